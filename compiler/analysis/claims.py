@@ -1,0 +1,107 @@
+"""The `expect` lines of a file, held against its network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from compiler.analysis.cost import MEASURES
+from compiler.expand.claims import ClaimResult
+from compiler.expand.evaluate import COMPARISONS, describe
+from compiler.expand.scopes import Scope, Tensor
+from compiler.graph import ArchGraph, Node
+from compiler.shapes.dim import Dim, Formula, show_shape
+from dsl import ast
+from dsl.diagnostics import Diagnostic, Fault
+from dsl.vocabulary import claims as says
+from dsl.vocabulary import names
+
+TRAINING = "training"
+
+
+def check_expects(
+    expects: Iterable[tuple[ast.Expect, Any]], graph: ArchGraph, scope: Scope, waived: bool
+) -> tuple[list[ClaimResult], list[Diagnostic]]:
+    """Hold every `expect` against the network; what fails is an error, or waived where the caller changed the network."""
+    results, problems = [], []
+    for expect, value in expects:
+        try:
+            result, problem = _check(expect, value, graph, scope, waived)
+        except Fault as fault:
+            problems.append(fault.diagnostic.at(expect.span))
+            continue
+        if result is not None:
+            results.append(result)
+        if problem is not None:
+            problems.append(problem.at(expect.span))
+    return results, problems
+
+
+def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waived: bool) -> tuple[ClaimResult | None, Diagnostic | None]:
+    what = expect.measure + (f"({expect.target})" if expect.target else "")
+    actual: Any
+    if expect.measure == "shape":
+        tensor = _target(expect, scope)
+        if tensor.shape is None:
+            return None, None
+        value = value if isinstance(value, tuple) else (value,)
+        if expect.relation not in ("==", "!=") or expect.within is not None or not all(isinstance(dim, (int, Formula)) for dim in value):
+            raise Fault(says.not_comparable(what, "a shape, by `==`", f"`{expect.relation}` {describe(value)}"))
+        actual = tensor.shape
+        held = COMPARISONS[expect.relation](actual, value)
+        shown, claimed = show_shape(actual), show_shape(value)
+    else:
+        actual = _count(expect, graph, scope)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise Fault(says.not_comparable(what, "a number", describe(value)))
+        if isinstance(actual, Formula):
+            raise Fault(says.not_comparable(what, "a number, and is itself open", str(actual)))
+        held = _holds(expect, actual, value)
+        shown, claimed = f"{actual:,}", f"{value:,}"
+    text = " ".join(expect.span.text.split())
+    result = ClaimResult(expect.span, text, shown, held, waived and not held)
+    if held or waived:
+        return result, None
+    difference = ""
+    help_text = ""
+    if isinstance(actual, int):
+        difference = f"{actual - value:+,}" + (f" ({100 * (actual - value) / value:+.3g}%)" if value else "")
+        near = value and abs(actual - value) / abs(value) < 0.05 and expect.relation == "==" and expect.within is None
+        help_text = f"write the exact number, {actual:_}, or say how near: `within 2%`" if near else ""
+    within = f" within {expect.within:g}%" if expect.within is not None else ""
+    return result, says.count_claim(what, shown, expect.relation, claimed + within, difference or f"{shown} is not {claimed}", help_text)
+
+
+def _holds(expect: ast.Expect, actual: int, value: float) -> bool:
+    if expect.within is None:
+        return COMPARISONS[expect.relation](actual, value)
+    margin = abs(value) * expect.within / 100
+    if expect.relation == "==":
+        return abs(actual - value) <= margin
+    raise Fault(says.not_comparable(expect.measure, "a margin, by `==`", f"`{expect.relation}`"))
+
+
+def _target(expect: ast.Expect, scope: Scope) -> Tensor:
+    if expect.target is None:
+        raise Fault(says.not_comparable(expect.measure, "a place, as in `shape(conv1)`", "without one"))
+    tensor = scope.lookup(expect.target)
+    if tensor is None:
+        raise Fault(names.unknown_reference(expect.target, list(scope.members)))
+    return tensor
+
+
+def _count(expect: ast.Expect, graph: ArchGraph, scope: Scope) -> Dim:
+    """A count over the network at inference, over all of it (`params(training)`), or over a labelled part."""
+    measure = MEASURES.get(expect.measure)
+    if measure is None:
+        raise Fault(says.unknown_measure(expect.measure, ["shape", *MEASURES]))
+    if expect.target is None:
+        return measure(graph, [node for node in graph if not node.training_only])
+    if expect.target == TRAINING and TRAINING not in scope.members:
+        return measure(graph, graph)
+    _target(expect, scope)
+    return measure(graph, list(_part(graph, expect.target)))
+
+
+def _part(graph: ArchGraph, path: str) -> Iterable[Node]:
+    return (node for node in graph if node.name == path or node.name.startswith(path + "."))

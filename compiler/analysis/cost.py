@@ -1,0 +1,74 @@
+"""Parameters and multiply-accumulates.
+
+Parameters are the trainable scalars; running statistics and fixed codes are not among them. MACs are those of
+convolutions, fully-connected layers and RBF units for one sample; 1 MAC is 2 FLOPs. Biases, normalisation,
+activations, pooling and additions are not counted, which is what the papers and torchvision do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import prod
+
+from compiler.graph import INPUT, ArchGraph, Node
+from compiler.ops.record import Weights
+from compiler.shapes.dim import Dim
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of the network as it runs at inference, and of the whole with its training-only parts."""
+
+    params: int
+    params_training: int
+    macs: Dim
+    macs_training: Dim
+
+
+def weights(graph: ArchGraph, node: Node) -> Weights:
+    """The trainable tensors of a node by name, with their shapes."""
+    return {} if node.op == INPUT else node.operator.weights(graph.call(node.name))
+
+
+def node_params(graph: ArchGraph, node: Node) -> int:
+    return sum(prod(shape) for shape in weights(graph, node).values())
+
+
+def node_macs(graph: ArchGraph, node: Node) -> Dim:
+    return 0 if node.op == INPUT else node.operator.macs(graph.call(node.name), node.shape)
+
+
+def params_of(graph: ArchGraph, nodes: Iterable[Node]) -> int:
+    """Parameters of some nodes; weights that are shared count once."""
+    total = 0
+    seen: set[str] = set()
+    for node in nodes:
+        if node.key not in seen:
+            seen.add(node.key)
+            total += node_params(graph, node)
+    return total
+
+
+def macs_of(graph: ArchGraph, nodes: Iterable[Node]) -> Dim:
+    """MACs of some nodes; a shared part counts at every call."""
+    total: Dim = 0
+    for node in nodes:
+        total = total + node_macs(graph, node)
+    return total
+
+
+def cost(graph: ArchGraph) -> Cost:
+    """Both counts of a network."""
+    nodes = list(graph)
+    inference = [node for node in nodes if not node.training_only]
+    whole = len(inference) != len(nodes)
+    params, macs = params_of(graph, inference), macs_of(graph, inference)
+    return Cost(params, params_of(graph, nodes) if whole else params, macs, macs_of(graph, nodes) if whole else macs)
+
+
+MEASURES: dict[str, Callable[[ArchGraph, Iterable[Node]], Dim]] = {
+    "params": params_of,
+    "macs": macs_of,
+    "nodes": lambda graph, nodes: sum(1 for node in nodes if node.op != INPUT),
+}

@@ -1,0 +1,167 @@
+"""The way of a file through the compiler: read, expand with shapes, check what it claims; then a backend, by name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from compiler.analysis.claims import check_expects
+from compiler.analysis.cost import Cost, cost
+from compiler.expand.builder import Limits, Overrides
+from compiler.expand.claims import ClaimResult
+from compiler.expand.expander import Expander
+from compiler.expand.loader import Loaded, Loader
+from compiler.expand.scopes import Env
+from compiler.graph import ArchGraph, shape_text
+from compiler.shapes.conditions import Legal, legal_sizes
+from dsl import ast
+from dsl.diagnostics import ArchError, Diagnostic, Fault
+from dsl.formatter import format_text
+from dsl.parser import parse_size, parse_value
+from dsl.printer import print_file
+from dsl.source import Source, Span
+from dsl.vocabulary import files
+from dsl.vocabulary import shapes as shape_says
+
+
+@dataclass
+class Report:
+    """What the front end has found out about one file. Without diagnostics, the network is sound."""
+
+    name: str
+    graph: ArchGraph
+    diagnostics: list[Diagnostic]
+    claims: list[ClaimResult]
+    legal: list[Legal] = field(default_factory=list)
+    expanded: ast.File | None = None
+    has_network: bool = True
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return not self.diagnostics
+
+    def cost(self) -> Cost:
+        return cost(self.graph)
+
+    def facts(self) -> dict[str, Any]:
+        """The facts of the network as plain data, for JSON."""
+        data: dict[str, Any] = {"name": self.name, "title": self.graph.title, "ok": self.ok}
+        if self.ok and self.has_network:
+            counts = self.cost()
+            data |= {
+                "params": counts.params,
+                "params_training": counts.params_training,
+                "macs": shape_text([counts.macs])[0],
+                "macs_training": shape_text([counts.macs_training])[0],
+                "inputs": {node.name: shape_text(node.shape) for node in self.graph.inputs},
+                "outputs": {
+                    key: shape_text(self.graph[out.node].shape) for key, out in self.graph.outputs.items() if not out.training_only
+                },
+                "training_outputs": {
+                    key: shape_text(self.graph[out.node].shape) for key, out in self.graph.outputs.items() if out.training_only
+                },
+                "nodes": len(self.graph) - len(self.graph.inputs),
+                "legal": {legal.name: str(legal) for legal in self.legal},
+            }
+        data["claims"] = [claim.to_json() for claim in self.claims]
+        data["diagnostics"] = [found.to_json() for found in self.diagnostics]
+        return data
+
+
+def parse_overrides(settings: Mapping[str, str], inputs: Mapping[str, str]) -> Overrides:
+    """`--set NAME=VALUE` and `--input [NAME=]SHAPE`, read. Raises ArchError."""
+    return Overrides(
+        {name: parse_value(f"--set {name}", text) for name, text in settings.items()},
+        {name: parse_size("--input" + (f" {name}" if name else ""), text) for name, text in inputs.items()},
+    )
+
+
+def check(path: Path, overrides: Overrides | None = None, limits: Limits | None = None, record: bool = False) -> Report:
+    """Read and expand a file and prove its claims. Never raises for what is wrong with the file."""
+    limits = limits or Limits()
+    loader = Loader(limits.max_nesting)
+    begin = perf_counter()
+    try:
+        loaded = loader.open(path)
+    except Fault as fault:
+        return Report(path.stem, ArchGraph(), [fault.diagnostic], [])
+    return _check(path.stem, loaded, loader, overrides or Overrides(), limits, record, begin)
+
+
+def check_text(
+    text: str,
+    name: str = "text.arch",
+    folder: Path | None = None,
+    overrides: Overrides | None = None,
+    limits: Limits | None = None,
+    record: bool = False,
+) -> Report:
+    """As `check`, for a text that stands in no file."""
+    limits = limits or Limits()
+    loader = Loader(limits.max_nesting)
+    begin = perf_counter()
+    loaded = loader.text(name, text.encode(), folder or Path.cwd())
+    return _check(Path(name).stem, loaded, loader, overrides or Overrides(), limits, record, begin)
+
+
+def _check(name: str, loaded: Loaded, loader: Loader, overrides: Overrides, limits: Limits, record: bool, begin: float) -> Report:
+    read = perf_counter()
+    seconds = {"parse": read - begin}
+    if loaded.tree is None:
+        return Report(name, ArchGraph(), list(loaded.problems), [], seconds=seconds)
+    # Nested calls cost some stack frames each; the bound on nesting bounds them.
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), 2000 + 40 * limits.max_nesting))
+    expander = Expander(loader, limits, overrides, record)
+    expander.graph.name = name
+    expander.network(loaded.tree.statements, Env(folder=loaded.folder))
+    diagnostics = [*loaded.problems, *expander.problems]
+    claims = list(expander.claims.values())
+    legal: list[Legal] = []
+    seconds["expand"] = perf_counter() - read
+    if not diagnostics:
+        results, diagnostics = check_expects(expander.expects, expander.graph, expander.top, waived=bool(overrides))
+        claims += results
+        legal, impossible = _legal(expander.graph)
+        diagnostics += impossible
+    seconds["verify"] = perf_counter() - read - seconds["expand"]
+    if not expander.has_items and all(found.code == "E0607" for found in diagnostics):
+        return Report(expander.graph.name, expander.graph, [], claims, has_network=False, seconds=seconds)
+    claims.sort(key=lambda claim: (claim.span.source.name, claim.span.start))
+    expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None
+    return Report(expander.graph.name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds)
+
+
+def _legal(graph: ArchGraph) -> tuple[list[Legal], list[Diagnostic]]:
+    """The legal values of every open size; an error where there is none."""
+    legal, problems = [], []
+    conditions = [condition for _, condition in graph.conditions]
+    for name in graph.unknowns:
+        found = legal_sizes(name, conditions)
+        if found is None:
+            continue
+        legal.append(found)
+        if not found.classes:
+            where = next(node.span for node in graph.inputs)
+            listed = list(dict.fromkeys(str(condition) for condition in conditions))[:6]
+            problems.append(shape_says.no_legal_size(name, listed).at(where))
+    return legal, problems
+
+
+def require_network(report: Report) -> Report:
+    """The report of a sound network. Raises ArchError for anything else."""
+    if not report.has_network:
+        raise ArchError([files.nothing_to_build()])
+    if report.diagnostics:
+        raise ArchError(report.diagnostics)
+    return report
+
+
+def expanded_text(report: Report) -> str:
+    """The program with everything written out, as `archc expand` prints it."""
+    assert report.expanded is not None
+    return format_text(Source("expanded", print_file(report.expanded)))

@@ -1,0 +1,1 @@
+"""TREE -> GRAPH: names, parameters, blocks, repeats and defaults; shapes are known as nodes enter the graph."""

@@ -1,0 +1,151 @@
+"""The ground of the expansion: the graph that grows, the mistakes found so far, the bounds, and where we are."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from compiler.expand.claims import ClaimResult
+from compiler.expand.evaluate import Evaluator
+from compiler.expand.loader import Loader
+from compiler.expand.scopes import Env, Poison, Scope, Tensor
+from compiler.expand.written import Recorder
+from compiler.graph import ArchGraph, Frame, Node
+from compiler.ops.kinds import Whole
+from compiler.shapes.dim import Formula, unknown
+from dsl import ast
+from dsl.diagnostics import Diagnostic, Fault
+from dsl.parser import MAX_NESTING
+from dsl.source import Span
+from dsl.vocabulary import files
+
+MAX_NODES = 1_000_000
+LIST_BUDGET = 10  # list values that may be made, for each node that the limit allows
+
+NOTHING = Tensor("", None)  # what there is before an input
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far an expansion may go."""
+
+    max_nodes: int = MAX_NODES
+    max_nesting: int = MAX_NESTING
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the caller sets anew: parameters of the arch, and shapes of inputs (`""`: of the only one)."""
+
+    settings: dict[str, ast.Expr] = field(default_factory=dict)
+    inputs: dict[str, ast.Dims] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.settings or self.inputs)
+
+
+class Abort(Exception):
+    """The expansion cannot go on; what is wrong has been reported."""
+
+
+class Builder(ABC):
+    """`graph` and `problems` hold what has come of the expansion so far."""
+
+    def __init__(self, loader: Loader, limits: Limits, overrides: Overrides, record: bool = False) -> None:
+        self.loader = loader
+        self.limits = limits
+        self.overrides = overrides
+        self.graph = ArchGraph()
+        self.problems: list[Diagnostic] = []
+        self.expects: list[tuple[ast.Expect, Any]] = []
+        self.claims: dict[Span, ClaimResult] = {}
+        self.recorder = Recorder(record)
+        self.top = Scope("", "", None)
+        self.has_items = False
+        self._reported: set[tuple[str, str, int, int]] = set()
+        self._frame: Frame | None = None
+        self._calls: list[str] = []
+        self._depth = 0
+        self._steps = 0
+        self._list_values = 0
+        self._created: list[Node] = []
+        self._using: list[str] = []
+        self._used_inputs: set[str] = set()
+        self._own_expects = True
+
+    def report(self, fault: Fault | Diagnostic, span: Span | None = None) -> bool:
+        """Add a diagnostic, once for each place; returns False, for `sound = report(...)`."""
+        found = fault.diagnostic if isinstance(fault, Fault) else fault
+        found = found.at(span)
+        if self._frame is not None and not found.trail:
+            found = replace(found, trail=tuple(_trail(self._frame)))
+        place = (found.span.source.name, found.span.start, found.span.end) if found.span else ("", 0, 0)
+        if (key := (found.code, *place)) not in self._reported:
+            self._reported.add(key)
+            self.problems.append(found)
+        return False
+
+    def _step(self, span: Span) -> None:
+        self._steps += 1
+        if self._steps > self.limits.max_nodes:
+            self.report(files.too_many_nodes(self.limits.max_nodes), span)
+            raise Abort
+
+    def _spend(self, count: int) -> None:
+        self._list_values += count
+        if self._list_values > LIST_BUDGET * self.limits.max_nodes:
+            raise Fault(files.too_many_nodes(self.limits.max_nodes))
+
+    @contextmanager
+    def _within(self, text: str, span: Span, call: str = "") -> Iterator[None]:
+        """Inside a block call or a copy: nodes made here remember it."""
+        outer = self._frame
+        self._frame = Frame(text, span, outer)
+        if call:
+            self._calls.append(call)
+        self._depth += 1
+        if self._depth > self.limits.max_nesting:
+            self.report(files.too_deep(self.limits.max_nesting, [*self._calls[:3], "..."] if len(self._calls) > 4 else self._calls), span)
+            raise Abort
+        yield
+        self._depth -= 1
+        if call:
+            self._calls.pop()
+        self._frame = outer
+
+    def _value(self, expr: ast.Expr, env: Env, scope: Scope | None, current: Tensor | None) -> Any:
+        """The value of an expression; after a mistake, which is reported, Poison."""
+        incoming = None if current is NOTHING else current
+        try:
+            return Evaluator(env, scope, incoming, self._spend).value(expr)
+        except Fault as fault:
+            self.report(fault, expr.span)
+            return Poison()
+
+    def _add(self, node: Node, operands: list[str]) -> None:
+        self.graph.add(node, operands)
+        self._created.append(node)
+
+    def _size(self, expr: ast.Expr, env: Env) -> Any:
+        """A size of an input: a number, or a name that is left open."""
+        if isinstance(expr, ast.Name) and env.variable(expr.name) is None and env.block(expr.name) is None:
+            env.variables[expr.name] = unknown(expr.name)
+        value = self._value(expr, env, None, None)
+        if isinstance(value, (Poison, Formula)):
+            return value
+        try:
+            return Whole(1).read("a size", value, 1)
+        except Fault as fault:
+            raise Fault(fault.diagnostic.at(expr.span)) from None
+
+    @abstractmethod
+    def _statements(self, statements: Sequence[ast.Statement], env: Env, scope: Scope, current: Tensor) -> Tensor:
+        """Expand statements; the tensor that they end with."""
+
+
+def _trail(frame: Frame) -> list[str]:
+    """The calls and copies around a place, the innermost first."""
+    return [f"{f.text}, line {f.span.line} of {f.span.source.name}" for f in frame.chain() if f.text != "{ ... }"]

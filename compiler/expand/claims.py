@@ -1,0 +1,75 @@
+"""Claims on items, `=> 96x55x55`: whether they hold, and the arithmetic where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from compiler.graph import ArchGraph
+from compiler.ops.record import AXES
+from compiler.ops.windows import arithmetic
+from compiler.shapes.dim import Shape, show_shape
+from dsl.diagnostics import Diagnostic
+from dsl.source import Span
+from dsl.vocabulary import claims as says
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """One claim of the file: what it says, what is so, and whether it holds.
+
+    Claims speak of the file as it is written. Under `--set` or `--input` one that does not hold is waived.
+    """
+
+    span: Span
+    text: str
+    actual: str
+    held: bool
+    waived: bool = False
+
+    @property
+    def status(self) -> str:
+        return "held" if self.held else "waived" if self.waived else "failed"
+
+    def to_json(self) -> dict[str, Any]:
+        place = {"file": self.span.source.name, "line": self.span.line}
+        return {"claim": self.text, "actual": self.actual, "status": self.status, **place}
+
+
+def check_shape(
+    name: str, actual: Shape, claimed: Shape, graph: ArchGraph, span: Span, waived: bool
+) -> tuple[ClaimResult, Diagnostic | None]:
+    """Compare what the node `name` gives with what the file claims."""
+    held = actual == claimed
+    result = ClaimResult(span, f"=> {show_shape(claimed)}", show_shape(actual), held, waived and not held)
+    if held or waived:
+        return result, None
+    notes = list(_arithmetic(name, claimed, graph))
+    return result, says.shape_claim(name, show_shape(actual), show_shape(claimed), notes).at(span)
+
+
+def _arithmetic(name: str, claimed: Shape, graph: ArchGraph) -> Iterator[str]:
+    """The window formula of the last convolution or pooling, on every axis that differs."""
+    node = graph[name]
+    while node.shape == graph[name].shape and "kernel" not in node.attrs:
+        operands = graph.operands(node.name)
+        if len(operands) != 1:
+            return
+        node = graph[operands[0]]
+    attrs = node.attrs
+    if "kernel" not in attrs or "pad" not in attrs or node.op == "convt" or len(claimed) != len(node.shape):
+        return
+    before = graph[graph.operands(node.name)[0]].shape
+    dilations = attrs.get("dilation") or (1,) * len(attrs["kernel"])
+    for axis, label in enumerate(AXES[len(before) - 1]):
+        if node.shape[axis + 1] != claimed[axis + 1]:
+            yield arithmetic(
+                label,
+                before[axis + 1],
+                attrs["kernel"][axis],
+                attrs["stride"][axis],
+                attrs["pad"][axis],
+                dilations[axis],
+                attrs.get("ceil", False),
+            )

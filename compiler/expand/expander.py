@@ -1,0 +1,151 @@
+"""A whole file: its header, the files it uses, the network of another file that it instantiates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from compiler.expand.builder import NOTHING, Abort
+from compiler.expand.evaluate import Evaluator
+from compiler.expand.scopes import UNKNOWN, ArchValue, Env, Poison, Scope, Tensor
+from compiler.expand.statements import StatementExpander
+from compiler.graph import Output
+from dsl import ast
+from dsl.diagnostics import Fault
+from dsl.vocabulary import files, names
+
+
+class Expander(StatementExpander):
+    """Expands the network of one file. `graph`, `problems`, `expects` and `claims` hold what came of it."""
+
+    def network(self, statements: Sequence[ast.Statement], env: Env) -> None:
+        """Expand the network of the main file."""
+        try:
+            arch = self._header(statements)
+            if arch is not None:
+                self.graph.name, self.graph.title = arch.name, arch.title
+                self.recorder.statement(replace(arch, params=(), base=None))
+            base = arch.base if arch is not None else None
+            if arch is not None and base is not None:
+                result = self._instance(arch, base, statements, env)
+            else:
+                result = self._body(arch, statements, {}, env)
+            self._finish(result, arch)
+        except Abort:
+            pass
+
+    def _header(self, statements: Sequence[ast.Statement]) -> ast.Arch | None:
+        headers = [s for s in statements if isinstance(s, ast.Arch)]
+        for extra in headers[1:]:
+            self.report(files.arch_twice(), extra.span)
+        return headers[0] if headers else None
+
+    def _instance(self, arch: ast.Arch, base: ast.CallExpr, statements: Sequence[ast.Statement], env: Env) -> Tensor:
+        """`arch NAME = base(args)`: the network of another file, with parameters."""
+        own = [s for s in statements if isinstance(s, (ast.Input, ast.Item, ast.Output, ast.For, ast.If))]
+        for statement in own:
+            self.report(files.arch_twice(), statement.span)
+        self._statements([s for s in statements if s not in own], env, self.top, NOTHING)
+        found = env.arch(base.name)
+        if found is None:
+            if not env.is_incomplete:
+                known = [name for e in env.outward() for name in e.archs]
+                self.report(files.not_an_arch(base.name, known), base.span)
+            return UNKNOWN
+        params = [p.name for p in found.arch.params]
+        given: dict[str, Any] = {}
+        for position, arg in enumerate(base.args):
+            try:
+                name = arg.name or (params[position] if position < len(params) else "")
+                if not name:
+                    raise Fault(names.too_many_arguments(base.name, len(params), len(base.args), f"`{base.name}({', '.join(params)})`"))
+                if name not in params:
+                    raise Fault(names.unknown_option(base.name, name, params))
+                given[name] = Evaluator(env, spend=self._spend).value(arg.value)
+            except Fault as fault:
+                self.report(fault, arg.span)
+        self._own_expects = False
+        return self._body(found.arch, found.statements, given, Env(folder=found.env.folder))
+
+    def _body(self, arch: ast.Arch | None, statements: Sequence[ast.Statement], given: dict[str, Any], env: Env) -> Tensor:
+        """The statements of a network, its parameters bound where its header stands."""
+        uses = [s for s in statements if isinstance(s, ast.Use)]
+        self._statements(uses, env, self.top, NOTHING)
+        self._bind_parameters(arch.params if arch else (), given, env)
+        return self._statements([s for s in statements if s not in uses], env, self.top, NOTHING)
+
+    def _bind_parameters(self, params: Sequence[ast.Param], given: dict[str, Any], env: Env) -> None:
+        """Parameters of the arch: from `--set`, else from the instance, else their defaults."""
+        known = [p.name for p in params]
+        for name, expr in self.overrides.settings.items():
+            if name not in known:
+                self.report(names.unknown_setting("parameter", name, known), expr.span)
+        for param in params:
+            expr = self.overrides.settings.get(param.name)
+            if expr is None and param.name in given:
+                env.variables[param.name] = given[param.name]
+                continue
+            expr = expr if expr is not None else param.default
+            if expr is None:
+                self.report(names.missing_argument("arch", [param.name], f"`--set {param.name}=...`"), param.span)
+                env.variables[param.name] = Poison()
+            else:
+                env.variables[param.name] = self._value(expr, env, None, None)
+
+    def _use(self, use: ast.Use, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        try:
+            loaded = self.loader.used(use.path, env.folder)
+        except Fault as fault:
+            self.report(fault, use.span)
+            env.incomplete = True
+            return current
+        name = loaded.source.name
+        if name in self._using:
+            self.report(files.use_in_circle([*self._using[self._using.index(name) :], name]), use.span)
+            env.incomplete = True
+            return current
+        for problem in loaded.problems:
+            self.report(problem)
+        if loaded.tree is None:
+            env.incomplete = True
+            return current
+        module = Env(folder=loaded.folder)
+        self._using.append(name)
+        self._definitions(loaded.tree.statements, module)
+        self._using.pop()
+        env.incomplete = env.incomplete or module.incomplete or bool(loaded.problems)
+        for block in module.blocks.values():
+            known = env.block(block.name)
+            if known is not None and known.block is not block.block:
+                self.report(names.block_name_taken(block.name, f"a block, of {known.block.span.source.name}"), use.span)
+            env.blocks[block.name] = block
+        env.archs.update(module.archs)
+        return current
+
+    def _definitions(self, statements: Sequence[ast.Statement], env: Env) -> None:
+        """Run the part of a used file that defines: its uses, blocks, lets and defaults, and its arch as a value."""
+        arch = self._header(statements)
+        if arch is not None:
+            env.archs[arch.name] = ArchValue(arch, tuple(statements), env)
+        definitions = [s for s in statements if isinstance(s, (ast.Use, ast.Block, ast.Let, ast.Default))]
+        uses = [s for s in definitions if isinstance(s, ast.Use)]
+        self._statements(uses, env, self.top, NOTHING)
+        for param in arch.params if arch is not None else ():
+            env.variables[param.name] = Poison() if param.default is None else self._value(param.default, env, None, None)
+        self._statements([s for s in definitions if s not in uses], env, self.top, NOTHING)
+
+    def _finish(self, result: Tensor, arch: ast.Arch | None) -> None:
+        for name, dims in self.overrides.inputs.items():
+            if name not in self._used_inputs and not (name == "" and len(self._used_inputs) == 1):
+                self.report(names.unknown_setting("input", name or "(unnamed)", sorted(self._used_inputs)), dims[0].span)
+        if not any(not output.training_only for output in self.graph.outputs.values()) and result.shape is not None:
+            if "output" in self.graph.outputs:
+                self.report(names.parameter_twice("output"), self.graph[result.name].span)
+            self.graph.outputs = {"output": Output(result.name), **self.graph.outputs}
+        if not self.has_items and not self.problems:
+            self.problems.append(files.nothing_to_build())
+        self.graph.mark_training_only()
+
+    def _arch(self, arch: ast.Arch, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        return current

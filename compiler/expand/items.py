@@ -1,0 +1,208 @@
+"""Items: what stands in a chain. Operators, blocks, merges, groups, references, repeats, labels and claims."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import nullcontext
+
+from compiler.expand.builder import NOTHING
+from compiler.expand.claims import check_shape
+from compiler.expand.evaluate import Evaluator
+from compiler.expand.nodes import NodeExpander, word_options
+from compiler.expand.options import evaluate_item, split_word
+from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Poison, Scope, Tensor, check_label
+from compiler.expand.written import Items
+from compiler.ops import OPERATORS
+from compiler.ops.kinds import Whole, Word
+from dsl import ast
+from dsl.diagnostics import Diagnostic, Fault
+from dsl.source import Span
+from dsl.vocabulary import files, names
+from dsl.vocabulary import shapes as shape_says
+
+RESIDUAL = "residual"
+
+
+class ItemExpander(NodeExpander):
+    """Expands items."""
+
+    def _item(self, item: ast.Item, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        self.has_items = True
+        try:
+            label = self._label(item.label, env, scope, current)
+            result = self._repeated(item, label, env, scope, current) if item.count is not None else None
+            if item.count is None:
+                result = self._core(item.core, label, env, scope, current)
+        except Fault as fault:
+            self.report(fault, item.span)
+            result = UNKNOWN
+        assert result is not None
+        if item.claim is not None:
+            result = self._claimed(item, result, env)
+        return result
+
+    def _core(self, core: ast.Core, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        visit: Callable[..., Tensor] = getattr(self, "_" + type(core).__name__.lower())
+        return visit(core, label, env, scope, current)
+
+    def _label(self, label: ast.Label | None, env: Env, scope: Scope, current: Tensor) -> str | None:
+        if label is None:
+            return None
+        text = label.text
+        if label.index is not None:
+            value = self._value(label.index, env, scope, current)
+            text += "" if isinstance(value, Poison) else str(Whole(0).read("a label's number", value, 1))
+        check_label(text, label.span)
+        return text
+
+    def _repeated(self, item: ast.Item, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        assert item.count is not None
+        value = self._value(item.count, env, scope, current)
+        if isinstance(value, Poison):
+            return UNKNOWN
+        try:
+            count = Whole(0).read("the number of copies", value, 1)
+        except Fault as fault:
+            raise Fault(fault.diagnostic.at(item.count.span)) from None
+        assert isinstance(count, int)
+        inner = scope
+        if label is not None:
+            name = scope.new_name(label, label, item.span)
+            inner = scope.child(name)
+            scope.members[name] = inner
+        with self.recorder.group(inner.path.rpartition(".")[2]) if label is not None else nullcontext():
+            for copy in range(count):
+                self._step(item.span)
+                with self._within(f"copy {copy + 1} of {count}", item.span):
+                    copy_label = str(copy) if label is not None else None
+                    current = self._core(item.core, copy_label, env, inner, current)
+        inner.result = current if label is not None else inner.result
+        return current
+
+    def _claimed(self, item: ast.Item, result: Tensor, env: Env) -> Tensor:
+        """Check `=> shape`; go on with the claimed shape, so that one mistake gives one message."""
+        assert item.claim is not None
+        try:
+            claimed = tuple(self._size(dim, env) for dim in item.claim)
+        except Fault as fault:
+            self.report(fault, item.claim_span)
+            return result
+        if any(isinstance(dim, Poison) for dim in claimed) or result is NOTHING:
+            return result
+        span = item.claim_span or item.span
+        if result.shape is None:
+            return Tensor(result.name, claimed) if result.name else UNKNOWN
+        found, problem = check_shape(result.name, result.shape, claimed, self.graph, span, waived=bool(self.overrides))
+        if span not in self.claims or not found.held:
+            self.claims[span] = found
+        if problem is not None:
+            self.report(problem)
+            return Tensor(result.name, claimed)
+        self.recorder.claim(result.shape)
+        return result
+
+    def _op(self, op: ast.Op, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        stem, kernel = split_word(op.word, op.kernel, env, op.word_span)
+        held = env.variable(stem)
+        block = held if isinstance(held, BlockValue) else env.block(stem)
+        if isinstance(held, Word):
+            stem = held.text
+        operator = None if block is not None else OPERATORS.get(stem.lower())
+        evaluator = Evaluator(env, scope, current, self._spend)
+        if block is not None:
+            order = [param.name for param in block.params]
+            short = tuple(part if part in order else "" for part in ("kernel", "out", "stride"))
+            given = evaluate_item(op, kernel, short, block.name, block.signature, order, evaluator, self.report)  # type: ignore[arg-type]
+            if given is None:
+                self._skip(label, block.name, scope, op.span)
+                return UNKNOWN
+            return self._call(block, given, label, scope, current, op.span)
+        if operator is None:
+            if not env.is_incomplete:
+                self.report(_unknown(op.word, stem, env).at(op.word_span))
+            self._skip(label, stem, scope, op.span)
+            return UNKNOWN
+        given = evaluate_item(op, kernel, operator.short, operator.name, operator.signature, operator.option_names, evaluator, self.report)
+        if operator.operands != (1, 1):
+            raise Fault(shape_says.wrong_branch_count(operator.name, "branches: `" + operator.name + "<a | b>`", 0).at(op.span))
+        if given is None:
+            self._skip(label, operator.name, scope, op.span)
+            return UNKNOWN
+        if isinstance(held, Word):
+            given = {**word_options(operator, held, op.span), **given}
+        return self._apply(operator, given, label, env, scope, [current], op.span)
+
+    def _merge(self, merge: ast.Merge, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        word = merge.word.lower()
+        residual = word == RESIDUAL
+        operator = OPERATORS.get("add" if residual else word)
+        if operator is None or operator.operands == (1, 1):
+            known = [RESIDUAL, *(name for name, op in OPERATORS.items() if op.operands != (1, 1))]
+            hint = "" if operator is None else f"`{merge.word}` takes no branches"
+            self.report(names.unknown_operator(merge.word, known, hint), merge.word_span)
+            return UNKNOWN
+        options = ast.Op(merge.span, merge.word, (), None, (), merge.args, merge.word_span)
+        evaluator = Evaluator(env, scope, current, self._spend)
+        given = evaluate_item(options, (), ("", "", ""), operator.name, operator.signature, operator.option_names, evaluator, self.report)
+        tensors: list[Tensor] = []
+        written: list[Items] = []
+        for branch in merge.branches:
+            with self.recorder.collected() as items:
+                tensors.append(self._statements(branch, Env(parent=env), scope, current))
+            written.append(items)
+        if residual and len(tensors) == 1:
+            tensors.append(current)
+            written.append([])
+        least, most = (2, 2) if residual else operator.operands
+        if len(tensors) < least or (most is not None and len(tensors) > most):
+            expected = "one branch or two" if residual else f"at least {least} branches"
+            raise Fault(shape_says.wrong_branch_count(word, expected, len(merge.branches)).at(merge.word_span))
+        if given is None:
+            self._skip(label, operator.name, scope, merge.span)
+            return UNKNOWN
+        return self._apply(operator, given, label, env, scope, tensors, merge.span, written, word)
+
+    def _group(self, group: ast.Group, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        """`{ ... }`: a scope where it has a label; `[ ... ]`: a scope whose members are numbered."""
+        if label is None and not group.numbered:
+            with self._within("{ ... }", group.span):
+                return self._statements(group.body, Env(parent=env), scope, current)
+        name = scope.new_name(label, "seq", group.span)
+        inner = scope.child(name, numbered=group.numbered)
+        scope.members[name] = inner
+        with self._within(f"{scope.full(name)}", group.span), self.recorder.group(name):
+            inner.result = self._statements(group.body, Env(parent=env), inner, current)
+        return inner.result
+
+    def _here(self, here: ast.Here, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        return self._alias(current, label, scope, here.span)
+
+    def _ref(self, ref: ast.Ref, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        tensor = Evaluator(env, scope, current).tensor(ref.path, ref.span)
+        if label is None:
+            self.recorder.ref(tensor, scope)
+        return self._alias(tensor, label, scope, ref.span)
+
+    def _alias(self, tensor: Tensor, label: str | None, scope: Scope, span: Span) -> Tensor:
+        """A label on `.` or `@name` is another name for that tensor."""
+        if label is not None:
+            if tensor is NOTHING:
+                raise Fault(files.no_input().at(span))
+            self.recorder.ref(tensor, scope, label)
+            scope.members[scope.new_name(label, label, span)] = tensor
+        return tensor
+
+    def _broken(self, broken: ast.Broken, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        return UNKNOWN
+
+
+def _unknown(word: str, stem: str, env: Env) -> Diagnostic:
+    """What to say of a word that is neither operator nor block."""
+    known = [*OPERATORS, RESIDUAL, *env.known_blocks()]
+    if word.lower() == RESIDUAL:
+        return names.unknown_operator(word, known, "its branches stand in `< >`: `residual<body>`")
+    parts = re.fullmatch(r"([A-Za-z_]+?)([0-9]+)", word)
+    if parts and (short := OPERATORS.get(parts[1].lower())) is not None and short.short[1] and not short.short[0]:
+        return names.unknown_operator(word, known, f"did you mean `{parts[1]}-{parts[2]}`?")
+    return names.unknown_operator(stem, known)

@@ -1,0 +1,218 @@
+"""Operators and blocks: from an item's options and operands to nodes with shapes, with normalisation and activation behind them."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+from compiler.expand.builder import NOTHING, Builder
+from compiler.expand.evaluate import describe
+from compiler.expand.options import blamed, read_options, read_place
+from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Given, Poison, Scope, SharedNode, SharedPart, Tensor
+from compiler.expand.sides import with_histories
+from compiler.expand.written import Items
+from compiler.graph import Node
+from compiler.ops import OPERATORS
+from compiler.ops.kinds import NONE, Word, show
+from compiler.ops.record import Call, Operator, Required, Weights, check_values
+from compiler.shapes.dim import Shape
+from dsl import ast
+from dsl.diagnostics import Fault
+from dsl.source import Span
+from dsl.vocabulary import files, names, values
+from dsl.vocabulary import shapes as shape_says
+
+
+class NodeExpander(Builder):
+    """Puts operators into the graph, and expands blocks."""
+
+    def _skip(self, label: str | None, kind: str, scope: Scope, span: Span) -> None:
+        """Give an item its name although it came to nothing, so that others keep theirs and references find it."""
+        scope.members[scope.new_name(label, kind, span)] = UNKNOWN
+
+    def _apply(
+        self,
+        operator: Operator,
+        given: dict[str, Given],
+        label: str | None,
+        env: Env,
+        scope: Scope,
+        operands: list[Tensor],
+        span: Span,
+        branches: list[Items] | None = None,
+        written: str = "",
+    ) -> Tensor:
+        """Put an operator behind its operands, and its followers behind it."""
+        if NOTHING in operands and any(o is NOTHING for o in operands):
+            raise Fault(files.no_input().at(span))
+        options = {**env.defaults_of(operator.name), **given}
+        first = operands[0]
+        if operator.flattens and first.shape is not None and len(first.shape) > 1:
+            first = self._node(OPERATORS["flatten"], {}, scope.new_name(None, "flatten", span, implied=True), scope, operands, span)
+            operands = [first]
+        name = scope.new_name(label, operator.name, span)
+        result = UNKNOWN
+        try:
+            if all(operand.shape is not None for operand in operands):
+                result = self._node(operator, options, name, scope, operands, span, branches, written or operator.name)
+            else:
+                self._check_options(operator, options, span)
+        except Fault as fault:
+            self.report(fault, span)
+        for follower in ("norm", "act") if operator.followers else ():
+            if follower in options:
+                result = self._follow(follower, options[follower], env, scope, result, span)
+        scope.members[name] = result
+        return result
+
+    def _check_options(self, operator: Operator, options: dict[str, Given], span: Span) -> None:
+        """What can be said of options when the input is unknown: that none is missing."""
+        missing = [a.name for a in operator.attrs if isinstance(a.default, Required) and a.name not in options]
+        if missing:
+            raise Fault(names.missing_argument(operator.name, missing, operator.signature).at(span))
+
+    def _node(
+        self,
+        operator: Operator,
+        options: dict[str, Given],
+        name: str,
+        scope: Scope,
+        operands: list[Tensor],
+        span: Span,
+        branches: list[Items] | None = None,
+        written: str = "",
+    ) -> Tensor:
+        """Enter a node into the graph with its shape. Raises Fault, with a place."""
+        shapes: list[Shape] = [operand.shape for operand in operands if operand.shape is not None]
+        attrs = read_options(operator, options, len(shapes[0]) - 1, span)
+        if attrs is None:
+            return UNKNOWN
+        call = Call(operator.name, attrs, tuple(shapes))
+        try:
+            place = read_place(options)
+            shape = operator.shape(call)
+            check_values(shape)
+        except Fault as fault:
+            found = fault.diagnostic
+            if found.code in ("E0302", "E0303"):
+                found = with_histories(found, written, self.graph, operands)
+            raise Fault(blamed(found, options, span)) from None
+        path = scope.full(name)
+        key = f"{scope.key}.{name}" if scope.key else name
+        self._add(Node(path, operator.name, attrs, shape, span, self._frame, key, place), [operand.name for operand in operands])
+        self.graph.conditions.extend((path, condition) for condition in call.conditions)
+        tensor = Tensor(path, shape)
+        scope.members[name] = tensor
+        if branches is None:
+            self.recorder.op(name, operator, attrs, place)
+        else:
+            self.recorder.merge(name, operator, attrs, place, branches)
+        return tensor
+
+    def _follow(self, option: str, given: Given, env: Env, scope: Scope, current: Tensor, span: Span) -> Tensor:
+        """`norm=bn`, `act=leaky_relu(0.1)`: the operator or block that the word names, behind the current tensor."""
+        value = given.value
+        if value == NONE or isinstance(value, Poison):
+            return UNKNOWN if isinstance(value, Poison) else current
+        if isinstance(value, BlockValue):
+            order = [param.name for param in value.params]
+            bound = {name or order[position]: arg for position, (name, arg) in enumerate(value.args) if name or position < len(order)}
+            return self._call(value, bound, None, scope, current, span)
+        operator = OPERATORS.get(value.text) if isinstance(value, Word) else None
+        if operator is None or operator.operands != (1, 1):
+            self.report(
+                values.not_a_choice(option, f"`{describe(value)}`", [n for n, o in OPERATORS.items() if o.operands == (1, 1)]), given.span
+            )
+            return UNKNOWN
+        return self._apply(operator, word_options(operator, value, given.span), None, env, scope, [current], span)
+
+    def _call(self, block: BlockValue, given: dict[str, Given], label: str | None, scope: Scope, current: Tensor, span: Span) -> Tensor:
+        """Expand a block where it is called."""
+        name = scope.new_name(label, block.name, span)
+        numbered = isinstance(block.block, ast.Block) and block.block.numbered
+        inner = scope.child(name, numbered, boundary=True)
+        scope.members[name] = inner
+        env = Env(parent=block.env)
+        missing = []
+        for param in block.params:
+            if param.name in given:
+                env.variables[param.name] = given[param.name].value
+            elif param.default is not None:
+                env.variables[param.name] = self._value(param.default, env, None, None)
+            else:
+                missing.append(param.name)
+        unknown_args = [name for name in given if name not in env.variables]
+        if missing or unknown_args:
+            fault = (
+                names.missing_argument(block.name, missing, block.signature)
+                if missing
+                else names.unknown_option(block.name, unknown_args[0], [p.name for p in block.params])
+            )
+            raise Fault(fault.at(span))
+        listed = ", ".join(f"{name}={describe(value)}" for name, value in env.variables.items())
+        with self._within(f"{block.name}({listed})", span, block.name):
+            if block.shared is not None:
+                result = self._shared_call(block, block.shared, name, inner, env, current, span)
+            else:
+                with self.recorder.group(name):
+                    result = self._statements(block.block.body, env, inner, current)
+        inner.result = result
+        return result
+
+    def _shared_call(self, block: BlockValue, part: SharedPart, name: str, inner: Scope, env: Env, current: Tensor, span: Span) -> Tensor:
+        """A call of a shared part: the same keys, and, as a check, the same weights as at the first call."""
+        inner.key = part.key
+        begin = len(self._created)
+        first = not part.called
+        part.called = True
+        with self.recorder.share_call(part, name, first):
+            result = self._statements(block.block.body, env, inner, current)
+        if result.shape is None:
+            return result
+        created = self._created[begin:]
+        now = SharedPart(part.key)
+        now.nodes = [(node.key, node.op, dict(node.attrs)) for node in created]
+        now.weights = {node.key: node.operator.weights(self.graph.call(node.name)) for node in created}
+        if first:
+            part.nodes, part.weights = now.nodes, now.weights
+        elif now != part:
+            self.report(shape_says.shared_differs(block.name, *_first_difference(part, now)), span)
+            return UNKNOWN
+        return result
+
+
+def word_options(operator: Operator, word: Word, span: Span) -> dict[str, Given]:
+    """The settings of a word such as `leaky_relu(0.1)`, by name."""
+    order = operator.option_names
+    options: dict[str, Given] = {}
+    for position, (name, value) in enumerate(word.args):
+        if not name and position >= len(order):
+            raise Fault(names.too_many_arguments(operator.name, len(order), len(word.args), operator.signature).at(span))
+        name = name or order[position]
+        if name not in order:
+            raise Fault(names.unknown_option(operator.name, name, order).at(span))
+        if name in options:
+            raise Fault(names.given_twice(operator.name, name).at(span))
+        options[name] = Given(value, span)
+    return options
+
+
+def _first_difference(first: SharedPart, now: SharedPart) -> tuple[str, str]:
+    """Where a shared part differs from its first call, in words."""
+    for then, here in zip_longest(first.nodes, now.nodes, fillvalue=None):
+        if then != here:
+            return _node_words(then), _node_words(here)
+    for key, weights in first.weights.items():
+        if weights != now.weights[key]:
+            return _weight_words(key, weights), _weight_words(key, now.weights[key])
+    return "the same", "the same"
+
+
+def _node_words(node: SharedNode | None) -> str:
+    if node is None:
+        return "nothing more"
+    key, op, attrs = node
+    return f"{key}: {op}({', '.join(f'{name}={show(value)}' for name, value in attrs.items())})"
+
+
+def _weight_words(key: str, weights: Weights) -> str:
+    return ", ".join(f"{key}.{name} {'x'.join(map(str, shape))}" for name, shape in weights.items())

@@ -1,0 +1,141 @@
+"""From what an item gives to what an operator gets: the short form, defaults, kinds and the values' places."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from compiler.expand.evaluate import Evaluator
+from compiler.expand.scopes import POISON, BlockValue, Env, Given, Poison, Tensor
+from compiler.ops import OPERATORS
+from compiler.ops.kinds import Value, Whole, Word
+from compiler.ops.record import Like, Operator, Required
+from dsl import ast
+from dsl.diagnostics import Diagnostic, Fault
+from dsl.source import Span
+from dsl.vocabulary import names, values
+
+PLACE = "place"  # every operator takes it: the devices its parts lie on
+FOLLOWERS = ("norm", "act")
+
+
+def split_word(word: str, kernel: ast.Dims, env: Env, span: Span) -> tuple[str, ast.Dims]:
+    """`conv1x7` into `conv` and `1x7`. A word that is a name as it stands (`relu6`) stays whole."""
+    if is_known(word, env):
+        return word, kernel
+    stem = word.rstrip("0123456789x")
+    tail = word[len(stem) :]
+    while tail and not tail[0].isdigit():  # letters x that belong to the name, as in `max3`
+        stem, tail = stem + tail[0], tail[1:]
+    glued = tail.endswith("x") and bool(kernel)
+    parts = (tail[:-1] if glued else tail).split("x")
+    if not tail or not all(part.isdigit() for part in parts) or (kernel and not glued):
+        return word, kernel
+    written = tuple(ast.Number(span, int(part), part) for part in parts)
+    return stem, (*written, *kernel)
+
+
+def is_known(word: str, env: Env) -> bool:
+    return word.lower() in OPERATORS or env.block(word) is not None or isinstance(env.variable(word), (Word, BlockValue))
+
+
+def evaluate_item(
+    op: ast.Op,
+    kernel: ast.Dims,
+    short: tuple[str, str, str],
+    name: str,
+    signature: str,
+    order: list[str],
+    evaluator: Evaluator,
+    report: Any,
+) -> dict[str, Given] | None:
+    """The options that an item gives, by name; None, with everything reported, where one is wrong."""
+    given: dict[str, Given] = {}
+    sound = True
+
+    def enter(option: str, value: Any, span: Span) -> None:
+        if option in given:
+            raise Fault(names.given_twice(name, option).at(span))
+        given[option] = Given(value, span)
+
+    for part, option, exprs in (
+        ("kernel", short[0], kernel),
+        ("`-` with a number", short[1], (op.out,) if op.out else ()),
+        ("`/` with a number", short[2], op.stride),
+    ):
+        if not exprs:
+            continue
+        try:
+            span = exprs[0].span.to(exprs[-1].span)
+            if not option:
+                raise Fault(names.no_short_form(name, part, signature).at(span))
+            parts = [evaluator.value(expr) for expr in exprs]
+            value = POISON if any(isinstance(p, Poison) for p in parts) else parts[0] if len(parts) == 1 else tuple(parts)
+            enter(option, value, span)
+        except Fault as fault:
+            sound = report(fault)
+    free = [option for option in order if option not in given]
+    for position, arg in enumerate(op.args):
+        try:
+            option = arg.name or ""
+            if arg.name is None:
+                if position >= len(free):
+                    raise Fault(names.too_many_arguments(name, len(order), len(op.args) + len(given) - position, signature).at(arg.span))
+                option = free[position]
+            elif arg.name not in order and arg.name != PLACE:
+                raise Fault(names.unknown_option(name, arg.name, order).at(arg.span))
+            value = evaluator.value(arg.value)
+            enter(option, value, arg.value.span)
+        except Fault as fault:
+            sound = report(fault)
+    return given if sound else None
+
+
+def read_options(op: Operator, given: dict[str, Given], axes: int, span: Span) -> dict[str, Any] | None:
+    """Canonical options; None where one rests on an earlier mistake. Raises Fault, with a place."""
+    missing = [a.name for a in op.attrs if isinstance(a.default, Required) and a.name not in given]
+    if missing:
+        raise Fault(names.missing_argument(op.name, missing, op.signature).at(span))
+    attrs: dict[str, Any] = {}
+    for attr in op.attrs:
+        option = given.get(attr.name)
+        if option is not None:
+            if isinstance(option.value, Poison):
+                return None
+            attrs[attr.name] = _read(attr.kind, attr.name, option, axes)
+        elif isinstance(attr.default, Like):
+            attrs[attr.name] = attrs[attr.default.option]
+        else:
+            assert not isinstance(attr.default, Required)
+            attrs[attr.name] = attr.kind.read(attr.name, attr.default, axes)
+    try:
+        op.settle(attrs)
+    except Fault as fault:
+        raise Fault(blamed(fault.diagnostic, given, span)) from None
+    return attrs
+
+
+def _read(kind: Any, name: str, option: Given, axes: int) -> Any:
+    if isinstance(option.value, (BlockValue, Tensor)):
+        what = "a block" if isinstance(option.value, BlockValue) else "a tensor"
+        raise Fault(values.wrong_kind(f"`{name}`", str(kind), what).at(option.span))
+    try:
+        return kind.read(name, option.value, axes)
+    except Fault as fault:
+        raise Fault(fault.diagnostic.at(option.span)) from None
+
+
+def read_place(given: dict[str, Given]) -> tuple[int, ...]:
+    """The devices of `place=0` or `place=[0, 1]`."""
+    option = given.get(PLACE)
+    if option is None or isinstance(option.value, Poison):
+        return ()
+    parts: tuple[Value, ...] = option.value if isinstance(option.value, tuple) else (option.value,)
+    return tuple(_read(Whole(0), PLACE, Given(part, option.span), 1) for part in parts)
+
+
+def blamed(diagnostic: Diagnostic, given: dict[str, Given], span: Span) -> Diagnostic:
+    """A fact with a place: that of the argument it blames, where the item gives one."""
+    option = given.get(diagnostic.blame)
+    inside = option is not None and option.span.source is span.source and span.start <= option.span.start <= span.end
+    return replace(diagnostic, span=option.span if option is not None and inside else span)

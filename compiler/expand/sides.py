@@ -1,0 +1,71 @@
+"""How the branches of a merge came about: their histories back to the fork, for messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from compiler.expand.scopes import Tensor
+from compiler.graph import ArchGraph, Node
+from compiler.shapes.dim import show_shape
+from dsl.diagnostics import Diagnostic
+
+LONGEST = 12  # steps that are shown of a history
+
+
+def with_histories(found: Diagnostic, written: str, graph: ArchGraph, operands: Sequence[Tensor]) -> Diagnostic:
+    """The diagnostic of branches that do not fit, its first notes replaced by each branch's history."""
+    names = [operand.name for operand in operands]
+    fork = _fork(graph, names)
+    titles = ("body", "shortcut") if written == "residual" else tuple(f"branch {i}" for i in range(1, len(names) + 1))
+    histories = [f"{title}: {_history(graph, name, fork)}" for title, name in zip(titles, names, strict=True)]
+    message = (
+        found.message.replace("the branches of this add", "the two sides of this residual") if written == "residual" else found.message
+    )
+    return replace(found, message=message, notes=(*histories, *found.notes[len(names) :]))
+
+
+def _line(graph: ArchGraph, name: str) -> list[str]:
+    """A node and what leads to it along first operands, back to an input."""
+    line = [name]
+    while operands := graph.operands(line[-1]):
+        line.append(operands[0])
+    return line
+
+
+def _fork(graph: ArchGraph, names: Sequence[str]) -> str:
+    """The last node that lies on the line of every branch; "" where there is none."""
+    lines = [_line(graph, name) for name in names]
+    shared = set(lines[0]).intersection(*lines[1:])
+    return next((name for name in lines[0] if name in shared), "")
+
+
+def _history(graph: ArchGraph, name: str, fork: str) -> str:
+    """`256x56x56 -conv1-> 128x56x56 -conv3/2-> 128x28x28`, without the steps that change no shape."""
+    nodes = []
+    for step in _line(graph, name):
+        nodes.append(graph[step])
+        if step == fork:
+            break
+    nodes.reverse()
+    text = show_shape(nodes[0].shape)
+    if len(nodes) == 1:
+        return f"{text} (identity)"
+    steps = [
+        f" -{_short(after)}-> {show_shape(after.shape)}"
+        for before, after in zip(nodes, nodes[1:], strict=False)
+        if before.shape != after.shape or after.op.startswith("conv")
+    ]
+    if len(steps) > LONGEST:
+        steps = [*steps[:4], " ...", *steps[-6:]]
+    return text + "".join(steps)
+
+
+def _short(node: Node) -> str:
+    """An operator as a history shows it: `conv3/2`."""
+    text = node.op
+    for mark, option in (("", "kernel"), ("/", "stride")):
+        sizes = node.attrs.get(option)
+        if isinstance(sizes, tuple) and (option != "stride" or set(sizes) != {1}):
+            text += mark + (str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes)))
+    return text

@@ -1,0 +1,206 @@
+"""Statements: inputs, outputs, blocks, defaults, lets, loops, conditions and expectations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from compiler.expand.builder import NOTHING
+from compiler.expand.evaluate import Evaluator, describe
+from compiler.expand.items import ItemExpander
+from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Given, Poison, Scope, SharedPart, Tensor, check_block_name, check_label, join
+from compiler.expand.written import Items, literal
+from compiler.graph import INPUT, Node, Output
+from compiler.ops import OPERATORS
+from compiler.ops.kinds import Word
+from compiler.ops.record import check_values
+from dsl import ast
+from dsl.diagnostics import Fault
+from dsl.vocabulary import files, names, values
+
+TOP_ONLY = (ast.Arch, ast.Use, ast.Input, ast.Output, ast.Expect)
+
+
+class StatementExpander(ItemExpander):
+    """Expands statements."""
+
+    def _statements(self, statements: Sequence[ast.Statement], env: Env, scope: Scope, current: Tensor) -> Tensor:
+        for statement in statements:
+            current = self._statement(statement, env, scope, current)
+        return current
+
+    def _statement(self, statement: ast.Statement, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        self._step(statement.span)
+        kind = type(statement)
+        if kind in TOP_ONLY and (scope is not self.top or self._calls):
+            self.report(names.not_here(f"`{kind.__name__.lower()}`", "at the top of the file"), statement.span)
+            return current
+        visit: Callable[..., Tensor] = getattr(self, "_" + kind.__name__.lower())
+        return visit(statement, env, scope, current)
+
+    def _input(self, statement: ast.Input, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        self.has_items = True
+        name = statement.name
+        if name in self._used_inputs:
+            self.report(names.parameter_twice(name), statement.span)
+            return current
+        self._used_inputs.add(name)
+        override = self.overrides.inputs.get(name)
+        if override is None and "" in self.overrides.inputs and name == next(iter(self._used_inputs)):
+            override = self.overrides.inputs[""]
+        try:
+            if name != INPUT:
+                check_label(name, statement.span)
+            scope.new_name(name, INPUT, statement.span)
+            scope.members[name] = UNKNOWN
+            dims = override if override is not None else statement.dims
+            if override is not None:
+                self._bind_sizes(statement.dims, override, env)
+            shape = tuple(self._size(dim, env) for dim in dims)
+            if any(isinstance(dim, Poison) for dim in shape):
+                return UNKNOWN
+            check_values(shape)
+        except Fault as fault:
+            self.report(fault, statement.span)
+            return UNKNOWN
+        self._add(Node(name, INPUT, {}, shape, statement.span, key=name), [])
+        tensor = Tensor(name, shape)
+        scope.members[name] = tensor
+        self.recorder.statement(replace(statement, dims=tuple(literal(dim) for dim in shape)))
+        return tensor
+
+    def _bind_sizes(self, written: ast.Dims, given: ast.Dims, env: Env) -> None:
+        """`input 3xHxW` under `--input 3x224x224`: H and W are now 224."""
+        for name, number in zip(written, given, strict=False):
+            if isinstance(name, ast.Name) and isinstance(number, ast.Number):
+                env.variables.setdefault(name.name, number.value)
+
+    def _output(self, statement: ast.Output, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        training = False
+        for arg in statement.args:
+            value = self._value(arg.value, env, scope, current)
+            if arg.name != "when":
+                self.report(names.unknown_option("output", arg.name or str(value), ["when"]), arg.span)
+            elif value != Word("training"):
+                self.report(values.not_a_choice("when", f"`{describe(value)}`", ["training"]), arg.span)
+            training = True
+        chain = statement.chain
+        if chain and chain[-1].label is None and not isinstance(chain[-1].core, (ast.Ref, ast.Here)):
+            chain = (*chain[:-1], replace(chain[-1], label=ast.Label(statement.span, statement.name, None)))
+        with self.recorder.collected() as written:
+            tensor = self._statements(chain, Env(parent=env), scope, current) if chain else current
+            if not chain:
+                self.recorder.ref(tensor, scope)
+        self.recorder.statement(replace(statement, args=statement.args, chain=tuple(_items(written))))
+        try:
+            check_label(statement.name, statement.span)
+            if statement.name in self.graph.outputs:
+                raise Fault(names.parameter_twice(statement.name))
+        except Fault as fault:
+            self.report(fault, statement.span)
+            return current
+        if tensor is NOTHING:
+            self.report(files.no_input(), statement.span)
+        elif tensor.shape is not None:
+            self.graph.outputs[statement.name] = Output(tensor.name, training)
+        return current
+
+    def _default(self, statement: ast.Default, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        operator = OPERATORS.get(statement.word.lower())
+        if operator is None:
+            self.report(names.unknown_operator(statement.word, list(OPERATORS)), statement.span)
+            return current
+        known = {**env.defaults_of(operator.name)}
+        for arg in statement.args:
+            if arg.name is None or (arg.name not in operator.option_names and arg.name != "place"):
+                self.report(names.unknown_option(operator.name, arg.name or "", operator.option_names), arg.span)
+                continue
+            value = self._value(arg.value, env, None, None)
+            known[arg.name] = Given(value, arg.value.span)
+        env.defaults[operator.name] = known
+        return current
+
+    def _block(self, statement: ast.Block, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        try:
+            check_block_name(statement.name, statement.name_span, env)
+            seen: set[str] = set()
+            for param in statement.params:
+                if param.name in seen or param.name == "in":
+                    raise Fault(names.parameter_twice(param.name).at(param.span))
+                seen.add(param.name)
+        except Fault as fault:
+            self.report(fault)
+        env.blocks[statement.name] = BlockValue(statement, env)
+        return current
+
+    def _share(self, statement: ast.Share, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        try:
+            check_block_name(statement.name, statement.name_span, env)
+            check_label(statement.name, statement.name_span)
+            scope.reserve(statement.name, statement.name_span)
+        except Fault as fault:
+            self.report(fault)
+        part = SharedPart(join(scope.key, statement.name))
+        env.blocks[statement.name] = BlockValue(statement, env, shared=part)
+        self.recorder.share(part, statement.name)
+        return current
+
+    def _let(self, statement: ast.Let, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        env.variables[statement.name] = self._value(statement.value, env, scope, current)
+        return current
+
+    def _expect(self, statement: ast.Expect, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        if self._own_expects:
+            value = self._value(statement.value, env, scope, current)
+            if not isinstance(value, Poison):
+                self.expects.append((statement, value))
+            self.recorder.statement(statement)
+        return current
+
+    def _for(self, statement: ast.For, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        rows = self._value(statement.values, env, scope, current)
+        if isinstance(rows, Poison):
+            return UNKNOWN
+        if not isinstance(rows, tuple):
+            self.report(values.wrong_kind("what a loop goes over", "a list", describe(rows)), statement.values.span)
+            return UNKNOWN
+        for number, row in enumerate(rows):
+            inner = Env(parent=env)
+            try:
+                _unpack(statement.pattern, row, inner)
+            except Fault as fault:
+                self.report(fault, statement.pattern.span)
+                return UNKNOWN
+            with self._within(f"turn {number + 1} of {len(rows)}", statement.span):
+                self._step(statement.span)
+                current = self._statements(statement.body, inner, scope, current)
+        return current
+
+    def _if(self, statement: ast.If, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        try:
+            truth = Evaluator(env, scope, current, self._spend).truth(statement.condition)
+        except Fault as fault:
+            self.report(fault, statement.condition.span)
+            return UNKNOWN
+        if isinstance(truth, Poison):
+            return UNKNOWN
+        return self._statements(statement.then if truth else statement.otherwise, Env(parent=env), scope, current)
+
+
+def _items(written: Items) -> Iterator[ast.Item]:
+    """What was recorded for an output's chain, which is items only."""
+    for statement in written:
+        if isinstance(statement, ast.Item):
+            yield statement
+
+
+def _unpack(pattern: ast.Pattern, value: Any, env: Env) -> None:
+    """Bind the names of a loop to one row."""
+    if pattern.name is not None:
+        env.variables[pattern.name] = value
+        return
+    if not isinstance(value, tuple) or len(value) != len(pattern.parts):
+        raise Fault(values.does_not_unpack(len(pattern.parts), describe(value)))
+    for part, item in zip(pattern.parts, value, strict=True):
+        _unpack(part, item, env)

@@ -1,0 +1,269 @@
+"""The network as a graph, and the one place that touches networkx.
+
+Nodes are kept in the order in which they were written, which is a topological order; the operands of a
+node are its incoming edges, keyed 0, 1, 2, so that their order and parallel edges (`add<. | .>`) stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import networkx as nx
+
+from compiler.ops import OPERATORS
+from compiler.ops.kinds import Word
+from compiler.ops.record import Call, Operator
+from compiler.shapes.conditions import Condition
+from compiler.shapes.dim import Dim, Formula, Shape, from_plain, to_plain
+from dsl.source import Source, Span
+
+INPUT = "input"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a node came from: a block call with its arguments, or a copy of a repeat; and the frame around it."""
+
+    text: str
+    span: Span
+    outer: Frame | None
+
+    def chain(self) -> list[Frame]:
+        """This frame and those around it, the innermost first."""
+        frames: list[Frame] = []
+        frame: Frame | None = self
+        while frame is not None:
+            frames.append(frame)
+            frame = frame.outer
+        return frames
+
+
+@dataclass(slots=True)
+class Node:
+    """One operator at one place.
+
+    `name` is the path of its label (`layer1.0.conv1`) and names it everywhere. `key` is the path of its weights:
+    the same, but for a shared part, whose every call has the key of the first. `shape` is without the batch.
+    """
+
+    name: str
+    op: str
+    attrs: Mapping[str, Any]
+    shape: Shape
+    span: Span
+    frame: Frame | None = None
+    key: str = ""
+    place: tuple[int, ...] = ()
+    training_only: bool = False
+
+    @property
+    def operator(self) -> Operator:
+        return OPERATORS[self.op]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A result of the network: the node that gives it, and whether it is there in training only."""
+
+    node: str
+    training_only: bool = False
+
+
+@dataclass
+class ArchGraph:
+    """A network: nodes with operands, its inputs and outputs in order, and what must hold of open sizes."""
+
+    name: str = ""
+    title: str = ""
+    outputs: dict[str, Output] = field(default_factory=dict)
+    conditions: list[tuple[str, Condition]] = field(default_factory=list)  # (node, condition)
+
+    def __post_init__(self) -> None:
+        self._nx: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+
+    # ---- building
+
+    def add(self, node: Node, operands: Sequence[str] = ()) -> None:
+        """Append a node behind its operands, which must be there already."""
+        if node.name in self._nx:
+            raise ValueError(f"there is already a node {node.name}")
+        self._nx.add_node(node.name, node=node)
+        for slot, operand in enumerate(operands):
+            if operand not in self._nx:
+                raise ValueError(f"{node.name} takes {operand}, which is not there")
+            self._nx.add_edge(operand, node.name, key=slot)
+
+    # ---- reading
+
+    def __len__(self) -> int:
+        return int(self._nx.number_of_nodes())
+
+    def __iter__(self) -> Iterator[Node]:
+        """All nodes, operands before those that take them."""
+        for _, node in self._nx.nodes(data="node"):
+            yield node
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._nx
+
+    def __getitem__(self, name: str) -> Node:
+        node: Node = self._nx.nodes[name]["node"]
+        return node
+
+    def operands(self, name: str) -> list[str]:
+        """The nodes that a node takes, in order."""
+        edges = sorted((key, source) for source, _, key in self._nx.in_edges(name, keys=True))
+        return [source for _, source in edges]
+
+    def users(self, name: str) -> list[str]:
+        """The nodes that take a node, each once."""
+        return list(self._nx.successors(name))
+
+    @property
+    def inputs(self) -> list[Node]:
+        return [node for node in self if node.op == INPUT]
+
+    @property
+    def unknowns(self) -> list[str]:
+        """The names of the open sizes, in the order of the inputs."""
+        names: dict[str, None] = {}
+        for node in self.inputs:
+            for dim in node.shape:
+                if isinstance(dim, Formula):
+                    names.update(dict.fromkeys(sorted(dim.unknowns)))
+        return list(names)
+
+    def call(self, name: str) -> Call:
+        """A node as its operator's rules see it."""
+        node = self[name]
+        return Call(node.op, node.attrs, tuple(self[operand].shape for operand in self.operands(name)))
+
+    # ---- changing
+
+    def mark_training_only(self) -> None:
+        """Mark what only the training-only outputs need."""
+        needed = self._ancestors(output.node for output in self.outputs.values() if not output.training_only)
+        training = self._ancestors(output.node for output in self.outputs.values() if output.training_only)
+        for name in training - needed:
+            self[name].training_only = self[name].op != INPUT
+
+    def without(self, names: set[str]) -> ArchGraph:
+        """A copy without some nodes, and without the outputs that they give."""
+        kept = {key: output for key, output in self.outputs.items() if output.node not in names}
+        conditions = [(node, condition) for node, condition in self.conditions if node not in names]
+        copy = ArchGraph(self.name, self.title, kept, conditions)
+        for node in self:
+            if node.name not in names:
+                copy.add(node, self.operands(node.name))
+        return copy
+
+    def _ancestors(self, names: Iterator[str]) -> set[str]:
+        seen: set[str] = set()
+        stack = list(names)
+        while stack:
+            name = stack.pop()
+            if name not in seen:
+                seen.add(name)
+                stack.extend(self._nx.predecessors(name))
+        return seen
+
+    # ---- as plain data
+
+    def to_json(self) -> dict[str, Any]:
+        """The graph in networkx's node-link form, of plain data only. `from_json` is the inverse."""
+        sources: dict[str, Source] = {}
+        plain: nx.MultiDiGraph[str] = nx.MultiDiGraph(
+            name=self.name,
+            title=self.title,
+            outputs={key: {"node": out.node, "training_only": out.training_only} for key, out in self.outputs.items()},
+            conditions=[[node, to_plain(c.left), c.relation, to_plain(c.right)] for node, c in self.conditions],
+        )
+        for node in self:
+            frames = node.frame.chain() if node.frame else []
+            plain.add_node(
+                node.name,
+                op=node.op,
+                attrs={name: _attr_to_plain(value) for name, value in node.attrs.items()},
+                shape=[to_plain(dim) for dim in node.shape],
+                key=node.key,
+                place=list(node.place),
+                training_only=node.training_only,
+                span=_span_to_plain(node.span, sources),
+                provenance=[{"text": frame.text, "span": _span_to_plain(frame.span, sources)} for frame in frames],
+            )
+        for source, target, key in self._nx.edges(keys=True):
+            plain.add_edge(source, target, key=key)
+        plain.graph["sources"] = {name: source.text for name, source in sources.items()}
+        data: dict[str, Any] = nx.node_link_data(plain, edges="edges")
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ArchGraph:
+        """Load what `to_json` gave."""
+        plain: nx.MultiDiGraph[str] = nx.node_link_graph(dict(data), edges="edges")
+        info = plain.graph
+        sources = {name: Source(name, text) for name, text in info["sources"].items()}
+        outputs = {key: Output(out["node"], out["training_only"]) for key, out in info["outputs"].items()}
+        conditions = [(node, Condition(from_plain(a), relation, from_plain(b))) for node, a, relation, b in info["conditions"]]
+        graph = cls(info["name"], info["title"], outputs, conditions)
+        for name, node in plain.nodes(data=True):
+            frame: Frame | None = None
+            for outer in reversed(node["provenance"]):
+                frame = Frame(outer["text"], _span_from_plain(outer["span"], sources), frame)
+            graph._nx.add_node(
+                name,
+                node=Node(
+                    name,
+                    node["op"],
+                    {key: _attr_from_plain(value) for key, value in node["attrs"].items()},
+                    tuple(from_plain(dim) for dim in node["shape"]),
+                    _span_from_plain(node["span"], sources),
+                    frame,
+                    node["key"],
+                    tuple(node["place"]),
+                    node["training_only"],
+                ),
+            )
+        for source, target, key in plain.edges(keys=True):
+            graph._nx.add_edge(source, target, key=key)
+        return graph
+
+    def same_as(self, other: ArchGraph) -> bool:
+        """Equal in all but where things were written: names, operators, options, shapes, operands, inputs and outputs."""
+        return self._meaning() == other._meaning()
+
+    def _meaning(self) -> list[Any]:
+        nodes = [(n.name, n.op, dict(n.attrs), n.shape, n.key, n.place, n.training_only, self.operands(n.name)) for n in self]
+        return [nodes, self.outputs, set(self.conditions)]
+
+
+def _attr_to_plain(value: Any) -> Any:
+    if isinstance(value, Word):
+        return {"word": value.text, "args": [[name, _attr_to_plain(arg)] for name, arg in value.args]}
+    if isinstance(value, tuple):
+        return [_attr_to_plain(item) for item in value]
+    return to_plain(value) if isinstance(value, Formula) else value
+
+
+def _attr_from_plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        if "word" in value:
+            return Word(value["word"], tuple((name, _attr_from_plain(arg)) for name, arg in value["args"]))
+        return from_plain(value)
+    return tuple(_attr_from_plain(item) for item in value) if isinstance(value, list) else value
+
+
+def _span_to_plain(span: Span, sources: dict[str, Source]) -> dict[str, Any]:
+    sources[span.source.name] = span.source
+    return {"file": span.source.name, "line": span.line, "column": span.column, "start": span.start, "end": span.end}
+
+
+def _span_from_plain(data: Mapping[str, Any], sources: Mapping[str, Source]) -> Span:
+    return Span(sources[data["file"]], data["start"], data["end"])
+
+
+def shape_text(dims: Sequence[Dim]) -> list[int | str]:
+    """A shape for JSON: numbers, and formulas as text."""
+    return [dim if isinstance(dim, int) else str(dim) for dim in dims]

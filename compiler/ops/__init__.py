@@ -1,0 +1,10 @@
+"""The operators of the language: one record each, a file for every family. A new operator is one record in one file."""
+
+from __future__ import annotations
+
+from compiler.ops import activation, classic, convolution, joining, normalisation, pooling
+from compiler.ops.record import Operator
+
+FAMILIES = (convolution, pooling, activation, normalisation, joining, classic)
+
+OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}

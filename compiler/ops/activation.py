@@ -1,0 +1,122 @@
+"""Activations: functions of single values, and the softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from compiler.ops.kinds import Choice, Real, Whole, Word
+from compiler.ops.record import Attr, Call, Module, Operator, Weights
+from compiler.shapes.dim import Shape
+from dsl.diagnostics import Fault
+from dsl.vocabulary import shapes as says
+
+
+def _fixed(target: str, **kwargs: object) -> Callable[[Call], Module]:
+    return lambda call: Module(target, kwargs)
+
+
+def _renamed(target: str, names: Mapping[str, str]) -> Callable[[Call], Module]:
+    return lambda call: Module(target, {theirs: call.attrs[ours] for ours, theirs in names.items()})
+
+
+def _plain(name: str, target: str, formula: str, source: str = "", **kwargs: object) -> Operator:
+    """An activation without options."""
+    return Operator(
+        name=name,
+        family="activation",
+        summary=f"`{formula}`, value by value.",
+        doc=f"\n        `out = {formula}`\n        ",
+        source=source or target,
+        example=f"input 8x4x4; {name} => 8x4x4",
+        lower=_fixed(target, **kwargs),
+    )
+
+
+def prelu_shape(call: Call) -> Shape:
+    slopes = call.attrs["slopes"]
+    if slopes not in (1, call.channels):
+        raise Fault(says.out_of_range("`slopes`", slopes, f"1 or the number of channels, {call.channels}", "slopes"))
+    return call.x
+
+
+def prelu_weights(call: Call) -> Weights:
+    return {"weight": (call.attrs["slopes"],)}
+
+
+OPERATORS = (
+    _plain("relu", "torch.nn.ReLU", "max(x, 0)", "torch.nn.ReLU; Nair & Hinton 2010"),
+    _plain("relu6", "torch.nn.ReLU6", "min(max(x, 0), 6)", "torch.nn.ReLU6; Howard et al. 2017, arXiv:1704.04861"),
+    _plain("sigmoid", "torch.nn.Sigmoid", "1/(1 + exp(-x))"),
+    _plain("tanh", "torch.nn.Tanh", "tanh(x)"),
+    _plain("silu", "torch.nn.SiLU", "x/(1 + exp(-x))", "torch.nn.SiLU; Ramachandran, Zoph & Le 2017, arXiv:1710.05941"),
+    _plain("hardswish", "torch.nn.Hardswish", "x*min(max(x + 3, 0), 6)/6", "torch.nn.Hardswish; Howard et al. 2019, arXiv:1905.02244"),
+    _plain("hardsigmoid", "torch.nn.Hardsigmoid", "min(max(x + 3, 0), 6)/6", "torch.nn.Hardsigmoid; Howard et al. 2019, arXiv:1905.02244"),
+    _plain("softplus", "torch.nn.Softplus", "log(1 + exp(x))"),
+    _plain("softmax", "torch.nn.Softmax", "exp(x)/sum of exp(x) over the channels", "torch.nn.Softmax", dim=1),
+    _plain("log_softmax", "torch.nn.LogSoftmax", "x - log(sum of exp(x) over the channels)", "torch.nn.LogSoftmax", dim=1),
+    Operator(
+        name="gelu",
+        family="activation",
+        summary="`x*P(X <= x)` for a standard normal X, value by value.",
+        doc="""
+        `out = x*(1 + erf(x/sqrt(2)))/2`; with `approximate=tanh`, `x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x^3)))/2`.
+        """,
+        source="torch.nn.GELU; Hendrycks & Gimpel 2016, arXiv:1606.08415",
+        example="input 8x4x4; gelu => 8x4x4",
+        attrs=(Attr("approximate", Choice(("none", "tanh")), Word("none"), "which formula"),),
+        lower=_renamed("torch.nn.GELU", {"approximate": "approximate"}),
+    ),
+    Operator(
+        name="leaky_relu",
+        family="activation",
+        summary="`x` where it is positive, `slope*x` where it is not.",
+        doc="""
+        `out = max(x, 0) + slope*min(x, 0)`
+        """,
+        source="torch.nn.LeakyReLU; Maas, Hannun & Ng 2013",
+        example="input 8x4x4; leaky_relu(0.1) => 8x4x4",
+        attrs=(Attr("slope", Real(0), 0.01, "the slope below zero"),),
+        lower=_renamed("torch.nn.LeakyReLU", {"slope": "negative_slope"}),
+    ),
+    Operator(
+        name="elu",
+        family="activation",
+        summary="`x` where it is positive, `alpha*(exp(x) - 1)` where it is not.",
+        doc="""
+        `out = max(x, 0) + min(alpha*(exp(x) - 1), 0)`
+        """,
+        source="torch.nn.ELU; Clevert, Unterthiner & Hochreiter 2016, arXiv:1511.07289",
+        example="input 8x4x4; elu => 8x4x4",
+        attrs=(Attr("alpha", Real(0), 1.0, "the value it tends to, negated"),),
+        lower=_renamed("torch.nn.ELU", {"alpha": "alpha"}),
+    ),
+    Operator(
+        name="prelu",
+        family="activation",
+        summary="A leaky ReLU whose slope is trained.",
+        doc="""
+        `out = max(x, 0) + weight*min(x, 0)`, with one slope, or one for each channel.
+        """,
+        source="torch.nn.PReLU; He et al. 2015, arXiv:1502.01852, section 2.1",
+        example="input 8x4x4; prelu(8) => 8x4x4",
+        attrs=(
+            Attr("slopes", Whole(1), 1, "how many slopes: 1, or the number of channels"),
+            Attr("start", Real(), 0.25, "the slopes at the start"),
+        ),
+        weights=prelu_weights,
+        shape=prelu_shape,
+        lower=_renamed("torch.nn.PReLU", {"slopes": "num_parameters", "start": "init"}),
+    ),
+    Operator(
+        name="scaled_tanh",
+        family="activation",
+        summary="LeNet-5's squashing function.",
+        doc="""
+        `out = amplitude*tanh(slope*x)`, with 1.7159 and 2/3 as published, so that f(1) = 1 and f(-1) = -1.
+        """,
+        source="LeCun et al. 1998, appendix A",
+        example="input 8x4x4; scaled_tanh => 8x4x4",
+        attrs=(Attr("amplitude", Real(0), 1.7159, "the value it tends to"), Attr("slope", Real(0), 2 / 3, "the slope inside")),
+        lower=_renamed("compiler.backends.modules.ScaledTanh", {"amplitude": "amplitude", "slope": "slope"}),
+    ),
+)

@@ -1,0 +1,88 @@
+"""Operators of the first convolutional networks that nothing later uses: LeNet-5's subsampling and its output units."""
+
+from __future__ import annotations
+
+from math import prod
+
+from compiler.ops.kinds import PerAxis, Whole
+from compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator, Weights
+from compiler.ops.windows import slide
+from compiler.shapes.dim import Dim, Shape, show_shape
+from dsl.diagnostics import Fault
+from dsl.vocabulary import shapes as says
+
+
+def subsample_shape(call: Call) -> Shape:
+    if call.image() != 2:
+        raise Fault(says.wrong_rank("subsample", "channels with two sizes", show_shape(call.x)))
+    padless = Call(call.operator, {**call.attrs, "pad": (0, 0)}, call.inputs, call.conditions)
+    return (call.x[0], *slide(padless))
+
+
+def subsample_weights(call: Call) -> Weights:
+    return {"weight": (call.channels,), "bias": (call.channels,)}
+
+
+def lower_subsample(call: Call) -> Module:
+    return Module(
+        "compiler.backends.modules.Subsample",
+        {"channels": call.channels, "kernel_size": call.attrs["kernel"], "stride": call.attrs["stride"]},
+    )
+
+
+def rbf_shape(call: Call) -> Shape:
+    if len(call.x) != 1:
+        raise Fault(says.wrong_rank("rbf", "a flat input", show_shape(call.x)))
+    return (call.attrs["out"],)
+
+
+def rbf_buffers(call: Call) -> Weights:
+    return {"codes": (call.attrs["out"], call.channels)}
+
+
+def rbf_macs(call: Call, out: Shape) -> Dim:
+    # One difference, squared and summed up, for every pair of an input and a unit.
+    return prod(rbf_buffers(call)["codes"])
+
+
+def lower_rbf(call: Call) -> Module:
+    return Module("compiler.backends.modules.RBF", {"in_features": call.channels, "out_features": call.attrs["out"]})
+
+
+OPERATORS = (
+    Operator(
+        name="subsample",
+        family="classic",
+        summary="LeNet-5's pooling: the sum of every window, times a trained coefficient, plus a trained bias.",
+        doc="""
+        `out = weight[c]*(sum of the window) + bias[c]`; the squashing function is written behind it. Parameters: `2*channels`.
+        """,
+        source="LeCun et al. 1998, section II.B, layers S2 and S4",
+        example="input 6x28x28; subsample2 => 6x14x14",
+        attrs=(
+            Attr("kernel", PerAxis(1), 2, "the size of the window"),
+            Attr("stride", PerAxis(1), Like("kernel"), "how far the window moves; the kernel's size unless said"),
+        ),
+        shape=subsample_shape,
+        weights=subsample_weights,
+        lower=lower_subsample,
+        short=("kernel", "", "stride"),
+    ),
+    Operator(
+        name="rbf",
+        family="classic",
+        summary="LeNet-5's output: the squared distance of the input to a fixed code for every class.",
+        doc="""
+        `out[i] = sum over j of (in[j] - codes[i, j])^2`. The codes are not trained. The paper draws them as 7x12 bitmaps of the
+        characters; here they are -1 and +1 at random until loaded, which the paper names as the other choice. MACs: `out*in`.
+        """,
+        source="LeCun et al. 1998, section II.B, equation 7",
+        example="input 84; rbf-10 => 10",
+        attrs=(Attr("out", Whole(1), REQUIRED, "how many units"),),
+        shape=rbf_shape,
+        buffers=rbf_buffers,
+        macs=rbf_macs,
+        lower=lower_rbf,
+        short=("", "out", ""),
+    ),
+)

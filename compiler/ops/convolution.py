@@ -1,0 +1,234 @@
+"""Convolutions, and the fully-connected layer."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from compiler.ops.kinds import INIT, Choice, Flag, PerAxis, Recipe, Table, Whole, Word
+from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights
+from compiler.ops.windows import DILATION, PAD, STRIDE, settle_same, slide
+from compiler.shapes.dim import Dim, Shape, product, show_shape
+from dsl.diagnostics import Fault
+from dsl.vocabulary import shapes as says
+
+BIAS = Attr("bias", Flag(), True, "whether a trainable value is added to every channel")
+WEIGHT_INIT = Attr("init", INIT, Word("torch"), "how the weights are drawn at the start; `torch` leaves PyTorch's own choice")
+BIAS_INIT = Attr(
+    "bias_init",
+    Recipe({k: v for k, v in INIT.table.items() if not k.startswith(("he_", "xavier_"))}),
+    Word("torch"),
+    "the same for the bias",
+)
+
+
+def _groups(call: Call) -> int:
+    groups: int = call.attrs["groups"]
+    for channels, which in ((call.channels, "input"), (call.attrs["out"], "output")):
+        if channels % groups:
+            raise Fault(says.groups_do_not_divide(groups, channels, which))
+    return groups
+
+
+def _connections(call: Call) -> list[list[int]] | None:
+    """The connection table, checked, or None."""
+    table = call.attrs["from"]
+    if table is None:
+        return None
+    out = call.attrs["out"]
+    if call.attrs["groups"] != 1:
+        raise Fault(says.bad_table("it stands beside groups, which are a table of their own"))
+    if len(table) != out:
+        raise Fault(says.bad_table(f"it has {len(table)} rows for {out} output channels"))
+    for number, row in enumerate(table):
+        if not row or len(set(row)) != len(row):
+            raise Fault(says.bad_table(f"row {number} is {'empty' if not row else 'naming a channel twice'}"))
+        if max(row) >= call.channels:
+            raise Fault(says.bad_table(f"row {number} names channel {max(row)}, and there are {call.channels}, from 0"))
+    return [list(row) for row in table]
+
+
+def conv_shape(call: Call) -> Shape:
+    call.image()
+    _groups(call)
+    _connections(call)
+    return (call.attrs["out"], *slide(call))
+
+
+def conv_weights(call: Call) -> Weights:
+    table = _connections(call)
+    kernel = call.attrs["kernel"]
+    if table is not None:
+        weights = {"weight": (sum(len(row) for row in table), *kernel)}
+    else:
+        weights = {"weight": (call.attrs["out"], call.channels // call.attrs["groups"], *kernel)}
+    return weights | ({"bias": (call.attrs["out"],)} if call.attrs["bias"] else {})
+
+
+def conv_macs(call: Call, out: Shape) -> Dim:
+    return product(out[1:]) * prod(conv_weights(call)["weight"])
+
+
+def _conv_arguments(call: Call) -> dict[str, Any]:
+    attrs = call.attrs
+    arguments = {"in_channels": call.channels, "out_channels": attrs["out"], "kernel_size": attrs["kernel"]}
+    renamed = {"stride": "stride", "pad": "padding", "dilation": "dilation", "groups": "groups", "bias": "bias", "pad_mode": "padding_mode"}
+    return arguments | {theirs: attrs[ours] for ours, theirs in renamed.items() if ours in attrs}
+
+
+def lower_conv(call: Call) -> Module:
+    table = _connections(call)
+    if table is not None:
+        arguments = _conv_arguments(call)
+        del arguments["in_channels"], arguments["out_channels"], arguments["groups"]
+        return Module("compiler.backends.modules.TableConv", {"in_channels": call.channels, "table": table, **arguments})
+    return Module(f"torch.nn.Conv{call.axes}d", _conv_arguments(call))
+
+
+def transposed_shape(call: Call) -> Shape:
+    axes = call.image()
+    _groups(call)
+    attrs = call.attrs
+    sizes: list[Dim] = []
+    for axis in range(axes):
+        kernel, stride, pad = attrs["kernel"][axis], attrs["stride"][axis], attrs["pad"][axis]
+        dilation, extra = attrs["dilation"][axis], attrs["out_pad"][axis]
+        if extra >= max(stride, dilation):
+            raise Fault(
+                says.out_of_range("`out_pad`", extra, f"smaller than the stride or the dilation, {max(stride, dilation)}", "out_pad")
+            )
+        size = (call.x[1 + axis] - 1) * stride - 2 * pad + dilation * (kernel - 1) + extra + 1
+        if not call.at_least(size, 1):
+            raise Fault(says.out_of_range("the output size", size, "at least 1", "pad"))
+        sizes.append(size)
+    return (attrs["out"], *sizes)
+
+
+def transposed_weights(call: Call) -> Weights:
+    weight = (call.channels, call.attrs["out"] // call.attrs["groups"], *call.attrs["kernel"])
+    return {"weight": weight} | ({"bias": (call.attrs["out"],)} if call.attrs["bias"] else {})
+
+
+def transposed_macs(call: Call, out: Shape) -> Dim:
+    # Every value of the input meets the whole kernel once.
+    return product(call.x[1:]) * prod(transposed_weights(call)["weight"])
+
+
+def lower_transposed(call: Call) -> Module:
+    return Module(f"torch.nn.ConvTranspose{call.axes}d", {**_conv_arguments(call), "output_padding": call.attrs["out_pad"]})
+
+
+def _features(call: Call) -> int:
+    if len(call.x) != 1:
+        raise Fault(says.wrong_rank(call.operator, "a flat input", show_shape(call.x)))
+    features = call.x[0]
+    if not isinstance(features, int):
+        raise Fault(says.needs_numbers(call.operator, "the number of its inputs", features))
+    return features
+
+
+def fc_shape(call: Call) -> Shape:
+    _features(call)
+    return (call.attrs["out"],)
+
+
+def fc_weights(call: Call) -> Weights:
+    return {"weight": (call.attrs["out"], _features(call))} | ({"bias": (call.attrs["out"],)} if call.attrs["bias"] else {})
+
+
+def fc_macs(call: Call, out: Shape) -> Dim:
+    return _features(call) * call.attrs["out"]
+
+
+def lower_fc(call: Call) -> Module:
+    return Module("torch.nn.Linear", {"in_features": _features(call), "out_features": call.attrs["out"], "bias": call.attrs["bias"]})
+
+
+OPERATORS = (
+    Operator(
+        name="conv",
+        family="convolution",
+        summary="Convolution in one, two or three dimensions, as its input has.",
+        doc="""
+        `out[o, y, x] = bias[o] + sum over i, r, c of weight[o, i, r, c] * in[i, y*stride + r*dilation - pad, x*stride + c*dilation - pad]`
+
+        Size: `floor((size + 2*pad - dilation*(kernel-1) - 1)/stride) + 1`. Parameters: `out*(in/groups)*kernel + out`.
+        MACs: the weights times the output positions. With `groups`, output channels see only the input channels of
+        their group; with `groups` equal to the channels it is depthwise. `from` gives for every output channel the
+        list of input channels it sees (LeNet-5's C3); only those weights exist, in the order of the table.
+        """,
+        source="torch.nn.Conv1d, Conv2d, Conv3d; LeCun et al. 1998, section II.B and table I for connection tables",
+        example="input 3x32x32; conv3-16/2(pad=1) => 16x16x16",
+        attrs=(
+            Attr("kernel", PerAxis(1), REQUIRED, "the size of the window"),
+            Attr("out", Whole(1), REQUIRED, "the channels it gives"),
+            STRIDE,
+            PAD,
+            DILATION,
+            Attr("groups", Whole(1), 1, "into how many separate parts the channels fall"),
+            BIAS,
+            Attr("from", Table(), Word("none"), "the connection table"),
+            Attr("pad_mode", Choice(("zeros", "reflect", "replicate", "circular")), Word("zeros"), "what is added at the borders"),
+            WEIGHT_INIT,
+            BIAS_INIT,
+        ),
+        shape=conv_shape,
+        weights=conv_weights,
+        macs=conv_macs,
+        lower=lower_conv,
+        settle=settle_same,
+        short=("kernel", "out", "stride"),
+        followers=True,
+    ),
+    Operator(
+        name="convt",
+        family="convolution",
+        summary="Transposed convolution, which makes a map larger; in one, two or three dimensions.",
+        doc="""
+        The map from output gradients to input gradients of a convolution with the same options.
+
+        Size: `(size - 1)*stride - 2*pad + dilation*(kernel-1) + out_pad + 1`. MACs: the weights times the *input*
+        positions, since every input value meets the whole kernel once.
+        """,
+        source="torch.nn.ConvTranspose1d, ConvTranspose2d, ConvTranspose3d",
+        example="input 64x28x28; convt2-32/2 => 32x56x56",
+        attrs=(
+            Attr("kernel", PerAxis(1), REQUIRED, "the size of the window"),
+            Attr("out", Whole(1), REQUIRED, "the channels it gives"),
+            STRIDE,
+            Attr("pad", PerAxis(0), 0, "how much is cut from both sides of each axis"),
+            Attr("out_pad", PerAxis(0), 0, "how much is added at the end of each axis"),
+            DILATION,
+            Attr("groups", Whole(1), 1, "into how many separate parts the channels fall"),
+            BIAS,
+            WEIGHT_INIT,
+            BIAS_INIT,
+        ),
+        shape=transposed_shape,
+        weights=transposed_weights,
+        macs=transposed_macs,
+        lower=lower_transposed,
+        short=("kernel", "out", "stride"),
+        followers=True,
+    ),
+    Operator(
+        name="fc",
+        family="convolution",
+        summary="Fully-connected layer: every output sees every input value.",
+        doc="""
+        `out = weight * in + bias`. An input with sizes is flattened first; `expand` shows the `flatten`.
+
+        Parameters: `out*in + out`. MACs: `out*in`.
+        """,
+        source="torch.nn.Linear",
+        example="input 512x7x7; FC-4096(act=relu) => 4096",
+        attrs=(Attr("out", Whole(1), REQUIRED, "the values it gives"), BIAS, WEIGHT_INIT, BIAS_INIT),
+        shape=fc_shape,
+        weights=fc_weights,
+        macs=fc_macs,
+        lower=lower_fc,
+        short=("", "out", ""),
+        followers=True,
+        flattens=True,
+    ),
+)

@@ -1,0 +1,226 @@
+"""Operators with several operands, and those that cut, pad, mix and reshape."""
+
+from __future__ import annotations
+
+from compiler.ops.kinds import Bounds, Choice, Real, Whole, Word
+from compiler.ops.record import AXES, REQUIRED, Attr, Call, Function, Module, Operand, Operands, Operator, differences
+from compiler.shapes.dim import Dim, Shape, product, show_shape
+from dsl.diagnostics import Fault
+from dsl.vocabulary import shapes as says
+
+AXIS_NUMBERS = {1: {"c": 0, "w": 1}, 2: {"c": 0, "h": 1, "w": 2}, 3: {"c": 0, "d": 1, "h": 2, "w": 3}}
+
+
+def sides(shapes: tuple[Shape, ...]) -> list[str]:
+    return [f"branch {number}: {show_shape(shape)}" for number, shape in enumerate(shapes, start=1)]
+
+
+def _must_equal(call: Call) -> Shape:
+    first = call.x
+    for other in call.inputs[1:]:
+        if len(other) != len(first) or not all(call.equal(a, b) for a, b in zip(first, other, strict=True)):
+            raise Fault(says.sides_differ(call.operator, sides(call.inputs), differences(call.inputs)))
+    return first
+
+
+def mul_shape(call: Call) -> Shape:
+    """Equal shapes; or, as a gate, one value for each channel against whole maps."""
+    maps = [shape for shape in call.inputs if any(size != 1 for size in shape[1:])]
+    gates = [shape for shape in call.inputs if shape not in maps]
+    if maps and gates and all(len(gate) == len(maps[0]) and call.equal(gate[0], maps[0][0]) for gate in gates):
+        return _must_equal(Call(call.operator, call.attrs, tuple(maps), call.conditions))
+    return _must_equal(call)
+
+
+def concat_shape(call: Call) -> Shape:
+    first = call.x
+    numbers = AXIS_NUMBERS.get(call.axes, {"c": 0})
+    axis_name = call.attrs["axis"]
+    if axis_name not in numbers:
+        raise Fault(says.wrong_rank(f"concat(axis={axis_name})", f"tensors that have that axis ({', '.join(numbers)})", show_shape(first)))
+    axis = numbers[axis_name]
+    total: Dim = first[axis]
+    for other in call.inputs[1:]:
+        agree = len(other) == len(first) and all(call.equal(a, b) for i, (a, b) in enumerate(zip(first, other, strict=True)) if i != axis)
+        if not agree:
+            names = ("channels", *AXES.get(call.axes, ()))
+            raise Fault(says.concat_differs(sides(call.inputs), differences(call.inputs, but=axis), names[axis]))
+        total = total + other[axis]
+    return (*first[:axis], total, *first[axis + 1 :])
+
+
+def lower_concat(call: Call) -> Function:
+    return Function("torch.cat", (Operands(),), {"dim": 1 + AXIS_NUMBERS.get(call.axes, {"c": 0})[call.attrs["axis"]]})
+
+
+def _chain(target: str, operands: int) -> Function:
+    """A function of two, applied from left to right: the backend nests what stands as a Function in the arguments."""
+    result: Function | Operand = Operand(0)
+    for index in range(1, operands):
+        result = Function(target, (result, Operand(index)))
+    assert isinstance(result, Function)
+    return result
+
+
+def lower_add(call: Call) -> Function:
+    return _chain("operator.add", len(call.inputs))
+
+
+def lower_mul(call: Call) -> Function:
+    return _chain("operator.mul", len(call.inputs))
+
+
+def flatten_shape(call: Call) -> Shape:
+    return (product(call.x),)
+
+
+def lower_flatten(call: Call) -> Function:
+    return Function("torch.flatten", (Operand(), 1))
+
+
+def slice_shape(call: Call) -> Shape:
+    start, stop = call.attrs["start"], call.attrs["stop"]
+    if not start < stop <= call.channels:
+        raise Fault(says.out_of_range("the channels to take", f"{start} to {stop}", f"in order, and within 0 to {call.channels}", "stop"))
+    return (stop - start, *call.x[1:])
+
+
+def lower_slice(call: Call) -> Function:
+    return Function("operator.getitem", (Operand(), (slice(None), slice(call.attrs["start"], call.attrs["stop"]))))
+
+
+def shuffle_shape(call: Call) -> Shape:
+    call.image()
+    groups = call.attrs["groups"]
+    if call.channels % groups:
+        raise Fault(says.groups_do_not_divide(groups, call.channels, "input"))
+    return call.x
+
+
+def lower_shuffle(call: Call) -> Module:
+    return Module("torch.nn.ChannelShuffle", {"groups": call.attrs["groups"]})
+
+
+def _paddings(call: Call) -> list[tuple[int, int]]:
+    numbers = AXIS_NUMBERS.get(call.axes, {"c": 0})
+    for name in ("h", "w", "d"):
+        if name not in numbers and call.attrs[name] != (0, 0):
+            raise Fault(says.wrong_rank(f"pad({name}=...)", f"a tensor with an axis `{name}`", show_shape(call.x)))
+    return [call.attrs[name] for name in numbers]
+
+
+def pad_shape(call: Call) -> Shape:
+    return tuple(size + before + after for size, (before, after) in zip(call.x, _paddings(call), strict=True))
+
+
+def lower_pad(call: Call) -> Function:
+    # torch.nn.functional.pad wants the last axis first.
+    flat = [amount for pair in reversed(_paddings(call)) for amount in pair]
+    return Function("torch.nn.functional.pad", (Operand(), flat), {"value": call.attrs["value"]})
+
+
+NOTHING = (0, 0)
+
+OPERATORS = (
+    Operator(
+        name="concat",
+        family="joining",
+        summary="The branches, one behind the other along an axis.",
+        doc="""
+        Every other axis must be equal. The order of the branches is the order of the channels.
+        """,
+        source="torch.cat",
+        example="input 16x28x28; concat<conv1-8 | conv3-8(pad=1)> => 16x28x28",
+        attrs=(Attr("axis", Choice(("c", "d", "h", "w")), Word("c"), "the axis: channels, depth, height or width"),),
+        shape=concat_shape,
+        lower=lower_concat,
+        operands=(1, None),
+    ),
+    Operator(
+        name="add",
+        family="joining",
+        summary="The sum of the branches, value by value. `residual<body>` is `add<body | .>`.",
+        doc="""
+        All shapes must be equal; nothing is stretched to fit.
+        """,
+        source="torch.add; residual: He et al. 2016, arXiv:1512.03385, equation 1",
+        example="input 16x28x28; add<conv3-16(pad=1) | .> => 16x28x28",
+        shape=_must_equal,
+        lower=lower_add,
+        operands=(2, None),
+    ),
+    Operator(
+        name="mul",
+        family="joining",
+        summary="The product of the branches, value by value: gates.",
+        doc="""
+        All shapes must be equal, but a branch may have one value for each channel (`64x1x1`) against whole maps.
+        """,
+        source="torch.mul; gates: Hu, Shen & Sun 2018, arXiv:1709.01507",
+        example="input 16x28x28; mul<. | adaptive_avgpool1; conv1-16; sigmoid> => 16x28x28",
+        shape=mul_shape,
+        lower=lower_mul,
+        operands=(2, None),
+    ),
+    Operator(
+        name="flatten",
+        family="joining",
+        summary="All values of a sample in one row.",
+        doc="""
+        `CxHxW` becomes `C*H*W`, channels outermost.
+        """,
+        source="torch.flatten",
+        example="input 256x6x6; flatten => 9216",
+        shape=flatten_shape,
+        lower=lower_flatten,
+    ),
+    Operator(
+        name="slice",
+        family="joining",
+        summary="Some of the channels: from `start` up to, not including, `stop`.",
+        doc="""
+        A channel split is two slices: `concat<slice(0, in.c//2) | slice(in.c//2, in.c); ...>`.
+        """,
+        source="Ma et al. 2018, arXiv:1807.11164, figure 3",
+        example="input 16x28x28; slice(0, 8) => 8x28x28",
+        attrs=(
+            Attr("start", Whole(0), REQUIRED, "the first channel, from 0"),
+            Attr("stop", Whole(1), REQUIRED, "the channel behind the last"),
+        ),
+        shape=slice_shape,
+        lower=lower_slice,
+    ),
+    Operator(
+        name="channel_shuffle",
+        family="joining",
+        summary="Deals the channels of every group out in turn.",
+        doc="""
+        The channels as a table of `groups` rows, read by columns.
+        """,
+        source="torch.nn.ChannelShuffle; Zhang et al. 2018, arXiv:1707.01083, section 3.1",
+        example="input 16x28x28; channel_shuffle(2) => 16x28x28",
+        attrs=(Attr("groups", Whole(1), REQUIRED, "how many groups"),),
+        shape=shuffle_shape,
+        lower=lower_shuffle,
+    ),
+    Operator(
+        name="pad",
+        family="joining",
+        summary="Adds constant values around a tensor, on each side as told.",
+        doc="""
+        `c`, `d`, `h` and `w` take one number for both sides or `[before, after]`. On channels it is the
+        zero-padding shortcut (option A) of the ResNet paper.
+        """,
+        source="torch.nn.functional.pad; He et al. 2016, section 3.3",
+        example="input 16x32x32; pad(c=[0, 16], h=[0, 1]) => 32x33x32",
+        attrs=(
+            Attr("h", Bounds(), 0, "above and below"),
+            Attr("w", Bounds(), 0, "left and right"),
+            Attr("c", Bounds(), 0, "before and after the channels"),
+            Attr("d", Bounds(), 0, "before and after the depth"),
+            Attr("value", Real(), 0.0, "what is added"),
+        ),
+        shape=pad_shape,
+        lower=lower_pad,
+    ),
+)

@@ -1,0 +1,229 @@
+"""The kinds of values that an operator's options take, and how each is read and made canonical."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from compiler.shapes.dim import Dim, Formula
+from dsl.diagnostics import Fault
+from dsl.vocabulary import values as says
+
+
+@dataclass(frozen=True)
+class Word:
+    """A bare word, or a word with settings: `same`, `relu`, `normal(std=0.01)`."""
+
+    text: str
+    args: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        if not self.args:
+            return self.text
+        listed = ", ".join(f"{name}={show(value)}" if name else show(value) for name, value in self.args)
+        return f"{self.text}({listed})"
+
+
+Value = Union[int, float, bool, Formula, Word, tuple[Any, ...]]
+NONE = Word("none")
+
+
+def show(value: object) -> str:
+    """A value as the language writes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return f"[{', '.join(show(item) for item in value)}]"
+    if isinstance(value, float):
+        return repr(value) if value % 1 or abs(value) >= 1e16 else f"{value:.1f}"
+    return str(value)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number, at least `minimum`."""
+
+    minimum: int = 1
+
+    def read(self, name: str, value: Value, axes: int) -> Value:
+        return _whole(name, value, self.minimum)
+
+    def __str__(self) -> str:
+        return "a whole number" + (f" from {self.minimum}" if self.minimum else "")
+
+
+@dataclass(frozen=True)
+class Real:
+    """A number between two bounds."""
+
+    low: float = float("-inf")
+    high: float = float("inf")
+
+    def read(self, name: str, value: Value, axes: int) -> Value:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise Fault(says.wrong_kind(f"`{name}`", "a number", show(value)))
+        if not self.low <= value <= self.high:
+            raise Fault(says.wrong_kind(f"`{name}`", str(self), show(value)))
+        return float(value)
+
+    def __str__(self) -> str:
+        if self.high == float("inf"):
+            return "a number" if self.low == float("-inf") else f"a number from {self.low:g}"
+        return f"a number from {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """`yes` or `no`."""
+
+    def read(self, name: str, value: Value, axes: int) -> Value:
+        if not isinstance(value, bool):
+            raise Fault(says.wrong_kind(f"`{name}`", "`yes` or `no`", show(value)))
+        return value
+
+    def __str__(self) -> str:
+        return "`yes` or `no`"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def read(self, name: str, value: Value, axes: int) -> Value:
+        if not isinstance(value, Word) or value.text not in self.words or value.args:
+            raise Fault(says.not_a_choice(name, f"`{show(value)}`", self.words))
+        return value.text
+
+    def __str__(self) -> str:
+        return ", ".join(f"`{word}`" for word in self.words)
+
+
+@dataclass(frozen=True)
+class PerAxis:
+    """A whole number for every axis of the input (`3`), or one for each (`1x7`, `[1, 7]`); or one of some words."""
+
+    minimum: int = 1
+    words: tuple[str, ...] = ()
+    open: bool = False  # may a size be a formula?
+
+    def read(self, name: str, value: Value, axes: int) -> Value:
+        if isinstance(value, Word) and value.text in self.words and not value.args:
+            return value.text
+        parts = value if isinstance(value, tuple) else (value,) * axes
+        if len(parts) != axes:
+            expected = f"one number or {axes}" if axes != 1 else "one number"
+            raise Fault(says.wrong_kind(f"`{name}`", f"{expected} on an input with {axes} sizes", show(value)))
+        if self.open:
+            return tuple(part if isinstance(part, Formula) else _whole(name, part, self.minimum) for part in parts)
+        return tuple(_whole(name, part, self.minimum) for part in parts)
+
+    def __str__(self) -> str:
+        words = "".join(f", or `{word}`" for word in self.words)
+        return f"a whole number from {self.minimum}, or one for each axis{words}"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much to add before and after an axis: `[1, 2]`, or `1` for both."""
+
+    def read(self, name: str, value: Value, axes: int) -> Value:
+        pair = value if isinstance(value, tuple) else (value, value)
+        if len(pair) != 2:
+            raise Fault(says.wrong_kind(f"`{name}`", "one number or two", show(value)))
+        return tuple(_whole(name, part, 0) for part in pair)
+
+    def __str__(self) -> str:
+        return "a whole number from 0, or two for before and after"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A list of lists of whole numbers, or `none`."""
+
+    def read(self, name: str, value: Value, axes: int) -> Value:
+        if value == NONE:
+            return None  # type: ignore[return-value]
+        if not isinstance(value, tuple) or not all(isinstance(row, tuple) for row in value):
+            raise Fault(says.wrong_kind(f"`{name}`", "a list of lists", show(value)))
+        return tuple(tuple(_whole(name, entry, 0) for entry in row) for row in value)
+
+    def __str__(self) -> str:
+        return "a list of lists of whole numbers, or `none`"
+
+
+@dataclass(frozen=True)
+class Optional:
+    """A value of another kind, or `none`."""
+
+    kind: Any
+
+    def read(self, name: str, value: Value, axes: int) -> Value:
+        if value == NONE:
+            return None  # type: ignore[return-value]
+        result: Value = self.kind.read(name, value, axes)
+        return result
+
+    def __str__(self) -> str:
+        return f"{self.kind}, or `none`"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A word with settings out of a table: name -> its settings with their defaults."""
+
+    table: Mapping[str, Mapping[str, Value]] = field(hash=False)
+
+    def read(self, name: str, value: Value, axes: int) -> Value:
+        if not isinstance(value, Word) or value.text not in self.table:
+            raise Fault(says.not_a_choice(name, f"`{show(value)}`", tuple(self.table)))
+        settings = dict(self.table[value.text])
+        order = list(settings)
+        for position, (key, given) in enumerate(value.args):
+            key = key or (order[position] if position < len(order) else "")
+            if key not in settings:
+                raise Fault(says.not_a_choice(name, f"`{show(value)}`", (str(Word(value.text, tuple(settings.items()))),)))
+            default = settings[key]
+            kind = Choice(("fan_in", "fan_out")) if isinstance(default, Word) else Real()
+            read = kind.read(f"{name} {key}", given, axes)
+            settings[key] = Word(read) if isinstance(read, str) else read
+        return Word(value.text, tuple(settings.items()))
+
+    def __str__(self) -> str:
+        return ", ".join(f"`{Word(name, tuple(settings.items()))}`" for name, settings in self.table.items())
+
+
+Kind = Union[Whole, Real, Flag, Choice, PerAxis, Bounds, Table, Optional, Recipe]
+
+INIT = Recipe(
+    {
+        "torch": {},
+        "he_normal": {"mode": Word("fan_in")},
+        "he_uniform": {"mode": Word("fan_in")},
+        "xavier_normal": {},
+        "xavier_uniform": {},
+        "normal": {"std": 0.01},
+        "trunc_normal": {"std": 0.02},
+        "uniform": {"bound": 0.1},
+        "constant": {"value": 0.0},
+    }
+)
+
+
+def _whole(name: str, value: Any, minimum: int) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, Formula):
+        raise Fault(says.wrong_kind(f"`{name}`", "a number", f"the open size {value}", "fix the size at the input"))
+    if isinstance(value, bool) or not isinstance(value, int):
+        help_text = "`//` divides and rounds down, `round()` to the nearest" if isinstance(value, float) else ""
+        raise Fault(says.wrong_kind(f"`{name}`", "a whole number", show(value), help_text))
+    if value < minimum:
+        raise Fault(says.wrong_kind(f"`{name}`", f"at least {minimum}", str(value)))
+    return value
+
+
+def size_or_number(dim: Dim) -> str:
+    return f"{dim:,}" if isinstance(dim, int) else str(dim)

@@ -1,0 +1,182 @@
+"""Normalisation, and what is dropped at random while training."""
+
+from __future__ import annotations
+
+from compiler.ops.kinds import Choice, Flag, Real, Whole, Word
+from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights
+from compiler.shapes.dim import Shape, show_shape
+from dsl.diagnostics import Fault
+from dsl.vocabulary import shapes as says
+
+
+def bn_shape(call: Call) -> Shape:
+    if not 0 <= call.axes <= 3:
+        raise Fault(says.wrong_rank("bn", "channels with at most three sizes", show_shape(call.x)))
+    return (call.channels, *call.x[1:])
+
+
+def scale_and_shift(call: Call) -> Weights:
+    return {"weight": (call.channels,), "bias": (call.channels,)} if call.attrs.get("affine", True) else {}
+
+
+def bn_buffers(call: Call) -> Weights:
+    return {"running_mean": (call.channels,), "running_var": (call.channels,), "num_batches_tracked": ()}
+
+
+def lower_bn(call: Call) -> Module:
+    a = call.attrs
+    return Module(
+        f"torch.nn.BatchNorm{max(call.axes, 1)}d",
+        {"num_features": call.channels, "eps": a["eps"], "momentum": a["momentum"], "affine": a["affine"]},
+    )
+
+
+def group_norm_shape(call: Call) -> Shape:
+    groups = call.attrs["groups"]
+    if call.channels % groups:
+        raise Fault(says.groups_do_not_divide(groups, call.channels, "input"))
+    return call.x
+
+
+def lower_group_norm(call: Call) -> Module:
+    a = call.attrs
+    return Module("torch.nn.GroupNorm", {"num_groups": a["groups"], "num_channels": call.channels, "eps": a["eps"], "affine": a["affine"]})
+
+
+def lrn_shape(call: Call) -> Shape:
+    call.image()
+    if call.attrs["form"] == "spatial" and (call.attrs["size"] % 2 == 0 or call.axes != 2):
+        raise Fault(
+            says.out_of_range(
+                "lrn(form=spatial)", f"given size {call.attrs['size']} on {show_shape(call.x)}", "of odd size, on a map with two sizes"
+            )
+        )
+    return call.x
+
+
+def lower_lrn(call: Call) -> Module:
+    a = call.attrs
+    if a["form"] == "spatial":
+        return Module(
+            "compiler.backends.modules.SpatialResponseNorm", {"size": a["size"], "alpha": a["alpha"], "beta": a["beta"], "k": a["k"]}
+        )
+    # PyTorch divides alpha by the size, so the paper's form takes it times the size.
+    alpha = a["alpha"] * a["size"] if a["form"] == "sum" else a["alpha"]
+    return Module("torch.nn.LocalResponseNorm", {"size": a["size"], "alpha": alpha, "beta": a["beta"], "k": a["k"]})
+
+
+def lower_dropout(call: Call) -> Module:
+    return Module("torch.nn.Dropout", {"p": call.attrs["p"]})
+
+
+def lower_stochastic_depth(call: Call) -> Module:
+    return Module("compiler.backends.modules.StochasticDepth", {"p": call.attrs["p"], "mode": call.attrs["mode"]})
+
+
+def layer_scale_weights(call: Call) -> Weights:
+    return {"weight": (call.channels, *(1,) * call.axes)}
+
+
+def lower_layer_scale(call: Call) -> Module:
+    return Module("compiler.backends.modules.LayerScale", {"shape": layer_scale_weights(call)["weight"], "start": call.attrs["start"]})
+
+
+P = Attr("p", Real(0, 1), REQUIRED, "how likely a value is dropped")
+AFFINE = Attr("affine", Flag(), True, "whether it is followed by a trained scale and shift of every channel")
+
+OPERATORS = (
+    Operator(
+        name="bn",
+        family="normalisation",
+        summary="Batch normalisation.",
+        doc="""
+        `out = weight*(x - mean)/sqrt(var + eps) + bias` for every channel. Mean and variance are those of the batch in
+        training, and running means of them, `running += momentum*(batch - running)`, in evaluation. Parameters: `2*channels`.
+        """,
+        source="torch.nn.BatchNorm1d, BatchNorm2d, BatchNorm3d; Ioffe & Szegedy 2015, arXiv:1502.03167",
+        example="input 64x56x56; bn => 64x56x56",
+        attrs=(
+            Attr("eps", Real(0), 1e-5, "what is added to the variance"),
+            Attr("momentum", Real(0, 1), 0.1, "the weight of the newest batch in the running mean"),
+            AFFINE,
+        ),
+        shape=bn_shape,
+        weights=scale_and_shift,
+        buffers=bn_buffers,
+        lower=lower_bn,
+    ),
+    Operator(
+        name="group_norm",
+        family="normalisation",
+        summary="Group normalisation: like `bn`, over groups of channels of one sample.",
+        doc="""
+        `out = weight*(x - mean)/sqrt(var + eps) + bias`, mean and variance taken over a group of channels and all positions.
+        """,
+        source="torch.nn.GroupNorm; Wu & He 2018, arXiv:1803.08494",
+        example="input 64x56x56; group_norm(32) => 64x56x56",
+        attrs=(Attr("groups", Whole(1), REQUIRED, "how many groups"), Attr("eps", Real(0), 1e-5, "what is added to the variance"), AFFINE),
+        shape=group_norm_shape,
+        weights=scale_and_shift,
+        lower=lower_group_norm,
+    ),
+    Operator(
+        name="lrn",
+        family="normalisation",
+        summary="Local response normalisation, in the conventions that papers and libraries use.",
+        doc="""
+        `out = x / (k + a*S)^beta`, S the sum of squares over `size` neighbouring channels.
+
+        `form=mean`: a = alpha/size (Caffe, cuda-convnet, PyTorch). `form=sum`: a = alpha, as the AlexNet paper prints it
+        (with k=2) and TensorFlow has it. `form=spatial`: S is the sum over a size x size window of the same channel and
+        a = alpha/size^2 (Caffe's WITHIN_CHANNEL, with k=1). cuda-convnet's AlexNet has k=2, Caffe's k=1.
+        """,
+        source="Krizhevsky, Sutskever & Hinton 2012, section 3.3; torch.nn.LocalResponseNorm; Caffe's lrn_layer.cpp",
+        example="input 96x55x55; lrn(size=5, k=2, form=sum) => 96x55x55",
+        attrs=(
+            Attr("size", Whole(1), 5, "how many channels, or how wide a window"),
+            Attr("alpha", Real(0), 1e-4, "the weight of the sum"),
+            Attr("beta", Real(0), 0.75, "the exponent"),
+            Attr("k", Real(0), 1.0, "the constant"),
+            Attr("form", Choice(("mean", "sum", "spatial")), Word("mean"), "which convention"),
+        ),
+        shape=lrn_shape,
+        lower=lower_lrn,
+    ),
+    Operator(
+        name="dropout",
+        family="normalisation",
+        summary="Sets values to zero at random in training; does nothing in evaluation.",
+        doc="""
+        In training `out = x*keep/(1 - p)`, where `keep` is 0 with probability `p` and 1 otherwise.
+        """,
+        source="torch.nn.Dropout; Hinton et al. 2012, arXiv:1207.0580",
+        example="input 4096; dropout(0.5) => 4096",
+        attrs=(P,),
+        lower=lower_dropout,
+    ),
+    Operator(
+        name="stochastic_depth",
+        family="normalisation",
+        summary="Sets whole samples to zero at random in training, at the end of a residual body.",
+        doc="""
+        As `dropout`, with one `keep` for each sample (`mode=row`) or for the whole batch (`mode=batch`).
+        """,
+        source="Huang et al. 2016, arXiv:1603.09382",
+        example="input 64x28x28; residual<conv3-64(pad=1); stochastic_depth(0.2)> => 64x28x28",
+        attrs=(P, Attr("mode", Choice(("row", "batch")), Word("row"), "what is dropped together")),
+        lower=lower_stochastic_depth,
+    ),
+    Operator(
+        name="layer_scale",
+        family="normalisation",
+        summary="A trained factor for every channel, small at the start.",
+        doc="""
+        `out = weight*x`. Parameters: the channels.
+        """,
+        source="Touvron et al. 2021, arXiv:2103.17239, section 2; Liu et al. 2022, arXiv:2201.03545",
+        example="input 96x56x56; layer_scale => 96x56x56",
+        attrs=(Attr("start", Real(), 1e-6, "the factor at the start"),),
+        weights=layer_scale_weights,
+        lower=lower_layer_scale,
+    ),
+)

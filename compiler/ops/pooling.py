@@ -1,0 +1,189 @@
+"""Pooling, and changing the resolution without weights."""
+
+from __future__ import annotations
+
+from compiler.ops.kinds import Choice, Flag, Optional, PerAxis, Word
+from compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator
+from compiler.ops.windows import DILATION, PAD, settle_same, slide
+from compiler.shapes.dim import Dim, Formula, Shape
+from dsl.diagnostics import Fault
+from dsl.vocabulary import shapes as says
+
+KERNEL = Attr("kernel", PerAxis(1), 2, "the size of the window")
+STRIDE = Attr("stride", PerAxis(1), Like("kernel"), "how far the window moves; the kernel's size unless said")
+CEIL = Attr("ceil", Flag(), False, "round the output size up, so that a last window may hang over the edge")
+SHORT = ("kernel", "", "stride")
+
+
+def pool_shape(call: Call) -> Shape:
+    call.image()
+    for kernel, pad in zip(call.attrs["kernel"], call.attrs["pad"], strict=True):
+        if 2 * pad > kernel:
+            raise Fault(says.out_of_range("`pad`", pad, f"at most half the kernel, {kernel}//2 = {kernel // 2}", "pad"))
+    return (call.x[0], *slide(call, call.attrs["ceil"]))
+
+
+def lower_maxpool(call: Call) -> Module:
+    a = call.attrs
+    arguments = {"kernel_size": a["kernel"], "stride": a["stride"], "padding": a["pad"], "dilation": a["dilation"], "ceil_mode": a["ceil"]}
+    return Module(f"torch.nn.MaxPool{call.axes}d", arguments)
+
+
+def lower_avgpool(call: Call) -> Module:
+    a = call.attrs
+    arguments = {
+        "kernel_size": a["kernel"],
+        "stride": a["stride"],
+        "padding": a["pad"],
+        "ceil_mode": a["ceil"],
+        "count_include_pad": a["count_pad"],
+    }
+    return Module(f"torch.nn.AvgPool{call.axes}d", arguments)
+
+
+def adaptive_shape(call: Call) -> Shape:
+    call.image()
+    return (call.x[0], *call.attrs["out"])
+
+
+def lower_adaptive(call: Call) -> Module:
+    kind = "Avg" if call.operator == "adaptive_avgpool" else "Max"
+    return Module(f"torch.nn.Adaptive{kind}Pool{call.axes}d", {"output_size": call.attrs["out"]})
+
+
+def upsample_shape(call: Call) -> Shape:
+    axes = call.image()
+    scale, size = call.attrs["scale"], call.attrs["size"]
+    if (scale is None) == (size is None):
+        raise Fault(says.out_of_range("the number of `scale` and `size` given", 2 if scale else 0, "1"))
+    if call.attrs["mode"] == "bilinear" and axes != 2:
+        raise Fault(says.wrong_rank("upsample(mode=bilinear)", "two sizes", f"{axes}"))
+    if call.attrs["align_corners"] and call.attrs["mode"] == "nearest":
+        raise Fault(says.out_of_range("`align_corners`", "yes", "no where the mode is nearest", "align_corners"))
+    if size is not None:
+        return (call.x[0], *size)
+    return (call.x[0], *(dim * factor for dim, factor in zip(call.x[1:], scale, strict=True)))
+
+
+def lower_upsample(call: Call) -> Module:
+    a = call.attrs
+    corners = a["align_corners"] if a["mode"] != "nearest" else None
+    scale = tuple(float(factor) for factor in a["scale"]) if a["scale"] is not None else None
+    return Module("torch.nn.Upsample", {"size": a["size"], "scale_factor": scale, "mode": a["mode"], "align_corners": corners})
+
+
+def middle(size: Dim, target: Dim) -> Dim:
+    """Where a centre crop begins: the smaller half of what is cut lies before it."""
+    cut = size - target
+    return cut // 2
+
+
+def crop_shape(call: Call) -> Shape:
+    call.image()
+    for size, target in zip(call.x[1:], call.attrs["size"], strict=True):
+        if not call.at_least(size, target):
+            raise Fault(says.out_of_range("the size to crop to", target, f"at most what there is, {size}", "size"))
+    return (call.x[0], *call.attrs["size"])
+
+
+def lower_crop(call: Call) -> Module:
+    starts = [middle(size, target) for size, target in zip(call.x[1:], call.attrs["size"], strict=True)]
+    if any(isinstance(value, Formula) for value in (*starts, *call.attrs["size"])):
+        raise Fault(says.needs_numbers("crop", "the sizes", " and ".join(map(str, call.attrs["size"]))))
+    return Module("compiler.backends.modules.Crop", {"starts": tuple(starts), "sizes": call.attrs["size"]})
+
+
+OPERATORS = (
+    Operator(
+        name="maxpool",
+        family="pooling",
+        summary="The largest value of every window, channel by channel; 1-d, 2-d or 3-d, as its input has.",
+        doc="""
+        Size as in `conv`; with `ceil` the division is rounded up, but a window that would start in the right
+        padding does not count (PyTorch's rule; Caffe differs where there is no padding). Padding never wins.
+        """,
+        source="torch.nn.MaxPool1d, MaxPool2d, MaxPool3d",
+        example="input 64x112x112; maxpool3/2(pad=1) => 64x56x56",
+        attrs=(KERNEL, STRIDE, PAD, DILATION, CEIL),
+        shape=pool_shape,
+        lower=lower_maxpool,
+        settle=settle_same,
+        short=SHORT,
+    ),
+    Operator(
+        name="avgpool",
+        family="pooling",
+        summary="The mean of every window, channel by channel; 1-d, 2-d or 3-d, as its input has.",
+        doc="""
+        Size as in `maxpool`. With `count_pad` the padding counts in the divisor, what hangs over with `ceil` does not.
+        """,
+        source="torch.nn.AvgPool1d, AvgPool2d, AvgPool3d",
+        example="input 512x14x14; avgpool5/3 => 512x4x4",
+        attrs=(KERNEL, STRIDE, PAD, CEIL, Attr("count_pad", Flag(), True, "whether padding counts in the divisor")),
+        shape=pool_shape,
+        lower=lower_avgpool,
+        settle=settle_same,
+        short=SHORT,
+    ),
+    Operator(
+        name="adaptive_avgpool",
+        family="pooling",
+        summary="The mean of as many windows as the output has positions; `adaptive_avgpool1` is global average pooling.",
+        doc="""
+        Output position `i` of `n` averages the input from `floor(i*size/n)` to `ceil((i+1)*size/n)`.
+        """,
+        source="torch.nn.AdaptiveAvgPool2d; global average pooling: Lin, Chen & Yan 2014, arXiv:1312.4400, section 3.2",
+        example="input 512x7x7; adaptive_avgpool1 => 512x1x1",
+        attrs=(Attr("out", PerAxis(1), REQUIRED, "the output sizes"),),
+        shape=adaptive_shape,
+        lower=lower_adaptive,
+        short=("out", "", ""),
+    ),
+    Operator(
+        name="adaptive_maxpool",
+        family="pooling",
+        summary="The largest value of as many windows as the output has positions.",
+        doc="""
+        The windows are those of `adaptive_avgpool`.
+        """,
+        source="torch.nn.AdaptiveMaxPool2d",
+        example="input 512x7x7; adaptive_maxpool1 => 512x1x1",
+        attrs=(Attr("out", PerAxis(1), REQUIRED, "the output sizes"),),
+        shape=adaptive_shape,
+        lower=lower_adaptive,
+        short=("out", "", ""),
+    ),
+    Operator(
+        name="upsample",
+        family="pooling",
+        summary="Makes a map larger by repeating or interpolating its values.",
+        doc="""
+        Size: `size*scale`, or `size` itself where that is given. `bilinear` weighs the four nearest values by distance;
+        `align_corners` says whether the corner values of both maps lie on each other.
+        """,
+        source="torch.nn.Upsample",
+        example="input 64x28x28; upsample2 => 64x56x56",
+        attrs=(
+            Attr("scale", Optional(PerAxis(1)), Word("none"), "how many times larger"),
+            Attr("size", Optional(PerAxis(1, open=True)), Word("none"), "or to what size"),
+            Attr("mode", Choice(("nearest", "bilinear")), Word("nearest"), "how values between are found"),
+            Attr("align_corners", Flag(), False, "whether the corner values lie on each other"),
+        ),
+        shape=upsample_shape,
+        lower=lower_upsample,
+        short=("scale", "", ""),
+    ),
+    Operator(
+        name="crop",
+        family="pooling",
+        summary="The middle of a map.",
+        doc="""
+        Keeps `size` positions of each axis, from `(there - size)//2` on.
+        """,
+        source="Ronneberger, Fischer & Brox 2015, arXiv:1505.04597, section 2",
+        example="input 64x64x64; crop(56) => 64x56x56",
+        attrs=(Attr("size", PerAxis(1, open=True), REQUIRED, "the sizes to keep"),),
+        shape=crop_shape,
+        lower=lower_crop,
+    ),
+)

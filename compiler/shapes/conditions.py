@@ -1,0 +1,121 @@
+"""What must hold of unknown sizes for a network to be legal, and which sizes that leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import lcm
+
+from compiler.shapes.dim import Dim, evaluate, unknowns
+
+MAX_PERIOD = 4096
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`left >= right` or `left == right`, for sizes that are formulas."""
+
+    left: Dim
+    relation: str
+    right: Dim
+
+    def holds(self, sizes: dict[str, int]) -> bool:
+        left, right = evaluate(self.left, sizes), evaluate(self.right, sizes)
+        return left >= right if self.relation == ">=" else left == right
+
+    def __str__(self) -> str:
+        return f"{self.left} {self.relation} {self.right}"
+
+
+@dataclass(frozen=True)
+class Legal:
+    """The legal values of one unknown: those of each residue class modulo `period` within its bounds."""
+
+    name: str
+    period: int
+    classes: tuple[tuple[int, int | None], ...]  # (smallest, largest or None) of each class that has any
+
+    @property
+    def smallest(self) -> int | None:
+        return min((low for low, _ in self.classes), default=None)
+
+    def __str__(self) -> str:
+        if not self.classes:
+            return f"no {self.name} is legal"
+        lows = sorted(low for low, _ in self.classes)
+        least = lows[0]
+        bounded = any(high is not None for _, high in self.classes)
+        if not bounded and lows == list(range(least, least + self.period)):
+            return f"{self.name} >= {least}"
+        step = self.period // len(lows) if self.period % len(lows) == 0 else 0
+        if not bounded and step and lows == list(range(least, least + self.period, step)):
+            if least % step == 0:
+                return f"{self.name} >= {least} and {self.name} a multiple of {step}"
+            return f"{self.name} = {least}, {least + step}, {least + 2 * step}, ..."
+        parts = [_class_text(low, high, self.period) for low, high in sorted(self.classes)[:6]]
+        more = ", ..." if len(self.classes) > 6 else ""
+        return f"{self.name} in {{{', '.join(parts)}{more}}}"
+
+
+def _class_text(low: int, high: int | None, period: int) -> str:
+    if high == low:
+        return str(low)
+    return f"{low}, {low + period}, ..." if high is None else f"{low}, ..., {high}"
+
+
+def legal_sizes(name: str, conditions: Iterable[Condition]) -> Legal | None:
+    """Solve for one unknown, exactly; None where formulas multiply unknowns or the period is too long.
+
+    A formula of floor divisions grows by the same amount over each whole period, so on each residue
+    class every condition is linear and gives a bound.
+    """
+    mine = []
+    for condition in dict.fromkeys(conditions):
+        names = unknowns(condition.left) | unknowns(condition.right)
+        if name not in names:
+            continue
+        if names != {name} or not _linear(condition.left) or not _linear(condition.right):
+            return None
+        mine.append(condition)
+    period = lcm(*(_period(c.left) for c in mine), *(_period(c.right) for c in mine))
+    if period > MAX_PERIOD:
+        return None
+    classes = []
+    for residue in range(1, period + 1):
+        low: int = 0
+        high: int | None = None
+        for condition in mine:
+            bounds = _solve(condition, name, residue, period)
+            if bounds is None:
+                break
+            low = max(low, bounds[0])
+            high = bounds[1] if high is None else high if bounds[1] is None else min(high, bounds[1])
+            if high is not None and high < low:
+                break
+        else:
+            classes.append((residue + low * period, None if high is None else residue + high * period))
+    return Legal(name, period, tuple(classes))
+
+
+def _solve(condition: Condition, name: str, residue: int, period: int) -> tuple[int, int | None] | None:
+    """The steps t >= 0 for which the condition holds at `residue + t*period`, as bounds; None for none."""
+    gap, next_gap = (evaluate(condition.left, {name: at}) - evaluate(condition.right, {name: at}) for at in (residue, residue + period))
+    slope = next_gap - gap
+    if condition.relation == "==":
+        if slope == 0:
+            return (0, None) if gap == 0 else None
+        t, left_over = divmod(-gap, slope)
+        return (t, t) if left_over == 0 and t >= 0 else None
+    if slope == 0:
+        return (0, None) if gap >= 0 else None
+    if slope > 0:
+        return max(0, -(gap // slope)), None
+    return (0, gap // -slope) if gap >= 0 else None
+
+
+def _linear(dim: Dim) -> bool:
+    return isinstance(dim, int) or dim.linear
+
+
+def _period(dim: Dim) -> int:
+    return 1 if isinstance(dim, int) else dim.period()

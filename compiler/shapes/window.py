@@ -1,0 +1,23 @@
+"""The size that is left when a window slides over an axis: one rule for convolution and pooling, in 1, 2 and 3 dimensions."""
+
+from __future__ import annotations
+
+from compiler.shapes.dim import Dim
+
+
+def reach(kernel: int, dilation: int) -> int:
+    """How far a dilated kernel stretches: `dilation*(kernel-1) + 1`."""
+    return dilation * (kernel - 1) + 1
+
+
+def window(size: Dim, kernel: int, stride: int, pad: int, dilation: int = 1, ceil: bool = False) -> Dim:
+    """`floor((size + 2*pad - dilation*(kernel-1) - 1) / stride) + 1`.
+
+    With `ceil`, a last window that only partly lies on the input counts too, unless it would start in the
+    padding on the right: PyTorch's rule (torch.nn.MaxPool2d, `ceil_mode`), where Caffe keeps that window
+    when there is no padding. The two bounds differ by a constant, so the smaller is known beforehand.
+    """
+    spread = 2 * pad - reach(kernel, dilation)
+    if not ceil:
+        return (size + spread) // stride + 1
+    return (size + min(spread + stride, pad) + stride - 1) // stride

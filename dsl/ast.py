@@ -1,0 +1,275 @@
+"""The tree of a `.arch` file: plain data with spans, equal when the text means the same.
+
+Every node carries its span, which takes no part in comparison, so that `parse(print(tree)) == tree`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dsl.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    span: Span = field(compare=False, repr=False)
+
+
+# ---- expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Node):
+    """`64`, `1e-4`, `724M`: an integer or a float, with the text it was written as."""
+
+    value: int | float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Node):
+    """`w`, `same`, `relu`, and `in`, the incoming tensor."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ref(Node):
+    """`@enc1`, `@layer1.0.conv1`, `@.conv1` (from the top of the network)."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class List(Node):
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeLiteral(Node):
+    """`256x6x6` as a value."""
+
+    dims: tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Node):
+    op: str  # "-" or "not"
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Fold(Node):
+    """A chain of operators of one precedence, from left to right: `a + b - c`."""
+
+    first: Expr
+    rest: tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Index(Node):
+    base: Expr
+    index: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Node):
+    """`in.c`: the channels of a tensor."""
+
+    base: Expr
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallExpr(Node):
+    """`max(a, b)`, or an operator with settings as a value: `bn(eps=0.001)`."""
+
+    name: str
+    args: tuple[Arg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arg(Node):
+    name: str | None
+    value: Expr
+
+
+Expr = Number | Name | Ref | List | ShapeLiteral | Unary | Fold | Index | Field | CallExpr
+Dims = tuple[Expr, ...]  # what stands between the `x` of `1x7` or `3xHxW`
+
+
+# ---- items: what stands in a chain
+
+
+@dataclass(frozen=True, slots=True)
+class Op(Node):
+    """`conv3-64/2(pad=1)`: an operator or a block, in the short form, the call form or both.
+
+    `word` is the text as written (`conv1x7`); what of it is a kernel is settled where the names are known.
+    """
+
+    word: str
+    kernel: Dims
+    out: Expr | None
+    stride: Dims
+    args: tuple[Arg, ...]
+    word_span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Merge(Node):
+    """`concat<a | b>`: branches that all start from the current tensor."""
+
+    word: str
+    args: tuple[Arg, ...]
+    branches: tuple[tuple[Statement, ...], ...]
+    word_span: Span = field(compare=False, repr=False)
+    opening: Span = field(compare=False, repr=False)
+    branch_spans: tuple[Span, ...] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Group(Node):
+    """`{ ... }`, or `[ ... ]`, whose parts are numbered 0, 1, 2 instead of named."""
+
+    body: tuple[Statement, ...]
+    numbered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Here(Node):
+    """`.`: the current tensor itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken(Node):
+    """What stands where text could not be read: a tensor of unknown shape."""
+
+
+Core = Op | Merge | Group | Here | Ref | Broken
+
+
+@dataclass(frozen=True, slots=True)
+class Label(Node):
+    """`conv1:`, `0:`, `layer{i+1}:`."""
+
+    text: str
+    index: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Node):
+    label: Label | None
+    core: Core
+    count: Expr | None
+    claim: Dims | None
+    claim_span: Span | None = field(compare=False, repr=False, default=None)
+
+
+# ---- statements
+
+
+@dataclass(frozen=True, slots=True)
+class Param(Node):
+    name: str
+    default: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class Use(Node):
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arch(Node):
+    """`arch NAME(params) "title"`, or `arch NAME = base(args) "title"`."""
+
+    name: str
+    params: tuple[Param, ...]
+    base: CallExpr | None
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Node):
+    name: str
+    dims: Dims
+
+
+@dataclass(frozen=True, slots=True)
+class Output(Node):
+    name: str
+    args: tuple[Arg, ...]
+    chain: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Default(Node):
+    word: str
+    args: tuple[Arg, ...]
+    word_span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Block(Node):
+    """`block NAME(params) { ... }`, or `[ ... ]`, whose parts are numbered."""
+
+    name: str
+    params: tuple[Param, ...]
+    body: tuple[Statement, ...]
+    numbered: bool
+    name_span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Share(Node):
+    name: str
+    body: tuple[Statement, ...]
+    name_span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Let(Node):
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Expect(Node):
+    """`expect macs == 724M within 0.5%`, `expect shape(pool5) == 256x6x6`."""
+
+    measure: str
+    target: str | None
+    relation: str
+    value: Expr
+    within: float | None  # percent
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern(Node):
+    """What a loop binds: a name, or a tuple of patterns."""
+
+    name: str | None
+    parts: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class For(Node):
+    pattern: Pattern
+    values: Expr
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class If(Node):
+    condition: Expr
+    then: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...]
+
+
+Statement = Use | Arch | Input | Output | Default | Block | Share | Let | Expect | For | If | Item
+
+
+@dataclass(frozen=True, slots=True)
+class File(Node):
+    statements: tuple[Statement, ...]

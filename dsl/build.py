@@ -1,0 +1,253 @@
+"""Lark's parse tree to our tree: one method a grammar rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lark import Token, Tree
+from lark.tree import Meta
+from lark.visitors import Transformer_NonRecursive, v_args
+
+from dsl import ast
+from dsl.source import Source, Span
+
+Children = list[Any]
+
+
+@v_args(meta=True)
+class TreeBuilder(Transformer_NonRecursive[Token, Any]):
+    """Builds the tree of one source. Not recursive, so that no text is too deep for it."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(visit_tokens=False)
+        self.source = source
+
+    def _span(self, meta: Meta) -> Span:
+        if meta.empty:
+            return Span(self.source, 0, 0)
+        size = len(self.source.text)
+        return Span(self.source, min(meta.start_pos, size), min(meta.end_pos, size))
+
+    def _token_span(self, token: Token) -> Span:
+        assert token.start_pos is not None and token.end_pos is not None
+        return Span(self.source, token.start_pos, token.end_pos)
+
+    def _dim(self, child: Any) -> ast.Expr:
+        if isinstance(child, Token):
+            span = self._token_span(child)
+            if child.type == "DIM":
+                return ast.Number(span, int(child), str(child))
+            return ast.Name(span, str(child))
+        return child  # type: ignore[no-any-return]
+
+    # ---- statements
+
+    def file(self, meta: Meta, children: Children) -> ast.File:
+        return ast.File(self._span(meta), tuple(children))
+
+    def value(self, meta: Meta, children: Children) -> ast.Expr:
+        return children[0]  # type: ignore[no-any-return]
+
+    def size(self, meta: Meta, children: Children) -> ast.Dims:
+        return children[0]  # type: ignore[no-any-return]
+
+    def use(self, meta: Meta, children: Children) -> ast.Use:
+        return ast.Use(self._span(meta), str(children[0])[1:-1])
+
+    def arch(self, meta: Meta, children: Children) -> ast.Arch:
+        name, params, base, title = children
+        return ast.Arch(self._span(meta), str(name), params or (), base, str(title)[1:-1] if title else "")
+
+    def input(self, meta: Meta, children: Children) -> ast.Input:
+        name, dims = children
+        return ast.Input(self._span(meta), str(name) if name else "input", dims)
+
+    def output(self, meta: Meta, children: Children) -> ast.Output:
+        name, args, *chain = children
+        return ast.Output(self._span(meta), str(name), args or (), tuple(item for item in chain if item is not None))
+
+    def default(self, meta: Meta, children: Children) -> ast.Default:
+        word, args = children
+        return ast.Default(self._span(meta), str(word), args, self._token_span(word))
+
+    def block(self, meta: Meta, children: Children) -> ast.Block:
+        name, params, body = children
+        numbered = isinstance(body, ast.Group)
+        return ast.Block(self._span(meta), str(name), params, body.body if numbered else body, numbered, self._token_span(name))
+
+    def share(self, meta: Meta, children: Children) -> ast.Share:
+        name, body = children
+        return ast.Share(self._span(meta), str(name), body, self._token_span(name))
+
+    def let(self, meta: Meta, children: Children) -> ast.Let:
+        name, value = children
+        return ast.Let(self._span(meta), str(name), value)
+
+    def expect(self, meta: Meta, children: Children) -> ast.Expect:
+        measure, target, relation, value, within = children
+        percent = float(within.value) if within is not None else None
+        return ast.Expect(self._span(meta), str(measure), target, relation, value, percent)
+
+    def target(self, meta: Meta, children: Children) -> str:
+        return str(children[0])
+
+    def loop(self, meta: Meta, children: Children) -> ast.For:
+        pattern, values, body = children
+        return ast.For(self._span(meta), pattern, values, body)
+
+    def choice(self, meta: Meta, children: Children) -> ast.If:
+        condition, then, otherwise = children
+        if isinstance(otherwise, ast.If):
+            otherwise = (otherwise,)
+        return ast.If(self._span(meta), condition, then, otherwise or ())
+
+    def params(self, meta: Meta, children: Children) -> tuple[ast.Param, ...]:
+        return tuple(child for child in children if child is not None)
+
+    def param(self, meta: Meta, children: Children) -> ast.Param:
+        name, default = children
+        return ast.Param(self._span(meta), str(name), default)
+
+    def pattern(self, meta: Meta, children: Children) -> ast.Pattern:
+        if isinstance(children[0], Token):
+            return ast.Pattern(self._span(meta), str(children[0]), ())
+        return ast.Pattern(self._span(meta), None, tuple(children))
+
+    def group_body(self, meta: Meta, children: Children) -> tuple[ast.Statement, ...]:
+        return tuple(children)
+
+    # ---- items
+
+    def item(self, meta: Meta, children: Children) -> ast.Item:
+        label, core, count, claim = children
+        dims, claim_span = claim if claim is not None else (None, None)
+        return ast.Item(self._span(meta), label, core, count, dims, claim_span)
+
+    def label(self, meta: Meta, children: Children) -> ast.Label:
+        index = children[1] if len(children) > 1 else None
+        return ast.Label(self._span(meta), str(children[0]), index)
+
+    def repeat(self, meta: Meta, children: Children) -> ast.Expr:
+        return self._dim(children[0])
+
+    def claim(self, meta: Meta, children: Children) -> tuple[ast.Dims, Span]:
+        return children[0], self._span(meta)
+
+    def op(self, meta: Meta, children: Children) -> ast.Op:
+        word, kernel, out, stride, args = children
+        return ast.Op(self._span(meta), str(word), kernel or (), out, stride or (), args or (), self._token_span(word))
+
+    def kernel(self, meta: Meta, children: Children) -> ast.Dims:
+        return tuple(self._dim(child) for child in children)
+
+    def dash(self, meta: Meta, children: Children) -> ast.Expr:
+        return self._dim(children[0])
+
+    def slash(self, meta: Meta, children: Children) -> ast.Dims:
+        return children[0]  # type: ignore[no-any-return]
+
+    def merge(self, meta: Meta, children: Children) -> ast.Merge:
+        word, args, opening, *branches = children
+        bodies = tuple(body for body, _ in branches)
+        spans = tuple(span for _, span in branches)
+        return ast.Merge(self._span(meta), str(word), args or (), bodies, self._token_span(word), self._token_span(opening), spans)
+
+    def branch(self, meta: Meta, children: Children) -> tuple[tuple[ast.Statement, ...], Span]:
+        span = children[0].span.to(children[-1].span) if children else self._span(meta)
+        return tuple(children), span
+
+    def group(self, meta: Meta, children: Children) -> ast.Group:
+        return ast.Group(self._span(meta), tuple(children), numbered=False)
+
+    def numbered(self, meta: Meta, children: Children) -> ast.Group:
+        return ast.Group(self._span(meta), tuple(children), numbered=True)
+
+    def here(self, meta: Meta, children: Children) -> ast.Here:
+        return ast.Here(self._span(meta))
+
+    def broken(self, meta: Meta, children: Children) -> ast.Broken:
+        return ast.Broken(self._span(meta))
+
+    def ref(self, meta: Meta, children: Children) -> ast.Ref:
+        return ast.Ref(self._span(meta), str(children[0])[1:])
+
+    def dims(self, meta: Meta, children: Children) -> ast.Dims:
+        return tuple(self._dim(child) for child in children)
+
+    def braced(self, meta: Meta, children: Children) -> ast.Expr:
+        return children[0]  # type: ignore[no-any-return]
+
+    # ---- expressions
+
+    def args(self, meta: Meta, children: Children) -> tuple[ast.Arg, ...]:
+        return tuple(child for child in children if child is not None)
+
+    def arg(self, meta: Meta, children: Children) -> ast.Arg:
+        name, value = children
+        return ast.Arg(self._span(meta), str(name) if name else None, value)
+
+    def _fold(self, meta: Meta, children: Children) -> ast.Fold:
+        rest = tuple(zip((str(op) for op in children[1::2]), children[2::2], strict=True))
+        return ast.Fold(self._span(meta), children[0], rest)
+
+    sum = product = comparison = _fold
+
+    def _logic(self, meta: Meta, children: Children, word: str) -> ast.Fold:
+        return ast.Fold(self._span(meta), children[0], tuple((word, child) for child in children[1:]))
+
+    def either(self, meta: Meta, children: Children) -> ast.Fold:
+        return self._logic(meta, children, "or")
+
+    def both(self, meta: Meta, children: Children) -> ast.Fold:
+        return self._logic(meta, children, "and")
+
+    def power(self, meta: Meta, children: Children) -> ast.Fold:
+        return self._logic(meta, children, "**")
+
+    def negated(self, meta: Meta, children: Children) -> ast.Unary:
+        return ast.Unary(self._span(meta), "not", children[0])
+
+    def negative(self, meta: Meta, children: Children) -> ast.Unary:
+        return ast.Unary(self._span(meta), "-", children[-1])
+
+    def relation(self, meta: Meta, children: Children) -> str:
+        return str(children[0])
+
+    def index(self, meta: Meta, children: Children) -> ast.Index:
+        return ast.Index(self._span(meta), children[0], children[1])
+
+    def field(self, meta: Meta, children: Children) -> ast.Field:
+        return ast.Field(self._span(meta), children[0], str(children[1]))
+
+    def call(self, meta: Meta, children: Children) -> ast.CallExpr:
+        return ast.CallExpr(self._span(meta), str(children[0]), children[1])
+
+    def name(self, meta: Meta, children: Children) -> ast.Name:
+        return ast.Name(self._span(meta), str(children[0]))
+
+    def list(self, meta: Meta, children: Children) -> ast.List:
+        return ast.List(self._span(meta), tuple(child for child in children if child is not None))
+
+    def shape(self, meta: Meta, children: Children) -> ast.ShapeLiteral:
+        parts = str(children[0]).replace("_", "").split("x")
+        return ast.ShapeLiteral(self._span(meta), tuple(int(p) if p.isdigit() else p for p in parts))
+
+    def number(self, meta: Meta, children: Children) -> ast.Number:
+        text = str(children[0])
+        return ast.Number(self._span(meta), _number(text.replace("_", "")), text)
+
+    def __default__(self, data: str, children: Children, meta: Meta) -> Tree[Token]:
+        raise AssertionError(f"the grammar has a rule {data} that nothing builds")
+
+
+_SCALES = {"K": 10**3, "M": 10**6, "G": 10**9}
+
+
+def _number(text: str) -> int | float:
+    """`64`, `0.5`, `1e-4`, and `724M`, `4.1G` with K, M, G for 10^3, 10^6, 10^9."""
+    if text[-1] in _SCALES:
+        scaled = float(text[:-1]) * _SCALES[text[-1]]
+        return int(scaled) if scaled.is_integer() else scaled
+    if text.isdigit():
+        return int(text)
+    return float(text)

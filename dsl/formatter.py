@@ -1,0 +1,253 @@
+"""Text to the same text in canonical form: spacing, indentation and alignment change; tokens, line breaks and comments stay.
+
+Line breaks are the author's. What is made uniform: one statement separator between items (`;` on a line), two spaces
+of indentation for every bracket, the branches of a merge under its `<`, claims of neighbouring lines under each
+other, operator names in lower case, at most one blank line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from lark import Token
+
+from dsl import ast
+from dsl.diagnostics import ArchError
+from dsl.parser import parse, tokens
+from dsl.source import Source
+
+INDENT = 2
+ALIGN_WITHIN = 72  # claims are put under each other up to this column
+
+OPENERS = {"LPAR", "_LIST_OPEN", "_GROUP_OPEN", "_BRACE_OPEN", "LBRACE"}
+CLOSERS = {"RPAR", "RSQB", "RBRACE"}
+TIGHT = {"_DASH", "_SLASH", "_GLUE", "TIMES", "DIVIDE", "FLOORDIV", "_POWER", "MODULO"}
+BEFORE_SIGN = {"PLUS", "MINUS", "EQUAL", "EQ", "NE", "LE", "GE", "LT", "GT", "COMMA", "LPAR", "_LIST_OPEN", "_BRACE_OPEN"}
+BEFORE_SIGN |= TIGHT | {"AND", "OR", "NOT", "IN", "IF"}
+VALUE_ENDS = {"NAME", "IN", "RPAR", "RSQB"}
+
+
+@dataclass
+class _Line:
+    """One line to be: its parts are put under those of its neighbours where they have the same."""
+
+    indent: int
+    code: str = ""
+    claim: str = ""
+    comment: str = ""
+
+
+@dataclass
+class _Bracket:
+    inside: int  # indentation of lines within
+    closing: int  # indentation of lines that begin with `|` or the closing bracket
+    spaced: bool  # is there a space within the brackets?
+
+
+@dataclass
+class _Layout:
+    """What the tree knows and the tokens do not."""
+
+    merges: dict[int, int] = field(default_factory=dict)  # offset of `<` -> offset of its `>`
+    heads: set[int] = field(default_factory=set)  # offsets of operator words
+
+
+def format_text(source: Source, operators: Collection[str] = ()) -> str:
+    """The canonical form of a text. Raises ArchError when it does not parse.
+
+    `operators` are the names to be written in lower case; names of blocks stay as they are.
+    """
+    parsed = parse(source)
+    if parsed.diagnostics or parsed.file is None:
+        raise ArchError(parsed.diagnostics)
+    layout = _Layout()
+    for statement in parsed.file.statements:
+        _collect(statement, layout)
+    lines = _Writer(source.text, tokens(source), layout, operators).lines()
+    return "".join(f"{text}\n" for text in _render(lines))
+
+
+class _Writer:
+    def __init__(self, text: str, stream: list[Token], layout: _Layout, operators: Collection[str]) -> None:
+        self.text = text
+        self.stream = stream
+        self.layout = layout
+        self.operators = set(operators)
+        self.stack: list[_Bracket] = []
+        self.closing = set(layout.merges.values())
+        self.done: list[_Line | None] = []  # None is a blank line
+        self.line = _Line(0)
+
+    def lines(self) -> list[_Line | None]:
+        previous: Token | None = None
+        before_previous: Token | None = None
+        for token in self.stream:
+            start = token.start_pos or 0
+            gap = self.text[previous.end_pos if previous else 0 : start]
+            if "\n" in gap or previous is None:
+                self._break(gap, token, first=previous is None)
+                separator = ""
+            elif ";" in re.sub(r"#.*", "", gap) and not self._opens(previous) and not self._closes(token):
+                separator = "; "
+            else:
+                separator = " " if self._spaced(before_previous, previous, token) else ""
+            self._write(separator, token)
+            self._track(token)
+            before_previous, previous = previous, token
+        end = previous.end_pos if previous else 0
+        self._break(self.text[end:] + "\n", None, first=previous is None)
+        while self.done and self.done[-1] is None:
+            self.done.pop()
+        return self.done
+
+    def _write(self, separator: str, token: Token) -> None:
+        text = str(token).strip()
+        if token.start_pos in self.layout.heads and {text.lower(), text.rstrip("0123456789x").lower()} & self.operators:
+            text = text.lower()
+        if token.type == "_ARROW":
+            self.line.claim = text
+        elif self.line.claim:
+            self.line.claim += separator + text
+        else:
+            self.line.code += separator + text
+
+    def _break(self, gap: str, token: Token | None, first: bool) -> None:
+        """End the line, with its comment; write the comment lines between; begin the next."""
+        rows = gap.split("\n")
+        trailing = _comment(rows[0])
+        if not first:
+            self.line.comment = trailing
+            self.done.append(self.line)
+        indent = self._indent(token)
+        inner = self.stack[-1].inside if self.stack else 0
+        for row in rows[:-1] if first else rows[1:-1]:
+            if comment := _comment(row):
+                self.done.append(_Line(inner, comment))
+            elif self.done and self.done[-1] is not None and not row.strip(" \t;"):
+                self.done.append(None)
+        if token is not None and self.done and self.done[-1] is None and self._closes(token):
+            self.done.pop()
+        self.line = _Line(indent)
+
+    def _indent(self, token: Token | None) -> int:
+        if not self.stack or token is None:
+            return 0
+        bracket = self.stack[-1]
+        return bracket.closing if self._closes(token) or token.type == "VBAR" else bracket.inside
+
+    def _opens(self, token: Token) -> bool:
+        return token.type in OPENERS or token.start_pos in self.layout.merges
+
+    def _closes(self, token: Token) -> bool:
+        return token.type in CLOSERS or token.start_pos in self.closing
+
+    def _track(self, token: Token) -> None:
+        if self._opens(token):
+            indent = self.line.indent
+            start = token.start_pos or 0
+            if start in self.layout.merges:
+                rest = self.text[start + 1 : self.layout.merges[start]]
+                wide = "\n" in rest
+                if wide and re.match(r"[ \t]*[^\s#]", rest):
+                    column = indent + len(self.line.code) - 1
+                    self.stack.append(_Bracket(column + INDENT, column, True))
+                else:
+                    self.stack.append(_Bracket(indent + INDENT, indent, wide))
+            else:
+                self.stack.append(_Bracket(indent + INDENT, indent, token.type in ("LBRACE", "_GROUP_OPEN")))
+        elif self._closes(token) and self.stack:
+            self.stack.pop()
+
+    def _spaced(self, earlier: Token | None, before: Token, token: Token) -> bool:
+        """Is there a space between two tokens of one line?"""
+        left, right = before.type, token.type
+        if self._opens(before) or self._closes(token):
+            return bool(self.stack) and self.stack[-1].spaced
+        if token.start_pos in self.layout.merges or right in ("COMMA", "COLON") or left in TIGHT or right in TIGHT:
+            return False
+        if left == "_REPEAT" or "DOT" in (left, right):
+            return left != "_REPEAT" and not (right == "DOT" and left in VALUE_ENDS) and not (left == "DOT" and self._is_field(before))
+        if "EQUAL" in (left, right):
+            return not self.stack
+        if left == "MINUS":
+            return earlier is not None and earlier.type not in BEFORE_SIGN  # else it is a sign
+        if right in ("LPAR", "_LIST_OPEN"):
+            return left == "IN" or left not in VALUE_ENDS | {"DIM", "RBRACE", "SYMBOL"} and not self._closes(before)
+        return True
+
+    def _is_field(self, token: Token) -> bool:
+        start = token.start_pos or 0
+        return start > 0 and (self.text[start - 1].isalnum() or self.text[start - 1] in "_)]")
+
+
+def _comment(row: str) -> str:
+    _, mark, text = row.partition("#")
+    return f"# {text.strip()}".rstrip() if mark else ""
+
+
+def _render(lines: list[_Line | None]) -> Iterator[str]:
+    """Put the claims and the comments of neighbouring lines under each other."""
+    index = 0
+    while index < len(lines):
+        if lines[index] is None:
+            yield ""
+            index += 1
+            continue
+        run: list[_Line] = []
+        while index < len(lines) and (line := lines[index]) is not None and (not run or line.indent == run[0].indent):
+            run.append(line)
+            index += 1
+        codes = [line.code for line in run]
+        _align(codes, [line.claim for line in run])
+        _align(codes, [f" {line.comment}" if line.comment and line.code else line.comment for line in run])
+        for line, code in zip(run, codes, strict=True):
+            yield (" " * line.indent + code).rstrip()
+
+
+def _align(codes: list[str], parts: list[str]) -> None:
+    """Append a part to every line that has one, at one column for each stretch of neighbours."""
+    begin = 0
+    while begin < len(codes):
+        end = begin
+        while end < len(codes) and parts[end] and codes[end]:
+            end += 1
+        width = max((len(code) for code in codes[begin:end] if len(code) <= ALIGN_WITHIN), default=0)
+        for at in range(begin, end):
+            codes[at] = f"{codes[at]:<{width}} {parts[at]}"
+        if end == begin:
+            codes[begin] += parts[begin]
+            end += 1
+        begin = end
+
+
+def _collect(statement: ast.Statement, layout: _Layout) -> None:
+    """Find the merges and the operator words of a statement."""
+    match statement:
+        case ast.Item():
+            core = statement.core
+            if isinstance(core, ast.Op):
+                layout.heads.add(core.word_span.start)
+            elif isinstance(core, ast.Merge):
+                layout.heads.add(core.word_span.start)
+                layout.merges[core.opening.start] = core.span.end - 1
+                for branch in core.branches:
+                    for inner in branch:
+                        _collect(inner, layout)
+            elif isinstance(core, ast.Group):
+                for inner in core.body:
+                    _collect(inner, layout)
+        case ast.Output():
+            for item in statement.chain:
+                _collect(item, layout)
+        case ast.Block() | ast.Share() | ast.For():
+            for inner in statement.body:
+                _collect(inner, layout)
+        case ast.If():
+            for inner in (*statement.then, *statement.otherwise):
+                _collect(inner, layout)
+        case ast.Default():
+            layout.heads.add(statement.word_span.start)
+        case _:
+            pass

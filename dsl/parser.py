@@ -1,0 +1,295 @@
+"""Text to tree: Lark does the parsing, this module builds the tree and words the syntax errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.exceptions import UnexpectedEOF
+from lark.lark import PostLex
+from platformdirs import user_cache_path
+
+from dsl import ast
+from dsl.build import TreeBuilder
+from dsl.diagnostics import MAX_SHOWN, ArchError, Diagnostic
+from dsl.source import Source, Span
+from dsl.vocabulary import syntax
+
+MAX_NESTING = 200
+BROKEN = "\0"  # stands in the text for a stretch that could not be read
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A tree (None where nothing could be saved) and what was wrong with the text."""
+
+    file: ast.File | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def parse(source: Source, max_nesting: int = MAX_NESTING) -> Parsed:
+    """Read a whole file. Goes on behind an error with the next statement, so that all are found."""
+    problems = list(_bad_characters(source)) or list(_too_deep(source, max_nesting))
+    if problems:
+        return Parsed(None, tuple(problems))
+    text = source.text
+    while True:
+        try:
+            tree = _lark().parse(text + "\n", start="file")
+        except UnexpectedInput as error:
+            problem, start, end = _explain(source, text, error)
+            if problem not in problems:
+                problems.append(problem)
+            mended = _blank(text, start, end)
+            if mended is None or len(problems) > MAX_SHOWN:
+                return Parsed(None, tuple(problems))
+            text = mended
+            continue
+        return Parsed(cast(ast.File, TreeBuilder(source).transform(tree)), tuple(problems))
+
+
+def parse_value(name: str, text: str) -> ast.Expr:
+    """Read one expression, as `--set NAME=...` gives it. Raises ArchError."""
+    return cast(ast.Expr, _parse_part(Source(name, text), "value"))
+
+
+def parse_size(name: str, text: str) -> ast.Dims:
+    """Read one shape, as `--input` gives it. Raises ArchError."""
+    return cast(ast.Dims, _parse_part(Source(name, text), "size"))
+
+
+def _parse_part(source: Source, start: str) -> Any:
+    problems = [*_bad_characters(source), *_too_deep(source, MAX_NESTING)]
+    if problems:
+        raise ArchError(problems)
+    try:
+        tree = _lark().parse(source.text, start=start)
+    except UnexpectedInput as error:
+        raise ArchError([_explain(source, source.text, error)[0]]) from None
+    return TreeBuilder(source).transform(tree)
+
+
+class _NewlinesInBrackets(PostLex):
+    """Drops newlines inside `( )` and list brackets, where a line may be broken freely."""
+
+    always_accept = ("_NEWLINE",)
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        open_brackets: list[bool] = []
+        for token in stream:
+            if token.type in ("LPAR", "_LIST_OPEN"):
+                open_brackets.append(True)
+            elif token.type in ("LBRACE", "_BRACE_OPEN", "_GROUP_OPEN"):
+                open_brackets.append(False)
+            elif token.type in ("RPAR", "RSQB", "RBRACE") and open_brackets:
+                open_brackets.pop()
+            elif token.type == "_NEWLINE" and open_brackets and open_brackets[-1]:
+                continue
+            yield token
+
+
+@cache
+def _lark() -> Lark:
+    """The parser; its tables are kept in the user's cache folder, since building them takes a while."""
+    folder = user_cache_path("archc")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tables: str | bool = str(folder / "grammar.pickle")
+    except OSError:
+        tables = False
+    return Lark(
+        (Path(__file__).parent / "grammar.lark").read_text(encoding="utf-8"),
+        parser="lalr",
+        start=["file", "value", "size"],
+        postlex=_NewlinesInBrackets(),
+        propagate_positions=True,
+        maybe_placeholders=True,
+        cache=tables,
+    )
+
+
+def tokens(source: Source) -> list[Token]:
+    """The significant tokens of a text that parses, in order; what lies between them is space and comments."""
+    interactive = _lark().parse_interactive(source.text + "\n", start="file")
+    return [token for token in interactive.iter_parse() if token.type not in ("_NEWLINE", "_SEMI")]
+
+
+# ---- what is wrong with a text
+
+_NAMES = {
+    "_NEWLINE": "the end of the line",
+    "_SEMI": "`;`",
+    "$END": "the end of the file",
+    "NAME": "a name",
+    "INPUT_NAME": "a name",
+    "PATH": "a label",
+    "DIM": "a number",
+    "INT": "a number",
+    "FLOAT": "a number",
+    "SCALED": "a number",
+    "SHAPE": "a shape",
+    "SYMBOL": "a size such as `H`",
+    "REF": "a reference such as `@conv1`",
+    "STRING": 'a text in "quotes"',
+    "_REPEAT": "a repeat such as `x2`",
+    "_ARROW": "`=>`",
+    "_DASH": "`-` with a number",
+    "_SLASH": "`/` with a number",
+    "_GLUE": "`x` with a number",
+    "LT": "`<`",
+    "GT": "`>`",
+    "EQ": "`==`",
+    "EQUAL": "`=`",
+    "VBAR": "`|`",
+    "COLON": "`:`",
+    "COMMA": "`,`",
+    "DOT": "`.`",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "LBRACE": "`{`",
+    "_BRACE_OPEN": "`{`",
+    "RBRACE": "`}`",
+    "_LIST_OPEN": "`[`",
+    "_GROUP_OPEN": "`[`",
+    "RSQB": "`]`",
+    "PERCENT": "`%`",
+    "MODULO": "`%`",
+}
+_OPERATORS = {"PLUS", "MINUS", "TIMES", "DIVIDE", "FLOORDIV", "MODULO", "_POWER", "AND", "OR", "NOT", "NE", "LE", "GE"}
+_KEYWORDS = ("ARCH", "BLOCK", "DEFAULT", "EXPECT", "FOR", "IF", "INPUT", "LET", "OUTPUT", "SHARE", "USE")
+
+
+def _explain(source: Source, text: str, error: UnexpectedInput) -> tuple[Diagnostic, int, int]:
+    """The diagnostic of a syntax error, and the stretch of text to pass over."""
+    size = len(source.text)
+    start = size if error.pos_in_stream is None else min(error.pos_in_stream, size)
+    at_end = start == size or isinstance(error, UnexpectedEOF)
+    end = start + 1
+    expected: set[str] = set()
+    if isinstance(error, UnexpectedToken):
+        expected = set(error.accepts or error.expected)
+        if error.token.type == "$END":  # Lark gives it the place of the last token
+            at_end, start = True, size
+        end = start + max(1, len(error.token))
+    elif isinstance(error, UnexpectedCharacters):
+        expected = set(error.allowed or ())
+    here = Span(source, min(start, size), min(end, size))
+    found = "" if at_end else text[here.start : here.end].strip()
+
+    unclosed = _unclosed(text, here.start)
+    opener = unclosed[-1] if unclosed else None
+    if found[:1] in _CLOSERS and not (opener and _PAIRS[opener[0]] == found[:1]):
+        if opener is None:
+            closer = found[0]
+            return syntax.closes_nothing(closer, _CLOSERS[closer]).at(Span(source, start, start + 1)), start, end
+        return _never_closed(source, opener), start, end
+    if opener is not None and (at_end or (opener[0] == "<" and found == "" and expected & {"GT", "VBAR"})):
+        return _never_closed(source, opener), start, end
+    if re.match(r"x\s*($|[;\n|>})\]#])", text[start:]) and "_REPEAT" in expected | {"_REPEAT"} and _after_item(text, start):
+        return syntax.repeat_without_count().at(Span(source, start, start + 1)), start, start + 1
+    if isinstance(error, UnexpectedCharacters) and not re.match(r"[\w\s.,:;|<>(){}\[\]@#=+*/%\"!-]", text[start]):
+        return syntax.unreadable(_show_character(text[start])).at(here), start, end
+    what = f"`{found}`" if found else "the end of the line" if not at_end else "the end of the file"
+    return syntax.unexpected(what, _words(expected), _hint(text, start, expected)).at(here), start, end
+
+
+def _hint(text: str, start: int, expected: set[str]) -> str:
+    rest = text[start:]
+    if re.match(r"x[0-9{]", rest) and start and not text[start - 1].isspace():
+        return "write a space before a repeat: ` x2`"
+    if "_SEMI" in expected and re.match(r"[A-Za-z_@.\[{]", rest) and _after_item(text, start):
+        return "two items need a `;` or a new line between them"
+    if rest.startswith("=") and "COLON" in expected:
+        return "a label is followed by `:`"
+    return ""
+
+
+def _after_item(text: str, start: int) -> bool:
+    """Is there an item on this line before the offset?"""
+    line_start = text.rfind("\n", 0, start) + 1
+    before = text[line_start:start].rstrip()
+    return bool(before) and before[-1] not in ";|<{([:=,"
+
+
+def _words(expected: set[str]) -> str:
+    """What could have stood there, in the words of the language, the likeliest first."""
+    names: list[str] = []
+    for terminal, words in _NAMES.items():
+        if terminal in expected and words not in names:
+            names.append(words)
+    if expected & _OPERATORS:
+        names.append("an operator")
+    if expected.issuperset(_KEYWORDS):
+        names.append("a statement")
+    else:
+        names.extend(f"`{word.lower()}`" for word in (*_KEYWORDS, "WITHIN", "ELSE", "IN") if word in expected)
+    if len(names) > 6:
+        names = [*names[:6], "..."]
+    return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def _show_character(char: str) -> str:
+    return f"`{char}`" if char.isprintable() else f"U+{ord(char):04X}"
+
+
+def _bad_characters(source: Source) -> Iterator[Diagnostic]:
+    for match in re.finditer(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", source.text):
+        yield syntax.unreadable(_show_character(match.group())).at(Span(source, match.start(), match.end()))
+
+
+# ---- brackets
+
+_PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">"}
+_CLOSERS = {closer: opener for opener, closer in _PAIRS.items()}
+_BRACKET = re.compile(r'#[^\n]*|"[^"\n]*"|=>|>=|<=|(?<=[\w)])<|[()\[\]{}>]')
+
+
+def _unclosed(text: str, end: int) -> list[tuple[str, int]]:
+    """The brackets open at an offset, outermost first. `<` opens a merge where it touches a name."""
+    stack: list[tuple[str, int]] = []
+    for match in _BRACKET.finditer(text, 0, end):
+        bracket = match.group()
+        if bracket in _PAIRS:
+            stack.append((bracket, match.start()))
+        elif bracket in _CLOSERS and stack and stack[-1][0] == _CLOSERS[bracket]:
+            stack.pop()
+    return stack
+
+
+def _never_closed(source: Source, opener: tuple[str, int]) -> Diagnostic:
+    bracket, offset = opener
+    return syntax.never_closed(bracket, _PAIRS[bracket]).at(Span(source, offset, offset + 1))
+
+
+def _too_deep(source: Source, limit: int) -> Iterator[Diagnostic]:
+    depth = 0
+    for match in _BRACKET.finditer(source.text):
+        bracket = match.group()
+        if bracket in _PAIRS:
+            depth += 1
+            if depth > limit:
+                yield syntax.too_deep_brackets(limit).at(Span(source, match.start(), match.end()))
+                return
+        elif bracket in _CLOSERS:
+            depth = max(0, depth - 1)
+
+
+def _blank(text: str, start: int, end: int) -> str | None:
+    """The text with the statement around an error replaced by a broken item; None where brackets forbid it."""
+    begin = max(text.rfind(mark, 0, start) for mark in ";\n|<{") + 1
+    stops = [at for at in (text.find(mark, min(end, len(text)) - 1) for mark in ";\n|>}") if at >= 0]
+    stop = min(stops, default=len(text))
+    stretch = text[begin:stop]
+    if not stretch.strip() or BROKEN in stretch or _unclosed(stretch, len(stretch)) or _closes_more(stretch):
+        return None
+    return text[:begin] + BROKEN + " " * (len(stretch) - 1) + text[stop:]
+
+
+def _closes_more(text: str) -> bool:
+    opened = sum(text.count(bracket) for bracket in "([{")
+    return sum(text.count(bracket) for bracket in ")]}") > opened

@@ -1,0 +1,86 @@
+"""E05xx: claims of a file that its network does not keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsl.diagnostics import Diagnostic, diagnostic
+from dsl.vocabulary.names import did_you_mean
+
+
+@diagnostic("E0501")
+def shape_claim(name: str, actual: str, claimed: str, notes: Sequence[str]) -> Diagnostic:
+    """An item gives another shape than the file claims.
+
+    What follows is checked as if the claim were true, so that one mistake gives one message.
+
+    Wrong:
+
+        input 3x224x224
+        conv1: conv11-96/4 => 96x55x55
+
+    Right:
+
+        input 3x227x227
+        conv1: conv11-96/4 => 96x55x55
+    """
+    return Diagnostic("", f"{name} gives {actual}, but the file says {claimed}", notes=tuple(notes))
+
+
+@diagnostic("E0502")
+def count_claim(measure: str, actual: str, relation: str, claimed: str, difference: str, help: str) -> Diagnostic:
+    """A count is not what the file expects.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-64
+        expect params == 1800
+
+    Right:
+
+        input 3x32x32
+        conv3-64
+        expect params == 1792
+    """
+    return Diagnostic(
+        "", f"{measure} is {actual}, but the file expects {relation} {claimed}", notes=(f"difference: {difference}",), help=help
+    )
+
+
+@diagnostic("E0503")
+def unknown_measure(name: str, known: Sequence[str]) -> Diagnostic:
+    """`expect` names something that is not measured, or asks it of something that does not have it.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-64
+        expect parameters == 1792
+
+    Right:
+
+        input 3x32x32
+        conv3-64
+        expect params == 1792
+    """
+    return Diagnostic("", f"there is no measure `{name}`", notes=(f"there are: {', '.join(known)}",), help=did_you_mean(name, known))
+
+
+@diagnostic("E0504")
+def not_comparable(measure: str, expected: str, got: str) -> Diagnostic:
+    """A claim compares things of different kinds, such as a shape with a count.
+
+    Wrong:
+
+        input 3x32x32
+        conv1: conv3-64
+        expect shape(conv1) == 1.5
+
+    Right:
+
+        input 3x32x32
+        conv1: conv3-64
+        expect shape(conv1) == 64x30x30
+    """
+    return Diagnostic("", f"{measure} is compared with {expected}, and this is {got}")

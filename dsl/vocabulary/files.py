@@ -1,0 +1,175 @@
+"""E06xx: files that cannot be used, networks without an input, and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsl.diagnostics import Diagnostic, diagnostic
+from dsl.vocabulary.names import did_you_mean
+
+
+@diagnostic("E0601")
+def use_outside(path: str) -> Diagnostic:
+    """`use` names a file outside the folder of its own file and `archs/`.
+
+    Wrong:
+
+        use "../secret.arch"
+        input 3x32x32
+        relu
+
+    Right:
+
+        use "std/resnet.arch"
+        input 3x32x32
+        relu
+    """
+    return Diagnostic("", f'`use "{path}"` would leave the folder of this file and `archs/`', help="copy the file beside this one")
+
+
+@diagnostic("E0602")
+def use_not_found(path: str, known: Sequence[str]) -> Diagnostic:
+    """`use` names a file that is neither beside its own file nor under `archs/`.
+
+    Wrong:
+
+        use "std/resnett.arch"
+        input 3x32x32
+        relu
+
+    Right:
+
+        use "std/resnet.arch"
+        input 3x32x32
+        relu
+    """
+    return Diagnostic("", f"there is no file `{path}` beside this one or under `archs/`", help=did_you_mean(path, known))
+
+
+@diagnostic("E0603")
+def use_in_circle(chain: Sequence[str]) -> Diagnostic:
+    """Files use each other in a circle."""
+    return Diagnostic("", f"these files use each other in a circle: {' -> '.join(chain)}", help="move what both need into a third file")
+
+
+@diagnostic("E0604")
+def too_many_nodes(limit: int) -> Diagnostic:
+    """The network is larger than the limit, which `--max-nodes` sets. Repeats and loops multiply.
+
+    Wrong:
+
+        input 3x32x32
+        for i in range(1000) { for j in range(1000) { for k in range(10) { relu } } }
+
+    Right:
+
+        input 3x32x32
+        for i in range(10) { for j in range(10) { relu } }
+    """
+    return Diagnostic("", f"this network expands to more than {limit:,} nodes", help="check the repeats and loops, or raise `--max-nodes`")
+
+
+@diagnostic("E0605")
+def too_deep(limit: int, chain: Sequence[str]) -> Diagnostic:
+    """Blocks call blocks more deeply than the limit, which `--max-nesting` sets. A block that calls itself never ends.
+
+    Wrong:
+
+        input 3x32x32
+        block again() { again() }
+        again()
+
+    Right:
+
+        input 3x32x32
+        block again(n) { relu; if n > 1 { again(n - 1) } }
+        again(3)
+    """
+    return Diagnostic(
+        "",
+        f"blocks are nested deeper than {limit}",
+        notes=(f"calls: {' -> '.join(chain)}",),
+        help="a block that calls itself needs an `if` that ends it",
+    )
+
+
+@diagnostic("E0606")
+def no_input() -> Diagnostic:
+    """A network has no `input` line, or something stands before it that needs a tensor.
+
+    Wrong:
+
+        conv3-64
+
+    Right:
+
+        input 3x32x32
+        conv3-64
+    """
+    return Diagnostic("", "this needs a tensor, and there is no `input` before it", help="begin with a line such as `input 3x224x224`")
+
+
+@diagnostic("E0607")
+def nothing_to_build() -> Diagnostic:
+    """A file holds no network: it only defines blocks, or is empty. Such files are for `use`.
+
+    Wrong:
+
+        block stem(w) { conv3-{w} }
+
+    Right:
+
+        block stem(w) { conv3-{w} }
+        input 3x32x32
+        stem(8)
+    """
+    return Diagnostic("", "this file holds no network", help="add an `input` line and what follows it; files of blocks are for `use`")
+
+
+@diagnostic("E0608")
+def cannot_read(path: str, why: str) -> Diagnostic:
+    """A file cannot be opened."""
+    return Diagnostic("", f"I cannot read {path}: {why}")
+
+
+@diagnostic("E0609")
+def cannot_lower(problem: str, help: str) -> Diagnostic:
+    """A network is well-formed, but cannot be lowered as it stands, for its sizes are open where PyTorch needs numbers."""
+    return Diagnostic("", problem, help=help)
+
+
+@diagnostic("E0610")
+def arch_twice() -> Diagnostic:
+    """A file holds two `arch` lines, or an `arch NAME = base(...)` beside a network of its own.
+
+    Wrong:
+
+        arch one
+        arch two
+        input 3x32x32
+        relu
+
+    Right:
+
+        arch one
+        input 3x32x32
+        relu
+    """
+    return Diagnostic("", "a file describes one network, and this is a second one", help="put it into a file of its own")
+
+
+@diagnostic("E0611")
+def not_an_arch(name: str, known: Sequence[str]) -> Diagnostic:
+    """`arch NAME = base(...)` names a base that no used file describes.
+
+    Wrong:
+
+        use "std/resnet.arch"
+        arch mine = resnett(depths=[1, 1, 1, 1])
+
+    Right:
+
+        use "std/resnet.arch"
+        arch mine = resnet(unit=basic, depths=[1, 1, 1, 1])
+    """
+    return Diagnostic("", f"no file that this one uses describes a network `{name}`", help=did_you_mean(name, known))

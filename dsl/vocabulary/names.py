@@ -1,0 +1,279 @@
+"""E02xx: names that mean nothing, or two things, and arguments that do not fit what they are given to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from dsl.diagnostics import Diagnostic, diagnostic
+
+
+def near(name: str, known: Iterable[str]) -> list[str]:
+    """At most three known names close to this one, the closest first."""
+    by_lower = {other.lower(): other for other in known}
+    return [by_lower[match] for match in get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    close = near(name, known)
+    return f"did you mean {' or '.join(f'`{other}`' for other in close)}?" if close else ""
+
+
+@diagnostic("E0201")
+def unknown_operator(word: str, known: Sequence[str], hint: str = "") -> Diagnostic:
+    """A word at the head of an item is neither an operator nor a block in sight.
+
+    `archc ops` lists the operators; blocks come from the file itself and from those it `use`s, and are
+    known from where they are written on.
+
+    Wrong:
+
+        input 3x32x32
+        maxpol
+
+    Right:
+
+        input 3x32x32
+        maxpool
+    """
+    help_text = hint or did_you_mean(word, known) or "`archc ops` lists the operators"
+    return Diagnostic("", f"there is no operator or block `{word}`", help=help_text)
+
+
+@diagnostic("E0202")
+def unknown_option(operator: str, option: str, known: Sequence[str]) -> Diagnostic:
+    """An argument has a name that the operator or block does not have.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-64(strde=2)
+
+    Right:
+
+        input 3x32x32
+        conv3-64(stride=2)
+    """
+    help_text = did_you_mean(option, known)
+    return Diagnostic("", f"`{operator}` has no option `{option}`", notes=(f"it has: {', '.join(known)}",) if known else (), help=help_text)
+
+
+@diagnostic("E0203")
+def unknown_reference(path: str, known: Sequence[str]) -> Diagnostic:
+    """A reference names a label that does not stand before it, in this scope or around it.
+
+    Wrong:
+
+        input 3x32x32
+        conv1: conv3-8(pad=1)
+        concat<. | @conv9>
+
+    Right:
+
+        input 3x32x32
+        conv1: conv3-8(pad=1)
+        concat<. | @conv1>
+    """
+    help_text = did_you_mean(path, known) or "a reference can only name what stands before it, in its scope or around it"
+    return Diagnostic("", f"there is no `{path}` before this", help=help_text)
+
+
+@diagnostic("E0204")
+def unknown_name(name: str, known: Sequence[str]) -> Diagnostic:
+    """A name in an expression is neither a parameter, nor a `let`, nor a word that an option takes.
+
+    Wrong:
+
+        input 3x32x32
+        let width = 8
+        conv3-{widht}
+
+    Right:
+
+        input 3x32x32
+        let width = 8
+        conv3-{width}
+    """
+    return Diagnostic("", f"I do not know the name `{name}`", help=did_you_mean(name, known))
+
+
+@diagnostic("E0205")
+def name_taken(name: str, scope: str) -> Diagnostic:
+    """Two nodes of one scope would have the same name.
+
+    An item without a label is called after its operator and its number in the scope: the third convolution is
+    `conv3`. A label may be that very name, but not that of another node.
+
+    Wrong:
+
+        input 3x32x32
+        stem: conv3-8
+        stem: conv3-8
+
+    Right:
+
+        input 3x32x32
+        stem: conv3-8
+        body: conv3-8
+    """
+    where = f" in `{scope}`" if scope else ""
+    return Diagnostic("", f"there is already a `{name}`{where}", help="give one of them another label")
+
+
+@diagnostic("E0206")
+def reserved(name: str, why: str) -> Diagnostic:
+    """A label cannot be used as the name of a module: Python or torch.nn.Module has another meaning for it.
+
+    Wrong:
+
+        input 3x32x32
+        train: conv3-8
+
+    Right:
+
+        input 3x32x32
+        trunk: conv3-8
+    """
+    return Diagnostic("", f"`{name}` cannot be a label: {why}", help="take another word")
+
+
+@diagnostic("E0207")
+def missing_argument(name: str, missing: Sequence[str], signature: str) -> Diagnostic:
+    """An operator or block is called without an argument that has no default.
+
+    Wrong:
+
+        input 3x32x32
+        conv3
+
+    Right:
+
+        input 3x32x32
+        conv3-64
+    """
+    listed = " and ".join(f"`{m}`" for m in missing)
+    return Diagnostic("", f"`{name}` is called without {listed}", help=f"it is written {signature}")
+
+
+@diagnostic("E0208")
+def too_many_arguments(name: str, most: int, got: int, signature: str) -> Diagnostic:
+    """An operator or block is given more arguments than it takes.
+
+    Wrong:
+
+        input 3x32x32
+        dropout(0.5, 2)
+
+    Right:
+
+        input 3x32x32
+        dropout(0.5)
+    """
+    return Diagnostic(
+        "", f"`{name}` takes at most {most} argument{'s' if most != 1 else ''}, and gets {got}", help=f"it is written {signature}"
+    )
+
+
+@diagnostic("E0209")
+def given_twice(operator: str, option: str) -> Diagnostic:
+    """An argument is given twice, perhaps once in the short form and once by name.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-64(kernel=5)
+
+    Right:
+
+        input 3x32x32
+        conv5-64
+    """
+    return Diagnostic("", f"`{operator}` is given `{option}` twice", help="keep one of the two")
+
+
+@diagnostic("E0210")
+def no_short_form(name: str, part: str, signature: str) -> Diagnostic:
+    """A number stands where the short form of this operator or block has none.
+
+    `NAME3-64/2` fills the parameters `kernel`, `out` and `stride`; an operator or block without one of them
+    does not take that part.
+
+    Wrong:
+
+        input 3x32x32
+        relu-64
+
+    Right:
+
+        input 3x32x32
+        conv1-64; relu
+    """
+    return Diagnostic("", f"`{name}` takes no {part}", help=f"it is written {signature}")
+
+
+@diagnostic("E0211")
+def unknown_setting(kind: str, name: str, known: Sequence[str]) -> Diagnostic:
+    """`--set` or `--input` names something that the network does not have.
+
+    `--set NAME=VALUE` gives a parameter of the `arch` line another value; `--input NAME=SHAPE` gives an input
+    another shape (`--input SHAPE` where there is one input).
+    """
+    help_text = did_you_mean(name, known) or (f"it has: {', '.join(known)}" if known else "it has none")
+    return Diagnostic("", f"the network has no {kind} `{name}`", help=help_text)
+
+
+@diagnostic("E0212")
+def block_name_taken(name: str, by: str) -> Diagnostic:
+    """A block has the name of an operator, or of another block in the same scope.
+
+    Wrong:
+
+        input 3x32x32
+        block relu() { conv1-3 }
+        relu
+
+    Right:
+
+        input 3x32x32
+        block mix() { conv1-3 }
+        mix
+    """
+    return Diagnostic("", f"`{name}` is already {by}", help="give the block another name")
+
+
+@diagnostic("E0213")
+def not_here(what: str, where: str) -> Diagnostic:
+    """A statement stands where it has no meaning, such as an `input` within a block.
+
+    Wrong:
+
+        input 3x32x32
+        block stem() { input 3x32x32 }
+        stem
+
+    Right:
+
+        input 3x32x32
+        block stem() { conv3-8 }
+        stem
+    """
+    return Diagnostic("", f"{what} cannot stand here", help=f"it belongs {where}")
+
+
+@diagnostic("E0214")
+def parameter_twice(name: str) -> Diagnostic:
+    """Two parameters of a block, or two inputs or outputs of a network, have the same name.
+
+    Wrong:
+
+        input 3x32x32
+        block stem(w, w) { conv3-{w} }
+        stem(8, 8)
+
+    Right:
+
+        input 3x32x32
+        block stem(w) { conv3-{w} }
+        stem(8)
+    """
+    return Diagnostic("", f"the name `{name}` stands here twice", help="give one of them another name")

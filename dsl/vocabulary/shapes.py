@@ -1,0 +1,259 @@
+"""E03xx: operators that do not fit their input. These are facts of shape rules, which know no places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsl.diagnostics import Diagnostic, diagnostic
+
+
+@diagnostic("E0301")
+def window_too_large(axis: str, size: object, kernel: int, pad: int, dilation: int, reach: int) -> Diagnostic:
+    """A window is larger than the padded input it slides over.
+
+    A kernel of `k` with dilation `d` reaches over `d*(k-1) + 1` positions; the padded input has `size + 2*pad`.
+
+    Wrong:
+
+        input 3x4x4
+        maxpool7
+
+    Right:
+
+        input 3x4x4
+        maxpool4
+    """
+    kernel_text = f"{dilation}*({kernel} - 1) + 1 = {reach}" if dilation > 1 else str(kernel)
+    padded = f"{size} + 2*{pad} = {_sum(size, 2 * pad)}" if pad else f"{size}"
+    return Diagnostic(
+        "",
+        f"the window is larger than its input: {axis} {kernel_text} over {padded}",
+        help="use a smaller kernel, more padding, or fewer strides before it",
+        blame="kernel",
+    )
+
+
+def _sum(size: object, more: int) -> object:
+    return size + more if isinstance(size, int) else f"{size}+{more}"
+
+
+@diagnostic("E0302")
+def sides_differ(name: str, sides: Sequence[str], differs: Sequence[str]) -> Diagnostic:
+    """The branches of an addition or multiplication have different shapes.
+
+    They are combined value by value, so their shapes must be equal. (`mul` alone also takes a branch whose
+    height and width are 1, for gates.) A residual whose body changes channels or size needs a shortcut that
+    changes them too: a 1x1 convolution with the same stride.
+
+    Wrong:
+
+        input 64x56x56
+        residual<conv3-128/2(pad=1)>
+
+    Right:
+
+        input 64x56x56
+        residual<conv3-128/2(pad=1) | conv1-128/2>
+    """
+    what = "the two sides of this residual" if name == "residual" else f"the branches of this {name}"
+    notes = (*sides, "differs in: " + ", ".join(differs))
+    return Diagnostic("", f"{what} have different shapes", notes=notes, help="make the shapes equal, for a shortcut with a 1x1 convolution")
+
+
+@diagnostic("E0303")
+def concat_differs(sides: Sequence[str], differs: Sequence[str], axis: str) -> Diagnostic:
+    """The branches of a concatenation differ in more than the axis they are joined along.
+
+    Wrong:
+
+        input 16x28x28
+        concat<conv3-8 | conv1-8>
+
+    Right:
+
+        input 16x28x28
+        concat<conv3-8(pad=1) | conv1-8>
+    """
+    return Diagnostic(
+        "",
+        f"the branches of this concat may differ in {axis} only",
+        notes=(*sides, "differs in: " + ", ".join(differs)),
+        help="pad, pool or stride the branches so that the other sizes agree",
+    )
+
+
+@diagnostic("E0304")
+def groups_do_not_divide(groups: int, channels: int, which: str) -> Diagnostic:
+    """The groups of an operator do not divide its channels evenly.
+
+    Wrong:
+
+        input 64x28x28
+        conv3-64(groups=3)
+
+    Right:
+
+        input 64x28x28
+        conv3-64(groups=4)
+    """
+    divisors = [str(d) for d in range(1, min(channels, 4096) + 1) if channels % d == 0]
+    shown = ", ".join(divisors if len(divisors) <= 12 else [*divisors[:11], "...", divisors[-1]])
+    return Diagnostic(
+        "",
+        f"{groups} groups do not divide {channels} {which} channels: {channels} = {channels // groups}*{groups} + {channels % groups}",
+        help=f"groups that divide them: {shown}",
+        blame="groups",
+    )
+
+
+@diagnostic("E0305")
+def wrong_rank(operator: str, expected: str, shape: str) -> Diagnostic:
+    """An operator is applied to a tensor with the wrong number of axes.
+
+    A convolution wants channels and one to three sizes: `3x224x224`.
+
+    Wrong:
+
+        input 100
+        conv3-8
+
+    Right:
+
+        input 1x100
+        conv3-8
+    """
+    return Diagnostic("", f"{operator} wants {expected}, and gets {shape}")
+
+
+@diagnostic("E0306")
+def out_of_range(what: str, value: object, allowed: str, blame: str = "") -> Diagnostic:
+    """An argument has a value that the operator cannot use on this input.
+
+    Wrong:
+
+        input 3x32x32
+        maxpool2(pad=2)
+
+    Right:
+
+        input 3x32x32
+        maxpool2(pad=1)
+    """
+    return Diagnostic("", f"{what} is {value}, and must be {allowed}", blame=blame)
+
+
+@diagnostic("E0307")
+def needs_numbers(operator: str, what: str, value: object) -> Diagnostic:
+    """An operator has weights whose number depends on a size that the file leaves open.
+
+    Wrong:
+
+        input 3xHxW
+        FC-10
+
+    Right:
+
+        input 3xHxW
+        adaptive_avgpool1
+        FC-10
+    """
+    return Diagnostic(
+        "",
+        f"{operator} needs {what} as a number, and it is {value}",
+        help="fix the size at the input, or pool to a fixed size first: `adaptive_avgpool1`",
+    )
+
+
+@diagnostic("E0308")
+def no_legal_size(name: str, conditions: Sequence[str]) -> Diagnostic:
+    """No value of an unknown size makes the network legal.
+
+    Wrong:
+
+        input 3xHxW
+        add<conv3-8 | conv1-8>
+
+    Right:
+
+        input 3xHxW
+        add<conv3-8(pad=1) | conv1-8>
+    """
+    return Diagnostic("", f"no size {name} makes this network legal", notes=tuple(conditions))
+
+
+@diagnostic("E0309")
+def shared_differs(name: str, first: str, now: str) -> Diagnostic:
+    """A shared part would need other weights at a second place than at its first.
+
+    `share` means the very same weights at every call, so each call must see inputs that give them the same shapes.
+
+    Wrong:
+
+        input 3x32x32
+        share step { conv3-8(pad=1) }
+        step; step
+
+    Right:
+
+        input 8x32x32
+        share step { conv3-8(pad=1) }
+        step; step
+    """
+    return Diagnostic(
+        "", f"the shared `{name}` needs other weights here than at its first call", notes=(f"first: {first}", f"here:  {now}")
+    )
+
+
+@diagnostic("E0310")
+def wrong_branch_count(name: str, expected: str, got: int) -> Diagnostic:
+    """A merge has too few or too many branches.
+
+    Wrong:
+
+        input 3x32x32
+        add<conv3-3(pad=1)>
+
+    Right:
+
+        input 3x32x32
+        add<conv3-3(pad=1) | .>
+    """
+    return Diagnostic(
+        "", f"{name} takes {expected}, and has {got}", help="separate branches by `|`; an empty branch, or `.`, is the incoming tensor"
+    )
+
+
+@diagnostic("E0311")
+def bad_table(problem: str) -> Diagnostic:
+    """A connection table does not fit the convolution.
+
+    `from` has one list for each output channel, with the input channels that it sees.
+
+    Wrong:
+
+        input 3x8x8
+        conv3-2(from=[[0, 1], [2, 3]])
+
+    Right:
+
+        input 3x8x8
+        conv3-2(from=[[0, 1], [1, 2]])
+    """
+    return Diagnostic("", f"this connection table does not fit: {problem}", blame="from")
+
+
+@diagnostic("E0312")
+def too_many_values(count: int, limit: int) -> Diagnostic:
+    """A tensor would have more values than any machine can address.
+
+    Wrong:
+
+        input 3x32x32
+        conv1-4_000_000_000_000_000_000
+
+    Right:
+
+        input 3x32x32
+        conv1-4_000
+    """
+    return Diagnostic("", f"this tensor would have {count:,} values; the limit is {limit:,}")

@@ -1,0 +1,111 @@
+"""E01xx: text that cannot be read as a `.arch` file."""
+
+from __future__ import annotations
+
+from dsl.diagnostics import Diagnostic, diagnostic
+
+
+@diagnostic("E0101")
+def unexpected(found: str, expected: str, hint: str = "") -> Diagnostic:
+    """Something stands where the grammar has no place for it.
+
+    The message says what was found and what could have stood there. Reading goes on with the next
+    statement, so one run shows every such place.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-64 maxpool
+
+    Right:
+
+        input 3x32x32
+        conv3-64; maxpool
+    """
+    return Diagnostic("", f"I did not expect {found} here", notes=(f"expected {expected}",) if expected else (), help=hint)
+
+
+@diagnostic("E0102")
+def never_closed(opener: str, closer: str) -> Diagnostic:
+    """A bracket is opened and never closed.
+
+    `<` opens the branches of a merge and `>` closes them; `{` and `}` hold a body; `[` and `]` a list
+    or a numbered group; `(` and `)` arguments.
+
+    Wrong:
+
+        input 3x32x32
+        residual<conv3-3(pad=1)
+
+    Right:
+
+        input 3x32x32
+        residual<conv3-3(pad=1)>
+    """
+    return Diagnostic("", f"this `{opener}` is never closed", help=f"write `{closer}` where it ends")
+
+
+@diagnostic("E0103")
+def closes_nothing(closer: str, opener: str) -> Diagnostic:
+    """A bracket is closed that was not opened.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-64(pad=1)}
+
+    Right:
+
+        input 3x32x32
+        conv3-64(pad=1)
+    """
+    return Diagnostic("", f"this `{closer}` closes nothing", help=f"delete it, or write the missing `{opener}` before it")
+
+
+@diagnostic("E0104")
+def repeat_without_count() -> Diagnostic:
+    """A repeat has no number.
+
+    `x2` repeats what stands before it twice, `x{n}` as often as an expression says. There is a space
+    before the `x` and none behind it.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-64(pad=1) x
+
+    Right:
+
+        input 3x32x32
+        conv3-64(pad=1) x2
+    """
+    return Diagnostic("", "a repeat needs its number", notes=("`x` stands alone",), help="write how often, as in `x2` or `x{n}`")
+
+
+@diagnostic("E0105")
+def unreadable(character: str) -> Diagnostic:
+    """A character that has no meaning in a `.arch` file.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-64 $
+
+    Right:
+
+        input 3x32x32
+        conv3-64
+    """
+    return Diagnostic("", f"I cannot read the character {character}", help="delete it, or put it into a `# comment`")
+
+
+@diagnostic("E0106")
+def not_utf8(byte: int) -> Diagnostic:
+    """A file is not UTF-8 text. Save it as UTF-8; a byte-order mark and Windows line ends are fine."""
+    return Diagnostic("", f"this file is not UTF-8 text: byte {byte:,} starts no character", help="save the file as UTF-8")
+
+
+@diagnostic("E0107")
+def too_deep_brackets(limit: int) -> Diagnostic:
+    """Brackets stand inside brackets too many times to be a network. `--max-nesting` sets the limit."""
+    return Diagnostic("", f"brackets are nested deeper than {limit}", help="write the inner part as a block, or raise `--max-nesting`")

@@ -1,0 +1,130 @@
+"""E04xx: values of the wrong kind, and arithmetic that has no result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsl.diagnostics import Diagnostic, diagnostic
+from dsl.vocabulary.names import did_you_mean
+
+
+@diagnostic("E0401")
+def wrong_kind(what: str, expected: str, got: str, help: str = "") -> Diagnostic:
+    """A value is of another kind than the place it stands in needs.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-{7/2}
+
+    Right:
+
+        input 3x32x32
+        conv3-{7//2}
+    """
+    return Diagnostic("", f"{what} must be {expected}, and is {got}", help=help)
+
+
+@diagnostic("E0402")
+def no_result(problem: str, help: str = "") -> Diagnostic:
+    """Arithmetic that has no result: a division by zero, or a number beyond 2^63.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-{64 // 0}
+
+    Right:
+
+        input 3x32x32
+        conv3-{64 // 1}
+    """
+    return Diagnostic("", problem, help=help)
+
+
+@diagnostic("E0403")
+def not_a_choice(option: str, got: str, choices: Sequence[str]) -> Diagnostic:
+    """An option takes one of a few words, and got another.
+
+    Wrong:
+
+        input 3x32x32
+        upsample2(mode=cubic)
+
+    Right:
+
+        input 3x32x32
+        upsample2(mode=nearest)
+    """
+    listed = ", ".join(f"`{choice}`" for choice in choices)
+    return Diagnostic("", f"`{option}` cannot be {got}", notes=(f"it is one of {listed}",), help=did_you_mean(got.strip("`"), choices))
+
+
+@diagnostic("E0404")
+def undecided(condition: str) -> Diagnostic:
+    """A condition asks about a size that the file leaves open, and the answer differs from size to size.
+
+    Wrong:
+
+        input 3xHxW
+        if in.h == 32 { conv3-8 } else { conv1-8 }
+
+    Right:
+
+        input 3x32x32
+        if in.h == 32 { conv3-8 } else { conv1-8 }
+    """
+    return Diagnostic("", f"`{condition}` is true at some sizes and false at others", help="fix the size at the input")
+
+
+@diagnostic("E0405")
+def no_such_element(problem: str) -> Diagnostic:
+    """An index lies outside its list, or a tensor has no such field.
+
+    Wrong:
+
+        input 3x32x32
+        let widths = [8, 16]
+        conv3-{widths[2]}
+
+    Right:
+
+        input 3x32x32
+        let widths = [8, 16]
+        conv3-{widths[1]}
+    """
+    return Diagnostic("", problem)
+
+
+@diagnostic("E0406")
+def does_not_unpack(names: int, got: str) -> Diagnostic:
+    """A loop has more or fewer names than its rows have values.
+
+    Wrong:
+
+        input 3x32x32
+        for (w, s) in [[8, 1, 1], [16, 2, 1]] { conv3-{w}/{s} }
+
+    Right:
+
+        input 3x32x32
+        for (w, s) in [[8, 1], [16, 2]] { conv3-{w}/{s} }
+    """
+    return Diagnostic("", f"this row does not fit {names} names: {got}")
+
+
+@diagnostic("E0407")
+def unknown_function(name: str, known: Sequence[str]) -> Diagnostic:
+    """A call in an expression names neither a function nor an operator.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-{maximum(8, 16)}
+
+    Right:
+
+        input 3x32x32
+        conv3-{max(8, 16)}
+    """
+    return Diagnostic("", f"there is no function `{name}`", help=did_you_mean(name, known) or f"there are: {', '.join(known)}")
