@@ -102,8 +102,8 @@ class ArchGraph:
 
     def __iter__(self) -> Iterator[Node]:
         """All nodes, operands before those that take them."""
-        for _, node in self._nx.nodes(data="node"):
-            yield node
+        for _, data in self._nx.nodes(data=True):
+            yield data["node"]
 
     def __contains__(self, name: object) -> bool:
         return name in self._nx
@@ -202,7 +202,8 @@ class ArchGraph:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ArchGraph:
         """Load what `to_json` gave."""
-        plain: nx.MultiDiGraph[str] = nx.node_link_graph(dict(data), edges="edges")
+        plain = nx.node_link_graph(dict(data), edges="edges")
+        assert isinstance(plain, nx.MultiDiGraph)
         info = plain.graph
         sources = {name: Source(name, text) for name, text in info["sources"].items()}
         outputs = {key: Output(out["node"], out["training_only"]) for key, out in info["outputs"].items()}

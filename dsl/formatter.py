@@ -174,7 +174,7 @@ class _Writer:
         if left == "MINUS":
             return earlier is not None and earlier.type not in BEFORE_SIGN  # else it is a sign
         if right in ("LPAR", "_LIST_OPEN"):
-            return left == "IN" or left not in VALUE_ENDS | {"DIM", "RBRACE", "SYMBOL"} and not self._closes(before)
+            return left == "IN" or (left not in VALUE_ENDS | {"DIM", "RBRACE", "SYMBOL"} and not self._closes(before))
         return True
 
     def _is_field(self, token: Token) -> bool:

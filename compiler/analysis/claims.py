@@ -54,6 +54,8 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
         actual = _count(expect, graph, scope)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise Fault(says.not_comparable(what, "a number", describe(value)))
+        if isinstance(actual, Formula) and waived:
+            return ClaimResult(expect.span, " ".join(expect.span.text.split()), str(actual), False, waived=True), None
         if isinstance(actual, Formula):
             raise Fault(says.not_comparable(what, "a number, and is itself open", str(actual)))
         held = _holds(expect, actual, value)

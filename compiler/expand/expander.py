@@ -78,15 +78,14 @@ class Expander(StatementExpander):
     def _bind_parameters(self, params: Sequence[ast.Param], given: dict[str, Any], env: Env) -> None:
         """Parameters of the arch: from `--set`, else from the instance, else their defaults."""
         known = [p.name for p in params]
-        for name, expr in self.overrides.settings.items():
+        for name, setting in self.overrides.settings.items():
             if name not in known:
-                self.report(names.unknown_setting("parameter", name, known), expr.span)
+                self.report(names.unknown_setting("parameter", name, known), setting.span)
         for param in params:
-            expr = self.overrides.settings.get(param.name)
-            if expr is None and param.name in given:
+            if param.name not in self.overrides.settings and param.name in given:
                 env.variables[param.name] = given[param.name]
                 continue
-            expr = expr if expr is not None else param.default
+            expr = self.overrides.settings.get(param.name, param.default)
             if expr is None:
                 self.report(names.missing_argument("arch", [param.name], f"`--set {param.name}=...`"), param.span)
                 env.variables[param.name] = Poison()

@@ -195,9 +195,8 @@ class Scope:
         scope: Scope | None = self.top if path.startswith(".") else self
         while scope is not None:
             found = scope.members.get(first)
-            if found is not None:
-                if (tensor := _descend(found, rest)) is not None:
-                    return tensor
+            if found is not None and (tensor := _descend(found, rest)) is not None:
+                return tensor
             scope = None if scope.boundary else scope.parent
         return None
 

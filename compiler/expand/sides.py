@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -53,7 +54,7 @@ def _history(graph: ArchGraph, name: str, fork: str) -> str:
         return f"{text} (identity)"
     steps = [
         f" -{_short(after)}-> {show_shape(after.shape)}"
-        for before, after in zip(nodes, nodes[1:], strict=False)
+        for before, after in itertools.pairwise(nodes)
         if before.shape != after.shape or after.op.startswith("conv")
     ]
     if len(steps) > LONGEST:

@@ -137,7 +137,8 @@ def fc_weights(call: Call) -> Weights:
 
 
 def fc_macs(call: Call, out: Shape) -> Dim:
-    return _features(call) * call.attrs["out"]
+    outputs: int = call.attrs["out"]
+    return _features(call) * outputs
 
 
 def lower_fc(call: Call) -> Module:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 from compiler.shapes.dim import Dim, Formula
 from dsl.diagnostics import Fault
@@ -25,7 +25,8 @@ class Word:
         return f"{self.text}({listed})"
 
 
-Value = Union[int, float, bool, Formula, Word, tuple[Any, ...]]
+Value = int | float | bool | Formula | Word | tuple[Any, ...]
+Canonical = Any  # what a kind makes of a value: numbers, flags, plain text, tuples of them, or None
 NONE = Word("none")
 
 
@@ -46,7 +47,7 @@ class Whole:
 
     minimum: int = 1
 
-    def read(self, name: str, value: Value, axes: int) -> Value:
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
         return _whole(name, value, self.minimum)
 
     def __str__(self) -> str:
@@ -60,7 +61,7 @@ class Real:
     low: float = float("-inf")
     high: float = float("inf")
 
-    def read(self, name: str, value: Value, axes: int) -> Value:
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise Fault(says.wrong_kind(f"`{name}`", "a number", show(value)))
         if not self.low <= value <= self.high:
@@ -77,7 +78,7 @@ class Real:
 class Flag:
     """`yes` or `no`."""
 
-    def read(self, name: str, value: Value, axes: int) -> Value:
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
         if not isinstance(value, bool):
             raise Fault(says.wrong_kind(f"`{name}`", "`yes` or `no`", show(value)))
         return value
@@ -92,7 +93,7 @@ class Choice:
 
     words: tuple[str, ...]
 
-    def read(self, name: str, value: Value, axes: int) -> Value:
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
         if not isinstance(value, Word) or value.text not in self.words or value.args:
             raise Fault(says.not_a_choice(name, f"`{show(value)}`", self.words))
         return value.text
@@ -109,7 +110,7 @@ class PerAxis:
     words: tuple[str, ...] = ()
     open: bool = False  # may a size be a formula?
 
-    def read(self, name: str, value: Value, axes: int) -> Value:
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
         if isinstance(value, Word) and value.text in self.words and not value.args:
             return value.text
         parts = value if isinstance(value, tuple) else (value,) * axes
@@ -129,7 +130,7 @@ class PerAxis:
 class Bounds:
     """How much to add before and after an axis: `[1, 2]`, or `1` for both."""
 
-    def read(self, name: str, value: Value, axes: int) -> Value:
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
         pair = value if isinstance(value, tuple) else (value, value)
         if len(pair) != 2:
             raise Fault(says.wrong_kind(f"`{name}`", "one number or two", show(value)))
@@ -143,9 +144,9 @@ class Bounds:
 class Table:
     """A list of lists of whole numbers, or `none`."""
 
-    def read(self, name: str, value: Value, axes: int) -> Value:
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
         if value == NONE:
-            return None  # type: ignore[return-value]
+            return None
         if not isinstance(value, tuple) or not all(isinstance(row, tuple) for row in value):
             raise Fault(says.wrong_kind(f"`{name}`", "a list of lists", show(value)))
         return tuple(tuple(_whole(name, entry, 0) for entry in row) for row in value)
@@ -160,11 +161,10 @@ class Optional:
 
     kind: Any
 
-    def read(self, name: str, value: Value, axes: int) -> Value:
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
         if value == NONE:
-            return None  # type: ignore[return-value]
-        result: Value = self.kind.read(name, value, axes)
-        return result
+            return None
+        return self.kind.read(name, value, axes)
 
     def __str__(self) -> str:
         return f"{self.kind}, or `none`"
@@ -176,7 +176,7 @@ class Recipe:
 
     table: Mapping[str, Mapping[str, Value]] = field(hash=False)
 
-    def read(self, name: str, value: Value, axes: int) -> Value:
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
         if not isinstance(value, Word) or value.text not in self.table:
             raise Fault(says.not_a_choice(name, f"`{show(value)}`", tuple(self.table)))
         settings = dict(self.table[value.text])
@@ -195,7 +195,7 @@ class Recipe:
         return ", ".join(f"`{Word(name, tuple(settings.items()))}`" for name, settings in self.table.items())
 
 
-Kind = Union[Whole, Real, Flag, Choice, PerAxis, Bounds, Table, Optional, Recipe]
+Kind = Whole | Real | Flag | Choice | PerAxis | Bounds | Table | Optional | Recipe
 
 INIT = Recipe(
     {

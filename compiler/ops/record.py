@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 from compiler.ops.kinds import Kind, Value
 from compiler.shapes.conditions import Condition
@@ -119,7 +119,7 @@ class Function:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
-Lowering = Union[Module, Function]
+Lowering = Module | Function
 Weights = Mapping[str, tuple[int, ...]]
 
 ShapeRule = Callable[[Call], Shape]

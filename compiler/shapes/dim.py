@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import gcd
-from typing import Union
 
 
 @dataclass(frozen=True, order=True)
@@ -129,12 +128,12 @@ class Formula:
         for monomial, factor in self.terms:
             if not monomial:
                 continue
-            if len(monomial) == 1 and isinstance(monomial[0], Floor):
-                inside = monomial[0].numerator.constant
-                if _signed(inside, monomial[0].divisor) < 0:
-                    constant += factor
-            alone = len(monomial) == 1 and factor == 1
-            parts.append((factor, "*".join(str(a) if alone or isinstance(a, Unknown) else f"({a})" for a in monomial)))
+            if len(monomial) == 1:
+                constant += factor * _carry(monomial[0])
+                plain = factor == 1 or isinstance(monomial[0], Unknown)
+                parts.append((factor, str(monomial[0]) if plain else f"({monomial[0]})"))
+            else:
+                parts.append((factor, "*".join(_whole_text(atom) for atom in monomial)))
         text = ""
         for factor, name in parts:
             sign = "-" if factor < 0 else "+" if text else ""
@@ -146,7 +145,7 @@ class Formula:
     __repr__ = __str__
 
 
-Dim = Union[int, Formula]
+Dim = int | Formula
 Shape = tuple[Dim, ...]
 
 
@@ -211,6 +210,18 @@ def _floor(numerator: Dim, divisor: int) -> Dim:
 def _signed(shift: int, divisor: int) -> int:
     """A shift within a floor division as it is shown: `m-1` as `-1`."""
     return shift - divisor if shift > divisor // 2 or shift == divisor - 1 else shift
+
+
+def _carry(atom: Atom) -> int:
+    """What the text of an atom leaves out: 1 for `(x-1)//m`, which stands for `(x+m-1)//m`."""
+    return int(isinstance(atom, Floor) and _signed(atom.numerator.constant, atom.divisor) < 0)
+
+
+def _whole_text(atom: Atom) -> str:
+    """An atom as a factor, with nothing left out."""
+    if isinstance(atom, Unknown):
+        return atom.name
+    return f"({atom}+1)" if _carry(atom) else f"({atom})"
 
 
 def _unknowns(formula: Formula) -> Iterator[str]:

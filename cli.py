@@ -1,0 +1,430 @@
+"""archc: the command line. Every verb parses its arguments, calls, prints, and ends with an exit code.
+
+0 fine; 1 the file has errors; 2 wrong usage; 3 an optional dependency is missing; 70 a fault of archc itself.
+Results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from compiler.driver import Report, check, expanded_text, parse_overrides
+from compiler.expand.builder import MAX_NODES, Limits, Overrides
+from compiler.ops import OPERATORS
+from dsl.diagnostics import ArchError, render_all
+from dsl.parser import MAX_NESTING
+
+app = typer.Typer(
+    name="archc",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Networks as text, compiled: check, expand, count and lower `.arch` files.",
+)
+
+File = Annotated[Path, typer.Argument(help="a `.arch` file", show_default=False)]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="give a parameter of the `arch` line another value")]
+Input = Annotated[list[str] | None, typer.Option("--input", metavar="[NAME=]SHAPE", help="give an input another shape, as 3x299x299")]
+Json = Annotated[bool, typer.Option("--json", help="print the facts as JSON")]
+MaxNodes = Annotated[int, typer.Option("--max-nodes", min=1, help="how large a network may get")]
+MaxNesting = Annotated[int, typer.Option("--max-nesting", min=1, max=10_000, help="how deeply blocks may call blocks")]
+Out = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="write to a file instead of stdout")]
+
+
+@app.command()
+def compile(
+    file: File,
+    output: Annotated[
+        list[Path] | None, typer.Option("-o", "--output", metavar="FILE", help=".pt2, .safetensors or .json; may be repeated")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes the GPU where there is one")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    batch: Annotated[int, typer.Option(min=1, help="how many samples the forward pass gets")] = 1,
+    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="load weights by name from .safetensors or .pth")] = None,
+    set_: Set = None,
+    input_: Input = None,
+    json_: Json = False,
+    max_nodes: MaxNodes = MAX_NODES,
+    max_nesting: MaxNesting = MAX_NESTING,
+) -> None:
+    """Check a network, lower it to torch.fx, and run one forward pass on random input."""
+    if device not in ("auto", "cpu", "cuda"):
+        usage(f"--device is auto, cpu or cuda, not {device}")
+    if dtype not in ("float32", "bfloat16", "float16"):
+        usage(f"--dtype is float32, bfloat16 or float16, not {dtype}")
+    targets = output or []
+    for target in targets:
+        if target.suffix not in (".pt2", ".safetensors", ".json"):
+            usage(f"-o writes .pt2 (torch.export), .safetensors (weights) or .json (graph), not {target.name}")
+        must_be_writable(target)
+    report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
+    from compiler.backends import torch_run
+
+    try:
+        ran = torch_run.compile_and_run(report.graph, device, dtype, batch, weights)
+    except torch_run.NoDevice as error:
+        usage(str(error))
+    except torch_run.Unreadable as error:
+        fail(str(error))
+    except torch_run.Unfit as error:
+        talk(_unfit_table(error.rows))
+        fail(str(error))
+    for target in targets:
+        if target.suffix == ".pt2":
+            torch_run.save_exported(ran.module, ran.inputs, target)
+        elif target.suffix == ".safetensors":
+            torch_run.save_weights(ran.module, target)
+        else:
+            write(target, json.dumps(report.graph.to_json(), indent=1) + "\n")
+        talk(f"wrote {target}")
+    seconds = {**report.seconds, **ran.seconds}
+    if json_:
+        shapes = {name: list(tensor.shape[1:]) for name, tensor in ran.outputs.items()}
+        run = {"device": ran.device, "dtype": dtype, "batch": batch, "seconds": seconds, "ran_outputs": shapes}
+        print_json({**report.facts(), **run, "written": [str(target) for target in targets]})
+    else:
+        say(_summary(report))
+        say(f"  ran         on {ran.device}, {dtype}, batch {batch}")
+        say("  seconds     " + ", ".join(f"{stage} {time:.3f}" for stage, time in seconds.items()))
+
+
+@app.command("check")
+def check_(
+    files: Annotated[list[Path], typer.Argument(help="`.arch` files, or folders of them", show_default=False)],
+    set_: Set = None,
+    input_: Input = None,
+    json_: Json = False,
+    max_nodes: MaxNodes = MAX_NODES,
+    max_nesting: MaxNesting = MAX_NESTING,
+) -> None:
+    """Check shapes and claims. Needs no torch."""
+    paths = [path for file in files for path in (sorted(file.rglob("*.arch")) if file.is_dir() else [file])]
+    if not paths:
+        fail(f"there is no `.arch` file in {files[0]}")
+    changed = overrides(set_, input_)
+    reports = [(path, check(path, changed, Limits(max_nodes, max_nesting))) for path in paths]
+    if json_:
+        facts = [report.facts() | {"file": str(path)} for path, report in reports]
+        print_json(facts[0] if len(facts) == 1 and not files[0].is_dir() else facts)
+    elif len(reports) == 1 and reports[0][1].ok:
+        say(_summary(reports[0][1]))
+    else:
+        width = max(len(str(path)) for path, _ in reports)
+        for path, report in reports:
+            if report.ok:
+                say(f"{path!s:<{width}}  {_one_line(report)}")
+            else:
+                talk(render_all(report.diagnostics))
+    if any(not report.ok for _, report in reports):
+        raise typer.Exit(1)
+
+
+@app.command()
+def expand(
+    file: File,
+    output: Out = None,
+    set_: Set = None,
+    input_: Input = None,
+    json_: Json = False,
+    max_nodes: MaxNodes = MAX_NODES,
+    max_nesting: MaxNesting = MAX_NESTING,
+) -> None:
+    """Write the program with every block, repeat, loop and default written out."""
+    if output is not None:
+        must_be_writable(output)
+    report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_, record=True)
+    text = expanded_text(report)
+    if output is not None:
+        write(output, text)
+    elif json_:
+        print_json({"name": report.name, "text": text, "diagnostics": []})
+    else:
+        sys.stdout.write(text)
+
+
+@app.command()
+def fmt(
+    files: Annotated[list[Path], typer.Argument(help="`.arch` files, or folders of them", show_default=False)],
+    check: Annotated[bool, typer.Option("--check", help="change nothing; exit with 1 where something would change")] = False,
+    json_: Json = False,
+) -> None:
+    """Rewrite files in canonical form. Comments and line breaks stay."""
+    from compiler.expand.loader import Loader
+    from dsl.diagnostics import Fault
+    from dsl.formatter import format_text
+
+    paths = [path for file in files for path in (sorted(file.rglob("*.arch")) if file.is_dir() else [file])]
+    rows: list[dict[str, Any]] = []
+    broken = False
+    for path in paths:
+        try:
+            loaded = Loader().open(path)
+            if loaded.problems:
+                raise ArchError(loaded.problems)
+            text = format_text(loaded.source, OPERATORS)
+        except (Fault, ArchError) as error:
+            found = error.diagnostics if isinstance(error, ArchError) else (error.diagnostic,)
+            rows.append({"file": str(path), "changed": False, "diagnostics": [d.to_json() for d in found]})
+            broken = True
+            if not json_:
+                talk(render_all(found))
+            continue
+        changed = text.encode() != path.read_bytes()
+        rows.append({"file": str(path), "changed": changed, "diagnostics": []})
+        if changed and not check:
+            write(path, text)
+        if changed:
+            talk(f"{'would change' if check else 'formatted'} {path}")
+    if json_:
+        print_json(rows)
+    if broken or (check and any(row["changed"] for row in rows)):
+        raise typer.Exit(1)
+
+
+@app.command()
+def graph(
+    file: File,
+    output: Out = None,
+    set_: Set = None,
+    input_: Input = None,
+    json_: Json = False,
+    max_nodes: MaxNodes = MAX_NODES,
+    max_nesting: MaxNesting = MAX_NESTING,
+) -> None:
+    """Print the graph: a line for every node, or networkx's node-link form with --json."""
+    if output is not None:
+        must_be_writable(output)
+    report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
+    network = report.graph
+    if json_ or (output is not None and output.suffix == ".json"):
+        text = json.dumps(network.to_json(), indent=1) + "\n"
+    else:
+        width = max(len(node.name) for node in network)
+        rows = [(node, ", ".join(network.operands(node.name))) for node in network]
+        text = "".join(f"{n.name:<{width}}  {n.op:<17}{_shape(n.shape):<16}{operands}\n".rstrip() + "\n" for n, operands in rows)
+    if output is not None:
+        write(output, text)
+    else:
+        sys.stdout.write(text)
+
+
+@app.command()
+def ops(
+    name: Annotated[str | None, typer.Argument(help="an operator; all where none is named", show_default=False)] = None,
+    json_: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print docs/operators.md")] = False,
+) -> None:
+    """Print the operator reference."""
+    from compiler.ops import reference
+    from dsl.vocabulary.names import did_you_mean
+
+    if name is not None and name.lower() not in OPERATORS:
+        usage(f"there is no operator `{name}`; {did_you_mean(name, OPERATORS) or '`archc ops` lists them'}")
+    chosen = [OPERATORS[name.lower()]] if name is not None else list(OPERATORS.values())
+    if json_:
+        print_json([reference.facts(operator) for operator in chosen])
+    elif name is not None:
+        say(reference.page(chosen[0]))
+    elif markdown:
+        sys.stdout.write(reference.manual())
+    else:
+        for operator, summary in reference.index():
+            say(f"{operator:<18}{summary}")
+
+
+@app.command()
+def explain(
+    code: Annotated[str | None, typer.Argument(help="an error code, such as E0302; all where none is given", show_default=False)] = None,
+    json_: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print docs/errors.md")] = False,
+) -> None:
+    """Explain an error code, with a wrong and a right example."""
+    from compiler.pages import manual, page, pages
+
+    if code is not None:
+        found = page(code)
+        if found is None:
+            usage(f"there is no error {code}; `archc explain` lists them")
+        if json_:
+            print_json(found._asdict())
+        else:
+            say(f"{found.code}: {found.text}")
+    elif json_:
+        print_json([entry._asdict() for entry in pages()])
+    elif markdown:
+        sys.stdout.write(manual())
+    else:
+        for entry in pages():
+            say(f"{entry.code}  {entry.title}")
+
+
+# ---- what the verbs share
+
+
+def overrides(settings: list[str] | None, inputs: list[str] | None) -> Overrides:
+    """Read `--set` and `--input`."""
+    pairs: dict[str, str] = {}
+    for setting in settings or []:
+        name, equals, value = setting.partition("=")
+        if not equals or not name.isidentifier():
+            usage(f"--set takes NAME=VALUE, as in --set depths=[3,4,23,3]; this is {setting}")
+        pairs[name] = value
+    shapes: dict[str, str] = {}
+    for given in inputs or []:
+        name, equals, shape = given.rpartition("=")
+        shapes[name] = shape
+    try:
+        return parse_overrides(pairs, shapes)
+    except ArchError as error:
+        talk(render_all(error.diagnostics))
+        raise typer.Exit(2) from None
+
+
+def sound(file: Path, changed: Overrides, limits: Limits, as_json: bool, record: bool = False) -> Report:
+    """The report of a file that has no errors and holds a network; else print what is wrong and exit with 1."""
+    from compiler.driver import require_network
+
+    report = check(file, changed, limits, record)
+    try:
+        return require_network(report)
+    except ArchError as error:
+        if as_json:
+            print_json(report.facts() | {"ok": False, "diagnostics": [found.to_json() for found in error.diagnostics]})
+        else:
+            talk(render_all(error.diagnostics))
+        raise typer.Exit(1) from None
+
+
+def _summary(report: Report) -> str:
+    if not report.has_network:
+        return f"{report.name}: only blocks, for `use`"
+    graph, counts = report.graph, report.cost()
+    title = f"  {graph.title}" if graph.title else ""
+    lines = [f"{report.name}{title}"]
+    lines.extend(f"  input       {node.name}: {_shape(node.shape)}" for node in graph.inputs)
+    lines.extend(
+        f"  output      {name}: {_shape(graph[out.node].shape)}{' (training only)' * out.training_only}"
+        for name, out in graph.outputs.items()
+    )
+    extra = f" ({counts.params_training:,} with training-only parts)" if counts.params_training != counts.params else ""
+    lines.append(f"  parameters  {counts.params:,}{extra}")
+    lines.append(f"  MACs        {_number(counts.macs)}")
+    lines.append(f"  nodes       {len(graph) - len(graph.inputs):,}")
+    lines.append(f"  claims      {_claims(report)}")
+    lines.extend(f"  legal       {legal}" for legal in report.legal)
+    return "\n".join(lines)
+
+
+def _one_line(report: Report) -> str:
+    if not report.has_network:
+        return "only blocks, for `use`"
+    counts = report.cost()
+    return f"{counts.params:>13,} parameters  {_number(counts.macs):>15} MACs  {_claims(report)}"
+
+
+def _claims(report: Report) -> str:
+    held = sum(claim.held for claim in report.claims)
+    waived = sum(claim.waived for claim in report.claims)
+    text = f"{held} of {len(report.claims)} hold"
+    return text + (f", {waived} waived: they speak of the file without --set and --input" if waived else "")
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _shape(shape: Any) -> str:
+    from compiler.shapes.dim import show_shape
+
+    return show_shape(shape)
+
+
+def _unfit_table(rows: list[tuple[str, str, str, str]], most: int = 40) -> str:
+    width = max(len(key) for _, key, _, _ in rows[:most])
+    lines = [f"{'':<11}{'key':<{width}}  {'in the file':<16}in the network"]
+    lines.extend(f"{what:<11}{key:<{width}}  {theirs:<16}{ours}".rstrip() for what, key, theirs, ours in rows[:most])
+    if len(rows) > most:
+        lines.append(f"... and {len(rows) - most} more")
+    return "\n".join(lines)
+
+
+def must_be_writable(path: Path) -> None:
+    if not path.parent.is_dir():
+        usage(f"there is no folder {path.parent} to write {path.name} into")
+
+
+def write(path: Path, text: str) -> None:
+    from compiler.files import write_text
+
+    try:
+        write_text(path, text)
+    except OSError as error:
+        fail(f"cannot write {path}: {error.strerror or error}")
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def talk(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def print_json(data: Any) -> None:
+    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+
+
+def usage(message: str) -> NoReturn:
+    talk(f"archc: {message}")
+    raise typer.Exit(2)
+
+
+def fail(message: str) -> NoReturn:
+    talk(f"archc: {message}")
+    raise typer.Exit(1)
+
+
+OPTIONAL = {"torch": "torch", "safetensors": "torch", "numpy": "torch"}  # module -> the extra that brings it
+
+
+def main() -> None:
+    """Run the command line; the only way out is an exit code."""
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        extra = OPTIONAL.get((error.name or "").partition(".")[0])
+        if extra is None:
+            _fault()
+        talk(f"archc: this needs {error.name}, which is not installed: pip install 'archc[{extra}]'")
+        sys.exit(3)
+    except ArchError as error:
+        talk(render_all(error.diagnostics))
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception:
+        _fault()
+
+
+def _fault() -> NoReturn:
+    """A mistake of ours. The traceback is for us, so it is shown only when asked for."""
+    error = sys.exc_info()[1]
+    talk(f"archc: a fault of archc itself, not of the file: {type(error).__name__}: {error}")
+    if os.environ.get("ARCHC_TRACEBACK"):
+        traceback.print_exc()
+    else:
+        talk("please report it with the file; ARCHC_TRACEBACK=1 shows where it happened")
+    sys.exit(70)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""GRAPH -> ARTIFACT. Backends are loaded by name when they are asked for; only they import torch."""

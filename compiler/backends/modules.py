@@ -1,0 +1,151 @@
+"""Modules for operators that torch does not have: LeNet-5's parts, connection tables, stochastic depth, and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class TableConv(nn.Module):
+    """Convolution in which every output channel sees the input channels that a table lists.
+
+    `weight` has one kernel for each connection, in the order of the table: `(connections, *kernel)`. The input is
+    `(N, C, *sizes)` with as many sizes as the kernel. LeCun et al. 1998, table I.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        table: Sequence[Sequence[int]],
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+        bias: bool,
+        padding_mode: str,
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.stride, self.padding, self.dilation = tuple(stride), tuple(padding), tuple(dilation)
+        self.padding_mode = padding_mode
+        outs = [out for out, row in enumerate(table) for _ in row]
+        ins = [channel for row in table for channel in row]
+        self.out_channels = len(table)
+        self.register_buffer("outs", torch.tensor(outs), persistent=False)
+        self.register_buffer("ins", torch.tensor(ins), persistent=False)
+        self.weight = nn.Parameter(torch.empty(len(outs), *kernel_size))
+        self.bias = nn.Parameter(torch.empty(self.out_channels)) if bias else None
+        # Every channel draws as a convolution over as many inputs as it sees.
+        fans = torch.tensor([float(len(table[out])) for out in outs]) * self.weight[0].numel()
+        with torch.no_grad():
+            bound = fans.rsqrt().view(-1, *(1,) * len(kernel_size)).to(self.weight.device)
+            self.weight.uniform_(-1, 1).mul_(bound)
+            if self.bias is not None:
+                self.bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        dense = self.weight.new_zeros(self.out_channels, self.in_channels, *self.weight.shape[1:])
+        dense = dense.index_put((self.outs, self.ins), self.weight)  # type: ignore[arg-type]
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            flat = [amount for amount in reversed(padding) for _ in (0, 1)]
+            x = nn.functional.pad(x, flat, mode=self.padding_mode)
+            padding = (0,) * len(padding)
+        conv = (torch.conv1d, torch.conv2d, torch.conv3d)[len(padding) - 1]
+        return conv(x, dense, self.bias, self.stride, padding, self.dilation)
+
+
+class Subsample(nn.Module):
+    """The sum of every window, times a trained coefficient, plus a trained bias, for each channel of `(N, C, H, W)`.
+
+    LeCun et al. 1998, section II.B, layers S2 and S4.
+    """
+
+    def __init__(self, channels: int, kernel_size: Sequence[int], stride: Sequence[int]) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = tuple(kernel_size), tuple(stride)
+        self.weight = nn.Parameter(torch.full((channels,), 1.0 / (kernel_size[0] * kernel_size[1])))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        sums = nn.functional.avg_pool2d(x, self.kernel_size, self.stride, divisor_override=1)
+        return sums * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+
+
+class ScaledTanh(nn.Module):
+    """`amplitude*tanh(slope*x)`. LeCun et al. 1998, appendix A."""
+
+    def __init__(self, amplitude: float, slope: float) -> None:
+        super().__init__()
+        self.amplitude, self.slope = amplitude, slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.amplitude * torch.tanh(self.slope * x)
+
+
+class RBF(nn.Module):
+    """The squared distance of `(N, in)` to each of `out` fixed codes of -1 and +1. LeCun et al. 1998, equation 7."""
+
+    codes: Tensor
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.register_buffer("codes", torch.randint(0, 2, (out_features, in_features)).float() * 2 - 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.unsqueeze(1) - self.codes).square().sum(dim=2)
+
+
+class SpatialResponseNorm(nn.Module):
+    """`x / (k + alpha*mean of x^2 over a window)^beta`, the window within one channel; Caffe's WITHIN_CHANNEL."""
+
+    def __init__(self, size: int, alpha: float, beta: float, k: float) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = nn.functional.avg_pool2d(x.square(), self.size, 1, self.size // 2)
+        return x / (self.k + self.alpha * mean) ** self.beta
+
+
+class StochasticDepth(nn.Module):
+    """Sets whole samples (`mode=row`), or the whole batch, to zero at random in training. Huang et al. 2016."""
+
+    def __init__(self, p: float, mode: str) -> None:
+        super().__init__()
+        self.p, self.mode = p, mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        shape = [x.shape[0] if self.mode == "row" else 1, *(1,) * (x.ndim - 1)]
+        keep = x.new_empty(shape).bernoulli_(1 - self.p)
+        if self.p < 1:
+            keep = keep / (1 - self.p)
+        return x * keep
+
+
+class LayerScale(nn.Module):
+    """A trained factor for every channel. Touvron et al. 2021, section 2."""
+
+    def __init__(self, shape: Sequence[int], start: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full(tuple(shape), start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight
+
+
+class Crop(nn.Module):
+    """The part of `(N, C, *sizes)` from `starts` on, of the given sizes."""
+
+    def __init__(self, starts: Sequence[int], sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.starts, self.sizes = tuple(starts), tuple(sizes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis, (start, size) in enumerate(zip(self.starts, self.sizes, strict=True)):
+            x = x.narrow(2 + axis, start, size)
+        return x

@@ -1,0 +1,151 @@
+"""Running a lowered network once, loading weights into it, and writing it to files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from compiler.backends.torch_fx import ArchModule, lower, parameter_count, random_inputs
+from compiler.files import replacing
+from compiler.graph import ArchGraph
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+SEED = 0
+
+
+class Unfit(Exception):
+    """Weights do not fit the network. `rows` says how: (what, key, in the file, in the network)."""
+
+    def __init__(self, path: Path, rows: list[tuple[str, str, str, str]]) -> None:
+        super().__init__(f"{path} does not fit the network in {len(rows)} keys")
+        self.rows = rows
+
+
+class Unreadable(Exception):
+    """A file of weights cannot be read."""
+
+
+class NoDevice(Exception):
+    """A device was asked for that is not there."""
+
+
+@dataclass
+class Ran:
+    """A network that has run once, and how long each stage took, in seconds."""
+
+    module: ArchModule
+    inputs: list[Tensor]
+    outputs: dict[str, Tensor]
+    device: str
+    params: int
+    seconds: dict[str, float]
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is the GPU where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise NoDevice("this machine has no CUDA device that torch can use; take `--device cpu` or `auto`")
+    return torch.device(name)
+
+
+def compile_and_run(graph: ArchGraph, device: str = "auto", dtype: str = "float32", batch: int = 1, weights: Path | None = None) -> Ran:
+    """Lower, load weights, move to the device, and run one forward pass in evaluation mode on seeded random input."""
+    seconds: dict[str, float] = {}
+    clock = perf_counter()
+
+    def lap(stage: str) -> None:
+        nonlocal clock
+        now = perf_counter()
+        seconds[stage] = now - clock
+        clock = now
+
+    where = pick_device(device)
+    torch.manual_seed(SEED)
+    module = lower(graph)
+    lap("lower")
+    if weights is not None:
+        load_weights(module, weights)
+        lap("weights")
+    inputs = random_inputs(graph, batch, where, DTYPES[dtype])
+    module.to(device=where, dtype=DTYPES[dtype])
+    lap("to device")
+    with torch.inference_mode():
+        result = module(*inputs)
+    if where.type == "cuda":
+        torch.cuda.synchronize()
+    lap("forward")
+    names = [name for name, output in graph.outputs.items() if not output.training_only]
+    outputs = result if isinstance(result, dict) else {names[0]: result}
+    shown = f"cuda ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else "cpu"
+    return Ran(module, inputs, outputs, shown, parameter_count(module), seconds)
+
+
+# ---- weights
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Load a state_dict by name. Raises Unfit, with every key that does not fit, and changes nothing then."""
+    state = _read(path)
+    own = module.state_dict()
+    rows: list[tuple[str, str, str, str]] = []
+    for key, tensor in own.items():
+        if key not in state:
+            if not key.endswith("num_batches_tracked"):  # a counter that older files do not have
+                rows.append(("missing", key, "", _size(tensor)))
+        elif state[key].shape != tensor.shape:
+            rows.append(("misshapen", key, _size(state[key]), _size(tensor)))
+    rows.extend(("unexpected", key, _size(tensor), "") for key, tensor in state.items() if key not in own)
+    if rows:
+        raise Unfit(path, rows)
+    module.load_state_dict(state, strict=False)
+
+
+def _size(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        data: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise Unreadable(
+            f"cannot read weights from {path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        ) from error
+    if isinstance(data, dict) and isinstance(data.get("state_dict"), dict):
+        data = data["state_dict"]
+    if not isinstance(data, dict) or not all(isinstance(value, Tensor) for value in data.values()):
+        raise Unreadable(f"{path} holds no state_dict, a table of tensors by name")
+    return data
+
+
+# ---- files
+
+
+def save_weights(module: nn.Module, path: Path) -> None:
+    """The state_dict as safetensors, atomically."""
+    from safetensors.torch import save_file
+
+    state = {key: tensor.detach().cpu().contiguous() for key, tensor in module.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(state, temporary)
+
+
+def save_exported(module: ArchModule, inputs: list[Tensor], path: Path) -> None:
+    """The network as torch.export has it, for any batch, atomically."""
+    batch = torch.export.Dim("batch", min=1)
+    # An example with a batch of one would fix the batch at one.
+    example = tuple(torch.cat([x, x])[: max(2, len(x))] for x in inputs)
+    program = torch.export.export(module, example, dynamic_shapes=tuple({0: batch} for _ in example))
+    with replacing(path) as temporary:
+        torch.export.save(program, temporary)

@@ -1,0 +1,118 @@
+"""The Python interface: load a network, look at it, lower it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compiler.driver import Report, check, check_text, expanded_text, parse_overrides, require_network
+from compiler.expand.builder import Limits
+from compiler.expand.claims import ClaimResult
+from compiler.graph import ArchGraph
+from compiler.ops.kinds import show
+from compiler.shapes.dim import Dim, Shape
+from dsl.diagnostics import ArchError
+
+if TYPE_CHECKING:
+    from compiler.backends.torch_fx import ArchModule
+
+__all__ = ["ArchError", "Network", "load", "loads"]
+
+
+def load(path: str | Path, *, inputs: str | Mapping[str, str] | None = None, limits: Limits | None = None, **settings: Any) -> Network:
+    """Load and check a `.arch` file.
+
+    `settings` override parameters of its `arch` line (`depths=[3, 4, 23, 3]`, or text as `--set` takes it),
+    `inputs` the shape of its input (`"3x299x299"`) or of several by name. Raises ArchError with every mistake.
+    """
+    overrides = parse_overrides(_texts(settings), _inputs(inputs))
+    return Network(require_network(check(Path(path), overrides, limits, record=True)))
+
+
+def loads(text: str, *, inputs: str | Mapping[str, str] | None = None, limits: Limits | None = None, **settings: Any) -> Network:
+    """As `load`, for a text; `use` looks in the current folder and in `archs/`."""
+    overrides = parse_overrides(_texts(settings), _inputs(inputs))
+    return Network(require_network(check_text(text, overrides=overrides, limits=limits, record=True)))
+
+
+def _texts(settings: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else show(_frozen(value)) for name, value in settings.items()}
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def _inputs(inputs: str | Mapping[str, str] | None) -> dict[str, str]:
+    return {"": inputs} if isinstance(inputs, str) else dict(inputs or {})
+
+
+class Network:
+    """A sound network: its graph and what is known of it, without torch until it is lowered."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._cost = report.cost()
+
+    def __repr__(self) -> str:
+        return f"<Network {self.name}: {self.params:,} parameters, {self.macs} MACs>"
+
+    @property
+    def name(self) -> str:
+        return self._report.name
+
+    @property
+    def graph(self) -> ArchGraph:
+        """The graph of operators, with shapes and provenance."""
+        return self._report.graph
+
+    @property
+    def params(self) -> int:
+        """Trainable scalars at inference; `params_training` counts training-only parts too."""
+        return self._cost.params
+
+    @property
+    def params_training(self) -> int:
+        return self._cost.params_training
+
+    @property
+    def macs(self) -> Dim:
+        """Multiply-accumulates of one sample at inference; a formula where sizes are open. 1 MAC is 2 FLOPs."""
+        return self._cost.macs
+
+    @property
+    def claims(self) -> list[ClaimResult]:
+        """What the file claims, each held (or waived, where the caller changed the network)."""
+        return self._report.claims
+
+    @property
+    def legal(self) -> dict[str, str]:
+        """The legal values of every open size: `{"H": "H >= 63"}`."""
+        return {legal.name: str(legal) for legal in self._report.legal}
+
+    def __getitem__(self, name: str) -> Shape:
+        """The output shape, without the batch, of a node or of a labelled part: `net["layer1.0"]`."""
+        if name in self.graph:
+            return self.graph[name].shape
+        inside = [node for node in self.graph if node.name.startswith(name + ".")]
+        if not inside:
+            raise KeyError(name)
+        return inside[-1].shape
+
+    def facts(self) -> dict[str, Any]:
+        """What `archc check --json` prints."""
+        return self._report.facts()
+
+    def expand(self) -> str:
+        """The program with every block, repeat and default written out."""
+        return expanded_text(self._report)
+
+    def lower(self, *, training: bool = False) -> ArchModule:
+        """A torch.fx GraphModule with the initialisation that the file states.
+
+        Takes one tensor `(N, *shape)` for each input; gives a tensor, or a dict by name where there are several outputs.
+        """
+        from compiler.backends.torch_fx import lower
+
+        return lower(self.graph, training)

@@ -1,0 +1,50 @@
+"""The pages of the error codes, written from the vocabulary: as `archc explain` prints them and docs/errors.md holds them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from inspect import cleandoc
+from typing import NamedTuple
+
+import dsl.vocabulary
+from dsl.diagnostics import CODES
+
+assert dsl.vocabulary  # importing it fills the register
+
+
+class Page(NamedTuple):
+    code: str
+    title: str
+    text: str
+    wrong: str  # "" where no file can show it
+    right: str
+
+
+def page(code: str) -> Page | None:
+    """The page of a code, or None."""
+    function = CODES.get(code.upper())
+    if function is None:
+        return None
+    doc = cleandoc(function.__doc__ or "")
+    examples = {name.lower(): cleandoc(body) + "\n" for name, body in re.findall(r"^(Wrong|Right):\n\n((?:    .*\n?|\n)+)", doc, re.M)}
+    return Page(code.upper(), doc.splitlines()[0].rstrip("."), doc, examples.get("wrong", ""), examples.get("right", ""))
+
+
+def pages() -> Iterator[Page]:
+    for code in sorted(CODES):
+        found = page(code)
+        assert found is not None
+        yield found
+
+
+def markdown(entry: Page) -> str:
+    """A page in markdown, its examples as code."""
+    text = re.sub(r"^(Wrong|Right):$", r"**\1**", entry.text, flags=re.M)
+    text = re.sub(r"((?:^    .*\n?|^\n(?=    ))+)", lambda m: "```arch\n" + cleandoc(m.group()) + "\n```\n", text, flags=re.M)
+    return f"## {entry.code}\n\n{text.strip()}\n"
+
+
+def manual() -> str:
+    head = "# Errors\n\nMade from the vocabulary by `archc explain --markdown`; `archc explain CODE` prints one.\n"
+    return "\n".join([head, *(markdown(entry) for entry in pages())])
