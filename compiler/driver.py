@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -114,11 +115,10 @@ def _check(name: str, loaded: Loaded, loader: Loader, overrides: Overrides, limi
     seconds = {"parse": read - begin}
     if loaded.tree is None:
         return Report(name, ArchGraph(), list(loaded.problems), [], seconds=seconds)
-    # Nested calls cost some stack frames each; the bound on nesting bounds them.
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), 2000 + 40 * limits.max_nesting))
     expander = Expander(loader, limits, overrides, record)
     expander.graph.name = name
-    expander.network(loaded.tree.statements, Env(folder=loaded.folder))
+    with _deep_stack(limits.max_nesting):
+        expander.network(loaded.tree.statements, Env(folder=loaded.folder))
     diagnostics = [*loaded.problems, *expander.problems]
     claims = list(expander.claims.values())
     legal: list[Legal] = []
@@ -134,6 +134,17 @@ def _check(name: str, loaded: Loaded, loader: Loader, overrides: Overrides, limi
     claims.sort(key=lambda claim: (claim.span.source.name, claim.span.start))
     expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None
     return Report(expander.graph.name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds)
+
+
+@contextmanager
+def _deep_stack(nesting: int) -> Iterator[None]:
+    """Room for nested calls, which cost some stack frames each; the bound on nesting bounds them."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 2000 + 40 * nesting))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _legal(graph: ArchGraph) -> tuple[list[Legal], list[Diagnostic]]:

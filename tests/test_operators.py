@@ -1,0 +1,118 @@
+"""Every operator record: documented, its example compiles, and its shapes and weights are PyTorch's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from compiler.driver import check_text
+from compiler.network import loads
+from compiler.ops import FAMILIES, OPERATORS, reference
+from compiler.ops.record import Operator, Required
+from dsl.diagnostics import render_all
+from tests.support import ROOT, assert_agrees_with_torch
+
+RECORDS = list(OPERATORS.values())
+
+
+def example(operator: Operator) -> str:
+    return operator.example.replace("; ", "\n", 1)
+
+
+@pytest.mark.parametrize("operator", RECORDS, ids=lambda operator: operator.name)
+def test_record_is_documented_and_its_example_agrees_with_torch(operator: Operator) -> None:
+    assert operator.summary.endswith(".")
+    assert operator.doc.strip()
+    assert operator.source
+    assert all(attr.doc for attr in operator.attrs)
+    assert operator.name in operator.example.lower()
+    assert "=>" in operator.example, "an example claims its shape"
+    report = check_text(example(operator))
+    assert report.ok, render_all(report.diagnostics)
+    assert operator.name in {node.op for node in report.graph}
+    assert_agrees_with_torch(report.graph)
+
+
+@pytest.mark.parametrize("operator", RECORDS, ids=lambda operator: operator.name)
+def test_defaults_are_values_of_their_kind(operator: Operator) -> None:
+    for attr in operator.attrs:
+        if not isinstance(attr.default, Required) and not hasattr(attr.default, "option"):
+            attr.kind.read(attr.name, attr.default, 2)
+    assert {part for part in operator.short if part} <= set(operator.option_names)
+
+
+def test_names_are_unique_over_the_families() -> None:
+    assert sum(len(family.OPERATORS) for family in FAMILIES) == len(OPERATORS)
+
+
+def test_reference_is_current() -> None:
+    assert (ROOT / "docs/operators.md").read_text(encoding="utf-8") == reference.manual(), "run `make docs`"
+
+
+# ---- numbers of those operators that have conventions
+
+
+def run(text: str, x: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        result: torch.Tensor = loads(text).lower()(x)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("options", "value", "interior", "edge"),
+    [
+        ("k=2, form=sum", 1.0, 0.594492094, 0.594536673),
+        ("k=2", 1.0, 0.594581261, 0.594590179),
+        ("", 1.0, 0.999925007, 0.999955002),
+        ("k=2, form=sum", 100.0, 23.236808, None),
+        ("k=2", 100.0, 43.869134, None),
+        ("", 100.0, 59.460356, None),
+    ],
+)
+def test_lrn_conventions(options: str, value: float, interior: float, edge: float | None) -> None:
+    # By arithmetic from the formulas of the AlexNet paper, cuda-convnet's layer file and Caffe.
+    out = run(f"input 7x1x1\nlrn({options})", torch.full((1, 7, 1, 1), value))
+    assert out[0, 3].item() == pytest.approx(interior, rel=1e-5)
+    if edge is not None:
+        assert out[0, 0].item() == pytest.approx(edge, rel=1e-5)
+
+
+def test_spatial_lrn_is_caffes_formula() -> None:
+    out = run("input 1x5x5\nlrn(size=3, alpha=9, beta=0.5, form=spatial)", torch.ones(1, 1, 5, 5))
+    assert out[0, 0, 2, 2].item() == pytest.approx((1 + 9) ** -0.5)
+    assert out[0, 0, 0, 0].item() == pytest.approx((1 + 4) ** -0.5)  # the padding counts in the divisor
+
+
+def test_subsample_sums_scales_and_shifts() -> None:
+    module = loads("input 1x2x2\nsubsample2").lower()
+    module.subsample1.weight.data.fill_(2.0)
+    module.subsample1.bias.data.fill_(0.5)
+    assert module(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])).item() == 20.5
+
+
+def test_rbf_is_the_squared_distance() -> None:
+    module = loads("input 3\nrbf-2").lower()
+    module.rbf1.codes.copy_(torch.tensor([[1.0, 1.0, 1.0], [-1.0, 1.0, -1.0]]))
+    assert module(torch.tensor([[1.0, 1.0, 0.0]])).tolist() == [[1.0, 5.0]]
+
+
+def test_scaled_tanh_is_one_at_one() -> None:
+    assert run("input 1\nscaled_tanh", torch.tensor([[1.0]])).item() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_connection_table_is_a_dense_convolution_with_zeros() -> None:
+    module = loads("input 3x6x6\nconv3-2(from=[[0, 1], [2]])").lower()
+    weight = torch.zeros(2, 3, 3, 3)
+    weight[0, 0], weight[0, 1], weight[1, 2] = module.conv1.weight.detach()
+    x = torch.randn(2, 3, 6, 6)
+    assert torch.equal(module(x), torch.conv2d(x, weight, module.conv1.bias))
+
+
+def test_stochastic_depth_drops_whole_samples_in_training_only() -> None:
+    module = loads("input 4x2x2\nstochastic_depth(0.5)").lower()
+    x = torch.ones(64, 4, 2, 2)
+    assert torch.equal(module(x), x)
+    module.train()
+    torch.manual_seed(0)
+    kept = module(x).flatten(1)
+    assert {tuple(set(row.tolist())) for row in kept} == {(0.0,), (2.0,)}

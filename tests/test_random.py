@@ -1,0 +1,127 @@
+"""Random programs: our shapes and weights against PyTorch's, and the laws that hold for every program."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import strategies as st
+
+from compiler.driver import Report, check_text, expanded_text
+from compiler.ops import OPERATORS
+from compiler.shapes.dim import evaluate
+from dsl.diagnostics import render_all
+from dsl.formatter import format_text
+from dsl.parser import parse
+from dsl.printer import print_file
+from dsl.source import Source
+from tests.support import ARCHS, NETWORKS, assert_agrees_with_torch, programs
+
+EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "1000"))
+relaxed = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+fewer = settings(relaxed, max_examples=max(EXAMPLES // 4, 1))
+
+
+def checked(text: str) -> Report:
+    note(text)
+    report = check_text(text, record=True)
+    for found in report.diagnostics:
+        # Only a window that has outgrown its input makes these programs wrong.
+        assert found.code in ("E0301", "E0306"), render_all(report.diagnostics)
+    assume(report.ok)
+    return report
+
+
+@relaxed
+@given(programs())
+def test_shapes_and_parameters_are_those_of_pytorch(text: str) -> None:
+    assert_agrees_with_torch(checked(text).graph)
+
+
+@fewer
+@given(programs())
+def test_laws_of_text(text: str) -> None:
+    report = checked(text)
+    tree = parse(Source("a", text)).file
+    assert tree is not None
+    assert parse(Source("b", print_file(tree))).file == tree
+    formatted = format_text(Source("c", text), OPERATORS)
+    assert format_text(Source("d", formatted), OPERATORS) == formatted
+    assert check_text(formatted).graph.same_as(report.graph)
+    written = expanded_text(report)
+    note(written)
+    again = check_text(written, record=True)
+    assert again.ok, render_all(again.diagnostics)
+    assert again.graph.same_as(report.graph)
+
+
+@fewer
+@given(programs(open_sizes=True))
+def test_open_sizes_evaluate_to_the_numbers(text: str) -> None:
+    report = checked(text)
+    sizes = re.search(r"input (\d+)x(\d+)x(\d+)", text)
+    assert sizes is not None
+    at = {"H": int(sizes[2]), "W": int(sizes[3])}
+    opened = check_text(text.replace(sizes[0], f"input {sizes[1]}xHxW"))
+    # What depends on the sizes in numbers (a fully-connected layer over the map) is refused; nothing else may be.
+    assume(not {found.code for found in opened.diagnostics} & {"E0307", "E0401"})
+    assert opened.ok, render_all(opened.diagnostics)
+    for node in report.graph:
+        assert tuple(evaluate(dim, at) for dim in opened.graph[node.name].shape) == node.shape
+    assert all(condition.holds(at) for _, condition in opened.graph.conditions)
+    assert evaluate(opened.cost().macs, at) == report.cost().macs
+    for legal in opened.legal:
+        period, value = legal.period, at[legal.name]
+        assert any(low <= value and (value - low) % period == 0 and (high is None or value <= high) for low, high in legal.classes)
+
+
+@fewer
+@given(programs(), st.data())
+def test_a_mutated_program_is_sound_on_both_sides_or_refused_with_a_code(text: str, data: st.DataObject) -> None:
+    mutated = mutate(text, data)
+    note(mutated)
+    report = check_text(mutated)
+    if not report.ok:
+        assert all(re.fullmatch(r"E\d{4}", found.code) and found.span is not None for found in report.diagnostics)
+        return
+    if report.has_network and not report.graph.unknowns and report.cost().params < 10**8:
+        assert_agrees_with_torch(report.graph)
+
+
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
+@settings(fewer, max_examples=max(EXAMPLES // 40, 1))
+@given(data=st.data())
+def test_a_mutated_network_is_refused_with_a_code_or_sound(path: object, data: st.DataObject) -> None:
+    mutated = mutate(open(str(path)).read(), data)
+    note(mutated)
+    report = check_text(mutated)
+    assert all(re.fullmatch(r"E\d{4}", found.code) and found.span is not None for found in report.diagnostics)
+
+
+def mutate(text: str, data: st.DataObject) -> str:
+    """One mutation: a character, a token or a line is dropped, doubled, changed or swapped."""
+    unit = data.draw(st.sampled_from(["character", "token", "line"]))
+    parts = list(text) if unit == "character" else re.split(r"(\W)", text) if unit == "token" else text.splitlines(keepends=True)
+    at = data.draw(st.integers(0, len(parts) - 1))
+    match data.draw(st.sampled_from(["drop", "double", "change", "swap"])):
+        case "drop":
+            parts[at : at + 1] = []
+        case "double":
+            parts[at : at + 1] = [parts[at]] * 2
+        case "change":
+            parts[at] = data.draw(st.sampled_from([*parts, "x", "0", "-1", "{", "}", "<", ">", "|", "@", "=", "1e9", "in.c", "#", '"', "none"]))
+        case "swap":
+            other = data.draw(st.integers(0, len(parts) - 1))
+            parts[at], parts[other] = parts[other], parts[at]
+    return "".join(parts)
+
+
+@pytest.mark.parametrize("path", ARCHS, ids=lambda path: path.stem)
+def test_laws_of_files(path: object) -> None:
+    text = open(str(path), encoding="utf-8").read()
+    tree = parse(Source("a", text)).file
+    assert tree is not None
+    assert parse(Source("b", print_file(tree))).file == tree
+    assert format_text(Source("c", text), OPERATORS) == text, "run `archc fmt archs`"
