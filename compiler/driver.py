@@ -156,7 +156,7 @@ def _legal(graph: ArchGraph) -> tuple[list[Legal], list[Diagnostic]]:
         if found is None:
             continue
         legal.append(found)
-        if not found.classes:
+        if not found.classes and not problems:
             where = next(node.span for node in graph.inputs)
             listed = list(dict.fromkeys(str(condition) for condition in conditions))[:6]
             problems.append(shape_says.no_legal_size(name, listed).at(where))

@@ -282,8 +282,10 @@ def _too_deep(source: Source, limit: int) -> Iterator[Diagnostic]:
 def _blank(text: str, start: int, end: int) -> str | None:
     """The text with the statement around an error replaced by a broken item; None where brackets forbid it."""
     begin = max(text.rfind(mark, 0, start) for mark in ";\n|<{") + 1
-    stops = [at for at in (text.find(mark, min(end, len(text)) - 1) for mark in ";\n|>}") if at >= 0]
-    stop = min(stops, default=len(text))
+    ends = re.compile(r"[;\n|}]|(?<!=)>(?!=)")
+    at_end = text[start : start + 1] in (">", "}", "|") and text[begin:start].strip()
+    found = ends.search(text, start if at_end else min(end, len(text)))
+    stop = found.start() if found else len(text)
     stretch = text[begin:stop]
     if not stretch.strip() or BROKEN in stretch or _unclosed(stretch, len(stretch)) or _closes_more(stretch):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,7 @@ class UNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         widths = [1, 64, 128, 256, 512, 1024]
-        self.down = nn.ModuleList(self.double(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(self.double(a, b) for a, b in pairwise(widths))
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, 2) for w in (512, 256, 128, 64))
         self.join = nn.ModuleList(self.double(2 * w, w) for w in (512, 256, 128, 64))
         self.head = nn.Conv2d(64, 2, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, given, note, settings
@@ -93,11 +94,14 @@ def test_a_mutated_program_is_sound_on_both_sides_or_refused_with_a_code(text: s
 @pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
 @settings(fewer, max_examples=max(EXAMPLES // 40, 1))
 @given(data=st.data())
-def test_a_mutated_network_is_refused_with_a_code_or_sound(path: object, data: st.DataObject) -> None:
-    mutated = mutate(open(str(path)).read(), data)
+def test_a_mutated_network_is_refused_with_a_code_or_sound(path: Path, data: st.DataObject) -> None:
+    mutated = mutate(path.read_text(encoding="utf-8"), data)
     note(mutated)
     report = check_text(mutated)
     assert all(re.fullmatch(r"E\d{4}", found.code) and found.span is not None for found in report.diagnostics)
+
+
+INTRUDERS = ["x", "0", "-1", "{", "}", "<", ">", "|", "@", "=", "1e9", "in.c", "#", '"', "none"]
 
 
 def mutate(text: str, data: st.DataObject) -> str:
@@ -111,7 +115,9 @@ def mutate(text: str, data: st.DataObject) -> str:
         case "double":
             parts[at : at + 1] = [parts[at]] * 2
         case "change":
-            parts[at] = data.draw(st.sampled_from([*parts, "x", "0", "-1", "{", "}", "<", ">", "|", "@", "=", "1e9", "in.c", "#", '"', "none"]))
+            parts[at] = data.draw(
+                st.sampled_from([*parts, "x", "0", "-1", "{", "}", "<", ">", "|", "@", "=", "1e9", "in.c", "#", '"', "none"])
+            )
         case "swap":
             other = data.draw(st.integers(0, len(parts) - 1))
             parts[at], parts[other] = parts[other], parts[at]
@@ -119,8 +125,8 @@ def mutate(text: str, data: st.DataObject) -> str:
 
 
 @pytest.mark.parametrize("path", ARCHS, ids=lambda path: path.stem)
-def test_laws_of_files(path: object) -> None:
-    text = open(str(path), encoding="utf-8").read()
+def test_laws_of_files(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
     tree = parse(Source("a", text)).file
     assert tree is not None
     assert parse(Source("b", print_file(tree))).file == tree

@@ -25,6 +25,8 @@ from dsl.vocabulary import files
 MAX_NODES = 1_000_000
 LIST_BUDGET = 10  # list values that may be made, for each node that the limit allows
 
+FATAL = ("E0604", "E0605")  # the limits: there is no going on behind them
+
 NOTHING = Tensor("", None)  # what there is before an input
 
 
@@ -86,13 +88,14 @@ class Builder(ABC):
         if (key := (found.code, *place)) not in self._reported:
             self._reported.add(key)
             self.problems.append(found)
+        if found.code in FATAL:
+            raise Abort
         return False
 
     def _step(self, span: Span) -> None:
         self._steps += 1
         if self._steps > self.limits.max_nodes:
             self.report(files.too_many_nodes(self.limits.max_nodes), span)
-            raise Abort
 
     def _spend(self, count: int) -> None:
         self._list_values += count
@@ -109,7 +112,6 @@ class Builder(ABC):
         self._depth += 1
         if self._depth > self.limits.max_nesting:
             self.report(files.too_deep(self.limits.max_nesting, [*self._calls[:3], "..."] if len(self._calls) > 4 else self._calls), span)
-            raise Abort
         yield
         self._depth -= 1
         if call:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from compiler.expand.scopes import Tensor
 from compiler.graph import ArchGraph
 from compiler.ops.record import AXES
 from compiler.ops.windows import arithmetic
@@ -38,15 +39,17 @@ class ClaimResult:
 
 
 def check_shape(
-    name: str, actual: Shape, claimed: Shape, graph: ArchGraph, span: Span, waived: bool
+    shown: str, tensor: Tensor, claimed: Shape, graph: ArchGraph, span: Span, waived: bool
 ) -> tuple[ClaimResult, Diagnostic | None]:
-    """Compare what the node `name` gives with what the file claims."""
+    """Compare a tensor, whose item a message calls `shown`, with what the file claims."""
+    actual = tensor.shape
+    assert actual is not None
     held = actual == claimed
     result = ClaimResult(span, f"=> {show_shape(claimed)}", show_shape(actual), held, waived and not held)
     if held or waived:
         return result, None
-    notes = list(_arithmetic(name, claimed, graph))
-    return result, says.shape_claim(name, show_shape(actual), show_shape(claimed), notes).at(span)
+    notes = list(_arithmetic(tensor.name, claimed, graph))
+    return result, says.shape_claim(shown, show_shape(actual), show_shape(claimed), notes).at(span)
 
 
 def _arithmetic(name: str, claimed: Shape, graph: ArchGraph) -> Iterator[str]:

@@ -63,6 +63,10 @@ class Evaluator:
         except Fault as fault:
             raise Fault(fault.diagnostic.at(expr.span)) from None
 
+    def knows(self, name: str) -> bool:
+        """Does a bare name mean anything here?"""
+        return name in TRUTH or name in WORDS or name == "in" or self.env.variable(name) is not None or self.env.block(name) is not None
+
     def truth(self, expr: ast.Expr) -> bool | Poison:
         value = self.value(expr)
         if isinstance(value, (bool, Poison)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -10,7 +9,7 @@ from compiler.expand.builder import NOTHING
 from compiler.expand.claims import check_shape
 from compiler.expand.evaluate import Evaluator
 from compiler.expand.nodes import NodeExpander, word_options
-from compiler.expand.options import evaluate_item, split_word
+from compiler.expand.options import Callee, evaluate_item, split_word
 from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Poison, Scope, Tensor, check_label
 from compiler.expand.written import Items
 from compiler.ops import OPERATORS
@@ -93,7 +92,7 @@ class ItemExpander(NodeExpander):
         span = item.claim_span or item.span
         if result.shape is None:
             return Tensor(result.name, claimed) if result.name else UNKNOWN
-        found, problem = check_shape(result.name, result.shape, claimed, self.graph, span, waived=bool(self.overrides))
+        found, problem = check_shape(_shown(item, result), result, claimed, self.graph, span, waived=bool(self.overrides))
         if span not in self.claims or not found.held:
             self.claims[span] = found
         if problem is not None:
@@ -111,9 +110,7 @@ class ItemExpander(NodeExpander):
         operator = None if block is not None else OPERATORS.get(stem.lower())
         evaluator = Evaluator(env, scope, current, self._spend)
         if block is not None:
-            order = [param.name for param in block.params]
-            short = tuple(part if part in order else "" for part in ("kernel", "out", "stride"))
-            given = evaluate_item(op, kernel, short, block.name, block.signature, order, evaluator, self.report)  # type: ignore[arg-type]
+            given = evaluate_item(op, kernel, Callee.of_block(block), evaluator, self.report)
             if given is None:
                 self._skip(label, block.name, scope, op.span)
                 return UNKNOWN
@@ -123,7 +120,7 @@ class ItemExpander(NodeExpander):
                 self.report(_unknown(op.word, stem, env).at(op.word_span))
             self._skip(label, stem, scope, op.span)
             return UNKNOWN
-        given = evaluate_item(op, kernel, operator.short, operator.name, operator.signature, operator.option_names, evaluator, self.report)
+        given = evaluate_item(op, kernel, Callee.of_operator(operator), evaluator, self.report)
         if operator.operands != (1, 1):
             raise Fault(shape_says.wrong_branch_count(operator.name, "branches: `" + operator.name + "<a | b>`", 0).at(op.span))
         if given is None:
@@ -144,7 +141,7 @@ class ItemExpander(NodeExpander):
             return UNKNOWN
         options = ast.Op(merge.span, merge.word, (), None, (), merge.args, merge.word_span)
         evaluator = Evaluator(env, scope, current, self._spend)
-        given = evaluate_item(options, (), ("", "", ""), operator.name, operator.signature, operator.option_names, evaluator, self.report)
+        given = evaluate_item(options, (), Callee.of_operator(operator), evaluator, self.report)
         tensors: list[Tensor] = []
         written: list[Items] = []
         for branch in merge.branches:
@@ -202,7 +199,11 @@ def _unknown(word: str, stem: str, env: Env) -> Diagnostic:
     known = [*OPERATORS, RESIDUAL, *env.known_blocks()]
     if word.lower() == RESIDUAL:
         return names.unknown_operator(word, known, "its branches stand in `< >`: `residual<body>`")
-    parts = re.fullmatch(r"([A-Za-z_]+?)([0-9]+)", word)
-    if parts and (short := OPERATORS.get(parts[1].lower())) is not None and short.short[1] and not short.short[0]:
-        return names.unknown_operator(word, known, f"did you mean `{parts[1]}-{parts[2]}`?")
     return names.unknown_operator(stem, known)
+
+
+def _shown(item: ast.Item, result: Tensor) -> str:
+    """What a message calls an item: its label, else the operator as written, else the node."""
+    if item.label is not None:
+        return item.label.span.text.rstrip(": ")
+    return item.core.span.text if isinstance(item.core, ast.Op) and "\n" not in item.core.span.text else result.name

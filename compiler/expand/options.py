@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from compiler.expand.evaluate import Evaluator
 from compiler.expand.scopes import POISON, BlockValue, Env, Given, Poison, Tensor
 from compiler.ops import OPERATORS
-from compiler.ops.kinds import Value, Whole, Word
+from compiler.ops.kinds import Choice, Flag, Kind, Recipe, Value, Whole, Word
 from compiler.ops.record import Like, Operator, Required
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Fault
 from dsl.source import Span
 from dsl.vocabulary import names, values
+
+Report = Callable[[Fault], bool]
 
 PLACE = "place"  # every operator takes it: the devices its parts lie on
 FOLLOWERS = ("norm", "act")
@@ -39,56 +42,75 @@ def is_known(word: str, env: Env) -> bool:
     return word.lower() in OPERATORS or env.block(word) is not None or isinstance(env.variable(word), (Word, BlockValue))
 
 
-def evaluate_item(
-    op: ast.Op,
-    kernel: ast.Dims,
-    short: tuple[str, str, str],
-    name: str,
-    signature: str,
-    order: list[str],
-    evaluator: Evaluator,
-    report: Any,
-) -> dict[str, Given] | None:
+@dataclass(frozen=True)
+class Callee:
+    """What an item calls, an operator or a block: its name, how it is written, and what it takes."""
+
+    name: str
+    signature: str
+    order: list[str]
+    short: tuple[str, str, str]
+    kinds: Mapping[str, Kind]
+
+    @classmethod
+    def of_operator(cls, operator: Operator) -> Callee:
+        kinds = {attr.name: attr.kind for attr in operator.attrs}
+        return cls(operator.name, operator.signature, operator.option_names, operator.short, kinds)
+
+    @classmethod
+    def of_block(cls, block: BlockValue) -> Callee:
+        order = [param.name for param in block.params]
+        kernel, out, stride = (part if part in order else "" for part in ("kernel", "out", "stride"))
+        return cls(block.name, block.signature, order, (kernel, out, stride), {})
+
+
+def evaluate_item(op: ast.Op, kernel: ast.Dims, callee: Callee, evaluator: Evaluator, report: Report) -> dict[str, Given] | None:
     """The options that an item gives, by name; None, with everything reported, where one is wrong."""
     given: dict[str, Given] = {}
     sound = True
 
     def enter(option: str, value: Any, span: Span) -> None:
         if option in given:
-            raise Fault(names.given_twice(name, option).at(span))
+            raise Fault(names.given_twice(callee.name, option).at(span))
         given[option] = Given(value, span)
 
-    for part, option, exprs in (
-        ("kernel", short[0], kernel),
-        ("`-` with a number", short[1], (op.out,) if op.out else ()),
-        ("`/` with a number", short[2], op.stride),
-    ):
+    parts = (("kernel", kernel), ("`-` with a number", (op.out,) if op.out else ()), ("`/` with a number", op.stride))
+    for (part, exprs), option in zip(parts, callee.short, strict=True):
         if not exprs:
             continue
         try:
             span = exprs[0].span.to(exprs[-1].span)
             if not option:
-                raise Fault(names.no_short_form(name, part, signature).at(span))
-            parts = [evaluator.value(expr) for expr in exprs]
-            value = POISON if any(isinstance(p, Poison) for p in parts) else parts[0] if len(parts) == 1 else tuple(parts)
+                digits = op.word[len(op.word.rstrip("0123456789")) :]
+                meant = f"{op.word[: -len(digits)]}-{digits}" if part == "kernel" and callee.short[1] and digits else ""
+                raise Fault(names.no_short_form(callee.name, part, callee.signature, meant).at(span))
+            numbers = [evaluator.value(expr) for expr in exprs]
+            value = POISON if any(isinstance(n, Poison) for n in numbers) else numbers[0] if len(numbers) == 1 else tuple(numbers)
             enter(option, value, span)
         except Fault as fault:
             sound = report(fault)
-    free = [option for option in order if option not in given]
+    free = [option for option in callee.order if option not in given]
     for position, arg in enumerate(op.args):
         try:
             option = arg.name or ""
             if arg.name is None:
                 if position >= len(free):
-                    raise Fault(names.too_many_arguments(name, len(order), len(op.args) + len(given) - position, signature).at(arg.span))
+                    got = len(op.args) + len(callee.order) - len(free)
+                    raise Fault(names.too_many_arguments(callee.name, len(callee.order), got, callee.signature).at(arg.span))
                 option = free[position]
-            elif arg.name not in order and arg.name != PLACE:
-                raise Fault(names.unknown_option(name, arg.name, order).at(arg.span))
-            value = evaluator.value(arg.value)
-            enter(option, value, arg.value.span)
+            elif arg.name not in callee.order and arg.name != PLACE:
+                raise Fault(names.unknown_option(callee.name, arg.name, callee.order).at(arg.span))
+            enter(option, _argument(arg.value, callee.kinds.get(option), evaluator), arg.value.span)
         except Fault as fault:
             sound = report(fault)
     return given if sound else None
+
+
+def _argument(expr: ast.Expr, kind: Kind | None, evaluator: Evaluator) -> Any:
+    """A value; a name that means nothing is left to an option that takes words, which knows its choices."""
+    if isinstance(expr, ast.Name) and isinstance(kind, (Choice, Flag, Recipe)) and not evaluator.knows(expr.name):
+        return Word(expr.name)
+    return evaluator.value(expr)
 
 
 def read_options(op: Operator, given: dict[str, Given], axes: int, span: Span) -> dict[str, Any] | None:

@@ -131,6 +131,8 @@ class StatementExpander(ItemExpander):
                 seen.add(param.name)
         except Fault as fault:
             self.report(fault)
+            env.incomplete = True  # calls of it are not to be judged
+            return current
         env.blocks[statement.name] = BlockValue(statement, env)
         return current
 

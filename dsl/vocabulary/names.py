@@ -192,7 +192,7 @@ def given_twice(operator: str, option: str) -> Diagnostic:
 
 
 @diagnostic("E0210")
-def no_short_form(name: str, part: str, signature: str) -> Diagnostic:
+def no_short_form(name: str, part: str, signature: str, meant: str) -> Diagnostic:
     """A number stands where the short form of this operator or block has none.
 
     `NAME3-64/2` fills the parameters `kernel`, `out` and `stride`; an operator or block without one of them
@@ -208,7 +208,7 @@ def no_short_form(name: str, part: str, signature: str) -> Diagnostic:
         input 3x32x32
         conv1-64; relu
     """
-    return Diagnostic("", f"`{name}` takes no {part}", help=f"it is written {signature}")
+    return Diagnostic("", f"`{name}` takes no {part}", help=f"did you mean `{meant}`?" if meant else f"it is written {signature}")
 
 
 @diagnostic("E0211")

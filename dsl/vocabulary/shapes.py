@@ -171,12 +171,12 @@ def no_legal_size(name: str, conditions: Sequence[str]) -> Diagnostic:
     Wrong:
 
         input 3xHxW
-        add<conv3-8 | conv1-8>
+        add<maxpool2 | .>
 
     Right:
 
         input 3xHxW
-        add<conv3-8(pad=1) | conv1-8>
+        add<maxpool3/1(pad=1) | .>
     """
     return Diagnostic("", f"no size {name} makes this network legal", notes=tuple(conditions))
 

@@ -1,0 +1,49 @@
+# `make run` and `make test` need Python 3.11 or newer and nothing else; they make the environment in .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+FILE ?= archs/resnet152.arch
+WORKERS ?= 2
+
+.PHONY: run test lint docs docs-check fuzz bench clean
+
+run: $(VENV)/installed
+	$(BIN)/python cli.py compile $(FILE)
+
+test: $(VENV)/tested-with
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(VENV)/tested-with
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python cli.py fmt --check archs
+
+docs: $(VENV)/installed
+	$(BIN)/python cli.py ops --markdown > docs/operators.md
+	$(BIN)/python cli.py explain --markdown > docs/errors.md
+
+docs-check: $(VENV)/installed
+	$(BIN)/python cli.py ops --markdown | diff - docs/operators.md
+	$(BIN)/python cli.py explain --markdown | diff - docs/errors.md
+
+fuzz: $(VENV)/tested-with
+	ARCHC_EXAMPLES=20000 $(BIN)/python -m pytest -n $(WORKERS) tests/test_random.py
+
+bench: $(VENV)/tested-with
+	$(BIN)/python bench/report.py
+
+# torchvision is an oracle of tests and benches only. Its wheel asks for a CUDA build of torch, so it comes without what it asks for.
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch]'
+	touch $@
+
+$(VENV)/tested-with: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps torchvision pillow
+	touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

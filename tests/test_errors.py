@@ -1,0 +1,179 @@
+"""Errors: every code has a page whose examples hold, several mistakes come in one run, and one mistake gives one message."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from compiler.driver import check, check_text, parse_overrides
+from compiler.expand.builder import Limits
+from compiler.pages import Page, manual, pages
+from dsl.diagnostics import CODES, ArchError, render, render_all
+from tests.support import ROOT
+
+PAGES = list(pages())
+SHOWN_ELSEWHERE = {"E0106", "E0107", "E0211", "E0603", "E0608", "E0609"}  # no text alone has these; each has a test below
+
+
+def codes(text: str, limits: Limits | None = None) -> list[str]:
+    return [found.code for found in check_text(text, limits=limits).diagnostics]
+
+
+@pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.code)
+def test_page(entry: Page) -> None:
+    assert entry.title
+    if entry.code in SHOWN_ELSEWHERE:
+        return
+    limits = Limits(max_nodes=100_000)
+    wrong = check_text(entry.wrong, limits=limits)
+    if entry.code == "E0607":
+        assert not wrong.has_network
+    else:
+        assert [found.code for found in wrong.diagnostics] == [entry.code], render_all(wrong.diagnostics)
+        assert wrong.diagnostics[0].span is not None
+    right = check_text(entry.right, limits=limits)
+    assert right.ok, render_all(right.diagnostics)
+    assert right.has_network
+
+
+def test_pages_are_current() -> None:
+    assert (ROOT / "docs/errors.md").read_text(encoding="utf-8") == manual(), "run `make docs`"
+
+
+def test_every_code_is_in_order_and_has_a_page() -> None:
+    assert [entry.code for entry in PAGES] == sorted(CODES)
+
+
+def test_the_residual_of_the_design() -> None:
+    block = "block bottleneck(w, s=1) {\n  conv1-{w}\n  conv3-{w}/{s}(pad=1)\n  conv1-{4*w}\n}\n"
+    text = f"input 256x56x56\n{block}residual<bottleneck(128, s=2)> x4\n"
+    (found,) = check_text(text, "net.arch").diagnostics
+    assert render(found) == (
+        "error[E0302]: the two sides of this residual have different shapes\n"
+        " --> net.arch:7:1\n"
+        "  |\n"
+        "7 | residual<bottleneck(128, s=2)> x4\n"
+        "  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n"
+        "  |\n"
+        "  = body: 256x56x56 -conv1-> 128x56x56 -conv3/2-> 128x28x28 -conv1-> 512x28x28\n"
+        "  = shortcut: 256x56x56 (identity)\n"
+        "  = differs in: channels 512 vs 256, height 28 vs 56, width 28 vs 56\n"
+        "  = in copy 1 of 4, line 7 of net.arch\n"
+        "help: make the shapes equal, for a shortcut with a 1x1 convolution"
+    )
+    data = found.to_json()
+    assert data["place"] == {"file": "net.arch", "line": 7, "column": 1, "start": 94, "end": 124}
+    assert data["notes"] == list(found.notes)
+
+
+def test_the_alexnet_trap() -> None:
+    text = (ROOT / "archs/alexnet.arch").read_text(encoding="utf-8").replace("3x227x227", "3x224x224")
+    found, *rest = check_text(text).diagnostics
+    assert not rest, "one mistake gives one message"
+    assert found.message == "conv1 gives 96x54x54, but the file says 96x55x55"
+    assert "height: (224 + 2*0 - 11)/4 + 1 = 54.25, rounded down to 54" in found.notes
+
+
+def test_independent_mistakes_come_in_one_run_and_none_twice() -> None:
+    text = """
+input 3x32x32
+conv3-8(strde=2)
+maxpol
+=> broken
+relu
+a: { conv3-{widht} }
+concat<conv1-64 | @conv9>
+add<conv1-8>
+conv3-8(groups=3)
+"""
+    found = check_text(text).diagnostics
+    assert [d.code for d in found] == ["E0101", "E0202", "E0201", "E0204", "E0203", "E0310"]
+
+
+def test_unknown_shapes_stay_silent_until_a_claim_says_them() -> None:
+    assert codes("input 3x32x32\nmaxpol\nconv99-8\nFC-10 => 11") == ["E0201"]
+    assert codes("input 3x32x32\nconv3-8 => 8x32x32\nconv3-8 => 8x30x30\nmaxpool31") == ["E0501", "E0301"]
+
+
+def test_limits() -> None:
+    small = Limits(max_nodes=100, max_nesting=20)
+    assert codes("input 1x4x4\nrelu x1000", small) == ["E0604"]
+    assert codes("input 1x4x4\nfor i in range(1000) { for j in range(1000) { } }", small) == ["E0604"]
+    assert codes("input 1x4x4\nlet a = range(900)\nlet b = a + a", small) == ["E0604"]
+    assert codes("input 1x4x4\nblock f() { f() }\nf()", small) == ["E0605"]
+    assert codes("input 1x4x4\n" + "{" * 30 + "relu" + "}" * 30, small) == ["E0107"]
+    assert codes("input 1x4x4\nblock f(n) { relu; if n > 1 { f(n - 1) } }\nf(150)") == []
+
+
+def test_files_that_use(tmp_path: Path) -> None:
+    (tmp_path / "a.arch").write_text('use "b.arch"\ninput 1x4x4\nrelu\n')
+    (tmp_path / "b.arch").write_text('use "a.arch"\n')
+    assert [d.code for d in check(tmp_path / "a.arch").diagnostics] == ["E0603"]
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (tmp_path / "secret.arch").write_text("block secret() { relu }\n")
+    (inner / "link.arch").symlink_to(tmp_path / "secret.arch")
+    (inner / "c.arch").write_text("")
+    for path in ("../secret.arch", str(tmp_path / "secret.arch"), "link.arch", "x/../../secret.arch"):
+        (inner / "c.arch").write_text(f'use "{path}"\ninput 1x4x4\nsecret()\n')
+        assert [d.code for d in check(inner / "c.arch").diagnostics] == ["E0601"]
+
+
+def test_bytes_that_are_not_text(tmp_path: Path) -> None:
+    path = tmp_path / "net.arch"
+    path.write_bytes(b"input 1x4x4\nrelu \xff\n")
+    assert [d.code for d in check(path).diagnostics] == ["E0106"]
+    path.write_bytes(b"\xef\xbb\xbfinput 1x4x4\r\nrelu\r\n# no newline at the end")
+    assert check(path).ok
+    assert [d.code for d in check(tmp_path / "none.arch").diagnostics] == ["E0608"]
+    for empty in (b"", b"\n\n", b"# only a comment"):
+        path.write_bytes(empty)
+        assert not check(path).has_network
+
+
+def test_settings_that_do_not_exist() -> None:
+    path = ROOT / "archs/resnet50.arch"
+    assert [d.code for d in check(path, parse_overrides({"depth": "[1]"}, {})).diagnostics] == ["E0211"]
+    assert [d.code for d in check(path, parse_overrides({}, {"left": "3x4x4"})).diagnostics] == ["E0211"]
+    with pytest.raises(ArchError, match="E0102"):
+        parse_overrides({"depths": "[3,"}, {})
+
+
+def test_open_sizes_cannot_be_lowered() -> None:
+    from compiler.backends.torch_fx import lower, random_inputs
+
+    graph = check_text("input 3xHxW\nupsample(size=[in.h // 2, in.w // 2])").graph
+    with pytest.raises(ArchError, match="E0609"):
+        lower(graph)
+    with pytest.raises(ArchError, match="E0609"):
+        random_inputs(graph, 1)
+
+
+# What a newcomer types, and a word that the message must hold for it to be enough.
+NEWCOMER = [
+    ("input 3x32x32\nconv3-64 x", "E0104", "x2"),
+    ("input 3x32x32\nresidual<conv3-3(pad=1)", "E0102", ">"),
+    ("input 3x32x32\nmaxpol", "E0201", "maxpool"),
+    ("input 3x32x32\nconv3-64(strde=2)", "E0202", "stride"),
+    ("input 3x32x32\nresidual<conv3-64/2>", "E0302", "1x1"),
+    ("input 3x32x32\nFC4096", "E0210", "FC-4096"),
+    ("input 3x32x32\nconcat<conv1-64 | conv3-64/2>", "E0303", "height 32 vs 15"),
+    ("block inception(a, b, c, d) { relu }\ninput 3x32x32\ninception(64, 96, 128)", "E0207", "`d`"),
+    ("block a() { a() }\ninput 3x32x32\na()", "E0605", "calls itself"),
+    ("input 3x32x32\nconcat<. | @conv9>", "E0203", "conv9"),
+    ("input 3x32x32\na: relu; a: relu", "E0205", "another label"),
+    ("input 3x32x32\nconv1-8\nexpect params == 60M", "E0502", "difference"),
+    ("input 64x28x28\nconv3-64(groups=3)", "E0304", "64 = 21*3 + 1"),
+    ("input 3x4x4\nmaxpool7", "E0301", "7 over 4"),
+    ("input 3x32x32\nconv3-8(bias=true)", "E0401", "yes"),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "word"), NEWCOMER, ids=[text.splitlines()[-1] for text, _, _ in NEWCOMER])
+def test_a_newcomers_mistake(text: str, code: str, word: str) -> None:
+    (found,) = check_text(text).diagnostics
+    assert found.code == code
+    assert word in render(found)
+    assert json.dumps(found.to_json())
