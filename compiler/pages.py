@@ -40,9 +40,9 @@ def pages() -> Iterator[Page]:
 
 def markdown(entry: Page) -> str:
     """A page in markdown, its examples as code."""
-    text = re.sub(r"^(Wrong|Right):$", r"**\1**", entry.text, flags=re.M)
-    text = re.sub(r"((?:^    .*\n?|^\n(?=    ))+)", lambda m: "```arch\n" + cleandoc(m.group()) + "\n```\n", text, flags=re.M)
-    return f"## {entry.code}\n\n{text.strip()}\n"
+    prose = entry.text.partition("\nWrong:\n")[0].strip()
+    examples = f"\n\nWrong:\n\n```arch-error\n{entry.wrong}```\n\nRight:\n\n```arch\n{entry.right}```" if entry.wrong else ""
+    return f"## {entry.code}\n\n{prose}{examples}\n"
 
 
 def manual() -> str:

@@ -1,0 +1,188 @@
+"""The command line: what it prints where, its exit codes, and what it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from compiler import load
+from compiler.graph import ArchGraph
+from tests.support import ROOT
+
+RESNET18 = "archs/resnet18.arch"
+TINY = 'arch tiny(w=4) "a test"\ninput 3x8x8\nconv3-{w} => 4x6x6\noutput side(when=training): FC-5\nFC-2\n'
+
+
+def archc(*args: str, code: int = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **(env or {})}
+    done = subprocess.run([sys.executable, "cli.py", *args], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def facts(*args: str, code: int = 0) -> Any:
+    return json.loads(archc(*args, "--json", code=code).stdout)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.arch"
+    path.write_text(TINY)
+    return path
+
+
+def test_compile_resnet152() -> None:
+    done = archc("compile", "archs/resnet152.arch")
+    assert "60,192,808" in done.stdout
+    assert "11,513,626,624" in done.stdout
+    assert done.stderr == ""
+
+
+def test_compile_json() -> None:
+    data = facts("compile", RESNET18, "--input", "3x64x64", "--batch", "2", "--dtype", "bfloat16", "--device", "cpu")
+    assert data["name"] == "resnet18"
+    assert (data["params"], data["nodes"], data["diagnostics"]) == (11_689_512, 69, [])
+    assert data["inputs"] == {"input": [3, 64, 64]}
+    assert data["outputs"] == data["ran_outputs"] == {"output": [1000]}
+    assert {claim["status"] for claim in data["claims"]} == {"held", "waived"}
+    assert set(data["seconds"]) == {"parse", "expand", "verify", "lower", "to device", "forward"}
+    assert (data["device"], data["dtype"], data["batch"]) == ("cpu", "bfloat16", 2)
+
+
+def test_compile_writes_what_loads_again(tiny: Path) -> None:
+    out = tiny.parent
+    names = [str(out / f"net.{suffix}") for suffix in ("pt2", "safetensors", "json")]
+    archc("compile", str(tiny), *(arg for name in names for arg in ("-o", name)))
+    assert sorted(path.name for path in out.iterdir()) == ["net.json", "net.pt2", "net.safetensors", "tiny.arch"]
+    net = load(tiny)
+    assert ArchGraph.from_json(json.loads((out / "net.json").read_text())).same_as(net.graph)
+    from compiler.backends.torch_run import load_weights
+
+    module = net.lower()
+    load_weights(module, out / "net.safetensors")
+    program = torch.export.load(names[0]).module()
+    for batch in (1, 3, 7):
+        x = torch.randn(batch, 3, 8, 8)
+        assert torch.equal(program(x), module(x))
+    torch.save(module.state_dict(), out / "net.pth")
+    archc("compile", str(tiny), "--weights", str(out / "net.pth"))
+    torch.save({"conv1.weight": torch.zeros(4, 3, 5, 5), "new": torch.zeros(1)}, out / "bad.pth")
+    done = archc("compile", str(tiny), "--weights", str(out / "bad.pth"), code=1)
+    for row in ("missing    conv1.bias", "misshapen  conv1.weight", "4x3x5x5", "unexpected new"):
+        assert row in done.stderr
+    (out / "bad.pth").write_bytes(b"not weights")
+    assert "cannot read weights" in archc("compile", str(tiny), "--weights", str(out / "bad.pth"), code=1).stderr
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    from compiler.files import replacing
+
+    path = tmp_path / "a"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_check_of_files_and_folders(tiny: Path) -> None:
+    data = facts("check", str(tiny))
+    assert (data["params"], data["params_training"]) == (4 * 28 + 145 * 2, 4 * 28 + 145 * 2 + 145 * 5)
+    assert (data["outputs"], data["training_outputs"]) == ({"output": [2]}, {"side": [5]})
+    listed = facts("check", "archs")
+    assert {entry["name"] for entry in listed} >= {"lenet5", "unet", "resnet152"}
+    assert all(entry["ok"] for entry in listed)
+    broken = tiny.parent / "broken.arch"
+    broken.write_text("input 3x8x8\nmaxpol\nconv3-8(strde=2)\n")
+    done = archc("check", str(broken), code=1)
+    assert done.stdout == ""
+    assert "E0201" in done.stderr
+    assert "2 errors" in done.stderr
+    assert [found["code"] for found in facts("check", str(broken), code=1)["diagnostics"]] == ["E0201", "E0202"]
+
+
+def test_overrides(tiny: Path) -> None:
+    data = facts("check", str(tiny), "--set", "w=8", "--input", "3x16x16")
+    assert data["inputs"] == {"input": [3, 16, 16]}
+    assert data["claims"][0]["status"] == "waived"
+    assert facts("check", "archs/resnet50.arch", "--set", "depths=[3,4,23,3]")["params"] == 44_549_160
+    assert "3x160x160" in archc("graph", RESNET18, "--input", "3x160x160").stdout
+
+
+def test_expand_fmt_and_graph(tiny: Path) -> None:
+    text = archc("expand", str(tiny)).stdout
+    assert "conv1: conv3-4/1(pad=0, dilation=1, groups=1, bias=yes" in text
+    assert "output side(when=training)" in text
+    archc("expand", str(tiny), "-o", str(tiny.parent / "wide.arch"))
+    assert (tiny.parent / "wide.arch").read_text() == text
+    messy = tiny.parent / "messy.arch"
+    messy.write_text("input   3x8x8 # here\nCONV3-4 ;relu ;\n")
+    archc("fmt", "--check", str(messy), code=1)
+    archc("fmt", str(messy))
+    assert messy.read_text() == "input 3x8x8  # here\nconv3-4; relu\n"
+    archc("fmt", "--check", str(messy))
+    data = facts("graph", str(tiny))
+    assert data["multigraph"] is True
+    assert [node["id"] for node in data["nodes"]] == ["input", "conv1", "flatten1", "side", "flatten2", "fc2"]
+    assert "conv1" in archc("graph", str(tiny)).stdout
+
+
+def test_ops_and_explain() -> None:
+    assert "### conv" in archc("ops", "conv").stdout
+    assert facts("ops", "FC")[0]["name"] == "fc"
+    assert "E0302" in archc("explain", "e0302").stdout
+    assert facts("explain", "E0302")["right"].startswith("input")
+    assert "did you mean `maxpool`" in archc("ops", "maxpol", code=2).stderr
+    archc("explain", "E9999", code=2)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["nonsense"],
+        ["check"],
+        ["compile", RESNET18, "--device", "tpu"],
+        ["compile", RESNET18, "--dtype", "int8"],
+        ["compile", RESNET18, "-o", "net.onnx"],
+        ["compile", RESNET18, "-o", "nowhere/net.json"],
+        ["check", RESNET18, "--set", "depths"],
+        ["check", RESNET18, "--set", "depths=[1,"],
+        ["check", RESNET18, "--input", "3y4"],
+        pytest.param(["compile", RESNET18, "--device", "cuda"], marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage(args: list[str]) -> None:
+    assert archc(*args, code=2).stderr or not args
+
+
+def test_files_that_cannot_be_used(tmp_path: Path) -> None:
+    assert "E0608" in archc("check", str(tmp_path / "none.arch"), code=1).stderr
+    archc("check", str(tmp_path), code=1)
+    assert "E0607" in archc("compile", "archs/std/residual.arch", code=1).stderr
+    assert "only blocks" in archc("check", "archs/std/residual.arch").stdout
+
+
+def test_a_missing_dependency_is_named(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')\n")
+    done = archc("compile", RESNET18, code=3, env={"PYTHONPATH": str(tmp_path)})
+    assert "pip install 'archc[torch]'" in done.stderr
+
+
+def test_a_fault_of_ours_says_so() -> None:
+    program = "import cli; cli.check = lambda *a: 1 / 0; cli.main()"
+    args = [sys.executable, "-c", program, "check", RESNET18]
+    done = subprocess.run(args, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 70
+    assert "a fault of archc itself" in done.stderr
+    assert "Traceback" not in done.stderr

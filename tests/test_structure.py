@@ -1,0 +1,88 @@
+"""How the code hangs together: one direction of imports, no torch before a backend, names that torch needs for itself."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from torch import fx, nn
+
+from compiler.expand.reserved import MODULE_NAMES
+from tests.support import ROOT
+
+# Every room, with the rooms that it may look into besides itself.
+ROOMS: dict[str, set[str]] = {
+    "dsl": set(),
+    "compiler.shapes": {"dsl"},
+    "compiler.ops": {"dsl", "compiler.shapes"},
+    "compiler.graph": {"dsl", "compiler.shapes", "compiler.ops"},
+    "compiler.expand": {"dsl", "compiler.shapes", "compiler.ops", "compiler.graph"},
+    "compiler.analysis": {"dsl", "compiler.shapes", "compiler.ops", "compiler.graph", "compiler.expand"},
+    "compiler.passes": {"compiler.shapes", "compiler.ops", "compiler.graph"},
+    "compiler.files": set(),
+    "compiler.pages": {"dsl"},
+    "compiler.backends": {"dsl", "compiler.shapes", "compiler.ops", "compiler.graph", "compiler.passes", "compiler.files"},
+    "compiler.driver": {"dsl", "compiler.shapes", "compiler.ops", "compiler.graph", "compiler.expand", "compiler.analysis"},
+    "compiler.network": {"dsl", "compiler.shapes", "compiler.ops", "compiler.graph", "compiler.expand", "compiler.driver", "compiler.backends"},
+    "compiler": {"compiler.network"},
+}
+OUTSIDE = {"dsl": {"lark", "platformdirs"}, "compiler.graph": {"networkx"}, "compiler.backends": {"torch", "safetensors"}}
+
+
+def room_of(module: str) -> str | None:
+    if module == "compiler":
+        return "compiler"
+    found = [room for room in ROOMS if room != "compiler" and (module == room or module.startswith(room + "."))]
+    return max(found, key=len) if found else None
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+SOURCES = sorted([*(ROOT / "dsl").rglob("*.py"), *(ROOT / "compiler").rglob("*.py")])
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_way(path: Path) -> None:
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    room = room_of(module)
+    assert room is not None, "a module outside every room"
+    for name in imports(path):
+        top = name.partition(".")[0]
+        if top in ("dsl", "compiler"):
+            assert room_of(name) in ROOMS[room] | {room}, f"{module} looks into {name}"
+        elif top not in sys.stdlib_module_names:
+            assert top in OUTSIDE.get(room, set()), f"{module} uses {top}"
+
+
+def test_files_can_be_read_in_one_sitting() -> None:
+    long = {str(path.relative_to(ROOT)): lines for path in SOURCES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 450}
+    assert not long
+
+
+@pytest.mark.parametrize("verb", [["check"], ["expand"], ["graph"], ["graph", "--json"], ["fmt", "--check"], ["ops"], ["explain"]], ids=" ".join)
+def test_the_front_end_does_not_import_torch(verb: list[str]) -> None:
+    file = [] if verb[0] in ("ops", "explain") else ["archs/googlenet.arch"]
+    program = (
+        "import sys, cli\n"
+        "try:\n    cli.main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    args = [sys.executable, "-c", program, *verb, *file]
+    done = subprocess.run(args, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_reserved_labels_are_those_of_torch() -> None:
+    taken = {name for module in (nn.Module(), nn.ModuleList(), fx.GraphModule(nn.Module(), fx.Graph())) for name in dir(module)}
+    assert {name for name in taken if not name.startswith("_")} <= MODULE_NAMES
