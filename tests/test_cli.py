@@ -87,9 +87,14 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
     path = tmp_path / "a"
     path.write_text("old")
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def write_half() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -158,12 +163,16 @@ def test_ops_and_explain() -> None:
         ["check", RESNET18, "--set", "depths"],
         ["check", RESNET18, "--set", "depths=[1,"],
         ["check", RESNET18, "--input", "3y4"],
-        pytest.param(["compile", RESNET18, "--device", "cuda"], marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")),
     ],
     ids=" ".join,
 )
 def test_wrong_usage(args: list[str]) -> None:
     assert archc(*args, code=2).stderr or not args
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there() -> None:
+    assert "no CUDA device" in archc("compile", RESNET18, "--device", "cuda", code=2).stderr
 
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import cli
 import pytest
 import torch
 
+import cli
 from compiler import loads
 from compiler.driver import Report, check_text
 from compiler.expand.builder import Limits
