@@ -12,6 +12,7 @@ from typing import Any
 
 from compiler.analysis.claims import check_expects
 from compiler.analysis.cost import Cost, cost
+from compiler.collection import without_collection
 from compiler.expand.builder import Limits, Overrides
 from compiler.expand.claims import ClaimResult
 from compiler.expand.expander import Expander
@@ -39,8 +40,12 @@ class Report:
     claims: list[ClaimResult]
     legal: list[Legal] = field(default_factory=list)
     expanded: ast.File | None = None
-    has_network: bool = True
+    nothing_at: Span | None = None  # the place of a file that holds no network, only blocks
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def has_network(self) -> bool:
+        return self.nothing_at is None
 
     @property
     def ok(self) -> bool:
@@ -82,6 +87,7 @@ def parse_overrides(settings: Mapping[str, str], inputs: Mapping[str, str]) -> O
     )
 
 
+@without_collection()
 def check(path: Path, overrides: Overrides | None = None, limits: Limits | None = None, record: bool = False) -> Report:
     """Read and expand a file and prove its claims. Never raises for what is wrong with the file."""
     limits = limits or Limits()
@@ -94,6 +100,7 @@ def check(path: Path, overrides: Overrides | None = None, limits: Limits | None 
     return _check(path.stem, loaded, loader, overrides or Overrides(), limits, record, begin)
 
 
+@without_collection()
 def check_text(
     text: str,
     name: str = "text.arch",
@@ -129,8 +136,8 @@ def _check(name: str, loaded: Loaded, loader: Loader, overrides: Overrides, limi
         legal, impossible = _legal(expander.graph)
         diagnostics += impossible
     seconds["verify"] = perf_counter() - read - seconds["expand"]
-    if not expander.has_items and all(found.code == "E0607" for found in diagnostics):
-        return Report(expander.graph.name, expander.graph, [], claims, has_network=False, seconds=seconds)
+    if not expander.has_items and not diagnostics:
+        return Report(expander.graph.name, expander.graph, [], claims, nothing_at=Span(loaded.source, 0, 0), seconds=seconds)
     claims.sort(key=lambda claim: (claim.span.source.name, claim.span.start))
     expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None
     return Report(expander.graph.name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds)
@@ -149,7 +156,8 @@ def _deep_stack(nesting: int) -> Iterator[None]:
 
 def _legal(graph: ArchGraph) -> tuple[list[Legal], list[Diagnostic]]:
     """The legal values of every open size; an error where there is none."""
-    legal, problems = [], []
+    legal: list[Legal] = []
+    problems: list[Diagnostic] = []
     conditions = [condition for _, condition in graph.conditions]
     for name in graph.unknowns:
         found = legal_sizes(name, conditions)
@@ -166,7 +174,7 @@ def _legal(graph: ArchGraph) -> tuple[list[Legal], list[Diagnostic]]:
 def require_network(report: Report) -> Report:
     """The report of a sound network. Raises ArchError for anything else."""
     if not report.has_network:
-        raise ArchError([files.nothing_to_build()])
+        raise ArchError([files.nothing_to_build().at(report.nothing_at)])
     if report.diagnostics:
         raise ArchError(report.diagnostics)
     return report

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from lark import Token
 
@@ -26,7 +27,7 @@ CLOSERS = {"RPAR", "RSQB", "RBRACE"}
 TIGHT = {"_DASH", "_SLASH", "_GLUE", "TIMES", "DIVIDE", "FLOORDIV", "_POWER", "MODULO"}
 BEFORE_SIGN = {"PLUS", "MINUS", "EQUAL", "EQ", "NE", "LE", "GE", "LT", "GT", "COMMA", "LPAR", "_LIST_OPEN", "_BRACE_OPEN"}
 BEFORE_SIGN |= TIGHT | {"AND", "OR", "NOT", "IN", "IF"}
-VALUE_ENDS = {"NAME", "IN", "RPAR", "RSQB"}
+VALUE_ENDS = {"NAME", "IN", "RPAR", "RSQB", "INT", "FLOAT", "SCALED", "SHAPE", "REF"}
 
 
 @dataclass
@@ -44,6 +45,7 @@ class _Bracket:
     inside: int  # indentation of lines within
     closing: int  # indentation of lines that begin with `|` or the closing bracket
     spaced: bool  # is there a space within the brackets?
+    arguments: bool = False  # are they the ( ) of arguments or parameters?
 
 
 @dataclass
@@ -77,6 +79,7 @@ class _Writer:
         self.operators = set(operators)
         self.stack: list[_Bracket] = []
         self.closing = set(layout.merges.values())
+        self.fields = set(_fields(text, stream))
         self.done: list[_Line | None] = []  # None is a blank line
         self.line = _Line(0)
 
@@ -156,7 +159,7 @@ class _Writer:
                 else:
                     self.stack.append(_Bracket(indent + INDENT, indent, wide))
             else:
-                self.stack.append(_Bracket(indent + INDENT, indent, token.type in ("LBRACE", "_GROUP_OPEN")))
+                self.stack.append(_Bracket(indent + INDENT, indent, token.type in ("LBRACE", "_GROUP_OPEN"), token.type == "LPAR"))
         elif self._closes(token) and self.stack:
             self.stack.pop()
 
@@ -167,19 +170,23 @@ class _Writer:
             return bool(self.stack) and self.stack[-1].spaced
         if token.start_pos in self.layout.merges or right in ("COMMA", "COLON") or left in TIGHT or right in TIGHT:
             return False
-        if left == "_REPEAT" or "DOT" in (left, right):
-            return left != "_REPEAT" and not (right == "DOT" and left in VALUE_ENDS) and not (left == "DOT" and self._is_field(before))
+        if left == "_REPEAT" or token.start_pos in self.fields or before.start_pos in self.fields:
+            return False
         if "EQUAL" in (left, right):
-            return not self.stack
+            return not (self.stack and self.stack[-1].arguments)
         if left == "MINUS":
             return earlier is not None and earlier.type not in BEFORE_SIGN  # else it is a sign
         if right in ("LPAR", "_LIST_OPEN"):
             return left == "IN" or (left not in VALUE_ENDS | {"DIM", "RBRACE", "SYMBOL"} and not self._closes(before))
         return True
 
-    def _is_field(self, token: Token) -> bool:
-        start = token.start_pos or 0
-        return start > 0 and (self.text[start - 1].isalnum() or self.text[start - 1] in "_)]")
+
+def _fields(text: str, stream: list[Token]) -> Iterator[int]:
+    """Offsets of the dots that ask for a field, as in `in.c`; the others are the current tensor."""
+    for before, token in pairwise(stream):
+        gap = text[before.end_pos : token.start_pos]
+        if token.type == "DOT" and before.type in VALUE_ENDS and ";" not in gap and "\n" not in gap:
+            yield token.start_pos or 0
 
 
 def _comment(row: str) -> str:

@@ -97,7 +97,7 @@ def _core(core: ast.Core) -> str:
         case ast.Op():
             out = f"-{_dim(core.out)}" if core.out is not None else ""
             stride = f"/{_dims(core.stride)}" if core.stride else ""
-            return f"{core.word}{_dims(core.kernel)}{out}{stride}{_args(core.args)}"
+            return f"{core.word}{_kernel(core.kernel)}{out}{stride}{_args(core.args)}"
         case ast.Merge():
             branches = [_branch(branch) for branch in core.branches]
             short = sum(map(len, branches)) < SHORT and not any("\n" in branch for branch in branches)
@@ -119,6 +119,11 @@ def _branch(statements: Sequence[ast.Statement]) -> str:
 
 def _dims(dims: Sequence[ast.Expr]) -> str:
     return "x".join(_dim(dim) for dim in dims)
+
+
+def _kernel(dims: Sequence[ast.Expr]) -> str:
+    """A kernel given by expressions; the braces keep it apart from the word before it."""
+    return f"{{{expression(dims[0])}}}" + "".join(f"x{_dim(dim)}" for dim in dims[1:]) if dims else ""
 
 
 def _dim(expr: ast.Expr) -> str:
@@ -160,9 +165,9 @@ def expression(expr: ast.Expr) -> str:
         case ast.Fold():
             return _fold(expr)
         case ast.Index():
-            return f"{_inner(expr.base, ATOM)}[{expression(expr.index)}]"
+            return f"{_base(expr.base)}[{expression(expr.index)}]"
         case ast.Field():
-            return f"{_inner(expr.base, ATOM)}.{expr.name}"
+            return f"{_base(expr.base)}.{expr.name}"
         case ast.CallExpr():
             return f"{expr.name}{_args(expr.args, always=True)}"
 
@@ -183,6 +188,11 @@ def _level(expr: ast.Expr) -> int:
     if isinstance(expr, ast.Unary):
         return LEVELS["not" if expr.op == "not" else "negative"]
     return ATOM
+
+
+def _base(expr: ast.Expr) -> str:
+    """What is indexed or asked for a field; a number or a reference would run into the dot."""
+    return f"({expression(expr)})" if isinstance(expr, (ast.Number, ast.Ref, ast.ShapeLiteral)) else _inner(expr, ATOM)
 
 
 def _inner(expr: ast.Expr, least: int) -> str:

@@ -24,9 +24,10 @@ ROOMS: dict[str, set[str]] = {
     "compiler.analysis": FRONT | {"compiler.expand"},
     "compiler.passes": FRONT - {"dsl"},
     "compiler.files": set(),
+    "compiler.collection": set(),
     "compiler.pages": {"dsl"},
-    "compiler.backends": FRONT | {"compiler.passes", "compiler.files"},
-    "compiler.driver": FRONT | {"compiler.expand", "compiler.analysis"},
+    "compiler.backends": FRONT | {"compiler.passes", "compiler.files", "compiler.collection"},
+    "compiler.driver": FRONT | {"compiler.expand", "compiler.analysis", "compiler.collection"},
     "compiler.network": FRONT | {"compiler.expand", "compiler.driver", "compiler.backends"},
     "compiler": {"compiler.network"},
 }

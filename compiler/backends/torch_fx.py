@@ -12,6 +12,7 @@ import torch
 from torch import fx, nn
 
 from compiler.backends.initialise import initialise
+from compiler.collection import without_collection
 from compiler.graph import INPUT, ArchGraph, Node
 from compiler.ops.record import Function, Module, Operand, Operands
 from compiler.passes import INFERENCE, TRAINING, run
@@ -45,6 +46,7 @@ class ArchModule(fx.GraphModule):
         return _assemble(tree, modes[1], modes[0], type(self).__name__, self.training)
 
 
+@without_collection()
 def lower(graph: ArchGraph, training: bool = False) -> ArchModule:
     """Lower a network: modules with the initialisation that the file states, on the default device of torch.
 

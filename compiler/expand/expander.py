@@ -142,8 +142,6 @@ class Expander(StatementExpander):
             if "output" in self.graph.outputs:
                 self.report(names.parameter_twice("output"), self.graph[result.name].span)
             self.graph.outputs = {"output": Output(result.name), **self.graph.outputs}
-        if not self.has_items and not self.problems:
-            self.problems.append(files.nothing_to_build())
         self.graph.mark_training_only()
 
     def _arch(self, arch: ast.Arch, env: Env, scope: Scope, current: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from compiler.expand.scopes import Scope, Tensor, join
-from compiler.ops.kinds import Word, show
+from compiler.ops.kinds import Kind, PerAxis, Word, show
 from compiler.ops.record import Operator
 from compiler.shapes.dim import Shape
 from dsl import ast
@@ -125,18 +125,18 @@ def written_op(operator: Operator, attrs: Mapping[str, Any], place: tuple[int, .
 
 
 def _args(operator: Operator, attrs: Mapping[str, Any], place: tuple[int, ...], used: set[str]) -> tuple[ast.Arg, ...]:
-    args = [ast.Arg(NOWHERE, attr.name, literal(attrs[attr.name])) for attr in operator.attrs if attr.name not in used]
+    args = [ast.Arg(NOWHERE, attr.name, literal(attrs[attr.name], attr.kind)) for attr in operator.attrs if attr.name not in used]
     if place:
         args.append(ast.Arg(NOWHERE, "place", literal(place)))
     return tuple(args)
 
 
-def literal(value: Any) -> ast.Expr:
-    """A value as an expression that gives it back."""
+def literal(value: Any, kind: Kind | None = None) -> ast.Expr:
+    """A value as an expression that gives it back; one number where an option has the same for every axis."""
     if value is None:
         return ast.Name(NOWHERE, "none")
     if isinstance(value, tuple):
-        if value and isinstance(value[0], int) and len(set(value)) == 1 and len(value) <= 3:
+        if isinstance(getattr(kind, "kind", kind), PerAxis) and len(set(value)) == 1:
             return literal(value[0])
         return ast.List(NOWHERE, tuple(literal(item) for item in value))
     if isinstance(value, (int, float)) and not isinstance(value, bool):
