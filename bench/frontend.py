@@ -1,0 +1,50 @@
+"""`check archs/resnet152.arch` as a whole process, against the same answer from torchvision and torchinfo, in pairs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS = [sys.executable, "cli.py", "graph", "archs/resnet152.arch", "--json"]
+CHECK = [sys.executable, "cli.py", "check", "archs/resnet152.arch", "--json"]
+PEER = [sys.executable, "bench/peer_torchinfo.py"]
+PAIRS = 7
+GOAL = 6.0
+
+
+def run(command: list[str]) -> tuple[float, Any]:
+    """Seconds of a whole process, and the JSON that it printed."""
+    begin = perf_counter()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return perf_counter() - begin, json.loads(done.stdout)
+
+
+def measure(pairs: int = PAIRS) -> dict[str, Any]:
+    """Seconds of both, and their ratio, pair by pair after one warm-up. The answers must agree."""
+    ours, peer = run(CHECK)[1], run(PEER)[1]
+    assert ours["params"] == peer["params"], (ours["params"], peer["params"])
+    shapes = run(OURS)[1]["nodes"]
+    assert len(shapes) == ours["nodes"] + 1
+    times = [(run(CHECK)[0], run(PEER)[0]) for _ in range(pairs)]
+    return {
+        "pairs": pairs,
+        "ours": median(mine for mine, _ in times),
+        "peer": median(theirs for _, theirs in times),
+        "ratio": median(theirs / mine for mine, theirs in times),
+        "lowest": min(theirs / mine for mine, theirs in times),
+        "highest": max(theirs / mine for mine, theirs in times),
+        "params": ours["params"],
+        "macs": ours["macs"],
+        "peer_macs": peer["macs"],
+        "goal": GOAL,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=2))
