@@ -20,6 +20,17 @@ BATCH = 2
 RUNS = 10
 
 
+def calibrated(module: ArchModule, inputs: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights with batch-norm statistics of these inputs; with those of the start, values of deep networks fade to nothing."""
+    norms = [part for part in module.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.momentum = 1.0
+    if norms:
+        with torch.no_grad():
+            module.train()(*inputs)
+    return module.state_dict()
+
+
 def reference(module: ArchModule, inputs: list[torch.Tensor]) -> torch.Tensor:
     """The output in float64 on the CPU."""
     result: torch.Tensor = module.double()(*(x.double() for x in inputs))
@@ -60,8 +71,8 @@ def main() -> int:
             continue
         net = load(path)
         torch.manual_seed(0)
-        weights = net.lower().state_dict()
         inputs = random_inputs(net.graph, BATCH)
+        weights = calibrated(net.lower(), inputs)
         with torch.inference_mode():
             module = net.lower()
             module.load_state_dict(weights)

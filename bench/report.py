@@ -37,10 +37,10 @@ def frontend_section() -> str:
     met = verdict(found["ratio"] >= found["goal"])
     return f"""## The front end, as a whole process
 
-`archc check archs/resnet152.arch` against a process that asks torchvision on the meta device and torchinfo for the same
-(layer shapes, parameters, MACs). {found["pairs"]} pairs, run in turn after a warm-up; medians. Both find
-{found["params"]:,} parameters; archc counts {found["macs"]:,} MACs, torchinfo, which counts biases and batch norms too,
-{found["peer_macs"]:,}.
+`archc check archs/resnet152.arch`, which infers every layer's shape, counts, and proves the claims of the file, against a
+process that asks torchvision on the meta device and torchinfo for shapes, parameters and MACs. {found["pairs"]} pairs, run
+in turn after a warm-up; medians. Both find {found["params"]:,} parameters; archc counts {found["macs"]:,} MACs, torchinfo,
+which counts biases and batch norms too, {found["peer_macs"]:,}.
 
 | | seconds |
 |--|--:|
@@ -75,8 +75,9 @@ Generated networks, half written out line by line and half as a repeated block. 
 |--:|--:|--:|
 {_rows(lowers)}
 
-Goal: time for each node at 100,000 nodes at most {scaling.GOAL} times that at 10,000: {growths[0]:.2f}, {verdict(growths[0] <= scaling.GOAL)}.
-The same for lowering between 1,000 and 10,000: {growths[1]:.2f}, {verdict(growths[1] <= scaling.GOAL)}.
+Goal: time for each node at 100,000 nodes at most {scaling.GOAL} times that at 10,000:
+{growths[0]:.2f}, {verdict(growths[0] <= scaling.GOAL)}. The same for lowering between 1,000 and 10,000:
+{growths[1]:.2f}, {verdict(growths[1] <= scaling.GOAL)}.
 
 Command: `python bench/scaling.py check 100000` for one measurement.
 """

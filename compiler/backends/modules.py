@@ -98,6 +98,15 @@ class RBF(nn.Module):
         return (x.unsqueeze(1) - self.codes).square().sum(dim=2)
 
 
+class ResponseNorm(nn.LocalResponseNorm):
+    """torch.nn.LocalResponseNorm, in float32 where the input has fewer bits: its squares leave float16's range."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dtype in (torch.float16, torch.bfloat16):
+            return super().forward(input.float()).to(input.dtype)
+        return super().forward(input)
+
+
 class SpatialResponseNorm(nn.Module):
     """`x / (k + alpha*mean of x^2 over a window)^beta`, the window within one channel; Caffe's WITHIN_CHANNEL."""
 

@@ -62,7 +62,7 @@ def lower_lrn(call: Call) -> Module:
         )
     # PyTorch divides alpha by the size, so the paper's form takes it times the size.
     alpha = a["alpha"] * a["size"] if a["form"] == "sum" else a["alpha"]
-    return Module("torch.nn.LocalResponseNorm", {"size": a["size"], "alpha": alpha, "beta": a["beta"], "k": a["k"]})
+    return Module("compiler.backends.modules.ResponseNorm", {"size": a["size"], "alpha": alpha, "beta": a["beta"], "k": a["k"]})
 
 
 def lower_dropout(call: Call) -> Module:
