@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -23,9 +21,10 @@ from compiler.shapes.conditions import Legal, legal_sizes
 from dsl import ast
 from dsl.diagnostics import ArchError, Diagnostic, Fault
 from dsl.formatter import format_text
-from dsl.parser import parse_size, parse_value
+from dsl.parser import MAX_NESTING, parse_size, parse_value
 from dsl.printer import print_file
 from dsl.source import Source, Span
+from dsl.stack import deep_stack
 from dsl.vocabulary import files
 from dsl.vocabulary import shapes as shape_says
 
@@ -124,7 +123,7 @@ def _check(name: str, loaded: Loaded, loader: Loader, overrides: Overrides, limi
         return Report(name, ArchGraph(), list(loaded.problems), [], seconds=seconds)
     expander = Expander(loader, limits, overrides, record)
     expander.graph.name = name
-    with _deep_stack(limits.max_nesting):
+    with deep_stack(limits.max_nesting):
         expander.network(loaded.tree.statements, Env(folder=loaded.folder))
     diagnostics = [*loaded.problems, *expander.problems]
     claims = list(expander.claims.values())
@@ -141,17 +140,6 @@ def _check(name: str, loaded: Loaded, loader: Loader, overrides: Overrides, limi
     claims.sort(key=lambda claim: (claim.span.source.name, claim.span.start))
     expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None
     return Report(expander.graph.name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds)
-
-
-@contextmanager
-def _deep_stack(nesting: int) -> Iterator[None]:
-    """Room for nested calls, which cost some stack frames each; the bound on nesting bounds them."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, 2000 + 40 * nesting))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 def _legal(graph: ArchGraph) -> tuple[list[Legal], list[Diagnostic]]:
@@ -183,4 +171,7 @@ def require_network(report: Report) -> Report:
 def expanded_text(report: Report) -> str:
     """The program with everything written out, as `archc expand` prints it."""
     assert report.expanded is not None
-    return format_text(Source("expanded", print_file(report.expanded)))
+    # What stood in blocks stands in groups now, as deep as the calls went.
+    nesting = 2 * max((node.name.count(".") for node in report.graph), default=0) + MAX_NESTING
+    with deep_stack(nesting):
+        return format_text(Source("expanded", print_file(report.expanded)), max_nesting=nesting)

@@ -16,8 +16,9 @@ from lark import Token
 
 from dsl import ast
 from dsl.diagnostics import ArchError
-from dsl.parser import parse, tokens
+from dsl.parser import MAX_NESTING, parse, tokens
 from dsl.source import Source
+from dsl.stack import deep_stack
 
 INDENT = 2
 ALIGN_WITHIN = 72  # claims are put under each other up to this column
@@ -56,17 +57,18 @@ class _Layout:
     heads: set[int] = field(default_factory=set)  # offsets of operator words
 
 
-def format_text(source: Source, operators: Collection[str] = ()) -> str:
+def format_text(source: Source, operators: Collection[str] = (), max_nesting: int = MAX_NESTING) -> str:
     """The canonical form of a text. Raises ArchError when it does not parse.
 
     `operators` are the names to be written in lower case; names of blocks stay as they are.
     """
-    parsed = parse(source)
+    parsed = parse(source, max_nesting)
     if parsed.diagnostics or parsed.file is None:
         raise ArchError(parsed.diagnostics)
     layout = _Layout()
-    for statement in parsed.file.statements:
-        _collect(statement, layout)
+    with deep_stack(max_nesting):
+        for statement in parsed.file.statements:
+            _collect(statement, layout)
     lines = _Writer(source.text, tokens(source), layout, operators).lines()
     return "".join(f"{text}\n" for text in _render(lines))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dsl import ast
+from dsl.parser import MAX_NESTING
+from dsl.stack import deep_stack
 
 LEVELS = {"or": 1, "and": 2, "not": 3, "==": 4, "!=": 4, "<": 4, ">": 4, "<=": 4, ">=": 4}
 LEVELS |= {"+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "negative": 7, "**": 8}
@@ -14,7 +16,8 @@ SHORT = 60  # up to here the branches of a merge stand on one line
 
 def print_file(file: ast.File) -> str:
     """A whole file, one statement a line."""
-    return "".join(f"{_statement(statement)}\n" for statement in file.statements)
+    with deep_stack(MAX_NESTING):
+        return "".join(f"{_statement(statement)}\n" for statement in file.statements)
 
 
 def _statement(statement: ast.Statement) -> str:

@@ -15,7 +15,7 @@ from compiler.shapes.dim import Formula
 from dsl import ast
 from dsl.diagnostics import Fault
 from dsl.source import Span
-from dsl.vocabulary import names, values
+from dsl.vocabulary import files, names, values
 
 LARGEST = 2**63
 LONGEST = 1_000_000
@@ -82,7 +82,7 @@ class Evaluator:
         name = expr.name
         if name == "in":
             if self.incoming is None:
-                raise Fault(names.unknown_name("in", []))
+                raise Fault(files.no_input())
             return self.incoming
         value = self.env.variable(name)
         if value is not None:
@@ -101,6 +101,10 @@ class Evaluator:
         raise Fault(replace(fault, help=f"write `{hint}`") if hint else fault)
 
     def _ref(self, expr: ast.Ref) -> Any:
+        """A tensor, or, as in `@enc1.c`, a field of one."""
+        path, _, field = expr.path.rpartition(".")
+        if field in ("c", "d", "h", "w") and path and (self.scope is None or self.scope.lookup(expr.path) is None):
+            return self._tensor_field(self.tensor(path, expr.span), field)
         return self.tensor(expr.path, expr.span)
 
     def tensor(self, path: str, span: Span) -> Tensor:
@@ -171,13 +175,16 @@ class Evaluator:
             return base
         if not isinstance(base, Tensor):
             raise Fault(values.wrong_kind(f"what has a `.{expr.name}`", "a tensor", describe(base)))
+        return self._tensor_field(base, expr.name)
+
+    def _tensor_field(self, base: Tensor, name: str) -> Any:
         if base.shape is None:
             return POISON
         fields = FIELDS.get(len(base.shape) - 1, "c")
-        if expr.name not in fields or len(expr.name) != 1:
-            listed = ", ".join(f"`.{name}`" for name in fields)
-            raise Fault(values.no_such_element(f"this tensor has no `.{expr.name}`; it has {listed}"))
-        return base.shape[fields.index(expr.name)]
+        if name not in fields or len(name) != 1:
+            listed = ", ".join(f"`.{field}`" for field in fields)
+            raise Fault(values.no_such_element(f"this tensor has no `.{name}`; it has {listed}"))
+        return base.shape[fields.index(name)]
 
     def _callexpr(self, expr: ast.CallExpr) -> Any:
         function = FUNCTIONS.get(expr.name)

@@ -120,7 +120,12 @@ class NodeExpander(Builder):
         operator = OPERATORS.get(value.text) if isinstance(value, Word) else None
         if operator is None or operator.operands != (1, 1):
             self.report(
-                values.not_a_choice(option, f"`{describe(value)}`", [n for n, o in OPERATORS.items() if o.operands == (1, 1)]), given.span
+                values.not_a_choice(
+                    option,
+                    f"`{value}`" if isinstance(value, Word) else describe(value),
+                    [n for n, o in OPERATORS.items() if o.operands == (1, 1)],
+                ),
+                given.span,
             )
             return UNKNOWN
         return self._apply(operator, word_options(operator, value, given.span), None, env, scope, [current], span)

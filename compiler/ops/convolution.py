@@ -52,7 +52,14 @@ def conv_shape(call: Call) -> Shape:
     call.image()
     _groups(call)
     _connections(call)
-    return (call.attrs["out"], *slide(call))
+    sizes = slide(call)
+    mode = call.attrs["pad_mode"]
+    for size, pad in zip(call.x[1:], call.attrs["pad"], strict=True):
+        # What is added is taken from the map itself; a reflection leaves out the border.
+        most = size - 1 if mode == "reflect" else size
+        if pad and mode in ("reflect", "circular") and not call.at_least(most, pad):
+            raise Fault(says.out_of_range("`pad`", pad, f"at most {most} where pad_mode is {mode}", "pad"))
+    return (call.attrs["out"], *sizes)
 
 
 def conv_weights(call: Call) -> Weights:

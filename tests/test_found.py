@@ -1,0 +1,66 @@
+"""What broke once: programs that were refused, accepted, printed or lowered wrongly before."""
+
+from __future__ import annotations
+
+import pytest
+
+from compiler.driver import check_text, expanded_text
+from compiler.ops import OPERATORS
+from dsl.diagnostics import render_all
+from dsl.formatter import format_text
+from dsl.parser import parse
+from dsl.printer import print_file
+from dsl.source import Source
+from dsl.stack import deep_stack
+from tests.support import assert_agrees_with_torch
+
+SOUND = {
+    "a table with rows of one": "input 6x20\nconv3-3(from=[[0, 1], [2], [3]], pad=2, pad_mode=circular)",
+    "an item that is a dot": "input 512x7x7\nadaptive_avgpool1\n. => 512x1x1",
+    "merges within merges": "input 3x4x4\n" + "add<.|" * 150 + "." + ">" * 150,
+    "groups within groups": "input 3x4x4\n" + "{" * 190 + "relu" + "}" * 190,
+    "parentheses within parentheses": "input 3x4x4\nlet a = " + "(" * 150 + "1" + ")" * 150 + "\nrelu",
+    "a long sum": "input 3x4x4\nlet a = " + "+".join(["1"] * 5000) + "\nrelu",
+    "equal signs in bodies": "input 3x4x4\nblock f(w=3) {\n  let size = [in.h, in.w]\n  crop(size)\n}\nf(w=2)",
+    "a field of a reference": "input 3x4x4\na: conv1-5\nconv1-{2*@a.c} => 10x4x4",
+    "a block as activation": "input 3x4x4\nblock swish() { mul<. | sigmoid> }\nconv1-3(act=swish); conv1-3(act=swish())",
+    "shared parts in blocks": "input 3x8x8\nblock twice() { share step { conv1-3 }; step; step }\ntwice(); twice()",
+    "a kernel in braces": "input 3x8x8\nlet k = 1\nconv{k}x3-4",
+    "a label behind a number": "input 3x4x4\nf: [ conv1-3; pool: maxpool1; relu ]",
+    "a shared part with references": "share s { a: conv1-3; b: conv1-3; add<@a | .> }\ninput 3x4x4\nx: s\ny: s",
+    "an output within a loop": "input 3x4x4\nfor w in [4] { conv1-{w}; output mid }\noutput end: relu",
+}
+
+
+@pytest.mark.parametrize("text", SOUND.values(), ids=SOUND.keys())
+def test_sound(text: str) -> None:
+    report = check_text(text, record=True)
+    assert report.ok, render_all(report.diagnostics)
+    assert_agrees_with_torch(report.graph)
+    tree = parse(Source("a", text)).file
+    assert tree is not None
+    with deep_stack(400):  # for the comparison
+        assert parse(Source("b", print_file(tree))).file == tree
+    formatted = format_text(Source("c", text), OPERATORS)
+    assert format_text(Source("d", formatted), OPERATORS) == formatted
+    again = check_text(expanded_text(report))
+    assert again.ok, render_all(again.diagnostics)
+    assert again.graph.same_as(report.graph)
+
+
+REFUSED = {
+    "input 8x4x4_\nrelu": "E0101",
+    "input 3x4x4\nconv3-4(pad=5, pad_mode=reflect)": "E0306",
+    "input 3x4x4\nconv3-4(pad=5, pad_mode=circular)": "E0306",
+    "input 3x4x4\nconv1-3(act=concat)": "E0403",
+    "input 3x4x4\nconv1-{9**9**9**9}": "E0402",
+    "input 3x4x4\nlet a = [1]\nconv1-{a[-1]}": "E0405",
+    "let a = in.c\ninput 3x4x4\nrelu": "E0606",
+    "input 3x8x8\nshare s { conv1-3 }\ns: relu": "E0205",
+    "input 999_999_999x9_999_999x9_999_999\nrelu": "E0312",
+}
+
+
+@pytest.mark.parametrize(("text", "code"), REFUSED.items(), ids=REFUSED.values())
+def test_refused(text: str, code: str) -> None:
+    assert [found.code for found in check_text(text).diagnostics] == [code]
