@@ -115,7 +115,9 @@ class NodeExpander(Builder):
             return UNKNOWN if isinstance(value, Poison) else current
         if isinstance(value, BlockValue):
             order = [param.name for param in value.params]
-            bound = {name or order[position]: arg for position, (name, arg) in enumerate(value.args) if name or position < len(order)}
+            if len(value.args) > len(order):
+                raise Fault(names.too_many_arguments(value.name, len(order), len(value.args), value.signature).at(given.span))
+            bound = {name or order[position]: arg for position, (name, arg) in enumerate(value.args)}
             return self._call(value, bound, None, scope, current, span)
         operator = OPERATORS.get(value.text) if isinstance(value, Word) else None
         if operator is None or operator.operands != (1, 1):
