@@ -159,6 +159,16 @@ def test_the_first_screen_of_the_readme_is_true(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().out == shown
 
 
+def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    monkeypatch.chdir(ROOT)
+    names: dict[str, object] = {}
+    exec(program, names)
+    assert capsys.readouterr().out.strip() in program
+    assert isinstance(names["model"], torch.fx.GraphModule)
+
+
 def fences(language: str) -> list[object]:
     found: list[object] = []
     for path in DOCUMENTS:

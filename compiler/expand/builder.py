@@ -92,8 +92,9 @@ class Builder(ABC):
             raise Abort
         return False
 
-    def _step(self, span: Span) -> None:
-        self._steps += 1
+    def _step(self, span: Span, count: int = 1) -> None:
+        """Count statements, turns and copies before they are made, so that the limit is met at once."""
+        self._steps += count
         if self._steps > self.limits.max_nodes:
             self.report(files.too_many_nodes(self.limits.max_nodes), span)
 

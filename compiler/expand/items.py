@@ -64,7 +64,7 @@ class ItemExpander(NodeExpander):
             count = Whole(0).read("the number of copies", value, 1)
         except Fault as fault:
             raise Fault(fault.diagnostic.at(item.count.span)) from None
-        assert isinstance(count, int)
+        self._step(item.span, count)
         inner = scope
         if label is not None:
             name = scope.new_name(label, label, item.span)
@@ -72,7 +72,6 @@ class ItemExpander(NodeExpander):
             scope.members[name] = inner
         with self.recorder.group(inner.path.rpartition(".")[2]) if label is not None else nullcontext():
             for copy in range(count):
-                self._step(item.span)
                 with self._within(f"copy {copy + 1} of {count}", item.span):
                     copy_label = str(copy) if label is not None else None
                     current = self._core(item.core, copy_label, env, inner, current)

@@ -167,6 +167,7 @@ class StatementExpander(ItemExpander):
         if not isinstance(rows, tuple):
             self.report(values.wrong_kind("what a loop goes over", "a list", describe(rows)), statement.values.span)
             return UNKNOWN
+        self._step(statement.span, len(rows))
         for number, row in enumerate(rows):
             inner = Env(parent=env)
             try:
@@ -175,7 +176,6 @@ class StatementExpander(ItemExpander):
                 self.report(fault, statement.pattern.span)
                 return UNKNOWN
             with self._within(f"turn {number + 1} of {len(rows)}", statement.span):
-                self._step(statement.span)
                 current = self._statements(statement.body, inner, scope, current)
         return current
 
