@@ -78,7 +78,7 @@ def main() -> int:
             module.load_state_dict(weights)
             expected = reference(module, inputs)
             for dtype, tolerance in TOLERANCE.items():
-                module.load_state_dict(weights)
+                module.float().load_state_dict(weights)  # from the full precision for every dtype
                 module.to(args.device, dtype)
                 result, seconds = timed(module, [x.to(args.device, dtype) for x in inputs], args.device)
                 error = float((result.cpu().double() - expected).abs().max() / expected.abs().max())

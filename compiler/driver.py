@@ -25,7 +25,7 @@ from dsl.parser import MAX_NESTING, parse_size, parse_value
 from dsl.printer import print_file
 from dsl.source import Source, Span
 from dsl.stack import deep_stack
-from dsl.vocabulary import files
+from dsl.vocabulary import files, syntax
 from dsl.vocabulary import shapes as shape_says
 
 
@@ -124,7 +124,10 @@ def _check(name: str, loaded: Loaded, loader: Loader, overrides: Overrides, limi
     expander = Expander(loader, limits, overrides, record)
     expander.graph.name = name
     with deep_stack(limits.max_nesting):
-        expander.network(loaded.tree.statements, Env(folder=loaded.folder))
+        try:
+            expander.network(loaded.tree.statements, Env(folder=loaded.folder))
+        except RecursionError:  # a chain of signs or powers, which no bracket counts
+            expander.problems.append(syntax.too_deep_brackets(limits.max_nesting).at(Span(loaded.source, 0, 1)))
     diagnostics = [*loaded.problems, *expander.problems]
     claims = list(expander.claims.values())
     legal: list[Legal] = []
@@ -135,7 +138,7 @@ def _check(name: str, loaded: Loaded, loader: Loader, overrides: Overrides, limi
         legal, impossible = _legal(expander.graph)
         diagnostics += impossible
     seconds["verify"] = perf_counter() - read - seconds["expand"]
-    if not expander.has_items and not diagnostics:
+    if not len(expander.graph) and not diagnostics:
         return Report(expander.graph.name, expander.graph, [], claims, nothing_at=Span(loaded.source, 0, 0), seconds=seconds)
     claims.sort(key=lambda claim: (claim.span.source.name, claim.span.start))
     expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from lark import Token, Tree
@@ -246,8 +247,8 @@ _SCALES = {"K": 10**3, "M": 10**6, "G": 10**9}
 def _number(text: str) -> int | float:
     """`64`, `0.5`, `1e-4`, and `724M`, `4.1G` with K, M, G for 10^3, 10^6, 10^9."""
     if text[-1] in _SCALES:
-        scaled = float(text[:-1]) * _SCALES[text[-1]]
-        return int(scaled) if scaled.is_integer() else scaled
+        scaled = Fraction(text[:-1]) * _SCALES[text[-1]]
+        return int(scaled) if scaled.denominator == 1 else float(scaled)
     if text.isdigit():
         return int(text)
     return float(text)

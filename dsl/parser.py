@@ -43,10 +43,11 @@ def parse(source: Source, max_nesting: int = MAX_NESTING) -> Parsed:
             tree = _lark().parse(text + "\n", start="file")
         except UnexpectedInput as error:
             problem, start, end = _explain(source, text, error)
-            if problem not in problems:
+            again = BROKEN in text[max(0, start - 1) : end + 1]  # it comes of an error before
+            if problem not in problems and not (again and problems):
                 problems.append(problem)
             mended = _blank(text, start, end)
-            if mended is None or len(problems) > MAX_SHOWN:
+            if mended is None or again or len(problems) > MAX_SHOWN:
                 return Parsed(None, tuple(problems))
             text = mended
             continue

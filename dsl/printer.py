@@ -121,7 +121,12 @@ def _branch(statements: Sequence[ast.Statement]) -> str:
 
 
 def _dims(dims: Sequence[ast.Expr]) -> str:
-    return "x".join(_dim(dim) for dim in dims)
+    """The sizes of a shape or a stride, where open sizes need no braces."""
+    return "x".join(dim.name if isinstance(dim, ast.Name) and _is_size(dim.name) else _dim(dim) for dim in dims)
+
+
+def _is_size(name: str) -> bool:
+    return name[:1].isdigit() or (name[:1].isupper() and name.isalnum() and "x" not in name)
 
 
 def _kernel(dims: Sequence[ast.Expr]) -> str:
@@ -130,13 +135,9 @@ def _kernel(dims: Sequence[ast.Expr]) -> str:
 
 
 def _dim(expr: ast.Expr) -> str:
-    """A size: a plain number or name as it is, anything else in braces."""
+    """A size: a plain number as it is, anything else in braces."""
     if isinstance(expr, ast.Number) and expr.text.replace("_", "").isdigit():
         return expr.text
-    if isinstance(expr, ast.Name) and (
-        expr.name[:1].isdigit() or (expr.name[:1].isupper() and expr.name.isalnum() and "x" not in expr.name)
-    ):
-        return expr.name
     return f"{{{expression(expr)}}}"
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from compiler import loads
 from compiler.driver import check_text, expanded_text
 from compiler.ops import OPERATORS
 from dsl.diagnostics import render_all
@@ -28,6 +30,10 @@ SOUND = {
     "a kernel in braces": "input 3x8x8\nlet k = 1\nconv{k}x3-4",
     "a label behind a number": "input 3x4x4\nf: [ conv1-3; pool: maxpool1; relu ]",
     "a shared part with references": "share s { a: conv1-3; b: conv1-3; add<@a | .> }\ninput 3x4x4\nx: s\ny: s",
+    "settings of a block that is a value": "input 3x8\nblock b(w) { conv1-{w} }\nlet c = b(4)\nc => 4x8\nblock u(f) { f }\nu(b(5)) => 5x8",
+    "a training-only output in the middle": "input 3x8\nrelu\noutput o(when=training)\ntanh",
+    "a claim about an alias": "input 3x8\nz: { relu; conv1-4; relu }\nq: @z.conv1\nexpect params(q) == 16",
+    "numbers with a scale": "input 3x8\nlet a = 4.1G\nif a == 4_100_000_000 { conv1-4 } else { conv1-5 }\n. => 4x8",
     "an output within a loop": "input 3x4x4\nfor w in [4] { conv1-{w}; output mid }\noutput end: relu",
 }
 
@@ -57,6 +63,19 @@ REFUSED = {
     "input 3x4x4\nlet a = [1]\nconv1-{a[-1]}": "E0405",
     "let a = in.c\ninput 3x4x4\nrelu": "E0606",
     "input 3x8x8\nshare s { conv1-3 }\ns: relu": "E0205",
+    "input 3x8\nlet in = 3\nrelu": "E0206",
+    "input 3x8\nfor in in [1] { relu }": "E0206",
+    "input 3x8\nself: conv1-3": "E0206",
+    "input 3x8\nconv1-3(init=normal(std=1, std=2))": "E0403",
+    "input 3x8\nconv1-3(init=normal(-1))": "E0401",
+    "input 3x8\nbn(eps=0)": "E0401",
+    "input 3x8\ndefault conv(pad=1, pad=2)\nrelu": "E0209",
+    'input 3x8\n{ use "std/residual.arch" }': "E0213",
+    "input 6x2x3x4x5\npad(c=1)": "E0305",
+    'use "' + "a" * 300 + '"\ninput 3x8\nrelu': "E0602",
+    "input 3x8\nlet a = " + "-" * 6000 + "1\nrelu": "E0107",
+    "input 3xHxW\n" + "let a = in.h * in.w\n" + "let a = a * a\n" * 40 + "relu": "E0313",
+    "input 3x8\nlet a = relu\nlet a = bn(a)\nlet a = bn(a, a)\nrelu": "E0401",
     "input 999_999_999x9_999_999x9_999_999\nrelu": "E0312",
 }
 
@@ -64,3 +83,24 @@ REFUSED = {
 @pytest.mark.parametrize(("text", "code"), REFUSED.items(), ids=REFUSED.values())
 def test_refused(text: str, code: str) -> None:
     assert [found.code for found in check_text(text).diagnostics] == [code]
+
+
+def test_training_only_outputs_are_gone_in_evaluation() -> None:
+    module = loads(SOUND["a training-only output in the middle"]).lower()
+    x = torch.randn(1, 3, 8)
+    assert isinstance(module(x), torch.Tensor)
+    assert set(module.train()(x)) == {"output", "o"}
+
+
+def test_chains_of_open_sizes_stay_cheap() -> None:
+    report = check_text("input 3xHxW\n" + "conv3-3/2(pad=1); upsample3\n" * 30)
+    assert report.ok
+
+
+def test_a_file_of_a_dot_holds_no_network() -> None:
+    assert not check_text(".").has_network
+
+
+def test_an_instance_has_no_parameters_of_its_own() -> None:
+    text = 'use "std/resnet.arch"\narch z(m=3) = resnet(depths=[1, 1, 1, 1])'
+    assert [found.code for found in check_text(text).diagnostics] == ["E0213"]

@@ -101,8 +101,9 @@ def _count(expect: ast.Expect, graph: ArchGraph, scope: Scope) -> Dim:
         return measure(graph, [node for node in graph if not node.training_only])
     if expect.target == TRAINING and TRAINING not in scope.members:
         return measure(graph, graph)
-    _target(expect, scope)
-    return measure(graph, list(_part(graph, expect.target)))
+    tensor = _target(expect, scope)
+    part = list(_part(graph, expect.target))
+    return measure(graph, part or [graph[tensor.name]])
 
 
 def _part(graph: ArchGraph, path: str) -> Iterable[Node]:

@@ -66,7 +66,6 @@ class Builder(ABC):
         self.claims: dict[Span, ClaimResult] = {}
         self.recorder = Recorder(record)
         self.top = Scope("", "", None)
-        self.has_items = False
         self._reported: set[tuple[str, str, int, int]] = set()
         self._frame: Frame | None = None
         self._calls: list[str] = []

@@ -199,6 +199,8 @@ class Evaluator:
         block = self.env.block(expr.name)
         if block is not None:
             return replace(block, args=tuple(pairs))
+        if any(isinstance(given.value, Word) and given.value.args for _, given in pairs):
+            raise Fault(values.wrong_kind("a setting of a word", "a plain value", "a word with settings of its own"))
         if expr.name.lower() in WORDS:
             return Word(expr.name.lower(), tuple((name, given.value) for name, given in pairs))
         if self.env.is_incomplete:

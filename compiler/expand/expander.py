@@ -43,10 +43,11 @@ class Expander(StatementExpander):
 
     def _instance(self, arch: ast.Arch, base: ast.CallExpr, statements: Sequence[ast.Statement], env: Env) -> Tensor:
         """`arch NAME = base(args)`: the network of another file, with parameters."""
-        own = [s for s in statements if isinstance(s, (ast.Input, ast.Item, ast.Output, ast.For, ast.If))]
+        own = [s for s in statements if isinstance(s, (ast.Input, ast.Item, ast.Output, ast.For, ast.If, ast.Default, ast.Share))]
         for statement in own:
             self.report(files.arch_twice(), statement.span)
         self._statements([s for s in statements if s not in own], env, self.top, NOTHING)
+        self._bind_own(arch, env)
         found = env.arch(base.name)
         if found is None:
             if not env.is_incomplete:
@@ -62,11 +63,18 @@ class Expander(StatementExpander):
                     raise Fault(names.too_many_arguments(base.name, len(params), len(base.args), f"`{base.name}({', '.join(params)})`"))
                 if name not in params:
                     raise Fault(names.unknown_option(base.name, name, params))
+                if name in given:
+                    raise Fault(names.given_twice(base.name, name))
                 given[name] = Evaluator(env, spend=self._spend).value(arg.value)
             except Fault as fault:
                 self.report(fault, arg.span)
         self._own_expects = False
         return self._body(found.arch, found.statements, given, Env(folder=found.env.folder))
+
+    def _bind_own(self, arch: ast.Arch, env: Env) -> None:
+        """An instance has the parameters of its base, and none of its own."""
+        for param in arch.params:
+            self.report(names.not_here("a parameter", "to the network of the used file; `--set` reaches it from here too"), param.span)
 
     def _body(self, arch: ast.Arch | None, statements: Sequence[ast.Statement], given: dict[str, Any], env: Env) -> Tensor:
         """The statements of a network, its parameters bound where its header stands."""
@@ -81,7 +89,13 @@ class Expander(StatementExpander):
         for name, setting in self.overrides.settings.items():
             if name not in known:
                 self.report(names.unknown_setting("parameter", name, known), setting.span)
+        seen: set[str] = set()
         for param in params:
+            if param.name in seen:
+                self.report(names.parameter_twice(param.name), param.span)
+            if param.name == "in":
+                self.report(names.reserved("in", "it is the incoming tensor"), param.span)
+            seen.add(param.name)
             if param.name not in self.overrides.settings and param.name in given:
                 env.variables[param.name] = given[param.name]
                 continue

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from compiler.expand.builder import NOTHING
 from compiler.expand.claims import check_shape
 from compiler.expand.evaluate import Evaluator
-from compiler.expand.nodes import NodeExpander, word_options
+from compiler.expand.nodes import NodeExpander, bind_settings, word_options
 from compiler.expand.options import Callee, evaluate_item, split_word
 from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Poison, Scope, Tensor, check_label
 from compiler.expand.written import Items
@@ -27,7 +27,6 @@ class ItemExpander(NodeExpander):
     """Expands items."""
 
     def _item(self, item: ast.Item, env: Env, scope: Scope, current: Tensor) -> Tensor:
-        self.has_items = True
         try:
             label = self._label(item.label, env, scope, current)
             result = self._repeated(item, label, env, scope, current) if item.count is not None else None
@@ -113,7 +112,7 @@ class ItemExpander(NodeExpander):
             if given is None:
                 self._skip(label, block.name, scope, op.span)
                 return UNKNOWN
-            return self._call(block, given, label, scope, current, op.span)
+            return self._call(block, {**bind_settings(block, op.span), **given}, label, scope, current, op.span)
         if operator is None:
             if not env.is_incomplete:
                 self.report(_unknown(op.word, stem, env).at(op.word_span))

@@ -59,7 +59,7 @@ class Loader:
             raise Fault(says.use_outside(path))
         for root in (folder, ARCHS):
             candidate = root / relative
-            if candidate.is_file():
+            if _is_file(candidate):
                 if not candidate.resolve().is_relative_to(root.resolve()):
                     raise Fault(says.use_outside(path))
                 return self.open(candidate)
@@ -69,3 +69,10 @@ class Loader:
             for file in sorted(root.glob("*.arch")) + sorted(root.glob("*/*.arch"))
         ]
         raise Fault(says.use_not_found(path, known))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False

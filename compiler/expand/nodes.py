@@ -114,11 +114,7 @@ class NodeExpander(Builder):
         if value == NONE or isinstance(value, Poison):
             return UNKNOWN if isinstance(value, Poison) else current
         if isinstance(value, BlockValue):
-            order = [param.name for param in value.params]
-            if len(value.args) > len(order):
-                raise Fault(names.too_many_arguments(value.name, len(order), len(value.args), value.signature).at(given.span))
-            bound = {name or order[position]: arg for position, (name, arg) in enumerate(value.args)}
-            return self._call(value, bound, None, scope, current, span)
+            return self._call(value, bind_settings(value, given.span), None, scope, current, span)
         operator = OPERATORS.get(value.text) if isinstance(value, Word) else None
         if operator is None or operator.operands != (1, 1):
             self.report(
@@ -185,6 +181,20 @@ class NodeExpander(Builder):
             self.report(shape_says.shared_differs(block.name, *_first_difference(part, now)), span)
             return UNKNOWN
         return result
+
+
+def bind_settings(block: BlockValue, span: Span) -> dict[str, Given]:
+    """The settings of a block that stands as a value, `swish(beta=2)`, by name."""
+    order = [param.name for param in block.params]
+    bound: dict[str, Given] = {}
+    for position, (name, given) in enumerate(block.args):
+        if not name and position >= len(order):
+            raise Fault(names.too_many_arguments(block.name, len(order), len(block.args), block.signature).at(span))
+        name = name or order[position]
+        if name in bound:
+            raise Fault(names.given_twice(block.name, name).at(span))
+        bound[name] = given
+    return bound
 
 
 def word_options(operator: Operator, word: Word, span: Span) -> dict[str, Given]:

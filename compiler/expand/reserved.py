@@ -44,6 +44,7 @@ MODULE_NAMES = frozenset(
         "pop",
         "print_readable",
         "recompile",
+        "self",
         "register_backward_hook",
         "register_buffer",
         "register_forward_hook",

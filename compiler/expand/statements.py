@@ -33,14 +33,13 @@ class StatementExpander(ItemExpander):
     def _statement(self, statement: ast.Statement, env: Env, scope: Scope, current: Tensor) -> Tensor:
         self._step(statement.span)
         kind = type(statement)
-        if kind in TOP_ONLY and (scope is not self.top or self._calls):
+        if kind in TOP_ONLY and (scope is not self.top or self._calls or (kind is ast.Use and env.folder is None)):
             self.report(names.not_here(f"`{kind.__name__.lower()}`", "at the top of the file"), statement.span)
             return current
         visit: Callable[..., Tensor] = getattr(self, "_" + kind.__name__.lower())
         return visit(statement, env, scope, current)
 
     def _input(self, statement: ast.Input, env: Env, scope: Scope, current: Tensor) -> Tensor:
-        self.has_items = True
         name = statement.name
         if name in self._used_inputs:
             self.report(names.parameter_twice(name), statement.span)
@@ -82,8 +81,8 @@ class StatementExpander(ItemExpander):
             value = self._value(arg.value, env, scope, current)
             if arg.name != "when":
                 self.report(names.unknown_option("output", arg.name or str(value), ["when"]), arg.span)
-            elif value != Word("training"):
-                self.report(values.not_a_choice("when", f"`{describe(value)}`", ["training"]), arg.span)
+            elif not isinstance(value, Poison) and value != Word("training"):
+                self.report(values.not_a_choice("when", f"`{value}`", ["training"]), arg.span)
             training = True
         chain = statement.chain
         if chain and chain[-1].label is None and not isinstance(chain[-1].core, (ast.Ref, ast.Here)):
@@ -112,7 +111,11 @@ class StatementExpander(ItemExpander):
             self.report(names.unknown_operator(statement.word, list(OPERATORS)), statement.span)
             return current
         known = {**env.defaults_of(operator.name)}
+        seen: set[str] = set()
         for arg in statement.args:
+            if arg.name in seen:
+                self.report(names.given_twice(operator.name, arg.name or ""), arg.span)
+            seen.add(arg.name or "")
             if arg.name is None or (arg.name not in operator.option_names and arg.name != "place"):
                 self.report(names.unknown_option(operator.name, arg.name or "", operator.option_names), arg.span)
                 continue
@@ -126,7 +129,9 @@ class StatementExpander(ItemExpander):
             check_block_name(statement.name, statement.name_span, env)
             seen: set[str] = set()
             for param in statement.params:
-                if param.name in seen or param.name == "in":
+                if param.name == "in":
+                    raise Fault(names.reserved("in", "it is the incoming tensor").at(param.span))
+                if param.name in seen:
                     raise Fault(names.parameter_twice(param.name).at(param.span))
                 seen.add(param.name)
         except Fault as fault:
@@ -149,6 +154,8 @@ class StatementExpander(ItemExpander):
         return current
 
     def _let(self, statement: ast.Let, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        if statement.name == "in":
+            self.report(names.reserved("in", "it is the incoming tensor"), statement.span)
         env.variables[statement.name] = self._value(statement.value, env, scope, current)
         return current
 
@@ -199,6 +206,8 @@ def _items(written: Items) -> Iterator[ast.Item]:
 
 def _unpack(pattern: ast.Pattern, value: Any, env: Env) -> None:
     """Bind the names of a loop to one row."""
+    if pattern.name == "in":
+        raise Fault(names.reserved("in", "it is the incoming tensor"))
     if pattern.name is not None:
         env.variables[pattern.name] = value
         return

@@ -102,6 +102,8 @@ def lower_shuffle(call: Call) -> Module:
 
 
 def _paddings(call: Call) -> list[tuple[int, int]]:
+    if call.axes > 3:
+        call.image()
     numbers = AXIS_NUMBERS.get(call.axes, {"c": 0})
     for name in ("h", "w", "d"):
         if name not in numbers and call.attrs[name] != (0, 0):

@@ -181,12 +181,14 @@ class Recipe:
             raise Fault(says.not_a_choice(name, f"`{show(value)}`", tuple(self.table)))
         settings = dict(self.table[value.text])
         order = list(settings)
+        seen: set[str] = set()
         for position, (key, given) in enumerate(value.args):
             key = key or (order[position] if position < len(order) else "")
-            if key not in settings:
+            if key not in settings or key in seen:
                 raise Fault(says.not_a_choice(name, f"`{show(value)}`", (str(Word(value.text, tuple(settings.items()))),)))
+            seen.add(key)
             default = settings[key]
-            kind = Choice(("fan_in", "fan_out")) if isinstance(default, Word) else Real()
+            kind = Choice(("fan_in", "fan_out")) if isinstance(default, Word) else SETTINGS[key]
             read = kind.read(f"{name} {key}", given, axes)
             settings[key] = Word(read) if isinstance(read, str) else read
         return Word(value.text, tuple(settings.items()))
@@ -196,6 +198,9 @@ class Recipe:
 
 
 Kind = Whole | Real | Flag | Choice | PerAxis | Bounds | Table | Optional | Recipe
+
+SMALLEST = 1e-30  # in place of an open bound at zero
+SETTINGS: Mapping[str, Real] = {"std": Real(SMALLEST), "bound": Real(0), "value": Real()}
 
 INIT = Recipe(
     {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.ops.kinds import Choice, Flag, Real, Whole, Word
+from compiler.ops.kinds import SMALLEST, Choice, Flag, Real, Whole, Word
 from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights
 from compiler.shapes.dim import Shape, show_shape
 from dsl.diagnostics import Fault
@@ -96,7 +96,7 @@ OPERATORS = (
         source="torch.nn.BatchNorm1d, BatchNorm2d, BatchNorm3d; Ioffe & Szegedy 2015, arXiv:1502.03167",
         example="input 64x56x56; bn => 64x56x56",
         attrs=(
-            Attr("eps", Real(0), 1e-5, "what is added to the variance"),
+            Attr("eps", Real(SMALLEST), 1e-5, "what is added to the variance"),
             Attr("momentum", Real(0, 1), 0.1, "the weight of the newest batch in the running mean"),
             AFFINE,
         ),

@@ -20,6 +20,10 @@ def pool_shape(call: Call) -> Shape:
     for kernel, pad in zip(call.attrs["kernel"], call.attrs["pad"], strict=True):
         if 2 * pad > kernel:
             raise Fault(says.out_of_range("`pad`", pad, f"at most half the kernel, {kernel}//2 = {kernel // 2}", "pad"))
+    if call.operator == "avgpool" and call.axes == 3:
+        for size, kernel in zip(call.x[1:], call.attrs["kernel"], strict=True):
+            if not call.at_least(size, kernel):  # PyTorch wants this of avg_pool3d, padded or not
+                raise Fault(says.out_of_range("`kernel`", kernel, f"at most the unpadded input, {size}", "kernel"))
     return (call.x[0], *slide(call, call.attrs["ceil"]))
 
 

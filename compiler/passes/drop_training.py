@@ -7,5 +7,8 @@ from compiler.graph import ArchGraph
 
 def drop_training(graph: ArchGraph) -> ArchGraph:
     """The graph without its training-only nodes and outputs; the same graph where there are none."""
-    dropped = {node.name for node in graph if node.training_only}
-    return graph.without(dropped) if dropped or any(out.training_only for out in graph.outputs.values()) else graph
+    if not any(output.training_only for output in graph.outputs.values()):
+        return graph
+    kept = graph.without({node.name for node in graph if node.training_only})
+    kept.outputs = {name: output for name, output in kept.outputs.items() if not output.training_only}
+    return kept

@@ -8,7 +8,7 @@ from math import lcm
 
 from compiler.shapes.dim import Dim, evaluate, unknowns
 
-MAX_PERIOD = 4096
+MOST_TRIALS = 20_000  # conditions times residue classes; beyond, legal sizes are not given
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _class_text(low: int, high: int | None, period: int) -> str:
 
 
 def legal_sizes(name: str, conditions: Iterable[Condition]) -> Legal | None:
-    """Solve for one unknown, exactly; None where formulas multiply unknowns or the period is too long.
+    """Solve for one unknown, exactly; None where formulas multiply unknowns or there are too many cases.
 
     A formula of floor divisions grows by the same amount over each whole period, so on each residue
     class every condition is linear and gives a bound.
@@ -78,7 +78,7 @@ def legal_sizes(name: str, conditions: Iterable[Condition]) -> Legal | None:
             return None
         mine.append(condition)
     period = lcm(*(_period(c.left) for c in mine), *(_period(c.right) for c in mine))
-    if period > MAX_PERIOD:
+    if period * len(mine) > MOST_TRIALS:
         return None
     classes = []
     for residue in range(1, period + 1):

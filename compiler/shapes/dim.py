@@ -12,6 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import gcd
 
+from dsl.diagnostics import Fault
+from dsl.vocabulary import shapes as says
+
+MOST_TERMS = 200
+HIGHEST_DEGREE = 8
+
 
 @dataclass(frozen=True, order=True)
 class Unknown:
@@ -31,6 +37,10 @@ class Floor:
     divisor: int
 
     def __str__(self) -> str:
+        return self.text
+
+    @cached_property
+    def text(self) -> str:
         shift = self.numerator.constant
         inside = str(self.numerator + (_signed(shift, self.divisor) - shift))
         return f"{inside if inside.isalnum() else f'({inside})'}//{self.divisor}"
@@ -81,7 +91,9 @@ class Formula:
         whole: dict[Monomial, int] = {}
         rest: dict[Monomial, int] = {}
         for monomial, factor in self.terms:
-            whole[monomial], rest[monomial] = divmod(factor, divisor)
+            # A floor that is split over two terms would double the formula at every step of a chain; it moves out whole or not at all.
+            splits = all(isinstance(atom, Unknown) for atom in monomial) or factor % divisor == 0
+            whole[monomial], rest[monomial] = divmod(factor, divisor) if splits else (0, factor)
         return _add(_make(whole), _floor(_make(rest), divisor))
 
     # ---- reading
@@ -189,6 +201,8 @@ def _make(terms: Mapping[Monomial, int]) -> Dim:
         return 0
     if set(kept) == {()}:
         return kept[()]
+    if len(kept) > MOST_TERMS or max(map(len, kept)) > HIGHEST_DEGREE:
+        raise Fault(says.too_complicated())
     return Formula(tuple(sorted(kept.items(), key=lambda term: (not term[0], [str(a) for a in term[0]]))))
 
 

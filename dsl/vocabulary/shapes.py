@@ -257,3 +257,23 @@ def too_many_values(count: int, limit: int) -> Diagnostic:
         conv1-4_000
     """
     return Diagnostic("", f"this tensor would have {count:,} values; the limit is {limit:,}")
+
+
+@diagnostic("E0313")
+def too_complicated() -> Diagnostic:
+    """A size that the file leaves open would be a formula of hundreds of terms, or of a very high degree.
+
+    Wrong:
+
+        input 3xHxW
+        let a = in.h * in.w * in.h
+        let b = a * a * a
+        relu
+
+    Right:
+
+        input 3xHxW
+        let a = in.h * in.w * in.h
+        relu
+    """
+    return Diagnostic("", "this size is too complicated a formula of the open sizes", help="fix some of the sizes at the input")

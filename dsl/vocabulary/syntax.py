@@ -108,4 +108,4 @@ def not_utf8(byte: int) -> Diagnostic:
 @diagnostic("E0107")
 def too_deep_brackets(limit: int) -> Diagnostic:
     """Brackets stand inside brackets too many times to be a network. `--max-nesting` sets the limit."""
-    return Diagnostic("", f"brackets are nested deeper than {limit}", help="write the inner part as a block, or raise `--max-nesting`")
+    return Diagnostic("", f"this is nested deeper than {limit}", help="write the inner part as a block, or raise `--max-nesting`")
