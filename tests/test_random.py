@@ -20,8 +20,10 @@ from dsl.printer import print_file
 from dsl.source import Source
 from tests.support import ARCHS, NETWORKS, assert_agrees_with_torch, programs
 
+# `make test` tries the same programs every time; `make fuzz`, which says how many, tries new ones.
+FUZZ = "ARCHC_EXAMPLES" in os.environ
 EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "1000"))
-relaxed = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+relaxed = settings(max_examples=EXAMPLES, derandomize=not FUZZ, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 fewer = settings(relaxed, max_examples=max(EXAMPLES // 4, 1))
 
 
