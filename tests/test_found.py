@@ -14,7 +14,7 @@ from dsl.parser import parse
 from dsl.printer import print_file
 from dsl.source import Source
 from dsl.stack import deep_stack
-from tests.support import assert_agrees_with_torch
+from tests.support import ROOT, assert_agrees_with_torch
 
 SOUND = {
     "a table with rows of one": "input 6x20\nconv3-3(from=[[0, 1], [2], [3]], pad=2, pad_mode=circular)",
@@ -104,3 +104,12 @@ def test_a_file_of_a_dot_holds_no_network() -> None:
 def test_an_instance_has_no_parameters_of_its_own() -> None:
     text = 'use "std/resnet.arch"\narch z(m=3) = resnet(depths=[1, 1, 1, 1])'
     assert [found.code for found in check_text(text).diagnostics] == ["E0213"]
+
+
+def test_an_instance_of_an_instance() -> None:
+    text = 'use "resnet18.arch"\narch again = resnet18() "the same"\nexpect params == 11_689_512'
+    report = check_text(text, folder=ROOT / "archs")
+    assert report.ok, render_all(report.diagnostics)
+    assert report.name == "again"
+    wrong = check_text('use "resnet18.arch"\narch again = resnet18(classes=10)', folder=ROOT / "archs")
+    assert [found.code for found in wrong.diagnostics] == ["E0208"]

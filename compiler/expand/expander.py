@@ -49,11 +49,15 @@ class Expander(StatementExpander):
         self._statements([s for s in statements if s not in own], env, self.top, NOTHING)
         self._bind_own(arch, env)
         found = env.arch(base.name)
-        if found is None:
+        if found is None or found.arch is arch:
             if not env.is_incomplete:
-                known = [name for e in env.outward() for name in e.archs]
+                known = [name for e in env.outward() for name in e.archs if name != arch.name]
                 self.report(files.not_an_arch(base.name, known), base.span)
             return UNKNOWN
+        if found.arch.base is not None:  # an instance itself, which has no parameters of its own
+            for arg in base.args:
+                self.report(names.too_many_arguments(base.name, 0, len(base.args), f"`{base.name}()`"), arg.span)
+            return self._instance(found.arch, found.arch.base, (), found.env)
         params = [p.name for p in found.arch.params]
         given: dict[str, Any] = {}
         for position, arg in enumerate(base.args):
