@@ -106,7 +106,7 @@ def check_(
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
     """Check shapes and claims. Needs no torch."""
-    paths = [path for file in files for path in (sorted(file.rglob("*.arch")) if file.is_dir() else [file])]
+    paths = arch_files(files)
     if not paths:
         fail(f"there is no `.arch` file in {files[0]}")
     changed = overrides(set_, input_)
@@ -161,7 +161,7 @@ def fmt(
     from dsl.diagnostics import Fault
     from dsl.formatter import format_text
 
-    paths = [path for file in files for path in (sorted(file.rglob("*.arch")) if file.is_dir() else [file])]
+    paths = arch_files(files)
     rows: list[dict[str, Any]] = []
     broken = False
     for path in paths:
@@ -267,6 +267,11 @@ def explain(
 
 
 # ---- what the verbs share
+
+
+def arch_files(files: list[Path]) -> list[Path]:
+    """The files themselves, and the `.arch` files of the folders among them."""
+    return [path for file in files for path in (sorted(file.rglob("*.arch")) if file.is_dir() else [file])]
 
 
 def overrides(settings: list[str] | None, inputs: list[str] | None) -> Overrides:

@@ -6,14 +6,14 @@ from itertools import zip_longest
 
 from compiler.expand.builder import NOTHING, Builder
 from compiler.expand.evaluate import describe
-from compiler.expand.options import blamed, read_options, read_place
-from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Given, Poison, Scope, SharedNode, SharedPart, Tensor
+from compiler.expand.options import blamed, read_options, read_place, require_options
+from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Given, Poison, Scope, SharedNode, SharedPart, Tensor, join
 from compiler.expand.sides import with_histories
 from compiler.expand.written import Items
 from compiler.graph import Node
 from compiler.ops import OPERATORS
 from compiler.ops.kinds import NONE, Word, show
-from compiler.ops.record import Call, Operator, Required, Weights, check_values
+from compiler.ops.record import Call, Operator, Weights, check_values
 from compiler.shapes.dim import Shape
 from dsl import ast
 from dsl.diagnostics import Fault
@@ -55,7 +55,7 @@ class NodeExpander(Builder):
             if all(operand.shape is not None for operand in operands):
                 result = self._node(operator, options, name, scope, operands, span, branches, written or operator.name)
             else:
-                self._check_options(operator, options, span)
+                require_options(operator, options, span)
         except Fault as fault:
             self.report(fault, span)
         for follower in ("norm", "act") if operator.followers else ():
@@ -63,12 +63,6 @@ class NodeExpander(Builder):
                 result = self._follow(follower, options[follower], env, scope, result, span)
         scope.members[name] = result
         return result
-
-    def _check_options(self, operator: Operator, options: dict[str, Given], span: Span) -> None:
-        """What can be said of options when the input is unknown: that none is missing."""
-        missing = [a.name for a in operator.attrs if isinstance(a.default, Required) and a.name not in options]
-        if missing:
-            raise Fault(names.missing_argument(operator.name, missing, operator.signature).at(span))
 
     def _node(
         self,
@@ -97,7 +91,7 @@ class NodeExpander(Builder):
                 found = with_histories(found, written, self.graph, operands)
             raise Fault(blamed(found, options, span)) from None
         path = scope.full(name)
-        key = f"{scope.key}.{name}" if scope.key else name
+        key = join(scope.key, name)
         self._add(Node(path, operator.name, attrs, shape, span, self._frame, key, place), [operand.name for operand in operands])
         self.graph.conditions.extend((path, condition) for condition in call.conditions)
         tensor = Tensor(path, shape)

@@ -113,11 +113,16 @@ def _argument(expr: ast.Expr, kind: Kind | None, evaluator: Evaluator) -> Any:
     return evaluator.value(expr)
 
 
-def read_options(op: Operator, given: dict[str, Given], axes: int, span: Span) -> dict[str, Any] | None:
-    """Canonical options; None where one rests on an earlier mistake. Raises Fault, with a place."""
+def require_options(op: Operator, given: Mapping[str, Given], span: Span) -> None:
+    """That no option without a default is missing. Raises Fault, with a place."""
     missing = [a.name for a in op.attrs if isinstance(a.default, Required) and a.name not in given]
     if missing:
         raise Fault(names.missing_argument(op.name, missing, op.signature).at(span))
+
+
+def read_options(op: Operator, given: dict[str, Given], axes: int, span: Span) -> dict[str, Any] | None:
+    """Canonical options; None where one rests on an earlier mistake. Raises Fault, with a place."""
+    require_options(op, given, span)
     attrs: dict[str, Any] = {}
     for attr in op.attrs:
         option = given.get(attr.name)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from compiler.shapes.dim import Dim, Formula
+from compiler.shapes.dim import Formula
 from dsl.diagnostics import Fault
 from dsl.vocabulary import values as says
 
@@ -228,7 +228,3 @@ def _whole(name: str, value: Any, minimum: int) -> int:
     if value < minimum:
         raise Fault(says.wrong_kind(f"`{name}`", f"at least {minimum}", str(value)))
     return value
-
-
-def size_or_number(dim: Dim) -> str:
-    return f"{dim:,}" if isinstance(dim, int) else str(dim)

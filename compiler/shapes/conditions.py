@@ -35,10 +35,6 @@ class Legal:
     period: int
     classes: tuple[tuple[int, int | None], ...]  # (smallest, largest or None) of each class that has any
 
-    @property
-    def smallest(self) -> int | None:
-        return min((low for low, _ in self.classes), default=None)
-
     def __str__(self) -> str:
         if not self.classes:
             return f"no {self.name} is legal"

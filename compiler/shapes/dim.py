@@ -94,7 +94,7 @@ class Formula:
             # A floor that is split over two terms would double the formula at every step of a chain; it moves out whole or not at all.
             splits = all(isinstance(atom, Unknown) for atom in monomial) or factor % divisor == 0
             whole[monomial], rest[monomial] = divmod(factor, divisor) if splits else (0, factor)
-        return _add(_make(whole), _floor(_make(rest), divisor))
+        return _make(whole) + _floor(_make(rest), divisor)
 
     # ---- reading
 
@@ -189,10 +189,6 @@ def show_shape(shape: Shape) -> str:
 
 def _terms(dim: Dim) -> tuple[tuple[Monomial, int], ...]:
     return (((), dim),) if isinstance(dim, int) else dim.terms
-
-
-def _add(left: Dim, right: Dim) -> Dim:
-    return left + right
 
 
 def _make(terms: Mapping[Monomial, int]) -> Dim:
