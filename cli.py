@@ -18,6 +18,7 @@ import typer
 from compiler.driver import Report, check, expanded_text, parse_overrides
 from compiler.expand.builder import MAX_NODES, Limits, Overrides
 from compiler.ops import OPERATORS
+from compiler.shapes.dim import Formula
 from dsl.diagnostics import ArchError, render_all
 from dsl.parser import MAX_NESTING
 
@@ -117,12 +118,11 @@ def check_(
     elif len(reports) == 1 and reports[0][1].ok:
         say(_summary(reports[0][1]))
     else:
-        width = max(len(str(path)) for path, _ in reports)
-        for path, report in reports:
-            if report.ok:
-                say(f"{path!s:<{width}}  {_one_line(report)}")
-            else:
+        for _, report in reports:
+            if not report.ok:
                 talk(render_all(report.diagnostics))
+        if len(reports) > 1:
+            sys.stdout.write(_table(reports))
     if any(not report.ok for _, report in reports):
         raise typer.Exit(1)
 
@@ -328,11 +328,39 @@ def _summary(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _one_line(report: Report) -> str:
+def _table(reports: list[tuple[Path, Report]]) -> str:
+    """One line for every file, and one for all of them."""
+    from compiler.tables import text_table
+
+    rows = []
+    for path, report in reports:
+        counts = report.cost() if report.ok and report.has_network else None
+        params, macs = (f"{counts.params:,}", counts.macs) if counts else ("", "")
+        shown = f"depend on {', '.join(report.graph.unknowns)}" if isinstance(macs, Formula) else _number(macs)
+        rows.append((str(path), params, shown, str(len(report.claims)) if report.has_network else "", _result(report)))
+    networks = [report for _, report in reports if report.has_network]
+    claims = [claim for report in networks for claim in report.claims]
+    held, waived = sum(claim.held for claim in claims), sum(claim.waived for claim in claims)
+    total = f"{len(reports)} files, {len(networks)} networks; {held:,} of {len(claims):,} claims hold"
+    total += f", {waived:,} waived" * bool(waived)
+    wrong = sum(not report.ok for _, report in reports)
+    total += f"; {wrong} file{'s have' if wrong != 1 else ' has'} errors" * bool(wrong)
+    return text_table(["file", ">parameters", ">MACs", ">claims", "result"], rows) + f"\n{total}\n"
+
+
+def _result(report: Report) -> str:
+    """The last word of the table on one file."""
+    failed = sum(claim.status == "failed" for claim in report.claims)
+    if not report.ok:
+        others = len(report.diagnostics) - failed
+        parts = [f"{failed} failed"] * bool(failed) + [f"{others} error{'s' * (others != 1)}"] * (others > 0)
+        return ", ".join(parts)
     if not report.has_network:
-        return "only blocks, for `use`"
-    counts = report.cost()
-    return f"{counts.params:>13,} parameters  {_number(counts.macs):>15} MACs  {_claims(report)}"
+        return "blocks, for `use`"
+    if not report.claims:
+        return "claims nothing"
+    waived = sum(claim.waived for claim in report.claims)
+    return f"{waived} waived" if waived else "all hold"
 
 
 def _claims(report: Report) -> str:

@@ -25,13 +25,14 @@ ROOMS: dict[str, set[str]] = {
     "compiler.passes": FRONT - {"dsl"},
     "compiler.files": set(),
     "compiler.collection": set(),
+    "compiler.tables": set(),
     "compiler.pages": {"dsl"},
     "compiler.backends": FRONT | {"compiler.passes", "compiler.files", "compiler.collection"},
     "compiler.driver": FRONT | {"compiler.expand", "compiler.analysis", "compiler.collection"},
     "compiler.network": FRONT | {"compiler.expand", "compiler.driver", "compiler.backends"},
     "compiler": {"compiler.network"},
 }
-OUTSIDE = {"dsl": {"lark", "platformdirs"}, "compiler.graph": {"networkx"}, "compiler.backends": {"torch", "safetensors"}}
+OUTSIDE = {"dsl": {"lark", "platformdirs"}, "compiler.graph": {"networkx"}, "compiler.tables": {"rich"}, "compiler.backends": {"torch", "safetensors"}}
 
 
 def room_of(module: str) -> str | None:

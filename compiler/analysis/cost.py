@@ -58,6 +58,14 @@ def macs_of(graph: ArchGraph, nodes: Iterable[Node]) -> Dim:
     return total
 
 
+def connections_of(graph: ArchGraph, nodes: Iterable[Node]) -> Dim:
+    """Weighted inputs of all units of some nodes, biases included; LeCun et al. 1998, section II.B."""
+    total: Dim = 0
+    for node in nodes:
+        total = total + (0 if node.op == INPUT else node.operator.connections(graph.call(node.name), node.shape))
+    return total
+
+
 def cost(graph: ArchGraph) -> Cost:
     """Both counts of a network."""
     nodes = list(graph)
@@ -70,5 +78,6 @@ def cost(graph: ArchGraph) -> Cost:
 MEASURES: dict[str, Callable[[ArchGraph, Iterable[Node]], Dim]] = {
     "params": params_of,
     "macs": macs_of,
+    "connections": connections_of,
     "nodes": lambda graph, nodes: sum(1 for node in nodes if node.op != INPUT),
 }

@@ -7,7 +7,7 @@ from math import prod
 from compiler.ops.kinds import PerAxis, Whole
 from compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator, Weights
 from compiler.ops.windows import slide
-from compiler.shapes.dim import Dim, Shape, show_shape
+from compiler.shapes.dim import Dim, Shape, product, show_shape
 from dsl.diagnostics import Fault
 from dsl.vocabulary import shapes as says
 
@@ -21,6 +21,11 @@ def subsample_shape(call: Call) -> Shape:
 
 def subsample_weights(call: Call) -> Weights:
     return {"weight": (call.channels,), "bias": (call.channels,)}
+
+
+def subsample_connections(call: Call, out: Shape) -> Dim:
+    # Every unit sees the values of its window, and a bias; the coefficient is one for all of them.
+    return product(out) * (prod(call.attrs["kernel"]) + 1)
 
 
 def lower_subsample(call: Call) -> Module:
@@ -65,6 +70,7 @@ OPERATORS = (
         ),
         shape=subsample_shape,
         weights=subsample_weights,
+        connections=subsample_connections,
         lower=lower_subsample,
         short=("kernel", "", "stride"),
     ),
@@ -82,6 +88,7 @@ OPERATORS = (
         shape=rbf_shape,
         buffers=rbf_buffers,
         macs=rbf_macs,
+        connections=rbf_macs,
         lower=lower_rbf,
         short=("", "out", ""),
     ),

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from compiler.ops.kinds import INIT, Choice, Flag, PerAxis, Recipe, Table, Whole, Word
-from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights
+from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights, macs_and_bias
 from compiler.ops.windows import DILATION, PAD, STRIDE, settle_same, slide
 from compiler.shapes.dim import Dim, Shape, product, show_shape
 from dsl.diagnostics import Fault
@@ -183,6 +183,7 @@ OPERATORS = (
         shape=conv_shape,
         weights=conv_weights,
         macs=conv_macs,
+        connections=macs_and_bias(conv_macs),
         lower=lower_conv,
         settle=settle_same,
         short=("kernel", "out", "stride"),
@@ -215,6 +216,7 @@ OPERATORS = (
         shape=transposed_shape,
         weights=transposed_weights,
         macs=transposed_macs,
+        connections=macs_and_bias(transposed_macs),
         lower=lower_transposed,
         short=("kernel", "out", "stride"),
         followers=True,
@@ -234,6 +236,7 @@ OPERATORS = (
         shape=fc_shape,
         weights=fc_weights,
         macs=fc_macs,
+        connections=macs_and_bias(fc_macs),
         lower=lower_fc,
         short=("", "out", ""),
         followers=True,

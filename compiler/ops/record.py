@@ -8,7 +8,7 @@ from typing import Any
 
 from compiler.ops.kinds import Kind, Value
 from compiler.shapes.conditions import Condition
-from compiler.shapes.dim import Dim, Shape, show_shape
+from compiler.shapes.dim import Dim, Shape, product, show_shape
 from dsl.diagnostics import Fault
 from dsl.vocabulary import shapes as says
 
@@ -141,8 +141,13 @@ def settled(attrs: dict[str, Any]) -> None:
     """Nothing to settle: the options mean what they say."""
 
 
-def no_macs(call: Call, out: Shape) -> Dim:
+def nothing(call: Call, out: Shape) -> Dim:
     return 0
+
+
+def macs_and_bias(macs: CostRule) -> CostRule:
+    """The connections of an operator whose every multiply-accumulate is one, and whose bias is one into every output value."""
+    return lambda call, out: macs(call, out) + (product(out) if call.attrs["bias"] else 0)
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,8 @@ class Operator:
 
     `shape` gives the output shape and raises facts; `weights` the trainable tensors by name; `buffers` those
     that are kept but not trained; `macs` the multiply-accumulates for one sample (biases, normalisation,
-    activations and pooling are not counted); `lower` says as data what it becomes in torch. `settle` turns
+    activations and pooling are not counted); `connections` the weighted inputs of all its units, biases included, as
+    LeCun et al. 1998 count them; `lower` says as data what it becomes in torch. `settle` turns
     options that are words into numbers, where they depend on other options (`pad=same`). `short` names the
     options that the parts of `NAME3-64/2` fill. An operator with `followers` also takes `norm=` and `act=`,
     which put a normalisation and an activation behind it; one that `flattens` gets a flat input.
@@ -168,7 +174,8 @@ class Operator:
     attrs: tuple[Attr, ...] = ()
     weights: WeightRule = no_weights
     buffers: WeightRule = no_weights
-    macs: CostRule = no_macs
+    macs: CostRule = nothing
+    connections: CostRule = nothing
     settle: Settle = settled
     short: tuple[str, str, str] = ("", "", "")
     operands: tuple[int, int | None] = (1, 1)
