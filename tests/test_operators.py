@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -81,6 +83,55 @@ def test_spatial_lrn_is_caffes_formula() -> None:
     out = run("input 1x5x5\nlrn(size=3, alpha=9, beta=0.5, form=spatial)", torch.ones(1, 1, 5, 5))
     assert out[0, 0, 2, 2].item() == pytest.approx((1 + 9) ** -0.5)
     assert out[0, 0, 0, 0].item() == pytest.approx((1 + 4) ** -0.5)  # the padding counts in the divisor
+
+
+@pytest.mark.parametrize(
+    ("pool", "size", "floor", "ceil"),
+    [
+        # Where rounding up changes the shape: GoogLeNet's pools, ZFNet's first two, the ResNet authors' first one.
+        ("maxpool3/2", 112, 55, 56),
+        ("maxpool3/2", 56, 27, 28),
+        ("maxpool3/2", 28, 13, 14),
+        ("maxpool3/2", 14, 6, 7),
+        ("maxpool3/2", 110, 54, 55),
+        ("maxpool3/2", 26, 12, 13),
+        # Where it does not: AlexNet at 227, VGG's even sizes.
+        ("maxpool3/2", 55, 27, 27),
+        ("maxpool3/2", 27, 13, 13),
+        ("maxpool3/2", 13, 6, 6),
+        ("maxpool2/2", 224, 112, 112),
+    ],
+)
+def test_rounding_of_pools(pool: str, size: int, floor: int, ceil: int) -> None:
+    assert loads(f"input 1x{size}x{size}\n{pool}")["maxpool1"] == (1, floor, floor)
+    assert loads(f"input 1x{size}x{size}\n{pool}(ceil=yes)")["maxpool1"] == (1, ceil, ceil)
+
+
+def caffe_pool(size: int, kernel: int, stride: int, pad: int) -> int:
+    """Caffe's rule (pooling_layer.cpp): round up; with padding only, leave out a window that starts past the input."""
+    out = -((size + 2 * pad - kernel) // -stride) + 1
+    return out - 1 if pad and (out - 1) * stride >= size + pad else out
+
+
+def test_caffes_pools_differ_from_pytorchs_only_where_the_stride_leaps_over_the_kernel() -> None:
+    different = set()
+    for size in range(4, 12):
+        for kernel, stride, pad in itertools.product(range(1, 5), range(1, 5), range(3)):
+            if pad * 2 > kernel:
+                continue
+            ours = loads(f"input 1x{size}x{size}\nmaxpool{kernel}/{stride}(pad={pad}, ceil=yes)")["maxpool1"][1]
+            assert ours == torch.nn.MaxPool2d(kernel, stride, pad, ceil_mode=True)(torch.zeros(1, 1, size, size)).shape[-1]
+            if ours != caffe_pool(size, kernel, stride, pad):
+                different.add((kernel, stride, pad))
+    assert different
+    assert all(pad == 0 and kernel < stride for kernel, stride, pad in different)
+
+
+def test_the_mean_counts_padding_but_not_the_overhang() -> None:
+    # Windows start at -1, 1 and 3; the last reaches one past the right padding, which ceil alone brings in.
+    out = run("input 1x4x4\navgpool3/2(pad=1, ceil=yes)", torch.ones(1, 1, 4, 4))
+    row = torch.tensor([2 / 3, 1, 1 / 2])
+    assert torch.allclose(out[0, 0], row[:, None] * row[None, :])
 
 
 def test_subsample_sums_scales_and_shifts() -> None:
