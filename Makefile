@@ -20,13 +20,15 @@ lint: $(VENV)/tested-with
 	$(BIN)/mypy
 	$(BIN)/python cli.py fmt --check archs
 
-docs: $(VENV)/installed
+docs: $(VENV)/tested-with
 	$(BIN)/python cli.py ops --markdown > docs/operators.md
 	$(BIN)/python cli.py explain --markdown > docs/errors.md
+	$(BIN)/python docs/build.py
 
-docs-check: $(VENV)/installed
+docs-check: $(VENV)/tested-with
 	$(BIN)/python cli.py ops --markdown | diff - docs/operators.md
 	$(BIN)/python cli.py explain --markdown | diff - docs/errors.md
+	$(BIN)/python docs/build.py --check
 
 fuzz: $(VENV)/tested-with
 	ARCHC_EXAMPLES=20000 $(BIN)/python -m pytest -n $(WORKERS) tests/test_random.py

@@ -245,7 +245,9 @@ def norm_conv(a: int, b: int, kernel: int, stride: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(a, b, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(b))
 
 
-def residual(stem: Sequence[nn.Module], inputs: int, widths: Sequence[int], depths: Sequence[int], classes: int, **unit: object) -> nn.Module:
+def residual(
+    stem: Sequence[nn.Module], inputs: int, widths: Sequence[int], depths: Sequence[int], classes: int, **unit: object
+) -> nn.Module:
     layers = list(stem)
     for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
         for copy in range(depth):

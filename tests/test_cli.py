@@ -195,3 +195,22 @@ def test_a_fault_of_ours_says_so() -> None:
     assert done.returncode == 70
     assert "a fault of archc itself" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_check_of_a_folder_ends_in_one_table(tmp_path: Path) -> None:
+    (tmp_path / "sound.arch").write_text(TINY)
+    (tmp_path / "claims_nothing.arch").write_text("input 3x8x8\nconv3-4\n")
+    (tmp_path / "fails.arch").write_text("input 3x8x8\nconv3-4 => 4x7x7\nexpect params == 5\nexpect macs == 3888\n")
+    (tmp_path / "broken.arch").write_text("input 3x8x8\nconvv3-4\n")
+    (tmp_path / "blocks.arch").write_text("block a(w) { conv3-{w} }\n")
+    done = archc("check", str(tmp_path), code=1)
+    rows = {line.split()[0].rpartition("/")[2]: line.split()[1:] for line in done.stdout.splitlines() if line.startswith(str(tmp_path))}
+    assert rows == {
+        "sound.arch": ["402", "4,176", "1", "all", "hold"],
+        "claims_nothing.arch": ["112", "3,888", "0", "claims", "nothing"],
+        "fails.arch": ["1", "1", "failed"],
+        "broken.arch": ["0", "1", "error"],
+        "blocks.arch": ["blocks,", "for", "`use`"],
+    }
+    assert "5 files, 4 networks; 1 of 2 claims hold; 2 files have errors" in done.stdout
+    assert "E0501" in done.stderr

@@ -32,7 +32,12 @@ ROOMS: dict[str, set[str]] = {
     "compiler.network": FRONT | {"compiler.expand", "compiler.driver", "compiler.backends"},
     "compiler": {"compiler.network"},
 }
-OUTSIDE = {"dsl": {"lark", "platformdirs"}, "compiler.graph": {"networkx"}, "compiler.tables": {"rich"}, "compiler.backends": {"torch", "safetensors"}}
+OUTSIDE = {
+    "dsl": {"lark", "platformdirs"},
+    "compiler.graph": {"networkx"},
+    "compiler.tables": {"rich"},
+    "compiler.backends": {"torch", "safetensors"},
+}
 
 
 def room_of(module: str) -> str | None:

@@ -1,0 +1,159 @@
+"""Writes the pages of docs/ that hold numbers: `NAME.md.jinja` becomes `NAME.md`, every figure of ours taken from archs/.
+
+A template has what a source prints; the numbers beside it, and the arithmetic in its sentences, are computed here.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from math import prod
+from pathlib import Path
+
+import jinja2
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from compiler import Network, load  # noqa: E402
+from compiler.analysis.cost import MEASURES, weights  # noqa: E402
+from compiler.driver import check_text  # noqa: E402
+from compiler.files import write_text  # noqa: E402
+from compiler.graph import INPUT, Node  # noqa: E402
+from compiler.shapes.dim import show_shape  # noqa: E402
+from dsl.diagnostics import render_all  # noqa: E402
+
+UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10}
+
+
+@cache
+def net(name: str, size: str | None = None) -> Network:
+    return load(ROOT / f"archs/{name}.arch", inputs=size)
+
+
+def nodes(name: str, label: str = "") -> list[Node]:
+    """The nodes of a labelled part, or, without a label, all that run at inference."""
+    graph = net(name).graph
+    if not label:
+        return [node for node in graph if not node.training_only]
+    found = [node for node in graph if node.name == label or node.name.startswith(label + ".")]
+    if not found:
+        raise KeyError(f"{name} has no part {label}")
+    return found
+
+
+def count(measure: str, name: str, label: str = "") -> int:
+    found = MEASURES[measure](net(name).graph, nodes(name, label))
+    assert isinstance(found, int)
+    return found
+
+
+def params(name: str, label: str = "") -> int:
+    return count("params", name, label)
+
+
+def macs(name: str, label: str = "") -> int:
+    return count("macs", name, label)
+
+
+def connections(name: str, label: str = "") -> int:
+    return count("connections", name, label)
+
+
+def kernels(name: str, label: str = "") -> int:
+    """Trainable scalars without the biases."""
+    graph = net(name).graph
+    return sum(prod(shape) for node in nodes(name, label) for key, shape in weights(graph, node).items() if key != "bias")
+
+
+def shape(name: str, label: str) -> str:
+    return show_shape(net(name)[label])
+
+
+def values(name: str, label: str) -> int:
+    """The values of one tensor."""
+    return prod(net(name)[label])
+
+
+def all_values(name: str, *operators: str) -> int:
+    """The values that the input and the operators of these kinds give."""
+    return sum(prod(node.shape) for node in nodes(name) if node.op in (INPUT, *operators))
+
+
+MEASURED = {
+    "output": shape,
+    "parameters": lambda name, label: params(name, label),
+    "weights": kernels,
+    "connections": lambda name, label: connections(name, label),
+    "MACs": lambda name, label: macs(name, label),
+    "values": values,
+}
+
+
+def table(name: str, columns: list[str], text: str) -> str:
+    """What a source prints beside what the file gives: a line `row | label | printed | printed ...` for every row.
+
+    `*` is the whole network, `-` prints nothing. A printed `34M` or `1.8G` is compared at the digits it has; `112Ki` counts
+    in 1,024.
+    """
+    heads = [f"{column}: {who}" for column in columns for who in ("printed", "ours")]
+    lines = ["| | " + " | ".join(heads) + " |", "|--|" + "--:|" * len(heads)]
+    for row in text.strip().splitlines():
+        title, label, *printed = (cell.strip() for cell in row.split("|"))
+        assert len(printed) == len(columns), row
+        cells = []
+        for column, theirs in zip(columns, printed, strict=True):
+            if theirs == "-":
+                cells += ["", ""]
+                continue
+            ours = MEASURED[column](name, "" if label == "*" else label)
+            shown, same = compare(theirs, ours)
+            cells += [theirs.replace("Ki", "K"), shown if same else f"**{shown}**"]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def compare(theirs: str, ours: int | str) -> tuple[str, bool]:
+    """Our figure as it is shown, and whether it is what is printed, at the digits that are printed."""
+    if isinstance(ours, str):
+        return ours, ours == theirs
+    number = theirs.rstrip("KMGi")
+    unit = UNITS.get(theirs[len(number) :])
+    if unit is None:
+        return f"{ours:,}", ours == int(number.replace(",", ""))
+    digits = len(number.partition(".")[2])
+    return f"{ours:,} = {ours / unit:.{digits + 1}f}{theirs[len(number) :].rstrip('i')}", f"{ours / unit:.{digits}f}" == number
+
+
+def message(text: str) -> str:
+    """What `archc check` says about a text."""
+    report = check_text(text, name="net.arch")
+    assert not report.ok
+    return render_all(report.diagnostics)
+
+
+def commas(number: float) -> str:
+    return f"{number:,}"
+
+
+def render(template: Path) -> str:
+    loader = jinja2.FileSystemLoader(ROOT / "docs")
+    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
+    environment.filters["n"] = commas
+    functions = (net, params, macs, connections, kernels, shape, values, all_values, table, message)
+    environment.globals.update({function.__name__: function for function in functions})
+    return environment.get_template(template.name).render()
+
+
+def main() -> None:
+    for template in sorted((ROOT / "docs").glob("*.jinja")):
+        page = template.with_suffix("")
+        text = render(template)
+        if "--check" not in sys.argv:
+            write_text(page, text)
+        elif not page.exists() or page.read_text(encoding="utf-8") != text:
+            sys.exit(f"{page.name} is not what {template.name} gives: run `make docs`")
+
+
+if __name__ == "__main__":
+    main()
