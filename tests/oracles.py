@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -245,13 +246,11 @@ def norm_conv(a: int, b: int, kernel: int, stride: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(a, b, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(b))
 
 
-def residual(
-    stem: Sequence[nn.Module], inputs: int, widths: Sequence[int], depths: Sequence[int], classes: int, **unit: object
-) -> nn.Module:
+def residual(stem: Sequence[nn.Module], inputs: int, widths: Sequence[int], depths: Sequence[int], classes: int, **unit: Any) -> nn.Module:
     layers = list(stem)
     for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
         for copy in range(depth):
-            layers.append(Unit(inputs, width, 2 if stage and not copy else 1, **unit))  # type: ignore[arg-type]
+            layers.append(Unit(inputs, width, 2 if stage and not copy else 1, **unit))
             inputs = layers[-1].out  # type: ignore[assignment]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
 

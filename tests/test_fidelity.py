@@ -140,7 +140,7 @@ def test_alexnet_is_two_streams() -> None:
 def test_vgg_as_convolutions_has_the_weights_of_vgg() -> None:
     torch.manual_seed(0)
     dense = network("vgg16").lower()
-    state = {key: tensor for key, tensor in dense.state_dict().items()}
+    state = dense.state_dict()
     net = network("vgg16_fcn", inputs="3x224x224")
     with torch.device("meta"):
         shapes = {key: tensor.shape for key, tensor in net.lower().state_dict().items()}

@@ -25,7 +25,8 @@ def subsample_weights(call: Call) -> Weights:
 
 def subsample_connections(call: Call, out: Shape) -> Dim:
     # Every unit sees the values of its window, and a bias; the coefficient is one for all of them.
-    return product(out) * (prod(call.attrs["kernel"]) + 1)
+    window: int = prod(call.attrs["kernel"])
+    return product(out) * (window + 1)
 
 
 def lower_subsample(call: Call) -> Module:
