@@ -19,7 +19,8 @@ from compiler.driver import Report, check, expanded_text, parse_overrides
 from compiler.expand.builder import MAX_NODES, Limits, Overrides
 from compiler.ops import OPERATORS
 from compiler.shapes.dim import Formula
-from dsl.diagnostics import ArchError, render_all
+from dsl.diagnostics import ArchError
+from dsl.rendering import render_all
 from dsl.parser import MAX_NESTING
 
 app = typer.Typer(

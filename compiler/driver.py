@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -17,6 +17,7 @@ from compiler.expand.expander import Expander
 from compiler.expand.loader import Loaded, Loader
 from compiler.expand.scopes import Env
 from compiler.graph import ArchGraph, shape_text
+from compiler.repair.trial import Tried, with_repairs
 from compiler.shapes.conditions import Legal, legal_sizes
 from dsl import ast
 from dsl.diagnostics import ArchError, Diagnostic, Fault
@@ -87,16 +88,21 @@ def parse_overrides(settings: Mapping[str, str], inputs: Mapping[str, str]) -> O
 
 
 @without_collection()
-def check(path: Path, overrides: Overrides | None = None, limits: Limits | None = None, record: bool = False) -> Report:
-    """Read and expand a file and prove its claims. Never raises for what is wrong with the file."""
-    limits = limits or Limits()
-    loader = Loader(limits.max_nesting)
+def check(
+    path: Path, overrides: Overrides | None = None, limits: Limits | None = None, record: bool = False, mend: bool = True
+) -> Report:
+    """Read and expand a file and prove its claims. Never raises for what is wrong with the file.
+
+    With `mend`, repairs of its mistakes are worked out and tried.
+    """
+    task = _Task(path.stem, path.parent, overrides or Overrides(), limits or Limits(), record)
+    loader = Loader(task.limits.max_nesting)
     begin = perf_counter()
     try:
         loaded = loader.open(path)
     except Fault as fault:
         return Report(path.stem, ArchGraph(), [fault.diagnostic], [])
-    return _check(path.stem, loaded, loader, overrides or Overrides(), limits, record, begin)
+    return _checked(loaded, loader, task, mend, begin)
 
 
 @without_collection()
@@ -107,16 +113,43 @@ def check_text(
     overrides: Overrides | None = None,
     limits: Limits | None = None,
     record: bool = False,
+    mend: bool = True,
 ) -> Report:
     """As `check`, for a text that stands in no file."""
-    limits = limits or Limits()
-    loader = Loader(limits.max_nesting)
+    task = _Task(Path(name).stem, folder or Path.cwd(), overrides or Overrides(), limits or Limits(), record)
+    loader = Loader(task.limits.max_nesting)
     begin = perf_counter()
-    loaded = loader.text(name, text.encode(), folder or Path.cwd())
-    return _check(Path(name).stem, loaded, loader, overrides or Overrides(), limits, record, begin)
+    return _checked(loader.text(name, text.encode(), task.folder), loader, task, mend, begin)
 
 
-def _check(name: str, loaded: Loaded, loader: Loader, overrides: Overrides, limits: Limits, record: bool, begin: float) -> Report:
+@dataclass(frozen=True)
+class _Task:
+    """What is asked about a file."""
+
+    name: str
+    folder: Path
+    overrides: Overrides
+    limits: Limits
+    record: bool
+
+
+def _checked(loaded: Loaded, loader: Loader, task: _Task, mend: bool, begin: float) -> Report:
+    report = _check(loaded, loader, task, begin)
+    if not mend or not report.diagnostics or loaded.tree is None:
+        return report
+
+    def attempt(text: str) -> Tried:
+        other = Loader(task.limits.max_nesting)
+        changed = other.text(loaded.source.name, text.encode(), task.folder)
+        found = _check(changed, other, replace(task, record=False), perf_counter())
+        return Tried(found.diagnostics, len(found.graph))
+
+    report.diagnostics = with_repairs(report.diagnostics, loaded.source, loaded.tree, attempt)
+    return report
+
+
+def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float) -> Report:
+    name, limits, overrides, record = task.name, task.limits, task.overrides, task.record
     read = perf_counter()
     seconds = {"parse": read - begin}
     if loaded.tree is None:

@@ -21,7 +21,7 @@ from compiler.driver import check_text  # noqa: E402
 from compiler.files import write_text  # noqa: E402
 from compiler.graph import INPUT, Node  # noqa: E402
 from compiler.shapes.dim import show_shape  # noqa: E402
-from dsl.diagnostics import render_all  # noqa: E402
+from dsl.rendering import render_all  # noqa: E402
 
 UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10}
 

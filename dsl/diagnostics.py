@@ -1,14 +1,17 @@
-"""One record for everything that is wrong with a file, and its two faces: text for people, JSON for programs."""
+"""One record for everything that is wrong, or doubtful, in a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec
 
 from dsl.source import Span
 
 P = ParamSpec("P")
+
+ERROR = "error"
+WARNING = "warning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +23,32 @@ class Related:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """Text to put where the span is; an empty span inserts."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A change that was tried: with it, this mistake is gone and no other has come.
+
+    `complete` says that the whole file checks with it. Of one kind, where it has a kind, one repair is enough.
+    """
+
+    what: str
+    edits: tuple[Edit, ...]
+    complete: bool = False
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """Facts first: a stable code, what is wrong, where, the numbers, and one next step.
 
     A rule that finds the fault knows no place; it may name the argument to `blame`, and whoever called
-    it adds the place with `at`.
+    it adds the place with `at`. `facts` are what a repair is worked out from.
     """
 
     code: str
@@ -36,6 +60,12 @@ class Diagnostic:
     span: Span | None = None
     related: tuple[Related, ...] = ()
     trail: tuple[str, ...] = ()
+    repairs: tuple[Repair, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def severity(self) -> str:
+        return WARNING if self.code.startswith("W") else ERROR
 
     def at(self, span: Span | None, trail: Sequence[str] = (), related: Iterable[Related] = ()) -> Diagnostic:
         """The same diagnostic with a place, unless it has one already."""
@@ -46,7 +76,7 @@ class Diagnostic:
     def to_json(self) -> dict[str, Any]:
         return {
             "code": self.code,
-            "severity": "error",
+            "severity": self.severity,
             "message": self.message,
             "place": span_json(self.span),
             "label": self.label,
@@ -54,6 +84,14 @@ class Diagnostic:
             "help": self.help,
             "trail": list(self.trail),
             "related": [{"place": span_json(r.span), "text": r.text} for r in self.related],
+            "repairs": [
+                {
+                    "what": repair.what,
+                    "complete": repair.complete,
+                    "edits": [{"place": span_json(edit.span), "text": edit.text} for edit in repair.edits],
+                }
+                for repair in self.repairs
+            ],
         }
 
 
@@ -69,8 +107,13 @@ class ArchError(Exception):
     """The file is wrong. `diagnostics` holds every independent mistake; `str()` renders them all."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__("\n\n".join(render(d) for d in diagnostics))
+        super().__init__(diagnostics)
         self.diagnostics = tuple(diagnostics)
+
+    def __str__(self) -> str:
+        from dsl.rendering import render_all
+
+        return render_all(self.diagnostics)
 
 
 def span_json(span: Span | None) -> dict[str, Any] | None:
@@ -106,52 +149,3 @@ def diagnostic(code: str) -> Callable[[Callable[P, Diagnostic]], Callable[P, Dia
         return make
 
     return enter
-
-
-# ---- text
-
-MAX_SHOWN = 20
-
-
-def render(d: Diagnostic) -> str:
-    """The message as people read it: code, place, the line with what is meant underlined, facts, next step."""
-    out = [f"error[{d.code}]: {d.message}"]
-    if d.span is not None:
-        line = d.span.line
-        width = len(str(max([line, *(r.span.line for r in d.related)])))
-        gutter = " " * width
-        out.append(f"{gutter}--> {d.span.source.name}:{line}:{d.span.column}")
-        out.append(f"{gutter} |")
-        out.extend(_excerpt(d.span, d.label, width))
-        for related in d.related:
-            if related.span.source is not d.span.source:
-                out.append(f"{gutter}::: {related.span.source.name}:{related.span.line}:{related.span.column}")
-            out.extend(_excerpt(related.span, related.text, width, mark="-"))
-        out.append(f"{gutter} |")
-    else:
-        gutter = " "
-    out.extend(f"{gutter} = {note}" for note in d.notes)
-    out.extend(f"{gutter} = in {frame}" for frame in d.trail)
-    if d.help:
-        out.append(f"help: {d.help}")
-    return "\n".join(out)
-
-
-def _excerpt(span: Span, label: str, width: int, mark: str = "^") -> list[str]:
-    text = span.source.line_text(span.line)
-    begin = span.column - 1
-    length = max(1, min(span.end - span.start, len(text) - begin))
-    # Tabs are shown as one blank so that the mark stands under what it marks.
-    shown = text.replace("\t", " ")
-    under = " " * begin + mark * length + (f" {label}" if label else "")
-    return [f"{span.line:>{width}} | {shown}", f"{' ' * width} | {under}"]
-
-
-def render_all(diagnostics: Sequence[Diagnostic]) -> str:
-    """All of them, at most `MAX_SHOWN` in full, the rest counted."""
-    parts = [render(d) for d in diagnostics[:MAX_SHOWN]]
-    if len(diagnostics) > MAX_SHOWN:
-        parts.append(f"... and {len(diagnostics) - MAX_SHOWN} more")
-    count = len(diagnostics)
-    parts.append(f"{count} error{'s' if count != 1 else ''}")
-    return "\n\n".join(parts)

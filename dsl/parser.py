@@ -16,9 +16,10 @@ from platformdirs import user_cache_path
 
 from dsl import ast
 from dsl.build import TreeBuilder
-from dsl.diagnostics import MAX_SHOWN, ArchError, Diagnostic
+from dsl.diagnostics import ArchError, Diagnostic
 from dsl.source import Source, Span
-from dsl.vocabulary import syntax
+from dsl.vocabulary import foreign, syntax
+from dsl.vocabulary.syntax import Insertion
 
 MAX_NESTING = 200
 BROKEN = "\0"  # stands in the text for a stretch that could not be read
@@ -37,21 +38,61 @@ def parse(source: Source, max_nesting: int = MAX_NESTING) -> Parsed:
     problems = list(_bad_characters(source)) or list(_too_deep(source, max_nesting))
     if problems:
         return Parsed(None, tuple(problems))
-    text = source.text
+    tree = _tree(source.text)
+    if tree is None:
+        text = "".join(_readable(source, begin, end, problems) for begin, end in _pieces(source.text))
+        tree = _tree(text)
+    file = None if tree is None else cast(ast.File, TreeBuilder(source).transform(tree))
+    return Parsed(file, tuple(problems))
+
+
+def _tree(text: str) -> Any:
+    """Lark's tree, or None."""
+    try:
+        return _lark().parse(text + "\n", start="file")
+    except UnexpectedInput:
+        return None
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int]]:
+    """The stretches of a text that can be read by themselves: lines, joined where a bracket is open at the end of one."""
+    begin = 0
+    unclosed: list[str] = []
+    for match in _BRACKET_OR_LINE.finditer(text):
+        mark = match.group()
+        if mark in _PAIRS:
+            unclosed.append(mark)
+        elif mark in _CLOSERS and unclosed and unclosed[-1] == _CLOSERS[mark]:
+            unclosed.pop()
+        elif mark == "\n" and not unclosed:
+            yield begin, match.end()
+            begin = match.end()
+    if begin < len(text):
+        yield begin, len(text)
+
+
+def _readable(source: Source, begin: int, end: int, problems: list[Diagnostic]) -> str:
+    """A stretch of the text, its unreadable statements replaced by `BROKEN`; what is wrong with them is entered."""
+    text = source.text[begin:end]
     while True:
         try:
-            tree = _lark().parse(text + "\n", start="file")
+            _lark().parse(text + "\n", start="file")
         except UnexpectedInput as error:
-            problem, start, end = _explain(source, text, error)
-            again = BROKEN in text[max(0, start - 1) : end + 1]  # it comes of an error before
+            problem, start, stop = _explain(source, begin, text, error)
+            again = BROKEN in text[max(0, start - begin - 1) : stop - begin + 1]  # it comes of an error before
             if problem not in problems and not (again and problems):
                 problems.append(problem)
-            mended = _blank(text, start, end)
-            if mended is None or again or len(problems) > MAX_SHOWN:
-                return Parsed(None, tuple(problems))
+            mended = None if again else _blank(text, start - begin, stop - begin)
+            if mended is None:
+                return _blanked(text)
             text = mended
             continue
-        return Parsed(cast(ast.File, TreeBuilder(source).transform(tree)), tuple(problems))
+        return text
+
+
+def _blanked(text: str) -> str:
+    """One broken statement in place of a whole stretch, its lines kept."""
+    return BROKEN + re.sub(r"[^\n]", " ", text)[1:] if text.strip() else text
 
 
 def parse_value(name: str, text: str) -> ast.Expr:
@@ -71,7 +112,7 @@ def _parse_part(source: Source, start: str) -> Any:
     try:
         tree = _lark().parse(source.text, start=start)
     except UnexpectedInput as error:
-        raise ArchError([_explain(source, source.text, error)[0]]) from None
+        raise ArchError([_explain(source, 0, source.text, error)[0]]) from None
     return TreeBuilder(source).transform(tree)
 
 
@@ -165,10 +206,11 @@ _OPERATORS = {"PLUS", "MINUS", "TIMES", "DIVIDE", "FLOORDIV", "MODULO", "_POWER"
 _KEYWORDS = ("ARCH", "BLOCK", "DEFAULT", "EXPECT", "FOR", "IF", "INPUT", "LET", "OUTPUT", "SHARE", "USE")
 
 
-def _explain(source: Source, text: str, error: UnexpectedInput) -> tuple[Diagnostic, int, int]:
-    """The diagnostic of a syntax error, and the stretch of text to pass over."""
+def _explain(source: Source, begin: int, piece: str, error: UnexpectedInput) -> tuple[Diagnostic, int, int]:
+    """The diagnostic of a syntax error in a piece of the text, and the stretch to pass over. Offsets count in the whole text."""
     size = len(source.text)
-    start = size if error.pos_in_stream is None else min(error.pos_in_stream, size)
+    text = " " * begin + piece + " " * (size - begin - len(piece))
+    start = size if error.pos_in_stream is None else min(begin + error.pos_in_stream, size)
     at_end = start == size or isinstance(error, UnexpectedEOF)
     end = start + 1
     expected: set[str] = set()
@@ -180,6 +222,9 @@ def _explain(source: Source, text: str, error: UnexpectedInput) -> tuple[Diagnos
     elif isinstance(error, UnexpectedCharacters):
         expected = set(error.allowed or ())
     here = Span(source, min(start, size), min(end, size))
+    if text.startswith("->", start):
+        end = start + 2
+        here = Span(source, start, end)
     found = "" if at_end else text[here.start : here.end].strip()
 
     unclosed = _unclosed(text, here.start)
@@ -194,20 +239,50 @@ def _explain(source: Source, text: str, error: UnexpectedInput) -> tuple[Diagnos
     if re.match(r"x\s*($|[;\n|>})\]#])", text[start:]) and "_REPEAT" in expected | {"_REPEAT"} and _after_item(text, start):
         return syntax.repeat_without_count().at(Span(source, start, start + 1)), start, start + 1
     if isinstance(error, UnexpectedCharacters) and not re.match(r"[\w\s.,:;|<>(){}\[\]@#=+*/%\"!-]", text[start]):
-        return syntax.unreadable(_show_character(text[start])).at(here), start, end
+        hint, changes = _hint(text, start, expected)
+        return syntax.unreadable(_show_character(text[start]), hint, changes).at(here), start, end
     what = f"`{found}`" if found else "the end of the line" if not at_end else "the end of the file"
-    return syntax.unexpected(what, _words(expected), _hint(text, start, expected)).at(here), start, end
+    hint, changes = _hint(text, start, expected)
+    return syntax.unexpected(what, _words(expected), hint, changes).at(here), start, end
 
 
-def _hint(text: str, start: int, expected: set[str]) -> str:
-    rest = text[start:]
+def _hint(text: str, start: int, expected: set[str]) -> tuple[str, tuple[Insertion, ...]]:
+    """What to do about an unexpected text, and the changes that may do it: (offset, characters replaced, text)."""
+    rest = text[start : text.find("\n", start) if "\n" in text[start:] else len(text)]
+    before = text[text.rfind("\n", 0, start) + 1 : start]
+    inside = _unclosed(text, start)
+    quoted = re.match(r"[\"']([A-Za-z_]+)[\"']", rest)
+    if quoted:
+        option = re.search(r"([A-Za-z_]+)[ ]*=[ ]*$", before)
+        name = foreign.OPTIONS.get(option[1].lower(), (option[1],))[0] if option else ""
+        word = foreign.PADDING.get(quoted[1], quoted[1]) if name == "pad" else quoted[1]
+        if option is None:
+            return f"words stand without quotes: `{word}`", ((start, len(quoted[0]), word),)
+        begin = start - len(option[0])
+        return f"it is `{name}={word}` here, without quotes", ((begin, len(option[0]) + len(quoted[0]), f"{name}={word}"),)
     if re.match(r"x[0-9{]", rest) and start and not text[start - 1].isspace():
-        return "write a space before a repeat: ` x2`"
+        return "write a space before a repeat: ` x2`", ((start, 0, " "),)
+    if (spaced := re.match(r"x\s+(\d+)", rest)) and _after_item(text, start):
+        return f"a repeat has no space within: `x{spaced[1]}`", ((start, len(spaced[0]), f"x{spaced[1]}"),)
+    if (times := re.match(r"\*\s*(\d+)", rest)) and not inside:
+        return f"a repeat is written `x{times[1]}`", ((start, len(times[0]), f"x{times[1]}"),)
+    if (named := re.match(r":\s*(?=\S)", rest)) and inside and inside[-1][0] == "(":
+        return "an option is written with `=`: `stride=2`", ((start, len(named[0]), "="),)
+    if rest.startswith("else"):
+        return "`else` stands on the line of the `}` before it", ()
+    if (arrow := re.match(r"->|→|\|(?!\|)|,|\.(?=\s)", rest)) and _after_item(text, start) and not inside:
+        return "items follow each other with `;` or on a new line", ((start, len(arrow[0]), ";"),)
+    if re.match(r"[0-9]", rest) and re.search(r"[A-Za-z_] +$", before):
+        return "the kernel touches the name, and the channels follow a `-`: `conv3-64`", ()
+    if rest.startswith("-") and re.search(r"[A-Za-z_0-9)] *$", before):
+        return "the channels touch their `-`: `conv3-64`", ()
     if "_SEMI" in expected and re.match(r"[A-Za-z_@.\[{]", rest) and _after_item(text, start):
-        return "two items need a `;` or a new line between them"
+        space = len(before) - len(before.rstrip())
+        return "two items need a `;` or a new line between them", ((start - space, space, "; "),)
     if rest.startswith("=") and "COLON" in expected:
-        return "a label is followed by `:`"
-    return ""
+        space = len(before) - len(before.rstrip())
+        return "a label is followed by `:`", ((start - space, space + 1, ":"),)
+    return "", ()
 
 
 def _after_item(text: str, start: int) -> bool:
@@ -248,6 +323,7 @@ def _bad_characters(source: Source) -> Iterator[Diagnostic]:
 _PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">"}
 _CLOSERS = {closer: opener for opener, closer in _PAIRS.items()}
 _BRACKET = re.compile(r'#[^\n]*|"[^"\n]*"|=>|>=|<=|(?<=[\w)])<|[()\[\]{}>]')
+_BRACKET_OR_LINE = re.compile(_BRACKET.pattern + r"|\n")
 
 
 def _unclosed(text: str, end: int) -> list[tuple[str, int]]:

@@ -10,7 +10,8 @@ import pytest
 from compiler.driver import check, check_text, parse_overrides
 from compiler.expand.builder import Limits
 from compiler.pages import Page, manual, pages
-from dsl.diagnostics import CODES, ArchError, render, render_all
+from dsl.diagnostics import CODES, ArchError
+from dsl.rendering import render, render_all
 from tests.support import ROOT
 
 PAGES = list(pages())
@@ -61,7 +62,8 @@ def test_the_residual_of_the_design() -> None:
         "  = shortcut: 256x56x56 (identity)\n"
         "  = differs in: channels 512 vs 256, height 28 vs 56, width 28 vs 56\n"
         "  = in copy 1 of 4, line 7 of net.arch\n"
-        "help: make the shapes equal, for a shortcut with a 1x1 convolution"
+        "help: this makes the whole file check: a 1x1 projection with stride 2 on the shortcut\n"
+        "7 | residual<bottleneck(128, s=2) | conv1-512/2> x4"
     )
     data = found.to_json()
     assert data["place"] == {"file": "net.arch", "line": 7, "column": 1, "start": 94, "end": 124}
@@ -163,7 +165,7 @@ NEWCOMER = [
     ("block inception(a, b, c, d) { relu }\ninput 3x32x32\ninception(64, 96, 128)", "E0207", "`d`"),
     ("block a() { a() }\ninput 3x32x32\na()", "E0605", "calls itself"),
     ("input 3x32x32\nconcat<. | @conv9>", "E0203", "conv9"),
-    ("input 3x32x32\na: relu; a: relu", "E0205", "another label"),
+    ("input 3x32x32\na: relu; a: relu", "E0205", "a2: relu"),
     ("input 3x32x32\nconv1-8\nexpect params == 60M", "E0502", "difference"),
     ("input 64x28x28\nconv3-64(groups=3)", "E0304", "64 = 21*3 + 1"),
     ("input 3x4x4\nmaxpool7", "E0301", "7 over 4"),

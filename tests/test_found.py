@@ -8,7 +8,7 @@ import torch
 from compiler import loads
 from compiler.driver import check_text, expanded_text
 from compiler.ops import OPERATORS
-from dsl.diagnostics import render_all
+from dsl.rendering import render_all
 from dsl.formatter import format_text
 from dsl.parser import parse
 from dsl.printer import print_file

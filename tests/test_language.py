@@ -12,7 +12,7 @@ import cli
 from compiler import loads
 from compiler.driver import Report, check_text
 from compiler.expand.builder import Limits
-from dsl.diagnostics import render_all
+from dsl.rendering import render_all
 from tests.support import ROOT
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

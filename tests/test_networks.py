@@ -13,7 +13,7 @@ from compiler import load
 from compiler.backends.torch_fx import lower
 from compiler.driver import check, check_text, expanded_text
 from compiler.graph import ArchGraph
-from dsl.diagnostics import render_all
+from dsl.rendering import render_all
 from tests.support import ARCHS, NETWORKS, ROOT, assert_agrees_with_torch
 
 PUBLISHED = tomllib.loads((ROOT / "tests/published.toml").read_text(encoding="utf-8"))

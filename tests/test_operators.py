@@ -11,7 +11,7 @@ from compiler.driver import check_text
 from compiler.network import loads
 from compiler.ops import FAMILIES, OPERATORS, reference
 from compiler.ops.record import Operator, Required
-from dsl.diagnostics import render_all
+from dsl.rendering import render_all
 from tests.support import ROOT, assert_agrees_with_torch
 
 RECORDS = list(OPERATORS.values())

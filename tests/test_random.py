@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from compiler.driver import Report, check_text, expanded_text
 from compiler.ops import OPERATORS
 from compiler.shapes.dim import evaluate
-from dsl.diagnostics import render_all
+from dsl.rendering import render_all
 from dsl.formatter import format_text
 from dsl.parser import parse
 from dsl.printer import print_file

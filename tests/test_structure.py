@@ -28,7 +28,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler.tables": set(),
     "compiler.pages": {"dsl"},
     "compiler.backends": FRONT | {"compiler.passes", "compiler.files", "compiler.collection"},
-    "compiler.driver": FRONT | {"compiler.expand", "compiler.analysis", "compiler.collection"},
+    "compiler.repair": FRONT,
+    "compiler.driver": FRONT | {"compiler.expand", "compiler.analysis", "compiler.repair", "compiler.collection"},
     "compiler.network": FRONT | {"compiler.expand", "compiler.driver", "compiler.backends"},
     "compiler": {"compiler.network"},
 }

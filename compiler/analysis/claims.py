@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from compiler.analysis.cost import MEASURES
@@ -71,7 +72,8 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
         near = value and abs(actual - value) / abs(value) < 0.05 and expect.relation == "==" and expect.within is None
         help_text = f"write the exact number, {actual:_}, or say how near: `within 2%`" if near else ""
     within = f" within {expect.within:g}%" if expect.within is not None else ""
-    return result, says.count_claim(what, shown, expect.relation, claimed + within, difference or f"{shown} is not {claimed}", help_text)
+    problem = says.count_claim(what, shown, expect.relation, claimed + within, difference or f"{shown} is not {claimed}", help_text)
+    return result, replace(problem, facts={"actual": actual})
 
 
 def _holds(expect: ast.Expect, actual: int, value: float) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from compiler.expand.scopes import Tensor
@@ -11,7 +11,7 @@ from compiler.graph import ArchGraph
 from compiler.ops.record import AXES
 from compiler.ops.windows import arithmetic
 from compiler.shapes.dim import Shape, show_shape
-from dsl.diagnostics import Diagnostic
+from dsl.diagnostics import Diagnostic, Related
 from dsl.source import Span
 from dsl.vocabulary import claims as says
 
@@ -39,9 +39,9 @@ class ClaimResult:
 
 
 def check_shape(
-    shown: str, tensor: Tensor, claimed: Shape, graph: ArchGraph, span: Span, waived: bool
+    shown: str, tensor: Tensor, claimed: Shape, graph: ArchGraph, item: Span, span: Span, waived: bool
 ) -> tuple[ClaimResult, Diagnostic | None]:
-    """Compare a tensor, whose item a message calls `shown`, with what the file claims."""
+    """Compare a tensor, whose item a message calls `shown`, with what the file claims at a span."""
     actual = tensor.shape
     assert actual is not None
     held = actual == claimed
@@ -49,7 +49,17 @@ def check_shape(
     if held or waived:
         return result, None
     notes = list(_arithmetic(tensor.name, claimed, graph))
-    return result, says.shape_claim(shown, show_shape(actual), show_shape(claimed), notes).at(span)
+    facts = {"actual": actual, "claimed": claimed, **_window_facts(tensor.name, graph)}
+    found = replace(says.shape_claim(shown, show_shape(actual), show_shape(claimed), notes), facts=facts)
+    return result, found.at(item, related=[Related(span, "claimed here")])
+
+
+def _window_facts(name: str, graph: ArchGraph) -> dict[str, Any]:
+    """Of the window operator whose output this is, what it was given."""
+    node = graph[name]
+    if "kernel" not in node.attrs or "pad" not in node.attrs or node.op == "convt":
+        return {}
+    return {"attrs": dict(node.attrs), "before": graph[graph.operands(name)[0]].shape}
 
 
 def _arithmetic(name: str, claimed: Shape, graph: ArchGraph) -> Iterator[str]:

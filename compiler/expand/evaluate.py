@@ -98,7 +98,7 @@ class Evaluator:
         hint = {"true": "yes", "True": "yes", "false": "no", "False": "no"}.get(name)
         known = [hint] if hint else [*self.env.known_variables(), *self.env.known_blocks(), *WORDS]
         fault = names.unknown_name(name, known)
-        raise Fault(replace(fault, help=f"write `{hint}`") if hint else fault)
+        raise Fault(replace(fault, help=f"write `{hint}`", facts={"word": name, "near": (hint,)}) if hint else fault)
 
     def _ref(self, expr: ast.Ref) -> Any:
         """A tensor, or, as in `@enc1.c`, a field of one."""

@@ -17,10 +17,19 @@ from compiler.ops.kinds import Whole, Word
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Fault
 from dsl.source import Span
-from dsl.vocabulary import files, names
+from dsl.vocabulary import files, foreign, names
 from dsl.vocabulary import shapes as shape_says
 
 RESIDUAL = "residual"
+STRANGERS = {  # words of programming languages
+    "else": "`else` stands on the line of the `}` before it",
+    "elif": "`else if` stands on the line of the `}` before it",
+    "while": "there is `for`, over a list, and `x3` behind an item",
+    "def": "a block is written `block name(width) { ... }`",
+    "class": "a block is written `block name(width) { ... }`",
+    "return": "a block gives the tensor that its last item gives",
+    "import": 'another file is brought in by `use "std/resnet.arch"`',
+}
 
 
 class ItemExpander(NodeExpander):
@@ -90,7 +99,8 @@ class ItemExpander(NodeExpander):
         span = item.claim_span or item.span
         if result.shape is None:
             return Tensor(result.name, claimed) if result.name else UNKNOWN
-        found, problem = check_shape(_shown(item, result), result, claimed, self.graph, span, waived=bool(self.overrides))
+        shown, place, waived = _shown(item, result), item.core.span, bool(self.overrides)
+        found, problem = check_shape(shown, result, claimed, self.graph, place, span, waived)
         if span not in self.claims or not found.held:
             self.claims[span] = found
         if problem is not None:
@@ -195,6 +205,10 @@ class ItemExpander(NodeExpander):
 def _unknown(word: str, stem: str, env: Env) -> Diagnostic:
     """What to say of a word that is neither operator nor block."""
     known = [*OPERATORS, RESIDUAL, *env.known_blocks()]
+    if word in STRANGERS:
+        return names.unknown_operator(word, [], STRANGERS[word])
+    if here := OPERATORS.get(foreign.operator(word).rstrip("0123456789")):
+        return names.unknown_operator(word, known, f"it is `{foreign.operator(word)}` here, written {here.short_form}")
     if word.lower() == RESIDUAL:
         return names.unknown_operator(word, known, "its branches stand in `< >`: `residual<body>`")
     return names.unknown_operator(stem, known)

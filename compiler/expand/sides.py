@@ -23,7 +23,8 @@ def with_histories(found: Diagnostic, written: str, graph: ArchGraph, operands: 
     message = (
         found.message.replace("the branches of this add", "the two sides of this residual") if written == "residual" else found.message
     )
-    return replace(found, message=message, notes=(*histories, *found.notes[len(names) :]))
+    facts = {"shapes": tuple(operand.shape for operand in operands)}
+    return replace(found, message=message, notes=(*histories, *found.notes[len(names) :]), facts=facts)
 
 
 def _line(graph: ArchGraph, name: str) -> list[str]:

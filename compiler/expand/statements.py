@@ -116,8 +116,11 @@ class StatementExpander(ItemExpander):
             if arg.name in seen:
                 self.report(names.given_twice(operator.name, arg.name or ""), arg.span)
             seen.add(arg.name or "")
-            if arg.name is None or (arg.name not in operator.option_names and arg.name != "place"):
-                self.report(names.unknown_option(operator.name, arg.name or "", operator.option_names), arg.span)
+            if arg.name is None:
+                self.report(names.option_without_name(operator.name, operator.option_names), arg.span)
+                continue
+            if arg.name not in operator.option_names and arg.name != "place":
+                self.report(names.unknown_option(operator.name, arg.name, operator.option_names), arg.span)
                 continue
             value = self._value(arg.value, env, None, None)
             known[arg.name] = Given(value, arg.value.span)

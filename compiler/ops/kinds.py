@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compiler.shapes.dim import Formula
@@ -80,7 +80,9 @@ class Flag:
 
     def read(self, name: str, value: Value, axes: int) -> Canonical:
         if not isinstance(value, bool):
-            raise Fault(says.wrong_kind(f"`{name}`", "`yes` or `no`", show(value)))
+            meant = {"true": "yes", "false": "no", "1": "yes", "0": "no"}.get(show(value).lower(), "")
+            found = says.wrong_kind(f"`{name}`", "`yes` or `no`", show(value), f"write `{meant}`" if meant else "")
+            raise Fault(replace(found, facts={"word": show(value), "near": (meant,) if meant else ()}))
         return value
 
     def __str__(self) -> str:

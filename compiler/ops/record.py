@@ -190,14 +190,21 @@ class Operator:
         return [attr.name for attr in self.attrs] + (["norm", "act"] if self.followers else [])
 
     @property
+    def short_form(self) -> str:
+        """`conv{kernel}-{out}/{stride}`"""
+        kernel, out, stride = self.short
+        written = self.name + (f"{{{kernel}}}" if kernel else "") + (f"-{{{out}}}" if out else "") + (f"/{{{stride}}}" if stride else "")
+        return f"`{written}`" if self.operands == (1, 1) else f"`{self.name}<a | b>`"
+
+    @property
     def signature(self) -> str:
         """How it is written: the short form, then the call form."""
-        kernel, out, stride = self.short
-        short = self.name + (f"{{{kernel}}}" if kernel else "") + (f"-{{{out}}}" if out else "") + (f"/{{{stride}}}" if stride else "")
+        if self.operands != (1, 1):
+            return self.short_form
+        short = self.short_form.strip("`")
         options = ", ".join(a.name if isinstance(a.default, Required) else f"{a.name}=..." for a in self.attrs)
         call = f"{self.name}({options})" if options else self.name
-        forms = f"`{short}` or `{call}`" if short != call and any(self.short) else f"`{call}`"
-        return forms if self.operands == (1, 1) else f"`{self.name}<a | b>`"
+        return f"`{short}` or `{call}`" if short != call and any(self.short) else f"`{call}`"
 
 
 def check_values(shape: Shape) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dsl.diagnostics import Diagnostic, diagnostic
-from dsl.vocabulary.names import did_you_mean
+from dsl.vocabulary.names import did_you_mean, misspelt, near
 
 
 @diagnostic("E0501")
@@ -43,9 +43,8 @@ def count_claim(measure: str, actual: str, relation: str, claimed: str, differen
         conv3-64
         expect params == 1792
     """
-    return Diagnostic(
-        "", f"{measure} is {actual}, but the file expects {relation} {claimed}", notes=(f"difference: {difference}",), help=help
-    )
+    message = f"{measure} is {actual}, but the file expects {relation} {claimed}"
+    return Diagnostic("", message, notes=(f"difference: {difference}",), help=help)
 
 
 @diagnostic("E0503")
@@ -64,7 +63,7 @@ def unknown_measure(name: str, known: Sequence[str]) -> Diagnostic:
         conv3-64
         expect params == 1792
     """
-    return Diagnostic("", f"there is no measure `{name}`", notes=(f"there are: {', '.join(known)}",), help=did_you_mean(name, known))
+    return Diagnostic("", f"there is no measure `{name}`", notes=(f"there are: {', '.join(known)}",), help=did_you_mean(name, known), facts=misspelt(name, near(name, known)))
 
 
 @diagnostic("E0504")

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 from dsl.diagnostics import Diagnostic, diagnostic
+from dsl.vocabulary import foreign
 
 
 def near(name: str, known: Iterable[str]) -> list[str]:
-    """At most three known names close to this one, the closest first."""
+    """At most three known names close to this one, the closest first, and none that is much farther than the closest."""
     by_lower = {other.lower(): other for other in known}
-    return [by_lower[match] for match in get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
+    word = name.lower()
+    matches = get_close_matches(word, by_lower, n=3, cutoff=0.6)
+    ratios = [SequenceMatcher(None, match, word).ratio() for match in matches]
+    return [by_lower[match] for match, ratio in zip(matches, ratios, strict=True) if ratio > ratios[0] - 0.15]
+
+
+def misspelt(word: str, close: Sequence[str]) -> dict[str, object]:
+    """The facts of a name that means nothing: the word, and those that may be meant, the likeliest first."""
+    return {"word": word, "near": tuple(close)}
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -36,8 +45,10 @@ def unknown_operator(word: str, known: Sequence[str], hint: str = "") -> Diagnos
         input 3x32x32
         maxpool
     """
-    help_text = hint or did_you_mean(word, known) or "`archc ops` lists the operators"
-    return Diagnostic("", f"there is no operator or block `{word}`", help=help_text)
+    here = foreign.operator(word)
+    close = [here] if here else near(word, known)
+    help_text = hint or (f"it is `{here}` here" if here else did_you_mean(word, known)) or "`archc ops` lists the operators"
+    return Diagnostic("", f"there is no operator or block `{word}`", help=help_text, facts=misspelt(word, close))
 
 
 @diagnostic("E0202")
@@ -54,8 +65,12 @@ def unknown_option(operator: str, option: str, known: Sequence[str]) -> Diagnost
         input 3x32x32
         conv3-64(stride=2)
     """
-    help_text = did_you_mean(option, known)
-    return Diagnostic("", f"`{operator}` has no option `{option}`", notes=(f"it has: {', '.join(known)}",) if known else (), help=help_text)
+    here = foreign.options(option, list(known))
+    needless = foreign.NEEDLESS.get(option.lower(), "")
+    help_text = f"leave it out: {needless}" if needless else f"it is `{here[0]}` here" if here else did_you_mean(option, known)
+    notes = (f"it has: {', '.join(known)}",) if known else ()
+    facts = {"delete": True} if needless else misspelt(option, here or near(option, known))
+    return Diagnostic("", f"`{operator}` has no option `{option}`", notes=notes, help=help_text, facts=facts)
 
 
 @diagnostic("E0203")
@@ -75,7 +90,7 @@ def unknown_reference(path: str, known: Sequence[str]) -> Diagnostic:
         concat<. | @conv1>
     """
     help_text = did_you_mean(path, known) or "a reference can only name what stands before it, in its scope or around it"
-    return Diagnostic("", f"there is no `{path}` before this", help=help_text)
+    return Diagnostic("", f"there is no `{path}` before this", help=help_text, facts=misspelt(path, near(path, known)))
 
 
 @diagnostic("E0204")
@@ -94,7 +109,7 @@ def unknown_name(name: str, known: Sequence[str]) -> Diagnostic:
         let width = 8
         conv3-{width}
     """
-    return Diagnostic("", f"I do not know the name `{name}`", help=did_you_mean(name, known))
+    return Diagnostic("", f"I do not know the name `{name}`", help=did_you_mean(name, known), facts=misspelt(name, near(name, known)))
 
 
 @diagnostic("E0205")
@@ -208,7 +223,8 @@ def no_short_form(name: str, part: str, signature: str, meant: str) -> Diagnosti
         input 3x32x32
         conv1-64; relu
     """
-    return Diagnostic("", f"`{name}` takes no {part}", help=f"did you mean `{meant}`?" if meant else f"it is written {signature}")
+    help_text = f"did you mean `{meant}`?" if meant else f"it is written {signature}"
+    return Diagnostic("", f"`{name}` takes no {part}", help=help_text, facts={"meant": meant})
 
 
 @diagnostic("E0211")
@@ -277,3 +293,22 @@ def parameter_twice(name: str) -> Diagnostic:
         stem(8)
     """
     return Diagnostic("", f"the name `{name}` stands here twice", help="give one of them another name")
+
+
+@diagnostic("E0215")
+def option_without_name(operator: str, known: Sequence[str]) -> Diagnostic:
+    """A `default` gives an option without its name. Only an item's options can be told by their order.
+
+    Wrong:
+
+        input 3x32x32
+        default conv(1)
+        conv3-8
+
+    Right:
+
+        input 3x32x32
+        default conv(pad=1)
+        conv3-8
+    """
+    return Diagnostic("", "the options of a `default` have names", notes=(f"`{operator}` has: {', '.join(known)}",), help="write `pad=1`")

@@ -30,6 +30,7 @@ def window_too_large(axis: str, size: object, kernel: int, pad: int, dilation: i
         f"the window is larger than its input: {axis} {kernel_text} over {padded}",
         help="use a smaller kernel, more padding, or fewer strides before it",
         blame="kernel",
+        facts={"size": size, "kernel": kernel, "pad": pad, "dilation": dilation},
     )
 
 
@@ -103,6 +104,7 @@ def groups_do_not_divide(groups: int, channels: int, which: str) -> Diagnostic:
         f"{groups} groups do not divide {channels} {which} channels: {channels} = {channels // groups}*{groups} + {channels % groups}",
         help=f"groups that divide them: {shown}",
         blame="groups",
+        facts={"groups": groups, "channels": channels, "which": which},
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dsl.diagnostics import Diagnostic, diagnostic
 
+Insertion = tuple[int, int, str]  # an offset in the text, how many characters go, and what comes in their place
+
 
 @diagnostic("E0101")
-def unexpected(found: str, expected: str, hint: str = "") -> Diagnostic:
+def unexpected(found: str, expected: str, hint: str = "", changes: tuple[Insertion, ...] = ()) -> Diagnostic:
     """Something stands where the grammar has no place for it.
 
     The message says what was found and what could have stood there. Reading goes on with the next
@@ -22,7 +24,8 @@ def unexpected(found: str, expected: str, hint: str = "") -> Diagnostic:
         input 3x32x32
         conv3-64; maxpool
     """
-    return Diagnostic("", f"I did not expect {found} here", notes=(f"expected {expected}",) if expected else (), help=hint)
+    notes = (f"expected {expected}",) if expected and not hint else ()
+    return Diagnostic("", f"I did not expect {found} here", notes=notes, help=hint, facts={"changes": changes})
 
 
 @diagnostic("E0102")
@@ -42,7 +45,7 @@ def never_closed(opener: str, closer: str) -> Diagnostic:
         input 3x32x32
         residual<conv3-3(pad=1)>
     """
-    return Diagnostic("", f"this `{opener}` is never closed", help=f"write `{closer}` where it ends")
+    return Diagnostic("", f"this `{opener}` is never closed", help=f"write `{closer}` where it ends", facts={"closer": closer})
 
 
 @diagnostic("E0103")
@@ -59,7 +62,8 @@ def closes_nothing(closer: str, opener: str) -> Diagnostic:
         input 3x32x32
         conv3-64(pad=1)
     """
-    return Diagnostic("", f"this `{closer}` closes nothing", help=f"delete it, or write the missing `{opener}` before it")
+    help_text = f"delete it, or write the missing `{opener}` before it"
+    return Diagnostic("", f"this `{closer}` closes nothing", help=help_text, facts={"delete": True})
 
 
 @diagnostic("E0104")
@@ -83,7 +87,7 @@ def repeat_without_count() -> Diagnostic:
 
 
 @diagnostic("E0105")
-def unreadable(character: str) -> Diagnostic:
+def unreadable(character: str, hint: str = "", changes: tuple[Insertion, ...] = ()) -> Diagnostic:
     """A character that has no meaning in a `.arch` file.
 
     Wrong:
@@ -96,7 +100,8 @@ def unreadable(character: str) -> Diagnostic:
         input 3x32x32
         conv3-64
     """
-    return Diagnostic("", f"I cannot read the character {character}", help="delete it, or put it into a `# comment`")
+    help_text = hint or "delete it, or put it into a `# comment`"
+    return Diagnostic("", f"I cannot read the character {character}", help=help_text, facts={"changes": changes})
 
 
 @diagnostic("E0106")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dsl.diagnostics import Diagnostic, diagnostic
-from dsl.vocabulary.names import did_you_mean
+from dsl.vocabulary.names import did_you_mean, misspelt, near
 
 
 @diagnostic("E0401")
@@ -57,7 +57,9 @@ def not_a_choice(option: str, got: str, choices: Sequence[str]) -> Diagnostic:
         upsample2(mode=nearest)
     """
     listed = ", ".join(f"`{choice}`" for choice in choices)
-    return Diagnostic("", f"`{option}` cannot be {got}", notes=(f"it is one of {listed}",), help=did_you_mean(got.strip("`"), choices))
+    word = got.strip("`")
+    facts = misspelt(word, near(word, choices))
+    return Diagnostic("", f"`{option}` cannot be {got}", notes=(f"it is one of {listed}",), help=did_you_mean(word, choices), facts=facts)
 
 
 @diagnostic("E0404")

@@ -1,0 +1,306 @@
+"""What may mend a mistake, by its code. Nothing here is certain: each candidate is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from math import gcd
+
+from compiler.ops import OPERATORS
+from compiler.repair.places import around, change, deleted, insert, inside, stride_dropped, with_option
+from compiler.shapes.dim import Shape, show_shape
+from compiler.shapes.window import reach, window
+from dsl import ast
+from dsl.diagnostics import Diagnostic, Edit, Repair
+from dsl.source import Span
+
+MOST = 24  # candidates for one mistake
+LAST = "last"  # the kind of a repair that is offered where no other is
+NOUNS = {"pad": "padding", "ceil": "rounding up:"}
+
+Candidates = Iterator[Repair]
+
+
+def candidates(d: Diagnostic, tree: ast.File) -> Candidates:
+    """Changes that may mend a diagnostic, the likeliest first."""
+    assert d.span is not None
+    makers = BY_CODE.get(d.code, ())
+    return islice((repair for maker in (*makers, *ALWAYS) for repair in maker(d, d.span, tree)), MOST)
+
+
+def _repair(what: str, *edits: Edit, kind: str = "") -> Repair:
+    return Repair(what, edits, kind=kind)
+
+
+# ---- words
+
+
+def near_names(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    word = str(d.facts.get("word", ""))
+    at = span.text.find(word) if word else -1
+    for name in d.facts.get("near", ()) if at >= 0 else ():
+        yield _repair(f"`{name}`", change(span, span.start + at, len(word), name))
+
+
+def meant(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    op = around(tree, span, ast.Op)
+    text = d.facts.get("meant")
+    if op is not None and text:
+        yield _repair(f"`{text}`", Edit(op.word_span, text))
+
+
+def deletion(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    if d.facts.get("delete"):
+        yield _repair(f"without `{span.text}`", deleted(span))
+
+
+def another_label(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    item = around(tree, span, ast.Item)
+    if item is not None and item.label is not None and item.label.index is None:
+        taken = {label.text for label in inside(tree) if isinstance(label, ast.Label)}
+        text = item.label.text
+        free = next(f"{text}{n}" for n in range(2, len(taken) + 3) if f"{text}{n}" not in taken)
+        yield _repair(f"the label `{free}`", change(item.label.span, item.label.span.start, len(text), free))
+
+
+# ---- syntax
+
+
+def changes(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    for offset, length, text in d.facts.get("changes", ()):
+        yield _repair(f"`{text.strip()}`" if text.strip() else "a space", change(span, offset, length, text))
+
+
+def closer(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """The missing bracket at the end of the line, or before what stands at its end."""
+    mark = d.facts.get("closer", "")
+    text = span.source.text
+    end = text.find("\n", span.start)
+    line = text[span.start : end if end >= 0 else len(text)].split("#")[0].rstrip()
+    for stop in dict.fromkeys((len(line), *(line.find(sign, 1) for sign in (" x", " =>", ";", ")", ">", "}")))):
+        if stop > 0:
+            yield _repair(f"`{mark}`", insert(span, span.start + stop, mark))
+
+
+# ---- shapes
+
+
+def kernel_that_fits(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    op, facts = around(tree, span, ast.Op), d.facts
+    if op is None or not isinstance(facts.get("size"), int):
+        return
+    size, kernel, pad, dilation = facts["size"], facts["kernel"], facts["pad"], facts["dilation"]
+    fits = (size + 2 * pad - 1) // dilation + 1
+    if fits >= 1:
+        yield _repair(f"kernel {fits}", with_option(op, "kernel", str(fits)))
+    more = -((size - reach(kernel, dilation)) // 2)
+    yield _repair(f"padding {more}", with_option(op, "pad", str(more)))
+
+
+def groups_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    op, facts = around(tree, span, ast.Op), d.facts
+    if op is None:
+        return
+    groups, channels = facts["groups"], facts["channels"]
+    both = gcd(channels, facts.get("out") or channels)
+    fits = sorted((g for g in range(1, min(both, 4096) + 1) if both % g == 0), key=lambda g: (abs(g - groups), g))
+    for number in fits[:2]:
+        yield _repair(f"groups {number}", with_option(op, "groups", str(number)))
+    if facts.get("which") == "output":
+        up = -(-channels // groups) * groups
+        yield _repair(f"{up} channels", with_option(op, "out", str(up)))
+
+
+def pool_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    item = around(tree, span, ast.Item)
+    if item is not None:
+        yield _repair("global average pooling before it", insert(item.span, item.span.start, "adaptive_avgpool1; "))
+
+
+def half_kernel(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    op = around(tree, span, ast.Op)
+    if op is not None and d.blame == "pad" and "most" in d.facts:
+        yield _repair(f"padding {d.facts['most']}", with_option(op, "pad", str(d.facts["most"])))
+
+
+def projection(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """A 1x1 convolution on the shortcut of a residual, with the stride that its body has."""
+    merge, shapes = around(tree, span, ast.Merge), d.facts.get("shapes")
+    if merge is None or not shapes or merge.word.lower() != "residual" or len(shapes) != 2:
+        return
+    body, shortcut = shapes
+    stride = _stride(shortcut, body)
+    if stride is None:
+        return
+    written = f"conv1-{body[0]}" + (f"/{stride}" if stride > 1 else "")
+    what = "a 1x1 projection" + (f" with stride {stride}" if stride > 1 else "") + " on the shortcut"
+    if len(merge.branches) == 1:
+        yield _repair(what, insert(merge.span, merge.span.end - 1, f" | {written}"))
+    elif len(merge.branches) == 2 and merge.branches[1]:
+        first, last = merge.branches[1][0], merge.branches[1][-1]
+        yield _repair(what, Edit(first.span.to(last.span), written))
+
+
+def branch_that_agrees(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Padding that keeps the size, no stride, or other channels, in the branches themselves."""
+    merge, shapes = around(tree, span, ast.Merge), d.facts.get("shapes")
+    if merge is None or not shapes:
+        return
+    convolutions: list[list[ast.Op]] = []
+    for branch in merge.branches:
+        ops = [n for statement in branch for n in inside(statement) if isinstance(n, ast.Op)]
+        convolutions.append([op for op in ops if _is(op, "conv") or _is(op, "maxpool") or _is(op, "avgpool")])
+    wide = [op for ops in convolutions for op in ops if _is(op, "conv") and op.word[4:] not in ("", "1")]
+    unpadded = [op for op in wide if not any(arg.name == "pad" for arg in op.args)]
+    if unpadded:
+        yield _repair("padding that keeps the size", *(with_option(op, "pad", "same") for op in unpadded))
+    strided = [edit for ops in convolutions for op in ops if (edit := stride_dropped(op)) is not None]
+    for edit in strided:
+        yield _repair("without the stride", edit)
+    if unpadded and strided:
+        yield _repair("padding that keeps the size, and no stride", *(with_option(op, "pad", "same") for op in unpadded), *strided)
+    sizes = [shape[1:] for shape in shapes]
+    for number, ops in enumerate(convolutions):
+        others = [shape for index, shape in enumerate(shapes) if index != number]
+        if not ops or number >= len(shapes):
+            continue
+        if shapes[number][0] != others[0][0] and _is(ops[-1], "conv"):
+            yield _repair(f"{others[0][0]} channels", with_option(ops[-1], "out", str(others[0][0])))
+        stride = _stride(shapes[number], others[0]) if sizes[number] != others[0][1:] else None
+        if stride is not None and not ops[-1].stride:
+            yield _repair(f"stride {stride}", with_option(ops[-1], "stride", str(stride)))
+
+
+def _is(op: ast.Op, name: str) -> bool:
+    word = op.word.lower()
+    return word == name or (word.startswith(name) and word[len(name) :].replace("x", "").isdigit())
+
+
+def _stride(before: Shape, after: Shape) -> int | None:
+    """The stride with which a 1x1 convolution leads from the sizes of one shape to those of the other."""
+    if len(before) != len(after) or not all(isinstance(size, int) for size in (*before[1:], *after[1:])):
+        return None
+    found = (s for s in range(1, 17) if all((a - 1) // s + 1 == b for a, b in zip(before[1:], after[1:], strict=True)))
+    return next(found, None)
+
+
+# ---- claims
+
+
+def window_that_gives(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Other sizes of the input, then other padding, stride, rounding or channels of the operator."""
+    item, facts = around(tree, span, ast.Item), d.facts
+    claimed, actual = facts.get("claimed"), facts.get("actual")
+    if item is None or not claimed or not actual or not all(isinstance(dim, int) for dim in (*claimed, *actual)):
+        return
+    if len(claimed) == len(actual) and claimed[1:] != actual[1:]:
+        yield from _other_input(tree)
+    op = item.core if isinstance(item.core, ast.Op) else None
+    attrs, before = facts.get("attrs") or {}, facts.get("before")
+    if op is not None and len(claimed) == len(actual):
+        if claimed[0] != actual[0] and claimed[1:] == actual[1:] and (op.out is not None or any(a.name == "out" for a in op.args)):
+            yield _repair(f"{claimed[0]} channels", with_option(op, "out", str(claimed[0])))
+        if claimed[1:] != actual[1:] and before is not None and "kernel" in attrs:
+            for option, value in _windows(attrs, before, claimed):
+                yield _repair(f"{NOUNS.get(option, option)} {value}", with_option(op, option, value), kind=option)
+
+
+def _other_input(tree: ast.File) -> Candidates:
+    line = next((s for s in tree.statements if isinstance(s, ast.Input)), None)
+    if line is None or len(line.dims) < 2 or not all(isinstance(dim, ast.Number) for dim in line.dims):
+        return
+    sizes = [dim.value for dim in line.dims if isinstance(dim, ast.Number)]
+    for step in (1, -1, 2, -2, 3, -3, 4, -4):
+        text = "x".join(str(size + step * (axis > 0)) for axis, size in enumerate(sizes))
+        if all(size + step > 0 for size in sizes[1:]):
+            yield _repair(f"an input of {text}", Edit(line.dims[0].span.to(line.dims[-1].span), text), kind="input")
+
+
+def _windows(attrs: dict[str, object], before: Shape, claimed: Shape) -> Iterator[tuple[str, str]]:
+    """Options that give the claimed sizes, one at a time."""
+    axes = range(len(claimed) - 1)
+    now = {name: attrs.get(name) or (1,) * len(axes) for name in ("kernel", "stride", "pad", "dilation")}
+    now["pad"] = attrs.get("pad") or (0,) * len(axes)
+
+    def gives(**other: int | bool) -> bool:
+        def part(name: str, axis: int) -> int:
+            return int(other[name]) if name in other else now[name][axis]  # type: ignore[index]
+
+        ceil = bool(other.get("ceil", attrs.get("ceil", False)))
+        return all(
+            window(before[a + 1], part("kernel", a), part("stride", a), part("pad", a), part("dilation", a), ceil) == claimed[a + 1]
+            for a in axes
+        )
+
+    kernel, stride = now["kernel"][0], now["stride"][0]  # type: ignore[index]
+    for pad in range(kernel + 1):
+        if gives(pad=pad):
+            yield "pad", str(pad)
+            break
+    if "ceil" in attrs and gives(ceil=True):
+        yield "ceil", "yes"
+    for number in sorted(range(1, 9), key=lambda s: abs(s - stride)):
+        if number != stride and gives(stride=number):
+            yield "stride", str(number)
+            break
+
+
+def exact_claim(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """The claim as it would hold. Comes last: the claim may be what is right."""
+    if d.code == "E0502":
+        expect, actual = around(tree, span, ast.Expect), d.facts.get("actual")
+        if expect is not None and isinstance(actual, int) and expect.relation == "==":
+            yield _repair("the exact number", Edit(expect.value.span, f"{actual:_}"))
+        return
+    item, actual = around(tree, span, ast.Item), d.facts.get("actual")
+    if item is not None and item.claim and actual and all(isinstance(dim, int) for dim in actual):
+        claim = item.claim[0].span.to(item.claim[-1].span)
+        yield _repair("what it gives, as the claim", Edit(claim, show_shape(actual)), kind=LAST)
+
+
+def channels_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """`input 224x224x3` is 224 channels of 224x3: other frameworks write the channels last."""
+    if not d.code.startswith(("E03", "E05", "W0109")):
+        return
+    for line in tree.statements:
+        if isinstance(line, ast.Input) and len(line.dims) == 3 and all(isinstance(dim, ast.Number) for dim in line.dims):
+            h, w, c = (dim.value for dim in line.dims if isinstance(dim, ast.Number))
+            if c <= 4 < h:
+                yield _repair("channels first", Edit(line.dims[0].span.to(line.dims[-1].span), f"{c}x{h}x{w}"))
+
+
+def no_bias(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    op = around(tree, span, ast.Op)
+    if op is not None and op.word.lower().rstrip("0123456789x") in OPERATORS:
+        yield _repair("no bias", with_option(op, "bias", "no"))
+
+
+Maker = Callable[[Diagnostic, Span, ast.File], Candidates]
+
+ALWAYS: tuple[Maker, ...] = (channels_first,)
+BY_CODE: dict[str, tuple[Maker, ...]] = {
+    "E0101": (changes,),
+    "E0102": (closer,),
+    "E0103": (deletion,),
+    "E0105": (changes,),
+    "E0201": (near_names,),
+    "E0202": (near_names, deletion),
+    "E0203": (near_names,),
+    "E0204": (near_names,),
+    "E0205": (another_label,),
+    "E0210": (meant,),
+    "E0301": (kernel_that_fits,),
+    "E0302": (projection, branch_that_agrees),
+    "E0303": (branch_that_agrees,),
+    "E0304": (groups_that_divide,),
+    "E0306": (half_kernel,),
+    "E0307": (pool_first,),
+    "E0401": (near_names,),
+    "E0403": (near_names,),
+    "E0501": (window_that_gives, exact_claim),
+    "E0502": (exact_claim,),
+    "E0503": (near_names,),
+    "E0602": (near_names,),
+    "E0611": (near_names,),
+    "W0101": (no_bias,),
+}

@@ -1,0 +1,58 @@
+"""Tries candidates on the whole file, and keeps those that mend."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from compiler.repair.candidates import LAST, candidates
+from dsl import ast
+from dsl.diagnostics import ERROR, Diagnostic
+from dsl.rendering import edited
+from dsl.source import Source
+
+MOST_MENDED = 5  # mistakes of one file that are worked on
+MOST_OFFERED = 3  # repairs of one mistake
+EFFORT = 20_000  # nodes that all trials together may expand to
+TRIAL = 60  # what a trial costs beside its nodes
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of a changed file: its errors, and how large it got."""
+
+    errors: Sequence[Diagnostic]
+    nodes: int
+
+
+def with_repairs(found: Sequence[Diagnostic], source: Source, tree: ast.File, attempt: Callable[[str], Tried]) -> list[Diagnostic]:
+    """The diagnostics, with the repairs that mend them; only such as change the file itself, not what it uses."""
+    errors = [d for d in found if d.severity == ERROR]
+    effort = EFFORT
+    mended: list[Diagnostic] = []
+    for number, d in enumerate(found):
+        if number >= MOST_MENDED or d.span is None or d.span.source is not source:
+            mended.append(d)
+            continue
+        rest = Counter(_kind(e) for e in errors if e is not d)
+        kept = []
+        tried_texts = {source.text}
+        for repair in candidates(d, tree):
+            text = edited(source, repair.edits)
+            if effort <= 0 or len(kept) == MOST_OFFERED:
+                break
+            if text in tried_texts or (repair.kind and repair.kind in {k.kind for k in kept}) or (repair.kind == LAST and kept):
+                continue
+            tried_texts.add(text)
+            tried = attempt(text)
+            effort -= tried.nodes + TRIAL
+            left = Counter(_kind(e) for e in tried.errors)
+            if left <= rest:
+                kept.append(replace(repair, complete=not tried.errors))
+        mended.append(replace(d, repairs=tuple(kept)) if kept else d)
+    return mended
+
+
+def _kind(d: Diagnostic) -> tuple[str, str]:
+    return d.code, d.message

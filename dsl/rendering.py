@@ -1,0 +1,139 @@
+"""Diagnostics as people read them: code, place, the line with what is meant underlined, facts, next step."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+from dsl.diagnostics import WARNING, Diagnostic, Edit, Related, Repair
+from dsl.source import Source, Span
+
+MAX_SHOWN = 20
+TAB = 4
+
+Paint = Callable[[str, str], str]  # a style ("error", "warning", "place", "gutter", "mark", "second", "help") and a text
+
+
+def plain(style: str, text: str) -> str:
+    return text
+
+
+def render(d: Diagnostic, paint: Paint = plain) -> str:
+    """One diagnostic, over several lines, without a newline at the end."""
+    out = [paint(d.severity, f"{d.severity}[{d.code}]") + paint("title", f": {d.message}")]
+    lines = [d.span.line if d.span else 0, *(r.span.line for r in d.related), *(e.span.line for r in d.repairs for e in r.edits)]
+    gutter = " " * len(str(max(lines)))
+
+    def bar(text: str = "", number: str = "") -> str:
+        return (paint("gutter", f"{number:>{len(gutter)}} |") + f" {text}").rstrip()
+
+    if d.span is not None:
+        out.append(paint("gutter", f"{gutter}--> ") + paint("place", f"{d.span.source.name}:{d.span.line}:{d.span.column}"))
+        out.append(bar())
+        beside = [r for r in d.related if r.span.source is d.span.source and r.span.line == d.span.line and r.span.start >= d.span.end]
+        beside = beside if not d.label else []
+        out.extend(_excerpt(d.span, d.label, beside, "mark" if d.severity != WARNING else "warning", bar, paint))
+        for related in d.related:
+            if related in beside:
+                continue
+            if related.span.source is not d.span.source:
+                out.append(paint("gutter", f"{gutter}::: ") + paint("place", f"{related.span.source.name}:{related.span.line}"))
+            out.extend(_excerpt(related.span, related.text, [], "second", bar, paint))
+        out.append(bar())
+    out.extend(paint("gutter", f"{gutter} = ") + note for note in d.notes)
+    out.extend(paint("gutter", f"{gutter} = ") + f"in {frame}" for frame in d.trail)
+    if d.repairs:
+        several = len(d.repairs) > 1
+        out.append(paint("help", "help: ") + _offer(d.repairs) + ("" if several else f" {d.repairs[0].what}"))
+        for number, repair in enumerate(d.repairs, start=1):
+            if several:
+                out.append(f"{gutter}{paint('help', f'{number}.')} {repair.what}")
+            out.extend(bar(paint("help", text), str(line)) for line, text in mended_lines(repair.edits))
+    elif d.help:
+        out.append(paint("help", "help: ") + d.help)
+    return "\n".join(out)
+
+
+def render_all(diagnostics: Sequence[Diagnostic], most: int = MAX_SHOWN, paint: Paint = plain) -> str:
+    """All of them, at most `most` in full, the rest counted."""
+    parts = [render(d, paint) for d in diagnostics[:most]]
+    if len(diagnostics) > most:
+        parts.append(f"... and {len(diagnostics) - most} more")
+    warnings = sum(d.severity == WARNING for d in diagnostics)
+    counts = [(len(diagnostics) - warnings, "error"), (warnings, "warning")]
+    parts.append(", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts if count))
+    return "\n\n".join(parts)
+
+
+def _offer(repairs: Sequence[Repair]) -> str:
+    several = len(repairs) > 1
+    if all(repair.complete for repair in repairs):
+        return "each of these makes the whole file check:" if several else "this makes the whole file check:"
+    return "each of these mends it:" if several else "this mends it:"
+
+
+def mended_lines(edits: Sequence[Edit]) -> list[tuple[int, str]]:
+    """The lines that edits change, as they are afterwards."""
+    rows: list[tuple[int, str]] = []
+    by_line = groupby(sorted(edits, key=lambda e: e.span.start), key=lambda e: (e.span.source.name, e.span.line))
+    for (_, number), group in by_line:
+        members = list(group)
+        source = members[0].span.source
+        begin = source.line_starts[number - 1]
+        text = apply_edits(source.line_text(number), [Edit(Span(source, e.span.start - begin, e.span.end - begin), e.text) for e in members])
+        rows.extend((number, line) for line in text.expandtabs(TAB).rstrip("\n").split("\n"))
+    return rows
+
+
+def apply_edits(text: str, edits: Sequence[Edit]) -> str:
+    """The text with every edit made. Spans count in the text as it was."""
+    for edit in sorted(edits, key=lambda e: (e.span.start, e.span.end), reverse=True):
+        text = text[: edit.span.start] + edit.text + text[edit.span.end :]
+    return text
+
+
+def edited(source: Source, edits: Sequence[Edit]) -> str:
+    return apply_edits(source.text, [edit for edit in edits if edit.span.source is source])
+
+
+# ---- the line with its marks
+
+
+def _excerpt(span: Span, label: str, beside: Sequence[Related], style: str, bar: Callable[..., str], paint: Paint) -> list[str]:
+    text = span.source.line_text(span.line)
+    begin = span.column - 1
+    marks = [(begin, min(begin + max(1, span.end - span.start), max(len(text), begin + 1)), "^", label, style)]
+    for related in beside:
+        start = related.span.column - 1
+        marks.append((start, min(start + related.span.end - related.span.start, len(text)), "-", related.text, "second"))
+    under, column = "", 0
+    for start, end, mark, words, how in marks:
+        left, right = _width(text[:start]), max(_width(text[:end]), _width(text[:start]) + 1)
+        under += " " * (left - column) + paint(how, mark * (right - left) + (f" {words}" if words else ""))
+        column = right + len(words) + bool(words)
+    return [bar(text.expandtabs(TAB) if text.isascii() else _expand(text), str(span.line)), bar(under)]
+
+
+def _width(text: str) -> int:
+    """The columns that a terminal gives to a text that begins a line."""
+    column = 0
+    for char in text:
+        column += TAB - column % TAB if char == "\t" else _columns(char)
+    return column
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char) or unicodedata.category(char) in ("Cf", "Me", "Mn"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
+
+
+def _expand(text: str) -> str:
+    """Tabs as blanks, in a text whose characters differ in width."""
+    out, column = "", 0
+    for char in text:
+        blanks = TAB - column % TAB
+        out += " " * blanks if char == "\t" else char
+        column += blanks if char == "\t" else _columns(char)
+    return out

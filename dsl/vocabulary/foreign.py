@@ -1,0 +1,77 @@
+"""Words of other frameworks, and what they are called here."""
+
+from __future__ import annotations
+
+# Lower-case words of PyTorch, Keras, Caffe, ONNX and Darknet -> how the same is written here.
+OPERATORS: dict[str, str] = {
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution", "convolution2d", "convolutional", "convlayer"), "conv"),
+    **dict.fromkeys(("convtranspose1d", "convtranspose2d", "convtranspose3d", "conv1dtranspose", "conv2dtranspose"), "convt"),
+    **dict.fromkeys(("deconv", "deconvolution", "transposedconv", "convtranspose"), "convt"),
+    **dict.fromkeys(("dense", "linear", "innerproduct", "gemm", "fullyconnected", "fully_connected", "mlp"), "fc"),
+    **dict.fromkeys(("batchnorm", "batchnorm1d", "batchnorm2d", "batchnorm3d", "batchnormalization", "batch_norm", "batchnormalisation"), "bn"),
+    **dict.fromkeys(("maxpool1d", "maxpool2d", "maxpool3d", "maxpooling", "maxpooling1d", "maxpooling2d", "max_pool", "pool"), "maxpool"),
+    **dict.fromkeys(("avgpool1d", "avgpool2d", "avgpool3d", "averagepool", "averagepooling2d", "avgpooling", "avg_pool", "meanpool"), "avgpool"),
+    **dict.fromkeys(("globalaveragepooling2d", "globalavgpool", "globalaveragepool", "global_avg_pool", "gap", "globalavgpool2d"), "adaptive_avgpool1"),
+    **dict.fromkeys(("globalmaxpooling2d", "globalmaxpool"), "adaptive_maxpool1"),
+    **dict.fromkeys(("adaptiveavgpool1d", "adaptiveavgpool2d", "adaptiveavgpool3d"), "adaptive_avgpool"),
+    **dict.fromkeys(("adaptivemaxpool1d", "adaptivemaxpool2d"), "adaptive_maxpool"),
+    **dict.fromkeys(("localresponsenorm", "localresponsenormalization", "local_response_norm"), "lrn"),
+    **dict.fromkeys(("groupnorm", "groupnormalization"), "group_norm"),
+    **dict.fromkeys(("upsampling2d", "resize", "interpolate", "upsample2d"), "upsample"),
+    **dict.fromkeys(("zeropadding2d", "zeropad2d", "padding"), "pad"),
+    **dict.fromkeys(("concatenate", "cat", "route"), "concat"),
+    **dict.fromkeys(("shortcut", "skip", "skip_connection", "residualblock"), "residual"),
+    **dict.fromkeys(("multiply", "gate"), "mul"),
+    **dict.fromkeys(("dropout1d", "dropout2d", "spatialdropout2d", "drop"), "dropout"),
+    **dict.fromkeys(("droppath", "drop_path"), "stochastic_depth"),
+    **dict.fromkeys(("swish", "silu6"), "silu"),
+    **dict.fromkeys(("hswish", "h_swish", "hard_swish"), "hardswish"),
+    **dict.fromkeys(("hsigmoid", "hard_sigmoid"), "hardsigmoid"),
+    **dict.fromkeys(("leakyrelu", "lrelu", "leaky"), "leaky_relu"),
+    **dict.fromkeys(("logsoftmax",), "log_softmax"),
+    **dict.fromkeys(("channelshuffle", "shuffle"), "channel_shuffle"),
+    **dict.fromkeys(("reshape", "view"), "flatten"),
+    **dict.fromkeys(("identity", "noop"), "."),
+    **dict.fromkeys(("cropping2d", "centercrop", "center_crop"), "crop"),
+}
+
+OPTIONS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("kernel_size", "ksize", "filter_size", "pool_size", "size", "window", "k"), ("kernel", "size")),
+    **dict.fromkeys(("filters", "units", "out_channels", "out_features", "num_output", "channels", "features", "nout", "width"), ("out",)),
+    **dict.fromkeys(("strides", "subsample", "s"), ("stride",)),
+    **dict.fromkeys(("padding", "pads", "p"), ("pad",)),
+    **dict.fromkeys(("rate", "prob", "drop_prob", "dropout_rate", "ratio"), ("p",)),
+    **dict.fromkeys(("use_bias", "bias_term"), ("bias",)),
+    **dict.fromkeys(("dilation_rate", "dilations", "atrous_rate"), ("dilation",)),
+    **dict.fromkeys(("group", "num_groups"), ("groups",)),
+    **dict.fromkeys(("activation", "nonlinearity", "activation_fn"), ("act",)),
+    **dict.fromkeys(("normalization", "norm_layer", "batch_norm"), ("norm",)),
+    **dict.fromkeys(("ceil_mode",), ("ceil",)),
+    **dict.fromkeys(("count_include_pad",), ("count_pad",)),
+    **dict.fromkeys(("scale_factor", "scale"), ("scale",)),
+    **dict.fromkeys(("epsilon",), ("eps",)),
+    **dict.fromkeys(("negative_slope",), ("slope",)),
+    **dict.fromkeys(("dim", "axes"), ("axis",)),
+    **dict.fromkeys(("kernel_initializer", "weight_init", "weight_filler", "initializer"), ("init",)),
+    **dict.fromkeys(("bias_initializer", "bias_filler"), ("bias_init",)),
+}
+
+NEEDLESS = {
+    **dict.fromkeys(("in_channels", "in_features", "input_dim", "num_features", "num_channels", "c1"), "the incoming tensor says it"),
+    **dict.fromkeys(("inplace",), "the lowering decides it"),
+    **dict.fromkeys(("name",), "a name stands before the item, as a label: `stem: conv3-64`"),
+    **dict.fromkeys(("input_shape",), "the input has a line of its own: `input 3x224x224`"),
+    **dict.fromkeys(("bottom", "top"), "items take the tensor before them; `@name` takes another"),
+}
+
+PADDING = {"valid": "0", "full": "a number"}  # Keras's words for `pad`
+
+
+def operator(word: str) -> str:
+    """How an operator of another framework is written here, or ""."""
+    return OPERATORS.get(word.lower(), "")
+
+
+def options(word: str, known: list[str]) -> list[str]:
+    """Which of the known options an option of another framework is."""
+    return [option for option in OPTIONS.get(word.lower(), ()) if option in known]
