@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -18,10 +19,13 @@ import typer
 from compiler.driver import Report, check, expanded_text, parse_overrides
 from compiler.expand.builder import MAX_NODES, Limits, Overrides
 from compiler.ops import OPERATORS
-from compiler.shapes.dim import Formula
-from dsl.diagnostics import ArchError
-from dsl.rendering import render_all
+from compiler.shapes.dim import show_shape
+from compiler.show import formats, mending
+from compiler.show.colour import painter
+from compiler.show.reports import summary, table
+from dsl.diagnostics import ArchError, Diagnostic
 from dsl.parser import MAX_NESTING
+from dsl.rendering import MAX_SHOWN, render_all
 
 app = typer.Typer(
     name="archc",
@@ -93,7 +97,7 @@ def compile(
         run = {"device": ran.device, "dtype": dtype, "batch": batch, "seconds": seconds, "ran_outputs": shapes}
         print_json({**report.facts(), **run, "written": [str(target) for target in targets]})
     else:
-        say(_summary(report))
+        say(summary(report))
         say(f"  ran         on {ran.device}, {dtype}, batch {batch}")
         say("  seconds     " + ", ".join(f"{stage} {time:.3f}" for stage, time in seconds.items()))
 
@@ -104,27 +108,71 @@ def check_(
     set_: Set = None,
     input_: Input = None,
     json_: Json = False,
+    format_: Annotated[str, typer.Option("--format", help="text, json, github or sarif")] = "text",
+    max_errors: Annotated[int, typer.Option("--max-errors", min=1, help="how many messages are shown in full")] = MAX_SHOWN,
+    fix: Annotated[bool, typer.Option("--fix", help="carry out a repair that makes the file check, after showing it as a diff")] = False,
+    choose: Annotated[int, typer.Option("--choose", min=0, metavar="N", help="which repair, where there are several")] = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="with --fix: do not ask")] = False,
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
-    """Check shapes and claims. Needs no torch."""
+    """Check shapes and claims, and warn of what is probably not meant. Needs no torch."""
+    if format_ not in ("text", "json", "github", "sarif"):
+        usage(f"--format is text, json, github or sarif, not {format_}")
     paths = arch_files(files)
     if not paths:
         fail(f"there is no `.arch` file in {files[0]}")
     changed = overrides(set_, input_)
     reports = [(path, check(path, changed, Limits(max_nodes, max_nesting))) for path in paths]
-    if json_:
+    found = [d for _, report in reports for d in (*report.diagnostics, *report.warnings)]
+    if json_ or format_ == "json":
         facts = [report.facts() | {"file": str(path)} for path, report in reports]
         print_json(facts[0] if len(facts) == 1 and not files[0].is_dir() else facts)
-    elif len(reports) == 1 and reports[0][1].ok:
-        say(_summary(reports[0][1]))
+    elif format_ == "github":
+        for line in formats.github(found):
+            say(line)
+    elif format_ == "sarif":
+        print_json(formats.sarif(found))
     else:
-        for _, report in reports:
-            if not report.ok:
-                talk(render_all(report.diagnostics))
+        if found:
+            talk(render_all(found, max_errors, painter(sys.stderr)))
         if len(reports) > 1:
-            sys.stdout.write(_table(reports))
-    if any(not report.ok for _, report in reports):
+            sys.stdout.write(table(reports))
+        elif reports[0][1].ok:
+            say(summary(reports[0][1]))
+    if fix:
+        mend(paths, found, choose, yes)
+    elif any(not report.ok for _, report in reports):
+        raise typer.Exit(1)
+
+
+def mend(paths: list[Path], found: Sequence[Diagnostic], choose: int, yes: bool) -> None:
+    """Carry out one repair of one file, after showing it."""
+    if len(paths) != 1:
+        usage("--fix mends one file at a time")
+    repairs = mending.offered(found)
+    if not repairs:
+        fail("there is nothing to mend" if not found else "I know no repair that makes this file check")
+    if not choose and len(repairs) > 1:
+        for number, (d, repair) in enumerate(repairs, start=1):
+            talk(f"  {number}. {repair.what}, for {d.code} in line {d.span.line if d.span else 0}")
+        if not sys.stdin.isatty():
+            usage(f"there are {len(repairs)} repairs: choose one by `--choose N`")
+        choose = typer.prompt("Which", type=int, err=True)
+    if not 1 <= (choose or 1) <= len(repairs):
+        usage(f"there are {len(repairs)} repairs, and no number {choose}")
+    repair = repairs[(choose or 1) - 1][1]
+    sys.stdout.write(mending.difference(repair))
+    if not yes and not sys.stdin.isatty():
+        usage("give `--yes` to carry it out")
+    if not yes and not typer.confirm("Write this", err=True):
+        raise typer.Exit(1)
+    try:
+        mending.carry_out(repair, paths[0])
+    except OSError as error:
+        fail(f"cannot write {paths[0]}: {error.strerror or error}")
+    talk(f"mended {paths[0]}")
+    if not check(paths[0]).ok:
         raise typer.Exit(1)
 
 
@@ -176,7 +224,7 @@ def fmt(
             rows.append({"file": str(path), "changed": False, "diagnostics": [d.to_json() for d in found]})
             broken = True
             if not json_:
-                talk(render_all(found))
+                talk(render_all(found, paint=painter(sys.stderr)))
             continue
         changed = text.encode() != path.read_bytes()
         rows.append({"file": str(path), "changed": changed, "diagnostics": []})
@@ -210,7 +258,7 @@ def graph(
     else:
         width = max(len(node.name) for node in network)
         rows = [(node, ", ".join(network.operands(node.name))) for node in network]
-        text = "".join(f"{n.name:<{width}}  {n.op:<17}{_shape(n.shape):<16}{operands}\n".rstrip() + "\n" for n, operands in rows)
+        text = "".join(f"{n.name:<{width}}  {n.op:<17}{show_shape(n.shape):<16}{operands}\n".rstrip() + "\n" for n, operands in rows)
     if output is not None:
         write(output, text)
     else:
@@ -290,7 +338,7 @@ def overrides(settings: list[str] | None, inputs: list[str] | None) -> Overrides
     try:
         return parse_overrides(pairs, shapes)
     except ArchError as error:
-        talk(render_all(error.diagnostics))
+        talk(render_all(error.diagnostics, paint=painter(sys.stderr)))
         raise typer.Exit(2) from None
 
 
@@ -305,80 +353,8 @@ def sound(file: Path, changed: Overrides, limits: Limits, as_json: bool, record:
         if as_json:
             print_json(report.facts() | {"ok": False, "diagnostics": [found.to_json() for found in error.diagnostics]})
         else:
-            talk(render_all(error.diagnostics))
+            talk(render_all(error.diagnostics, paint=painter(sys.stderr)))
         raise typer.Exit(1) from None
-
-
-def _summary(report: Report) -> str:
-    if not report.has_network:
-        return f"{report.name}: only blocks, for `use`"
-    graph, counts = report.graph, report.cost()
-    title = f"  {graph.title}" if graph.title else ""
-    lines = [f"{report.name}{title}"]
-    lines.extend(f"  input       {node.name}: {_shape(node.shape)}" for node in graph.inputs)
-    lines.extend(
-        f"  output      {name}: {_shape(graph[out.node].shape)}{' (training only)' * out.training_only}"
-        for name, out in graph.outputs.items()
-    )
-    extra = f" ({counts.params_training:,} with training-only parts)" if counts.params_training != counts.params else ""
-    lines.append(f"  parameters  {counts.params:,}{extra}")
-    lines.append(f"  MACs        {_number(counts.macs)}")
-    lines.append(f"  nodes       {len(graph) - len(graph.inputs):,}")
-    lines.append(f"  claims      {_claims(report)}")
-    lines.extend(f"  legal       {legal}" for legal in report.legal)
-    return "\n".join(lines)
-
-
-def _table(reports: list[tuple[Path, Report]]) -> str:
-    """One line for every file, and one for all of them."""
-    from compiler.tables import text_table
-
-    rows = []
-    for path, report in reports:
-        counts = report.cost() if report.ok and report.has_network else None
-        params, macs = (f"{counts.params:,}", counts.macs) if counts else ("", "")
-        shown = f"depend on {', '.join(report.graph.unknowns)}" if isinstance(macs, Formula) else _number(macs)
-        rows.append((str(path), params, shown, str(len(report.claims)) if report.has_network else "", _result(report)))
-    networks = [report for _, report in reports if report.has_network]
-    claims = [claim for report in networks for claim in report.claims]
-    held, waived = sum(claim.held for claim in claims), sum(claim.waived for claim in claims)
-    total = f"{len(reports)} files, {len(networks)} networks; {held:,} of {len(claims):,} claims hold"
-    total += f", {waived:,} waived" * bool(waived)
-    wrong = sum(not report.ok for _, report in reports)
-    total += f"; {wrong} file{'s have' if wrong != 1 else ' has'} errors" * bool(wrong)
-    return text_table(["file", ">parameters", ">MACs", ">claims", "result"], rows) + f"\n{total}\n"
-
-
-def _result(report: Report) -> str:
-    """The last word of the table on one file."""
-    failed = sum(claim.status == "failed" for claim in report.claims)
-    if not report.ok:
-        others = len(report.diagnostics) - failed
-        parts = [f"{failed} failed"] * bool(failed) + [f"{others} error{'s' * (others != 1)}"] * (others > 0)
-        return ", ".join(parts)
-    if not report.has_network:
-        return "blocks, for `use`"
-    if not report.claims:
-        return "claims nothing"
-    waived = sum(claim.waived for claim in report.claims)
-    return f"{waived} waived" if waived else "all hold"
-
-
-def _claims(report: Report) -> str:
-    held = sum(claim.held for claim in report.claims)
-    waived = sum(claim.waived for claim in report.claims)
-    text = f"{held} of {len(report.claims)} hold"
-    return text + (f", {waived} waived: they speak of the file without --set and --input" if waived else "")
-
-
-def _number(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _shape(shape: Any) -> str:
-    from compiler.shapes.dim import show_shape
-
-    return show_shape(shape)
 
 
 def _unfit_table(rows: list[tuple[str, str, str, str]], most: int = 40) -> str:
@@ -440,7 +416,7 @@ def main() -> None:
         talk(f"archc: this needs {error.name}, which is not installed: pip install 'archc[{extra}]'")
         sys.exit(3)
     except ArchError as error:
-        talk(render_all(error.diagnostics))
+        talk(render_all(error.diagnostics, paint=painter(sys.stderr)))
         sys.exit(1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -32,6 +32,9 @@ def program(nodes: int) -> str:
 def one(stage: str, nodes: int) -> dict[str, float]:
     """One measurement, in this process: seconds and bytes for each node."""
     from compiler.driver import check_text
+    from compiler.expand.builder import Limits
+
+    limits = Limits(max_nodes=1_000_000)
 
     text = program(nodes)
     check_text(program(40))  # the parser's tables are there
@@ -42,12 +45,12 @@ def one(stage: str, nodes: int) -> dict[str, float]:
 
         with torch.device("meta"):
             lower(check_text(program(40)).graph)
-            graph = check_text(text).graph
+            graph = check_text(text, limits=limits).graph
             before, begin = _peak(), perf_counter()
             lower(graph)
     else:
         before, begin = _peak(), perf_counter()
-        report = check_text(text)
+        report = check_text(text, limits=limits)
         report.cost()
         graph = report.graph
         assert report.ok

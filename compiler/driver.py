@@ -10,6 +10,7 @@ from typing import Any
 
 from compiler.analysis.claims import check_expects
 from compiler.analysis.cost import Cost, cost
+from compiler.analysis.lint import lint
 from compiler.collection import without_collection
 from compiler.expand.builder import Limits, Overrides
 from compiler.expand.claims import ClaimResult
@@ -36,12 +37,13 @@ class Report:
 
     name: str
     graph: ArchGraph
-    diagnostics: list[Diagnostic]
+    diagnostics: list[Diagnostic]  # errors
     claims: list[ClaimResult]
     legal: list[Legal] = field(default_factory=list)
     expanded: ast.File | None = None
     nothing_at: Span | None = None  # the place of a file that holds no network, only blocks
     seconds: dict[str, float] = field(default_factory=dict)
+    warnings: list[Diagnostic] = field(default_factory=list)
 
     @property
     def has_network(self) -> bool:
@@ -75,7 +77,7 @@ class Report:
                 "legal": {legal.name: str(legal) for legal in self.legal},
             }
         data["claims"] = [claim.to_json() for claim in self.claims]
-        data["diagnostics"] = [found.to_json() for found in self.diagnostics]
+        data["diagnostics"] = [found.to_json() for found in (*self.diagnostics, *self.warnings)]
         return data
 
 
@@ -88,9 +90,7 @@ def parse_overrides(settings: Mapping[str, str], inputs: Mapping[str, str]) -> O
 
 
 @without_collection()
-def check(
-    path: Path, overrides: Overrides | None = None, limits: Limits | None = None, record: bool = False, mend: bool = True
-) -> Report:
+def check(path: Path, overrides: Overrides | None = None, limits: Limits | None = None, record: bool = False, mend: bool = True) -> Report:
     """Read and expand a file and prove its claims. Never raises for what is wrong with the file.
 
     With `mend`, repairs of its mistakes are worked out and tried.
@@ -135,16 +135,23 @@ class _Task:
 
 def _checked(loaded: Loaded, loader: Loader, task: _Task, mend: bool, begin: float) -> Report:
     report = _check(loaded, loader, task, begin)
-    if not mend or not report.diagnostics or loaded.tree is None:
+    if report.ok and loaded.tree is not None:
+        report.warnings = lint(report.graph, loaded.tree)
+    if not mend or loaded.tree is None or not (report.diagnostics or report.warnings):
         return report
 
     def attempt(text: str) -> Tried:
         other = Loader(task.limits.max_nesting)
+        small = replace(
+            task, record=False, limits=replace(task.limits, max_nodes=min(task.limits.max_nodes, 4 * len(report.graph) + 5_000))
+        )
         changed = other.text(loaded.source.name, text.encode(), task.folder)
-        found = _check(changed, other, replace(task, record=False), perf_counter())
-        return Tried(found.diagnostics, len(found.graph))
+        found = _check(changed, other, small, perf_counter())
+        warnings = lint(found.graph, changed.tree) if report.ok and found.ok and changed.tree is not None else []
+        return Tried([*found.diagnostics, *warnings], len(found.graph))
 
     report.diagnostics = with_repairs(report.diagnostics, loaded.source, loaded.tree, attempt)
+    report.warnings = with_repairs(report.warnings, loaded.source, loaded.tree, attempt)
     return report
 
 

@@ -6,7 +6,7 @@ node are its incoming edges, keyed 0, 1, 2, so that their order and parallel edg
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,8 +144,8 @@ class ArchGraph:
 
     def mark_training_only(self) -> None:
         """Mark what only the training-only outputs need."""
-        needed = self._ancestors(output.node for output in self.outputs.values() if not output.training_only)
-        training = self._ancestors(output.node for output in self.outputs.values() if output.training_only)
+        needed = self.ancestors(output.node for output in self.outputs.values() if not output.training_only)
+        training = self.ancestors(output.node for output in self.outputs.values() if output.training_only)
         for name in training - needed:
             self[name].training_only = self[name].op != INPUT
 
@@ -159,7 +159,7 @@ class ArchGraph:
                 copy.add(node, self.operands(node.name))
         return copy
 
-    def _ancestors(self, names: Iterator[str]) -> set[str]:
+    def ancestors(self, names: Iterable[str]) -> set[str]:
         seen: set[str] = set()
         stack = list(names)
         while stack:

@@ -46,5 +46,5 @@ def markdown(entry: Page) -> str:
 
 
 def manual() -> str:
-    head = "# Errors\n\nMade from the vocabulary by `archc explain --markdown`; `archc explain CODE` prints one.\n"
+    head = "# Errors and warnings\n\nMade from the vocabulary by `archc explain --markdown`; `archc explain CODE` prints one.\n"
     return "\n".join([head, *(markdown(entry) for entry in pages())])

@@ -5,7 +5,8 @@ Every node carries its span, which takes no part in comparison, so that `parse(p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 
 from dsl.source import Span
 
@@ -273,3 +274,15 @@ Statement = Use | Arch | Input | Output | Default | Block | Share | Let | Expect
 @dataclass(frozen=True, slots=True)
 class File(Node):
     statements: tuple[Statement, ...]
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and all nodes in it, in the order of the text."""
+    waiting: list[object] = [node]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Node):
+            yield value
+            waiting.extend(getattr(value, part.name) for part in reversed(fields(value)))
+        elif isinstance(value, tuple):
+            waiting.extend(reversed(value))

@@ -172,6 +172,8 @@ class _Writer:
             return bool(self.stack) and self.stack[-1].spaced
         if token.start_pos in self.layout.merges or right in ("COMMA", "COLON") or left in TIGHT or right in TIGHT:
             return False
+        if (left, right) == ("NAME", "_BRACE_OPEN"):  # a kernel or the number of a label: `conv{k}`, `layer{i}:`
+            return False
         if left == "_REPEAT" or token.start_pos in self.fields or before.start_pos in self.fields:
             return False
         if "EQUAL" in (left, right):

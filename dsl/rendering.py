@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from dsl.diagnostics import WARNING, Diagnostic, Edit, Related, Repair
+from dsl.diagnostics import WARNING, Diagnostic, Edit, Related
 from dsl.source import Source, Span
 
 MAX_SHOWN = 20
@@ -42,10 +42,10 @@ def render(d: Diagnostic, paint: Paint = plain) -> str:
             out.extend(_excerpt(related.span, related.text, [], "second", bar, paint))
         out.append(bar())
     out.extend(paint("gutter", f"{gutter} = ") + note for note in d.notes)
-    out.extend(paint("gutter", f"{gutter} = ") + f"in {frame}" for frame in d.trail)
+    out.extend(paint("gutter", f"{gutter} = ") + frame for frame in d.trail)
     if d.repairs:
         several = len(d.repairs) > 1
-        out.append(paint("help", "help: ") + _offer(d.repairs) + ("" if several else f" {d.repairs[0].what}"))
+        out.append(paint("help", "help: ") + _offer(d) + ("" if several else f" {d.repairs[0].what}"))
         for number, repair in enumerate(d.repairs, start=1):
             if several:
                 out.append(f"{gutter}{paint('help', f'{number}.')} {repair.what}")
@@ -66,9 +66,9 @@ def render_all(diagnostics: Sequence[Diagnostic], most: int = MAX_SHOWN, paint: 
     return "\n\n".join(parts)
 
 
-def _offer(repairs: Sequence[Repair]) -> str:
-    several = len(repairs) > 1
-    if all(repair.complete for repair in repairs):
+def _offer(d: Diagnostic) -> str:
+    several = len(d.repairs) > 1
+    if d.severity != WARNING and all(repair.complete for repair in d.repairs):
         return "each of these makes the whole file check:" if several else "this makes the whole file check:"
     return "each of these mends it:" if several else "this mends it:"
 
@@ -81,7 +81,9 @@ def mended_lines(edits: Sequence[Edit]) -> list[tuple[int, str]]:
         members = list(group)
         source = members[0].span.source
         begin = source.line_starts[number - 1]
-        text = apply_edits(source.line_text(number), [Edit(Span(source, e.span.start - begin, e.span.end - begin), e.text) for e in members])
+        text = apply_edits(
+            source.line_text(number), [Edit(Span(source, e.span.start - begin, e.span.end - begin), e.text) for e in members]
+        )
         rows.extend((number, line) for line in text.expandtabs(TAB).rstrip("\n").split("\n"))
     return rows
 

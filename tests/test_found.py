@@ -8,10 +8,10 @@ import torch
 from compiler import loads
 from compiler.driver import check_text, expanded_text
 from compiler.ops import OPERATORS
-from dsl.rendering import render_all
 from dsl.formatter import format_text
 from dsl.parser import parse
 from dsl.printer import print_file
+from dsl.rendering import render_all
 from dsl.source import Source
 from dsl.stack import deep_stack
 from tests.support import ROOT, assert_agrees_with_torch
@@ -28,6 +28,7 @@ SOUND = {
     "a block as activation": "input 3x4x4\nblock swish() { mul<. | sigmoid> }\nconv1-3(act=swish); conv1-3(act=swish())",
     "shared parts in blocks": "input 3x8x8\nblock twice() { share step { conv1-3 }; step; step }\ntwice(); twice()",
     "a kernel in braces": "input 3x8x8\nlet k = 1\nconv{k}x3-4",
+    "a kernel in braces within a loop": "input 3x8x8\nfor k in [1] { part{k}: conv{k}-4 }",
     "a label behind a number": "input 3x4x4\nf: [ conv1-3; pool: maxpool1; relu ]",
     "a shared part with references": "share s { a: conv1-3; b: conv1-3; add<@a | .> }\ninput 3x4x4\nx: s\ny: s",
     "settings of a block that is a value": "input 3x8\nblock b(w) { conv1-{w} }\nlet c = b(4)\nc => 4x8\nblock u(f) { f }\nu(b(5)) => 5x8",
@@ -48,6 +49,7 @@ def test_sound(text: str) -> None:
     with deep_stack(400):  # for the comparison
         assert parse(Source("b", print_file(tree))).file == tree
     formatted = format_text(Source("c", text), OPERATORS)
+    assert " {k}" not in formatted
     assert format_text(Source("d", formatted), OPERATORS) == formatted
     again = check_text(expanded_text(report))
     assert again.ok, render_all(again.diagnostics)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from compiler.driver import Report, check_text, expanded_text
 from compiler.ops import OPERATORS
 from compiler.shapes.dim import evaluate
-from dsl.rendering import render_all
 from dsl.formatter import format_text
 from dsl.parser import parse
 from dsl.printer import print_file
+from dsl.rendering import render_all
 from dsl.source import Source
 from tests.support import ARCHS, NETWORKS, assert_agrees_with_torch, programs
 

@@ -25,7 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.passes": FRONT - {"dsl"},
     "compiler.files": set(),
     "compiler.collection": set(),
-    "compiler.tables": set(),
+    "compiler.show": FRONT | {"compiler.driver", "compiler.pages", "compiler.files"},
     "compiler.pages": {"dsl"},
     "compiler.backends": FRONT | {"compiler.passes", "compiler.files", "compiler.collection"},
     "compiler.repair": FRONT,
@@ -36,7 +36,7 @@ ROOMS: dict[str, set[str]] = {
 OUTSIDE = {
     "dsl": {"lark", "platformdirs"},
     "compiler.graph": {"networkx"},
-    "compiler.tables": {"rich"},
+    "compiler.show": {"rich"},
     "compiler.backends": {"torch", "safetensors"},
 }
 

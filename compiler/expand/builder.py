@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from dsl.parser import MAX_NESTING
 from dsl.source import Span
 from dsl.vocabulary import files
 
-MAX_NODES = 1_000_000
+MAX_NODES = 50_000  # ten times the largest network in archs/, and a few seconds
 LIST_BUDGET = 10  # list values that may be made, for each node that the limit allows
 
 FATAL = ("E0604", "E0605")  # the limits: there is no going on behind them
@@ -66,7 +67,8 @@ class Builder(ABC):
         self.claims: dict[Span, ClaimResult] = {}
         self.recorder = Recorder(record)
         self.top = Scope("", "", None)
-        self._reported: set[tuple[str, str, int, int]] = set()
+        self._reported: dict[tuple[str, str, int, int], int] = {}  # -> the number among the problems
+        self._again: Counter[int] = Counter()  # how often a problem came again, in other copies or calls
         self._frame: Frame | None = None
         self._calls: list[str] = []
         self._depth = 0
@@ -85,11 +87,21 @@ class Builder(ABC):
             found = replace(found, trail=tuple(_trail(self._frame)))
         place = (found.span.source.name, found.span.start, found.span.end) if found.span else ("", 0, 0)
         if (key := (found.code, *place)) not in self._reported:
-            self._reported.add(key)
+            self._reported[key] = len(self.problems)
             self.problems.append(found)
+        else:
+            self._again[self._reported[key]] += 1
         if found.code in FATAL:
             raise Abort
         return False
+
+    def _tell_copies(self) -> None:
+        """A mistake that came again in other copies or calls is told once, with how often."""
+        for number, times in self._again.items():
+            found = self.problems[number]
+            if found.trail:
+                again = f"and {times} more cop{'ies' if times > 1 else 'y'} or call{'s' * (times > 1)} of the same line"
+                self.problems[number] = replace(found, trail=(*found.trail, again))
 
     def _step(self, span: Span, count: int = 1) -> None:
         """Count statements, turns and copies before they are made, so that the limit is met at once."""
@@ -149,5 +161,6 @@ class Builder(ABC):
 
 
 def _trail(frame: Frame) -> list[str]:
-    """The calls and copies around a place, the innermost first."""
-    return [f"{f.text}, line {f.span.line} of {f.span.source.name}" for f in frame.chain() if f.text != "{ ... }"]
+    """The calls and copies around a place, the innermost first; of many the first and the last."""
+    lines = [f"in {f.text}, line {f.span.line} of {f.span.source.name}" for f in frame.chain() if f.text != "{ ... }"]
+    return lines if len(lines) <= 6 else [*lines[:3], f"... {len(lines) - 4} more", lines[-1]]

@@ -117,7 +117,8 @@ class Evaluator:
             if isinstance(value, Tensor):
                 return value
             known = [*(self.scope.visible() if self.scope else []), *(n for n in self.env.known_variables())]
-            raise Fault(names.unknown_reference(path, known).at(span))
+            variable = describe(value) if value is not None else ""
+            raise Fault(names.unknown_reference(path, known, variable).at(span))
         return found
 
     def _list(self, expr: ast.List) -> Any:

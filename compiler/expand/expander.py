@@ -34,6 +34,7 @@ class Expander(StatementExpander):
             self._finish(result, arch)
         except Abort:
             pass
+        self._tell_copies()
 
     def _header(self, statements: Sequence[ast.Statement]) -> ast.Arch | None:
         headers = [s for s in statements if isinstance(s, ast.Arch)]

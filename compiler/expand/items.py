@@ -144,8 +144,10 @@ class ItemExpander(NodeExpander):
         operator = OPERATORS.get("add" if residual else word)
         if operator is None or operator.operands == (1, 1):
             known = [RESIDUAL, *(name for name, op in OPERATORS.items() if op.operands != (1, 1))]
-            hint = "" if operator is None else f"`{merge.word}` takes no branches"
-            self.report(names.unknown_operator(merge.word, known, hint), merge.word_span)
+            if operator is not None or env.block(merge.word) is not None:
+                self.report(shape_says.takes_no_branches(merge.word), merge.word_span)
+            else:
+                self.report(names.unknown_operator(merge.word, known), merge.word_span)
             return UNKNOWN
         options = ast.Op(merge.span, merge.word, (), None, (), merge.args, merge.word_span)
         evaluator = Evaluator(env, scope, current, self._spend)

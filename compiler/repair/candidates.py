@@ -7,7 +7,7 @@ from itertools import islice
 from math import gcd
 
 from compiler.ops import OPERATORS
-from compiler.repair.places import around, change, deleted, insert, inside, stride_dropped, with_option
+from compiler.repair.places import around, change, deleted, insert, stride_dropped, with_option
 from compiler.shapes.dim import Shape, show_shape
 from compiler.shapes.window import reach, window
 from dsl import ast
@@ -57,7 +57,7 @@ def deletion(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 def another_label(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     item = around(tree, span, ast.Item)
     if item is not None and item.label is not None and item.label.index is None:
-        taken = {label.text for label in inside(tree) if isinstance(label, ast.Label)}
+        taken = {label.text for label in ast.walk(tree) if isinstance(label, ast.Label)}
         text = item.label.text
         free = next(f"{text}{n}" for n in range(2, len(taken) + 3) if f"{text}{n}" not in taken)
         yield _repair(f"the label `{free}`", change(item.label.span, item.label.span.start, len(text), free))
@@ -148,7 +148,7 @@ def branch_that_agrees(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
         return
     convolutions: list[list[ast.Op]] = []
     for branch in merge.branches:
-        ops = [n for statement in branch for n in inside(statement) if isinstance(n, ast.Op)]
+        ops = [n for statement in branch for n in ast.walk(statement) if isinstance(n, ast.Op)]
         convolutions.append([op for op in ops if _is(op, "conv") or _is(op, "maxpool") or _is(op, "avgpool")])
     wide = [op for ops in convolutions for op in ops if _is(op, "conv") and op.word[4:] not in ("", "1")]
     unpadded = [op for op in wide if not any(arg.name == "pad" for arg in op.args)]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import fields
 from typing import TypeVar
 
 from dsl import ast
@@ -14,25 +12,10 @@ from dsl.source import Span
 N = TypeVar("N", bound=ast.Node)
 
 
-def inside(node: ast.Node) -> Iterator[ast.Node]:
-    """The node and all nodes in it, in the order of the text."""
-    yield node
-    for field in fields(node):
-        yield from _nodes(getattr(node, field.name))
-
-
-def _nodes(value: object) -> Iterator[ast.Node]:
-    if isinstance(value, ast.Node):
-        yield from inside(value)
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _nodes(item)
-
-
 def around(tree: ast.Node, span: Span, kind: type[N]) -> N | None:
     """The innermost node of a kind that holds the span, or that stands in it."""
-    holding = [n for n in inside(tree) if isinstance(n, kind) and n.span.start <= span.start and span.end <= n.span.end]
-    within = [n for n in inside(tree) if isinstance(n, kind) and span.start <= n.span.start and n.span.end <= span.end]
+    holding = [n for n in ast.walk(tree) if isinstance(n, kind) and n.span.start <= span.start and span.end <= n.span.end]
+    within = [n for n in ast.walk(tree) if isinstance(n, kind) and span.start <= n.span.start and n.span.end <= span.end]
     return holding[-1] if holding else within[0] if within else None
 
 

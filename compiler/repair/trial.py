@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from compiler.repair.candidates import LAST, candidates
 from dsl import ast
-from dsl.diagnostics import ERROR, Diagnostic
+from dsl.diagnostics import Diagnostic, Repair
 from dsl.rendering import edited
 from dsl.source import Source
 
@@ -20,23 +20,22 @@ TRIAL = 60  # what a trial costs beside its nodes
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of a changed file: its errors, and how large it got."""
+    """What came of a changed file: what is wrong with it now, and how large it got."""
 
-    errors: Sequence[Diagnostic]
+    found: Sequence[Diagnostic]
     nodes: int
 
 
 def with_repairs(found: Sequence[Diagnostic], source: Source, tree: ast.File, attempt: Callable[[str], Tried]) -> list[Diagnostic]:
     """The diagnostics, with the repairs that mend them; only such as change the file itself, not what it uses."""
-    errors = [d for d in found if d.severity == ERROR]
     effort = EFFORT
     mended: list[Diagnostic] = []
     for number, d in enumerate(found):
         if number >= MOST_MENDED or d.span is None or d.span.source is not source:
             mended.append(d)
             continue
-        rest = Counter(_kind(e) for e in errors if e is not d)
-        kept = []
+        rest = Counter(_kind(e) for e in found if e is not d)
+        kept: list[Repair] = []
         tried_texts = {source.text}
         for repair in candidates(d, tree):
             text = edited(source, repair.edits)
@@ -47,9 +46,9 @@ def with_repairs(found: Sequence[Diagnostic], source: Source, tree: ast.File, at
             tried_texts.add(text)
             tried = attempt(text)
             effort -= tried.nodes + TRIAL
-            left = Counter(_kind(e) for e in tried.errors)
+            left = Counter(_kind(e) for e in tried.found)
             if left <= rest:
-                kept.append(replace(repair, complete=not tried.errors))
+                kept.append(replace(repair, complete=not tried.found))
         mended.append(replace(d, repairs=tuple(kept)) if kept else d)
     return mended
 

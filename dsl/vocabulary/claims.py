@@ -43,7 +43,7 @@ def count_claim(measure: str, actual: str, relation: str, claimed: str, differen
         conv3-64
         expect params == 1792
     """
-    message = f"{measure} is {actual}, but the file expects {relation} {claimed}"
+    message = f"{measure} is {actual}, but the file expects {relation} {claimed}".replace("expects == ", "expects ")
     return Diagnostic("", message, notes=(f"difference: {difference}",), help=help)
 
 
@@ -63,7 +63,13 @@ def unknown_measure(name: str, known: Sequence[str]) -> Diagnostic:
         conv3-64
         expect params == 1792
     """
-    return Diagnostic("", f"there is no measure `{name}`", notes=(f"there are: {', '.join(known)}",), help=did_you_mean(name, known), facts=misspelt(name, near(name, known)))
+    return Diagnostic(
+        "",
+        f"there is no measure `{name}`",
+        notes=(f"there are: {', '.join(known)}",),
+        help=did_you_mean(name, known),
+        facts=misspelt(name, near(name, known)),
+    )
 
 
 @diagnostic("E0504")

@@ -43,7 +43,12 @@ def use_not_found(path: str, known: Sequence[str]) -> Diagnostic:
         input 3x32x32
         relu
     """
-    return Diagnostic("", f"there is no file `{path}` beside this one or under `archs/`", help=did_you_mean(path, known), facts=misspelt(path, near(path, known)))
+    return Diagnostic(
+        "",
+        f"there is no file `{path}` beside this one or under `archs/`",
+        help=did_you_mean(path, known),
+        facts=misspelt(path, near(path, known)),
+    )
 
 
 @diagnostic("E0603")
@@ -172,4 +177,9 @@ def not_an_arch(name: str, known: Sequence[str]) -> Diagnostic:
         use "std/resnet.arch"
         arch mine = resnet(unit=basic, depths=[1, 1, 1, 1])
     """
-    return Diagnostic("", f"no file that this one uses describes a network `{name}`", help=did_you_mean(name, known), facts=misspelt(name, near(name, known)))
+    return Diagnostic(
+        "",
+        f"no file that this one uses describes a network `{name}`",
+        help=did_you_mean(name, known),
+        facts=misspelt(name, near(name, known)),
+    )

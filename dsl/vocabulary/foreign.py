@@ -8,10 +8,16 @@ OPERATORS: dict[str, str] = {
     **dict.fromkeys(("convtranspose1d", "convtranspose2d", "convtranspose3d", "conv1dtranspose", "conv2dtranspose"), "convt"),
     **dict.fromkeys(("deconv", "deconvolution", "transposedconv", "convtranspose"), "convt"),
     **dict.fromkeys(("dense", "linear", "innerproduct", "gemm", "fullyconnected", "fully_connected", "mlp"), "fc"),
-    **dict.fromkeys(("batchnorm", "batchnorm1d", "batchnorm2d", "batchnorm3d", "batchnormalization", "batch_norm", "batchnormalisation"), "bn"),
+    **dict.fromkeys(
+        ("batchnorm", "batchnorm1d", "batchnorm2d", "batchnorm3d", "batchnormalization", "batch_norm", "batchnormalisation"), "bn"
+    ),
     **dict.fromkeys(("maxpool1d", "maxpool2d", "maxpool3d", "maxpooling", "maxpooling1d", "maxpooling2d", "max_pool", "pool"), "maxpool"),
-    **dict.fromkeys(("avgpool1d", "avgpool2d", "avgpool3d", "averagepool", "averagepooling2d", "avgpooling", "avg_pool", "meanpool"), "avgpool"),
-    **dict.fromkeys(("globalaveragepooling2d", "globalavgpool", "globalaveragepool", "global_avg_pool", "gap", "globalavgpool2d"), "adaptive_avgpool1"),
+    **dict.fromkeys(
+        ("avgpool1d", "avgpool2d", "avgpool3d", "averagepool", "averagepooling2d", "avgpooling", "avg_pool", "meanpool"), "avgpool"
+    ),
+    **dict.fromkeys(
+        ("globalaveragepooling2d", "globalavgpool", "globalaveragepool", "global_avg_pool", "gap", "globalavgpool2d"), "adaptive_avgpool1"
+    ),
     **dict.fromkeys(("globalmaxpooling2d", "globalmaxpool"), "adaptive_maxpool1"),
     **dict.fromkeys(("adaptiveavgpool1d", "adaptiveavgpool2d", "adaptiveavgpool3d"), "adaptive_avgpool"),
     **dict.fromkeys(("adaptivemaxpool1d", "adaptivemaxpool2d"), "adaptive_maxpool"),

@@ -69,12 +69,14 @@ def unknown_option(operator: str, option: str, known: Sequence[str]) -> Diagnost
     needless = foreign.NEEDLESS.get(option.lower(), "")
     help_text = f"leave it out: {needless}" if needless else f"it is `{here[0]}` here" if here else did_you_mean(option, known)
     notes = (f"it has: {', '.join(known)}",) if known else ()
+    if not known:
+        help_text = f"`{operator}` takes no options"
     facts = {"delete": True} if needless else misspelt(option, here or near(option, known))
     return Diagnostic("", f"`{operator}` has no option `{option}`", notes=notes, help=help_text, facts=facts)
 
 
 @diagnostic("E0203")
-def unknown_reference(path: str, known: Sequence[str]) -> Diagnostic:
+def unknown_reference(path: str, known: Sequence[str], variable: str = "") -> Diagnostic:
     """A reference names a label that does not stand before it, in this scope or around it.
 
     Wrong:
@@ -90,6 +92,8 @@ def unknown_reference(path: str, known: Sequence[str]) -> Diagnostic:
         concat<. | @conv1>
     """
     help_text = did_you_mean(path, known) or "a reference can only name what stands before it, in its scope or around it"
+    if variable:
+        help_text = f"`{path}` is {variable}: write `{path}`, without the `@`"
     return Diagnostic("", f"there is no `{path}` before this", help=help_text, facts=misspelt(path, near(path, known)))
 
 
@@ -166,7 +170,8 @@ def missing_argument(name: str, missing: Sequence[str], signature: str) -> Diagn
         input 3x32x32
         conv3-64
     """
-    listed = " and ".join(f"`{m}`" for m in missing)
+    words = [f"`{m}`" for m in missing]
+    listed = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
     return Diagnostic("", f"`{name}` is called without {listed}", help=f"it is written {signature}")
 
 

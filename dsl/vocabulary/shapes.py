@@ -279,3 +279,21 @@ def too_complicated() -> Diagnostic:
         relu
     """
     return Diagnostic("", "this size is too complicated a formula of the open sizes", help="fix some of the sizes at the input")
+
+
+@diagnostic("E0314")
+def takes_no_branches(name: str) -> Diagnostic:
+    """An operator or block that takes one tensor is written with branches in `< >`.
+
+    Wrong:
+
+        input 3x32x32
+        relu<conv3-8>
+
+    Right:
+
+        input 3x32x32
+        conv3-8; relu
+    """
+    help_text = "`concat`, `add`, `mul` and `residual` join branches; put the parts one behind the other with `;`"
+    return Diagnostic("", f"`{name}` takes one tensor, and no branches", help=help_text)

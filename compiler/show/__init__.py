@@ -1,0 +1,1 @@
+"""What people and programs see of a report: text, tables, colours, and the formats of other tools."""

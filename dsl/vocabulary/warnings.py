@@ -1,0 +1,189 @@
+"""W01xx: what is allowed and probably not meant. `# allow: W0104` on its line, or on the line above, silences one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsl.diagnostics import Diagnostic, diagnostic
+
+
+@diagnostic("W0101")
+def bias_before_norm(name: str, parameters: int) -> Diagnostic:
+    """A layer has a bias, and the batch normalisation behind it takes it away again.
+
+    Batch normalisation subtracts the mean of every channel, the bias with it, and adds a trained value of its own
+    (Ioffe & Szegedy 2015, section 3.2). The bias costs parameters and memory, and does nothing.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-64; bn; relu
+
+    Right:
+
+        input 3x32x32
+        conv3-64(bias=no); bn; relu
+    """
+    message = f"the bias of {name} does nothing: the batch norm behind it subtracts it again"
+    return Diagnostic("", message, notes=(f"{parameters:,} parameters are idle",), help="write `bias=no`")
+
+
+@diagnostic("W0102")
+def rows_dropped(name: str, what: str, size: str, notes: Sequence[str]) -> Diagnostic:
+    """The windows of a convolution or pool do not reach the end of its input: the last rows or columns are never seen.
+
+    Wrong:
+
+        input 3x32x32
+        maxpool3/2
+
+    Right:
+
+        input 3x32x32
+        maxpool3/2(ceil=yes)
+    """
+    help_text = "`ceil=yes`, for a pool, or one more row of padding sees them"
+    return Diagnostic("", f"{name} never sees the last {what} of its {size} input", notes=tuple(notes), help=help_text)
+
+
+@diagnostic("W0103")
+def pixels_skipped(name: str, stride: str, seen: str) -> Diagnostic:
+    """A 1x1 convolution with a stride looks at some positions and skips all others.
+
+    The shortcuts of ResNet do so (He et al. 2016, section 3.3); later networks average first (He et al. 2019,
+    arXiv:1812.01187, section 4, ResNet-D).
+
+    Wrong:
+
+        input 3x32x32
+        conv1-16/2
+
+    Right:
+
+        input 3x32x32
+        avgpool2; conv1-16
+    """
+    message = f"{name} is a 1x1 convolution with stride {stride}: it sees one position of {seen} and skips the others"
+    return Diagnostic("", message, help="pool first, or stride in a convolution with a larger kernel")
+
+
+@diagnostic("W0104")
+def leads_nowhere(name: str) -> Diagnostic:
+    """What an item gives reaches no output, so it is computed and thrown away.
+
+    Wrong:
+
+        input 3x32x32
+        stem: conv3-8
+        side: conv3-8
+        @stem; relu
+
+    Right:
+
+        input 3x32x32
+        stem: conv3-8
+        relu
+    """
+    return Diagnostic("", f"{name} leads to no output", help="use it by `@`, make it an `output`, or delete it")
+
+
+@diagnostic("W0105")
+def never_used(kind: str, name: str) -> Diagnostic:
+    """A block, a parameter, a variable, or a second name for a tensor is defined and not used.
+
+    Labels of operators are not meant: they name weights.
+
+    Wrong:
+
+        input 3x32x32
+        block stem(w, s=1) { conv3-{w} }
+        stem(8)
+
+    Right:
+
+        input 3x32x32
+        block stem(w, s=1) { conv3-{w}/{s} }
+        stem(8)
+    """
+    return Diagnostic("", f"the {kind} `{name}` is never used", help="use it, or delete it")
+
+
+@diagnostic("W0106")
+def nothing_between(first: str, second: str) -> Diagnostic:
+    """Two linear layers follow each other with nothing between: together they compute no more than one could.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-64
+        conv3-64
+
+    Right:
+
+        input 3x32x32
+        conv3-64(act=relu)
+        conv3-64(act=relu)
+    """
+    message = f"there is nothing between {first} and {second}, so together they are one linear map"
+    return Diagnostic("", message, help="put an activation between them: `act=relu`")
+
+
+@diagnostic("W0107")
+def stays_at_inference(output: str, reaches: str) -> Diagnostic:
+    """An output for training only has parts that also lead to the main output, so they stay at inference.
+
+    Wrong:
+
+        input 3x32x32
+        relu
+        output aux(when=training): extra: conv3-8(pad=1); relu
+        @extra; FC-10
+
+    Right:
+
+        input 3x32x32
+        extra: conv3-8(pad=1)
+        output aux(when=training): relu
+        FC-10
+    """
+    message = f"the output `{output}` is for training only, but its {reaches} also leads to the main output and stays at inference"
+    return Diagnostic("", message, help="put what both use before the `output` line")
+
+
+@diagnostic("W0108")
+def softmax_at_the_end(name: str, output: str) -> Diagnostic:
+    """A softmax gives the output, where losses expect the values before it.
+
+    `torch.nn.CrossEntropyLoss` and its kin take logits and apply the softmax themselves; applied twice, the network
+    learns slowly and nothing says why.
+
+    Wrong:
+
+        input 3x32x32
+        FC-10; softmax
+
+    Right:
+
+        input 3x32x32
+        FC-10
+    """
+    return Diagnostic("", f"{name} gives the output `{output}`: a cross-entropy loss would apply it a second time", help="leave it out")
+
+
+@diagnostic("W0109")
+def channels_last(size: str, meant: str) -> Diagnostic:
+    """An input looks as if its channels stood last. Shapes are channels x height x width here.
+
+    Wrong:
+
+        input 224x224x3
+        conv1-64
+
+    Right:
+
+        input 3x224x224
+        conv1-64
+    """
+    return Diagnostic(
+        "", f"{size} is read as channels x height x width", help=f"write `input {meant}`, if the channels are the last number"
+    )
