@@ -82,7 +82,11 @@ def _readable(source: Source, begin: int, end: int, problems: list[Diagnostic]) 
             again = BROKEN in text[max(0, start - begin - 1) : stop - begin + 1]  # it comes of an error before
             if problem not in problems and not (again and problems):
                 problems.append(problem)
-            mended = None if again else _blank(text, start - begin, stop - begin)
+            at = start - begin
+            if problem.code == "E0103":
+                mended: str | None = text[:at] + " " + text[at + 1 :]
+            else:
+                mended = None if again else _blank(text, at, stop - begin)
             if mended is None:
                 return _blanked(text)
             text = mended
@@ -236,6 +240,8 @@ def _explain(source: Source, begin: int, piece: str, error: UnexpectedInput) -> 
         return _never_closed(source, opener), start, end
     if opener is not None and (at_end or (opener[0] == "<" and found == "" and expected & {"GT", "VBAR"})):
         return _never_closed(source, opener), start, end
+    if opener is not None and opener[0] in "([" and opener in _unclosed(text, len(text)) and "\n" in text[opener[1] : here.end] + found:
+        return _never_closed(source, opener), start, end
     if re.match(r"x\s*($|[;\n|>})\]#])", text[start:]) and "_REPEAT" in expected | {"_REPEAT"} and _after_item(text, start):
         return syntax.repeat_without_count().at(Span(source, start, start + 1)), start, start + 1
     if isinstance(error, UnexpectedCharacters) and not re.match(r"[\w\s.,:;|<>(){}\[\]@#=+*/%\"!-]", text[start]):
@@ -270,17 +276,18 @@ def _hint(text: str, start: int, expected: set[str]) -> tuple[str, tuple[Inserti
         return "an option is written with `=`: `stride=2`", ((start, len(named[0]), "="),)
     if rest.startswith("else"):
         return "`else` stands on the line of the `}` before it", ()
-    if (arrow := re.match(r"->|→|\|(?!\|)|,|\.(?=\s)", rest)) and _after_item(text, start) and not inside:
-        return "items follow each other with `;` or on a new line", ((start, len(arrow[0]), ";"),)
+    space = len(before) - len(before.rstrip())
+    if (sign := re.match(r"->|→|\||,|\.(?=\s)", rest)) and _after_item(text, start) and not inside:
+        chain = re.split(r"[()\[\]{}#]", rest)[0].rstrip()
+        others = re.sub(rf"\s*{re.escape(sign[0])}\s*", "; ", chain)
+        return "items follow each other with `;` or on a new line", ((start - space, space + len(chain), others),)
     if re.match(r"[0-9]", rest) and re.search(r"[A-Za-z_] +$", before):
-        return "the kernel touches the name, and the channels follow a `-`: `conv3-64`", ()
-    if rest.startswith("-") and re.search(r"[A-Za-z_0-9)] *$", before):
-        return "the channels touch their `-`: `conv3-64`", ()
+        return "the kernel touches the name, and the channels follow a `-`: `conv3-64`", ((start - space, space, ""),)
+    if (dash := re.match(r"-\s*(?=[0-9{])", rest)) and re.search(r"[A-Za-z_0-9)] *$", before):
+        return "the channels touch their `-`: `conv3-64`", ((start - space, space + len(dash[0]), "-"),)
     if "_SEMI" in expected and re.match(r"[A-Za-z_@.\[{]", rest) and _after_item(text, start):
-        space = len(before) - len(before.rstrip())
         return "two items need a `;` or a new line between them", ((start - space, space, "; "),)
     if rest.startswith("=") and "COLON" in expected:
-        space = len(before) - len(before.rstrip())
         return "a label is followed by `:`", ((start - space, space + 1, ":"),)
     return "", ()
 

@@ -11,6 +11,7 @@ from dsl.source import Source, Span
 
 MAX_SHOWN = 20
 TAB = 4
+LONGEST = 160  # characters of a line that are shown
 
 Paint = Callable[[str, str], str]  # a style ("error", "warning", "place", "gutter", "mark", "second", "help") and a text
 
@@ -30,17 +31,20 @@ def render(d: Diagnostic, paint: Paint = plain) -> str:
 
     if d.span is not None:
         out.append(paint("gutter", f"{gutter}--> ") + paint("place", f"{d.span.source.name}:{d.span.line}:{d.span.column}"))
-        out.append(bar())
+        if d.span.source.text:
+            out.append(bar())
         beside = [r for r in d.related if r.span.source is d.span.source and r.span.line == d.span.line and r.span.start >= d.span.end]
         beside = beside if not d.label else []
-        out.extend(_excerpt(d.span, d.label, beside, "mark" if d.severity != WARNING else "warning", bar, paint))
+        style = "mark" if d.severity != WARNING else "warning"
+        out.extend(_excerpt(d.span, d.label, beside, style, bar, paint) if d.span.source.text else ())
         for related in d.related:
             if related in beside:
                 continue
             if related.span.source is not d.span.source:
                 out.append(paint("gutter", f"{gutter}::: ") + paint("place", f"{related.span.source.name}:{related.span.line}"))
             out.extend(_excerpt(related.span, related.text, [], "second", bar, paint))
-        out.append(bar())
+        if d.span.source.text:
+            out.append(bar())
     out.extend(paint("gutter", f"{gutter} = ") + note for note in d.notes)
     out.extend(paint("gutter", f"{gutter} = ") + frame for frame in d.trail)
     if d.repairs:
@@ -89,8 +93,8 @@ def mended_lines(edits: Sequence[Edit]) -> list[tuple[int, str]]:
 
 
 def apply_edits(text: str, edits: Sequence[Edit]) -> str:
-    """The text with every edit made. Spans count in the text as it was."""
-    for edit in sorted(edits, key=lambda e: (e.span.start, e.span.end), reverse=True):
+    """The text with every edit made. Spans count in the text as it was; insertions at one place come in their order."""
+    for _, edit in sorted(enumerate(edits), key=lambda pair: (pair[1].span.start, pair[1].span.end, pair[0]), reverse=True):
         text = text[: edit.span.start] + edit.text + text[edit.span.end :]
     return text
 
@@ -105,6 +109,8 @@ def edited(source: Source, edits: Sequence[Edit]) -> str:
 def _excerpt(span: Span, label: str, beside: Sequence[Related], style: str, bar: Callable[..., str], paint: Paint) -> list[str]:
     text = span.source.line_text(span.line)
     begin = span.column - 1
+    if len(text) > LONGEST:
+        return _long_excerpt(span, label, style, bar, paint)
     marks = [(begin, min(begin + max(1, span.end - span.start), max(len(text), begin + 1)), "^", label, style)]
     for related in beside:
         start = related.span.column - 1
@@ -115,6 +121,17 @@ def _excerpt(span: Span, label: str, beside: Sequence[Related], style: str, bar:
         under += " " * (left - column) + paint(how, mark * (right - left) + (f" {words}" if words else ""))
         column = right + len(words) + bool(words)
     return [bar(text.expandtabs(TAB) if text.isascii() else _expand(text), str(span.line)), bar(under)]
+
+
+def _long_excerpt(span: Span, label: str, style: str, bar: Callable[..., str], paint: Paint) -> list[str]:
+    """The part of a very long line around the place."""
+    text = span.source.line_text(span.line)
+    begin = max(0, span.column - 1 - LONGEST // 3)
+    shown = ("..." if begin else "") + _expand(text[begin : begin + LONGEST])
+    length = min(span.end - span.start, begin + LONGEST - (span.column - 1))
+    before = _width(text[begin : span.column - 1]) + 3 * bool(begin)
+    words = f" {label}" if label else ""
+    return [bar(shown + "...", str(span.line)), bar(" " * before + paint(style, "^" * max(1, length) + words))]
 
 
 def _width(text: str) -> int:

@@ -47,7 +47,9 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
             return None, None
         value = value if isinstance(value, tuple) else (value,)
         if expect.relation not in ("==", "!=") or expect.within is not None or not all(isinstance(dim, (int, Formula)) for dim in value):
-            raise Fault(says.not_comparable(what, "a shape, by `==`", f"`{expect.relation}` {describe(value)}"))
+            got = describe(value[0] if len(value) == 1 else value)
+            by = ", by `==`" if expect.relation not in ("==", "!=") or expect.within is not None else ""
+            raise Fault(says.not_comparable(what, f"a shape{by}", f"`{expect.relation}` {got}" if by else got))
         actual = tensor.shape
         held = COMPARISONS[expect.relation](actual, value)
         shown, claimed = show_shape(actual), show_shape(value)

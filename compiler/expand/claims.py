@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from compiler.expand.scopes import Tensor
-from compiler.graph import ArchGraph
+from compiler.graph import ArchGraph, Node
 from compiler.ops.record import AXES
 from compiler.ops.windows import arithmetic
 from compiler.shapes.dim import Shape, show_shape
@@ -55,24 +55,28 @@ def check_shape(
 
 
 def _window_facts(name: str, graph: ArchGraph) -> dict[str, Any]:
-    """Of the window operator whose output this is, what it was given."""
-    node = graph[name]
-    if "kernel" not in node.attrs or "pad" not in node.attrs or node.op == "convt":
-        return {}
-    return {"attrs": dict(node.attrs), "before": graph[graph.operands(name)[0]].shape}
+    """Of the window operator whose size this is, what it was given."""
+    node = _window_node(name, graph)
+    return {} if node is None else {"attrs": dict(node.attrs), "before": graph[graph.operands(node.name)[0]].shape}
 
 
-def _arithmetic(name: str, claimed: Shape, graph: ArchGraph) -> Iterator[str]:
-    """The window formula of the last convolution or pooling, on every axis that differs."""
+def _window_node(name: str, graph: ArchGraph) -> Node | None:
+    """The convolution or pool that a size comes from, behind operators that change no shape."""
     node = graph[name]
     while node.shape == graph[name].shape and "kernel" not in node.attrs:
         operands = graph.operands(node.name)
         if len(operands) != 1:
-            return
+            return None
         node = graph[operands[0]]
-    attrs = node.attrs
-    if "kernel" not in attrs or "pad" not in attrs or node.op == "convt" or len(claimed) != len(node.shape):
+    return node if "kernel" in node.attrs and "pad" in node.attrs and node.op != "convt" else None
+
+
+def _arithmetic(name: str, claimed: Shape, graph: ArchGraph) -> Iterator[str]:
+    """The window formula of the last convolution or pooling, on every axis that differs."""
+    node = _window_node(name, graph)
+    if node is None or len(claimed) != len(node.shape):
         return
+    attrs = node.attrs
     before = graph[graph.operands(node.name)[0]].shape
     dilations = attrs.get("dilation") or (1,) * len(attrs["kernel"])
     for axis, label in enumerate(AXES[len(before) - 1]):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 
 from compiler.expand.builder import NOTHING
 from compiler.expand.claims import check_shape
@@ -38,11 +40,17 @@ class ItemExpander(NodeExpander):
     def _item(self, item: ast.Item, env: Env, scope: Scope, current: Tensor) -> Tensor:
         try:
             label = self._label(item.label, env, scope, current)
+            fresh = label is not None and label not in scope.places
             result = self._repeated(item, label, env, scope, current) if item.count is not None else None
             if item.count is None:
                 result = self._core(item.core, label, env, scope, current)
+            if fresh and item.label is not None and label in scope.places:
+                scope.places[label] = item.label.span  # for the message of a second one
         except Fault as fault:
-            self.report(fault, item.span)
+            found = fault.diagnostic
+            if found.code == "E0205" and item.label is not None:
+                found = replace(found, span=item.label.span)
+            self.report(found, item.span)
             result = UNKNOWN
         assert result is not None
         if item.claim is not None:
@@ -201,6 +209,13 @@ class ItemExpander(NodeExpander):
         return tensor
 
     def _broken(self, broken: ast.Broken, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        """What could not be read may have defined something: names that are not known behind it are not to be judged."""
+        source = broken.span.source
+        text = source.text[broken.span.start : source.text.find("\n", broken.span.start)].lstrip()
+        if text.startswith(("block", "share", "let", "use", "for", "arch")):
+            env.incomplete = True
+        if named := re.match(r"([A-Za-z_]\w*)\s*[:=]", text):
+            scope.members.setdefault(named[1], UNKNOWN)
         return UNKNOWN
 
 

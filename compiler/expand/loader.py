@@ -39,7 +39,8 @@ class Loader:
             try:
                 data = path.read_bytes()
             except OSError as error:
-                raise Fault(says.cannot_read(str(path), error.strerror or str(error))) from None
+                place = Span(Source(str(path), ""), 0, 0)
+                raise Fault(says.cannot_read(str(path), error.strerror or str(error)).at(place)) from None
             self._read[real] = self.text(str(path), data, path.parent)
         return self._read[real]
 
@@ -48,7 +49,8 @@ class Loader:
         decoded = decode(data)
         source = Source(name, decoded.text)
         if decoded.bad_byte is not None:
-            return Loaded(source, folder, None, (syntax.not_utf8(decoded.bad_byte).at(Span(source, 0, 0)),))
+            at = decoded.text.find("\ufffd")
+            return Loaded(source, folder, None, (syntax.not_utf8(decoded.bad_byte).at(Span(source, at, at + 1)),))
         parsed = parse(source, self.max_nesting)
         return Loaded(source, folder, parsed.file, parsed.diagnostics)
 

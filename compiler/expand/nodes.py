@@ -110,7 +110,7 @@ class NodeExpander(Builder):
         if isinstance(value, BlockValue):
             return self._call(value, bind_settings(value, given.span), None, scope, current, span)
         operator = OPERATORS.get(value.text) if isinstance(value, Word) else None
-        if operator is None or operator.operands != (1, 1):
+        if operator is None or operator.operands != (1, 1) or (not value.args and operator.requires):
             self.report(
                 values.not_a_choice(
                     option,

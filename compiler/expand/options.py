@@ -117,7 +117,7 @@ def require_options(op: Operator, given: Mapping[str, Given], span: Span) -> Non
     """That no option without a default is missing. Raises Fault, with a place."""
     missing = [a.name for a in op.attrs if isinstance(a.default, Required) and a.name not in given]
     if missing:
-        raise Fault(names.missing_argument(op.name, missing, op.signature).at(span))
+        raise Fault(names.missing_argument(op.name, missing, op.short_form if any(op.short) else op.signature).at(span))
 
 
 def read_options(op: Operator, given: dict[str, Given], axes: int, span: Span) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ def with_histories(found: Diagnostic, written: str, graph: ArchGraph, operands: 
     message = (
         found.message.replace("the branches of this add", "the two sides of this residual") if written == "residual" else found.message
     )
-    facts = {"shapes": tuple(operand.shape for operand in operands)}
+    facts = {"shapes": tuple(operand.shape for operand in operands), "fork": graph[fork].shape if fork else None}
     return replace(found, message=message, notes=(*histories, *found.notes[len(names) :]), facts=facts)
 
 

@@ -19,7 +19,7 @@ def pool_shape(call: Call) -> Shape:
     call.image()
     for kernel, pad in zip(call.attrs["kernel"], call.attrs["pad"], strict=True):
         if 2 * pad > kernel:
-            raise Fault(says.out_of_range("`pad`", pad, f"at most half the kernel, {kernel}//2 = {kernel // 2}", "pad"))
+            raise Fault(says.out_of_range("`pad`", pad, f"at most half the kernel, {kernel}//2 = {kernel // 2}", "pad", kernel // 2))
     if call.operator == "avgpool" and call.axes == 3:
         for size, kernel in zip(call.x[1:], call.attrs["kernel"], strict=True):
             if not call.at_least(size, kernel):  # PyTorch wants this of avg_pool3d, padded or not

@@ -190,6 +190,11 @@ class Operator:
         return [attr.name for attr in self.attrs] + (["norm", "act"] if self.followers else [])
 
     @property
+    def requires(self) -> list[str]:
+        """The options that must be given."""
+        return [attr.name for attr in self.attrs if isinstance(attr.default, Required)]
+
+    @property
     def short_form(self) -> str:
         """`conv{kernel}-{out}/{stride}`"""
         kernel, out, stride = self.short

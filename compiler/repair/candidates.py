@@ -13,10 +13,11 @@ from compiler.shapes.window import reach, window
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Edit, Repair
 from dsl.source import Span
+from dsl.vocabulary import foreign
 
 MOST = 24  # candidates for one mistake
 LAST = "last"  # the kind of a repair that is offered where no other is
-NOUNS = {"pad": "padding", "ceil": "rounding up:"}
+NOUNS = {"pad": "padding", "ceil": "rounding up"}
 
 Candidates = Iterator[Repair]
 
@@ -25,7 +26,7 @@ def candidates(d: Diagnostic, tree: ast.File) -> Candidates:
     """Changes that may mend a diagnostic, the likeliest first."""
     assert d.span is not None
     makers = BY_CODE.get(d.code, ())
-    return islice((repair for maker in (*makers, *ALWAYS) for repair in maker(d, d.span, tree)), MOST)
+    return islice((repair for maker in (channels_first, *makers) for repair in maker(d, d.span, tree)), MOST)
 
 
 def _repair(what: str, *edits: Edit, kind: str = "") -> Repair:
@@ -37,9 +38,37 @@ def _repair(what: str, *edits: Edit, kind: str = "") -> Repair:
 
 def near_names(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     word = str(d.facts.get("word", ""))
+    if d.code == "E0201" and foreign.operator(word):
+        return
     at = span.text.find(word) if word else -1
     for name in d.facts.get("near", ()) if at >= 0 else ():
         yield _repair(f"`{name}`", change(span, span.start + at, len(word), name))
+
+
+def translated(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """An operator of another framework, its numbers in the order of ours: `Conv2d(3, 64, 3)` is `conv3-64`."""
+    op, here = around(tree, span, ast.Op), foreign.operator(str(d.facts.get("word", "")))
+    if op is None or not here:
+        return
+    numbers = [arg.value.span.text for arg in op.args if arg.name is None]
+    named = ", ".join(arg.span.text for arg in op.args if arg.name is not None)
+    rest = f"({named})" if named else ""
+    if here in ("conv", "convt") and len(numbers) in (2, 3, 4):  # (out, kernel) of Keras, (in, out, kernel, stride) of PyTorch
+        out, kernel = (numbers[0], numbers[1]) if len(numbers) == 2 else (numbers[1], numbers[2])
+        stride = f"/{numbers[3]}" if len(numbers) == 4 else ""
+        yield _repair(f"`{here}{kernel}-{out}{stride}{rest}`", Edit(op.span, f"{here}{kernel}-{out}{stride}{rest}"))
+    elif here == "fc" and numbers:  # (out) of Keras, (in, out) of PyTorch
+        yield _repair(f"`fc-{numbers[-1]}{rest}`", Edit(op.span, f"fc-{numbers[-1]}{rest}"))
+    elif here == "bn" and numbers:
+        yield _repair(f"`bn{rest}`", Edit(op.span, f"bn{rest}"))
+    elif not numbers or here not in ("conv", "convt"):
+        yield _repair(f"`{here}`", change(op.span, op.word_span.start, len(str(d.facts["word"])), here))
+
+
+def another_branch(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    merge = around(tree, span, ast.Merge)
+    if merge is not None and len(merge.branches) == 1:
+        yield _repair("the incoming tensor as the other branch", insert(merge.span, merge.span.end - 1, " | ."))
 
 
 def meant(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
@@ -68,18 +97,30 @@ def another_label(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 def changes(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     for offset, length, text in d.facts.get("changes", ()):
-        yield _repair(f"`{text.strip()}`" if text.strip() else "a space", change(span, offset, length, text))
+        what = f"`{text.strip()}`" if text.strip() else "a space" if text else "without the space"
+        yield _repair(what, change(span, offset, length, text))
 
 
 def closer(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """The missing bracket at the end of the line, or before what stands at its end."""
+    """The missing bracket where the indent ends, or at the end of the line, or before what stands at its end."""
     mark = d.facts.get("closer", "")
     text = span.source.text
+    if mark in ("}", "]"):
+        indent = _indent(span.source.line_text(span.line))
+        for number in range(span.line + 1, len(span.source.line_starts) + 1):
+            row = span.source.line_text(number)
+            if row.strip() and _indent(row) <= indent:
+                yield _repair(f"`{mark}`", insert(span, span.source.line_starts[number - 1], f"{' ' * indent}{mark}\n"))
+                break
     end = text.find("\n", span.start)
     line = text[span.start : end if end >= 0 else len(text)].split("#")[0].rstrip()
     for stop in dict.fromkeys((len(line), *(line.find(sign, 1) for sign in (" x", " =>", ";", ")", ">", "}")))):
         if stop > 0:
             yield _repair(f"`{mark}`", insert(span, span.start + stop, mark))
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 # ---- shapes
@@ -117,10 +158,10 @@ def pool_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
         yield _repair("global average pooling before it", insert(item.span, item.span.start, "adaptive_avgpool1; "))
 
 
-def half_kernel(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    op = around(tree, span, ast.Op)
-    if op is not None and d.blame == "pad" and "most" in d.facts:
-        yield _repair(f"padding {d.facts['most']}", with_option(op, "pad", str(d.facts["most"])))
+def largest_legal(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    op, most = around(tree, span, ast.Op), d.facts.get("most")
+    if op is not None and isinstance(most, int):
+        yield _repair(f"{NOUNS.get(d.blame, d.blame)} {most}", with_option(op, d.blame, str(most)))
 
 
 def projection(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
@@ -128,17 +169,18 @@ def projection(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     merge, shapes = around(tree, span, ast.Merge), d.facts.get("shapes")
     if merge is None or not shapes or merge.word.lower() != "residual" or len(shapes) != 2:
         return
-    body, shortcut = shapes
-    stride = _stride(shortcut, body)
-    if stride is None:
-        return
-    written = f"conv1-{body[0]}" + (f"/{stride}" if stride > 1 else "")
-    what = "a 1x1 projection" + (f" with stride {stride}" if stride > 1 else "") + " on the shortcut"
-    if len(merge.branches) == 1:
-        yield _repair(what, insert(merge.span, merge.span.end - 1, f" | {written}"))
-    elif len(merge.branches) == 2 and merge.branches[1]:
-        first, last = merge.branches[1][0], merge.branches[1][-1]
-        yield _repair(what, Edit(first.span.to(last.span), written))
+    body, fork = shapes[0], d.facts.get("fork") or shapes[1]
+    for stride, padding in ((_stride(fork, body), ()), (_ratio(fork, body), _paddings(merge))):
+        if stride is None or (padding == () and stride != _stride(fork, body)):
+            continue
+        written = f"conv1-{body[0]}" + (f"/{stride}" if stride > 1 else "")
+        what = "a 1x1 projection" + (f" with stride {stride}" if stride > 1 else "") + " on the shortcut"
+        what += ", and padding that keeps the size" if padding else ""
+        if len(merge.branches) == 1:
+            yield _repair(what, *padding, insert(merge.span, merge.span.end - 1, f" | {written}"))
+        elif len(merge.branches) == 2 and merge.branches[1]:
+            first, last = merge.branches[1][0], merge.branches[1][-1]
+            yield _repair(what, Edit(first.span.to(last.span), written))
 
 
 def branch_that_agrees(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
@@ -146,19 +188,15 @@ def branch_that_agrees(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     merge, shapes = around(tree, span, ast.Merge), d.facts.get("shapes")
     if merge is None or not shapes:
         return
-    convolutions: list[list[ast.Op]] = []
-    for branch in merge.branches:
-        ops = [n for statement in branch for n in ast.walk(statement) if isinstance(n, ast.Op)]
-        convolutions.append([op for op in ops if _is(op, "conv") or _is(op, "maxpool") or _is(op, "avgpool")])
-    wide = [op for ops in convolutions for op in ops if _is(op, "conv") and op.word[4:] not in ("", "1")]
-    unpadded = [op for op in wide if not any(arg.name == "pad" for arg in op.args)]
-    if unpadded:
-        yield _repair("padding that keeps the size", *(with_option(op, "pad", "same") for op in unpadded))
+    convolutions = _windows_in(merge)
+    padding = _paddings(merge)
+    if padding:
+        yield _repair("padding that keeps the size", *padding)
     strided = [edit for ops in convolutions for op in ops if (edit := stride_dropped(op)) is not None]
     for edit in strided:
         yield _repair("without the stride", edit)
-    if unpadded and strided:
-        yield _repair("padding that keeps the size, and no stride", *(with_option(op, "pad", "same") for op in unpadded), *strided)
+    if padding and strided:
+        yield _repair("padding that keeps the size, and no stride", *padding, *strided)
     sizes = [shape[1:] for shape in shapes]
     for number, ops in enumerate(convolutions):
         others = [shape for index, shape in enumerate(shapes) if index != number]
@@ -169,6 +207,28 @@ def branch_that_agrees(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
         stride = _stride(shapes[number], others[0]) if sizes[number] != others[0][1:] else None
         if stride is not None and not ops[-1].stride:
             yield _repair(f"stride {stride}", with_option(ops[-1], "stride", str(stride)))
+
+
+def _windows_in(merge: ast.Merge) -> list[list[ast.Op]]:
+    """The convolutions and pools of every branch."""
+    found: list[list[ast.Op]] = []
+    for branch in merge.branches:
+        ops = [n for statement in branch for n in ast.walk(statement) if isinstance(n, ast.Op)]
+        found.append([op for op in ops if _is(op, "conv") or _is(op, "maxpool") or _is(op, "avgpool")])
+    return found
+
+
+def _paddings(merge: ast.Merge) -> tuple[Edit, ...]:
+    """`pad=same` for every convolution of the branches that is wider than 1 and has no padding."""
+    wide = [op for ops in _windows_in(merge) for op in ops if _is(op, "conv") and op.word[4:] not in ("", "1")]
+    return tuple(with_option(op, "pad", "same") for op in wide if not any(arg.name == "pad" for arg in op.args))
+
+
+def _ratio(before: Shape, after: Shape) -> int | None:
+    """About how many times smaller the sizes have become."""
+    if len(before) < 2 or len(before) != len(after) or not all(isinstance(size, int) for size in (before[1], after[1])):
+        return None
+    return max(1, round(before[1] / after[1]))  # type: ignore[operator]
 
 
 def _is(op: ast.Op, name: str) -> bool:
@@ -202,7 +262,7 @@ def window_that_gives(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
             yield _repair(f"{claimed[0]} channels", with_option(op, "out", str(claimed[0])))
         if claimed[1:] != actual[1:] and before is not None and "kernel" in attrs:
             for option, value in _windows(attrs, before, claimed):
-                yield _repair(f"{NOUNS.get(option, option)} {value}", with_option(op, option, value), kind=option)
+                yield _repair(f"{NOUNS.get(option, option)} {value}".removesuffix(" yes"), with_option(op, option, value), kind=option)
 
 
 def _other_input(tree: ast.File) -> Candidates:
@@ -265,7 +325,7 @@ def channels_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     for line in tree.statements:
         if isinstance(line, ast.Input) and len(line.dims) == 3 and all(isinstance(dim, ast.Number) for dim in line.dims):
             h, w, c = (dim.value for dim in line.dims if isinstance(dim, ast.Number))
-            if c <= 4 < h:
+            if c <= 4 < h and h == w:
                 yield _repair("channels first", Edit(line.dims[0].span.to(line.dims[-1].span), f"{c}x{h}x{w}"))
 
 
@@ -277,13 +337,12 @@ def no_bias(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 Maker = Callable[[Diagnostic, Span, ast.File], Candidates]
 
-ALWAYS: tuple[Maker, ...] = (channels_first,)
 BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0101": (changes,),
     "E0102": (closer,),
     "E0103": (deletion,),
     "E0105": (changes,),
-    "E0201": (near_names,),
+    "E0201": (translated, near_names),
     "E0202": (near_names, deletion),
     "E0203": (near_names,),
     "E0204": (near_names,),
@@ -293,10 +352,12 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0302": (projection, branch_that_agrees),
     "E0303": (branch_that_agrees,),
     "E0304": (groups_that_divide,),
-    "E0306": (half_kernel,),
+    "E0306": (largest_legal,),
     "E0307": (pool_first,),
     "E0401": (near_names,),
+    "E0310": (another_branch,),
     "E0403": (near_names,),
+    "E0407": (near_names,),
     "E0501": (window_that_gives, exact_claim),
     "E0502": (exact_claim,),
     "E0503": (near_names,),

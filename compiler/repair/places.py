@@ -49,7 +49,9 @@ def with_option(op: ast.Op, name: str, value: str) -> Edit:
     if name == "stride" and op.stride:
         return Edit(op.stride[0].span.to(op.stride[-1].span), value)
     if name == "out" and op.out is not None:
-        return Edit(op.out.span, "{" + value + "}" if op.out.span.text.startswith("{") else value)
+        span, text = op.out.span, op.span.source.text
+        braced = text[span.start - 1 : span.start] == "{" and text[span.end : span.end + 1] == "}"
+        return Edit(Span(span.source, span.start - braced, span.end + braced), value)
     if name == "kernel" and (digits := re.search(r"[0-9]+(x[0-9]+)*$", op.word)) and not op.kernel:
         return change(op.span, op.word_span.start + digits.start(), len(digits.group()), value)
     if name == "stride" and not op.args and not op.stride and "(" not in op.span.text:

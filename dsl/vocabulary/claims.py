@@ -88,4 +88,5 @@ def not_comparable(measure: str, expected: str, got: str) -> Diagnostic:
         conv1: conv3-64
         expect shape(conv1) == 64x30x30
     """
-    return Diagnostic("", f"{measure} is compared with {expected}, and this is {got}")
+    help_text = "write a shape such as `64x30x30`" if measure.startswith("shape") else "write a number such as `60_965_224` or `724M`"
+    return Diagnostic("", f"{measure} is compared with {expected}, and this is {got}", help=help_text)

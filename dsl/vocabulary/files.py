@@ -134,7 +134,7 @@ def nothing_to_build() -> Diagnostic:
 @diagnostic("E0608")
 def cannot_read(path: str, why: str) -> Diagnostic:
     """A file cannot be opened."""
-    return Diagnostic("", f"I cannot read {path}: {why}")
+    return Diagnostic("", f"I cannot read {path}: {why}", help="give a `.arch` file that exists, or a folder of them")
 
 
 @diagnostic("E0609")

@@ -124,11 +124,13 @@ def wrong_rank(operator: str, expected: str, shape: str) -> Diagnostic:
         input 1x100
         conv3-8
     """
-    return Diagnostic("", f"{operator} wants {expected}, and gets {shape}")
+    flat = "x" not in shape
+    help_text = "a fully-connected layer leaves no map: put it behind" if flat else "put an operator before it that gives such a tensor"
+    return Diagnostic("", f"{operator} wants {expected}, and gets {shape}", help=help_text)
 
 
 @diagnostic("E0306")
-def out_of_range(what: str, value: object, allowed: str, blame: str = "") -> Diagnostic:
+def out_of_range(what: str, value: object, allowed: str, blame: str = "", most: int | None = None) -> Diagnostic:
     """An argument has a value that the operator cannot use on this input.
 
     Wrong:
@@ -141,7 +143,8 @@ def out_of_range(what: str, value: object, allowed: str, blame: str = "") -> Dia
         input 3x32x32
         maxpool2(pad=1)
     """
-    return Diagnostic("", f"{what} is {value}, and must be {allowed}", blame=blame)
+    facts = {} if most is None else {"most": most}
+    return Diagnostic("", f"{what} is {value}, and must be {allowed}", blame=blame, facts=facts)
 
 
 @diagnostic("E0307")
@@ -180,7 +183,8 @@ def no_legal_size(name: str, conditions: Sequence[str]) -> Diagnostic:
         input 3xHxW
         add<maxpool3/1(pad=1) | .>
     """
-    return Diagnostic("", f"no size {name} makes this network legal", notes=tuple(conditions))
+    help_text = "these contradict each other: give the branches the same sizes"
+    return Diagnostic("", f"no size {name} makes this network legal", notes=tuple(conditions), help=help_text)
 
 
 @diagnostic("E0309")
@@ -201,9 +205,9 @@ def shared_differs(name: str, first: str, now: str) -> Diagnostic:
         share step { conv3-8(pad=1) }
         step; step
     """
-    return Diagnostic(
-        "", f"the shared `{name}` needs other weights here than at its first call", notes=(f"first: {first}", f"here:  {now}")
-    )
+    message = f"the shared `{name}` needs other weights here than at its first call"
+    notes = (f"first: {first}", f"here:  {now}")
+    return Diagnostic("", message, notes=notes, help="give every call the same channels, or make it a `block`, with weights of its own")
 
 
 @diagnostic("E0310")
@@ -241,7 +245,8 @@ def bad_table(problem: str) -> Diagnostic:
         input 3x8x8
         conv3-2(from=[[0, 1], [1, 2]])
     """
-    return Diagnostic("", f"this connection table does not fit: {problem}", blame="from")
+    help_text = "it has one list for every output channel, of the input channels that it sees, counted from 0"
+    return Diagnostic("", f"this connection table does not fit: {problem}", blame="from", help=help_text)
 
 
 @diagnostic("E0312")
@@ -258,7 +263,7 @@ def too_many_values(count: int, limit: int) -> Diagnostic:
         input 3x32x32
         conv1-4_000
     """
-    return Diagnostic("", f"this tensor would have {count:,} values; the limit is {limit:,}")
+    return Diagnostic("", f"this tensor would have {count:,} values; the limit is {limit:,}", help="check the channels and sizes")
 
 
 @diagnostic("E0313")

@@ -95,7 +95,7 @@ def no_such_element(problem: str) -> Diagnostic:
         let widths = [8, 16]
         conv3-{widths[1]}
     """
-    return Diagnostic("", problem)
+    return Diagnostic("", problem, help="lists count from 0; `len()` says how long one is")
 
 
 @diagnostic("E0406")
@@ -129,4 +129,5 @@ def unknown_function(name: str, known: Sequence[str]) -> Diagnostic:
         input 3x32x32
         conv3-{max(8, 16)}
     """
-    return Diagnostic("", f"there is no function `{name}`", help=did_you_mean(name, known) or f"there are: {', '.join(known)}")
+    help_text = did_you_mean(name, known) or f"there are: {', '.join(known)}"
+    return Diagnostic("", f"there is no function `{name}`", help=help_text, facts=misspelt(name, near(name, known)))
