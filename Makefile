@@ -31,7 +31,9 @@ docs-check: $(VENV)/tested-with
 	$(BIN)/python docs/build.py --check
 
 fuzz: $(VENV)/tested-with
-	ARCHC_EXAMPLES=20000 $(BIN)/python -m pytest -n $(WORKERS) tests/test_random.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt atheris
+	$(BIN)/python tests/fuzz.py -runs=20000 -max_len=64 -len_control=0
+	ARCHC_EXAMPLES=20000 $(BIN)/python -m pytest -n $(WORKERS) tests/test_random.py tests/test_mutations.py
 
 bench: $(VENV)/tested-with
 	$(BIN)/python bench/report.py

@@ -18,7 +18,7 @@ from compiler.expand.expander import Expander
 from compiler.expand.loader import Loaded, Loader
 from compiler.expand.scopes import Env
 from compiler.graph import ArchGraph, shape_text
-from compiler.repair.trial import Tried, with_repairs
+from compiler.repair.trial import EFFORT, Tried, with_repairs
 from compiler.shapes.conditions import Legal, legal_sizes
 from dsl import ast
 from dsl.diagnostics import ArchError, Diagnostic, Fault
@@ -137,7 +137,7 @@ def _checked(loaded: Loaded, loader: Loader, task: _Task, mend: bool, begin: flo
     report = _check(loaded, loader, task, begin)
     if report.ok and loaded.tree is not None:
         report.warnings = lint(report.graph, loaded.tree)
-    if not mend or loaded.tree is None or not (report.diagnostics or report.warnings):
+    if not mend or loaded.tree is None or not (report.diagnostics or report.warnings) or len(report.graph) > EFFORT:
         return report
 
     def attempt(text: str) -> Tried:

@@ -18,7 +18,8 @@ from dsl.parser import parse
 from dsl.printer import print_file
 from dsl.rendering import render_all
 from dsl.source import Source
-from tests.support import ARCHS, NETWORKS, assert_agrees_with_torch, programs
+from tests.mutations import mutate
+from tests.support import ARCHS, assert_agrees_with_torch, programs
 
 # `make test` tries the same programs every time; `make fuzz`, which says how many, tries new ones.
 FUZZ = "ARCHC_EXAMPLES" in os.environ
@@ -83,7 +84,7 @@ def test_open_sizes_evaluate_to_the_numbers(text: str) -> None:
 @fewer
 @given(programs(), st.data())
 def test_a_mutated_program_is_sound_on_both_sides_or_refused_with_a_code(text: str, data: st.DataObject) -> None:
-    mutated = mutate(text, data)
+    mutated = mutate(text, lambda bound: data.draw(st.integers(0, bound - 1)))
     note(mutated)
     report = check_text(mutated)
     if not report.ok:
@@ -91,39 +92,6 @@ def test_a_mutated_program_is_sound_on_both_sides_or_refused_with_a_code(text: s
         return
     if report.has_network and not report.graph.unknowns and report.cost().params < 10**8:
         assert_agrees_with_torch(report.graph)
-
-
-@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
-@settings(fewer, max_examples=max(EXAMPLES // 40, 1))
-@given(data=st.data())
-def test_a_mutated_network_is_refused_with_a_code_or_sound(path: Path, data: st.DataObject) -> None:
-    mutated = mutate(path.read_text(encoding="utf-8"), data)
-    note(mutated)
-    report = check_text(mutated)
-    assert all(re.fullmatch(r"E\d{4}", found.code) and found.span is not None for found in report.diagnostics)
-
-
-INTRUDERS = ["x", "0", "-1", "{", "}", "<", ">", "|", "@", "=", "1e9", "in.c", "#", '"', "none"]
-
-
-def mutate(text: str, data: st.DataObject) -> str:
-    """One mutation: a character, a token or a line is dropped, doubled, changed or swapped."""
-    unit = data.draw(st.sampled_from(["character", "token", "line"]))
-    parts = list(text) if unit == "character" else re.split(r"(\W)", text) if unit == "token" else text.splitlines(keepends=True)
-    at = data.draw(st.integers(0, len(parts) - 1))
-    match data.draw(st.sampled_from(["drop", "double", "change", "swap"])):
-        case "drop":
-            parts[at : at + 1] = []
-        case "double":
-            parts[at : at + 1] = [parts[at]] * 2
-        case "change":
-            parts[at] = data.draw(
-                st.sampled_from([*parts, "x", "0", "-1", "{", "}", "<", ">", "|", "@", "=", "1e9", "in.c", "#", '"', "none"])
-            )
-        case "swap":
-            other = data.draw(st.integers(0, len(parts) - 1))
-            parts[at], parts[other] = parts[other], parts[at]
-    return "".join(parts)
 
 
 @pytest.mark.parametrize("path", ARCHS, ids=lambda path: path.stem)
