@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -23,9 +22,9 @@ from compiler.shapes.dim import show_shape
 from compiler.show import formats, mending
 from compiler.show.colour import painter
 from compiler.show.reports import summary, table
-from dsl.diagnostics import ArchError, Diagnostic
+from dsl.diagnostics import ArchError
 from dsl.parser import MAX_NESTING
-from dsl.rendering import MAX_SHOWN, render_all
+from dsl.rendering import MAX_SHOWN, edited, render_all
 
 app = typer.Typer(
     name="archc",
@@ -112,6 +111,7 @@ def check_(
     max_errors: Annotated[int, typer.Option("--max-errors", min=1, help="how many messages are shown in full")] = MAX_SHOWN,
     fix: Annotated[bool, typer.Option("--fix", help="carry out a repair that makes the file check, after showing it as a diff")] = False,
     choose: Annotated[int, typer.Option("--choose", min=0, metavar="N", help="which repair, where there are several")] = 0,
+    all_: Annotated[bool, typer.Option("--all", help="with --fix: the first repair of every message")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="with --fix: do not ask")] = False,
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
@@ -141,38 +141,42 @@ def check_(
         elif reports[0][1].ok:
             say(summary(reports[0][1]))
     if fix:
-        mend(paths, found, choose, yes)
+        mend(reports, choose, all_, yes)
     elif any(not report.ok for _, report in reports):
         raise typer.Exit(1)
 
 
-def mend(paths: list[Path], found: Sequence[Diagnostic], choose: int, yes: bool) -> None:
-    """Carry out one repair of one file, after showing it."""
-    if len(paths) != 1:
+def mend(reports: list[tuple[Path, Report]], choose: int, every: bool, yes: bool) -> None:
+    """Carry out one repair of one file, or the first of every message, after showing the difference."""
+    if len(reports) != 1:
         usage("--fix mends one file at a time")
+    path, report = reports[0]
+    found = [*report.diagnostics, *report.warnings]
     repairs = mending.offered(found)
     if not repairs:
         fail("there is nothing to mend" if not found else "I know no repair that makes this file check")
-    if not choose and len(repairs) > 1:
+    if not (choose or every) and len(repairs) > 1:
         for number, (d, repair) in enumerate(repairs, start=1):
             talk(f"  {number}. {repair.what}, for {d.code} in line {d.span.line if d.span else 0}")
         if not sys.stdin.isatty():
-            usage(f"there are {len(repairs)} repairs: choose one by `--choose N`")
+            usage(f"there are {len(repairs)} repairs: choose one by `--choose N`, or the first of every message by `--all`")
         choose = typer.prompt("Which", type=int, err=True)
     if not 1 <= (choose or 1) <= len(repairs):
         usage(f"there are {len(repairs)} repairs, and no number {choose}")
-    repair = repairs[(choose or 1) - 1][1]
-    sys.stdout.write(mending.difference(repair))
+    chosen = repairs[(choose or 1) - 1][1]
+    source = chosen.edits[0].span.source
+    text = mending.mended(report, path) if every else edited(source, chosen.edits)
+    sys.stdout.write(mending.difference(source, text))
     if not yes and not sys.stdin.isatty():
         usage("give `--yes` to carry it out")
     if not yes and not typer.confirm("Write this", err=True):
         raise typer.Exit(1)
     try:
-        mending.carry_out(repair, paths[0])
+        mending.carry_out(text, path)
     except OSError as error:
-        fail(f"cannot write {paths[0]}: {error.strerror or error}")
-    talk(f"mended {paths[0]}")
-    if not check(paths[0]).ok:
+        fail(f"cannot write {path}: {error.strerror or error}")
+    talk(f"mended {path}")
+    if not check(path).ok:
         raise typer.Exit(1)
 
 

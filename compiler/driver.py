@@ -178,6 +178,8 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float) -> Report:
         legal, impossible = _legal(expander.graph)
         diagnostics += impossible
     seconds["verify"] = perf_counter() - read - seconds["expand"]
+    if not loaded.tree.statements and not diagnostics:
+        diagnostics = [files.nothing_to_build().at(Span(loaded.source, 0, 0))]
     if not len(expander.graph) and not diagnostics:
         return Report(expander.graph.name, expander.graph, [], claims, nothing_at=Span(loaded.source, 0, 0), seconds=seconds)
     claims.sort(key=lambda claim: (claim.span.source.name, claim.span.start))

@@ -49,7 +49,10 @@ def render(d: Diagnostic, paint: Paint = plain) -> str:
     out.extend(paint("gutter", f"{gutter} = ") + frame for frame in d.trail)
     if d.repairs:
         several = len(d.repairs) > 1
-        out.append(paint("help", "help: ") + _offer(d) + ("" if several else f" {d.repairs[0].what}"))
+        if d.code.startswith("E01") and d.help:  # a rule of writing, and what it makes of this line
+            out.append(paint("help", "help: ") + f"{d.help}; {_offer(d)}")
+        else:
+            out.append(paint("help", "help: ") + _offer(d) + ("" if several else f" {d.repairs[0].what}"))
         for number, repair in enumerate(d.repairs, start=1):
             if several:
                 out.append(f"{gutter}{paint('help', f'{number}.')} {repair.what}")
@@ -85,9 +88,11 @@ def mended_lines(edits: Sequence[Edit]) -> list[tuple[int, str]]:
         members = list(group)
         source = members[0].span.source
         begin = source.line_starts[number - 1]
-        text = apply_edits(
-            source.line_text(number), [Edit(Span(source, e.span.start - begin, e.span.end - begin), e.text) for e in members]
-        )
+        inside = [Edit(Span(source, e.span.start - begin, e.span.end - begin), e.text) for e in members]
+        text = apply_edits(source.line_text(number), inside)
+        if len(text) > LONGEST:
+            first = max(0, inside[0].span.start - LONGEST // 3)
+            text = "..." * bool(first) + text[first : first + LONGEST] + "..."
         rows.extend((number, line) for line in text.expandtabs(TAB).rstrip("\n").split("\n"))
     return rows
 

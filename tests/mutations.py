@@ -17,7 +17,11 @@ from tests.support import ARCHS, ROOT
 TEXTS = {path.relative_to(ROOT / "archs").as_posix(): path.read_text(encoding="utf-8") for path in ARCHS}
 TOKENS = re.compile(r"\w+|[^\w\s]|\s+")
 CHARACTERS = "(){}[]<>|;:=.,@#/*+-x0123456789 \n\t\"'abcXYZ_é漢\0"
-WORDS = ["conv3-64", "maxpool", "relu", "residual", "concat", "add", "fc-10", "block", "for", "if", "else", "in", ".", "x3", "x0", "=>", "3x8x8", "@conv1", "let", "input", "output", "0", "-1", "1e9", "99999999"]
+WORDS = [
+    *("conv3-64", "maxpool", "relu", "residual", "concat", "add", "fc-10", "block", "for", "if", "else", "in"),
+    *(".", "x3", "x0", "=>", "3x8x8", "@conv1", "let", "input", "output", "0", "-1", "1e9"),
+    *("99999999", "in.c", "none", "{", "}", "<", ">", "|", "@", "=", "#"),
+]
 LOWERED = 3_000  # nodes, up to which an accepted network is lowered
 
 Choose = Callable[[int], int]  # a number from 0 up to, not including, the argument

@@ -135,7 +135,7 @@ def test_bytes_that_are_not_text(tmp_path: Path) -> None:
     assert [d.code for d in check(tmp_path / "none.arch").diagnostics] == ["E0608"]
     for empty in (b"", b"\n\n", b"# only a comment"):
         path.write_bytes(empty)
-        assert not check(path).has_network
+        assert [d.code for d in check(path).diagnostics] == ["E0607"]
 
 
 def test_settings_that_do_not_exist() -> None:

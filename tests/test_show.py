@@ -121,6 +121,16 @@ def test_fix_of_several_repairs_wants_a_choice(tmp_path: Path) -> None:
     assert path.read_text() == "input 3x224x224\nconv1: conv11-96/4(act=relu, pad=2) => 96x55x55\n"
 
 
+def test_fix_of_all(tmp_path: Path) -> None:
+    path = tmp_path / "net.arch"
+    path.write_text("input 3x32x32\nconv3-8(strde=1, act=relu)\nmaxpol\nconv3-8; bn\nFC10\n")
+    done = archc("check", str(path), "--fix", "--all", "--yes")
+    assert path.read_text() == "input 3x32x32\nconv3-8(stride=1, act=relu)\nmaxpool\nconv3-8(bias=no); bn\nFC-10\n"
+    assert done.stdout.count("\n+") == 5  # the head of the diff, and four lines
+    assert check(path).ok
+    assert not check(path).warnings
+
+
 def test_warnings_can_be_silenced() -> None:
     loud = "input 3x32x32\nconv3-64\nconv3-64\n"
     assert [found.code for found in check_text(loud).warnings] == ["W0106"]

@@ -89,15 +89,23 @@ def rows_dropped(graph: ArchGraph) -> Found:
                 lost.append(what if unseen == 1 else f"{unseen} {what}s")
                 notes.append(arithmetic(name, size, kernel, stride, pad, dilations[axis], False))
         if lost:
-            yield says.rows_dropped(node.name, " and ".join(lost), show_shape(before), notes).at(node.span)
+            yield says.rows_dropped(node.name, node.op != "conv", " and ".join(lost), show_shape(before), notes).at(node.span)
 
 
 def pixels_skipped(graph: ArchGraph) -> Found:
     for node in graph:
-        if node.op == "conv" and set(node.attrs["kernel"]) == {1} and set(node.attrs["stride"]) != {1}:
+        if node.op == "conv" and set(node.attrs["kernel"]) == {1} and set(node.attrs["stride"]) != {1} and not _is_shortcut(graph, node):
             stride = node.attrs["stride"]
             shown = str(stride[0]) if len(set(stride)) == 1 else "x".join(map(str, stride))
             yield says.pixels_skipped(node.name, shown, str(prod(stride))).at(node.span)
+
+
+def _is_shortcut(graph: ArchGraph, node: Node) -> bool:
+    """Is it the projection of a residual, as published: a convolution, perhaps its norm, and the addition?"""
+    users = [graph[name] for name in graph.users(node.name)]
+    if len(users) == 1 and users[0].op == "bn":
+        users = [graph[name] for name in graph.users(users[0].name)]
+    return [user.op for user in users] == ["add"]
 
 
 def leads_nowhere(graph: ArchGraph) -> Found:
@@ -131,11 +139,18 @@ def softmax_at_the_end(graph: ArchGraph) -> Found:
 
 def channels_last(graph: ArchGraph, tree: ast.File) -> Found:
     for line in tree.statements:
+        if isinstance(line, ast.Input) and len(line.dims) == 4:
+            _, c, h, w = (dim.value if isinstance(dim, ast.Number) else 0 for dim in line.dims)
+            if c in (1, 3, 4) and h == w and h >= 16:
+                shown = Span(line.span.source, line.dims[0].span.start, line.dims[-1].span.end)
+                yield says.channels_last(shown.text, f"{c}x{h}x{w}", "channels x depth x height x width", "the first is the batch").at(
+                    shown
+                )
         if isinstance(line, ast.Input) and len(line.dims) == 3:
             h, w, c = (dim.value if isinstance(dim, ast.Number) else 0 for dim in line.dims)
             if c in (1, 3, 4) and h == w and h >= 16:
                 shown = Span(line.span.source, line.dims[0].span.start, line.dims[-1].span.end)
-                yield says.channels_last(shown.text, f"{c}x{h}x{w}").at(shown)
+                yield says.channels_last(shown.text, f"{c}x{h}x{w}", "channels x height x width", "the last is the channels").at(shown)
 
 
 def stays_at_inference(graph: ArchGraph, tree: ast.File) -> Found:
@@ -174,10 +189,24 @@ def never_used(graph: ArchGraph, tree: ast.File) -> Found:
                     yield says.never_used("parameter", param.name).at(param.span)
             if is_network and not is_family and node.name not in called:
                 yield says.never_used("block", node.name).at(node.name_span)
+        elif isinstance(node, ast.Share) and node.name not in called:
+            yield says.never_used("shared part", node.name).at(node.name_span)
         elif isinstance(node, ast.Let) and node.name not in called:
             yield says.never_used("variable", node.name).at(node.span)
         elif isinstance(node, ast.Item) and node.label is not None and isinstance(node.core, (ast.Here, ast.Ref)):
             yield from _unused_label(node.label, parts)
+
+
+def ends_with_its_body(graph: ArchGraph, tree: ast.File) -> Found:
+    """A `let` that nothing behind it in its body reads: it does not reach the next turn, nor what stands outside."""
+    for node in ast.walk(tree):
+        bodies = [node.then, node.otherwise] if isinstance(node, ast.If) else [node.body] if isinstance(node, ast.For) else []
+        for body in bodies:
+            for number, statement in enumerate(body):
+                if isinstance(statement, ast.Let):
+                    later = {name for other in body[number + 1 :] for inner in ast.walk(other) for name in _mentioned(inner)}
+                    if statement.name not in later:
+                        yield says.never_used("variable", statement.name, "it ends with this body").at(statement.span)
 
 
 def _unused_label(label: ast.Label, parts: set[str]) -> Found:
@@ -204,4 +233,4 @@ GRAPH_RULES: tuple[Callable[[ArchGraph], Found], ...] = (
     nothing_between,
     softmax_at_the_end,
 )
-TEXT_RULES: tuple[Callable[[ArchGraph, ast.File], Found], ...] = (channels_last, stays_at_inference, never_used)
+TEXT_RULES: tuple[Callable[[ArchGraph, ast.File], Found], ...] = (channels_last, stays_at_inference, ends_with_its_body, never_used)

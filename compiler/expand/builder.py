@@ -69,6 +69,7 @@ class Builder(ABC):
         self.top = Scope("", "", None)
         self._reported: dict[tuple[str, str, int, int], int] = {}  # -> the number among the problems
         self._again: Counter[int] = Counter()  # how often a problem came again, in other copies or calls
+        self.defined: dict[str, Span] = {}  # the blocks of the file, wherever they stand
         self._frame: Frame | None = None
         self._calls: list[str] = []
         self._depth = 0

@@ -35,7 +35,7 @@ def _words() -> frozenset[str]:
     return frozenset(words)
 
 
-WORDS = _words() | {"fan_out"}
+WORDS = (_words() | {"fan_out"}) - {"c", "d", "h", "w"}  # the axes of `concat` are words for that option only
 TRUTH = {"yes": True, "no": False}
 
 
@@ -96,7 +96,7 @@ class Evaluator:
         if self.env.is_incomplete:
             return POISON
         hint = {"true": "yes", "True": "yes", "false": "no", "False": "no"}.get(name)
-        known = [hint] if hint else [*self.env.known_variables(), *self.env.known_blocks(), *WORDS]
+        known = [hint] if hint else [*self.env.known_variables(), *self.env.known_blocks(), *sorted(WORDS)]
         fault = names.unknown_name(name, known)
         raise Fault(replace(fault, help=f"write `{hint}`", facts={"word": name, "near": (hint,)}) if hint else fault)
 
@@ -206,7 +206,7 @@ class Evaluator:
             return Word(expr.name.lower(), tuple((name, given.value) for name, given in pairs))
         if self.env.is_incomplete:
             return POISON
-        raise Fault(values.unknown_function(expr.name, [*FUNCTIONS, *self.env.known_blocks(), *WORDS]))
+        raise Fault(values.unknown_function(expr.name, [*FUNCTIONS, *self.env.known_blocks(), *sorted(WORDS)], list(FUNCTIONS)))
 
 
 # ---- arithmetic

@@ -23,6 +23,7 @@ class Expander(StatementExpander):
         """Expand the network of the main file."""
         try:
             arch = self._header(statements)
+            self.defined = {s.name: s.span for s in statements if isinstance(s, (ast.Block, ast.Share))}
             if arch is not None:
                 self.graph.name, self.graph.title = arch.name, arch.title
                 self.recorder.statement(replace(arch, params=(), base=None))

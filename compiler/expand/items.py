@@ -133,7 +133,9 @@ class ItemExpander(NodeExpander):
             return self._call(block, {**bind_settings(block, op.span), **given}, label, scope, current, op.span)
         if operator is None:
             if not env.is_incomplete:
-                self.report(_unknown(op.word, stem, env).at(op.word_span))
+                later = self.defined.get(op.word)
+                found = names.defined_later(op.word, later.line) if later is not None else _unknown(op.word, stem, env)
+                self.report(found.at(op.word_span))
             self._skip(label, stem, scope, op.span)
             return UNKNOWN
         given = evaluate_item(op, kernel, Callee.of_operator(operator), evaluator, self.report)
@@ -212,7 +214,7 @@ class ItemExpander(NodeExpander):
         """What could not be read may have defined something: names that are not known behind it are not to be judged."""
         source = broken.span.source
         text = source.text[broken.span.start : source.text.find("\n", broken.span.start)].lstrip()
-        if text.startswith(("block", "share", "let", "use", "for", "arch")):
+        if text.startswith(("block", "share", "let", "use", "for", "arch", "def", "function", "class", "import", "from")):
             env.incomplete = True
         if named := re.match(r"([A-Za-z_]\w*)\s*[:=]", text):
             scope.members.setdefault(named[1], UNKNOWN)

@@ -100,13 +100,13 @@ def evaluate_item(op: ast.Op, kernel: ast.Dims, callee: Callee, evaluator: Evalu
                 option = free[position]
             elif arg.name not in callee.order and arg.name != PLACE:
                 raise Fault(names.unknown_option(callee.name, arg.name, callee.order).at(arg.span))
-            enter(option, _argument(arg.value, callee.kinds.get(option), evaluator), arg.value.span)
+            enter(option, argument(arg.value, callee.kinds.get(option), evaluator), arg.value.span)
         except Fault as fault:
             sound = report(fault)
     return given if sound else None
 
 
-def _argument(expr: ast.Expr, kind: Kind | None, evaluator: Evaluator) -> Any:
+def argument(expr: ast.Expr, kind: Kind | None, evaluator: Evaluator) -> Any:
     """A value; a name that means nothing is left to an option that takes words, which knows its choices."""
     if isinstance(expr, ast.Name) and isinstance(kind, (Choice, Flag, Recipe)) and not evaluator.knows(expr.name):
         return Word(expr.name)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from compiler.expand.scopes import Tensor
-from compiler.graph import ArchGraph, Node
+from compiler.graph import INPUT, ArchGraph, Node
 from compiler.shapes.dim import show_shape
 from dsl.diagnostics import Diagnostic
 
@@ -20,6 +20,8 @@ def with_histories(found: Diagnostic, written: str, graph: ArchGraph, operands: 
     fork = _fork(graph, names)
     titles = ("body", "shortcut") if written == "residual" else tuple(f"branch {i}" for i in range(1, len(names) + 1))
     histories = [f"{title}: {_history(graph, name, fork)}" for title, name in zip(titles, names, strict=True)]
+    if written == "residual" and names[1] == fork:
+        histories[1] = f"shortcut: {show_shape(graph[fork].shape)} (identity)"
     message = (
         found.message.replace("the branches of this add", "the two sides of this residual") if written == "residual" else found.message
     )
@@ -52,7 +54,7 @@ def _history(graph: ArchGraph, name: str, fork: str) -> str:
     nodes.reverse()
     text = show_shape(nodes[0].shape)
     if len(nodes) == 1:
-        return f"{text} (identity)"
+        return f"{text} ({'the input' if nodes[0].op == INPUT else nodes[0].name}, as it is)"
     steps = [
         f" -{_short(after)}-> {show_shape(after.shape)}"
         for before, after in itertools.pairwise(nodes)

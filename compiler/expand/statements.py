@@ -9,12 +9,13 @@ from typing import Any
 from compiler.expand.builder import NOTHING
 from compiler.expand.evaluate import Evaluator, describe
 from compiler.expand.items import ItemExpander
+from compiler.expand.options import argument
 from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Given, Poison, Scope, SharedPart, Tensor, check_block_name, check_label, join
 from compiler.expand.written import Items, literal
 from compiler.graph import INPUT, Node, Output
 from compiler.ops import OPERATORS
 from compiler.ops.kinds import Word
-from compiler.ops.record import check_values
+from compiler.ops.record import Operator, check_values
 from dsl import ast
 from dsl.diagnostics import Fault
 from dsl.vocabulary import files, names, values
@@ -122,10 +123,18 @@ class StatementExpander(ItemExpander):
             if arg.name not in operator.option_names and arg.name != "place":
                 self.report(names.unknown_option(operator.name, arg.name, operator.option_names), arg.span)
                 continue
-            value = self._value(arg.value, env, None, None)
+            value = self._default_value(arg, operator, env)
             known[arg.name] = Given(value, arg.value.span)
         env.defaults[operator.name] = known
         return current
+
+    def _default_value(self, arg: ast.Arg, operator: Operator, env: Env) -> Any:
+        kind = next((attr.kind for attr in operator.attrs if attr.name == arg.name), None)
+        try:
+            return argument(arg.value, kind, Evaluator(env, spend=self._spend))
+        except Fault as fault:
+            self.report(fault, arg.value.span)
+            return Poison()
 
     def _block(self, statement: ast.Block, env: Env, scope: Scope, current: Tensor) -> Tensor:
         try:

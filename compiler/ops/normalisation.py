@@ -96,7 +96,7 @@ OPERATORS = (
         source="torch.nn.BatchNorm1d, BatchNorm2d, BatchNorm3d; Ioffe & Szegedy 2015, arXiv:1502.03167",
         example="input 64x56x56; bn => 64x56x56",
         attrs=(
-            Attr("eps", Real(SMALLEST), 1e-5, "what is added to the variance"),
+            Attr("eps", Real(SMALLEST, 1), 1e-5, "what is added to the variance"),
             Attr("momentum", Real(0, 1), 0.1, "the weight of the newest batch in the running mean"),
             AFFINE,
         ),
@@ -114,7 +114,11 @@ OPERATORS = (
         """,
         source="torch.nn.GroupNorm; Wu & He 2018, arXiv:1803.08494",
         example="input 64x56x56; group_norm(32) => 64x56x56",
-        attrs=(Attr("groups", Whole(1), REQUIRED, "how many groups"), Attr("eps", Real(0), 1e-5, "what is added to the variance"), AFFINE),
+        attrs=(
+            Attr("groups", Whole(1), REQUIRED, "how many groups"),
+            Attr("eps", Real(0, 1), 1e-5, "what is added to the variance"),
+            AFFINE,
+        ),
         shape=group_norm_shape,
         weights=scale_and_shift,
         lower=lower_group_norm,

@@ -171,16 +171,31 @@ def projection(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
         return
     body, fork = shapes[0], d.facts.get("fork") or shapes[1]
     for stride, padding in ((_stride(fork, body), ()), (_ratio(fork, body), _paddings(merge))):
-        if stride is None or (padding == () and stride != _stride(fork, body)):
+        if stride is None or (padding == () and stride != _stride(fork, body)) or (stride == 1 and body[0] == fork[0]):
             continue
-        written = f"conv1-{body[0]}" + (f"/{stride}" if stride > 1 else "")
-        what = "a 1x1 projection" + (f" with stride {stride}" if stride > 1 else "") + " on the shortcut"
-        what += ", and padding that keeps the size" if padding else ""
-        if len(merge.branches) == 1:
-            yield _repair(what, *padding, insert(merge.span, merge.span.end - 1, f" | {written}"))
-        elif len(merge.branches) == 2 and merge.branches[1]:
-            first, last = merge.branches[1][0], merge.branches[1][-1]
-            yield _repair(what, Edit(first.span.to(last.span), written))
+        for written in dict.fromkeys((_as_the_body(merge), f"conv1-{body[0]}" + (f"/{stride}" if stride > 1 else ""))):
+            what = "a 1x1 projection" + (f" with stride {stride}" if stride > 1 else "") + " on the shortcut"
+            what += ", and padding that keeps the size" if padding else ""
+            if written and len(merge.branches) == 1:
+                yield _repair(what, *padding, insert(merge.span, merge.span.end - 1, f" | {written}"), kind="projection")
+            elif written and len(merge.branches) == 2 and merge.branches[1]:
+                first, last = merge.branches[1][0], merge.branches[1][-1]
+                yield _repair(what, Edit(first.span.to(last.span), written), kind="projection")
+
+
+def _as_the_body(merge: ast.Merge) -> str:
+    """A projection in the words of the body, where these are parameters: `conv1-{4*w}/{s}`."""
+    ops = [n for statement in merge.branches[0] for n in ast.walk(statement) if isinstance(n, ast.Op)]
+    wide = [op for op in ops if _is(op, "conv") and op.out is not None]
+    strides = [op.stride[0] for op in ops if op.stride]
+    if not wide or len(strides) > 1 or all(isinstance(e, ast.Number) for e in (wide[-1].out, *strides)):
+        return ""
+    return "conv1-" + _braced(wide[-1].out) + (f"/{_braced(strides[0])}" if strides else "")
+
+
+def _braced(expr: ast.Expr | None) -> str:
+    assert expr is not None
+    return expr.span.text if isinstance(expr, ast.Number) else "{" + expr.span.text.strip("{}") + "}"
 
 
 def branch_that_agrees(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
@@ -202,7 +217,7 @@ def branch_that_agrees(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
         others = [shape for index, shape in enumerate(shapes) if index != number]
         if not ops or number >= len(shapes):
             continue
-        if shapes[number][0] != others[0][0] and _is(ops[-1], "conv"):
+        if shapes[number][0] != others[0][0] and _is(ops[-1], "conv") and isinstance(ops[-1].out, ast.Number):
             yield _repair(f"{others[0][0]} channels", with_option(ops[-1], "out", str(others[0][0])))
         stride = _stride(shapes[number], others[0]) if sizes[number] != others[0][1:] else None
         if stride is not None and not ops[-1].stride:
@@ -253,12 +268,15 @@ def window_that_gives(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     claimed, actual = facts.get("claimed"), facts.get("actual")
     if item is None or not claimed or not actual or not all(isinstance(dim, int) for dim in (*claimed, *actual)):
         return
-    if len(claimed) == len(actual) and claimed[1:] != actual[1:]:
-        yield from _other_input(tree)
     op = item.core if isinstance(item.core, ast.Op) else None
     attrs, before = facts.get("attrs") or {}, facts.get("before")
+    if op is not None and before is not None and before[1:] == claimed[1:] and "kernel" in attrs:  # the size is to stay
+        for option, value in _windows(attrs, before, claimed):
+            yield _repair(f"{NOUNS.get(option, option)} {value}".removesuffix(" yes"), with_option(op, option, value), kind=option)
+    if len(claimed) == len(actual) and claimed[1:] != actual[1:]:
+        yield from _other_input(tree)
     if op is not None and len(claimed) == len(actual):
-        if claimed[0] != actual[0] and claimed[1:] == actual[1:] and (op.out is not None or any(a.name == "out" for a in op.args)):
+        if claimed[0] != actual[0] and claimed[1:] == actual[1:] and isinstance(op.out, ast.Number):
             yield _repair(f"{claimed[0]} channels", with_option(op, "out", str(claimed[0])))
         if claimed[1:] != actual[1:] and before is not None and "kernel" in attrs:
             for option, value in _windows(attrs, before, claimed):
@@ -319,10 +337,13 @@ def exact_claim(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def channels_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """`input 224x224x3` is 224 channels of 224x3: other frameworks write the channels last."""
+    """`input 224x224x3` is 224 channels of 224x3, and `input 1x3x224x224` one channel of three dimensions."""
     if not d.code.startswith(("E03", "E05", "W0109")):
         return
     for line in tree.statements:
+        if isinstance(line, ast.Input) and len(line.dims) == 4 and isinstance(line.dims[1], ast.Number) and line.dims[1].value in (1, 3, 4):
+            without = Edit(Span(span.source, line.dims[0].span.start, line.dims[1].span.start), "")
+            yield _repair("the batch is not written", without)
         if isinstance(line, ast.Input) and len(line.dims) == 3 and all(isinstance(dim, ast.Number) for dim in line.dims):
             h, w, c = (dim.value for dim in line.dims if isinstance(dim, ast.Number))
             if c <= 4 < h and h == w:
@@ -330,9 +351,12 @@ def channels_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def no_bias(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    line = next((n for n in ast.walk(tree) if isinstance(n, ast.Default) and n.word.lower() == "conv"), None)
+    if line is not None and not any(arg.name == "bias" for arg in line.args):
+        yield _repair("no bias, in all convolutions", insert(line.span, line.span.end - 1, ", bias=no"), kind="bias")
     op = around(tree, span, ast.Op)
     if op is not None and op.word.lower().rstrip("0123456789x") in OPERATORS:
-        yield _repair("no bias", with_option(op, "bias", "no"))
+        yield _repair("no bias", with_option(op, "bias", "no"), kind="bias")
 
 
 Maker = Callable[[Diagnostic, Span, ast.File], Candidates]

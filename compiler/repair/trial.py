@@ -28,6 +28,7 @@ class Tried:
 
 def with_repairs(found: Sequence[Diagnostic], source: Source, tree: ast.File, attempt: Callable[[str], Tried]) -> list[Diagnostic]:
     """The diagnostics, with the repairs that mend them; only such as change the file itself, not what it uses."""
+    found = _without_knock_ons(found, source, tree, attempt)
     effort = EFFORT
     mended: list[Diagnostic] = []
     for number, d in enumerate(found):
@@ -51,6 +52,21 @@ def with_repairs(found: Sequence[Diagnostic], source: Source, tree: ast.File, at
                 kept.append(replace(repair, complete=not tried.found))
         mended.append(replace(d, repairs=tuple(kept)) if kept else d)
     return mended
+
+
+def _without_knock_ons(
+    found: Sequence[Diagnostic], source: Source, tree: ast.File, attempt: Callable[[str], Tried]
+) -> Sequence[Diagnostic]:
+    """A claim behind a failed one that would hold, were the first one as the network is, does not fail by itself."""
+    first = next((d for d in found if d.code == "E0501" and d.span is not None and d.span.source is source), None)
+    behind = [d for d in found if d.code == "E0501" and d is not first]
+    if first is None or not behind:
+        return found
+    claim = next((repair for repair in candidates(first, tree) if repair.kind == LAST), None)
+    if claim is None:
+        return found
+    left = {_kind(d) for d in attempt(edited(source, claim.edits)).found}
+    return [d for d in found if d not in behind or _kind(d) in left]
 
 
 def _kind(d: Diagnostic) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""`check --fix`: one chosen repair as a diff, and carried out on the file."""
+"""`check --fix`: repairs as a diff, and carried out on the file."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from compiler.driver import Report, check_text
 from compiler.files import write_bytes
 from dsl.diagnostics import Diagnostic, Repair
 from dsl.rendering import edited
 from dsl.source import Source
 
 BOM = b"\xef\xbb\xbf"
+MOST = 200  # repairs that are carried out in one go
 
 
 def offered(diagnostics: Sequence[Diagnostic]) -> list[tuple[Diagnostic, Repair]]:
@@ -20,20 +22,30 @@ def offered(diagnostics: Sequence[Diagnostic]) -> list[tuple[Diagnostic, Repair]
     return [(d, repair) for d in diagnostics for repair in d.repairs]
 
 
-def difference(repair: Repair) -> str:
-    """What a repair changes, as a unified diff."""
-    source = repair.edits[0].span.source
-    before, after = source.text.splitlines(), edited(source, repair.edits).splitlines()
+def mended(report: Report, path: Path) -> str:
+    """The text with the first repair of every message, one after the other, each tried on what the others have left."""
+    text = ""
+    for _ in range(MOST):
+        repairs = offered([*report.diagnostics, *report.warnings])
+        if not repairs:
+            break
+        repair = repairs[0][1]
+        text = edited(repair.edits[0].span.source, repair.edits)
+        report = check_text(text, name=str(path), folder=path.parent)
+    return text
+
+
+def difference(source: Source, text: str) -> str:
+    """What is changed in a file, as a unified diff."""
+    before, after = source.text.splitlines(), text.splitlines()
     return "".join(f"{line}\n" for line in difflib.unified_diff(before, after, source.name, source.name, lineterm="", n=2))
 
 
-def carry_out(repair: Repair, path: Path) -> None:
-    """Write the file with the repair; its byte-order mark and its line ends stay as they are."""
+def carry_out(text: str, path: Path) -> None:
+    """Write the new text of a file; its byte-order mark and its line ends stay as they are."""
     data = path.read_bytes()
-    source: Source = repair.edits[0].span.source
-    text = data.removeprefix(BOM).decode("utf-8")
-    ends = re.findall(r"\r\n|\r|\n", text)
-    lines = edited(source, repair.edits).split("\n")
+    ends = re.findall(r"\r\n|\r|\n", data.removeprefix(BOM).decode("utf-8"))
+    lines = text.split("\n")
     usual = ends[0] if ends else "\n"
     ends = [*ends, *[usual] * (len(lines) - 1 - len(ends))]
     mended = "".join(line + end for line, end in zip(lines, [*ends[: len(lines) - 1], ""], strict=True))

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher, get_close_matches
+from functools import lru_cache
 
 from dsl.diagnostics import Diagnostic, diagnostic
 from dsl.vocabulary import foreign
 
+MANY = 500  # known names that one is compared with, letter by letter
+
 
 def near(name: str, known: Iterable[str]) -> list[str]:
     """At most three known names close to this one, the closest first, and none that is much farther than the closest."""
-    by_lower = {other.lower(): other for other in known}
+    return list(_near(name, tuple(known)))
+
+
+@lru_cache(maxsize=256)
+def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
     word = name.lower()
+    by_lower = {other.lower(): other for other in known if abs(len(other) - len(word)) <= max(3, len(word) // 2 + 1)}
+    if word in by_lower:
+        return (by_lower[word],)
+    if len(word) < 3:
+        return ()
+    if len(by_lower) > MANY:
+        by_lower = {lower: other for lower, other in by_lower.items() if lower[:1] == word[:1]}
+    by_lower = dict(list(by_lower.items())[:MANY])
     matches = get_close_matches(word, by_lower, n=3, cutoff=0.6)
     ratios = [SequenceMatcher(None, match, word).ratio() for match in matches]
-    return [by_lower[match] for match, ratio in zip(matches, ratios, strict=True) if ratio > ratios[0] - 0.15]
+    return tuple(by_lower[match] for match, ratio in zip(matches, ratios, strict=True) if ratio > ratios[0] - 0.15)
 
 
 def misspelt(word: str, close: Sequence[str]) -> dict[str, object]:
@@ -113,7 +128,10 @@ def unknown_name(name: str, known: Sequence[str]) -> Diagnostic:
         let width = 8
         conv3-{width}
     """
-    return Diagnostic("", f"I do not know the name `{name}`", help=did_you_mean(name, known), facts=misspelt(name, near(name, known)))
+    here = foreign.operator(name)
+    close = [here] if here in known else near(name, known)
+    help_text = f"it is `{here}` here" if here in known else did_you_mean(name, known)
+    return Diagnostic("", f"I do not know the name `{name}`", help=help_text, facts=misspelt(name, close))
 
 
 @diagnostic("E0205")
@@ -317,3 +335,22 @@ def option_without_name(operator: str, known: Sequence[str]) -> Diagnostic:
         conv3-8
     """
     return Diagnostic("", "the options of a `default` have names", notes=(f"`{operator}` has: {', '.join(known)}",), help="write `pad=1`")
+
+
+@diagnostic("E0216")
+def defined_later(name: str, line: int) -> Diagnostic:
+    """A block is called before it is defined.
+
+    Wrong:
+
+        input 3x32x32
+        stem(8)
+        block stem(w) { conv3-{w} }
+
+    Right:
+
+        input 3x32x32
+        block stem(w) { conv3-{w} }
+        stem(8)
+    """
+    return Diagnostic("", f"`{name}` is defined only in line {line}", help="put the block before its first call")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dsl.diagnostics import Diagnostic, diagnostic
 
-Insertion = tuple[int, int, str]  # an offset in the text, how many characters go, and what comes in their place
+Change = tuple[int, int, str]  # an offset in the text, how many characters go, and what comes in their place
 
 
 @diagnostic("E0101")
-def unexpected(found: str, expected: str, hint: str = "", changes: tuple[Insertion, ...] = ()) -> Diagnostic:
+def unexpected(found: str, expected: str, hint: str = "", changes: tuple[Change, ...] = ()) -> Diagnostic:
     """Something stands where the grammar has no place for it.
 
     The message says what was found and what could have stood there. Reading goes on with the next
@@ -87,7 +87,7 @@ def repeat_without_count() -> Diagnostic:
 
 
 @diagnostic("E0105")
-def unreadable(character: str, hint: str = "", changes: tuple[Insertion, ...] = ()) -> Diagnostic:
+def unreadable(character: str, hint: str = "", changes: tuple[Change, ...] = ()) -> Diagnostic:
     """A character that has no meaning in a `.arch` file.
 
     Wrong:
@@ -114,3 +114,22 @@ def not_utf8(byte: int) -> Diagnostic:
 def too_deep_brackets(limit: int) -> Diagnostic:
     """Brackets stand inside brackets too many times to be a network. `--max-nesting` sets the limit."""
     return Diagnostic("", f"this is nested deeper than {limit}", help="write the inner part as a block, or raise `--max-nesting`")
+
+
+@diagnostic("E0108")
+def other_format(name: str) -> Diagnostic:
+    """A file is written in another language: Darknet's, Caffe's, Ultralytics', Python.
+
+    Wrong:
+
+        [convolutional]
+        filters=32
+        size=3
+
+    Right:
+
+        input 3x416x416
+        conv3-32
+    """
+    help_text = "write it anew: `input 3x224x224`, then items such as `conv3-64; bn; relu; maxpool` (docs/language.md)"
+    return Diagnostic("", f"this looks like {name}, and not like a `.arch` file", help=help_text)

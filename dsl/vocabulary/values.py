@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dsl.diagnostics import Diagnostic, diagnostic
+from dsl.vocabulary import foreign
 from dsl.vocabulary.names import did_you_mean, misspelt, near
 
 
@@ -58,8 +59,11 @@ def not_a_choice(option: str, got: str, choices: Sequence[str]) -> Diagnostic:
     """
     listed = ", ".join(f"`{choice}`" for choice in choices)
     word = got.strip("`")
-    facts = misspelt(word, near(word, choices))
-    return Diagnostic("", f"`{option}` cannot be {got}", notes=(f"it is one of {listed}",), help=did_you_mean(word, choices), facts=facts)
+    here = foreign.operator(word)
+    close = [here] if here in choices else near(word, choices)
+    help_text = f"it is `{here}` here" if here in choices else did_you_mean(word, choices)
+    notes = (f"it is one of {listed}",)
+    return Diagnostic("", f"`{option}` cannot be {got}", notes=notes, help=help_text, facts=misspelt(word, close))
 
 
 @diagnostic("E0404")
@@ -116,7 +120,7 @@ def does_not_unpack(names: int, got: str) -> Diagnostic:
 
 
 @diagnostic("E0407")
-def unknown_function(name: str, known: Sequence[str]) -> Diagnostic:
+def unknown_function(name: str, known: Sequence[str], functions: Sequence[str]) -> Diagnostic:
     """A call in an expression names neither a function nor an operator.
 
     Wrong:
@@ -129,5 +133,5 @@ def unknown_function(name: str, known: Sequence[str]) -> Diagnostic:
         input 3x32x32
         conv3-{max(8, 16)}
     """
-    help_text = did_you_mean(name, known) or f"there are: {', '.join(known)}"
+    help_text = did_you_mean(name, known) or f"there are: {', '.join(functions)}"
     return Diagnostic("", f"there is no function `{name}`", help=help_text, facts=misspelt(name, near(name, known)))

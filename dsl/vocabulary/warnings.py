@@ -29,7 +29,7 @@ def bias_before_norm(name: str, parameters: int) -> Diagnostic:
 
 
 @diagnostic("W0102")
-def rows_dropped(name: str, what: str, size: str, notes: Sequence[str]) -> Diagnostic:
+def rows_dropped(name: str, is_pool: bool, what: str, size: str, notes: Sequence[str]) -> Diagnostic:
     """The windows of a convolution or pool do not reach the end of its input: the last rows or columns are never seen.
 
     Wrong:
@@ -42,7 +42,7 @@ def rows_dropped(name: str, what: str, size: str, notes: Sequence[str]) -> Diagn
         input 3x32x32
         maxpool3/2(ceil=yes)
     """
-    help_text = "`ceil=yes`, for a pool, or one more row of padding sees them"
+    help_text = "`ceil=yes` lets a last window reach over the end" if is_pool else "more padding lets a last window see them"
     return Diagnostic("", f"{name} never sees the last {what} of its {size} input", notes=tuple(notes), help=help_text)
 
 
@@ -88,7 +88,7 @@ def leads_nowhere(name: str) -> Diagnostic:
 
 
 @diagnostic("W0105")
-def never_used(kind: str, name: str) -> Diagnostic:
+def never_used(kind: str, name: str, why: str = "") -> Diagnostic:
     """A block, a parameter, a variable, or a second name for a tensor is defined and not used.
 
     Labels of operators are not meant: they name weights.
@@ -105,7 +105,8 @@ def never_used(kind: str, name: str) -> Diagnostic:
         block stem(w, s=1) { conv3-{w}/{s} }
         stem(8)
     """
-    return Diagnostic("", f"the {kind} `{name}` is never used", help="use it, or delete it")
+    notes = (why,) if why else ()
+    return Diagnostic("", f"the {kind} `{name}` is never used", notes=notes, help="use it, or delete it")
 
 
 @diagnostic("W0106")
@@ -171,8 +172,8 @@ def softmax_at_the_end(name: str, output: str) -> Diagnostic:
 
 
 @diagnostic("W0109")
-def channels_last(size: str, meant: str) -> Diagnostic:
-    """An input looks as if its channels stood last. Shapes are channels x height x width here.
+def channels_last(size: str, meant: str, read: str, condition: str) -> Diagnostic:
+    """An input looks as if its channels stood last, or its batch first. Shapes are channels x height x width here.
 
     Wrong:
 
@@ -184,6 +185,4 @@ def channels_last(size: str, meant: str) -> Diagnostic:
         input 3x224x224
         conv1-64
     """
-    return Diagnostic(
-        "", f"{size} is read as channels x height x width", help=f"write `input {meant}`, if the channels are the last number"
-    )
+    return Diagnostic("", f"{size} is read as {read}", help=f"write `input {meant}`, if {condition}")
