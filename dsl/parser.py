@@ -77,13 +77,14 @@ def _pieces(text: str) -> Iterator[tuple[int, int]]:
 def _readable(source: Source, begin: int, end: int, problems: list[Diagnostic]) -> str:
     """A stretch of the text, its unreadable statements replaced by `BROKEN`; what is wrong with them is entered."""
     text = source.text[begin:end]
+    known = len(problems)
     while True:
         try:
             _lark().parse(text + "\n", start="file")
         except UnexpectedInput as error:
             problem, start, stop = explain(source, begin, text, error)
             again = BROKEN in text[max(0, start - 1) : stop + 1]  # it comes of an error before
-            if problem not in problems and not (again and problems):
+            if problem not in problems[known:] and not (again and problems):
                 problems.append(problem)
             if problem.code == "E0103":
                 mended: str | None = text[:start] + " " + text[start + 1 :]

@@ -9,9 +9,11 @@ import pytest
 
 from compiler.driver import check, check_text, parse_overrides
 from compiler.expand.builder import Limits
+from compiler.ops import OPERATORS
 from compiler.pages import Page, manual, pages
 from dsl.diagnostics import CODES, ArchError
-from dsl.rendering import render, render_all
+from dsl.rendering import mended_lines, render, render_all
+from dsl.vocabulary import foreign
 from tests.support import ROOT
 
 PAGES = list(pages())
@@ -182,3 +184,37 @@ def test_a_newcomers_mistake(text: str, code: str, word: str) -> None:
     assert found.code == code
     assert word in render(found)
     assert json.dumps(found.to_json())
+
+
+def test_foreign_words_lead_to_operators_and_options() -> None:
+    assert {here.rstrip("0123456789") for here in foreign.OPERATORS.values()} <= {*OPERATORS, "residual", "."}
+    options = {option for operator in OPERATORS.values() for option in operator.option_names}
+    assert {option for known in foreign.OPTIONS.values() for option in known} <= options
+    assert not set(foreign.OPERATORS) & set(OPERATORS)
+
+
+@pytest.mark.parametrize(
+    ("written", "mended"),
+    [
+        ("Conv2d(3, 64, 3)", "conv3-64"),
+        ("Conv2D(64, 3)", "conv3-64"),
+        ("ConvTranspose2d(3, 8, 2, 2)", "convt2-8/2"),
+        ("BatchNorm2d(3)", "bn"),
+        ("MaxPool2d(2)", "maxpool(2)"),
+        ("Linear(3072, 10)", "fc-10"),
+        ("Dense(10)", "fc-10"),
+        ("conv3-w", "conv3-{w}"),
+        ("nn.relu", "relu"),
+        ("maxpool 2 2", "maxpool2/2"),
+        ("conv3-8(pad=1) x n", "conv3-8(pad=1) x{n}"),
+        ("conv3-8 // a comment", "conv3-8 # a comment"),
+        ("if !yes { relu }", "if not yes { relu }"),
+        ("maxpool(kernel=(3, 3))", "maxpool(kernel=3x3)"),
+        ("concat<conv1-8, conv1-8>", "concat<conv1-8 | conv1-8>"),
+        ("conv3\u201316", "conv3-16"),
+    ],
+)
+def test_what_other_frameworks_write_is_mended_to_what_it_means(written: str, mended: str) -> None:
+    text = f"input 3x32x32\nlet w = 3\nlet n = 2\n{written}\n"
+    (found,) = check_text(text).diagnostics
+    assert mended_lines(found.repairs[0].edits) == [(4, mended)]

@@ -14,8 +14,8 @@ from dsl.source import Source
 
 MOST_MENDED = 5  # mistakes of one file that are worked on
 MOST_OFFERED = 3  # repairs of one mistake
-EFFORT = 20_000  # nodes that all trials together may expand to
-TRIAL = 60  # what a trial costs beside its nodes
+EFFORT = 20_000  # nodes that all trials together may expand to, and lines that they may read
+TRIAL = 60  # what a trial costs beside these
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def with_repairs(found: Sequence[Diagnostic], source: Source, tree: ast.File, at
                 continue
             tried_texts.add(text)
             tried = attempt(text)
-            effort -= tried.nodes + TRIAL
+            effort -= tried.nodes + TRIAL + len(source.line_starts)
             left = Counter(_kind(e) for e in tried.found)
             if left <= rest:
                 kept.append(replace(repair, complete=not tried.found))
