@@ -101,6 +101,7 @@ conv3-8(groups=3)
 
 def test_unknown_shapes_stay_silent_until_a_claim_says_them() -> None:
     assert codes("input 3x32x32\nmaxpol\nconv99-8\nFC-10 => 11") == ["E0201"]
+    assert codes("input 3x32x32\nmaxpol\nconv3-{7/2}\nconv3-8(bias=1)\nconv3") == ["E0201", "E0401", "E0401", "E0207"]
     assert codes("input 3x32x32\nconv3-8 => 8x32x32\nconv3-8 => 8x30x30\nmaxpool31") == ["E0501", "E0301"]
 
 

@@ -6,7 +6,7 @@ from itertools import zip_longest
 
 from compiler.expand.builder import NOTHING, Builder
 from compiler.expand.evaluate import describe
-from compiler.expand.options import blamed, read_options, read_place, require_options
+from compiler.expand.options import blamed, check_options, read_options, read_place
 from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Given, Poison, Scope, SharedNode, SharedPart, Tensor, join
 from compiler.expand.sides import with_histories
 from compiler.expand.written import Items
@@ -55,7 +55,7 @@ class NodeExpander(Builder):
             if all(operand.shape is not None for operand in operands):
                 result = self._node(operator, options, name, scope, operands, span, branches, written or operator.name)
             else:
-                require_options(operator, options, span)
+                check_options(operator, options, span)
         except Fault as fault:
             self.report(fault, span)
         for follower in ("norm", "act") if operator.followers else ():

@@ -11,6 +11,7 @@ from compiler.expand.scopes import POISON, BlockValue, Env, Given, Poison, Tenso
 from compiler.ops import OPERATORS
 from compiler.ops.kinds import Choice, Flag, Kind, Recipe, Value, Whole, Word
 from compiler.ops.record import Like, Operator, Required
+from compiler.shapes.dim import Formula
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Fault
 from dsl.source import Span
@@ -118,6 +119,15 @@ def require_options(op: Operator, given: Mapping[str, Given], span: Span) -> Non
     missing = [a.name for a in op.attrs if isinstance(a.default, Required) and a.name not in given]
     if missing:
         raise Fault(names.missing_argument(op.name, missing, op.short_form if any(op.short) else op.signature).at(span))
+
+
+def check_options(op: Operator, given: Mapping[str, Given], span: Span) -> None:
+    """What can be told of options while the input is unknown: that none is missing, and that each is of its kind."""
+    require_options(op, given, span)
+    for attr in op.attrs:
+        option = given.get(attr.name)
+        if option is not None and not isinstance(option.value, (Poison, tuple, Formula)):  # a list may be one for each axis
+            _read(attr.kind, attr.name, option, 2)
 
 
 def read_options(op: Operator, given: dict[str, Given], axes: int, span: Span) -> dict[str, Any] | None:
