@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TypeVar
 
 from dsl import ast
-from dsl.diagnostics import Edit
+from dsl.diagnostics import Edit, Repair
 from dsl.source import Span
 
 N = TypeVar("N", bound=ast.Node)
+
+
+Candidates = Iterator[Repair]
+LAST = "last"  # the kind of a repair that is offered where no other is
+NOUNS = {"pad": "padding", "ceil": "rounding up"}
+
+
+def repair(what: str, *edits: Edit, kind: str = "") -> Repair:
+    return Repair(what, edits, kind=kind)
 
 
 def around(tree: ast.Node, span: Span, kind: type[N]) -> N | None:

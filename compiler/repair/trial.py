@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from compiler.repair.candidates import LAST, candidates
+from compiler.repair.candidates import candidates
+from compiler.repair.places import LAST
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Repair
 from dsl.rendering import edited

@@ -1,0 +1,100 @@
+"""Repairs of claims: other sizes of the input, other windows, or the claim itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from compiler.repair.places import LAST, NOUNS, Candidates, around, repair, with_option
+from compiler.shapes.dim import Shape, show_shape
+from compiler.shapes.window import window
+from dsl import ast
+from dsl.diagnostics import Diagnostic, Edit
+from dsl.source import Span
+
+
+def window_that_gives(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Other sizes of the input, then other padding, stride, rounding or channels of the operator."""
+    item, facts = around(tree, span, ast.Item), d.facts
+    claimed, actual = facts.get("claimed"), facts.get("actual")
+    if item is None or not claimed or not actual or not all(isinstance(dim, int) for dim in (*claimed, *actual)):
+        return
+    op = item.core if isinstance(item.core, ast.Op) else None
+    attrs, before = facts.get("attrs") or {}, facts.get("before")
+    if op is not None and before is not None and before[1:] == claimed[1:] and "kernel" in attrs:  # the size is to stay
+        for option, value in _windows(attrs, before, claimed):
+            yield repair(f"{NOUNS.get(option, option)} {value}".removesuffix(" yes"), with_option(op, option, value), kind=option)
+    if len(claimed) == len(actual) and claimed[1:] != actual[1:]:
+        yield from _other_input(tree)
+    if op is not None and len(claimed) == len(actual):
+        if claimed[0] != actual[0] and claimed[1:] == actual[1:] and isinstance(op.out, ast.Number):
+            yield repair(f"{claimed[0]} channels", with_option(op, "out", str(claimed[0])))
+        if claimed[1:] != actual[1:] and before is not None and "kernel" in attrs:
+            for option, value in _windows(attrs, before, claimed):
+                yield repair(f"{NOUNS.get(option, option)} {value}".removesuffix(" yes"), with_option(op, option, value), kind=option)
+
+
+def _other_input(tree: ast.File) -> Candidates:
+    line = next((s for s in tree.statements if isinstance(s, ast.Input)), None)
+    if line is None or len(line.dims) < 2 or not all(isinstance(dim, ast.Number) for dim in line.dims):
+        return
+    sizes = [dim.value for dim in line.dims if isinstance(dim, ast.Number)]
+    for step in (1, -1, 2, -2, 3, -3, 4, -4):
+        text = "x".join(str(size + step * (axis > 0)) for axis, size in enumerate(sizes))
+        if all(size + step > 0 for size in sizes[1:]):
+            yield repair(f"an input of {text}", Edit(line.dims[0].span.to(line.dims[-1].span), text), kind="input")
+
+
+def _windows(attrs: dict[str, object], before: Shape, claimed: Shape) -> Iterator[tuple[str, str]]:
+    """Options that give the claimed sizes, one at a time."""
+    axes = range(len(claimed) - 1)
+    now = {name: attrs.get(name) or (1,) * len(axes) for name in ("kernel", "stride", "pad", "dilation")}
+    now["pad"] = attrs.get("pad") or (0,) * len(axes)
+
+    def gives(**other: int | bool) -> bool:
+        def part(name: str, axis: int) -> int:
+            return int(other[name]) if name in other else now[name][axis]  # type: ignore[index]
+
+        ceil = bool(other.get("ceil", attrs.get("ceil", False)))
+        return all(
+            window(before[a + 1], part("kernel", a), part("stride", a), part("pad", a), part("dilation", a), ceil) == claimed[a + 1]
+            for a in axes
+        )
+
+    kernel, stride = now["kernel"][0], now["stride"][0]  # type: ignore[index]
+    for pad in range(kernel + 1):
+        if gives(pad=pad):
+            yield "pad", str(pad)
+            break
+    if "ceil" in attrs and gives(ceil=True):
+        yield "ceil", "yes"
+    for number in sorted(range(1, 9), key=lambda s: abs(s - stride)):
+        if number != stride and gives(stride=number):
+            yield "stride", str(number)
+            break
+
+
+def exact_claim(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """The claim as it would hold. Comes last: the claim may be what is right."""
+    if d.code == "E0502":
+        expect, actual = around(tree, span, ast.Expect), d.facts.get("actual")
+        if expect is not None and isinstance(actual, int) and expect.relation == "==":
+            yield repair("the exact number", Edit(expect.value.span, f"{actual:_}"))
+        return
+    item, actual = around(tree, span, ast.Item), d.facts.get("actual")
+    if item is not None and item.claim and actual and all(isinstance(dim, int) for dim in actual):
+        claim = item.claim[0].span.to(item.claim[-1].span)
+        yield repair("what it gives, as the claim", Edit(claim, show_shape(actual)), kind=LAST)
+
+
+def channels_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """`input 224x224x3` is 224 channels of 224x3, and `input 1x3x224x224` one channel of three dimensions."""
+    if not d.code.startswith(("E03", "E05", "W0109")):
+        return
+    for line in tree.statements:
+        if isinstance(line, ast.Input) and len(line.dims) == 4 and isinstance(line.dims[1], ast.Number) and line.dims[1].value in (1, 3, 4):
+            without = Edit(Span(span.source, line.dims[0].span.start, line.dims[1].span.start), "")
+            yield repair("the batch is not written", without)
+        if isinstance(line, ast.Input) and len(line.dims) == 3 and all(isinstance(dim, ast.Number) for dim in line.dims):
+            h, w, c = (dim.value for dim in line.dims if isinstance(dim, ast.Number))
+            if c <= 4 < h and h == w:
+                yield repair("channels first", Edit(line.dims[0].span.to(line.dims[-1].span), f"{c}x{h}x{w}"))
