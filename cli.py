@@ -17,6 +17,7 @@ import typer
 
 from compiler.driver import Report, check, expanded_text, parse_overrides
 from compiler.expand.builder import MAX_NODES, Limits, Overrides
+from compiler.graph import shape_text
 from compiler.ops import OPERATORS
 from compiler.shapes.dim import show_shape
 from compiler.show import formats, mending
@@ -267,6 +268,53 @@ def graph(
         write(output, text)
     else:
         sys.stdout.write(text)
+
+
+@app.command("summary")
+def summary_(
+    file: File,
+    depth: Annotated[int, typer.Option("--depth", min=1, help="how many levels of labels are shown")] = 2,
+    expand: Annotated[list[str] | None, typer.Option("--expand", metavar="LABEL", help="show all of a part; may be repeated")] = None,
+    flat: Annotated[bool, typer.Option("--flat", help="a row for every node, nothing folded")] = False,
+    sort: Annotated[str, typer.Option("--sort", help="params, macs or memory: every node, the largest first")] = "",
+    top: Annotated[int, typer.Option("--top", min=1, help="with --sort: how many")] = 10,
+    layout: Annotated[str, typer.Option("--layout", help="chw, or hwc as lectures write shapes")] = "chw",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16 or float64, for memory")] = "float32",
+    batch: Annotated[int, typer.Option(min=1, help="samples, for memory")] = 1,
+    format_: Annotated[str, typer.Option("--format", help="text, json, csv, md or latex")] = "text",
+    set_: Set = None,
+    input_: Input = None,
+    json_: Json = False,
+    max_nodes: MaxNodes = MAX_NODES,
+    max_nesting: MaxNesting = MAX_NESTING,
+) -> None:
+    """Tabulate a network: shapes, parameters, MACs, memory and receptive fields, block by block."""
+    from compiler.analysis.summary import Summary
+    from compiler.show import summaries
+
+    format_ = "json" if json_ else format_
+    for value, known, option in (
+        (format_, ("text", "json", "csv", "md", "latex"), "--format"),
+        (sort, ("", "params", "macs", "memory"), "--sort"),
+        (layout, ("chw", "hwc"), "--layout"),
+        (dtype, tuple(summaries.BYTES), "--dtype"),
+    ):
+        if value not in known:
+            usage(f"{option} is {' or '.join(word for word in known if word)}, not {value}")
+    report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), format_ == "json")
+    table = Summary(report.graph)
+    try:
+        rows = table.leaves() if flat or sort else table.rows(depth, expand or ())
+        rows = table.largest(rows, sort, top) if sort else rows
+    except KeyError as error:
+        usage(f"{report.name} has no part {error.args[0]}")
+    style = summaries.Style(layout, dtype, batch)
+    if format_ == "json":
+        print_json({"name": report.name, "params": table.params, "macs": shape_text((table.macs,))[0], "rows": summaries.facts(rows)})
+    elif format_ == "csv":
+        sys.stdout.write(summaries.comma_separated(rows))
+    else:
+        sys.stdout.write({"text": summaries.text, "md": summaries.markdown, "latex": summaries.latex}[format_](table, rows, style))
 
 
 @app.command()

@@ -25,7 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.passes": FRONT - {"dsl"},
     "compiler.files": set(),
     "compiler.collection": set(),
-    "compiler.show": FRONT | {"compiler.driver", "compiler.pages", "compiler.files"},
+    "compiler.show": FRONT | {"compiler.driver", "compiler.analysis", "compiler.pages", "compiler.files"},
     "compiler.pages": {"dsl"},
     "compiler.backends": FRONT | {"compiler.passes", "compiler.files", "compiler.collection"},
     "compiler.repair": FRONT,
@@ -36,7 +36,7 @@ ROOMS: dict[str, set[str]] = {
 OUTSIDE = {
     "dsl": {"lark", "platformdirs"},
     "compiler.graph": {"networkx"},
-    "compiler.show": {"rich"},
+    "compiler.show": {"rich", "tabulate"},
     "compiler.backends": {"torch", "safetensors"},
 }
 
@@ -80,7 +80,7 @@ def test_files_can_be_read_in_one_sitting() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", [["check"], ["expand"], ["graph"], ["graph", "--json"], ["fmt", "--check"], ["ops"], ["explain"]], ids=" ".join
+    "verb", [["check"], ["summary"], ["expand"], ["graph"], ["graph", "--json"], ["fmt", "--check"], ["ops"], ["explain"]], ids=" ".join
 )
 def test_the_front_end_does_not_import_torch(verb: list[str]) -> None:
     file = [] if verb[0] in ("ops", "explain") else ["archs/googlenet.arch"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from compiler.ops import sight
 from compiler.ops.kinds import PerAxis, Whole
 from compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator, Weights
 from compiler.ops.windows import slide
@@ -72,6 +73,7 @@ OPERATORS = (
         shape=subsample_shape,
         weights=subsample_weights,
         connections=subsample_connections,
+        sight=sight.window,
         lower=lower_subsample,
         short=("kernel", "", "stride"),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from compiler.ops import sight
 from compiler.ops.kinds import INIT, Choice, Flag, PerAxis, Recipe, Table, Whole, Word
 from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights, macs_and_bias
 from compiler.ops.windows import DILATION, PAD, STRIDE, settle_same, slide
@@ -184,6 +185,7 @@ OPERATORS = (
         weights=conv_weights,
         macs=conv_macs,
         connections=macs_and_bias(conv_macs),
+        sight=sight.window,
         lower=lower_conv,
         settle=settle_same,
         short=("kernel", "out", "stride"),
@@ -217,6 +219,7 @@ OPERATORS = (
         weights=transposed_weights,
         macs=transposed_macs,
         connections=macs_and_bias(transposed_macs),
+        sight=sight.transposed,
         lower=lower_transposed,
         short=("kernel", "out", "stride"),
         followers=True,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+from compiler.ops import sight
 from compiler.ops.kinds import Bounds, Choice, Real, Whole, Word
 from compiler.ops.record import AXES, REQUIRED, Attr, Call, Function, Module, Operand, Operands, Operator, differences
+from compiler.ops.sight import Sight, Sights
 from compiler.shapes.dim import Dim, Shape, product, show_shape
 from dsl.diagnostics import Fault
 from dsl.vocabulary import shapes as says
@@ -115,6 +119,10 @@ def pad_shape(call: Call) -> Shape:
     return tuple(size + before + after for size, (before, after) in zip(call.x, _paddings(call), strict=True))
 
 
+def pad_sight(call: Call, out: Shape) -> Sights:
+    return [Sight(offset=Fraction(-before)) for before, _ in _paddings(call)[1:]]
+
+
 def lower_pad(call: Call) -> Function:
     # torch.nn.functional.pad wants the last axis first.
     flat = [amount for pair in reversed(_paddings(call)) for amount in pair]
@@ -174,6 +182,7 @@ OPERATORS = (
         source="torch.flatten",
         example="input 256x6x6; flatten => 9216",
         shape=flatten_shape,
+        sight=sight.flattened,
         lower=lower_flatten,
     ),
     Operator(
@@ -223,6 +232,7 @@ OPERATORS = (
             Attr("value", Real(), 0.0, "what is added"),
         ),
         shape=pad_shape,
+        sight=pad_sight,
         lower=lower_pad,
     ),
 )

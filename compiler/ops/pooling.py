@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+from compiler.ops import sight
 from compiler.ops.kinds import Choice, Flag, Optional, PerAxis, Word
 from compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator
+from compiler.ops.sight import Sight, Sights
 from compiler.ops.windows import DILATION, PAD, settle_same, slide
 from compiler.shapes.dim import Dim, Formula, Shape
 from dsl.diagnostics import Fault
@@ -90,6 +94,11 @@ def crop_shape(call: Call) -> Shape:
     return (call.x[0], *call.attrs["size"])
 
 
+def crop_sight(call: Call, out: Shape) -> Sights:
+    cuts = [middle(size, target) for size, target in zip(call.x[1:], out[1:], strict=True)]
+    return [Sight(offset=Fraction(cut if isinstance(cut, int) else 0)) for cut in cuts]
+
+
 def lower_crop(call: Call) -> Module:
     starts = [middle(size, target) for size, target in zip(call.x[1:], call.attrs["size"], strict=True)]
     if any(isinstance(value, Formula) for value in (*starts, *call.attrs["size"])):
@@ -110,6 +119,7 @@ OPERATORS = (
         example="input 64x112x112; maxpool3/2(pad=1) => 64x56x56",
         attrs=(KERNEL, STRIDE, PAD, DILATION, CEIL),
         shape=pool_shape,
+        sight=sight.window,
         lower=lower_maxpool,
         settle=settle_same,
         short=SHORT,
@@ -125,6 +135,7 @@ OPERATORS = (
         example="input 512x14x14; avgpool5/3 => 512x4x4",
         attrs=(KERNEL, STRIDE, PAD, CEIL, Attr("count_pad", Flag(), True, "whether padding counts in the divisor")),
         shape=pool_shape,
+        sight=sight.window,
         lower=lower_avgpool,
         settle=settle_same,
         short=SHORT,
@@ -140,6 +151,7 @@ OPERATORS = (
         example="input 512x7x7; adaptive_avgpool1 => 512x1x1",
         attrs=(Attr("out", PerAxis(1), REQUIRED, "the output sizes"),),
         shape=adaptive_shape,
+        sight=sight.divided,
         lower=lower_adaptive,
         short=("out", "", ""),
     ),
@@ -154,6 +166,7 @@ OPERATORS = (
         example="input 512x7x7; adaptive_maxpool1 => 512x1x1",
         attrs=(Attr("out", PerAxis(1), REQUIRED, "the output sizes"),),
         shape=adaptive_shape,
+        sight=sight.divided,
         lower=lower_adaptive,
         short=("out", "", ""),
     ),
@@ -174,6 +187,7 @@ OPERATORS = (
             Attr("align_corners", Flag(), False, "whether the corner values lie on each other"),
         ),
         shape=upsample_shape,
+        sight=sight.resized,
         lower=lower_upsample,
         short=("scale", "", ""),
     ),
@@ -188,6 +202,7 @@ OPERATORS = (
         example="input 64x64x64; crop(56) => 64x56x56",
         attrs=(Attr("size", PerAxis(1, open=True), REQUIRED, "the sizes to keep"),),
         shape=crop_shape,
+        sight=crop_sight,
         lower=lower_crop,
     ),
 )

@@ -1,0 +1,158 @@
+"""The rows of a summary: nodes and blocks with their shapes and counts, and equal neighbours folded into one row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from compiler.analysis.cost import macs_of, node_macs, node_params, params_of
+from compiler.analysis.notation import notation
+from compiler.analysis.receptive import Field, receptive_fields
+from compiler.graph import ArchGraph, Node
+from compiler.shapes.dim import Dim, Shape, product
+
+
+@dataclass
+class Row:
+    """A node, or a block of nodes; `copies` of it stand one behind the other and are equal.
+
+    `params` and `macs` are those of one copy, for one sample; `values` is the number of values that its last node gives,
+    `activations` of all its nodes.
+    """
+
+    name: str
+    written: str
+    shape: Shape
+    params: int
+    macs: Dim
+    values: Dim
+    activations: Dim
+    sees: Field
+    nodes: int = 1
+    copies: int = 1
+    last: str = ""  # the name of the last copy
+    last_sees: Field | None = None
+    training_only: bool = False
+    inside: list[Row] = field(default_factory=list)
+
+    @property
+    def shown_name(self) -> str:
+        return self.name if self.copies == 1 else f"{self.name} .. {self.last.rpartition('.')[2]}"
+
+
+@dataclass
+class _Part:
+    """A stretch of the path tree: a node, or what a scope holds."""
+
+    name: str
+    node: Node | None = None
+    parts: dict[str, _Part] = field(default_factory=dict)
+
+    def nodes(self) -> list[Node]:
+        found = [self.node] if self.node is not None else []
+        waiting = list(reversed(self.parts.values()))
+        while waiting:
+            part = waiting.pop()
+            if part.node is not None:
+                found.append(part.node)
+            waiting.extend(reversed(part.parts.values()))
+        return found
+
+
+class Summary:
+    """The rows of a network. Built once; `rows` gives them to a depth."""
+
+    def __init__(self, graph: ArchGraph) -> None:
+        self.graph = graph
+        self.fields = receptive_fields(graph)
+        self.params = params_of(graph, (node for node in graph if not node.training_only))
+        self.macs = macs_of(graph, (node for node in graph if not node.training_only))
+        self._tree = _Part("")
+        for node in graph:
+            part = self._tree
+            path = ""
+            for step in node.name.split("."):
+                path = f"{path}.{step}" if path else step
+                part = part.parts.setdefault(step, _Part(path))
+            part.node = node
+
+    def leaves(self) -> list[Row]:
+        """A row for every node, in order."""
+        return [self._leaf(node) for node in self.graph]
+
+    def largest(self, rows: list[Row], by: str, top: int) -> list[Row]:
+        """The rows with the most parameters, MACs or activations."""
+
+        def size(row: Row) -> int:
+            value = {"params": row.params, "macs": row.macs, "memory": row.activations}[by]
+            return value if isinstance(value, int) else 0
+
+        return sorted(rows, key=size, reverse=True)[:top]
+
+    def rows(self, depth: int, expand: Iterable[str] = (), fold: bool = True) -> list[Row]:
+        """Blocks to a depth of labels, deeper where a label is to be expanded; equal neighbours folded."""
+        for name in expand:
+            if not any(node.name == name or node.name.startswith(name + ".") for node in self.graph):
+                raise KeyError(name)
+        return self._rows(self._tree, depth, tuple(expand), fold)
+
+    def _rows(self, part: _Part, depth: int, expand: tuple[str, ...], fold: bool) -> list[Row]:
+        rows: list[Row] = []
+        before: Any = None
+        for inner in part.parts.values():
+            opened = any(name == inner.name or name.startswith(inner.name + ".") for name in expand)
+            if inner.node is not None and not inner.parts:
+                row = self._leaf(inner.node)
+            else:
+                row = self._block(inner)
+                if depth > 1 or opened:
+                    row.inside = self._rows(inner, max(depth - 1, int(opened)), expand, fold)
+            mark = self._mark(inner) if fold and inner.parts and not opened else None
+            if mark is not None and mark == before:
+                rows[-1].copies += 1
+                rows[-1].last, rows[-1].last_sees = inner.name, row.sees
+            else:
+                rows.append(row)
+            before = mark
+        return rows
+
+    def _leaf(self, node: Node) -> Row:
+        graph = self.graph
+        values = product(node.shape)
+        counts = (node_params(graph, node), node_macs(graph, node))
+        return Row(node.name, notation(node), node.shape, *counts, values, values, self.fields[node.name], training_only=node.training_only)
+
+    def _block(self, part: _Part) -> Row:
+        nodes = part.nodes()
+        last = nodes[-1]
+        params, macs = params_of(self.graph, nodes), macs_of(self.graph, nodes)
+        activations: Dim = 0
+        for node in nodes:
+            activations = activations + product(node.shape)
+        training_only = all(node.training_only for node in nodes)
+        sees = self.fields[last.name]
+        written = _call(part.name, nodes)
+        return Row(
+            part.name, written, last.shape, params, macs, product(last.shape), activations, sees, len(nodes), training_only=training_only
+        )
+
+    def _mark(self, part: _Part) -> Any:
+        """What makes two blocks equal: their nodes under the same names, with the same options and shapes."""
+        return tuple(
+            (node.name[len(part.name) :], node.op, tuple(sorted((k, str(v)) for k, v in node.attrs.items())), node.shape)
+            for node in part.nodes()
+        )
+
+
+def _call(name: str, nodes: list[Node]) -> str:
+    """How a block was called: the innermost call around all its nodes, unless that is around its scope too."""
+    frames = nodes[0].frame.chain() if nodes[0].frame else []
+    others = [{id(frame) for frame in node.frame.chain()} if node.frame else set() for node in nodes[1:]]
+    scope = name.rpartition(".")[0]
+    for frame in frames:
+        if frame.text == scope:
+            break
+        if "(" in frame.text and all(id(frame) in ids for ids in others):
+            return frame.text
+    return f"{len(nodes)} nodes"

@@ -1,0 +1,156 @@
+"""A summary as text, JSON, CSV, Markdown or LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from compiler.analysis.summary import Row, Summary
+from compiler.graph import shape_text
+from compiler.shapes.dim import Dim, Formula, Shape, show_shape
+from compiler.show.tables import latex_table, markdown_table, text_table
+
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
+RULE = (
+    "MACs: multiply-accumulates of convolutions, fully-connected layers and RBF units for one sample; 1 MAC is 2 FLOPs; biases,\n"
+    "normalisation, activations, pooling and additions are not counted. Field: the receptive field, in pixels of the input."
+)
+HEADS = ("name", "operator", ">output", ">parameters", ">MACs", ">share", ">FLOPs", ">memory", ">field")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How sizes are shown: the order of axes, and what a value takes."""
+
+    layout: str = "chw"
+    dtype: str = "float32"
+    batch: int = 1
+
+    def shape(self, shape: Shape) -> str:
+        if self.layout == "hwc" and len(shape) > 1:
+            shape = (*shape[1:], shape[0])
+        return show_shape(shape)
+
+    def memory(self, values: Dim) -> str:
+        if isinstance(values, Formula):
+            return ""
+        size = values * BYTES[self.dtype] * self.batch
+        return f"{size / 2**20:.2f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"
+
+
+def flat(rows: Sequence[Row], level: int = 0) -> Iterator[tuple[int, Row]]:
+    """Every row with its depth."""
+    for row in rows:
+        yield level, row
+        yield from flat(row.inside, level + 1)
+
+
+def cells(summary: Summary, rows: Sequence[Row], style: Style) -> list[list[str]]:
+    """The rows as text, blocks before what is in them."""
+    found = []
+    for level, row in flat(rows):
+        share = "" if isinstance(row.macs, Formula) or isinstance(summary.macs, Formula) else _share(row, summary.macs)
+        name = "  " * level + row.shown_name + ("  (training)" if row.training_only else "")
+        written = row.written if len(row.written) <= 44 else row.written[:41] + "..."
+        flops = 2 * row.macs * row.copies
+        found.append(
+            [
+                name,
+                written + (f"  x{row.copies}" if row.copies > 1 else ""),
+                style.shape(row.shape),
+                _count(row.params, row.copies),
+                _count(row.macs, row.copies),
+                share,
+                _count(flops, 1),
+                style.memory(row.activations * row.copies),
+                str(row.sees) if row.copies == 1 else f"{row.sees} .. {row.last_sees}",
+            ]
+        )
+    return found
+
+
+def _share(row: Row, total: Any) -> str:
+    macs: Any = row.macs
+    return f"{100 * macs * row.copies / total:.1f}%" if macs and total and not row.training_only else ""
+
+
+def _count(each: Dim, copies: int) -> str:
+    if not isinstance(each, int):
+        return str(each)
+    if not each:
+        return ""
+    return f"{each:,}" if copies == 1 else f"{copies} x {each:,} = {each * copies:,}"
+
+
+def totals(summary: Summary, style: Style) -> list[str]:
+    macs = summary.macs
+    flops = f"{2 * macs:,}" if isinstance(macs, int) else str(2 * macs)
+    return ["total", "", "", f"{summary.params:,}", f"{macs:,}" if isinstance(macs, int) else str(macs), "", flops, "", ""]
+
+
+def text(summary: Summary, rows: Sequence[Row], style: Style) -> str:
+    return text_table(HEADS, cells(summary, rows, style), totals(summary, style)) + f"\n{RULE}\nMemory: {_memory_rule(style)}\n"
+
+
+def _memory_rule(style: Style) -> str:
+    return f"all values that the row's nodes give, {style.dtype}, batch {style.batch}."
+
+
+def markdown(summary: Summary, rows: Sequence[Row], style: Style) -> str:
+    return markdown_table(HEADS, [*cells(summary, rows, style), totals(summary, style)])
+
+
+def latex(summary: Summary, rows: Sequence[Row], style: Style) -> str:
+    return latex_table(HEADS, [*cells(summary, rows, style), totals(summary, style)])
+
+
+def facts(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows as plain data; counts are those of one copy."""
+    return [_facts(row) | ({"inside": facts(row.inside)} if row.inside else {}) for row in rows]
+
+
+def _facts(row: Row) -> dict[str, Any]:
+    macs, values, activations = shape_text((row.macs, row.values, row.activations))
+    return {
+        "name": row.name,
+        "operator": row.written,
+        "copies": row.copies,
+        "nodes": row.nodes,
+        "output": shape_text(row.shape),
+        "params": row.params,
+        "macs": macs,
+        "flops": shape_text((2 * row.macs,))[0],
+        "values": values,
+        "activations": activations,
+        "receptive_field": None if row.sees.whole else [float(axis.size) for axis in row.sees.axes],
+        "jump": None if row.sees.whole else [float(axis.jump) for axis in row.sees.axes],
+        "start": None if row.sees.whole else [float(axis.start) for axis in row.sees.axes],
+        "misaligned": row.sees.misaligned,
+        "training_only": row.training_only,
+    }
+
+
+def comma_separated(rows: Sequence[Row]) -> str:
+    out = io.StringIO()
+    columns = [
+        "depth",
+        "name",
+        "operator",
+        "copies",
+        "nodes",
+        "output",
+        "params",
+        "macs",
+        "flops",
+        "values",
+        "activations",
+        "receptive_field",
+    ]
+    writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for level, row in flat(rows):
+        writer.writerow(_facts(row) | {"depth": level, "output": show_shape(row.shape), "receptive_field": str(row.sees)})
+    return out.getvalue()

@@ -1,0 +1,152 @@
+"""Summaries: rows add up, repeats fold, receptive fields are the known ones, and every format holds the same numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+
+from compiler import load, loads
+from compiler.analysis.receptive import receptive_fields
+from compiler.analysis.summary import Summary
+from compiler.graph import INPUT
+from compiler.show import summaries
+from tests.support import NETWORKS, ROOT
+from tests.test_cli import archc, facts
+
+
+def summary(name: str, **options: str) -> Summary:
+    return Summary(load(ROOT / f"archs/{name}.arch", **options).graph)
+
+
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
+def test_rows_add_up(path: Path) -> None:
+    table = Summary(load(path).graph)
+    for rows in (table.rows(1), table.rows(2), table.rows(9, fold=False), table.leaves()):
+        outer = [row for row in rows if not row.training_only]
+        assert sum(row.params * row.copies for row in outer) == table.params
+        total = 0
+        for row in outer:
+            total = total + row.macs * row.copies  # type: ignore[assignment]
+        assert total == table.macs
+        assert sum(row.nodes * row.copies for row in rows) == len(table.graph)
+        for row in rows:
+            if row.inside:
+                assert sum(inner.params * inner.copies for inner in row.inside) == row.params
+                assert sum(inner.nodes * inner.copies for inner in row.inside) == row.nodes
+
+
+def test_resnet152_folds() -> None:
+    rows = summary("resnet152").rows(2)
+    layer3 = next(row for row in rows if row.name == "layer3")
+    first, rest = layer3.inside
+    assert (first.written, first.copies) == ("bottleneck(w=256, s=2)", 1)
+    assert (rest.shown_name, rest.written, rest.copies, rest.params) == ("layer3.1 .. 35", "bottleneck(w=256, s=1)", 35, 1_117_184)
+    assert (str(rest.sees), str(rest.last_sees)) == ("203", "1291")
+    opened = summary("resnet18").rows(1, ["layer3.0"])
+    names = [inner.name for row in opened if row.name == "layer3" for inner in row.inside]
+    assert names == ["layer3.0", "layer3.1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "node", "size", "jump"),
+    [
+        # Araujo, Norris & Sim 2019 for AlexNet and VGG-16; ResNet-50 in torchvision's form by the same recurrence.
+        ("alexnet", "pool5", 195, 32),
+        ("vgg16", "features.30", 212, 32),
+        ("resnet50", "layer4.2.relu3", 427, 32),
+        ("resnet50_v1", "layer4.2.relu3", 483, 32),
+        ("lenet5", "c5", 32, 4),
+        ("lenet5", "s2", 6, 2),
+    ],
+)
+def test_known_receptive_fields(name: str, node: str, size: int, jump: int) -> None:
+    field = receptive_fields(load(ROOT / f"archs/{name}.arch").graph)[node]
+    assert {(axis.size, axis.jump) for axis in field.axes} == {(Fraction(size), Fraction(jump))}
+    assert not field.misaligned
+
+
+def test_nothing_is_finite_behind_global_pooling() -> None:
+    fields = receptive_fields(load(ROOT / "archs/resnet50.arch").graph)
+    assert str(fields["adaptive_avgpool1"]) == str(fields["fc"]) == "inf"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "conv3-2(pad=1); conv5-2/2(pad=1); maxpool3/2",
+        "conv3-2(dilation=2, pad=2); avgpool2; conv1x3-2",
+        "concat<conv1-2 | conv3-2(pad=1); conv3-2(pad=1) | maxpool3/1(pad=1)>; conv3-2",
+        "residual<conv3-1(pad=1); conv3-1(pad=1)>; conv2-1/2",
+        "conv3-2/2; convt2-2/2; conv3-1",
+        "maxpool2; upsample2; conv3-1",
+        "pad(h=[2, 1], w=1); conv3-1; crop(size=[12, 12]); conv3-1",
+        "convt3-2/2(pad=1, out_pad=1); maxpool2; adaptive_avgpool(8)",
+    ],
+)
+def test_receptive_fields_are_where_gradients_are(text: str) -> None:
+    """What one output value depends on, by automatic differentiation, lies within the field, and reaches to its ends."""
+    net = loads(f"input 1x24x26\n{text}")
+    last = list(net.graph)[-1]
+    field = receptive_fields(net.graph)[last.name]
+    module = net.lower().double()
+    for parameter in module.parameters():
+        parameter.data = parameter.data.abs() + 0.1
+    seen: set[int] = set()
+    middle = [size // 2 for size in last.shape[1:]]
+    for seed in range(12):  # a maximum depends on one value of its window at a time
+        torch.manual_seed(seed)
+        x = torch.rand(1, 1, 24, 26, dtype=torch.float64, requires_grad=True)
+        module(x)[0, :, middle[0], middle[1]].sum().backward()
+        assert x.grad is not None
+        seen |= {int(row) for row in x.grad[0, 0].abs().sum(1).nonzero().flatten()}
+    axis = field.axes[0]
+    assert max(seen) - min(seen) + 1 <= axis.size
+    low, high = (edge + middle[0] * axis.jump for edge in axis.reach)
+    coarse = "convt" in text or "upsample" in text  # outputs between two pixels look at one of them
+    assert low - coarse <= min(seen)
+    assert max(seen) <= high + coarse
+    if "max" not in text and "adaptive" not in text and not coarse:
+        assert (min(seen), max(seen)) == (max(low, 0), min(high, 23))
+
+
+def test_branches_that_look_at_different_places_are_told() -> None:
+    fields = receptive_fields(loads("input 1x16x16\nconcat<conv2-1/2 | conv1-1/2>").graph)
+    assert fields["concat1"].misaligned
+
+
+def test_formats_hold_the_same_numbers() -> None:
+    data = facts("summary", "archs/resnet18.arch", "--depth", "1")
+    rows = {row["name"]: row for row in data["rows"]}
+    assert (data["params"], data["macs"]) == (11_689_512, 1_814_073_344)
+    assert rows["layer4"]["output"] == [512, 7, 7]
+    read = list(csv.DictReader(io.StringIO(archc("summary", "archs/resnet18.arch", "--depth", "1", "--format", "csv").stdout)))
+    assert {row["name"]: int(row["params"]) for row in read} == {name: row["params"] for name, row in rows.items()}
+    for form, part in (("text", "1,814,073,344"), ("md", "| layer4"), ("latex", "\\toprule")):
+        assert part in archc("summary", "archs/resnet18.arch", "--depth", "1", "--format", form).stdout
+    assert "224x224x3" in archc("summary", "archs/vgg16.arch", "--layout", "hwc").stdout
+    assert json.dumps(data)
+
+
+def test_vgg16_as_the_lecture_tables_it() -> None:
+    """15,237,608 values: the input, and what convolutions, pools and fully-connected layers give."""
+    leaves = summary("vgg16").leaves()
+    kinds = {node.name: node.op for node in load(ROOT / "archs/vgg16.arch").graph}
+    counted = [row for row in leaves if kinds[row.name] in (INPUT, "conv", "maxpool", "fc")]
+    assert sum(int(str(row.values)) for row in counted) == 15_237_608
+    assert summaries.Style().memory(15_237_608) == "58.13 MiB"
+
+
+def test_wrong_usage() -> None:
+    archc("summary", "archs/vgg16.arch", "--sort", "size", code=2)
+    assert "no part layer9" in archc("summary", "archs/resnet18.arch", "--expand", "layer9", code=2).stderr
+
+
+def test_largest_first() -> None:
+    rows = facts("summary", "archs/vgg16.arch", "--sort", "params", "--top", "2")["rows"]
+    assert [row["name"] for row in rows] == ["classifier.0", "classifier.3"]
