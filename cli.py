@@ -26,6 +26,7 @@ from compiler.show.reports import summary, table
 from dsl.diagnostics import ArchError
 from dsl.parser import MAX_NESTING
 from dsl.rendering import MAX_SHOWN, edited, render_all
+from dsl.vocabulary.names import did_you_mean
 
 app = typer.Typer(
     name="archc",
@@ -325,7 +326,6 @@ def ops(
 ) -> None:
     """Print the operator reference."""
     from compiler.ops import reference
-    from dsl.vocabulary.names import did_you_mean
 
     if name is not None and name.lower() not in OPERATORS:
         usage(f"there is no operator `{name}`; {did_you_mean(name, OPERATORS) or '`archc ops` lists them'}")
@@ -343,17 +343,29 @@ def ops(
 
 @app.command()
 def explain(
-    code: Annotated[str | None, typer.Argument(help="an error code, such as E0302; all where none is given", show_default=False)] = None,
+    what: Annotated[
+        str | None, typer.Argument(metavar="[CODE | FILE | FILE:NODE]", help="an error code, a file, or a node of it", show_default=False)
+    ] = None,
+    back: Annotated[bool, typer.Option("--back", help="with FILE:NODE: derive its shape back to the input")] = False,
+    why_not: Annotated[
+        str, typer.Option("--why-not", metavar="SHAPE", help="with FILE: what fails at another input, and what is legal")
+    ] = "",
+    set_: Set = None,
+    input_: Input = None,
     json_: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="print docs/errors.md")] = False,
+    max_nodes: MaxNodes = MAX_NODES,
+    max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
-    """Explain an error code, with a wrong and a right example."""
+    """Explain an error code, or derive a node of a network in words and arithmetic."""
     from compiler.pages import manual, page, pages
 
-    if code is not None:
-        found = page(code)
+    if what is not None and ".arch" in what:
+        explain_node(what, back, why_not, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
+    elif what is not None:
+        found = page(what)
         if found is None:
-            usage(f"there is no error {code}; `archc explain` lists them")
+            usage(f"there is no error {what}; `archc explain` lists them")
         if json_:
             print_json(found._asdict())
         else:
@@ -365,6 +377,27 @@ def explain(
     else:
         for entry in pages():
             say(f"{entry.code}  {entry.title}")
+
+
+def explain_node(what: str, back: bool, why_not: str, changed: Overrides, limits: Limits, as_json: bool) -> None:
+    """`explain FILE`, `explain FILE:NODE`."""
+    from compiler.show import explanations
+
+    name, _, label = what.rpartition(".arch")
+    label = label.removeprefix(":")
+    file = Path(name + ".arch")
+    if why_not:
+        say(explanations.why_not(file, why_not, limits))
+        return
+    report = sound(file, changed, limits, as_json)
+    try:
+        data = explanations.explanation(report.graph, label, back)
+    except KeyError:
+        usage(f"{report.name} has no node {label}. {did_you_mean(label, [node.name for node in report.graph])}".rstrip())
+    if as_json:
+        print_json(data)
+    else:
+        sys.stdout.write(explanations.text(data))
 
 
 # ---- what the verbs share

@@ -57,6 +57,7 @@ class Node:
     key: str = ""
     place: tuple[int, ...] = ()
     training_only: bool = False
+    origins: Mapping[str, Span] = field(default_factory=dict)  # where each option was given: in the item, or in a default
 
     @property
     def operator(self) -> Operator:

@@ -25,7 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.passes": FRONT - {"dsl"},
     "compiler.files": set(),
     "compiler.collection": set(),
-    "compiler.show": FRONT | {"compiler.driver", "compiler.analysis", "compiler.pages", "compiler.files"},
+    "compiler.show": FRONT | {"compiler.driver", "compiler.expand", "compiler.analysis", "compiler.pages", "compiler.files"},
     "compiler.pages": {"dsl"},
     "compiler.backends": FRONT | {"compiler.passes", "compiler.files", "compiler.collection"},
     "compiler.repair": FRONT,

@@ -41,7 +41,7 @@ class Loader:
             except OSError as error:
                 place = Span(Source(str(path), ""), 0, 0)
                 raise Fault(says.cannot_read(str(path), error.strerror or str(error)).at(place)) from None
-            self._read[real] = self.text(str(path), data, path.parent)
+            self._read[real] = self.text(_shown(path), data, path.parent)
         return self._read[real]
 
     def text(self, name: str, data: bytes, folder: Path) -> Loaded:
@@ -71,6 +71,14 @@ class Loader:
             for file in sorted(root.glob("*.arch")) + sorted(root.glob("*/*.arch"))
         ]
         raise Fault(says.use_not_found(path, known))
+
+
+def _shown(path: Path) -> str:
+    """The path as messages show it: from where we are, if it lies below."""
+    try:
+        return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(ARCHS) else str(path)
+    except ValueError:
+        return str(path)
 
 
 def _is_file(path: Path) -> bool:

@@ -92,7 +92,9 @@ class NodeExpander(Builder):
             raise Fault(blamed(found, options, span)) from None
         path = scope.full(name)
         key = join(scope.key, name)
-        self._add(Node(path, operator.name, attrs, shape, span, self._frame, key, place), [operand.name for operand in operands])
+        origins = {option: given.span for option, given in options.items()}
+        node = Node(path, operator.name, attrs, shape, span, self._frame, key, place, origins=origins)
+        self._add(node, [operand.name for operand in operands])
         self.graph.conditions.extend((path, condition) for condition in call.conditions)
         tensor = Tensor(path, shape)
         scope.members[name] = tensor

@@ -1,0 +1,155 @@
+"""Derives a node in words and arithmetic: its shape, parameters, MACs, memory, receptive field, and where its options are from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil, prod
+
+from compiler.analysis.cost import node_macs, node_params, weights
+from compiler.analysis.notation import notation
+from compiler.analysis.receptive import Field, receptive_fields
+from compiler.graph import INPUT, ArchGraph, Node
+from compiler.ops.record import AXES, Like, Required
+from compiler.ops.windows import arithmetic
+from compiler.shapes.dim import Shape, show_shape
+
+Topic = tuple[str, list[str]]  # what is derived, and its lines
+
+
+def derive(graph: ArchGraph, name: str, fields: dict[str, Field] | None = None) -> list[Topic]:
+    """Everything about one node, topic by topic."""
+    node = graph[name]
+    field = (fields or receptive_fields(graph))[name]
+    operands = [graph[operand] for operand in graph.operands(name)]
+    topics: list[Topic] = [("written", [f"{notation(node)}, in line {node.span.line} of {node.span.source.name}: {_source(node)}"])]
+    if operands:
+        topics.append(("input", [f"{show_shape(operand.shape)} from {operand.name}" for operand in operands]))
+    topics.append(("output", [show_shape(node.shape), *size_lines(graph, node)]))
+    topics.append(("parameters", [_parameters(graph, node)]))
+    topics.append(("MACs", [_macs(graph, node)]))
+    topics.append(("memory", [_memory(node.shape)]))
+    topics.append(("field", list(_field(field))))
+    if options := list(_options(node)):
+        topics.append(("options", options))
+    if node.frame is not None:
+        lines = [f"{f.text}, in line {f.span.line} of {f.span.source.name}" for f in node.frame.chain() if f.text != "{ ... }"]
+        topics.append(("called by", lines))
+    return topics
+
+
+def _source(node: Node) -> str:
+    text = " ".join(node.span.text.split())
+    return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}...`"
+
+
+def size_lines(graph: ArchGraph, node: Node) -> list[str]:
+    """How the output shape comes about, with the numbers in it."""
+    if node.op == INPUT:
+        return []
+    call = graph.call(node.name)
+    attrs, before = node.attrs, call.x
+    axes = list(enumerate(AXES.get(call.axes, ())))
+    if "kernel" in attrs and node.op != "convt":
+        dilations, pads = attrs.get("dilation") or (1,) * call.axes, attrs.get("pad") or (0,) * call.axes
+        ceil_mode = bool(attrs.get("ceil"))
+        return [
+            arithmetic(axis, before[i + 1], attrs["kernel"][i], attrs["stride"][i], pads[i], dilations[i], ceil_mode) for i, axis in axes
+        ]
+    if node.op == "convt":
+        return [
+            f"{axis}: ({before[i + 1]} - 1)*{attrs['stride'][i]} - 2*{attrs['pad'][i]} + {attrs['dilation'][i]}*({attrs['kernel'][i]} - 1) "
+            f"+ {attrs['out_pad'][i]} + 1 = {node.shape[i + 1]}"
+            for i, axis in axes
+        ]
+    if node.op == "flatten":
+        return [f"{'*'.join(map(str, before))} = {_number(node.shape[0])} values in a row"]
+    if node.op == "concat" and attrs["axis"] == "c":
+        return [f"channels: {' + '.join(str(shape[0]) for shape in call.inputs)} = {node.shape[0]}"]
+    return ["the shape of its input"] if node.shape == before else []
+
+
+def _parameters(graph: ArchGraph, node: Node) -> str:
+    tensors = weights(graph, node)
+    if not tensors:
+        return "none"
+    text = " + ".join("*".join(map(str, reversed(shape))) for shape in tensors.values())
+    total = f"{node_params(graph, node):,}"
+    shared = f", shared: the weights are those of {node.key}" if node.key != node.name else ""
+    return (text if text == total else f"{text} = {total}") + f" ({', '.join(tensors)}){shared}"
+
+
+def _macs(graph: ArchGraph, node: Node) -> str:
+    total = node_macs(graph, node)
+    if total == 0:
+        return "none"
+    if not isinstance(total, int):
+        return str(total)
+    weight = weights(graph, node).get("weight")
+    text = ""
+    if weight is not None:
+        text = "*".join(map(str, reversed(weight)))
+        positions = node.shape[1:] if node.op != "convt" else graph.call(node.name).x[1:]
+        if total != prod(weight):
+            text += f" weights * {'*'.join(map(str, positions))} positions"
+        text += " = "
+    return f"{text}{total:,}, or {2 * total:,} FLOPs"
+
+
+def _memory(shape: Shape) -> str:
+    values = prod(dim for dim in shape if isinstance(dim, int))
+    if not all(isinstance(dim, int) for dim in shape):
+        return f"{' * '.join(map(str, shape))} values"
+    text = f"{'*'.join(map(str, shape))} = {values:,} values" if len(shape) > 1 else f"{values:,} values"
+    return f"{text}, {4 * values:,} bytes in float32"
+
+
+def _field(field: Field) -> Iterator[str]:
+    if field.whole:
+        yield "the whole input"
+        return
+    for name, axis in zip(AXES.get(len(field.axes), ()), field.axes, strict=True):
+        step = "1 pixel" if axis.jump == 1 else f"{axis.jump} pixels"
+        yield f"{name}: {ceil(axis.size)} pixels of the input, {step} from one output to the next, the first around pixel {axis.start}"
+    if field.misaligned:
+        yield "the branches that meet here look at different places of the input"
+
+
+def _options(node: Node) -> Iterator[str]:
+    """Every option with its value, and where that is from."""
+    for attr in node.operator.attrs if node.op != INPUT else ():
+        shown = f"{attr.name}={_value(node.attrs.get(attr.name))}"
+        if attr.name in node.origins:
+            span = node.origins[attr.name]
+            inside = span.source is node.span.source and node.span.start <= span.start <= node.span.end
+            yield f"{shown}, given here" if inside else f"{shown}, from line {span.line} of {span.source.name}"
+        elif isinstance(attr.default, Like):
+            yield f"{shown}, as its {attr.default.option}"
+        elif not isinstance(attr.default, Required):
+            yield f"{shown}, the operator's own default"
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        if value and isinstance(value[0], tuple):
+            return f"a table of {len(value)} rows"
+        return str(value[0]) if len(set(value)) == 1 else "x".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def back(graph: ArchGraph, name: str) -> list[tuple[Node, list[str]]]:
+    """The nodes that made the shape, from this one back to an input, along first operands; those that change nothing left out."""
+    found = []
+    while operands := graph.operands(name):
+        node = graph[name]
+        if graph[operands[0]].shape != node.shape:
+            found.append((node, size_lines(graph, node)))
+        name = operands[0]
+    return [*found, (graph[name], [])]
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

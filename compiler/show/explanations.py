@@ -1,0 +1,73 @@
+"""What `archc explain FILE:NODE` says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from compiler.analysis.derive import back as derive_back
+from compiler.analysis.derive import derive, size_lines
+from compiler.analysis.notation import notation
+from compiler.analysis.receptive import receptive_fields
+from compiler.driver import check, parse_overrides
+from compiler.expand.builder import Limits
+from compiler.graph import ArchGraph, Node
+from compiler.shapes.dim import show_shape
+from dsl.diagnostics import ArchError
+from dsl.rendering import render
+
+SIZES = {1: "W", 2: "HxW", 3: "DxHxW"}
+
+
+def explanation(graph: ArchGraph, label: str, back: bool) -> list[dict[str, Any]]:
+    """A node, the nodes of a labelled part, or those of the network that change a shape; each with its topics. Raises KeyError."""
+    nodes = [node for node in graph if not label or node.name == label or node.name.startswith(label + ".")]
+    if not nodes:
+        raise KeyError(label)
+    if back:
+        last = nodes[-1].name
+        return [_step(node, lines) for node, lines in derive_back(graph, last)]
+    if not label:
+        return [_step(node, size_lines(graph, node)) for node in nodes if _changes(graph, node)]
+    fields = receptive_fields(graph)
+    return [{"name": node.name, "topics": dict(derive(graph, node.name, fields))} for node in nodes]
+
+
+def _step(node: Node, lines: list[str]) -> dict[str, Any]:
+    return {"name": node.name, "topics": {"output": [f"{show_shape(node.shape)}, by {notation(node)}", *lines]}}
+
+
+def _changes(graph: ArchGraph, node: Node) -> bool:
+    operands = graph.operands(node.name)
+    return not operands or len(operands) > 1 or graph[operands[0]].shape != node.shape
+
+
+def text(data: list[dict[str, Any]]) -> str:
+    out = []
+    for entry in data:
+        out.append(entry["name"])
+        for topic, lines in entry["topics"].items():
+            out.extend(f"  {topic if number == 0 else '':<12}{line}" for number, line in enumerate(lines))
+    return "\n".join(out) + "\n"
+
+
+def why_not(path: Path, size: str, limits: Limits) -> str:
+    """What first fails when the input has another shape; and which sizes are legal. Raises ArchError for a file that is wrong."""
+    report = check(path, None, limits, mend=False)
+    if report.diagnostics:
+        raise ArchError(report.diagnostics)
+    changed = check(path, parse_overrides({}, {"": size}), limits, mend=False)
+    if changed.diagnostics:
+        lines = [f"{report.name} cannot take {size}. What fails first:", "", render(changed.diagnostics[0]), ""]
+    else:
+        outputs = ", ".join(f"{name}: {show_shape(changed.graph[out.node].shape)}" for name, out in changed.graph.outputs.items())
+        lines = [f"{report.name} takes {size}, and gives {outputs}."]
+        failed = [claim for claim in changed.claims if claim.waived]
+        lines += [f"It is not what the file claims: {claim.text} would be {claim.actual}." for claim in failed[:1]]
+    shape = report.graph.inputs[0].shape
+    opened = check(path, parse_overrides({}, {"": f"{shape[0]}x{SIZES[len(shape) - 1]}"}), limits, mend=False) if len(shape) > 1 else None
+    if opened is not None and opened.ok:
+        lines.append("Legal: " + ", ".join(str(legal) for legal in opened.legal) + ".")
+    elif opened is not None:
+        lines.append(f"Its sizes cannot be left open: {opened.diagnostics[0].message}.")
+    return "\n".join(lines)
