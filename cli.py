@@ -318,6 +318,29 @@ def summary_(
         sys.stdout.write({"text": summaries.text, "md": summaries.markdown, "latex": summaries.latex}[format_](table, rows, style))
 
 
+@app.command("diff")
+def diff_(
+    first: File,
+    second: File,
+    json_: Json = False,
+    max_nodes: MaxNodes = MAX_NODES,
+    max_nesting: MaxNesting = MAX_NESTING,
+) -> None:
+    """Say what differs between two networks, and what it costs. Exit code 0: the same, 1: different."""
+    from compiler.analysis.diff import diff
+    from compiler.show import differences
+
+    limits = Limits(max_nodes, max_nesting)
+    reports = [sound(file, Overrides(), limits, json_, wrong=2) for file in (first, second)]
+    found = diff(reports[0].graph, reports[1].graph)
+    if json_:
+        print_json(differences.facts(found))
+    else:
+        sys.stdout.write(differences.text(found, reports[0].name, reports[1].name))
+    if not found.same:
+        raise typer.Exit(1)
+
+
 @app.command()
 def ops(
     name: Annotated[str | None, typer.Argument(help="an operator; all where none is named", show_default=False)] = None,
@@ -427,8 +450,8 @@ def overrides(settings: list[str] | None, inputs: list[str] | None) -> Overrides
         raise typer.Exit(2) from None
 
 
-def sound(file: Path, changed: Overrides, limits: Limits, as_json: bool, record: bool = False) -> Report:
-    """The report of a file that has no errors and holds a network; else print what is wrong and exit with 1."""
+def sound(file: Path, changed: Overrides, limits: Limits, as_json: bool, record: bool = False, wrong: int = 1) -> Report:
+    """The report of a file that has no errors and holds a network; else print what is wrong and exit."""
     from compiler.driver import require_network
 
     report = check(file, changed, limits, record)
@@ -439,7 +462,7 @@ def sound(file: Path, changed: Overrides, limits: Limits, as_json: bool, record:
             print_json(report.facts() | {"ok": False, "diagnostics": [found.to_json() for found in error.diagnostics]})
         else:
             talk(render_all(error.diagnostics, paint=painter(sys.stderr)))
-        raise typer.Exit(1) from None
+        raise typer.Exit(wrong) from None
 
 
 def _unfit_table(rows: list[tuple[str, str, str, str]], most: int = 40) -> str:

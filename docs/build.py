@@ -17,10 +17,12 @@ sys.path.insert(0, str(ROOT))
 
 from compiler import Network, load  # noqa: E402
 from compiler.analysis.cost import MEASURES, weights  # noqa: E402
+from compiler.analysis.diff import diff  # noqa: E402
 from compiler.driver import check_text  # noqa: E402
 from compiler.files import write_text  # noqa: E402
 from compiler.graph import INPUT, Node  # noqa: E402
 from compiler.shapes.dim import show_shape  # noqa: E402
+from compiler.show import differences  # noqa: E402
 from dsl.rendering import render_all  # noqa: E402
 
 UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10}
@@ -132,6 +134,11 @@ def message(text: str) -> str:
     return render_all(report.diagnostics)
 
 
+def difference(first: str, second: str) -> str:
+    """What `archc diff` says."""
+    return differences.text(diff(net(first).graph, net(second).graph), first, second)
+
+
 def commas(number: float) -> str:
     return f"{number:,}"
 
@@ -140,7 +147,7 @@ def render(template: Path) -> str:
     loader = jinja2.FileSystemLoader(ROOT / "docs")
     environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
     environment.filters["n"] = commas
-    functions = (net, params, macs, connections, kernels, shape, values, all_values, table, message)
+    functions = (net, params, macs, connections, kernels, shape, values, all_values, table, message, difference)
     environment.globals.update({function.__name__: function for function in functions})
     return environment.get_template(template.name).render()
 

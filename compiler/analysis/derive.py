@@ -117,7 +117,7 @@ def _field(field: Field) -> Iterator[str]:
 def _options(node: Node) -> Iterator[str]:
     """Every option with its value, and where that is from."""
     for attr in node.operator.attrs if node.op != INPUT else ():
-        shown = f"{attr.name}={_value(node.attrs.get(attr.name))}"
+        shown = f"{attr.name}={option_text(node.attrs.get(attr.name))}"
         if attr.name in node.origins:
             span = node.origins[attr.name]
             inside = span.source is node.span.source and node.span.start <= span.start <= node.span.end
@@ -128,7 +128,7 @@ def _options(node: Node) -> Iterator[str]:
             yield f"{shown}, the operator's own default"
 
 
-def _value(value: object) -> str:
+def option_text(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, bool):

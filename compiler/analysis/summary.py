@@ -8,6 +8,7 @@ from typing import Any
 
 from compiler.analysis.cost import macs_of, node_macs, node_params, params_of
 from compiler.analysis.notation import notation
+from compiler.analysis.parts import Part, parts
 from compiler.analysis.receptive import Field, receptive_fields
 from compiler.graph import ArchGraph, Node
 from compiler.shapes.dim import Dim, Shape, product
@@ -41,25 +42,6 @@ class Row:
         return self.name if self.copies == 1 else f"{self.name} .. {self.last.rpartition('.')[2]}"
 
 
-@dataclass
-class _Part:
-    """A stretch of the path tree: a node, or what a scope holds."""
-
-    name: str
-    node: Node | None = None
-    parts: dict[str, _Part] = field(default_factory=dict)
-
-    def nodes(self) -> list[Node]:
-        found = [self.node] if self.node is not None else []
-        waiting = list(reversed(self.parts.values()))
-        while waiting:
-            part = waiting.pop()
-            if part.node is not None:
-                found.append(part.node)
-            waiting.extend(reversed(part.parts.values()))
-        return found
-
-
 class Summary:
     """The rows of a network. Built once; `rows` gives them to a depth."""
 
@@ -68,14 +50,7 @@ class Summary:
         self.fields = receptive_fields(graph)
         self.params = params_of(graph, (node for node in graph if not node.training_only))
         self.macs = macs_of(graph, (node for node in graph if not node.training_only))
-        self._tree = _Part("")
-        for node in graph:
-            part = self._tree
-            path = ""
-            for step in node.name.split("."):
-                path = f"{path}.{step}" if path else step
-                part = part.parts.setdefault(step, _Part(path))
-            part.node = node
+        self._tree = parts(graph)
 
     def leaves(self) -> list[Row]:
         """A row for every node, in order."""
@@ -97,7 +72,7 @@ class Summary:
                 raise KeyError(name)
         return self._rows(self._tree, depth, tuple(expand), fold)
 
-    def _rows(self, part: _Part, depth: int, expand: tuple[str, ...], fold: bool) -> list[Row]:
+    def _rows(self, part: Part, depth: int, expand: tuple[str, ...], fold: bool) -> list[Row]:
         rows: list[Row] = []
         before: Any = None
         for inner in part.parts.values():
@@ -123,7 +98,7 @@ class Summary:
         counts = (node_params(graph, node), node_macs(graph, node))
         return Row(node.name, notation(node), node.shape, *counts, values, values, self.fields[node.name], training_only=node.training_only)
 
-    def _block(self, part: _Part) -> Row:
+    def _block(self, part: Part) -> Row:
         nodes = part.nodes()
         last = nodes[-1]
         params, macs = params_of(self.graph, nodes), macs_of(self.graph, nodes)
@@ -137,7 +112,7 @@ class Summary:
             part.name, written, last.shape, params, macs, product(last.shape), activations, sees, len(nodes), training_only=training_only
         )
 
-    def _mark(self, part: _Part) -> Any:
+    def _mark(self, part: Part) -> Any:
         """What makes two blocks equal: their nodes under the same names, with the same options and shapes."""
         return tuple(
             (node.name[len(part.name) :], node.op, tuple(sorted((k, str(v)) for k, v in node.attrs.items())), node.shape)

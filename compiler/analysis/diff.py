@@ -1,0 +1,278 @@
+"""What differs between two networks, by structure: their trees of scopes are laid side by side, level by level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from typing import Any
+
+from compiler.analysis.cost import cost, node_macs, node_params, weights
+from compiler.analysis.derive import option_text
+from compiler.analysis.notation import notation
+from compiler.analysis.parts import Part, parts
+from compiler.graph import INPUT, ArchGraph, Node
+from compiler.shapes.dim import Dim, show_shape
+
+
+@dataclass
+class Change:
+    """One difference, in one place or in several alike.
+
+    `kind`: added, removed, changed (options), moved, rewired (other operands), follows (the same operator on another
+    input, so with other counts), renamed, output. Counts are those of all places together.
+    """
+
+    kind: str
+    what: str
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+    params: int = 0
+    macs: Dim = 0
+    subject: str = ""  # of a changed operator: how it is written before and after
+    operator: str = ""
+
+    @property
+    def places(self) -> int:
+        return max(len(self.before), len(self.after))
+
+
+@dataclass
+class Difference:
+    """All changes, and the counts of both networks."""
+
+    changes: list[Change]
+    params: tuple[int, int]
+    macs: tuple[Dim, Dim]
+
+    @property
+    def same(self) -> bool:
+        return not self.changes
+
+
+def diff(a: ArchGraph, b: ArchGraph) -> Difference:
+    """The changes that lead from one network to another."""
+    laid = _Laid()
+    _align(list(parts(a).parts.values()), list(parts(b).parts.values()), laid)
+    if laid.removed and laid.added and max(len(a), len(b)) <= LAID_FLAT:
+        flat = _Laid()  # blocks may be drawn otherwise around the same operators
+        for training_only in (False, True):
+            _align_nodes([n for n in a if n.training_only == training_only], [n for n in b if n.training_only == training_only], flat)
+        laid = min(laid, flat, key=lambda found: len(found.removed) + len(found.added))
+    pairs, removed, added = laid.pairs, laid.removed, laid.added
+    moved = _moved(removed, added)
+    pairs += _same_name(removed, added)
+    changes = [
+        *(_alone("removed", a, node, -1) for node in removed),
+        *(_alone("added", b, node, 1) for node in added),
+        *(Change("moved", notation(x), [x.name], [y.name]) for x, y in moved),
+        *(change for x, y in [*pairs, *moved] for change in _changed(a, x, b, y)),
+        *_rewired(a, b, pairs, {n.name for n in [*removed, *(x for x, _ in moved)]}, {n.name for n in [*added, *(y for _, y in moved)]}),
+        *_renamed(a, pairs),
+        *_outputs(a, b, {x.name: y.name for x, y in [*pairs, *moved]}),
+    ]
+    before, after = cost(a), cost(b)
+    return Difference(list(_folded(changes)), (before.params_training, after.params_training), (before.macs_training, after.macs_training))
+
+
+# ---- laying side by side
+
+LAID_FLAT = 1_500  # nodes up to which the networks are laid side by side without their blocks as well
+
+
+@dataclass
+class _Laid:
+    pairs: list[tuple[Node, Node]] = field(default_factory=list)
+    removed: list[Node] = field(default_factory=list)
+    added: list[Node] = field(default_factory=list)
+
+
+def _align_nodes(a: Sequence[Node], b: Sequence[Node], laid: _Laid) -> None:
+    """Pair nodes in their order: first what is equal, then, between these, what is the same operator."""
+    matcher = SequenceMatcher(None, [(n.op, _options(n), n.shape) for n in a], [(n.op, _options(n), n.shape) for n in b], autojunk=False)
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        if tag == "equal":
+            laid.pairs.extend(zip(a[i1:i2], b[j1:j2], strict=True))
+            continue
+        inner = SequenceMatcher(None, [n.op for n in a[i1:i2]], [n.op for n in b[j1:j2]], autojunk=False)
+        for same, k1, k2, m1, m2 in inner.get_opcodes():
+            if same == "equal":
+                laid.pairs.extend(zip(a[i1 + k1 : i1 + k2], b[j1 + m1 : j1 + m2], strict=True))
+            else:
+                laid.removed.extend(a[i1 + k1 : i1 + k2])
+                laid.added.extend(b[j1 + m1 : j1 + m2])
+
+
+def _align(a: Sequence[Part], b: Sequence[Part], laid: _Laid) -> None:
+    """Pair the members of two scopes: what is equal first, then, between these, what has the same label or operator."""
+    matcher = SequenceMatcher(None, [_token(part) for part in a], [_token(part) for part in b], autojunk=False)
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        if tag == "equal":
+            for x, y in zip(a[i1:i2], b[j1:j2], strict=True):
+                laid.pairs.extend(zip(x.nodes(), y.nodes(), strict=True))
+            continue
+        for first, second in _gap(a[i1:i2], b[j1:j2]):
+            if first is None or second is None:
+                laid.removed.extend(first.nodes() if first is not None else [])
+                laid.added.extend(second.nodes() if second is not None else [])
+            elif first.parts or second.parts:
+                _align(_members(first), _members(second), laid)
+            else:
+                laid.pairs.extend(zip(first.nodes(), second.nodes(), strict=True))
+
+
+def _members(part: Part) -> list[Part]:
+    return list(part.parts.values()) if part.parts else [part]
+
+
+def _token(part: Part) -> Any:
+    """Equal for parts that are equal: their nodes with options and shapes of the weights, whatever they are called."""
+    return tuple((node.op, _options(node), node.shape) for node in part.nodes())
+
+
+def _options(node: Node) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, str(value)) for name, value in node.attrs.items()))
+
+
+def _gap(a: Sequence[Part], b: Sequence[Part]) -> Iterator[tuple[Part | None, Part | None]]:
+    """Pair what is not equal: by label where labels are words, else by what it is, in order."""
+    keys_a, keys_b = [_kind(part) for part in a], [_kind(part) for part in b]
+    labels = {part.label: number for number, part in enumerate(b) if not part.label.isdigit()}
+    chosen: dict[int, int] = {}
+    for number, part in enumerate(a):
+        other = labels.get(part.label)
+        if other is not None and not part.label.isdigit() and keys_a[number] == keys_b[other]:
+            chosen[number] = other
+    if not chosen or list(chosen.values()) != sorted(chosen.values()):
+        chosen = {}
+        for block in SequenceMatcher(None, keys_a, keys_b, autojunk=False).get_matching_blocks():
+            chosen |= {block.a + step: block.b + step for step in range(block.size)}
+    taken = set(chosen.values())
+    position = 0
+    for number, part in enumerate(a):
+        match = chosen.get(number)
+        while match is not None and position < match:
+            if position not in taken:
+                yield None, b[position]
+            position += 1
+        yield part, b[match] if match is not None else None
+        position = position if match is None else match + 1
+    for other in range(position, len(b)):
+        if other not in taken:
+            yield None, b[other]
+
+
+def _kind(part: Part) -> str:
+    return "block" if part.parts else part.node.op if part.node is not None else ""
+
+
+def _same_name(removed: list[Node], added: list[Node]) -> list[tuple[Node, Node]]:
+    """The same operator under the same name at another place of the order."""
+    come = {(node.name, node.op): node for node in added}
+    found = [(node, come[node.name, node.op]) for node in removed if (node.name, node.op) in come]
+    names = {x.name for x, _ in found}
+    removed[:] = [node for node in removed if node.name not in names]
+    added[:] = [node for node in added if node.name not in names]
+    return found
+
+
+def _moved(removed: list[Node], added: list[Node]) -> list[tuple[Node, Node]]:
+    """What was removed here and added there, the same."""
+    moved = []
+    waiting: dict[Any, list[Node]] = {}
+    for node in added:
+        waiting.setdefault((node.op, _options(node)), []).append(node)
+    for node in list(removed):
+        same = waiting.get((node.op, _options(node)))
+        if same:
+            moved.append((node, same.pop(0)))
+    gone, come = {x.name for x, _ in moved}, {y.name for _, y in moved}
+    removed[:] = [node for node in removed if node.name not in gone]
+    added[:] = [node for node in added if node.name not in come]
+    return moved
+
+
+# ---- what is to be said
+
+
+def _alone(kind: str, graph: ArchGraph, node: Node, sign: int) -> Change:
+    change = Change(kind, notation(node), params=sign * node_params(graph, node), macs=sign * node_macs(graph, node))
+    (change.after if kind == "added" else change.before).append(node.name)
+    return change
+
+
+def _changed(a: ArchGraph, x: Node, b: ArchGraph, y: Node) -> Iterator[Change]:
+    params, macs = node_params(b, y) - node_params(a, x), node_macs(b, y) - node_macs(a, x)
+    if x.op == INPUT:
+        if x.shape != y.shape:
+            yield Change("changed", f"{show_shape(x.shape)} -> {show_shape(y.shape)}", [x.name], [y.name], subject="input")
+        return
+    names = [name for name in dict.fromkeys([*x.attrs, *y.attrs]) if x.attrs.get(name) != y.attrs.get(name)]
+    if names or x.place != y.place:
+        options = [f"{name} {option_text(x.attrs.get(name))} -> {option_text(y.attrs.get(name))}" for name in names]
+        if x.place != y.place:
+            options.append(f"place {list(x.place)} -> {list(y.place)}")
+        change = Change("changed", ", ".join(options), [x.name], [y.name], params, macs)
+        change.subject, change.operator = f"{notation(x)} -> {notation(y)}", x.op
+        yield change
+    elif params or macs != 0:
+        first, second = a.call(x.name).x, b.call(y.name).x
+        yield Change("follows", f"{notation(x)} on {show_shape(first)} -> {show_shape(second)}", [x.name], [y.name], params, macs)
+
+
+def _rewired(a: ArchGraph, b: ArchGraph, pairs: Sequence[tuple[Node, Node]], removed: set[str], added: set[str]) -> Iterator[Change]:
+    """Operands that are others, where no node that was added or removed stands between."""
+    there = {x.name: y.name for x, y in pairs}
+    for x, y in pairs:
+        before = [there.get(_past(a, name, removed), "") for name in a.operands(x.name)]
+        after = [_past(b, name, added) for name in b.operands(y.name)]
+        if before != after and all(before) and len(before) == len(after):
+            what = f"{x.op} of {', '.join(a.operands(x.name))} -> of {', '.join(b.operands(y.name))}"
+            if not any(name in removed for name in a.operands(x.name)) and not any(name in added for name in b.operands(y.name)):
+                yield Change("rewired", what, [x.name], [y.name])
+        elif len(before) != len(after):
+            yield Change("rewired", f"{x.op} of {len(before)} -> of {len(after)} branches", [x.name], [y.name])
+
+
+def _past(graph: ArchGraph, name: str, skipped: set[str]) -> str:
+    while name in skipped and graph.operands(name):
+        name = graph.operands(name)[0]
+    return name
+
+
+def _renamed(a: ArchGraph, pairs: Sequence[tuple[Node, Node]]) -> Iterator[Change]:
+    """Weights under other keys; numbers that only moved on are not names."""
+    for x, y in pairs:
+        if weights(a, x) and _words(x.key) != _words(y.key):
+            yield Change("renamed", f"the weights of {x.op}", [x.name], [y.name])
+
+
+def _words(key: str) -> list[str]:
+    return [part for part in key.split(".") if not part.isdigit()]
+
+
+def _outputs(a: ArchGraph, b: ArchGraph, there: dict[str, str]) -> Iterator[Change]:
+    for name in dict.fromkeys([*a.outputs, *b.outputs]):
+        first, second = a.outputs.get(name), b.outputs.get(name)
+        if first is None or second is None:
+            yield Change("output", f"{name} {'added' if first is None else 'removed'}")
+        elif first.training_only != second.training_only:
+            yield Change("output", f"{name}: in training only {first.training_only} -> {second.training_only}")
+
+
+def _folded(changes: Sequence[Change]) -> Iterator[Change]:
+    """Changes that say the same, as one."""
+    same: dict[tuple[str, str, str], Change] = {}
+    for change in changes:
+        key = (change.kind, change.operator, change.what)
+        known = same.get(key)
+        if known is None:
+            same[key] = change
+            continue
+        if known.subject != change.subject:
+            known.subject = known.operator
+        known.before += change.before
+        known.after += change.after
+        known.params += change.params
+        known.macs = known.macs + change.macs
+    yield from same.values()

@@ -1,0 +1,43 @@
+"""The nodes of a graph as a tree of scopes, by the parts of their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from compiler.graph import ArchGraph, Node
+
+
+@dataclass
+class Part:
+    """A stretch of the path tree: a node, or what a scope holds."""
+
+    name: str
+    node: Node | None = None
+    parts: dict[str, Part] = field(default_factory=dict)
+
+    def nodes(self) -> list[Node]:
+        found = [self.node] if self.node is not None else []
+        waiting = list(reversed(self.parts.values()))
+        while waiting:
+            part = waiting.pop()
+            if part.node is not None:
+                found.append(part.node)
+            waiting.extend(reversed(part.parts.values()))
+        return found
+
+    @property
+    def label(self) -> str:
+        """The last step of the path."""
+        return self.name.rpartition(".")[2]
+
+
+def parts(graph: ArchGraph) -> Part:
+    """The tree of a network; its root has no name."""
+    root = Part("")
+    for node in graph:
+        part, path = root, ""
+        for step in node.name.split("."):
+            path = f"{path}.{step}" if path else step
+            part = part.parts.setdefault(step, Part(path))
+        part.node = node
+    return root
