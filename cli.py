@@ -280,6 +280,7 @@ def summary_(
     sort: Annotated[str, typer.Option("--sort", help="params, macs or memory: every node, the largest first")] = "",
     top: Annotated[int, typer.Option("--top", min=1, help="with --sort: how many")] = 10,
     layout: Annotated[str, typer.Option("--layout", help="chw, or hwc as lectures write shapes")] = "chw",
+    convention: Annotated[str, typer.Option(help="whose rule counts MACs: paper, torchvision, torchinfo or fvcore")] = "paper",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16 or float64, for memory")] = "float32",
     batch: Annotated[int, typer.Option(min=1, help="samples, for memory")] = 1,
     format_: Annotated[str, typer.Option("--format", help="text, json, csv, md or latex")] = "text",
@@ -290,6 +291,7 @@ def summary_(
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
     """Tabulate a network: shapes, parameters, MACs, memory and receptive fields, block by block."""
+    from compiler.analysis.conventions import CONVENTIONS
     from compiler.analysis.summary import Summary
     from compiler.show import summaries
 
@@ -298,12 +300,13 @@ def summary_(
         (format_, ("text", "json", "csv", "md", "latex"), "--format"),
         (sort, ("", "params", "macs", "memory"), "--sort"),
         (layout, ("chw", "hwc"), "--layout"),
+        (convention, tuple(CONVENTIONS), "--convention"),
         (dtype, tuple(summaries.BYTES), "--dtype"),
     ):
         if value not in known:
             usage(f"{option} is {' or '.join(word for word in known if word)}, not {value}")
     report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), format_ == "json")
-    table = Summary(report.graph)
+    table = Summary(report.graph, convention)
     try:
         rows = table.leaves() if flat or sort else table.rows(depth, expand or ())
         rows = table.largest(rows, sort, top) if sort else rows

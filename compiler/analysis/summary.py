@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from compiler.analysis.cost import macs_of, node_macs, node_params, params_of
+from compiler.analysis.conventions import CONVENTIONS
+from compiler.analysis.cost import node_params, params_of
 from compiler.analysis.notation import notation
 from compiler.analysis.parts import Part, parts
 from compiler.analysis.receptive import Field, receptive_fields
@@ -43,14 +44,21 @@ class Row:
 
 
 class Summary:
-    """The rows of a network. Built once; `rows` gives them to a depth."""
+    """The rows of a network. Built once; `rows` gives them to a depth. `convention` says whose rule counts MACs."""
 
-    def __init__(self, graph: ArchGraph) -> None:
+    def __init__(self, graph: ArchGraph, convention: str = "paper") -> None:
         self.graph = graph
+        self.count, self.rule = CONVENTIONS[convention]
         self.fields = receptive_fields(graph)
         self.params = params_of(graph, (node for node in graph if not node.training_only))
-        self.macs = macs_of(graph, (node for node in graph if not node.training_only))
+        self.macs = self._macs(node for node in graph if not node.training_only)
         self._tree = parts(graph)
+
+    def _macs(self, nodes: Iterable[Node]) -> Dim:
+        total: Dim = 0
+        for node in nodes:
+            total = total + self.count(self.graph, node)
+        return total
 
     def leaves(self) -> list[Row]:
         """A row for every node, in order."""
@@ -95,13 +103,13 @@ class Summary:
     def _leaf(self, node: Node) -> Row:
         graph = self.graph
         values = product(node.shape)
-        counts = (node_params(graph, node), node_macs(graph, node))
+        counts = (node_params(graph, node), self.count(graph, node))
         return Row(node.name, notation(node), node.shape, *counts, values, values, self.fields[node.name], training_only=node.training_only)
 
     def _block(self, part: Part) -> Row:
         nodes = part.nodes()
         last = nodes[-1]
-        params, macs = params_of(self.graph, nodes), macs_of(self.graph, nodes)
+        params, macs = params_of(self.graph, nodes), self._macs(nodes)
         activations: Dim = 0
         for node in nodes:
             activations = activations + product(node.shape)

@@ -14,10 +14,6 @@ from compiler.shapes.dim import Dim, Formula, Shape, show_shape
 from compiler.show.tables import latex_table, markdown_table, text_table
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
-RULE = (
-    "MACs: multiply-accumulates of convolutions, fully-connected layers and RBF units for one sample; 1 MAC is 2 FLOPs; biases,\n"
-    "normalisation, activations, pooling and additions are not counted. Field: the receptive field, in pixels of the input."
-)
 HEADS = ("name", "operator", ">output", ">parameters", ">MACs", ">share", ">FLOPs", ">memory", ">field")
 
 
@@ -92,11 +88,9 @@ def totals(summary: Summary, style: Style) -> list[str]:
 
 
 def text(summary: Summary, rows: Sequence[Row], style: Style) -> str:
-    return text_table(HEADS, cells(summary, rows, style), totals(summary, style)) + f"\n{RULE}\nMemory: {_memory_rule(style)}\n"
-
-
-def _memory_rule(style: Style) -> str:
-    return f"all values that the row's nodes give, {style.dtype}, batch {style.batch}."
+    table = text_table(HEADS, cells(summary, rows, style), totals(summary, style))
+    memory = f"Memory: all values that the row's nodes give, {style.dtype}, batch {style.batch}."
+    return f"{table}\n{summary.rule}\n{memory} Field: the receptive field, in pixels of the input.\n"
 
 
 def markdown(summary: Summary, rows: Sequence[Row], style: Style) -> str:
