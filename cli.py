@@ -6,15 +6,18 @@ Results go to stdout, everything else to stderr.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from compiler.analysis.memory import Usage
 from compiler.driver import Report, check, expanded_text, parse_overrides
 from compiler.expand.builder import MAX_NODES, Limits, Overrides
 from compiler.graph import shape_text
@@ -283,7 +286,13 @@ def summary_(
     convention: Annotated[str, typer.Option(help="whose rule counts MACs: paper, torchvision, torchinfo or fvcore")] = "paper",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16 or float64, for memory")] = "float32",
     batch: Annotated[int, typer.Option(min=1, help="samples, for memory")] = 1,
+    memory: Annotated[bool, typer.Option("--memory", help="what inference and training need of memory, below the table")] = False,
+    optimizer: Annotated[str, typer.Option(help="sgd, momentum or adam, for --memory")] = "adam",
+    verify: Annotated[bool, typer.Option("--verify", help="with --memory: measure it too, which needs torch")] = False,
     format_: Annotated[str, typer.Option("--format", help="text, json, csv, md or latex")] = "text",
+    csv: Annotated[bool, typer.Option("--csv", help="the same as --format csv")] = False,
+    md: Annotated[bool, typer.Option("--md", help="the same as --format md")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="the same as --format latex")] = False,
     set_: Set = None,
     input_: Input = None,
     json_: Json = False,
@@ -292,16 +301,17 @@ def summary_(
 ) -> None:
     """Tabulate a network: shapes, parameters, MACs, memory and receptive fields, block by block."""
     from compiler.analysis.conventions import CONVENTIONS
+    from compiler.analysis.memory import BYTES, OPTIMIZERS
     from compiler.analysis.summary import Summary
     from compiler.show import summaries
 
-    format_ = "json" if json_ else format_
+    format_ = chosen_format(format_, json_, csv, md, latex)
     for value, known, option in (
-        (format_, ("text", "json", "csv", "md", "latex"), "--format"),
         (sort, ("", "params", "macs", "memory"), "--sort"),
         (layout, ("chw", "hwc"), "--layout"),
         (convention, tuple(CONVENTIONS), "--convention"),
-        (dtype, tuple(summaries.BYTES), "--dtype"),
+        (dtype, tuple(BYTES), "--dtype"),
+        (optimizer, tuple(OPTIMIZERS), "--optimizer"),
     ):
         if value not in known:
             usage(f"{option} is {' or '.join(word for word in known if word)}, not {value}")
@@ -313,12 +323,100 @@ def summary_(
     except KeyError as error:
         usage(f"{report.name} has no part {error.args[0]}")
     style = summaries.Style(layout, dtype, batch)
+    needs = predicted(report, dtype, batch, optimizer) if memory or verify else None
+    measured = measure(report, dtype, batch) if verify else None
     if format_ == "json":
-        print_json({"name": report.name, "params": table.params, "macs": shape_text((table.macs,))[0], "rows": summaries.facts(rows)})
+        extra = {"memory": asdict(needs)} if needs is not None else {}
+        extra |= {"measured": dict(zip(("peak", "saved"), measured, strict=True))} if measured is not None else {}
+        print_json(
+            {"name": report.name, "params": table.params, "macs": shape_text((table.macs,))[0], "rows": summaries.facts(rows)} | extra
+        )
     elif format_ == "csv":
         sys.stdout.write(summaries.comma_separated(rows))
     else:
         sys.stdout.write({"text": summaries.text, "md": summaries.markdown, "latex": summaries.latex}[format_](table, rows, style))
+        if needs is not None:
+            sys.stdout.write(summaries.memory(needs, style, optimizer, measured))
+
+
+def predicted(report: Report, dtype: str, batch: int, optimizer: str) -> Usage:
+    """The memory of a network, or the end, where its sizes are open."""
+    from compiler.analysis.memory import OpenSizes, usage
+
+    try:
+        return usage(report.graph, dtype, batch, optimizer)
+    except OpenSizes:
+        fail(f"the memory of {report.name} depends on {', '.join(report.graph.unknowns)}: give the sizes with --input")
+
+
+def measure(report: Report, dtype: str, batch: int) -> tuple[int, int]:
+    """The peak at inference and what training keeps, measured on the GPU where there is one."""
+    from compiler.backends import torch_run
+
+    return torch_run.measured(report.graph, dtype, batch)
+
+
+@app.command("table")
+def table_(
+    files: Annotated[list[Path], typer.Argument(help="`.arch` files, or folders of them", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="draw parameters against MACs: .svg, .png or .pdf")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16 or float64, for memory")] = "float32",
+    batch: Annotated[int, typer.Option(min=1, help="samples, for memory")] = 1,
+    format_: Annotated[str, typer.Option("--format", help="text, json, csv, md or latex")] = "text",
+    csv: Annotated[bool, typer.Option("--csv", help="the same as --format csv")] = False,
+    md: Annotated[bool, typer.Option("--md", help="the same as --format md")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="the same as --format latex")] = False,
+    set_: Set = None,
+    input_: Input = None,
+    json_: Json = False,
+    max_nodes: MaxNodes = MAX_NODES,
+    max_nesting: MaxNesting = MAX_NESTING,
+) -> None:
+    """Compare networks: parameters, MACs, layers, receptive fields, memory. A `--set` that is given again makes a row of its own."""
+    from compiler.analysis.family import entry
+    from compiler.analysis.memory import BYTES
+    from compiler.show import families
+
+    form = chosen_format(format_, json_, csv, md, latex)
+    if dtype not in BYTES:
+        usage(f"--dtype is {' or '.join(BYTES)}, not {dtype}")
+    if output is not None:
+        must_be_writable(output)
+        if output.suffix not in (".svg", ".png", ".pdf"):
+            usage(f"-o draws .svg, .png or .pdf, not {output.name}")
+    entries = []
+    for settings in sweeps(set_ or []):
+        for path in arch_files(files):
+            report = sound(path, overrides(settings, input_), Limits(max_nodes, max_nesting), form == "json", blocks=True)
+            if report.has_network:
+                name = report.name + (f" {' '.join(settings)}" if settings else "")
+                entries.append(entry(name, report.graph, dtype, batch))
+    if not entries:
+        fail(f"there is no network in {files[0]}")
+    if form == "json":
+        print_json(families.facts(entries))
+    else:
+        sys.stdout.write(families.show(entries, form))
+    if output is not None:
+        families.plot(entries, output)
+        talk(f"wrote {output}")
+
+
+def sweeps(settings: list[str]) -> list[list[str]]:
+    """Every combination of settings, where one parameter is set to several values."""
+    by_name: dict[str, list[str]] = {}
+    for setting in settings:
+        by_name.setdefault(setting.partition("=")[0], []).append(setting)
+    return [list(combination) for combination in itertools.product(*by_name.values())]
+
+
+def chosen_format(format_: str, json_: bool, csv: bool, md: bool, latex: bool) -> str:
+    form = next((name for name, wanted in (("json", json_), ("csv", csv), ("md", md), ("latex", latex)) if wanted), format_)
+    if form not in ("text", "json", "csv", "md", "latex"):
+        usage(f"--format is text or json or csv or md or latex, not {form}")
+    return form
 
 
 @app.command("diff")
@@ -453,13 +551,15 @@ def overrides(settings: list[str] | None, inputs: list[str] | None) -> Overrides
         raise typer.Exit(2) from None
 
 
-def sound(file: Path, changed: Overrides, limits: Limits, as_json: bool, record: bool = False, wrong: int = 1) -> Report:
-    """The report of a file that has no errors and holds a network; else print what is wrong and exit."""
+def sound(
+    file: Path, changed: Overrides, limits: Limits, as_json: bool, record: bool = False, wrong: int = 1, blocks: bool = False
+) -> Report:
+    """The report of a file that has no errors and holds a network (or, with `blocks`, blocks); else print what is wrong and exit."""
     from compiler.driver import require_network
 
     report = check(file, changed, limits, record)
     try:
-        return require_network(report)
+        return report if blocks and report.ok else require_network(report)
     except ArchError as error:
         if as_json:
             print_json(report.facts() | {"ok": False, "diagnostics": [found.to_json() for found in error.diagnostics]})
@@ -513,7 +613,7 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-OPTIONAL = {"torch": "torch", "safetensors": "torch", "numpy": "torch"}  # module -> the extra that brings it
+OPTIONAL = {"torch": "torch", "safetensors": "torch", "numpy": "torch", "matplotlib": "plots"}  # module -> the extra that brings it
 
 
 def main() -> None:

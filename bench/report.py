@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import frontend, scaling  # noqa: E402
+from bench import frontend, scaling, verbs  # noqa: E402
 from compiler.files import replacing, write_text  # noqa: E402
 
 PACKAGES = ("torch", "torchvision", "torchinfo", "networkx", "lark", "typer")
@@ -51,6 +51,24 @@ which counts biases and batch norms too, {found["peer_macs"]:,}.
 Goal: at least {found["goal"]:.0f} times faster: {met}.
 
 Command: `python bench/frontend.py`.
+"""
+
+
+def verbs_section() -> str:
+    found = verbs.measure()
+    rows = "\n".join(f"| `archc {' '.join(verbs.VERBS[verb])}` | {time:.2f} |" for verb, time in found.items())
+    worst = max(found[verb] for verb in ("summary", "explain", "diff"))
+    return f"""## Questions about ResNet-152, as whole processes
+
+Medians of {verbs.RUNS} runs after a warm-up; nothing of it imports torch.
+
+| | seconds |
+|--|--:|
+{rows}
+
+Goal: under {verbs.GOAL} seconds for summary, explain and diff: {verdict(worst < verbs.GOAL)}.
+
+Command: `python bench/verbs.py`.
 """
 
 
@@ -97,7 +115,7 @@ outputs with float64 on the CPU, and prints the table for this page.
 def main() -> None:
     folder = ROOT / "docs"
     head = f"# Benchmarks\n\nMade by `make bench` (`python bench/report.py`), on\n{machine()}\n"
-    write_text(folder / "benchmarks.md", "\n".join([head, frontend_section(), scaling_section(folder), GPU]))
+    write_text(folder / "benchmarks.md", "\n".join([head, frontend_section(), verbs_section(), scaling_section(folder), GPU]))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ ROOMS: dict[str, set[str]] = {
 OUTSIDE = {
     "dsl": {"lark", "platformdirs"},
     "compiler.graph": {"networkx"},
-    "compiler.show": {"rich", "tabulate"},
+    "compiler.show": {"rich", "tabulate", "matplotlib"},
     "compiler.backends": {"torch", "safetensors"},
 }
 

@@ -87,6 +87,16 @@ def compile_and_run(graph: ArchGraph, device: str = "auto", dtype: str = "float3
     return Ran(module, inputs, outputs, shown, parameter_count(module), seconds)
 
 
+def measured(graph: ArchGraph, dtype: str, batch: int) -> tuple[int, int]:
+    """Bytes of activations: the peak at inference, and what training keeps; on the GPU where there is one."""
+    from compiler.backends.measure import activations
+
+    where = pick_device("auto")
+    module = lower(graph).to(device=where, dtype=DTYPES[dtype])
+    inputs = tuple(random_inputs(graph, batch, where, DTYPES[dtype]))
+    return activations(module, inputs, training=False), activations(module, inputs, training=True)
+
+
 # ---- weights
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from compiler.ops.kinds import Choice, Real, Whole, Word
+from compiler.ops.memory import KEEPS_INPUT, KEEPS_OUTPUT, Memory
 from compiler.ops.record import Attr, Call, Module, Operator, Weights
-from compiler.shapes.dim import Shape
+from compiler.shapes.dim import Dim, Shape, product
 from dsl.diagnostics import Fault
 from dsl.vocabulary import shapes as says
 
@@ -19,7 +20,7 @@ def _renamed(target: str, names: Mapping[str, str]) -> Callable[[Call], Module]:
     return lambda call: Module(target, {theirs: call.attrs[ours] for ours, theirs in names.items()})
 
 
-def _plain(name: str, target: str, formula: str, source: str = "", **kwargs: object) -> Operator:
+def _plain(name: str, target: str, formula: str, source: str = "", memory: Memory = KEEPS_INPUT, **kwargs: object) -> Operator:
     """An activation without options."""
     return Operator(
         name=name,
@@ -28,6 +29,7 @@ def _plain(name: str, target: str, formula: str, source: str = "", **kwargs: obj
         doc=f"\n        `out = {formula}`\n        ",
         source=source or target,
         example=f"input 8x4x4; {name} => 8x4x4",
+        memory=memory,
         lower=_fixed(target, **kwargs),
     )
 
@@ -43,17 +45,23 @@ def prelu_weights(call: Call) -> Weights:
     return {"weight": (call.attrs["slopes"],)}
 
 
+def values(call: Call, out: Shape) -> Dim:
+    return product(out)
+
+
 OPERATORS = (
-    _plain("relu", "torch.nn.ReLU", "max(x, 0)", "torch.nn.ReLU; Nair & Hinton 2010"),
+    _plain("relu", "torch.nn.ReLU", "max(x, 0)", "torch.nn.ReLU; Nair & Hinton 2010", memory=KEEPS_OUTPUT),
     _plain("relu6", "torch.nn.ReLU6", "min(max(x, 0), 6)", "torch.nn.ReLU6; Howard et al. 2017, arXiv:1704.04861"),
-    _plain("sigmoid", "torch.nn.Sigmoid", "1/(1 + exp(-x))"),
-    _plain("tanh", "torch.nn.Tanh", "tanh(x)"),
+    _plain("sigmoid", "torch.nn.Sigmoid", "1/(1 + exp(-x))", memory=KEEPS_OUTPUT),
+    _plain("tanh", "torch.nn.Tanh", "tanh(x)", memory=KEEPS_OUTPUT),
     _plain("silu", "torch.nn.SiLU", "x/(1 + exp(-x))", "torch.nn.SiLU; Ramachandran, Zoph & Le 2017, arXiv:1710.05941"),
     _plain("hardswish", "torch.nn.Hardswish", "x*min(max(x + 3, 0), 6)/6", "torch.nn.Hardswish; Howard et al. 2019, arXiv:1905.02244"),
     _plain("hardsigmoid", "torch.nn.Hardsigmoid", "min(max(x + 3, 0), 6)/6", "torch.nn.Hardsigmoid; Howard et al. 2019, arXiv:1905.02244"),
     _plain("softplus", "torch.nn.Softplus", "log(1 + exp(x))"),
-    _plain("softmax", "torch.nn.Softmax", "exp(x)/sum of exp(x) over the channels", "torch.nn.Softmax", dim=1),
-    _plain("log_softmax", "torch.nn.LogSoftmax", "x - log(sum of exp(x) over the channels)", "torch.nn.LogSoftmax", dim=1),
+    _plain("softmax", "torch.nn.Softmax", "exp(x)/sum of exp(x) over the channels", "torch.nn.Softmax", dim=1, memory=KEEPS_OUTPUT),
+    _plain(
+        "log_softmax", "torch.nn.LogSoftmax", "x - log(sum of exp(x) over the channels)", "torch.nn.LogSoftmax", dim=1, memory=KEEPS_OUTPUT
+    ),
     Operator(
         name="gelu",
         family="activation",
@@ -64,6 +72,7 @@ OPERATORS = (
         source="torch.nn.GELU; Hendrycks & Gimpel 2016, arXiv:1606.08415",
         example="input 8x4x4; gelu => 8x4x4",
         attrs=(Attr("approximate", Choice(("none", "tanh")), Word("none"), "which formula"),),
+        memory=KEEPS_INPUT,
         lower=_renamed("torch.nn.GELU", {"approximate": "approximate"}),
     ),
     Operator(
@@ -76,6 +85,7 @@ OPERATORS = (
         source="torch.nn.LeakyReLU; Maas, Hannun & Ng 2013",
         example="input 8x4x4; leaky_relu(0.1) => 8x4x4",
         attrs=(Attr("slope", Real(0), 0.01, "the slope below zero"),),
+        memory=KEEPS_INPUT,
         lower=_renamed("torch.nn.LeakyReLU", {"slope": "negative_slope"}),
     ),
     Operator(
@@ -88,6 +98,7 @@ OPERATORS = (
         source="torch.nn.ELU; Clevert, Unterthiner & Hochreiter 2016, arXiv:1511.07289",
         example="input 8x4x4; elu => 8x4x4",
         attrs=(Attr("alpha", Real(0), 1.0, "the value it tends to, negated"),),
+        memory=KEEPS_INPUT,
         lower=_renamed("torch.nn.ELU", {"alpha": "alpha"}),
     ),
     Operator(
@@ -105,6 +116,7 @@ OPERATORS = (
         ),
         weights=prelu_weights,
         shape=prelu_shape,
+        memory=KEEPS_INPUT,
         lower=_renamed("torch.nn.PReLU", {"slopes": "num_parameters", "start": "init"}),
     ),
     Operator(
@@ -117,6 +129,7 @@ OPERATORS = (
         source="LeCun et al. 1998, appendix A",
         example="input 8x4x4; scaled_tanh => 8x4x4",
         attrs=(Attr("amplitude", Real(0), 1.7159, "the value it tends to"), Attr("slope", Real(0), 2 / 3, "the slope inside")),
+        memory=Memory(work=values, work_saved=values),
         lower=_renamed("compiler.backends.modules.ScaledTanh", {"amplitude": "amplitude", "slope": "slope"}),
     ),
 )

@@ -6,6 +6,7 @@ from math import prod
 
 from compiler.ops import sight
 from compiler.ops.kinds import PerAxis, Whole
+from compiler.ops.memory import Memory
 from compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator, Weights
 from compiler.ops.windows import slide
 from compiler.shapes.dim import Dim, Shape, product, show_shape
@@ -52,6 +53,15 @@ def rbf_macs(call: Call, out: Shape) -> Dim:
     return prod(rbf_buffers(call)["codes"])
 
 
+def values(call: Call, out: Shape) -> Dim:
+    return product(out)
+
+
+def rbf_work(call: Call, out: Shape) -> Dim:
+    # All differences, and their squares.
+    return 2 * rbf_macs(call, out)
+
+
 def lower_rbf(call: Call) -> Module:
     return Module("compiler.backends.modules.RBF", {"in_features": call.channels, "out_features": call.attrs["out"]})
 
@@ -74,6 +84,7 @@ OPERATORS = (
         weights=subsample_weights,
         connections=subsample_connections,
         sight=sight.window,
+        memory=Memory(saves=("input",), work=values, work_saved=values),
         lower=lower_subsample,
         short=("kernel", "", "stride"),
     ),
@@ -92,6 +103,7 @@ OPERATORS = (
         buffers=rbf_buffers,
         macs=rbf_macs,
         connections=rbf_macs,
+        memory=Memory(work=rbf_work, work_saved=rbf_macs),
         lower=lower_rbf,
         short=("", "out", ""),
     ),

@@ -7,6 +7,7 @@ from typing import Any
 
 from compiler.ops import sight
 from compiler.ops.kinds import INIT, Choice, Flag, PerAxis, Recipe, Table, Whole, Word
+from compiler.ops.memory import KEEPS_INPUT
 from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights, macs_and_bias
 from compiler.ops.windows import DILATION, PAD, STRIDE, settle_same, slide
 from compiler.shapes.dim import Dim, Shape, product, show_shape
@@ -186,6 +187,7 @@ OPERATORS = (
         macs=conv_macs,
         connections=macs_and_bias(conv_macs),
         sight=sight.window,
+        memory=KEEPS_INPUT,
         lower=lower_conv,
         settle=settle_same,
         short=("kernel", "out", "stride"),
@@ -220,6 +222,7 @@ OPERATORS = (
         macs=transposed_macs,
         connections=macs_and_bias(transposed_macs),
         sight=sight.transposed,
+        memory=KEEPS_INPUT,
         lower=lower_transposed,
         short=("kernel", "out", "stride"),
         followers=True,
@@ -240,6 +243,7 @@ OPERATORS = (
         weights=fc_weights,
         macs=fc_macs,
         connections=macs_and_bias(fc_macs),
+        memory=KEEPS_INPUT,
         lower=lower_fc,
         short=("", "out", ""),
         followers=True,

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from compiler.ops import sight
 from compiler.ops.kinds import Bounds, Choice, Real, Whole, Word
+from compiler.ops.memory import VIEW, Memory
 from compiler.ops.record import AXES, REQUIRED, Attr, Call, Function, Module, Operand, Operands, Operator, differences
 from compiler.ops.sight import Sight, Sights
 from compiler.shapes.dim import Dim, Shape, product, show_shape
@@ -169,6 +170,7 @@ OPERATORS = (
         source="torch.mul; gates: Hu, Shen & Sun 2018, arXiv:1709.01507",
         example="input 16x28x28; mul<. | adaptive_avgpool1; conv1-16; sigmoid> => 16x28x28",
         shape=mul_shape,
+        memory=Memory(saves=("input",)),
         lower=lower_mul,
         operands=(2, None),
     ),
@@ -183,6 +185,7 @@ OPERATORS = (
         example="input 256x6x6; flatten => 9216",
         shape=flatten_shape,
         sight=sight.flattened,
+        memory=VIEW,
         lower=lower_flatten,
     ),
     Operator(
@@ -199,6 +202,7 @@ OPERATORS = (
             Attr("stop", Whole(1), REQUIRED, "the channel behind the last"),
         ),
         shape=slice_shape,
+        memory=VIEW,
         lower=lower_slice,
     ),
     Operator(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from compiler.ops.kinds import SMALLEST, Choice, Flag, Real, Whole, Word
+from compiler.ops.memory import KEEPS_INPUT, Memory
 from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights
-from compiler.shapes.dim import Shape, show_shape
+from compiler.shapes.dim import Dim, Shape, product, show_shape
 from dsl.diagnostics import Fault
 from dsl.vocabulary import shapes as says
 
@@ -65,6 +66,17 @@ def lower_lrn(call: Call) -> Module:
     return Module("compiler.backends.modules.ResponseNorm", {"size": a["size"], "alpha": alpha, "beta": a["beta"], "k": a["k"]})
 
 
+def lrn_work(call: Call, out: Shape) -> Dim:
+    # Means of the squares, alpha times them, and the sum with k stand side by side for a moment.
+    return 2 * product(call.x)
+
+
+def lrn_saved(call: Call, out: Shape) -> Dim:
+    # The squares with `size - 1` channels of zeros around them, what is raised to the power, and the denominator.
+    around = 0 if call.attrs["form"] == "spatial" else call.attrs["size"] - 1
+    return (call.x[0] + around) * product(call.x[1:]) + 2 * product(call.x)
+
+
 def lower_dropout(call: Call) -> Module:
     return Module("torch.nn.Dropout", {"p": call.attrs["p"]})
 
@@ -103,6 +115,7 @@ OPERATORS = (
         shape=bn_shape,
         weights=scale_and_shift,
         buffers=bn_buffers,
+        memory=KEEPS_INPUT,
         lower=lower_bn,
     ),
     Operator(
@@ -121,6 +134,7 @@ OPERATORS = (
         ),
         shape=group_norm_shape,
         weights=scale_and_shift,
+        memory=KEEPS_INPUT,
         lower=lower_group_norm,
     ),
     Operator(
@@ -144,6 +158,7 @@ OPERATORS = (
             Attr("form", Choice(("mean", "sum", "spatial")), Word("mean"), "which convention"),
         ),
         shape=lrn_shape,
+        memory=Memory(saves=("input",), work=lrn_work, work_saved=lrn_saved),
         lower=lower_lrn,
     ),
     Operator(
@@ -156,6 +171,7 @@ OPERATORS = (
         source="torch.nn.Dropout; Hinton et al. 2012, arXiv:1207.0580",
         example="input 4096; dropout(0.5) => 4096",
         attrs=(P,),
+        memory=Memory(idle=True, saves=("noise",)),
         lower=lower_dropout,
     ),
     Operator(
@@ -168,6 +184,7 @@ OPERATORS = (
         source="Huang et al. 2016, arXiv:1603.09382",
         example="input 64x28x28; residual<conv3-64(pad=1); stochastic_depth(0.2)> => 64x28x28",
         attrs=(P, Attr("mode", Choice(("row", "batch")), Word("row"), "what is dropped together")),
+        memory=Memory(idle=True),
         lower=lower_stochastic_depth,
     ),
     Operator(
@@ -181,6 +198,7 @@ OPERATORS = (
         example="input 96x56x56; layer_scale => 96x56x56",
         attrs=(Attr("start", Real(), 1e-6, "the factor at the start"),),
         weights=layer_scale_weights,
+        memory=KEEPS_INPUT,
         lower=lower_layer_scale,
     ),
 )

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from compiler.ops import sight
 from compiler.ops.kinds import Choice, Flag, Optional, PerAxis, Word
+from compiler.ops.memory import KEEPS_INPUT, VIEW, Memory
 from compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator
 from compiler.ops.sight import Sight, Sights
 from compiler.ops.windows import DILATION, PAD, settle_same, slide
@@ -120,6 +121,7 @@ OPERATORS = (
         attrs=(KERNEL, STRIDE, PAD, DILATION, CEIL),
         shape=pool_shape,
         sight=sight.window,
+        memory=Memory(saves=("input", "indices")),
         lower=lower_maxpool,
         settle=settle_same,
         short=SHORT,
@@ -136,6 +138,7 @@ OPERATORS = (
         attrs=(KERNEL, STRIDE, PAD, CEIL, Attr("count_pad", Flag(), True, "whether padding counts in the divisor")),
         shape=pool_shape,
         sight=sight.window,
+        memory=KEEPS_INPUT,
         lower=lower_avgpool,
         settle=settle_same,
         short=SHORT,
@@ -152,6 +155,7 @@ OPERATORS = (
         attrs=(Attr("out", PerAxis(1), REQUIRED, "the output sizes"),),
         shape=adaptive_shape,
         sight=sight.divided,
+        memory=KEEPS_INPUT,
         lower=lower_adaptive,
         short=("out", "", ""),
     ),
@@ -167,6 +171,7 @@ OPERATORS = (
         attrs=(Attr("out", PerAxis(1), REQUIRED, "the output sizes"),),
         shape=adaptive_shape,
         sight=sight.divided,
+        memory=Memory(saves=("input", "indices")),
         lower=lower_adaptive,
         short=("out", "", ""),
     ),
@@ -203,6 +208,7 @@ OPERATORS = (
         attrs=(Attr("size", PerAxis(1, open=True), REQUIRED, "the sizes to keep"),),
         shape=crop_shape,
         sight=crop_sight,
+        memory=VIEW,
         lower=lower_crop,
     ),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compiler.ops.kinds import Kind, Value
+from compiler.ops.memory import FRESH, Memory
 from compiler.ops.sight import Sights, each
 from compiler.shapes.conditions import Condition
 from compiler.shapes.dim import Dim, Shape, product, show_shape
@@ -159,7 +160,8 @@ class Operator:
     `shape` gives the output shape and raises facts; `weights` the trainable tensors by name; `buffers` those
     that are kept but not trained; `macs` the multiply-accumulates for one sample (biases, normalisation,
     activations and pooling are not counted); `connections` the weighted inputs of all its units, biases included, as
-    LeCun et al. 1998 count them; `sight` what an output value sees of the input; `lower` says as data what it
+    LeCun et al. 1998 count them; `sight` what an output value sees of the input; `memory` what
+    it needs of memory as it is lowered; `lower` says as data what it
     becomes in torch. `settle` turns options that are words into numbers, where they depend on other options (`pad=same`). `short` names the
     options that the parts of `NAME3-64/2` fill. An operator with `followers` also takes `norm=` and `act=`,
     which put a normalisation and an activation behind it; one that `flattens` gets a flat input.
@@ -179,6 +181,7 @@ class Operator:
     macs: CostRule = nothing
     connections: CostRule = nothing
     sight: SightRule = each
+    memory: Memory = FRESH
     settle: Settle = settled
     short: tuple[str, str, str] = ("", "", "")
     operands: tuple[int, int | None] = (1, 1)

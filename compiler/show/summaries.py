@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from compiler.analysis.memory import BYTES, Usage
 from compiler.analysis.summary import Row, Summary
 from compiler.graph import shape_text
 from compiler.shapes.dim import Dim, Formula, Shape, show_shape
 from compiler.show.tables import latex_table, markdown_table, text_table
 
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 HEADS = ("name", "operator", ">output", ">parameters", ">MACs", ">share", ">FLOPs", ">memory", ">field")
 
 
@@ -31,10 +31,11 @@ class Style:
         return show_shape(shape)
 
     def memory(self, values: Dim) -> str:
-        if isinstance(values, Formula):
-            return ""
-        size = values * BYTES[self.dtype] * self.batch
-        return f"{size / 2**20:.2f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"
+        return "" if isinstance(values, Formula) else in_bytes(values * BYTES[self.dtype] * self.batch)
+
+
+def in_bytes(size: int) -> str:
+    return f"{size / 2**20:,.2f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"
 
 
 def flat(rows: Sequence[Row], level: int = 0) -> Iterator[tuple[int, Row]]:
@@ -148,3 +149,20 @@ def comma_separated(rows: Sequence[Row]) -> str:
     for level, row in flat(rows):
         writer.writerow(_facts(row) | {"depth": level, "output": show_shape(row.shape), "receptive_field": str(row.sees)})
     return out.getvalue()
+
+
+def memory(usage: Usage, style: Style, optimizer: str, measured: tuple[int, int] | None) -> str:
+    """What a network needs of memory, predicted, and beside it measured."""
+    peak, saved = measured if measured is not None else (None, None)
+    rows = [
+        ["parameters", in_bytes(usage.parameters), ""],
+        ["buffers", in_bytes(usage.buffers), ""],
+        ["activations at inference, peak", in_bytes(usage.peak), in_bytes(peak) if peak is not None else ""],
+        ["gradients", in_bytes(usage.gradients), ""],
+        [f"state of the optimizer ({optimizer})", in_bytes(usage.optimizer), ""],
+        ["activations kept for backward", in_bytes(usage.saved), in_bytes(saved) if saved is not None else ""],
+        ["a training step, after its forward pass", in_bytes(usage.training), ""],
+    ]
+    heads = ("memory", ">predicted", ">measured") if measured is not None else ("memory", ">predicted")
+    table = text_table(heads, [row[: len(heads)] for row in rows])
+    return f"\n{table}\n{style.dtype}, batch {style.batch}; the input is not counted. The peak is at {usage.peak_at}.\n"

@@ -1,0 +1,39 @@
+"""The verbs that answer questions about ResNet-152, as whole processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = "archs/resnet152.arch"
+VERBS = {
+    "check": ["check", FILE],
+    "summary": ["summary", FILE],
+    "explain": ["explain", f"{FILE}:layer3.7.conv2"],
+    "diff": ["diff", FILE, "archs/resnet152_v1.arch"],
+}
+RUNS = 9
+GOAL = 0.5  # seconds
+
+
+def seconds(verb: str) -> float:
+    """The median over some runs, after a warm-up, of a whole process."""
+    times = []
+    for _ in range(RUNS + 1):
+        begin = perf_counter()
+        subprocess.run([sys.executable, "cli.py", *VERBS[verb]], cwd=ROOT, capture_output=True, check=False)
+        times.append(perf_counter() - begin)
+    return median(times[1:])
+
+
+def measure() -> dict[str, float]:
+    return {verb: seconds(verb) for verb in VERBS}
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=2))

@@ -1,0 +1,52 @@
+"""What a table of several networks compares: counts, memory, depth and receptive field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from compiler.analysis.cost import weights
+from compiler.analysis.memory import OpenSizes, usage
+from compiler.analysis.receptive import receptive_fields
+from compiler.analysis.summary import Summary
+from compiler.graph import ArchGraph
+from compiler.shapes.dim import Dim
+
+LAYERS = ("conv", "convt", "fc")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network in a table. `depth` is the number of convolutions and fully-connected layers on its longest path, as papers
+    count layers; `field` the largest receptive field before something sees the whole input."""
+
+    name: str
+    params: int
+    macs: Dim
+    depth: int
+    field: int
+    peak: int | None  # bytes of activations at inference; None where sizes are open
+    saved: int | None  # bytes kept for backward
+
+
+def entry(name: str, graph: ArchGraph, dtype: str = "float32", batch: int = 1) -> Entry:
+    table = Summary(graph)
+    fields = [f for f in receptive_fields(graph).values() if not f.whole]
+    peak: int | None = None
+    saved: int | None = None
+    try:
+        needs = usage(graph, dtype, batch)
+        peak, saved = needs.peak, needs.saved
+    except OpenSizes:
+        pass
+    widest = max((ceil(axis.size) for field in fields for axis in field.axes), default=1)
+    return Entry(name, table.params, table.macs, depth(graph), widest, peak, saved)
+
+
+def depth(graph: ArchGraph) -> int:
+    """Layers with weights on the longest path to an output at inference."""
+    longest: dict[str, int] = {}
+    for node in graph:
+        before = max((longest[name] for name in graph.operands(node.name)), default=0)
+        longest[node.name] = before + (node.op in LAYERS and bool(weights(graph, node)))
+    return max((longest[out.node] for out in graph.outputs.values() if not out.training_only), default=0)

@@ -1,0 +1,62 @@
+"""Measures what a lowered network really holds: by tracking tensors on the CPU, by the allocator on a GPU."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class _Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sums up the storages that operators make while the mode is on, and the largest sum that was alive."""
+
+    def __init__(self, known: list[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live = self.peak = 0
+        self.seen: set[int] = {tensor.untyped_storage()._cdata for tensor in known}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                self._enter(tensor.untyped_storage())
+        return result
+
+    def _enter(self, storage: Any) -> None:
+        key = storage._cdata
+        if key in self.seen:
+            return
+        self.seen.add(key)
+        size = storage.nbytes()
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._leave, key, size)
+
+    def _leave(self, key: int, size: int) -> None:
+        self.seen.discard(key)
+        self.live -= size
+
+
+def activations(module: nn.Module, inputs: tuple[Tensor, ...], training: bool) -> int:
+    """Bytes: the peak at inference, or, in training, what is alive at the end of the forward pass. Inputs and weights not counted."""
+    module.train(training)
+    if inputs and inputs[0].is_cuda:
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        with torch.set_grad_enabled(training):
+            result = module(*inputs)
+        torch.cuda.synchronize()
+        now = torch.cuda.memory_allocated() if training else torch.cuda.max_memory_allocated()
+        del result
+        return int(now - before)
+    known = [*module.parameters(), *module.buffers(), *inputs]
+    with _Tracker(known) as tracker, torch.set_grad_enabled(training):
+        result = module(*inputs)
+        alive = tracker.live
+    del result
+    return int(alive if training else tracker.peak)

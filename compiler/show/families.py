@@ -1,0 +1,69 @@
+"""A table of several networks as text, CSV, Markdown, LaTeX or JSON, and as a plot."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from compiler.analysis.family import Entry
+from compiler.files import replacing
+from compiler.graph import shape_text
+from compiler.shapes.dim import Formula
+from compiler.show.summaries import in_bytes
+from compiler.show.tables import latex_table, markdown_table, text_table
+
+HEADS = ("network", ">parameters", ">MACs", ">layers", ">field", ">inference", ">kept for backward")
+
+
+def cells(entries: Sequence[Entry]) -> list[list[str]]:
+    return [
+        [
+            e.name,
+            f"{e.params:,}",
+            "depend on sizes" if isinstance(e.macs, Formula) else f"{e.macs:,}",
+            str(e.depth),
+            str(e.field),
+            in_bytes(e.peak) if e.peak is not None else "",
+            in_bytes(e.saved) if e.saved is not None else "",
+        ]
+        for e in entries
+    ]
+
+
+def show(entries: Sequence[Entry], form: str) -> str:
+    if form == "csv":
+        out = io.StringIO()
+        writer = csv.DictWriter(out, list(facts(entries)[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(facts(entries))
+        return out.getvalue()
+    return {"text": text_table, "md": markdown_table, "latex": latex_table}[form](HEADS, cells(entries))
+
+
+def facts(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    return [asdict(e) | {"macs": shape_text((e.macs,))[0]} for e in entries]
+
+
+def plot(entries: Sequence[Entry], path: Path) -> None:
+    """Parameters against MACs, a point for each network."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "archc"  # the same file from run to run
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 5), layout="constrained")
+    known = [e for e in entries if isinstance(e.macs, int)]
+    axes.scatter([float(str(e.macs)) / 1e9 for e in known], [e.params / 1e6 for e in known])
+    for e in known:
+        axes.annotate(e.name, (float(str(e.macs)) / 1e9, e.params / 1e6), xytext=(5, 4), textcoords="offset points", fontsize=9)
+    axes.set_xlabel("GMACs")
+    axes.set_ylabel("million parameters")
+    axes.margins(0.12)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, metadata={"Date": None} if path.suffix == ".svg" else None)
+    pyplot.close(figure)
