@@ -90,7 +90,7 @@ class ArchGraph:
         """Append a node behind its operands, which must be there already."""
         if node.name in self._nx:
             raise ValueError(f"there is already a node {node.name}")
-        self._nx.add_node(node.name, node=node)
+        self._nx.add_node(node.name, node=node, operands=tuple(operands))  # the edges in order, for quick reading
         for slot, operand in enumerate(operands):
             if operand not in self._nx:
                 raise ValueError(f"{node.name} takes {operand}, which is not there")
@@ -115,8 +115,7 @@ class ArchGraph:
 
     def operands(self, name: str) -> list[str]:
         """The nodes that a node takes, in order."""
-        edges = sorted((key, source) for source, _, key in self._nx.in_edges(name, keys=True))
-        return [source for _, source in edges]
+        return list(self._nx.nodes[name]["operands"])
 
     def users(self, name: str) -> list[str]:
         """The nodes that take a node, each once."""
@@ -214,22 +213,19 @@ class ArchGraph:
             frame: Frame | None = None
             for outer in reversed(node["provenance"]):
                 frame = Frame(outer["text"], _span_from_plain(outer["span"], sources), frame)
-            graph._nx.add_node(
+            made = Node(
                 name,
-                node=Node(
-                    name,
-                    node["op"],
-                    {key: _attr_from_plain(value) for key, value in node["attrs"].items()},
-                    tuple(from_plain(dim) for dim in node["shape"]),
-                    _span_from_plain(node["span"], sources),
-                    frame,
-                    node["key"],
-                    tuple(node["place"]),
-                    node["training_only"],
-                ),
+                node["op"],
+                {key: _attr_from_plain(value) for key, value in node["attrs"].items()},
+                tuple(from_plain(dim) for dim in node["shape"]),
+                _span_from_plain(node["span"], sources),
+                frame,
+                node["key"],
+                tuple(node["place"]),
+                node["training_only"],
             )
-        for source, target, key in plain.edges(keys=True):
-            graph._nx.add_edge(source, target, key=key)
+            edges = sorted((key, source) for source, _, key in plain.in_edges(name, keys=True))
+            graph.add(made, [source for _, source in edges])
         return graph
 
     def same_as(self, other: ArchGraph) -> bool:

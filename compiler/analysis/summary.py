@@ -49,6 +49,7 @@ class Summary:
     def __init__(self, graph: ArchGraph, convention: str = "paper") -> None:
         self.graph = graph
         self.count, self.rule = CONVENTIONS[convention]
+        self._counted: dict[str, Dim] = {}
         self.fields = receptive_fields(graph)
         self.params = params_of(graph, (node for node in graph if not node.training_only))
         self.macs = self._macs(node for node in graph if not node.training_only)
@@ -57,8 +58,13 @@ class Summary:
     def _macs(self, nodes: Iterable[Node]) -> Dim:
         total: Dim = 0
         for node in nodes:
-            total = total + self.count(self.graph, node)
+            total = total + self._node_macs(node)
         return total
+
+    def _node_macs(self, node: Node) -> Dim:
+        if node.name not in self._counted:
+            self._counted[node.name] = self.count(self.graph, node)
+        return self._counted[node.name]
 
     def leaves(self) -> list[Row]:
         """A row for every node, in order."""
@@ -103,7 +109,7 @@ class Summary:
     def _leaf(self, node: Node) -> Row:
         graph = self.graph
         values = product(node.shape)
-        counts = (node_params(graph, node), self.count(graph, node))
+        counts = (node_params(graph, node), self._node_macs(node))
         return Row(node.name, notation(node), node.shape, *counts, values, values, self.fields[node.name], training_only=node.training_only)
 
     def _block(self, part: Part) -> Row:
@@ -122,10 +128,7 @@ class Summary:
 
     def _mark(self, part: Part) -> Any:
         """What makes two blocks equal: their nodes under the same names, with the same options and shapes."""
-        return tuple(
-            (node.name[len(part.name) :], node.op, tuple(sorted((k, str(v)) for k, v in node.attrs.items())), node.shape)
-            for node in part.nodes()
-        )
+        return [(node.name[len(part.name) :], node.op, node.attrs, node.shape) for node in part.nodes()]
 
 
 def _call(name: str, nodes: list[Node]) -> str:
