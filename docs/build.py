@@ -18,11 +18,12 @@ sys.path.insert(0, str(ROOT))
 from compiler import Network, load  # noqa: E402
 from compiler.analysis.cost import MEASURES, weights  # noqa: E402
 from compiler.analysis.diff import diff  # noqa: E402
+from compiler.analysis.family import entry  # noqa: E402
 from compiler.driver import check_text  # noqa: E402
 from compiler.files import write_text  # noqa: E402
 from compiler.graph import INPUT, Node  # noqa: E402
 from compiler.shapes.dim import show_shape  # noqa: E402
-from compiler.show import differences  # noqa: E402
+from compiler.show import differences, families  # noqa: E402
 from dsl.rendering import render_all  # noqa: E402
 
 UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10}
@@ -134,6 +135,21 @@ def message(text: str) -> str:
     return render_all(report.diagnostics)
 
 
+def side_by_side(programs: dict[str, str]) -> str:
+    """`archc table` over short programs."""
+    entries = []
+    for name, text in programs.items():
+        report = check_text(text, folder=ROOT / "archs")
+        assert report.ok, render_all(report.diagnostics)
+        entries.append(entry(name, report.graph))
+    return families.show(entries, "md").rstrip()
+
+
+def compare_files(names: list[str]) -> str:
+    """`archc table` over files of archs/."""
+    return families.show([entry(name, net(name).graph) for name in names], "md").rstrip()
+
+
 def difference(first: str, second: str) -> str:
     """What `archc diff` says."""
     return differences.text(diff(net(first).graph, net(second).graph), first, second)
@@ -147,7 +163,21 @@ def render(template: Path) -> str:
     loader = jinja2.FileSystemLoader(ROOT / "docs")
     environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
     environment.filters["n"] = commas
-    functions = (net, params, macs, connections, kernels, shape, values, all_values, table, message, difference)
+    functions = (
+        net,
+        params,
+        macs,
+        connections,
+        kernels,
+        shape,
+        values,
+        all_values,
+        table,
+        message,
+        difference,
+        side_by_side,
+        compare_files,
+    )
     environment.globals.update({function.__name__: function for function in functions})
     return environment.get_template(template.name).render()
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 import torchinfo
 from fvcore.nn import FlopCountAnalysis
+from torch.utils.flop_counter import FlopCounterMode
 
 from compiler import Network, load, loads
 from compiler.analysis.family import depth
@@ -125,6 +126,8 @@ def test_receptive_fields_are_where_gradients_are(text: str) -> None:
 def test_branches_that_look_at_different_places_are_told() -> None:
     fields = receptive_fields(loads("input 1x16x16\nconcat<conv2-1/2 | conv1-1/2>").graph)
     assert fields["concat1"].misaligned
+    table = Summary(loads("input 1x16x16\nconcat<conv2-1/2 | conv1-1/2>").graph)
+    assert "look at different places of the input meet at concat1." in summaries.text(table, table.rows(1), summaries.Style())
 
 
 def test_formats_hold_the_same_numbers() -> None:
@@ -176,6 +179,14 @@ def programs_to_count() -> list[object]:
     small = {"unet": "1x188x188"}
     named = [pytest.param(load(ROOT / f"archs/{name}.arch", inputs=small.get(name)), id=name) for name in PEERS]
     return named + [pytest.param(loads(text), id=name) for name, text in HARD.items()]
+
+
+@pytest.mark.parametrize("text", HARD.values(), ids=HARD.keys())
+def test_macs_are_half_of_pytorchs_flops(text: str) -> None:
+    net = loads(text)
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        net.lower()(*(torch.empty(1, *node.shape) for node in net.graph.inputs))
+    assert Summary(net.graph).macs * 2 == counter.get_total_flops()
 
 
 @pytest.mark.parametrize("net", programs_to_count())

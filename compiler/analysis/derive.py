@@ -12,6 +12,7 @@ from compiler.graph import INPUT, ArchGraph, Node
 from compiler.ops.record import AXES, Like, Required
 from compiler.ops.windows import arithmetic
 from compiler.shapes.dim import Shape, show_shape
+from compiler.shapes.window import reach
 
 Topic = tuple[str, list[str]]  # what is derived, and its lines
 
@@ -52,9 +53,14 @@ def size_lines(graph: ArchGraph, node: Node) -> list[str]:
     if "kernel" in attrs and node.op != "convt":
         dilations, pads = attrs.get("dilation") or (1,) * call.axes, attrs.get("pad") or (0,) * call.axes
         ceil_mode = bool(attrs.get("ceil"))
-        return [
-            arithmetic(axis, before[i + 1], attrs["kernel"][i], attrs["stride"][i], pads[i], dilations[i], ceil_mode) for i, axis in axes
-        ]
+        lines = []
+        for i, axis in axes:
+            kernel, stride, pad, dilation = attrs["kernel"][i], attrs["stride"][i], pads[i], dilations[i]
+            line = arithmetic(axis, before[i + 1], kernel, stride, pad, dilation, ceil_mode)
+            size = before[i + 1]
+            unseen = (size + 2 * pad - reach(kernel, dilation)) % stride - pad if isinstance(size, int) and not ceil_mode else 0
+            lines.append(line + (f"; the last {unseen} of {size} positions are never seen" if unseen > 0 else ""))
+        return lines
     if node.op == "convt":
         return [
             f"{axis}: ({before[i + 1]} - 1)*{attrs['stride'][i]} - 2*{attrs['pad'][i]} + {attrs['dilation'][i]}*({attrs['kernel'][i]} - 1) "

@@ -91,7 +91,13 @@ def totals(summary: Summary, style: Style) -> list[str]:
 def text(summary: Summary, rows: Sequence[Row], style: Style) -> str:
     table = text_table(HEADS, cells(summary, rows, style), totals(summary, style))
     memory = f"Memory: all values that the row's nodes give, {style.dtype}, batch {style.batch}."
-    return f"{table}\n{summary.rule}\n{memory} Field: the receptive field, in pixels of the input.\n"
+    return f"{table}\n{summary.rule}\n{memory} Field: the receptive field, in pixels of the input.\n" + _misaligned(summary)
+
+
+def _misaligned(summary: Summary) -> str:
+    names = [name for name, seen in summary.fields.items() if seen.misaligned]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"Branches that look at different places of the input meet at {', '.join(names[:3])}{more}.\n" if names else ""
 
 
 def markdown(summary: Summary, rows: Sequence[Row], style: Style) -> str:
