@@ -1,0 +1,150 @@
+"""What the verbs of the command line share: reading arguments, sound reports, talking, asking, writing, exit codes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+from compiler.driver import Report, check, parse_overrides, require_network
+from compiler.expand.builder import Limits, Overrides
+from compiler.files import write_text
+from compiler.show import mending
+from compiler.show.colour import painter
+from dsl.diagnostics import ArchError
+from dsl.rendering import edited, render_all
+
+
+def sweeps(settings: list[str]) -> list[list[str]]:
+    """Every combination of settings, where one parameter is set to several values."""
+    by_name: dict[str, list[str]] = {}
+    for setting in settings:
+        by_name.setdefault(setting.partition("=")[0], []).append(setting)
+    return [list(combination) for combination in itertools.product(*by_name.values())]
+
+
+def chosen_format(format_: str, json_: bool, csv: bool, md: bool, latex: bool) -> str:
+    form = next((name for name, wanted in (("json", json_), ("csv", csv), ("md", md), ("latex", latex)) if wanted), format_)
+    if form not in ("text", "json", "csv", "md", "latex"):
+        usage(f"--format is text or json or csv or md or latex, not {form}")
+    return form
+
+
+def arch_files(files: list[Path]) -> list[Path]:
+    """The files themselves, and the `.arch` files of the folders among them."""
+    return [path for file in files for path in (sorted(file.rglob("*.arch")) if file.is_dir() else [file])]
+
+
+def overrides(settings: list[str] | None, inputs: list[str] | None) -> Overrides:
+    """Read `--set` and `--input`."""
+    pairs: dict[str, str] = {}
+    for setting in settings or []:
+        name, equals, value = setting.partition("=")
+        if not equals or not name.isidentifier():
+            usage(f"--set takes NAME=VALUE, as in --set depths=[3,4,23,3]; this is {setting}")
+        pairs[name] = value
+    shapes: dict[str, str] = {}
+    for given in inputs or []:
+        name, equals, shape = given.rpartition("=")
+        shapes[name] = shape
+    try:
+        return parse_overrides(pairs, shapes)
+    except ArchError as error:
+        talk(render_all(error.diagnostics, paint=painter(sys.stderr)))
+        raise typer.Exit(2) from None
+
+
+def sound(
+    file: Path, changed: Overrides, limits: Limits, as_json: bool, record: bool = False, wrong: int = 1, blocks: bool = False
+) -> Report:
+    """The report of a file that has no errors and holds a network (or, with `blocks`, blocks); else print what is wrong and exit."""
+    report = check(file, changed, limits, record)
+    try:
+        return report if blocks and report.ok else require_network(report)
+    except ArchError as error:
+        if as_json:
+            print_json(report.facts() | {"ok": False, "diagnostics": [found.to_json() for found in error.diagnostics]})
+        else:
+            talk(render_all(error.diagnostics, paint=painter(sys.stderr)))
+        raise typer.Exit(wrong) from None
+
+
+def unfit_table(rows: list[tuple[str, str, str, str]], most: int = 40) -> str:
+    width = max(len(key) for _, key, _, _ in rows[:most])
+    lines = [f"{'':<11}{'key':<{width}}  {'in the file':<16}in the network"]
+    lines.extend(f"{what:<11}{key:<{width}}  {theirs:<16}{ours}".rstrip() for what, key, theirs, ours in rows[:most])
+    if len(rows) > most:
+        lines.append(f"... and {len(rows) - most} more")
+    return "\n".join(lines)
+
+
+def must_be_writable(path: Path) -> None:
+    if not path.parent.is_dir():
+        usage(f"there is no folder {path.parent} to write {path.name} into")
+
+
+def write(path: Path, text: str) -> None:
+    try:
+        write_text(path, text)
+    except OSError as error:
+        fail(f"cannot write {path}: {error.strerror or error}")
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def talk(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def print_json(data: Any) -> None:
+    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+
+
+def usage(message: str) -> NoReturn:
+    talk(f"archc: {message}")
+    raise typer.Exit(2)
+
+
+def fail(message: str) -> NoReturn:
+    talk(f"archc: {message}")
+    raise typer.Exit(1)
+
+
+def mend(reports: list[tuple[Path, Report]], choose: int, every: bool, yes: bool) -> None:
+    """Carry out one repair of one file, or the first of every message, after showing the difference."""
+    if len(reports) != 1:
+        usage("--fix mends one file at a time")
+    path, report = reports[0]
+    found = [*report.diagnostics, *report.warnings]
+    repairs = mending.offered(found)
+    if not repairs:
+        fail("there is nothing to mend" if not found else "I know no repair that makes this file check")
+    if not (choose or every) and len(repairs) > 1:
+        for number, (d, repair) in enumerate(repairs, start=1):
+            talk(f"  {number}. {repair.what}, for {d.code} in line {d.span.line if d.span else 0}")
+        if not sys.stdin.isatty():
+            usage(f"there are {len(repairs)} repairs: choose one by `--choose N`, or the first of every message by `--all`")
+        choose = typer.prompt("Which", type=int, err=True)
+    if not 1 <= (choose or 1) <= len(repairs):
+        usage(f"there are {len(repairs)} repairs, and no number {choose}")
+    chosen = repairs[(choose or 1) - 1][1]
+    source = chosen.edits[0].span.source
+    text = mending.mended(report, path) if every else edited(source, chosen.edits)
+    sys.stdout.write(mending.difference(source, text))
+    if not yes and not sys.stdin.isatty():
+        usage("give `--yes` to carry it out")
+    if not yes and not typer.confirm("Write this", err=True):
+        raise typer.Exit(1)
+    try:
+        mending.carry_out(text, path)
+    except OSError as error:
+        fail(f"cannot write {path}: {error.strerror or error}")
+    talk(f"mended {path}")
+    if not check(path).ok:
+        raise typer.Exit(1)
