@@ -19,8 +19,10 @@ REPEATS = 3
 GOAL = 1.3
 
 # Twenty nodes in two forms, each half of the network: written out line by line, and as a repeated block.
-LINES = "residual<conv3-16(pad=1); bn; relu; conv3-16(pad=1); bn>; relu\nconv1-16; bn; relu\n"
-BLOCK = "block unit() {\n  residual<conv3-16(pad=1); bn; relu; conv3-16(pad=1); bn>\n  relu; conv1-16; bn; relu\n}\n"
+LINES = "residual<conv3-16(pad=1, bias=no); bn; relu; conv3-16(pad=1, bias=no); bn>; relu\nconv1-16(bias=no); bn; relu\n"
+BLOCK = (
+    "block unit() {\n  residual<conv3-16(pad=1, bias=no); bn; relu; conv3-16(pad=1, bias=no); bn>\n  relu; conv1-16(bias=no); bn; relu\n}\n"
+)
 
 
 def program(nodes: int) -> str:

@@ -151,7 +151,7 @@ def _checked(loaded: Loaded, loader: Loader, task: _Task, mend: bool, begin: flo
         return Tried([*found.diagnostics, *warnings], len(found.graph))
 
     report.diagnostics = with_repairs(report.diagnostics, loaded.source, loaded.tree, attempt)
-    report.warnings = with_repairs(report.warnings, loaded.source, loaded.tree, attempt)
+    report.warnings = with_repairs(report.warnings, loaded.source, loaded.tree, attempt, EFFORT // 10)
     return report
 
 

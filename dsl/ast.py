@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from functools import cache
 
 from dsl.source import Span
 
@@ -276,6 +277,12 @@ class File(Node):
     statements: tuple[Statement, ...]
 
 
+@cache
+def _names(kind: type[Node]) -> tuple[str, ...]:
+    """The fields of a kind of node, the last first; those that hold no nodes left out."""
+    return tuple(part.name for part in reversed(fields(kind)) if part.name != "span" and part.type not in ("str", "Span", "bool", "int"))
+
+
 def walk(node: Node) -> Iterator[Node]:
     """The node and all nodes in it, in the order of the text."""
     waiting: list[object] = [node]
@@ -283,6 +290,6 @@ def walk(node: Node) -> Iterator[Node]:
         value = waiting.pop()
         if isinstance(value, Node):
             yield value
-            waiting.extend(getattr(value, part.name) for part in reversed(fields(value)))
+            waiting.extend([getattr(value, name) for name in _names(type(value))])
         elif isinstance(value, tuple):
             waiting.extend(reversed(value))

@@ -27,10 +27,11 @@ class Tried:
     nodes: int
 
 
-def with_repairs(found: Sequence[Diagnostic], source: Source, tree: ast.File, attempt: Callable[[str], Tried]) -> list[Diagnostic]:
+def with_repairs(
+    found: Sequence[Diagnostic], source: Source, tree: ast.File, attempt: Callable[[str], Tried], effort: int = EFFORT
+) -> list[Diagnostic]:
     """The diagnostics, with the repairs that mend them; only such as change the file itself, not what it uses."""
     found = _without_knock_ons(found, source, tree, attempt)
-    effort = EFFORT
     mended: list[Diagnostic] = []
     for number, d in enumerate(found):
         if number >= MOST_MENDED or d.span is None or d.span.source is not source:
