@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from functools import cache
 
 from dsl.source import Span
 
@@ -277,10 +276,8 @@ class File(Node):
     statements: tuple[Statement, ...]
 
 
-@cache
-def _names(kind: type[Node]) -> tuple[str, ...]:
-    """The fields of a kind of node, the last first; those that hold no nodes left out."""
-    return tuple(part.name for part in reversed(fields(kind)) if part.name != "span" and part.type not in ("str", "Span", "bool", "int"))
+PLAIN = ("str", "Span", "bool", "int")  # types of fields that hold no nodes
+_members: dict[type, list[str]] = {}  # the fields of each kind of node that may hold nodes, the last first
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -290,6 +287,10 @@ def walk(node: Node) -> Iterator[Node]:
         value = waiting.pop()
         if isinstance(value, Node):
             yield value
-            waiting.extend([getattr(value, name) for name in _names(type(value))])
+            names = _members.get(type(value))
+            if names is None:
+                names = [part.name for part in reversed(fields(value)) if part.name != "span" and part.type not in PLAIN]
+                _members[type(value)] = names
+            waiting.extend([getattr(value, name) for name in names])
         elif isinstance(value, tuple):
             waiting.extend(reversed(value))

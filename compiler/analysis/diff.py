@@ -12,7 +12,7 @@ from compiler.analysis.derive import option_text
 from compiler.analysis.notation import notation
 from compiler.analysis.parts import Part, parts
 from compiler.graph import INPUT, ArchGraph, Node
-from compiler.shapes.dim import Dim, show_shape
+from compiler.shapes.dim import Dim, Shape, show_shape
 
 
 @dataclass
@@ -202,6 +202,8 @@ def _alone(kind: str, graph: ArchGraph, node: Node, sign: int) -> Change:
 
 
 def _changed(a: ArchGraph, x: Node, b: ArchGraph, y: Node) -> Iterator[Change]:
+    if (x.attrs, x.shape, x.place) == (y.attrs, y.shape, y.place) and _inputs(a, x) == _inputs(b, y):
+        return
     params, macs = node_params(b, y) - node_params(a, x), node_macs(b, y) - node_macs(a, x)
     if x.op == INPUT:
         if x.shape != y.shape:
@@ -218,6 +220,10 @@ def _changed(a: ArchGraph, x: Node, b: ArchGraph, y: Node) -> Iterator[Change]:
     elif params or macs != 0:
         first, second = a.call(x.name).x, b.call(y.name).x
         yield Change("follows", f"{notation(x)} on {show_shape(first)} -> {show_shape(second)}", [x.name], [y.name], params, macs)
+
+
+def _inputs(graph: ArchGraph, node: Node) -> list[Shape]:
+    return [graph[name].shape for name in graph.operands(node.name)]
 
 
 def _rewired(a: ArchGraph, b: ArchGraph, pairs: Sequence[tuple[Node, Node]], removed: set[str], added: set[str]) -> Iterator[Change]:

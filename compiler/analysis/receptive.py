@@ -12,6 +12,7 @@ from fractions import Fraction
 from math import ceil
 
 from compiler.graph import INPUT, ArchGraph
+from compiler.ops.sight import EACH
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def receptive_fields(graph: ArchGraph) -> dict[str, Field]:
         sights = node.operator.sight(call, node.shape)
         if sights is None or field.whole:
             field = Field(field.axes, True, field.misaligned)
-        elif sights:
+        elif any(sight is not EACH for sight in sights):
             axes = tuple(
                 Axis(a.size + (s.reach - 1) * a.jump, a.jump * s.step, a.start + s.offset * a.jump)
                 for a, s in zip(field.axes, sights, strict=True)
@@ -74,8 +75,10 @@ def _union(fields: Sequence[Field]) -> Field:
     """What a merge sees: from the first pixel that a branch sees to the last."""
     first = fields[0]
     whole = any(field.whole for field in fields)
-    if len(fields) == 1 or whole:
-        return Field(first.axes, whole)
+    if len(fields) == 1:
+        return first if not first.misaligned else Field(first.axes, whole)
+    if whole:
+        return Field(first.axes, True)
     axes = []
     for together in zip(*(field.axes for field in fields), strict=True):
         low, high = min(axis.reach[0] for axis in together), max(axis.reach[1] for axis in together)
