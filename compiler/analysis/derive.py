@@ -12,7 +12,7 @@ from compiler.graph import INPUT, ArchGraph, Node
 from compiler.ops.record import AXES, Like, Required
 from compiler.ops.windows import arithmetic
 from compiler.shapes.dim import Shape, show_shape
-from compiler.shapes.window import reach
+from compiler.shapes.window import unseen
 
 Topic = tuple[str, list[str]]  # what is derived, and its lines
 
@@ -58,8 +58,8 @@ def size_lines(graph: ArchGraph, node: Node) -> list[str]:
             kernel, stride, pad, dilation = attrs["kernel"][i], attrs["stride"][i], pads[i], dilations[i]
             line = arithmetic(axis, before[i + 1], kernel, stride, pad, dilation, ceil_mode)
             size = before[i + 1]
-            unseen = (size + 2 * pad - reach(kernel, dilation)) % stride - pad if isinstance(size, int) and not ceil_mode else 0
-            lines.append(line + (f"; the last {unseen} of {size} positions are never seen" if unseen > 0 else ""))
+            lost = unseen(size, kernel, stride, pad, dilation) if isinstance(size, int) and not ceil_mode else 0
+            lines.append(line + (f"; the last {lost} of {size} positions are never seen" if lost > 0 else ""))
         return lines
     if node.op == "convt":
         return [

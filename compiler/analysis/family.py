@@ -7,7 +7,6 @@ from math import ceil
 
 from compiler.analysis.cost import weights
 from compiler.analysis.memory import OpenSizes, usage
-from compiler.analysis.receptive import receptive_fields
 from compiler.analysis.summary import Summary
 from compiler.graph import ArchGraph
 from compiler.shapes.dim import Dim
@@ -31,7 +30,7 @@ class Entry:
 
 def entry(name: str, graph: ArchGraph, dtype: str = "float32", batch: int = 1) -> Entry:
     table = Summary(graph)
-    fields = [f for f in receptive_fields(graph).values() if not f.whole]
+    fields = [f for f in table.fields.values() if not f.whole]
     peak: int | None = None
     saved: int | None = None
     try:

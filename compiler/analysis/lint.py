@@ -11,7 +11,7 @@ from compiler.graph import INPUT, ArchGraph, Node
 from compiler.ops.record import AXES
 from compiler.ops.windows import arithmetic
 from compiler.shapes.dim import show_shape
-from compiler.shapes.window import reach
+from compiler.shapes.window import unseen
 from dsl import ast
 from dsl.diagnostics import Diagnostic
 from dsl.source import Span
@@ -83,10 +83,10 @@ def rows_dropped(graph: ArchGraph) -> Found:
             size, kernel, stride, pad = before[axis + 1], attrs["kernel"][axis], attrs["stride"][axis], attrs["pad"][axis]
             if not isinstance(size, int):
                 continue
-            unseen = (size + 2 * pad - reach(kernel, dilations[axis])) % stride - pad
-            if unseen > 0:
+            count = unseen(size, kernel, stride, pad, dilations[axis])
+            if count > 0:
                 what = {"height": "row", "width": "column"}.get(name, "position")
-                lost.append(what if unseen == 1 else f"{unseen} {what}s")
+                lost.append(what if count == 1 else f"{count} {what}s")
                 notes.append(arithmetic(name, size, kernel, stride, pad, dilations[axis], False))
         if lost:
             yield says.rows_dropped(node.name, node.op != "conv", " and ".join(lost), show_shape(before), notes).at(node.span)

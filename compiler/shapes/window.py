@@ -10,6 +10,11 @@ def reach(kernel: int, dilation: int) -> int:
     return dilation * (kernel - 1) + 1
 
 
+def unseen(size: int, kernel: int, stride: int, pad: int, dilation: int) -> int:
+    """How many positions at the end of an axis no window reaches when sizes are floored; below one where all are seen."""
+    return (size + 2 * pad - reach(kernel, dilation)) % stride - pad
+
+
 def window(size: Dim, kernel: int, stride: int, pad: int, dilation: int = 1, ceil: bool = False) -> Dim:
     """`floor((size + 2*pad - dilation*(kernel-1) - 1) / stride) + 1`.
 
