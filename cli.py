@@ -390,16 +390,20 @@ def table_(
 def diff_(
     first: File,
     second: File,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="give a parameter of the second network another value")
+    ] = None,
     json_: Json = False,
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
-    """Say what differs between two networks, and what it costs. Exit code 0: the same, 1: different."""
+    """Say what differs between two networks, or two settings of one, and what it costs. Exit code 0: the same, 1: different."""
     from compiler.analysis.diff import diff
     from compiler.show import differences
 
     limits = Limits(max_nodes, max_nesting)
-    reports = [sound(file, Overrides(), limits, json_, wrong=2) for file in (first, second)]
+    changed = (Overrides(), overrides(set_, None))
+    reports = [sound(file, change, limits, json_, wrong=2) for file, change in zip((first, second), changed, strict=True)]
     found = diff(reports[0].graph, reports[1].graph)
     if json_:
         print_json(differences.facts(found))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench.processes import run
+
 OURS = [sys.executable, "cli.py", "graph", "archs/resnet152.arch", "--json"]
 CHECK = [sys.executable, "cli.py", "check", "archs/resnet152.arch", "--json"]
 PEER = [sys.executable, "bench/peer_torchinfo.py"]
@@ -18,18 +19,15 @@ PAIRS = 7
 GOAL = 6.0
 
 
-def run(command: list[str]) -> tuple[float, Any]:
-    """Seconds of a whole process, and the JSON that it printed."""
-    begin = perf_counter()
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return perf_counter() - begin, json.loads(done.stdout)
+def answer(command: list[str]) -> Any:
+    return json.loads(run(command)[1])
 
 
 def measure(pairs: int = PAIRS) -> dict[str, Any]:
     """Seconds of both, and their ratio, pair by pair after one warm-up. The answers must agree."""
-    ours, peer = run(CHECK)[1], run(PEER)[1]
+    ours, peer = answer(CHECK), answer(PEER)
     assert ours["params"] == peer["params"], (ours["params"], peer["params"])
-    shapes = run(OURS)[1]["nodes"]
+    shapes = answer(OURS)["nodes"]
     assert len(shapes) == ours["nodes"] + 1
     times = [(run(CHECK)[0], run(PEER)[0]) for _ in range(pairs)]
     return {

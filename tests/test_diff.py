@@ -115,6 +115,13 @@ def test_exit_codes_and_json() -> None:
     archc("diff", "archs/vgg16.arch", "archs/nothing.arch", code=2)
 
 
+def test_the_second_network_may_be_set_otherwise() -> None:
+    alexnet = "archs/alexnet.arch"
+    found = facts("diff", alexnet, alexnet, "--set", "groups=1", "--set", "gpus=0", code=1)
+    assert found["changes"] == facts("diff", alexnet, "archs/alexnet_ungrouped.arch", code=1)["changes"]
+    assert "E0" in archc("diff", alexnet, alexnet, "--set", "grupes=1", code=2).stderr
+
+
 def test_what_is_found() -> None:
     def kinds(first: str, second: str) -> list[str]:
         return [c.kind for c in diff(check_text(first).graph, check_text(second).graph).changes]

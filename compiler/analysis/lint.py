@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import takewhile
 from math import prod
 
+from compiler.analysis.receptive import Field, receptive_fields
 from compiler.graph import INPUT, ArchGraph, Node
 from compiler.ops.record import AXES
 from compiler.ops.windows import arithmetic
@@ -134,6 +135,26 @@ def softmax_at_the_end(graph: ArchGraph) -> Found:
             yield says.softmax_at_the_end(node.name, name).at(node.span)
 
 
+def branches_misaligned(graph: ArchGraph) -> Found:
+    fields = receptive_fields(graph)
+    for name, field in fields.items():
+        if field.misaligned:
+            node = graph[name]
+            places = [f"{branch}: {_places(fields[branch], len(node.shape))}" for branch in dict.fromkeys(graph.operands(name))]
+            yield says.branches_misaligned(name, places).at(node.span)
+
+
+def _places(field: Field, rank: int) -> str:
+    """`pixels 1/2, 5/2, 9/2, ... of the height`, of every axis or, where they are the same, once."""
+    shown = {
+        name: f"{axis.start}, {axis.start + axis.jump}, {axis.start + 2 * axis.jump}"
+        for name, axis in zip(AXES[rank - 1], field.axes, strict=True)
+    }
+    if len(set(shown.values())) == 1:
+        return f"around pixels {next(iter(shown.values()))}, ..."
+    return "around pixels " + " and ".join(f"{places}, ... of the {name}" for name, places in shown.items())
+
+
 # ---- rules that look at the text
 
 
@@ -232,5 +253,6 @@ GRAPH_RULES: tuple[Callable[[ArchGraph], Found], ...] = (
     leads_nowhere,
     nothing_between,
     softmax_at_the_end,
+    branches_misaligned,
 )
 TEXT_RULES: tuple[Callable[[ArchGraph, ast.File], Found], ...] = (channels_last, stays_at_inference, ends_with_its_body, never_used)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 
 from compiler.graph import INPUT, ArchGraph
-from compiler.ops.sight import EACH
+from compiler.ops.sight import EACH, Sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,14 @@ def receptive_fields(graph: ArchGraph) -> dict[str, Field]:
         if sights is None or field.whole:
             field = Field(field.axes, True, field.misaligned)
         elif any(sight is not EACH for sight in sights):
-            axes = tuple(
-                Axis(a.size + (s.reach - 1) * a.jump, a.jump * s.step, a.start + s.offset * a.jump)
-                for a, s in zip(field.axes, sights, strict=True)
-            )
-            field = Field(axes, False, field.misaligned)
+            field = Field(tuple(map(_through, field.axes, sights)), False, field.misaligned)
         fields[node.name] = field
     return fields
+
+
+@lru_cache(4096)
+def _through(axis: Axis, sight: Sight) -> Axis:
+    return Axis(axis.size + (sight.reach - 1) * axis.jump, axis.jump * sight.step, axis.start + sight.offset * axis.jump)
 
 
 def _union(fields: Sequence[Field]) -> Field:
@@ -79,9 +81,12 @@ def _union(fields: Sequence[Field]) -> Field:
         return first if not first.misaligned else Field(first.axes, whole)
     if whole:
         return Field(first.axes, True)
-    axes = []
+    axes, misaligned = [], False
     for together in zip(*(field.axes for field in fields), strict=True):
-        low, high = min(axis.reach[0] for axis in together), max(axis.reach[1] for axis in together)
-        axes.append(Axis(high - low + 1, together[0].jump, (low + high) / 2))
-    places = {tuple((axis.jump, axis.start) for axis in field.axes) for field in fields}
-    return Field(tuple(axes), misaligned=len(places) > 1)
+        if len({(axis.jump, axis.start) for axis in together}) == 1:
+            axes.append(max(together, key=lambda axis: axis.size))
+        else:
+            low, high = min(axis.reach[0] for axis in together), max(axis.reach[1] for axis in together)
+            axes.append(Axis(high - low + 1, together[0].jump, (low + high) / 2))
+            misaligned = True
+    return Field(tuple(axes), misaligned=misaligned)

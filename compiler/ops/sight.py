@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING
 
 from compiler.shapes.dim import Shape
@@ -39,11 +40,13 @@ def window(call: Call, out: Shape) -> Sights:
     attrs, axes = call.attrs, call.axes
     dilations = attrs.get("dilation") or (1,) * axes
     pads = attrs.get("pad") or (0,) * axes
-    found = []
-    for kernel, stride, pad, dilation in zip(attrs["kernel"], attrs["stride"], pads, dilations, strict=True):
-        wide = reach(kernel, dilation)
-        found.append(Sight(wide, Fraction(stride), Fraction(wide - 1, 2) - pad))
-    return found
+    return [_through(*sizes) for sizes in zip(attrs["kernel"], attrs["stride"], pads, dilations, strict=True)]
+
+
+@cache
+def _through(kernel: int, stride: int, pad: int, dilation: int) -> Sight:
+    wide = reach(kernel, dilation)
+    return Sight(wide, Fraction(stride), Fraction(wide - 1, 2) - pad)
 
 
 def transposed(call: Call, out: Shape) -> Sights:

@@ -186,3 +186,24 @@ def channels_last(size: str, meant: str, read: str, condition: str) -> Diagnosti
         conv1-64
     """
     return Diagnostic("", f"{size} is read as {read}", help=f"write `input {meant}`, if {condition}")
+
+
+@diagnostic("W0110")
+def branches_misaligned(name: str, places: Sequence[str]) -> Diagnostic:
+    """The branches that meet at a merge look at different places: position i of one is not position i of the other.
+
+    A window is centred where its padding is half of its kernel. Half a position is little in a fine map, and many pixels
+    of the input in a coarse one (Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks").
+
+    Wrong:
+
+        input 3x32x32
+        concat<conv3-16/2(pad=same) | maxpool2>
+
+    Right:
+
+        input 3x32x32
+        concat<conv3-16/2(pad=same) | maxpool3/2(pad=same)>
+    """
+    message = f"the branches of {name} look at different places of the input"
+    return Diagnostic("", message, notes=tuple(places), help="pad the windows of all branches alike: none of them, or each by `pad=same`")
