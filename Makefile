@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 FILE ?= archs/resnet152.arch
 WORKERS ?= 2
 
-.PHONY: run test lint docs docs-check fuzz bench clean
+.PHONY: run test lint docs docs-check gallery fuzz bench clean
 
 run: $(VENV)/installed
 	$(BIN)/python cli.py compile $(FILE)
@@ -29,6 +29,9 @@ docs-check: $(VENV)/tested-with
 	$(BIN)/python cli.py ops --markdown | diff - docs/operators.md
 	$(BIN)/python cli.py explain --markdown | diff - docs/errors.md
 	$(BIN)/python docs/build.py --check
+
+gallery: $(VENV)/installed
+	$(BIN)/python docs/gallery.py
 
 fuzz: $(VENV)/tested-with
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt atheris

@@ -190,6 +190,54 @@ def expand(
         sys.stdout.write(text)
 
 
+Style = Annotated[str, typer.Option(help="graph (boxes, top to bottom) or paper (volumes, left to right)")]
+Theme = Annotated[str, typer.Option(help="auto (follows the page, where it can), light, dark or print")]
+Depth = Annotated[int | None, typer.Option(min=0, help="levels of blocks to open; as many as fit a page where not given")]
+Expand = Annotated[list[str] | None, typer.Option("--expand", metavar="PATTERN", help="open these blocks too: layer3, 'layer3*'")]
+Collapse = Annotated[list[str] | None, typer.Option("--collapse", metavar="PATTERN", help="keep these blocks closed")]
+Flat = Annotated[bool, typer.Option("--flat", help="a box for every operator, no blocks")]
+PictureFormat = Annotated[str, typer.Option("--format", help="svg, pdf, png, dot, html, mermaid or tex; else by the file's suffix")]
+
+
+@app.command()
+def draw(
+    file: File,
+    output: Out = None,
+    format_: PictureFormat = "",
+    style: Style = "graph",
+    depth: Depth = None,
+    expand: Expand = None,
+    collapse: Collapse = None,
+    flat: Flat = False,
+    theme: Theme = "auto",
+    heat: Annotated[str, typer.Option(help="colour by cost: macs, params or memory")] = "",
+    legend: Annotated[bool, typer.Option("--legend/--no-legend", help="a key to the colours")] = True,
+    partial: Annotated[bool, typer.Option("--partial", help="draw a wrong file too, as far as its shapes are known")] = False,
+    set_: Set = None,
+    input_: Input = None,
+    max_nodes: MaxNodes = MAX_NODES,
+    max_nesting: MaxNesting = MAX_NESTING,
+) -> None:
+    """Draw a network: blocks folded, repeats as one, every box with its shape and counts."""
+    from compiler import drawing
+    from compiler.draw.fold import Folding
+
+    wish = drawing.wish(output, format_, style, theme, heat, legend)
+    folding = Folding(depth, tuple(expand or ()), tuple(collapse or ()), flat)
+    changed, limits = overrides(set_, input_), Limits(max_nodes, max_nesting)
+    if partial:
+        report = check(file, changed, limits)
+        talk(render_all(report.diagnostics, paint=painter(sys.stderr)) if report.diagnostics else "")
+        if not len(report.graph):
+            fail("there is no shape to draw from")
+        drawing.deliver(drawing.partial(report, folding, wish), wish)
+    else:
+        report = sound(file, changed, limits, False)
+        drawing.deliver(drawing.drawn(report.graph, folding, wish), wish)
+    if report.diagnostics:
+        raise typer.Exit(1)
+
+
 @app.command()
 def fmt(
     files: Annotated[list[Path], typer.Argument(help="`.arch` files, or folders of them", show_default=False)],
@@ -393,6 +441,12 @@ def diff_(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="give a parameter of the second network another value")
     ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="draw it as well: .svg, .pdf, .png, ...")] = None,
+    depth: Depth = None,
+    expand: Expand = None,
+    collapse: Collapse = None,
+    flat: Flat = False,
+    theme: Theme = "auto",
     json_: Json = False,
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
@@ -409,6 +463,13 @@ def diff_(
         print_json(differences.facts(found))
     else:
         sys.stdout.write(differences.text(found, reports[0].name, reports[1].name))
+    if output is not None:
+        from compiler import drawing
+        from compiler.draw.fold import Folding
+
+        wish = drawing.wish(output, "", "graph", theme, "", True)
+        folding = Folding(depth, tuple(expand or ()), tuple(collapse or ()), flat)
+        drawing.deliver(drawing.difference(reports[0].graph, reports[1].graph, found, folding, wish), wish)
     if not found.same:
         raise typer.Exit(1)
 

@@ -12,7 +12,7 @@ from compiler.analysis.claims import check_expects
 from compiler.analysis.cost import Cost, cost
 from compiler.analysis.lint import lint
 from compiler.collection import without_collection
-from compiler.expand.builder import Limits, Overrides
+from compiler.expand.builder import Failure, Limits, Overrides
 from compiler.expand.claims import ClaimResult
 from compiler.expand.expander import Expander
 from compiler.expand.loader import Loaded, Loader
@@ -44,6 +44,7 @@ class Report:
     nothing_at: Span | None = None  # the place of a file that holds no network, only blocks
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[Diagnostic] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)  # operators that are not in the graph, since their shapes do not fit
 
     @property
     def has_network(self) -> bool:
@@ -184,7 +185,8 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float) -> Report:
         return Report(expander.graph.name, expander.graph, [], claims, nothing_at=Span(loaded.source, 0, 0), seconds=seconds)
     claims.sort(key=lambda claim: (claim.span.source.name, claim.span.start))
     expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None
-    return Report(expander.graph.name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds)
+    failures = expander.failures
+    return Report(expander.graph.name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, failures=failures)
 
 
 def _legal(graph: ArchGraph) -> tuple[list[Legal], list[Diagnostic]]:

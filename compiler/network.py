@@ -108,6 +108,31 @@ class Network:
         """The program with every block, repeat and default written out."""
         return expanded_text(self._report)
 
+    def draw(self, form: str = "svg", *, style: str = "graph", theme: str = "auto", **folding: Any) -> bytes:
+        """A picture: svg, pdf, png, dot, html, mermaid or tex.
+
+        `style` is `graph` or `paper`; `depth`, `expand`, `collapse` and `flat` say how much is shown (`draw.fold.Folding`).
+        Raises `draw.layout.NoGraphviz` where Graphviz is missing.
+        """
+        from compiler.draw.dot import Look
+        from compiler.draw.fold import Folding, scene
+        from compiler.draw.page import page
+        from compiler.draw.picture import picture
+
+        shown = scene(self.graph, Folding(**folding))
+        if form == "html":
+            return page(self.graph, Look(theme), [box.id for box in shown.every() if box.opened]).encode()
+        return picture(shown, form, style, Look(theme))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: a picture, and text where there is no Graphviz."""
+        from compiler.draw.layout import NoGraphviz
+
+        try:
+            return {"text/plain": repr(self), "image/svg+xml": self.draw().decode()}
+        except NoGraphviz:
+            return {"text/plain": repr(self)}
+
     def lower(self, *, training: bool = False) -> ArchModule:
         """A torch.fx GraphModule with the initialisation that the file states.
 

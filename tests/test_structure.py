@@ -30,13 +30,17 @@ ROOMS: dict[str, set[str]] = {
     "compiler.backends": FRONT | {"compiler.passes", "compiler.files", "compiler.collection"},
     "compiler.repair": FRONT,
     "compiler.driver": FRONT | {"compiler.expand", "compiler.analysis", "compiler.repair", "compiler.collection"},
+    "compiler.draw": FRONT | {"compiler.expand", "compiler.analysis"},
+    "compiler.drawing": FRONT | {"compiler.driver", "compiler.analysis", "compiler.draw", "compiler.files", "compiler.terminal"},
     "compiler.terminal": FRONT | {"compiler.driver", "compiler.expand", "compiler.show", "compiler.files"},
-    "compiler.network": FRONT | {"compiler.expand", "compiler.driver", "compiler.backends"},
+    "compiler.network": FRONT | {"compiler.expand", "compiler.driver", "compiler.backends", "compiler.draw"},
     "compiler": {"compiler.network"},
 }
 OUTSIDE = {
     "dsl": {"lark", "platformdirs"},
     "compiler.graph": {"networkx"},
+    "compiler.draw": {"graphviz", "pygraphviz"},
+    "compiler.drawing": {"typer"},
     "compiler.terminal": {"typer"},
     "compiler.show": {"rich", "tabulate", "matplotlib"},
     "compiler.backends": {"torch", "safetensors"},

@@ -44,6 +44,7 @@ class Difference:
     changes: list[Change]
     params: tuple[int, int]
     macs: tuple[Dim, Dim]
+    counterparts: dict[str, str] = field(default_factory=dict)  # what is in both, by its names before and after
 
     @property
     def same(self) -> bool:
@@ -72,7 +73,8 @@ def diff(a: ArchGraph, b: ArchGraph) -> Difference:
         *_outputs(a, b, {x.name: y.name for x, y in [*pairs, *moved]}),
     ]
     before, after = cost(a), cost(b)
-    return Difference(list(_folded(changes)), (before.params_training, after.params_training), (before.macs_training, after.macs_training))
+    params, macs = (before.params_training, after.params_training), (before.macs_training, after.macs_training)
+    return Difference(list(_folded(changes)), params, macs, {x.name: y.name for x, y in [*pairs, *moved]})
 
 
 # ---- laying side by side

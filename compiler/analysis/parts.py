@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from compiler.graph import ArchGraph, Node
+from compiler.graph import ArchGraph, Frame, Node
 
 
 @dataclass
@@ -24,6 +24,19 @@ class Part:
                 found.append(part.node)
             waiting.extend(reversed(part.parts.values()))
         return found
+
+    @property
+    def call(self) -> Frame | None:
+        """How it was called, if it is a block: the innermost call around all its nodes that is not around its scope too."""
+        nodes = self.nodes()
+        others = [{id(frame) for frame in node.frame.chain()} if node.frame else set() for node in nodes[1:]]
+        scope = self.name.rpartition(".")[0]
+        for frame in nodes[0].frame.chain() if nodes[0].frame else []:
+            if frame.text == scope:
+                break
+            if "(" in frame.text and all(id(frame) in ids for ids in others):
+                return frame
+        return None
 
     @property
     def label(self) -> str:

@@ -121,7 +121,8 @@ class Summary:
             activations = activations + product(node.shape)
         training_only = all(node.training_only for node in nodes)
         sees = self.fields[last.name]
-        written = _call(part.name, nodes)
+        call = part.call
+        written = call.text if call else f"{len(nodes)} nodes"
         return Row(
             part.name, written, last.shape, params, macs, product(last.shape), activations, sees, len(nodes), training_only=training_only
         )
@@ -129,16 +130,3 @@ class Summary:
     def _mark(self, part: Part) -> Any:
         """What makes two blocks equal: their nodes under the same names, with the same options and shapes."""
         return [(node.name[len(part.name) :], node.op, node.attrs, node.shape) for node in part.nodes()]
-
-
-def _call(name: str, nodes: list[Node]) -> str:
-    """How a block was called: the innermost call around all its nodes, unless that is around its scope too."""
-    frames = nodes[0].frame.chain() if nodes[0].frame else []
-    others = [{id(frame) for frame in node.frame.chain()} if node.frame else set() for node in nodes[1:]]
-    scope = name.rpartition(".")[0]
-    for frame in frames:
-        if frame.text == scope:
-            break
-        if "(" in frame.text and all(id(frame) in ids for ids in others):
-            return frame.text
-    return f"{len(nodes)} nodes"

@@ -50,6 +50,17 @@ class Overrides:
         return bool(self.settings or self.inputs)
 
 
+@dataclass(frozen=True)
+class Failure:
+    """An operator that could not be put into the graph: where it would stand, behind what, and why not."""
+
+    name: str
+    written: str
+    operands: tuple[str, ...]
+    message: str
+    span: Span
+
+
 class Abort(Exception):
     """The expansion cannot go on; what is wrong has been reported."""
 
@@ -63,6 +74,7 @@ class Builder(ABC):
         self.overrides = overrides
         self.graph = ArchGraph()
         self.problems: list[Diagnostic] = []
+        self.failures: list[Failure] = []
         self.expects: list[tuple[ast.Expect, Any]] = []
         self.claims: dict[Span, ClaimResult] = {}
         self.recorder = Recorder(record)

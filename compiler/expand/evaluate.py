@@ -225,6 +225,17 @@ def describe(value: Any) -> str:
     return show(value)
 
 
+def written(value: Any) -> str:
+    """A value as an argument is written, a long list cut short."""
+    if isinstance(value, Tensor):
+        return f"@{value.name}"
+    if isinstance(value, BlockValue):
+        return value.name
+    if isinstance(value, tuple) and _leaves(value) > 8:
+        return f"[... {len(value)} items]"
+    return show(value)
+
+
 def _leaves(value: tuple[Any, ...]) -> int:
     """How many values a list holds, counting those of lists within; more than the limit is a fault."""
     total = 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
-from compiler.expand.builder import NOTHING, Builder
+from compiler.expand.builder import NOTHING, Builder, Failure
 from compiler.expand.evaluate import describe
+from compiler.expand.evaluate import written as written_value
 from compiler.expand.options import blamed, check_options, read_options, read_place
 from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Given, Poison, Scope, SharedNode, SharedPart, Tensor, join
 from compiler.expand.sides import with_histories
@@ -58,6 +59,9 @@ class NodeExpander(Builder):
                 check_options(operator, options, span)
         except Fault as fault:
             self.report(fault, span)
+            if all(operand.shape is not None for operand in operands):
+                names = tuple(operand.name for operand in operands)
+                self.failures.append(Failure(scope.full(name), span.text.split("=>")[0].strip(), names, fault.diagnostic.message, span))
         for follower in ("norm", "act") if operator.followers else ():
             if follower in options:
                 result = self._follow(follower, options[follower], env, scope, result, span)
@@ -147,7 +151,7 @@ class NodeExpander(Builder):
                 else names.unknown_option(block.name, unknown_args[0], [p.name for p in block.params])
             )
             raise Fault(fault.at(span))
-        listed = ", ".join(f"{name}={describe(value)}" for name, value in env.variables.items())
+        listed = ", ".join(f"{name}={written_value(value)}" for name, value in env.variables.items())
         with self._within(f"{block.name}({listed})", span, block.name):
             if block.shared is not None:
                 result = self._shared_call(block, block.shared, name, inner, env, current, span)

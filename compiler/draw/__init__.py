@@ -1,0 +1,1 @@
+"""Pictures of networks: a scene of boxes and edges, in several styles and formats."""

@@ -1,0 +1,169 @@
+"""The style `graph`: boxes from top to bottom with the operator as written, as a DOT text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+
+import graphviz
+
+from compiler.draw.scene import Box, Edge, Scene
+from compiler.draw.style import FORMS, HEAT_NAMES, HEATS, LEGEND, LIGHT, THEMES, heat_colour
+
+FONT = "Helvetica,Arial,sans-serif"
+ROUNDED = ' STYLE="ROUNDED"'
+
+
+@dataclass(frozen=True)
+class Look:
+    """A theme, and perhaps a count whose share of the whole colours the boxes."""
+
+    theme: str = "auto"
+    heat: str = ""
+    legend: bool = True
+
+    @property
+    def colours(self) -> Mapping[str, str]:
+        return THEMES[self.theme]
+
+
+def digraph(scene: Scene, look: Look, direction: str) -> graphviz.Digraph:
+    """An empty drawing with the settings that all styles share."""
+    c = look.colours
+    dot = graphviz.Digraph(scene.name)
+    dot.attr(
+        "graph", rankdir=direction, bgcolor=c["ground"], fontname=FONT, fontcolor=c["ink"], pad="0.15", tooltip=scene.title or scene.name
+    )
+    dot.attr("node", fontname=FONT, fontsize="11", fontcolor=c["ink"], color=c["line"], penwidth="0.9")
+    dot.attr("edge", fontname=FONT, fontsize="9", fontcolor=c["faint"], color=c["edge"], arrowsize="0.6", penwidth="0.9")
+    return dot
+
+
+def graph_dot(scene: Scene, look: Look = Look()) -> str:
+    """DOT of a scene, opened blocks as clusters."""
+    dot = digraph(scene, look, "TB")
+    dot.attr("graph", nodesep="0.28", ranksep="0.3", newrank="true")
+    spine = {end for edge in scene.edges if edge.spine for end in (edge.source, edge.target)}
+    most = sum(HEATS[look.heat](box) for box in scene.shown()) if look.heat else 0
+    for box in scene.boxes:
+        _draw(box, dot, look, spine, most)
+    for edge in scene.edges:
+        _connect(edge, dot, look)
+    if look.legend:
+        legend(scene, dot, look)
+    return str(dot.source)
+
+
+def _draw(box: Box, dot: graphviz.Digraph, look: Look, spine: set[str], most: int) -> None:
+    if box.opened:
+        with dot.subgraph(name=f"cluster_{box.id}") as inner:
+            frame(box, inner, look)
+            for within in box.inside:
+                _draw(within, inner, look, spine, most)
+        return
+    group = {"group": "spine"} if box.id in spine else {}
+    dot.node(box.id, label=label(box, look), id=box.id, tooltip=box.tooltip, **appearance(box, look, most), **group)
+
+
+def frame(box: Box, inner: graphviz.Digraph, look: Look, filled: bool = True) -> None:
+    """The frame of an opened block, with its name."""
+    c = look.colours
+    title = escape(frame_title(box))
+    style = "rounded" + ",filled" * filled + ",dashed" * box.training_only
+    inner.attr(
+        "graph", bgcolor="transparent", label=f"<{title}>", labeljust="l", style=style, color=c["frame"], fillcolor=c["room"],
+        fontsize="10", fontcolor=c["faint"], id=box.id, tooltip=box.tooltip, margin="9",
+    )  # fmt: skip
+
+
+def frame_title(box: Box) -> str:
+    """The name of an opened block, its call, and how often it is repeated."""
+    return "  ".join(part for part in (_name(box), box.title, box.times) if part)
+
+
+def appearance(box: Box, look: Look, most: int) -> dict[str, str]:
+    """Form and colours of a box."""
+    c = look.colours
+    found = {"margin": "0.1,0.05", "height": "0.3", "width": "0.3", **FORMS[box.family], "fillcolor": c[box.status or box.family]}
+    if box.family == "pooling":  # Graphviz would make a trapezium that fits far too wide
+        lines = [_name(box) * bool(box.name), *wrapped(box.title), *box.details]
+        found |= {"width": f"{0.1 * max(map(len, lines)) + 0.45:.2f}", "height": f"{0.17 * sum(map(bool, lines)) + 0.16:.2f}"}
+    if look.heat and box.family not in ("input", "output") and not box.status:
+        found["fillcolor"] = heat_colour(HEATS[look.heat](box) / most if most else 0.0)
+        found["fontcolor"] = LIGHT["ink"]
+    if box.training_only:
+        found["style"] += ",dashed"
+    if box.status in ("removed", "failed"):
+        found |= {"color": c["wrong"]}
+    return found
+
+
+def label(box: Box, look: Look) -> str:
+    """An HTML-like label: the name, what it is, and what is attached."""
+    if box.family == "merge":
+        return box.title
+    faint = LIGHT["line"] if look.heat else look.colours["faint"]
+    lines = []
+    if box.name and box.family != "failed":
+        lines.append(f'<FONT POINT-SIZE="8.5" COLOR="{faint}">{escape(_name(box))}</FONT>')
+    lines += [f"<B>{escape(line)}</B>" for line in wrapped(box.title) if line]
+    lines += [f'<FONT POINT-SIZE="9">{escape(line)}</FONT>' for detail in box.details for line in wrapped(detail)]
+    if box.times:
+        lines[-1] += f"   <B>{box.times}</B>"
+    if box.status == "failed":
+        lines += [f'<FONT POINT-SIZE="9" COLOR="{look.colours["wrong"]}">{escape(line)}</FONT>' for line in wrapped(box.note)]
+    return f"<{'<BR/>'.join(lines)}>"
+
+
+def _name(box: Box) -> str:
+    return f"{box.name} … {box.last.rpartition('.')[2]}" if box.copies > 1 else box.name
+
+
+def wrapped(text: str, width: int = 34) -> list[str]:
+    """Break a long line behind commas and dots between parts."""
+    lines, line = [], ""
+    for word in text.replace(", ", ",\x00").replace(" · ", " ·\x00").replace(" ", " \x00").split("\x00"):
+        if line and len(line) + len(word) > width:
+            lines.append(line.rstrip())
+            line = ""
+        line += word + (" " if word.endswith((",", "·")) else "")
+    return [*lines, line.rstrip()]
+
+
+def _connect(edge: Edge, dot: graphviz.Digraph, look: Look) -> None:
+    found = {"weight": "12"} if edge.spine else {"weight": "1"}
+    if edge.shape:
+        found["label"] = f" {edge.shape} "
+    if edge.training_only:
+        found["style"] = "dashed"
+    if edge.status in ("failed", "removed"):
+        found |= {"color": look.colours["wrong"], "penwidth": "1.8"}
+    elif edge.status == "added":
+        found |= {"penwidth": "2.2"}
+    dot.edge(edge.source, edge.target, **found)
+
+
+def legend(scene: Scene, dot: graphviz.Digraph, look: Look) -> None:
+    """A key to the colours that this picture uses, under it."""
+    c = look.colours
+    families = {box.family for box in scene.shown()} | ({"block"} & {box.family for box in scene.every() if box.copies > 1})
+    used = [family for family in LEGEND if family in families]
+    cells = [
+        f'<TD BGCOLOR="{c["ground"] if look.heat else c[family]}" COLOR="{c["line"]}" BORDER="{2 if family == "dense" else 1}"'
+        f"{ROUNDED if family in ('input', 'block') else ''}>{escape(LEGEND[family])}</TD>"
+        for family in used
+    ]
+    statuses = dict.fromkeys(box.status for box in scene.shown() if box.status)
+    cells += [f'<TD BGCOLOR="{c[status]}" COLOR="{c["line"]}">{status}</TD>' for status in statuses]
+    if look.heat:
+        shares = (("0.1 %", 0.001), ("1 %", 0.01), ("10 %", 0.1), ("all", 1.0))
+        named = f'<TD BORDER="0">share of the {HEAT_NAMES[look.heat]}</TD>'
+        cells = [named] + [
+            f'<TD BGCOLOR="{heat_colour(share)}" COLOR="{c["line"]}"><FONT COLOR="{LIGHT["ink"]}">{text}</FONT></TD>'
+            for text, share in shares
+        ]
+    wide = len(cells) if look.heat else 3
+    rows = "".join(f"<TR>{''.join(cells[start : start + wide])}</TR>" for start in range(0, len(cells), wide))
+    table = f'<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="4" CELLPADDING="3">{rows}</TABLE>'
+    dot.attr("graph", label=f"<{table}>", labelloc="b", fontsize="9", fontcolor=c["ink"])

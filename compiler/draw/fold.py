@@ -1,0 +1,293 @@
+"""From a graph to a scene: which blocks are opened, which copies fold into one, what is attached to what."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from compiler.analysis.cost import macs_of, params_of
+from compiler.analysis.notation import notation
+from compiler.analysis.parts import Part, parts
+from compiler.draw.scene import Box, Edge, Scene
+from compiler.draw.spine import mark_spine
+from compiler.draw.style import ATTACHED, SIGNS, family_of
+from compiler.graph import INPUT, ArchGraph, Node
+from compiler.ops.record import no_weights
+from compiler.shapes.dim import show_shape
+
+PAGE = 25  # boxes that a reader takes in at once: blocks are opened, level by level, while no more are shown
+
+
+@dataclass(frozen=True)
+class Folding:
+    """How much is shown. `depth`: levels of blocks that are opened, or as many as fit a page; `expand` and `collapse` name
+    blocks, by patterns such as `layer3*`; `flat`: every operator alone, and no blocks."""
+
+    depth: int | None = None
+    expand: tuple[str, ...] = ()
+    collapse: tuple[str, ...] = ()
+    flat: bool = False
+
+
+def scene(graph: ArchGraph, folding: Folding = Folding()) -> Scene:
+    """The picture of a network. Raises KeyError for a pattern that fits no block."""
+    root = parts(graph)
+    if folding.flat:
+        return _Folder(graph, _flat(graph), folding).scene(0)
+    if folding.depth is not None:
+        return _Folder(graph, root, folding).scene(folding.depth)
+    shown = _Folder(graph, root, folding).scene(0)
+    for depth in range(1, _height(root)):
+        deeper = _Folder(graph, root, folding).scene(depth)
+        if sum(1 for _ in deeper.shown()) > PAGE:
+            break
+        shown = deeper
+    return shown
+
+
+def body(graph: ArchGraph, part: Part) -> Scene:
+    """What one block holds, its own blocks closed; what comes from outside and goes there are ends."""
+    return _Folder(graph, part, Folding()).scene(0)
+
+
+def blocks(graph: ArchGraph) -> list[str]:
+    """The names of all blocks."""
+    return [part.name for part in _walk(parts(graph)) if part.parts]
+
+
+def _flat(graph: ArchGraph) -> Part:
+    return Part("", parts={node.name: Part(node.name, node) for node in graph})
+
+
+def _height(part: Part) -> int:
+    return 1 + max((_height(inner) for inner in part.parts.values()), default=0)
+
+
+@dataclass
+class _Group:
+    """Blocks one behind the other that are equal in all but their place; mostly there is one."""
+
+    copies: list[Part] = field(default_factory=list)
+
+
+class _Folder:
+    """Makes one scene of one part. `box_of` says where a node is shown; `turns` in which copy of which fold it stands."""
+
+    def __init__(self, graph: ArchGraph, root: Part, folding: Folding) -> None:
+        self.graph, self.root, self.folding = graph, root, folding
+        self.box_of: dict[str, Box] = {}
+        self.turns: dict[str, tuple[tuple[str, int], ...]] = defaultdict(tuple)
+        self.ends = {output.node for output in graph.outputs.values()}
+        self._exact = {name for name in folding.expand if not any(sign in name for sign in "*?[")}
+        self._opened = self._matching(folding.expand, with_outer=True)
+        self._closed = self._matching(folding.collapse, with_outer=False)
+
+    def scene(self, depth: int) -> Scene:
+        boxes = self._boxes(self.root, depth)
+        edges = self._edges({node.name: node for node in self.root.nodes()}, boxes)
+        made = Scene(self.graph.name, self.graph.title, boxes, edges, self.box_of)
+        _show_shapes(made)
+        mark_spine(made)
+        return made
+
+    # ---- which blocks are opened
+
+    def _matching(self, patterns: Sequence[str], with_outer: bool) -> set[str]:
+        """The blocks that patterns name, with the blocks around them."""
+        found: set[str] = set()
+        for pattern in patterns:
+            hits = [part.name for part in _walk(self.root) if part.parts and fnmatchcase(part.name, pattern)]
+            if not hits and not self.folding.flat:
+                raise KeyError(pattern)
+            for name in hits:
+                found.add(name)
+                while with_outer and "." in name:
+                    name = name.rpartition(".")[0]
+                    found.add(name)
+        return found
+
+    def _is_open(self, group: _Group, depth: int) -> bool:
+        names = [part.name for part in group.copies]
+        return not any(name in self._closed for name in names) and (depth > 0 or any(name in self._opened for name in names))
+
+    def _apart(self, part: Part) -> bool:
+        """Is this very copy, or something in it, to be expanded by its name?"""
+        return any(name == part.name or name.startswith(part.name + ".") for name in self._exact)
+
+    # ---- boxes
+
+    def _boxes(self, part: Part, depth: int) -> list[Box]:
+        boxes: list[Box] = []
+        for group in self._groups(part):
+            first = group.copies[0]
+            if first.parts:
+                boxes.append(self._block(group, depth))
+            else:
+                assert first.node is not None
+                self._leaf(first.node, boxes)
+        return boxes
+
+    def _groups(self, part: Part) -> list[_Group]:
+        groups: list[_Group] = []
+        before: Any = None
+        for inner in part.parts.values():
+            mark = self._mark(inner) if inner.parts and not self._apart(inner) else None
+            if mark is not None and mark == before:
+                groups[-1].copies.append(inner)
+            else:
+                groups.append(_Group([inner]))
+            before = mark
+        return groups
+
+    def _mark(self, part: Part) -> list[Any]:
+        """What makes two blocks equal: their nodes under the same names, with the same options, shapes and wiring."""
+        cut, prefix = len(part.name), part.name + "."
+        return [
+            (node.name[cut:], node.op, node.attrs, node.shape, node.training_only, node.place,
+             [name[cut:] if name.startswith(prefix) else None for name in self.graph.operands(node.name)])
+            for node in part.nodes()
+        ]  # fmt: skip
+
+    def _leaf(self, node: Node, boxes: list[Box]) -> None:
+        """A box of its own, or a line in the box of what it follows."""
+        operands = self.graph.operands(node.name)
+        before = boxes[-1] if boxes else None
+        if (
+            node.op in ATTACHED
+            and not self.folding.flat
+            and before is not None
+            and before.nodes
+            and before.family not in ("merge", "block", "input")
+            and operands == [before.nodes[-1].name]
+            and self.graph.users(operands[0]) == [node.name]
+            and operands[0] not in self.ends
+            and node.training_only == before.training_only
+        ):
+            before.nodes.append(node)
+            before.details = [f"{before.details[0]} · {notation(node)}" if before.details else notation(node)]
+            before.params += params_of(self.graph, [node])
+            before.macs = before.macs + macs_of(self.graph, [node])
+            self.box_of[node.name] = before
+            return
+        family = "input" if node.op == INPUT else family_of(node.operator)
+        title = SIGNS.get(node.op, notation(node)) if family != "input" else show_shape(node.shape)
+        label = node.name[len(self.root.name) + 1 :] if self.root.name else node.name
+        label = "" if _implied(node, label.rpartition(".")[2]) else label.rpartition(".")[2]
+        box = Box(node.name, family, label, title, nodes=[node], shape=node.shape, span=node.span)
+        box.params, box.macs = params_of(self.graph, [node]), macs_of(self.graph, [node])
+        box.training_only = node.training_only
+        self.box_of[node.name] = box
+        boxes.append(box)
+
+    def _block(self, group: _Group, depth: int) -> Box:
+        first = group.copies[0]
+        nodes = first.nodes()
+        call = first.call
+        box = Box(first.name, "block", first.label, call.text if call else "", nodes=nodes, shape=nodes[-1].shape)
+        box.span = call.span if call else nodes[0].span
+        box.copies, box.last = len(group.copies), group.copies[-1].name
+        box.params, box.macs = params_of(self.graph, nodes), macs_of(self.graph, nodes)
+        box.training_only = all(node.training_only for node in nodes)
+        if self._is_open(group, depth):
+            box.opened = True
+            box.inside = self._boxes(first, depth - 1)
+        else:
+            box.details = [_contents(first)] if not call else []
+            self.box_of.update((node.name, box) for node in nodes)
+        if len(group.copies) > 1:
+            for turn, part in enumerate(group.copies):
+                for node, same in zip(part.nodes(), nodes, strict=True):
+                    self.box_of[node.name] = self.box_of[same.name]
+                    self.turns[node.name] += ((first.name, turn),)
+        return box
+
+    def _output(self, name: str, node: str, training_only: bool) -> Box:
+        shape = self.graph[node].shape
+        span = self.graph[node].span
+        return Box(f"output/{name}", "output", name, show_shape(shape), shape=shape, training_only=training_only, span=span)
+
+    # ---- edges
+
+    def _edges(self, inside: dict[str, Node], boxes: list[Box]) -> list[Edge]:
+        """An edge for every operand, but those within a box and those from one copy to the next; in a block's own picture
+        also to its ends."""
+        edges: dict[tuple[str, str, int], Edge] = {}
+
+        def connect(operand: Node, source: Box, target: Box, slot: int, training_only: bool) -> None:
+            key = (source.id, target.id, slot if target.family == "merge" else 0)
+            if source is not target:
+                edges.setdefault(key, Edge(source.id, target.id, training_only=training_only or operand.training_only))
+
+        for node in inside.values():
+            for slot, name in enumerate(self.graph.operands(node.name)):
+                operand = self.graph[name]
+                if name not in inside:
+                    connect(operand, self._end(operand, "input", boxes), self.box_of[node.name], slot, node.training_only)
+                elif not self._between_copies(name, node.name):
+                    connect(operand, self.box_of[name], self.box_of[node.name], slot, node.training_only)
+        if self.root.name:
+            for node in inside.values():
+                if node.name in self.ends or any(user not in inside for user in self.graph.users(node.name)):
+                    connect(node, self.box_of[node.name], self._end(node, "output", boxes), 0, node.training_only)
+        else:
+            for name, out in self.graph.outputs.items():
+                box = self._output(name, out.node, out.training_only)
+                boxes.append(box)
+                connect(self.graph[out.node], self.box_of[out.node], box, 0, out.training_only)
+        return list(edges.values())
+
+    def _end(self, node: Node, family: str, boxes: list[Box]) -> Box:
+        """Where a tensor comes into a block, or leaves it."""
+        name = f"{family}/{node.name}"
+        if name not in self.box_of:
+            box = Box(name, family, "in" if family == "input" else "out", show_shape(node.shape), shape=node.shape, span=node.span)
+            box.note = f"{'from' if family == 'input' else 'gives'} {node.name}"
+            self.box_of[name] = box
+            boxes.insert(0 if family == "input" else len(boxes), box)
+        return self.box_of[name]
+
+    def _between_copies(self, operand: str, user: str) -> bool:
+        mine = dict(self.turns.get(operand, ()))
+        return any(mine.get(fold, turn) != turn for fold, turn in self.turns.get(user, ()))
+
+
+def _implied(node: Node, label: str) -> bool:
+    """Was it named after its operator, and is that no part of a weight's key? Then the name says nothing new."""
+    return node.op != INPUT and node.operator.weights is no_weights and label.rstrip("0123456789") == node.op
+
+
+def _walk(part: Part) -> Iterable[Part]:
+    waiting = list(part.parts.values())
+    while waiting:
+        inner = waiting.pop()
+        yield inner
+        waiting.extend(inner.parts.values())
+
+
+def _contents(part: Part) -> str:
+    """What a block without a call holds, in a line: `bottleneck x3`, or how many operators."""
+    calls = [inner.call for inner in part.parts.values() if inner.parts]
+    names = {call.text.partition("(")[0] for call in calls if call}
+    if calls and len(names) == 1 and len(calls) == len(part.parts) and None not in calls:
+        return f"{names.pop()} x{len(calls)}"
+    count = len(part.nodes())
+    return f"{count} operator{'s' * (count > 1)}"
+
+
+def _show_shapes(made: Scene) -> None:
+    """Write the shape on the first edge out of a box, where the box changes it."""
+    boxes = {box.id: box for box in made.shown()}
+    into: dict[str, tuple[Any, ...]] = {}
+    for edge in made.edges:
+        into.setdefault(edge.target, boxes[edge.source].shape)
+    told: set[str] = set()
+    for edge in made.edges:
+        source = boxes[edge.source]
+        if edge.source not in told and source.family != "input" and into.get(source.id) != source.shape:
+            target = boxes[edge.target]
+            if target.family != "output":  # it tells its shape itself
+                edge.shape = show_shape(source.shape)
+                told.add(edge.source)

@@ -1,0 +1,90 @@
+"""Graphviz, through the library that the pygraphviz wheel carries: no system `dot` is needed."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
+from typing import Any
+
+Point = tuple[float, float]
+
+PNG_SIDE = 32_767  # pixels; cairo draws no larger images
+
+
+class NoGraphviz(Exception):
+    """Graphviz is not there, with what to install."""
+
+
+class TooLarge(Exception):
+    """A picture with more pixels than a PNG may have here."""
+
+
+def render(dot: str, form: str, placed: bool = False) -> bytes:
+    """Lay out by `dot`, unless all is placed already, and render: svg, pdf, png, json. The same bytes for the same text.
+
+    Raises NoGraphviz where it is missing, and TooLarge for a PNG of more than 32,767 pixels on a side.
+    """
+    program = "nop2" if placed else "dot"
+    if form == "png":
+        sides = _rendered(dot, "plain", program).split(b"\n", 1)[0].split()[2:4]  # in inches
+        if (pixels := 96 * max(map(float, sides))) > PNG_SIDE:
+            raise TooLarge(
+                f"this picture has {pixels:,.0f} pixels on its longer side, and a PNG at most {PNG_SIDE:,}: write an .svg, or fold it"
+            )
+    return _rendered(dot, form, program)
+
+
+def painted(dot: str, paint: Callable[[dict[str, Point]], str]) -> str:
+    """The same drawing with every position in it, and behind it what `paint` says for the centres of its nodes, in points.
+
+    `paint` gives Graphviz's drawing language (xdot), as its `_background` takes it.
+    """
+    drawing = _load(_rendered(dot, "dot", "dot").decode())
+    centres = {str(node): _point(node.attr["pos"]) for node in drawing.nodes()}
+    drawing.graph_attr["_background"] = paint(centres)
+    return str(drawing.to_string())
+
+
+def _point(text: str) -> Point:
+    x, y = text.split(",")
+    return float(x), float(y)
+
+
+def _load(dot: str) -> Any:
+    try:
+        import pygraphviz
+    except ImportError as error:
+        raise NoGraphviz(f"pictures need Graphviz: `pip install pygraphviz` brings it along ({error})") from None
+    return pygraphviz.AGraph(string=dot)
+
+
+def _rendered(dot: str, form: str, program: str) -> bytes:
+    drawing = _load(dot)
+    with _quiet():
+        made: bytes = drawing.draw(format=form, prog=program)
+    return _DATE.sub(_same_length, made) if form == "pdf" else made
+
+
+_DATE = re.compile(rb"(?<=/CreationDate \(D:)[0-9]+")
+
+
+def _same_length(date: re.Match[bytes]) -> bytes:
+    """A PDF holds the time of day; a fixed one keeps the same network the same bytes."""
+    return b"20000101000000"[: len(date[0])].ljust(len(date[0]), b"0")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing on stderr, from Python or from C: there are warnings of large drawings, and of this machine's fonts."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,95 @@
+"""One page of HTML that needs nothing else: pan, zoom, blocks that open by a click, search, facts under the pointer.
+
+Every block is laid out by Graphviz alone, closed blocks within. When one is opened the page makes room for it: it
+stretches the drawing around it, and sets the block's own drawing into the room.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from compiler.analysis.parts import parts
+from compiler.draw.dot import Look, graph_dot
+from compiler.draw.fold import body
+from compiler.draw.layout import render
+from compiler.draw.scene import Scene
+from compiler.draw.svg import SVG, data, stylesheet
+from compiler.graph import ArchGraph
+
+TEMPLATE = Path(__file__).with_name("page.html")
+
+
+def page(graph: ArchGraph, look: Look, opened: Sequence[str] = ()) -> str:
+    """The page of a network, some blocks open at first."""
+    drawings: dict[str, Any] = {}
+    waiting = [parts(graph)]
+    while waiting:
+        part = waiting.pop()
+        scene = body(graph, part)
+        drawings[part.name] = _drawing(scene, Look(look.theme, look.heat, legend=False))
+        closed = {box.id for box in scene.shown() if box.family == "block"}
+        waiting.extend(inner for inner in part.parts.values() if inner.name in closed)
+    for drawing in drawings.values():
+        for box in drawing["boxes"]:
+            box["opens"] = box["id"] in drawings
+    style = stylesheet() if look.theme == "auto" else ""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    fields = {"name": escape(graph.name), "title": escape(graph.title), "style": style}
+    fields |= {"drawings": _json(drawings), "opened": _json([name for name in opened if name in drawings])}
+    fields |= {role: look.colours[role] for role in ("ground", "ink", "faint", "frame", "room")}
+    for name, value in fields.items():
+        text = text.replace(f"{{{{{name}}}}}", value)
+    return text
+
+
+def _json(value: Any) -> str:
+    """JSON that may stand in a script of HTML."""
+    return json.dumps(value).replace("</", "<\\/")
+
+
+def _drawing(scene: Scene, look: Look) -> dict[str, Any]:
+    """A scene as Graphviz lays it out: the drawing of each box with its place, and the points of each edge."""
+    dot = graph_dot(scene, look)
+    places = json.loads(render(dot, "json"))
+    root = ElementTree.fromstring(render(dot, "svg"))
+    groups: dict[str, ElementTree.Element] = {}
+    edges = []
+    for group in root.iter(f"{{{SVG}}}g"):
+        if group.get("class") == "node":
+            groups[group.get("id", "")] = group
+        elif group.get("class") == "edge":
+            edges.append(_edge(group))
+    boxes = {box.id: box for box in scene.shown()}
+    wide, high = (float(side) for side in places["bb"].split(",")[2:])
+    drawn = []
+    for place in places.get("objects", []):
+        box = boxes.get(place["name"])
+        if box is not None:
+            x, y = map(float, place["pos"].split(","))
+            drawn.append({
+                "id": box.id, "x": x, "y": -y, "w": 72 * float(place["width"]), "h": 72 * float(place["height"]), "tip": box.tooltip,
+                "data": data(box), "name": box.name, "title": box.title, "copies": box.copies, "svg": _inner(groups[box.id]),
+            })  # fmt: skip
+    return {"w": wide, "h": high, "boxes": drawn, "edges": edges}
+
+
+def _inner(group: ElementTree.Element) -> str:
+    """What a node's group draws, without its title and the links that Graphviz makes of tooltips."""
+    drawn = [part for part in group.iter() if part.tag.rpartition("}")[2] in ("polygon", "path", "ellipse", "polyline", "text")]
+    return "".join(ElementTree.tostring(part, encoding="unicode") for part in drawn).replace(f' xmlns:ns0="{SVG}"', "").replace("ns0:", "")
+
+
+def _edge(group: ElementTree.Element) -> dict[str, Any]:
+    source, target = (group.findtext(f"{{{SVG}}}title") or "").split("->")
+    path = next(part for part in group.iter(f"{{{SVG}}}path"))
+    found: dict[str, Any] = {"from": source, "to": target, "d": path.get("d"), "dashed": path.get("stroke-dasharray") is not None}
+    found |= {"colour": path.get("stroke"), "head": next(part for part in group.iter(f"{{{SVG}}}polygon")).get("points")}
+    label = next(group.iter(f"{{{SVG}}}text"), None)
+    if label is not None:
+        found["label"] = {"text": (label.text or "").strip(), "x": float(label.get("x", 0)), "y": float(label.get("y", 0))}
+    return found

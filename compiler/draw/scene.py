@@ -1,0 +1,99 @@
+"""What a picture shows: boxes, boxes within boxes, and edges, whatever it is drawn with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from compiler.graph import Node
+from compiler.shapes.dim import Dim, Shape, product, show_shape
+from dsl.source import Span
+
+
+@dataclass
+class Box:
+    """An operator with what is attached to it, a merge, an end of the network, or a block, closed or opened.
+
+    `nodes` are those of one copy, in order; `inside` holds what an opened block shows. `family` chooses colour and form.
+    """
+
+    id: str
+    family: str
+    name: str  # the last step of its path, as the network calls it
+    title: str  # the operator as written, the sign of a merge, or the call of a block
+    details: list[str] = field(default_factory=list)  # further lines: what is attached, or how much is within
+    nodes: list[Node] = field(default_factory=list)
+    shape: Shape = ()
+    copies: int = 1
+    last: str = ""  # the path of the last copy
+    training_only: bool = False
+    opened: bool = False
+    inside: list[Box] = field(default_factory=list)
+    status: str = ""  # of a difference: added, removed, changed; of a wrong file: failed
+    note: str = ""  # what the status is about
+    params: int = 0
+    macs: Dim = 0
+    span: Span | None = None  # where it is written: of a block its call, of an operator its item
+
+    @property
+    def values(self) -> int:
+        """The values that its nodes give for one sample, where all sizes are known."""
+        return sum(size for node in self.nodes if isinstance(size := product(node.shape), int))
+
+    @property
+    def times(self) -> str:
+        """`x35`, of what stands for several copies."""
+        return f"x{self.copies}" if self.copies > 1 else ""
+
+    @property
+    def source(self) -> str:
+        """`archs/std/resnet.arch:12`"""
+        return f"{self.span.source.name}:{self.span.line}" if self.span else ""
+
+    @property
+    def tooltip(self) -> str:
+        """Its full name, shape and counts, in lines."""
+        if not self.nodes:
+            return self.note or self.name
+        lines = [f"{self.id} .. {self.last}, {self.copies} copies" if self.copies > 1 else self.id]
+        lines.append(show_shape(self.shape))
+        each = " each" if self.copies > 1 else ""
+        if self.family != "input":
+            lines.append(f"{self.params:,} parameters{each}")
+            lines.append(f"{self.macs:,} MACs{each}" if isinstance(self.macs, int) else f"{self.macs} MACs{each}")
+        lines += [self.source] if self.source else []
+        lines += [self.note] if self.note else []
+        return "\n".join(lines)
+
+
+@dataclass
+class Edge:
+    """From box to box. `shape` is shown where it is new; `spine` is the main path, which is drawn straight."""
+
+    source: str
+    target: str
+    shape: str = ""
+    spine: bool = False
+    training_only: bool = False
+    status: str = ""
+
+
+@dataclass
+class Scene:
+    name: str
+    title: str
+    boxes: list[Box]
+    edges: list[Edge]
+    shown_as: dict[str, Box] = field(default_factory=dict)  # where each node of the graph is shown
+
+    def every(self) -> Iterator[Box]:
+        """All boxes, an opened one before what it holds."""
+        waiting = list(reversed(self.boxes))
+        while waiting:
+            box = waiting.pop()
+            yield box
+            waiting.extend(reversed(box.inside))
+
+    def shown(self) -> Iterator[Box]:
+        """The boxes that edges may meet: all but opened ones."""
+        return (box for box in self.every() if not box.opened)

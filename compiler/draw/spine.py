@@ -1,0 +1,24 @@
+"""The main path of a picture: from the main output back along the longest way, drawn as a straight line."""
+
+from __future__ import annotations
+
+from compiler.draw.scene import Edge, Scene
+
+
+def mark_spine(scene: Scene) -> None:
+    """Mark the edges of the longest path that ends at the main output."""
+    into: dict[str, list[Edge]] = {}
+    for edge in scene.edges:
+        into.setdefault(edge.target, []).append(edge)
+    order = [box.id for box in scene.shown()]
+    depth = dict.fromkeys(order, 0)
+    for name in order:  # operands stand before what takes them
+        depth[name] = max((depth[edge.source] + 1 for edge in into.get(name, [])), default=0)
+    ends = [box for box in scene.shown() if box.family == "output" and not box.training_only]
+    name = ends[0].id if ends else max(order, key=lambda box: depth[box], default="")
+    seen: set[str] = set()
+    while into.get(name) and name not in seen:
+        seen.add(name)
+        edge = max(into[name], key=lambda edge: depth[edge.source])
+        edge.spine = True
+        name = edge.source

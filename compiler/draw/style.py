@@ -1,0 +1,144 @@
+"""How things look: colours and forms of the operator families, in three themes and by cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log
+
+from compiler.draw.scene import Box
+from compiler.ops import OPERATORS
+from compiler.ops.record import Operator
+
+SIGNS = {"add": "+", "mul": "×", "concat": "C"}  # merges are circles with these
+ATTACHED = {name for name, operator in OPERATORS.items() if operator.family in ("activation", "normalisation")}
+
+# Families of the picture: those of the operators, parted further where a reader parts them.
+_APART = {
+    "fc": "dense",
+    "rbf": "dense",
+    "subsample": "pooling",
+    "dropout": "regularisation",
+    "stochastic_depth": "regularisation",
+    "flatten": "shape",
+    "slice": "shape",
+    "channel_shuffle": "shape",
+    "pad": "shape",
+    "crop": "shape",
+    "upsample": "shape",
+}
+
+LEGEND = {
+    "input": "input, output",
+    "convolution": "convolution",
+    "dense": "fully connected",
+    "pooling": "pooling",
+    "normalisation": "normalisation",
+    "activation": "activation",
+    "regularisation": "regularisation",
+    "shape": "change of shape",
+    "merge": "merge: + add, × multiply, C concatenate",
+    "block": "block",
+}
+
+# Graphviz's forms are the second channel, for readers who do not see the colours and for print.
+FORMS: dict[str, dict[str, str]] = {
+    "input": {"shape": "box", "style": "rounded,filled"},
+    "output": {"shape": "box", "style": "rounded,filled"},
+    "convolution": {"shape": "box", "style": "filled"},
+    "dense": {"shape": "box", "style": "filled", "penwidth": "2.2"},
+    "pooling": {"shape": "polygon", "sides": "4", "distortion": "0.1", "style": "filled", "fixedsize": "true"},
+    "normalisation": {"shape": "box", "style": "diagonals,filled"},
+    "activation": {"shape": "ellipse", "style": "filled", "margin": "0.02,0.02"},
+    "regularisation": {"shape": "box", "style": "filled,dotted"},
+    "shape": {"shape": "note", "style": "filled"},
+    "merge": {"shape": "circle", "style": "filled", "fixedsize": "true", "width": "0.34", "height": "0.34"},
+    "block": {"shape": "box", "style": "rounded,filled", "peripheries": "2"},
+    "failed": {"shape": "box", "style": "filled", "penwidth": "2.2"},
+}
+
+# Fills keep their order of lightness, so that they differ in grey too; hues after Okabe & Ito 2008, "Color universal design".
+LIGHT = {
+    "ground": "#ffffff",
+    "ink": "#16202a",
+    "faint": "#5b6770",
+    "line": "#46525c",
+    "edge": "#56636e",
+    "frame": "#9aa6af",
+    "room": "#f5f7f9",
+    "input": "#eceff1",
+    "output": "#eceff2",
+    "convolution": "#9fcdec",
+    "dense": "#f3be7c",
+    "pooling": "#8fd3b6",
+    "normalisation": "#f4ea9a",
+    "activation": "#ee9d93",
+    "regularisation": "#e2bdd4",
+    "shape": "#d5dade",
+    "merge": "#fefefe",
+    "block": "#dde6f3",
+    "added": "#b5e3b0",
+    "removed": "#f3b0ac",
+    "changed": "#f7d27a",
+    "failed": "#f9c9c5",
+    "wrong": "#c62828",
+}
+DARK = {
+    "ground": "#12171c",
+    "ink": "#eef2f5",
+    "faint": "#a3b0ba",
+    "line": "#8795a1",
+    "edge": "#93a1ad",
+    "frame": "#55626d",
+    "room": "#1a2128",
+    "input": "#2b343c",
+    "output": "#2b343d",
+    "convolution": "#1f5b84",
+    "dense": "#7d4710",
+    "pooling": "#1f6b50",
+    "normalisation": "#72702a",
+    "activation": "#8a4529",
+    "regularisation": "#74456a",
+    "shape": "#414b54",
+    "merge": "#12171d",
+    "block": "#2d3c55",
+    "added": "#2c6b2f",
+    "removed": "#853331",
+    "changed": "#7d5c0f",
+    "failed": "#6d2726",
+    "wrong": "#ff8a80",
+}
+_WHITE = dict.fromkeys(
+    ("input", "output", "convolution", "dense", "pooling", "normalisation", "activation", "regularisation", "shape"), "#ffffff"
+)
+PRINT = LIGHT | _WHITE | {"ink": "#000000", "line": "#000000", "edge": "#000000", "room": "#ffffff", "block": "#eeeeee", "merge": "#ffffff"}
+PRINT |= {"frame": "#777777", "faint": "#333333"}
+THEMES = {"auto": LIGHT, "light": LIGHT, "dark": DARK, "print": PRINT}
+
+HEATS: dict[str, Callable[[Box], int]] = {
+    "params": lambda box: box.params * box.copies,
+    "macs": lambda box: box.macs * box.copies if isinstance(box.macs, int) else 0,
+    "memory": lambda box: box.values * box.copies,
+}
+HEAT_NAMES = {"params": "parameters", "macs": "MACs", "memory": "activation values"}
+_COOL, _HOT = (0xFF, 0xF8, 0xE7), (0xE0, 0x4B, 0x1F)
+STEPS = 24
+
+
+def family_of(operator: Operator) -> str:
+    """The family of a picture that an operator belongs to."""
+    if operator.name in SIGNS or operator.operands != (1, 1):
+        return "merge"
+    return _APART.get(operator.name, operator.family)
+
+
+LID, SIDE = 1.08, 0.88  # of the light that the front of a volume gives back
+
+
+def shade(colour: str, factor: float) -> str:
+    return "#" + "".join(f"{min(255, round(int(colour[i : i + 2], 16) * factor)):02x}" for i in (1, 3, 5))
+
+
+def heat_colour(share: float) -> str:
+    """From pale to red, for a share of the whole between 0 and 1; by the logarithm, so that a hundredth is still seen."""
+    step = round(STEPS * max(0.0, 1 + log(max(share, 1e-9), 1000)))
+    return "#" + "".join(f"{round(cool + (hot - cool) * step / STEPS):02x}" for cool, hot in zip(_COOL, _HOT, strict=True))

@@ -1,0 +1,71 @@
+"""Graphviz's SVG, finished: it follows the theme of the page that holds it, and every element says what it shows."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from compiler.draw.scene import Box, Scene
+from compiler.draw.style import DARK, LEGEND, LID, LIGHT, SIDE, shade
+from compiler.shapes.dim import show_shape
+
+SVG = "http://www.w3.org/2000/svg"
+LINK = "http://www.w3.org/1999/xlink"
+
+
+def finished(svg: bytes, scene: Scene, theme: str) -> bytes:
+    """With tooltips as titles, `data-` attributes on every box, and, where the theme is `auto`, colours as CSS variables.
+
+    A page sets `--archc-convolution` and the like (see `style.LIGHT`) to have colours of its own.
+    """
+    ElementTree.register_namespace("", SVG)
+    ElementTree.register_namespace("xlink", LINK)
+    root = ElementTree.fromstring(svg)
+    root.set("class", "archc")
+    boxes = {box.id: box for box in scene.every()}
+    for group in root.iter(f"{{{SVG}}}g"):
+        for index, inner in enumerate(list(group)):  # Graphviz wraps what has a tooltip in a link to nowhere
+            link = next(iter(inner), None) if inner.tag == f"{{{SVG}}}g" and len(inner) == 1 else None
+            if link is not None and link.tag == f"{{{SVG}}}a":
+                group.remove(inner)
+                for step, part in enumerate(link):
+                    group.insert(index + step, part)
+        title = group.find(f"{{{SVG}}}title")
+        box = boxes.get(group.get("id", ""))
+        if box is not None and group.get("class") != "graph":
+            for name, value in data(box).items():
+                group.set(f"data-{name}", value)
+            if title is not None:
+                title.text = box.tooltip
+        elif title is not None and group.get("class") == "edge":
+            title.text = (title.text or "").replace("->", " to ")
+    if theme == "auto":
+        style = ElementTree.Element(f"{{{SVG}}}style")
+        style.text = stylesheet()
+        root.insert(0, style)
+    ElementTree.indent(root, "", 0)
+    text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
+
+
+def data(box: Box) -> dict[str, str]:
+    """What a program that reads the picture wants to know of a box."""
+    found = {"name": box.id, "family": box.family, "src": box.source, "shape": show_shape(box.shape)}
+    found |= {"params": str(box.params), "macs": str(box.macs)} if box.family not in ("input", "output") else {}
+    found |= {"copies": str(box.copies)} if box.copies > 1 else {}
+    found |= {"status": box.status} if box.status else {}
+    return {name: value for name, value in found.items() if value}
+
+
+def stylesheet() -> str:
+    """A rule for every colour of the light theme, and the same for pages that are dark."""
+    return f"{_rules(LIGHT)}@media (prefers-color-scheme: dark){{{_rules(DARK)}}}"
+
+
+def _rules(theme: dict[str, str]) -> str:
+    rules = ""
+    for role, colour in LIGHT.items():
+        for part, factor in (("", 1.0), ("-lid", LID), ("-side", SIDE)) if role in LEGEND or role == "output" else (("", 1.0),):
+            for attribute in ("fill", "stroke") if not part else ("fill",):
+                now = f"var(--archc-{role}{part},{shade(theme[role], factor)})"
+                rules += f'.archc [{attribute}="{shade(colour, factor)}"]{{{attribute}:{now}}}'
+    return rules

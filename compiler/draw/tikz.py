@@ -1,0 +1,82 @@
+"""TikZ, for papers: a picture of its own, with the places that Graphviz gives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from compiler.draw.dot import Look, frame_title, graph_dot, wrapped
+from compiler.draw.layout import render
+from compiler.draw.scene import Box, Scene
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    **{sign: f"\\{sign}" for sign in "{}_&%$#"},
+    **{"^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}"},
+    **{"×": r"$\times$", "·": r"$\cdot$", "…": r"\ldots{}"},
+}
+_FORMS = {
+    "input": "rounded corners=4pt",
+    "output": "rounded corners=4pt",
+    "dense": "line width=1.2pt",
+    "pooling": "trapezium, trapezium angle=-80, trapezium stretches",
+    "activation": "ellipse, inner sep=0pt",
+    "normalisation": "chamfered rectangle, inner sep=0pt",
+    "merge": "circle, inner sep=0pt",
+    "block": "rounded corners=4pt, double",
+}
+
+
+def tikz(scene: Scene, look: Look) -> str:
+    """A standalone document; `\\input` takes what stands between its braces."""
+    placed = json.loads(render(graph_dot(scene, Look(look.theme, look.heat, legend=False)), "json"))
+    boxes = {box.id: box for box in scene.every()}
+    families = dict.fromkeys([box.status or box.family for box in scene.every()] + ["line", "frame", "room", "faint"])
+    lines = [
+        f"% {scene.name}: {scene.title}",
+        r"\documentclass[tikz,border=4pt]{standalone}",
+        r"\usetikzlibrary{shapes.geometric,shapes.misc,arrows.meta}",
+        *(rf"\definecolor{{archc-{family}}}{{HTML}}{{{look.colours[family][1:].upper()}}}" for family in families),
+        r"\begin{document}",
+        r"\begin{tikzpicture}[x=1pt, y=1pt, font=\sffamily\small, >={Stealth[length=4pt]}, every node/.style={align=center}]",
+    ]
+    objects = placed.get("objects", [])
+    lines += [_frame(thing, boxes[thing["name"].removeprefix("cluster_")]) for thing in objects if "nodes" in thing or "subgraphs" in thing]
+    lines += [_node(thing, boxes[thing["name"]]) for thing in objects if "pos" in thing]
+    lines += [line for thing in placed.get("edges", []) for line in _edge(thing)]
+    return "\n".join([*lines, r"\end{tikzpicture}", r"\end{document}"]) + "\n"
+
+
+def _node(thing: dict[str, Any], box: Box) -> str:
+    wide, high = (72 * float(thing[side]) for side in ("width", "height"))
+    options = [f"draw=archc-line, fill=archc-{box.status or box.family}", f"minimum width={wide:.1f}pt", f"minimum height={high:.1f}pt"]
+    options += [form] if (form := _FORMS.get(box.family)) else ["rectangle"]
+    options += ["dashed"] if box.training_only else []
+    title = [rf"\textbf{{{_text(line)}}}" for line in wrapped(f"{box.title} {box.times}".strip()) if line]
+    name = [rf"{{\scriptsize\color{{archc-faint}}{_text(box.name)}}}"] if box.name and box.family != "merge" else []
+    details = [rf"{{\scriptsize {_text(line)}}}" for detail in box.details for line in wrapped(detail)]
+    text = r"\\[-2pt]".join([*name, *title, *details]) if box.family != "merge" else _text(box.title)
+    return rf"\node[{', '.join(options)}] at ({thing['pos']}) {{{text}}};"
+
+
+def _frame(thing: dict[str, Any], box: Box) -> str:
+    left, low, right, high = thing["bb"].split(",")
+    dashed = ", dashed" if box.training_only else ""
+    heading = rf"node[anchor=north west, text=archc-faint, font=\sffamily\scriptsize] at ({left},{high}) {{{_text(frame_title(box))}}}"
+    return rf"\draw[draw=archc-frame, fill=archc-room, rounded corners=4pt{dashed}] ({left},{low}) rectangle ({right},{high}) {heading};"
+
+
+def _edge(thing: dict[str, Any]) -> Iterator[str]:
+    """The curve, through its control points; the last step leads into the arrow's head."""
+    end, *points = thing["pos"].removeprefix("e,").split()
+    steps = [f"({points[0]})"]
+    steps += [f".. controls ({a}) and ({b}) .. ({c})" for a, b, c in zip(points[1::3], points[2::3], points[3::3], strict=True)]
+    dashed = ", dashed" if thing.get("style") == "dashed" else ""
+    yield rf"\draw[->, draw=archc-line{dashed}] {' '.join(steps)} -- ({end});"
+    if thing.get("lp"):
+        yield rf"\node[font=\sffamily\scriptsize, text=archc-faint] at ({thing['lp']}) {{{_text(thing['label'].strip())}}};"
+
+
+def _text(text: str) -> str:
+    return "".join(_SPECIAL.get(character, character) for character in text)
