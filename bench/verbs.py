@@ -1,4 +1,4 @@
-"""The verbs that answer questions about ResNet-152, as whole processes."""
+"""The verbs that answer questions about a network, and draw it, as whole processes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ VERBS = {
     "summary": ["summary", FILE],
     "explain": ["explain", f"{FILE}:layer3.7.conv2"],
     "diff": ["diff", FILE, "archs/resnet152_v1.arch"],
+    "draw": ["draw", FILE, "--format", "svg"],
+    "draw --flat": ["draw", "archs/cifar_resnet1202.arch", "--flat", "--format", "svg"],
 }
 RUNS = 9
-GOAL = 0.5  # seconds
+GOALS = {"summary": 0.5, "explain": 0.5, "diff": 0.5, "draw": 1.0, "draw --flat": 30.0}  # seconds
 
 
 def seconds(verb: str) -> float:

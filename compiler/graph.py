@@ -24,11 +24,15 @@ INPUT = "input"
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where a node came from: a block call with its arguments, or a copy of a repeat; and the frame around it."""
+    """Where a node came from: a block call with its arguments, or a copy of a repeat; and the frame around it.
+
+    Of a call, `scope` is the path of what it makes.
+    """
 
     text: str
     span: Span
     outer: Frame | None
+    scope: str = ""
 
     def chain(self) -> list[Frame]:
         """This frame and those around it, the innermost first."""
@@ -191,7 +195,7 @@ class ArchGraph:
                 place=list(node.place),
                 training_only=node.training_only,
                 span=_span_to_plain(node.span, sources),
-                provenance=[{"text": frame.text, "span": _span_to_plain(frame.span, sources)} for frame in frames],
+                provenance=[{"text": f.text, "scope": f.scope, "span": _span_to_plain(f.span, sources)} for f in frames],
             )
         for source, target, key in self._nx.edges(keys=True):
             plain.add_edge(source, target, key=key)
@@ -212,7 +216,7 @@ class ArchGraph:
         for name, node in plain.nodes(data=True):
             frame: Frame | None = None
             for outer in reversed(node["provenance"]):
-                frame = Frame(outer["text"], _span_from_plain(outer["span"], sources), frame)
+                frame = Frame(outer["text"], _span_from_plain(outer["span"], sources), frame, outer["scope"])
             made = Node(
                 name,
                 node["op"],

@@ -60,6 +60,8 @@ def faithful(made: Scene, network: ArchGraph) -> None:
     }
     expected |= {(made.shown_as[out.node].id, f"output/{name}") for name, out in network.outputs.items()}
     assert edges <= expected
+    order = {box.id: number for number, box in enumerate(made.shown())}
+    assert all(order[source] < order[target] for source, target in edges)
     if all(box.copies == 1 for box in made.every()):
         assert edges == expected
 
@@ -85,6 +87,12 @@ def test_random_networks_are_drawn_as_they_are(text: str) -> None:
     if len(network):
         faithful(scene(network), network)
         faithful(scene(network, Folding(flat=True)), network)
+
+
+def test_copies_within_copies_have_no_edges_back() -> None:
+    network = loads("input 3x8x8\nconv3-4(pad=1)\nblock two() { [ conv3-4(pad=1); [ relu; conv1-4 ] x2 ] x3 }\n[ two() ] x2\nfc-2").graph
+    for depth in range(8):
+        faithful(scene(network, Folding(depth=depth)), network)
 
 
 def titles(made: Scene) -> list[str]:

@@ -27,16 +27,9 @@ class Part:
 
     @property
     def call(self) -> Frame | None:
-        """How it was called, if it is a block: the innermost call around all its nodes that is not around its scope too."""
-        nodes = self.nodes()
-        others = [{id(frame) for frame in node.frame.chain()} if node.frame else set() for node in nodes[1:]]
-        scope = self.name.rpartition(".")[0]
-        for frame in nodes[0].frame.chain() if nodes[0].frame else []:
-            if frame.text == scope:
-                break
-            if "(" in frame.text and all(id(frame) in ids for ids in others):
-                return frame
-        return None
+        """The call that made it, if it is a block."""
+        first = next(iter(self.nodes()))
+        return next((frame for frame in (first.frame.chain() if first.frame else ()) if frame.scope == self.name), None)
 
     @property
     def label(self) -> str:

@@ -198,10 +198,11 @@ class _Folder:
             box.details = [_contents(first)] if not call else []
             self.box_of.update((node.name, box) for node in nodes)
         if len(group.copies) > 1:
+            within = {node.name: self.turns[node.name] for node in nodes}
             for turn, part in enumerate(group.copies):
                 for node, same in zip(part.nodes(), nodes, strict=True):
                     self.box_of[node.name] = self.box_of[same.name]
-                    self.turns[node.name] += ((first.name, turn),)
+                    self.turns[node.name] = (*within[same.name], (first.name, turn))
         return box
 
     def _output(self, name: str, node: str, training_only: bool) -> Box:

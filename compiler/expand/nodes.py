@@ -152,7 +152,7 @@ class NodeExpander(Builder):
             )
             raise Fault(fault.at(span))
         listed = ", ".join(f"{name}={written_value(value)}" for name, value in env.variables.items())
-        with self._within(f"{block.name}({listed})", span, block.name):
+        with self._within(f"{block.name}({listed})", span, block.name, inner.path):
             if block.shared is not None:
                 result = self._shared_call(block, block.shared, name, inner, env, current, span)
             else:
