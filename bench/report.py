@@ -56,17 +56,18 @@ Command: `python bench/frontend.py`.
 
 def verbs_section() -> str:
     found = verbs.measure()
-    rows = "\n".join(
-        f"| `archc {' '.join(verbs.VERBS[verb])}` | {time:.2f} | {f'under {goal}: {verdict(time < goal)}' if (goal := verbs.GOALS.get(verb)) else ''} |"
-        for verb, time in found.items()
-    )
+    rows = []
+    for verb, time in found.items():
+        goal = verbs.GOALS.get(verb)
+        rows.append(f"| `archc {' '.join(verbs.VERBS[verb])}` | {time:.2f} | {f'under {goal}: {verdict(time < goal)}' if goal else ''} |")
+    listed = "\n".join(rows)
     return f"""## Questions about a network, as whole processes
 
 Medians of {verbs.RUNS} runs after a warm-up; nothing of it imports torch.
 
 | | seconds | goal |
 |--|--:|--|
-{rows}
+{listed}
 
 Command: `python bench/verbs.py`.
 """
