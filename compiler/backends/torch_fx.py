@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -16,6 +16,7 @@ from compiler.collection import without_collection
 from compiler.graph import INPUT, ArchGraph, Node
 from compiler.ops.record import Function, Module, Operand, Operands
 from compiler.passes import INFERENCE, TRAINING, run
+from compiler.passes.in_place import in_place
 from compiler.shapes.dim import Formula
 from dsl.diagnostics import ArchError, Fault
 from dsl.vocabulary import files
@@ -47,17 +48,18 @@ class ArchModule(fx.GraphModule):
 
 
 @without_collection()
-def lower(graph: ArchGraph, training: bool = False) -> ArchModule:
+def lower(graph: ArchGraph, training: bool = False, level: int = 0) -> ArchModule:
     """Lower a network: modules with the initialisation that the file states, on the default device of torch.
 
-    Under `with torch.device("meta")` nothing is allocated. `training` is the mode it comes in. Raises ArchError
-    when sizes are open where torch needs numbers.
+    Under `with torch.device("meta")` nothing is allocated. `training` is the mode it comes in. `level` is 0, as written, or
+    1, with exact rewrites and activations in place; `backends.optimise` goes further. Raises ArchError when sizes are open
+    where torch needs numbers.
     """
-    modules = _modules(graph)
-    tree = _tree(modules)
-    with_training = _fx_graph(run(graph, TRAINING), modules)
-    inference = run(graph, INFERENCE)
-    for_inference = _fx_graph(inference, modules) if inference is not graph else with_training
+    trained, inference = run(graph, TRAINING[level]).graph, run(graph, INFERENCE[level]).graph
+    modules = modules_of(graph, in_place(trained) & in_place(inference) if level else set())
+    tree = tree_of(modules)
+    with_training = fx_graph(trained, modules)
+    for_inference = fx_graph(inference, modules) if inference is not trained else with_training
     return _assemble(tree, with_training, for_inference, _class_name(graph.name), training)
 
 
@@ -79,15 +81,16 @@ def _class_name(name: str) -> str:
 # ---- modules
 
 
-def _modules(graph: ArchGraph) -> dict[str, nn.Module]:
-    """A module for every key whose operator lowers to one; shared parts have one key."""
+def modules_of(graph: ArchGraph, overwriting: Collection[str] = ()) -> dict[str, nn.Module]:
+    """A module for every key whose operator lowers to one; shared parts have one key. Some may overwrite their input."""
     modules: dict[str, nn.Module] = {}
     for node in graph:
         if node.op == INPUT or node.key in modules:
             continue
         lowering = _lowering(graph, node)
         if isinstance(lowering, Module):
-            modules[node.key] = module = resolve(lowering.target)(**lowering.kwargs)
+            kwargs = {**lowering.kwargs, "inplace": True} if node.key in overwriting else lowering.kwargs
+            modules[node.key] = module = resolve(lowering.target)(**kwargs)
             initialise(module, node.attrs)
     return modules
 
@@ -115,7 +118,7 @@ def resolve(path: str) -> Callable[..., Any]:
     return found
 
 
-def _tree(modules: Mapping[str, nn.Module]) -> nn.Module:
+def tree_of(modules: Mapping[str, nn.Module]) -> nn.Module:
     """The modules under their keys. A branch whose members are numbered 0, 1, 2, ... can be indexed."""
     members: dict[str, dict[str, str]] = {"": {}}  # branch -> name -> path of the member
     for key in modules:
@@ -138,7 +141,7 @@ def _tree(modules: Mapping[str, nn.Module]) -> nn.Module:
 # ---- the graph
 
 
-def _fx_graph(graph: ArchGraph, modules: Mapping[str, nn.Module]) -> fx.Graph:
+def fx_graph(graph: ArchGraph, modules: Mapping[str, nn.Module]) -> fx.Graph:
     result = fx.Graph()
     made: dict[str, fx.Node] = {}
     for node in graph:

@@ -1,0 +1,202 @@
+"""How fast networks run, beside torchvision's own modules with the same weights, as ratios of interleaved runs.
+
+    python bench/runtime.py --networks resnet50 --batches 4 --dtypes float32 --out runtime.json
+
+Peers: torchvision as it is, in channels-last, under torch.compile, and under torch.compile with freezing and channels-last.
+Ours: levels 0 to 3. Outputs are compared before anything is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402
+
+from compiler import load  # noqa: E402
+from compiler.backends.optimise import optimised  # noqa: E402
+from compiler.backends.torch_fx import lower  # noqa: E402
+from compiler.files import write_text  # noqa: E402
+from tests.support import torchvision_models  # noqa: E402
+
+# Our file, torchvision's constructor, and what it takes.
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "alexnet_torchvision": ("alexnet", {}),
+    "vgg16": ("vgg16", {}),
+    "googlenet_torchvision": ("googlenet", {"init_weights": False, "aux_logits": True}),
+    "resnet18": ("resnet18", {}),
+    "resnet50": ("resnet50", {}),
+    "resnet152": ("resnet152", {}),
+    "mobilenet_v2": ("mobilenet_v2", {}),
+}
+PEERS = ("eager", "channels-last", "compile", "compile, frozen, channels-last")
+OURS = ("level 0", "level 1", "level 2", "level 3")
+RUNS = 9
+TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 1e-1, torch.float16: 5e-2}  # of the largest value; random weights amplify
+Run = Callable[[], Any]
+
+
+def wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def peak(dtype: torch.dtype, device: str, size: int = 2048) -> float:
+    """FLOP/s of a matrix multiplication, the most that this machine gives."""
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    times = []
+    for _ in range(5):
+        wait(device)
+        begin = perf_counter()
+        a @ b
+        wait(device)
+        times.append(perf_counter() - begin)
+    return 2 * size**3 / min(times)
+
+
+def interleaved(runs: dict[str, Run], device: str, count: int = RUNS) -> dict[str, list[float]]:
+    """Seconds of every run, all in turn, after two warm-ups of each."""
+    for run in runs.values():
+        run(), run()
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(count):
+        for name, run in runs.items():
+            wait(device)
+            begin = perf_counter()
+            run()
+            wait(device)
+            times[name].append(perf_counter() - begin)
+    return times
+
+
+def models(name: str) -> tuple[Any, Any, Any]:
+    """Our network, its module and torchvision's, with the same weights and calibrated batch norms."""
+    constructor, kwargs = NETWORKS[name]
+    torch.manual_seed(0)
+    net = load(ROOT / f"archs/{name}.arch")
+    module = net.lower(training=True)
+    for part in module.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.momentum = 1.0
+    with torch.no_grad():
+        module(torch.randn(4, 3, 224, 224))
+    peer = getattr(torchvision_models(), constructor)(**kwargs)
+    peer.load_state_dict(module.state_dict())
+    if constructor == "googlenet":
+        peer.transform_input = False
+    return net, module.eval(), peer.eval()
+
+
+def inference(name: str, batch: int, dtype: torch.dtype, device: str = "cpu", ours: tuple[str, ...] = OURS) -> dict[str, Any]:
+    """Medians and ratios of one network."""
+    net, module, peer = models(name)
+    x = torch.randn(batch, 3, 224, 224).to(device, dtype)
+    last = x.contiguous(memory_format=torch.channels_last)
+    expected = peer.double()(x.cpu().double()).detach() if device == "cpu" and batch <= 4 else None
+    peer, module = peer.to(device, dtype), module.to(device, dtype)
+    peer_last = _copy(peer).to(memory_format=torch.channels_last)
+    frozen = {"freezing": True} if device == "cpu" else {"freezing": True, "triton.cudagraphs": True}
+    compiled = torch.compile(_copy(peer))
+    compiled_frozen = torch.compile(_copy(peer_last), options=frozen)
+    exact = lower(net.graph, level=1).to(device, dtype).eval()
+    exact.load_state_dict(module.state_dict())
+    runs: dict[str, Run] = {
+        "eager": lambda: peer(x),
+        "channels-last": lambda: peer_last(last),
+        "compile": lambda: compiled(x),
+        "compile, frozen, channels-last": lambda: compiled_frozen(last),
+        "level 0": lambda: module(x),
+        "level 1": lambda: exact(x),
+    }
+    level2 = optimised(module, net.graph, [x], 2)
+    level3 = optimised(module, net.graph, [x], 3)
+    runs |= {"level 2": lambda: level2(x), "level 3": lambda: level3(x)}
+    runs = {label: run for label, run in runs.items() if label in PEERS or label in ours}
+    errors = {}
+    with torch.no_grad():
+        reference = expected if expected is not None else peer(x).double().cpu()
+        for label, run in runs.items():
+            errors[label] = float((run().double().cpu() - reference).abs().max() / reference.abs().max())
+            assert errors[label] < TOLERANCE[dtype], (name, label, errors[label])
+        times = interleaved(runs, device)
+    medians = {label: median(found) for label, found in times.items()}
+    best = min(PEERS, key=lambda label: medians[label])
+    flops = 2 * int(net.macs) * batch
+    return {
+        "network": name, "batch": batch, "dtype": str(dtype).removeprefix("torch."), "device": device, "medians": medians, "best_peer": best,
+        "ratio": {label: median(a / b for a, b in zip(times["eager"], times[label], strict=True)) for label in runs},
+        "against_best": {label: median(a / b for a, b in zip(times[best], times[label], strict=True)) for label in runs if label in OURS},
+        "errors": errors, "peak_flops": (top := peak(dtype, device)), "share": {label: flops / medians[label] / top for label in runs},
+    }  # fmt: skip
+
+
+def training(name: str, batch: int, dtype: torch.dtype, device: str = "cpu") -> dict[str, Any]:
+    """One step of SGD: forward, backward, update."""
+    net, module, peer = models(name)
+    x, y = torch.randn(batch, 3, 224, 224, device=device, dtype=dtype), torch.randint(0, 1000, (batch,), device=device)
+    exact = lower(net.graph, training=True, level=1)
+    exact.load_state_dict(module.state_dict())
+    runs = {}
+    for label, model in {"eager": peer, "level 0": module, "level 1": exact}.items():
+        runs[label] = _step(model.to(device, dtype).train(), x, y)
+    times = interleaved(runs, device, count=5)
+    return {
+        "network": name, "batch": batch, "dtype": str(dtype).removeprefix("torch."), "device": device, "training": True,
+        "medians": {label: median(found) for label, found in times.items()},
+        "ratio": {label: median(a / b for a, b in zip(times["eager"], times[label], strict=True)) for label in runs},
+    }  # fmt: skip
+
+
+def _step(model: Any, x: torch.Tensor, y: torch.Tensor) -> Run:
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-6)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        result = model(x)
+        outputs = result.values() if isinstance(result, dict) else result if isinstance(result, tuple) else [result]
+        sum(torch.nn.functional.cross_entropy(output.float(), y) for output in outputs if output is not None).backward()  # type: ignore[union-attr]
+        optimiser.step()
+
+    return step
+
+
+def _copy(module: Any) -> Any:
+    import copy
+
+    return copy.deepcopy(module)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
+    parser.add_argument("--batches", nargs="*", type=int, default=[1, 4])
+    parser.add_argument("--dtypes", nargs="*", default=["float32", "bfloat16"])
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--train", action="store_true", help="time a training step as well")
+    parser.add_argument("--out", type=Path, help="a JSON file that results are added to")
+    args = parser.parse_args()
+    found = json.loads(args.out.read_text()) if args.out and args.out.exists() else []
+    for name in args.networks:
+        for dtype in (getattr(torch, text) for text in args.dtypes):
+            for batch in args.batches:
+                torch._dynamo.reset()
+                found.append(inference(name, batch, dtype, args.device))
+                print(json.dumps(found[-1]), flush=True)
+                if args.train:
+                    found.append(training(name, batch, dtype, args.device))
+                    print(json.dumps(found[-1]), flush=True)
+                if args.out:
+                    write_text(args.out, json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Weights that a pass has asked for, made from those of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from compiler.passes.program import Folded, Joined, Recipe
+
+
+def made(recipe: Recipe, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`weight` and perhaps `bias`, in the precision of the network's own; sums are taken in float64."""
+    if isinstance(recipe, Joined):
+        parts = [made(part, state) for part in recipe.parts]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    if isinstance(recipe, Folded):
+        own = made(recipe.conv, state)
+        gamma, beta, mean, var = (state[f"{recipe.norm}.{name}"].double() for name in ("weight", "bias", "running_mean", "running_var"))
+        scale = gamma / torch.sqrt(var + recipe.eps)
+        weight = own["weight"]
+        bias = own["bias"].double() if "bias" in own else torch.zeros_like(mean)
+        shaped = scale.view(-1, *(1,) * (weight.dim() - 1))
+        return {"weight": (weight.double() * shaped).to(weight.dtype), "bias": ((bias - mean) * scale + beta).to(weight.dtype)}
+    return {name: state[f"{recipe.key}.{name}"] for name in ("weight", "bias") if f"{recipe.key}.{name}" in state}

@@ -1,0 +1,34 @@
+"""Folds a batch norm into the convolution or fully-connected layer before it.
+
+In evaluation `bn(W*x + b) = gamma*(W*x + b - mean)/sqrt(var + eps) + beta`, which is a convolution with
+`W' = s*W` and `b' = s*(b - mean) + beta`, where `s = gamma/sqrt(var + eps)` for each output channel.
+"""
+
+from __future__ import annotations
+
+from compiler.passes.program import Folded, Program
+from compiler.passes.rewriter import Rewriter, only_user
+
+LINEAR = ("conv", "fc")
+
+
+def fold_batch_norm(program: Program) -> Program:
+    """For inference only; equal up to rounding. Shared weights and tables of connections are left as they are."""
+    graph = program.graph
+    rewriter = Rewriter(graph)
+    recipes = dict(program.recipes)
+    keys = [node.key for node in graph]
+    folded: dict[str, str] = {}  # batch norm -> its convolution
+    for node in graph:
+        if node.op == "bn" and node.name in folded:
+            rewriter.drop(node, rewriter.stands[folded[node.name]])
+            continue
+        user = only_user(graph, node) if node.op in LINEAR and node.attrs.get("from") is None else None
+        if user is None or user.op != "bn" or keys.count(node.key) > 1:
+            rewriter.keep(node)
+            continue
+        operands = [rewriter.stands[name] for name in graph.operands(node.name)]
+        rewriter.add(node, operands, {**node.attrs, "bias": True})
+        recipes[node.key] = Folded(program.recipe(node.key), user.key, user.attrs["eps"])
+        folded[user.name] = node.name
+    return Program(rewriter.result(), recipes)

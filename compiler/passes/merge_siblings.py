@@ -1,0 +1,70 @@
+"""Merges 1x1 convolutions on the same input into one: `[W1; W2]*x = [W1*x; W2*x]`, and `slice` takes its parts out.
+
+Inception's branches begin with three of them. The activation behind each is applied once, before the parts are taken.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any
+
+from compiler.graph import ArchGraph, Node
+from compiler.passes.program import Joined, Program
+from compiler.passes.rewriter import Rewriter, only_user
+
+SAME = ("kernel", "stride", "pad", "dilation", "groups", "bias", "pad_mode")
+
+
+def merge_siblings(program: Program) -> Program:
+    """Equal up to the order of additions. For inference: the weights of the parts are no longer apart."""
+    graph = program.graph
+    keys = [node.key for node in graph]
+    siblings: dict[Any, list[Node]] = defaultdict(list)
+    for node in graph:
+        if node.op == "conv" and set(node.attrs["kernel"]) == {1} and node.attrs["groups"] == 1 and keys.count(node.key) == 1:
+            act = _activation(graph, node)
+            mark = (graph.operands(node.name)[0], *(node.attrs[name] for name in SAME), act.op if act else "", str(act.attrs) if act else "")
+            if node.attrs.get("from") is None:
+                siblings[mark].append(node)
+    groups = [group for group in siblings.values() if len(group) > 1]
+    first = {group[0].name: group for group in groups}
+    merged = {node.name for group in groups for node in group}
+    acts = {act.name: node for group in groups for node in group if (act := _activation(graph, node)) is not None}
+    rewriter, recipes = Rewriter(graph), dict(program.recipes)
+    for node in graph:
+        if node.name in first:
+            _merge(first[node.name], graph, rewriter, program, recipes)
+        elif node.name in acts:
+            rewriter.drop(node, rewriter.stands[acts[node.name].name])
+        elif node.name not in merged:
+            rewriter.keep(node)
+    return Program(rewriter.result(), recipes)
+
+
+def _activation(graph: ArchGraph, node: Node) -> Node | None:
+    user = only_user(graph, node)
+    return user if user is not None and user.op == "relu" else None
+
+
+def _merge(group: list[Node], graph: ArchGraph, rewriter: Rewriter, program: Program, recipes: dict[str, Any]) -> None:
+    """One convolution, its activation, and a slice for each part, under the name of the part."""
+    head = group[0]
+    name = "+".join(node.name.rpartition(".")[2] for node in group)
+    scope = head.name.rpartition(".")[0]
+    path = f"{scope}.{name}" if scope else name
+    whole = replace(head, name=path, key=path)
+    given = rewriter.stands[graph.operands(head.name)[0]]
+    made = rewriter.add(whole, [given], {**head.attrs, "out": sum(node.attrs["out"] for node in group)})
+    recipes[path] = Joined(tuple(program.recipe(node.key) for node in group))
+    act = _activation(graph, head)
+    if act is not None:
+        made = rewriter.add(replace(act, name=f"{path}_{act.op}", key=f"{path}_{act.op}"), [made])
+    start = 0
+    for node in group:
+        stop = start + node.attrs["out"]
+        part = replace(node, op="slice", origins={})
+        rewriter.add(part, [made], {"start": start, "stop": stop})
+        start = stop
+
+

@@ -1,0 +1,44 @@
+"""A network on its way to a backend: its graph, and how weights are made that the file does not have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from compiler.graph import ArchGraph
+
+
+@dataclass(frozen=True)
+class Own:
+    """The weights that the network has under a key."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A convolution with a batch norm behind it, as one: `W' = s*W`, `b' = s*(b - mean) + beta`, `s = gamma/sqrt(var + eps)`."""
+
+    conv: Recipe
+    norm: str
+    eps: float
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Convolutions side by side as one: their kernels, and biases, one behind the other along the outputs."""
+
+    parts: tuple[Recipe, ...]
+
+
+Recipe = Own | Folded | Joined
+
+
+@dataclass
+class Program:
+    """`recipes` is for the keys whose weights are not those of the file."""
+
+    graph: ArchGraph
+    recipes: dict[str, Recipe] = field(default_factory=dict)
+
+    def recipe(self, key: str) -> Recipe:
+        return self.recipes.get(key, Own(key))
