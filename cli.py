@@ -26,6 +26,7 @@ from compiler.shapes.dim import show_shape
 from compiler.show import formats
 from compiler.show.colour import painter
 from compiler.show.reports import summary, table
+from compiler.show.tables import text_table
 from compiler.terminal import (
     arch_files,
     chosen_format,
@@ -34,6 +35,7 @@ from compiler.terminal import (
     must_be_writable,
     overrides,
     print_json,
+    programs,
     say,
     sound,
     sweeps,
@@ -75,6 +77,8 @@ def compile(
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
     batch: Annotated[int, typer.Option(min=1, help="how many samples the forward pass gets")] = 1,
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="load weights by name from .safetensors or .pth")] = None,
+    optimize: Annotated[int, typer.Option(min=0, max=3, help="0 as written; 1 exact rewrites; 2 folded and packed; 3 torch.compile")] = 0,
+    print_after: Annotated[str, typer.Option(metavar="PASS", help="print the program behind a pass, or `all`")] = "",
     set_: Set = None,
     input_: Input = None,
     json_: Json = False,
@@ -91,11 +95,15 @@ def compile(
         if target.suffix not in (".pt2", ".safetensors", ".json"):
             usage(f"-o writes .pt2 (torch.export), .safetensors (weights) or .json (graph), not {target.name}")
         must_be_writable(target)
+        if target.suffix == ".pt2" and optimize > 1:
+            usage("a .pt2 holds the network of level 0 or 1; what level 2 makes is for the machine that it was made on")
     report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
+    if print_after:
+        programs(report.graph, optimize, print_after)
     from compiler.backends import torch_run
 
     try:
-        ran = torch_run.compile_and_run(report.graph, device, dtype, batch, weights)
+        ran = torch_run.compile_and_run(report.graph, device, dtype, batch, weights, optimize)
     except torch_run.NoDevice as error:
         usage(str(error))
     except torch_run.Unreadable as error:
@@ -118,8 +126,41 @@ def compile(
         print_json({**report.facts(), **run, "written": [str(target) for target in targets]})
     else:
         say(summary(report))
-        say(f"  ran         on {ran.device}, {dtype}, batch {batch}")
+        say(f"  ran         on {ran.device}, {dtype}, batch {batch}" + f", level {optimize}" * bool(optimize))
         say("  seconds     " + ", ".join(f"{stage} {time:.3f}" for stage, time in seconds.items()))
+
+
+@app.command()
+def bench(
+    file: File,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    batch: Annotated[int, typer.Option(min=1, help="how many samples a forward pass gets")] = 1,
+    runs: Annotated[int, typer.Option(min=1, help="how often every level is run")] = 9,
+    upto: Annotated[int, typer.Option(min=0, max=3, help="the last level; 3 compiles, which takes a while")] = 2,
+    set_: Set = None,
+    input_: Input = None,
+    json_: Json = False,
+) -> None:
+    """Run the levels of optimisation side by side."""
+    if device not in ("auto", "cpu", "cuda") or dtype not in ("float32", "bfloat16", "float16"):
+        usage("--device is auto, cpu or cuda; --dtype is float32, bfloat16 or float16")
+    report = sound(file, overrides(set_, input_), Limits(), json_)
+    from compiler.backends import torch_bench, torch_run
+
+    try:
+        where, rows = torch_bench.levels(report.graph, device, dtype, batch, runs, upto)
+    except torch_run.NoDevice as error:
+        usage(str(error))
+    if json_:
+        print_json({"name": report.name, "device": where, "dtype": dtype, "batch": batch, "levels": [asdict(row) for row in rows]})
+    else:
+        cells = []
+        for row in rows:
+            peak = "" if row.peak is None else f"{row.peak / 2**20:.1f}"
+            cells.append([str(row.level), f"{1e3 * row.seconds:.1f}", f"{row.ratio:.2f}", f"{row.difference:.0e}", peak])
+        say(f"{report.name} on {where}, {dtype}, batch {batch}; medians of {runs} runs in turn")
+        say(text_table(["level", ">ms", ">times as fast", ">difference", ">peak MiB"], cells))
 
 
 @app.command("check")

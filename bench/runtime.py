@@ -132,7 +132,8 @@ def inference(name: str, batch: int, dtype: torch.dtype, device: str = "cpu", ou
     best = min(PEERS, key=lambda label: medians[label])
     flops = 2 * int(net.macs) * batch
     return {
-        "network": name, "batch": batch, "dtype": str(dtype).removeprefix("torch."), "device": device, "medians": medians, "best_peer": best,
+        "network": name, "batch": batch, "dtype": str(dtype).removeprefix("torch."), "device": device,
+        "medians": medians, "best_peer": best,
         "ratio": {label: median(a / b for a, b in zip(times["eager"], times[label], strict=True)) for label in runs},
         "against_best": {label: median(a / b for a, b in zip(times[best], times[label], strict=True)) for label in runs if label in OURS},
         "errors": errors, "peak_flops": (top := peak(dtype, device)), "share": {label: flops / medians[label] / top for label in runs},

@@ -10,9 +10,13 @@ from typing import Any, NoReturn
 
 import typer
 
+from compiler.analysis.listing import listing
 from compiler.driver import Report, check, parse_overrides, require_network
 from compiler.expand.builder import Limits, Overrides
 from compiler.files import write_text
+from compiler.graph import ArchGraph
+from compiler.passes import INFERENCE, run
+from compiler.passes.program import Program
 from compiler.show import mending
 from compiler.show.colour import painter
 from dsl.diagnostics import ArchError
@@ -71,6 +75,21 @@ def sound(
         else:
             talk(render_all(error.diagnostics, paint=painter(sys.stderr)))
         raise typer.Exit(wrong) from None
+
+
+def programs(graph: ArchGraph, level: int, after: str) -> None:
+    """Print the program behind a pass of a level, or behind every pass."""
+    pipeline = INFERENCE[min(level, 2)]
+    names = [rewrite.__name__ for rewrite in pipeline]
+    if after not in (*names, "all"):
+        usage(f"--print-after takes {', '.join(names)} or all at level {level}, not {after}")
+
+    def watch(name: str, program: Program) -> None:
+        if after in (name, "all"):
+            say(f"# after {name}")
+            sys.stdout.write(listing(program.graph))
+
+    run(graph, pipeline, watch)
 
 
 def unfit_table(rows: list[tuple[str, str, str, str]], most: int = 40) -> str:

@@ -54,7 +54,8 @@ def activations(module: nn.Module, inputs: tuple[Tensor, ...], training: bool) -
         now = torch.cuda.memory_allocated() if training else torch.cuda.max_memory_allocated()
         del result
         return int(now - before)
-    known = [*module.parameters(), *module.buffers(), *inputs]
+    weights = [*module.parameters(), *module.buffers()]
+    known = [*(tensor for tensor in weights if not tensor.is_mkldnn), *inputs]  # packed ones have no storage of their own
     with _Tracker(known) as tracker, torch.set_grad_enabled(training):
         result = module(*inputs)
         alive = tracker.live

@@ -19,7 +19,7 @@ ACTIVATIONS = {"relu": "relu", "sigmoid": "sigmoid", "tanh": "tanh", "hardswish"
 
 def available() -> bool:
     """Has this build of torch oneDNN, with these operators?"""
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    return bool(torch.backends.mkldnn.is_available()) and hasattr(torch.ops.mkldnn, "_convolution_pointwise")  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -57,21 +57,23 @@ def fusions(graph: ArchGraph) -> dict[str, Fusion]:
 
 
 def _runs(node: Node) -> bool:
-    return node.op == "conv" and len(node.attrs["kernel"]) == 2 and node.attrs.get("from") is None and str(node.attrs["pad_mode"]) == "zeros"
+    return (
+        node.op == "conv" and len(node.attrs["kernel"]) == 2 and node.attrs.get("from") is None and str(node.attrs["pad_mode"]) == "zeros"
+    )
 
 
 def _free(graph: ArchGraph, name: str, user: Node, at: int, order: dict[str, int]) -> bool:
     """May a value be overwritten: is it no input, output or view, and is all that reads it done?"""
     node = graph[name]
-    if node.op == INPUT or node.operator.memory.view or any(output.node == name for output in graph.outputs.values()):
+    if (
+        node.op == INPUT
+        or node.operator.memory.view
+        or node.operator.memory.idle
+        or any(output.node == name for output in graph.outputs.values())
+    ):
         return False
     others = [graph[other] for other in graph.users(name) if other != user.name]
-    return all(order[other.name] < at and not other.operator.memory.view for other in others) and not _seen_through(graph, name)
-
-
-def _seen_through(graph: ArchGraph, name: str) -> bool:
-    """Is it what a view or an operator without effect gives on?"""
-    return graph[name].operator.memory.idle
+    return all(order[other.name] < at and not other.operator.memory.view for other in others)
 
 
 class PackedConv(nn.Module):

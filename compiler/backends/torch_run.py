@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from compiler.backends.optimise import optimised
 from compiler.backends.torch_fx import ArchModule, lower, parameter_count, random_inputs
 from compiler.files import replacing
 from compiler.graph import ArchGraph
@@ -55,8 +57,10 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def compile_and_run(graph: ArchGraph, device: str = "auto", dtype: str = "float32", batch: int = 1, weights: Path | None = None) -> Ran:
-    """Lower, load weights, move to the device, and run one forward pass in evaluation mode on seeded random input."""
+def compile_and_run(
+    graph: ArchGraph, device: str = "auto", dtype: str = "float32", batch: int = 1, weights: Path | None = None, level: int = 0
+) -> Ran:
+    """Lower, load weights, move to the device, optimise, and run one forward pass in evaluation mode on seeded random input."""
     seconds: dict[str, float] = {}
     clock = perf_counter()
 
@@ -68,7 +72,7 @@ def compile_and_run(graph: ArchGraph, device: str = "auto", dtype: str = "float3
 
     where = pick_device(device)
     torch.manual_seed(SEED)
-    module = lower(graph)
+    module = lower(graph, level=min(level, 1))
     lap("lower")
     if weights is not None:
         load_weights(module, weights)
@@ -76,8 +80,12 @@ def compile_and_run(graph: ArchGraph, device: str = "auto", dtype: str = "float3
     inputs = random_inputs(graph, batch, where, DTYPES[dtype])
     module.to(device=where, dtype=DTYPES[dtype])
     lap("to device")
-    with torch.inference_mode():
-        result = module(*inputs)
+    run: Callable[..., Any] = module
+    if level > 1:
+        run = optimised(module, graph, inputs, level)
+        lap("optimise")
+    with torch.no_grad():
+        result = run(*inputs)
     if where.type == "cuda":
         torch.cuda.synchronize()
     lap("forward")

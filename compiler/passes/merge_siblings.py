@@ -22,11 +22,10 @@ def merge_siblings(program: Program) -> Program:
     keys = [node.key for node in graph]
     siblings: dict[Any, list[Node]] = defaultdict(list)
     for node in graph:
-        if node.op == "conv" and set(node.attrs["kernel"]) == {1} and node.attrs["groups"] == 1 and keys.count(node.key) == 1:
+        if _may_merge(node) and keys.count(node.key) == 1:
             act = _activation(graph, node)
-            mark = (graph.operands(node.name)[0], *(node.attrs[name] for name in SAME), act.op if act else "", str(act.attrs) if act else "")
-            if node.attrs.get("from") is None:
-                siblings[mark].append(node)
+            mark = (graph.operands(node.name)[0], *(node.attrs[name] for name in SAME), act.op if act else "")
+            siblings[mark].append(node)
     groups = [group for group in siblings.values() if len(group) > 1]
     first = {group[0].name: group for group in groups}
     merged = {node.name for group in groups for node in group}
@@ -42,6 +41,10 @@ def merge_siblings(program: Program) -> Program:
     return Program(rewriter.result(), recipes)
 
 
+def _may_merge(node: Node) -> bool:
+    return node.op == "conv" and set(node.attrs["kernel"]) == {1} and node.attrs["groups"] == 1 and node.attrs.get("from") is None
+
+
 def _activation(graph: ArchGraph, node: Node) -> Node | None:
     user = only_user(graph, node)
     return user if user is not None and user.op == "relu" else None
@@ -50,9 +53,7 @@ def _activation(graph: ArchGraph, node: Node) -> Node | None:
 def _merge(group: list[Node], graph: ArchGraph, rewriter: Rewriter, program: Program, recipes: dict[str, Any]) -> None:
     """One convolution, its activation, and a slice for each part, under the name of the part."""
     head = group[0]
-    name = "+".join(node.name.rpartition(".")[2] for node in group)
-    scope = head.name.rpartition(".")[0]
-    path = f"{scope}.{name}" if scope else name
+    path = f"{head.name}+{len(group) - 1}"
     whole = replace(head, name=path, key=path)
     given = rewriter.stands[graph.operands(head.name)[0]]
     made = rewriter.add(whole, [given], {**head.attrs, "out": sum(node.attrs["out"] for node in group)})
@@ -66,5 +67,3 @@ def _merge(group: list[Node], graph: ArchGraph, rewriter: Rewriter, program: Pro
         part = replace(node, op="slice", origins={})
         rewriter.add(part, [made], {"start": start, "stop": stop})
         start = stop
-
-

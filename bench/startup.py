@@ -1,0 +1,62 @@
+"""Lowering ResNet-152 without weights, on the meta device, beside torchvision's constructor with fx tracing. Imports not counted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402
+from torch import fx  # noqa: E402
+
+from compiler import load  # noqa: E402
+from compiler.backends.torch_fx import lower  # noqa: E402
+from compiler.driver import check  # noqa: E402
+from compiler.graph import ArchGraph  # noqa: E402
+from tests.support import torchvision_models  # noqa: E402
+
+FILE = ROOT / "archs/resnet152.arch"
+PAIRS = 9
+
+
+def ours(graph: ArchGraph) -> Any:
+    with torch.device("meta"):
+        return lower(graph)
+
+
+def peer() -> Any:
+    with torch.device("meta"):
+        return fx.symbolic_trace(torchvision_models().resnet152())
+
+
+def measure() -> dict[str, float]:
+    """Medians of pairs in turn after a warm-up; and what reading and checking the file takes."""
+    graph = load(FILE).graph
+    assert set(ours(graph).state_dict()) == set(peer().state_dict())
+    times: list[tuple[float, float]] = []
+    reading = []
+    for _ in range(PAIRS):
+        begin = perf_counter()
+        check(FILE)
+        reading.append(perf_counter() - begin)
+        begin = perf_counter()
+        ours(graph)
+        middle = perf_counter()
+        peer()
+        times.append((middle - begin, perf_counter() - middle))
+    return {
+        "reading": median(reading),
+        "ours": median(mine for mine, _ in times),
+        "peer": median(theirs for _, theirs in times),
+        "ratio": median(theirs / mine for mine, theirs in times),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=2))

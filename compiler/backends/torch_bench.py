@@ -1,0 +1,69 @@
+"""The levels of optimisation side by side, on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from compiler.backends.measure import activations
+from compiler.backends.optimise import optimised
+from compiler.backends.torch_fx import lower, random_inputs
+from compiler.backends.torch_run import DTYPES, SEED, pick_device
+from compiler.graph import ArchGraph
+
+
+@dataclass
+class Timed:
+    """One level: the median time of a forward pass in seconds, how many times faster than level 0 it is (the median over runs
+    in turn), the largest difference from level 0 in parts of its largest value, and the peak of live activations in bytes."""
+
+    level: int
+    seconds: float
+    ratio: float
+    difference: float
+    peak: int | None
+
+
+def levels(graph: ArchGraph, device: str, dtype: str, batch: int, runs: int, upto: int) -> tuple[str, list[Timed]]:
+    """The device, and a row for each level up to one. All levels have the same weights and the same input."""
+    where = pick_device(device)
+    torch.manual_seed(SEED)
+    plain = lower(graph)
+    inputs = random_inputs(graph, batch, where, DTYPES[dtype])
+    plain.to(device=where, dtype=DTYPES[dtype])
+    exact = lower(graph, level=1).to(device=where, dtype=DTYPES[dtype])
+    exact.load_state_dict(plain.state_dict())
+    networks: list[Callable[..., Any]] = [plain, exact, *(optimised(plain, graph, inputs, level) for level in range(2, upto + 1))]
+    networks = networks[: upto + 1]
+    with torch.no_grad():
+        expected = _values(plain(*inputs))
+        apart = [float((_values(net(*inputs)) - expected).abs().max() / expected.abs().max().clamp(min=1e-30)) for net in networks]
+        times = _in_turn(networks, inputs, runs, where)
+        peaks = [activations(net, tuple(inputs), training=False) if isinstance(net, nn.Module) else None for net in networks]
+    ratios = [median(a / b for a, b in zip(times[0], taken, strict=True)) for taken in times]
+    name = torch.cuda.get_device_name(where) if where.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    rows = zip(times, ratios, apart, peaks, strict=True)
+    return name, [Timed(level, median(taken), ratio, far, peak) for level, (taken, ratio, far, peak) in enumerate(rows)]
+
+
+def _values(result: Any) -> Tensor:
+    tensors = result.values() if isinstance(result, dict) else [result]
+    return torch.cat([tensor.double().flatten() for tensor in tensors])
+
+
+def _in_turn(networks: list[Callable[..., Any]], inputs: list[Tensor], runs: int, where: torch.device) -> list[list[float]]:
+    times: list[list[float]] = [[] for _ in networks]
+    for _ in range(runs):
+        for number, net in enumerate(networks):
+            begin = perf_counter()
+            net(*inputs)
+            if where.type == "cuda":
+                torch.cuda.synchronize()
+            times[number].append(perf_counter() - begin)
+    return times

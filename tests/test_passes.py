@@ -1,0 +1,237 @@
+"""Rewrites: each gives the program that it should, with the same outputs, keys and shapes; levels agree, and train alike."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from torch import Tensor, nn
+
+from compiler.analysis.listing import listing
+from compiler.backends import packed
+from compiler.backends.optimise import DIFFERENT, optimised, realised
+from compiler.backends.torch_fx import ArchModule, lower, random_inputs
+from compiler.driver import check, check_text, parse_overrides
+from compiler.graph import ArchGraph
+from compiler.passes import INFERENCE, TRAINING, Pass, Unsound, run
+from compiler.passes.program import Program
+from tests.support import NETWORKS, ROOT, programs, torchvision_models
+from tests.test_cli import archc, facts
+from tests.test_random import fewer
+
+CASES = sorted((ROOT / "tests/cases/passes").glob("*.arch"))
+EVERY = {rewrite.__name__: rewrite for pipeline in (*INFERENCE, *TRAINING) for rewrite in pipeline}
+LIVELY = ["lenet5", "alexnet", "googlenet", "googlenet_torchvision", "resnet18", "resnet50_v1", "mobilenet_v2", "cifar_resnet20"]
+
+
+def pipeline_of(path: Path) -> tuple[Pass, ...]:
+    words = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# passes: ")
+    return tuple(EVERY[word.strip()] for word in words.split(","))
+
+
+def network(path: Path) -> ArchGraph:
+    report = check(path)
+    assert report.ok, report.diagnostics
+    return report.graph
+
+
+def lively(graph: ArchGraph) -> ArchModule:
+    """In evaluation, with statistics and scales of batch norms that are not those of the start."""
+    torch.manual_seed(0)
+    module = lower(graph)
+    for part in module.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            part.running_mean.normal_(0, 0.3)  # type: ignore[union-attr, operator]
+            part.running_var.uniform_(0.5, 2)  # type: ignore[union-attr, operator]
+            nn.init.uniform_(part.weight, 0.5, 1.5)
+            nn.init.normal_(part.bias, 0, 0.3)
+    return module.eval()
+
+
+def values(result: object) -> list[Tensor]:
+    return list(result.values()) if isinstance(result, dict) else [result]  # type: ignore[list-item]
+
+
+def apart(got: object, expected: object) -> float:
+    """The largest difference of any output, in parts of its largest value."""
+    pairs = zip(values(got), values(expected), strict=True)
+    return max(float((a.double() - b.double()).abs().max() / b.double().abs().max().clamp(min=1e-30)) for a, b in pairs)
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_golden(path: Path) -> None:
+    now = listing(run(network(path), pipeline_of(path)).graph)
+    beside = path.with_suffix(".txt")
+    if os.environ.get("ARCHC_WRITE"):
+        beside.write_text(now, encoding="utf-8")
+    assert now == beside.read_text(encoding="utf-8")
+    assert listing(network(path)) != now, "the pass has done nothing"
+    again = check_text(now)
+    assert again.ok, again.diagnostics
+
+
+def test_every_pass_has_a_golden_case() -> None:
+    assert set(EVERY) == {rewrite.__name__ for path in CASES for rewrite in pipeline_of(path)}
+    assert set(EVERY) <= {path.stem for path in CASES}
+
+
+@pytest.mark.parametrize("path", [*CASES, *(ROOT / f"archs/{name}.arch" for name in LIVELY)], ids=lambda path: path.stem)
+def test_the_program_behind_every_pass_is_the_same_network(path: Path) -> None:
+    graph = network(path)
+    module = lively(graph).double()
+    inputs = random_inputs(graph, 2, dtype=torch.float64)
+    with torch.no_grad():
+        expected = module(*inputs)
+    behind: list[Program] = []
+    for pipeline in INFERENCE:
+        run(graph, pipeline, lambda name, program: behind.append(program))
+    for program in behind:
+        made = realised(module, program)
+        if not program.recipes:
+            assert set(made.state_dict()) <= set(module.state_dict())
+        with torch.no_grad():
+            got = made(*inputs)
+        got = {name: got[name] for name in expected} if isinstance(got, dict) and isinstance(expected, dict) else got
+        got = next(iter(got.values())) if isinstance(got, dict) and not isinstance(expected, dict) else got
+        assert apart(got, expected) < DIFFERENT / 1000
+
+
+@pytest.mark.parametrize("name", LIVELY)
+def test_levels_agree_and_leave_the_network_as_it_is(name: str) -> None:
+    graph = network(ROOT / f"archs/{name}.arch")
+    module = lively(graph)
+    before = {key: (tensor.clone(), tensor.stride()) for key, tensor in module.state_dict().items()}
+    inputs = random_inputs(graph, 2)
+    with torch.no_grad():
+        exact = copy.deepcopy(module).double()(*(x.double() for x in inputs))
+        plain = module(*inputs)
+        first = lower(graph, level=1).eval()
+        first.load_state_dict(module.state_dict())
+        assert apart(first(*inputs), plain) == 0
+        second = optimised(module, graph, inputs, 2)
+        assert apart(second(*inputs), exact) < max(DIFFERENT, 4 * apart(plain, exact))
+        larger = [torch.cat([x, x]) for x in inputs]
+        assert apart(second(*larger), module(*larger)) < 1e-4
+    for key, tensor in module.state_dict().items():
+        assert torch.equal(tensor, before[key][0])
+        assert tensor.stride() == before[key][1]
+
+
+@given(programs())
+@fewer
+def test_random_networks_agree_at_every_level(text: str) -> None:
+    report = check_text(text, mend=False)
+    if not report.ok:
+        return
+    graph = report.graph
+    module = lively(graph)
+    inputs = random_inputs(graph, 2)
+    with torch.no_grad():
+        expected = module(*inputs)
+        if any(not value.isfinite().all() or value.abs().max() > 1e4 for value in values(expected)):
+            return
+        first = lower(graph, level=1).eval()
+        first.load_state_dict(module.state_dict())
+        assert apart(first(*[x.clone() for x in inputs]), expected) == 0
+        program, doubles = run(graph, INFERENCE[2]), [x.double() for x in inputs]
+        assert apart(realised(module.double(), program)(*doubles), module(*doubles)) < DIFFERENT / 1000
+        second = optimised(module.float(), graph, inputs, 2)(*inputs)
+        for got, value in zip(values(second), values(expected), strict=True):
+            assert torch.allclose(got, value, rtol=1e-3, atol=1e-3 * float(value.abs().max()))
+
+
+def test_convolutions_take_what_follows_into_one_call() -> None:
+    graph = run(network(ROOT / "archs/resnet50.arch"), INFERENCE[2]).graph
+    found = packed.fusions(graph)
+    assert len(found) == 53
+    assert sum(bool(fusion.add) for fusion in found.values()) == 16
+    assert sum(fusion.activation == "relu" for fusion in found.values()) == 49  # all but the four projections
+    shortcut = found["layer1.1.conv3"]
+    assert (shortcut.add, shortcut.overwrites, shortcut.result) == ("layer1.0.relu3", True, "layer1.1.relu3")
+
+
+def test_what_is_still_needed_is_not_overwritten() -> None:
+    text = "input 4x8x8\na: conv3-4(pad=1)\nb: conv3-4(pad=1)\nadd<@a | .>\nlast: relu\nconcat<. | @a>\n"
+    graph = check_text(text).graph
+    assert not packed.fusions(graph)["b"].overwrites
+    inputs = random_inputs(graph, 2)
+    module = lively(graph)
+    kept = [x.clone() for x in inputs]
+    with torch.no_grad():
+        assert apart(optimised(module, graph, inputs, 2)(*inputs), module(*inputs)) < DIFFERENT
+        lower(graph, level=1)(*inputs)
+    assert all(torch.equal(x, y) for x, y in zip(inputs, kept, strict=True))
+
+
+def test_a_pass_that_breaks_a_network_is_found() -> None:
+    def wrong(program: Program) -> Program:
+        broken = copy.deepcopy(program.graph)
+        next(node for node in broken if node.op == "conv").shape = (1, 1, 1)
+        return Program(broken)
+
+    with pytest.raises(Unsound, match="wrong"):
+        run(network(ROOT / "archs/lenet5_modern.arch"), (wrong,))
+
+
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
+def test_every_network_goes_through_every_pipeline(path: Path) -> None:
+    graph = network(path)
+    for pipeline in INFERENCE:
+        after = run(graph, pipeline).graph
+        names = {name for name, output in graph.outputs.items() if not output.training_only}
+        assert set(after.outputs) == names
+        assert check_text(listing(after), mend=False).ok
+
+
+def losses(model: nn.Module, batches: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
+    model.train()
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    found = []
+    for x, y in batches:
+        loss = nn.functional.cross_entropy(model(x), y)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        found.append(float(loss))
+    return found
+
+
+def test_levels_0_and_1_train_as_torchvision_does() -> None:
+    torch.manual_seed(0)
+    peer = torchvision_models().resnet18(num_classes=10)
+    graph = check(ROOT / "archs/resnet18.arch", parse_overrides({"classes": "10"}, {"": "3x64x64"})).graph
+    batches = [(torch.randn(4, 3, 64, 64), torch.randint(0, 10, (4,))) for _ in range(20)]
+    mine = [lower(graph, training=True, level=level) for level in (0, 1)]
+    for module in mine:
+        module.load_state_dict(peer.state_dict())
+    expected = losses(peer, batches)
+    assert losses(mine[0], batches) == expected
+    assert losses(mine[1], batches) == pytest.approx(expected, rel=1e-5)
+    assert expected[-1] != expected[0]
+
+
+def test_the_compiler_of_torch_gives_the_same() -> None:
+    graph = network(ROOT / "archs/lenet5_modern.arch")
+    module, inputs = lively(graph), random_inputs(graph, 2)
+    with torch.no_grad():
+        assert apart(optimised(module, graph, inputs, 3)(*inputs), module(*inputs)) < DIFFERENT
+
+
+def test_the_command_line_optimises(tmp_path: Path) -> None:
+    found = facts("compile", "archs/resnet18.arch", "--optimize", "2")
+    assert found["ran_outputs"] == {"output": [1000]}
+    assert "optimise" in found["seconds"]
+    shown = archc("compile", "archs/resnet18.arch", "--optimize", "2", "--print-after", "fold_batch_norm").stdout
+    program = shown[: shown.index("resnet18  ")].split("\n", 1)[1]
+    assert "bn" not in program
+    assert check_text(program).ok
+    assert "drop_idle" in archc("compile", "archs/resnet18.arch", "--print-after", "fold_batch_norm", "--optimize", "1", code=2).stderr
+    assert "level 0 or 1" in archc("compile", "archs/lenet5.arch", "--optimize", "2", "-o", str(tmp_path / "a.pt2"), code=2).stderr
+    table = facts("bench", "archs/lenet5.arch", "--runs", "2")
+    assert [row["level"] for row in table["levels"]] == [0, 1, 2]
+    assert table["levels"][0]["ratio"] == 1
