@@ -1,34 +1,32 @@
-"""Every network on the GPU in three dtypes, against float64 on the CPU with the same weights. One command, no arguments needed."""
+"""Every network on the GPU in three dtypes, against float64 on the CPU with the same weights; and how fast each level is.
+
+One command, no arguments needed: `python bench/gpu.py` writes docs/gpu.json and docs/gpu.md. Where torchvision is not installed,
+the levels stand beside each other alone.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
+import platform
 import sys
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
 
+from bench import runtime, tables  # noqa: E402
 from compiler import load  # noqa: E402
 from compiler.backends.torch_fx import ArchModule, random_inputs  # noqa: E402
+from compiler.files import write_text  # noqa: E402
 
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-1, torch.float16: 1e-1}  # random weights are badly conditioned
 BATCH = 2
 RUNS = 10
-
-
-def calibrated(module: ArchModule, inputs: list[torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights with batch-norm statistics of these inputs; with those of the start, values of deep networks fade to nothing."""
-    norms = [part for part in module.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
-    for norm in norms:
-        norm.momentum = 1.0
-    if norms:
-        with torch.no_grad():
-            module.train()(*inputs)
-    return module.state_dict()
 
 
 def reference(module: ArchModule, inputs: list[torch.Tensor]) -> torch.Tensor:
@@ -53,41 +51,67 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
-    parser.add_argument("--only", nargs="*", metavar="NAME", help="some networks only")
-    args = parser.parse_args()
-    if args.device == "cuda" and not torch.cuda.is_available():
-        print("there is no CUDA device; `--device cpu` runs the same path on the CPU", file=sys.stderr)
-        return 3
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    shown = torch.cuda.get_device_name() if args.device == "cuda" else "CPU"
-    print(f"{shown}, torch {torch.__version__}, batch {BATCH}, TF32 off\n")
-    print("| network | dtype | largest error, relative | milliseconds |\n|--|--|--:|--:|")
-    worst = 0
+def agreement(device: str, only: list[str] | None) -> tuple[list[dict[str, Any]], bool]:
+    """Every network in every dtype against float64 on the CPU; whether all are near enough."""
+    rows: list[dict[str, Any]] = []
     for path in sorted((ROOT / "archs").glob("*.arch")):
-        if args.only and path.stem not in args.only:
+        if only and path.stem not in only:
             continue
         net = load(path)
         torch.manual_seed(0)
         inputs = random_inputs(net.graph, BATCH)
-        weights = calibrated(net.lower(), inputs)
+        weights = runtime.calibrated(net.lower(), net.graph, inputs)
         with torch.inference_mode():
             module = net.lower()
             module.load_state_dict(weights)
             expected = reference(module, inputs)
             for dtype, tolerance in TOLERANCE.items():
                 module.float().load_state_dict(weights)  # from the full precision for every dtype
-                module.to(args.device, dtype)
-                result, seconds = timed(module, [x.to(args.device, dtype) for x in inputs], args.device)
+                module.to(device, dtype)
+                result, seconds = timed(module, [x.to(device, dtype) for x in inputs], device)
                 error = float((result.cpu().double() - expected).abs().max() / expected.abs().max())
-                sound = error <= tolerance
-                worst |= not sound
-                print(
-                    f"| {net.name} | {str(dtype)[6:]} | {error:.1e}{'' if sound else ' (too large)'} | {1000 * seconds:.2f} |", flush=True
-                )
-    return int(worst)
+                rows.append({"network": net.name, "dtype": str(dtype)[6:], "error": error, "near": error <= tolerance, "seconds": seconds})
+                print(tables.agreement_row(rows[-1]), flush=True)
+    return rows, all(row["near"] for row in rows)
+
+
+def speed(device: str, only: list[str] | None, batches: list[int], upto: int) -> list[dict[str, Any]]:
+    """The networks that torchvision has, at every level, beside torchvision's own modules where it is installed."""
+    rows = []
+    for name in runtime.NETWORKS:
+        if only and name not in only:
+            continue
+        for dtype in TOLERANCE:
+            for batch in batches:
+                torch._dynamo.reset()
+                try:
+                    rows.append(runtime.inference(name, batch, dtype, device, upto))
+                except torch.OutOfMemoryError as error:
+                    print(f"{name}, batch {batch}: {str(error).splitlines()[0]}", file=sys.stderr)
+                    continue
+                print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="some networks only")
+    parser.add_argument("--batches", nargs="*", type=int, default=[1, 32, 256])
+    parser.add_argument("--upto", type=int, default=3, help="the last level of optimisation; 3 compiles")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs/gpu.json", help="where the JSON goes; the table goes beside it, as .md")
+    args = parser.parse_args()
+    if args.device == "cuda" and not torch.cuda.is_available():
+        print("there is no CUDA device; `--device cpu` runs the same path on the CPU", file=sys.stderr)
+        return 3
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    shown = torch.cuda.get_device_name() if args.device == "cuda" else "CPU"
+    head = f"{shown}, torch {torch.__version__}, Python {platform.python_version()}, TF32 off"
+    rows, near = agreement(args.device, args.only)
+    found = {"machine": head, "agreement": rows, "speed": speed(args.device, args.only, args.batches, args.upto)}
+    write_text(args.out, json.dumps(found, indent=1) + "\n")
+    write_text(args.out.with_suffix(".md"), tables.gpu_page(found))
+    return int(not near)
 
 
 if __name__ == "__main__":

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import json
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import frontend, scaling, verbs  # noqa: E402
+from bench import frontend, memory, runtime, scaling, startup, tables, verbs  # noqa: E402
+from bench.machine import machine  # noqa: E402
 from compiler.files import replacing, write_text  # noqa: E402
-
-PACKAGES = ("torch", "torchvision", "torchinfo", "networkx", "lark", "typer")
-
-
-def machine() -> str:
-    """The machine and the versions, in a line each."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        model = next((line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")), model)
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return f"{model}, {os.cpu_count()} cores, {platform.system()}.\nPython {platform.python_version()}, {versions}."
 
 
 def verdict(met: bool) -> str:
@@ -109,14 +96,87 @@ def _rows(rows: Sequence[dict[str, float]]) -> str:
 GPU = """## On a GPU
 
 Open: no figures yet. `python bench/gpu.py` runs every network on a GPU in float32, bfloat16 and float16, compares the
-outputs with float64 on the CPU, and prints the table for this page.
+outputs with float64 on the CPU, times every level beside torchvision, and writes docs/gpu.json and docs/gpu.md.
+"""
+
+
+def startup_section() -> str:
+    found = startup.measure()
+    return f"""## Start-up
+
+ResNet-152 without weights, on the meta device, in one process; medians of {startup.PAIRS} pairs. Reading and checking the file
+takes {1000 * found["reading"]:.0f} ms beside.
+
+| | milliseconds |
+|--|--:|
+| archc, lowering to torch.fx | {1000 * found["ours"]:.0f} |
+| torchvision's constructor and torch.fx.symbolic_trace | {1000 * found["peer"]:.0f} |
+| ratio, median of the pairs | {found["ratio"]:.2f} |
+
+Goal: no more than the peer: {verdict(found["ratio"] >= 1)}.
+
+Command: `python bench/startup.py`.
+"""
+
+
+def memory_section() -> str:
+    found = memory.measure()
+    heads = ["network", *(f">{label}" for label in next(iter(found.values())))]
+    rows = [[name, *(f"{size / 2**20:.1f}" for size in sizes.values())] for name, sizes in found.items()]
+    fits = all(min(sizes["level 1"], sizes["level 2"]) <= sizes["torchvision"] for sizes in found.values())
+    return f"""## Memory at inference
+
+The peak of live activations in MiB, batch {memory.BATCH}, float32, every tensor tracked.
+
+{tables.markdown_table(heads, rows)}
+
+Goal: no more than torchvision's eager module, at levels 1 and 2: {verdict(fits)}.
+
+Command: `python bench/memory.py`.
+"""
+
+
+def runtime_section(folder: Path) -> str:
+    """From docs/runtime.json, which takes an hour to make."""
+    found = json.loads((folder / "runtime.json").read_text(encoding="utf-8"))
+    rows = found["rows"]
+    single = {(row["network"], row["dtype"], row["batch"]): row for row in rows if not row.get("training")}
+    goals = []
+    for name, least in (("resnet50", 1.3), ("googlenet_torchvision", 2.0)):
+        ratio = single[name, "float32", 4]["ratio"]["level 2"]
+        goals.append(
+            f"* Level 2 at least {least} times torchvision eager on {name}, float32, batch 4: {ratio:.2f}, {verdict(ratio >= least)}."
+        )
+    against = {name: row["against_best"]["level 3"] for (name, dtype, batch), row in single.items() if (dtype, batch) == ("float32", 4)}
+    least = min(against, key=lambda name: against[name])
+    goals.append(
+        f"* Level 3 at least as fast as the best peer on every network, float32, batch 4: the least is {against[least]:.3f} ({least}), "
+        f"{verdict(against[least] >= 1)}."
+    )
+    listed = "\n".join(goals)
+    return f"""## Running, beside torchvision
+
+On {found["machine"]} Medians of {runtime.RUNS} runs of each in turn, the same weights, outputs compared before timing. A
+figure is how many times as fast as torchvision's eager module a network is. `compile` is torch.compile, `compile, frozen` the same
+with freezing and channels-last. The share is that of a matrix multiplication of {2048} in the same precision, measured in the same run.
+
+{tables.by_setting(rows)}
+
+### A training step (SGD), as many times as fast as torchvision's
+
+{tables.training_table(rows)}
+
+{listed}
+
+Command: `python bench/runtime.py --train --out docs/runtime.json`.
 """
 
 
 def main() -> None:
     folder = ROOT / "docs"
     head = f"# Benchmarks\n\nMade by `make bench` (`python bench/report.py`), on\n{machine()}\n"
-    write_text(folder / "benchmarks.md", "\n".join([head, frontend_section(), verbs_section(), scaling_section(folder), GPU]))
+    sections = [frontend_section(), verbs_section(), scaling_section(folder), startup_section(), memory_section(), runtime_section(folder)]
+    write_text(folder / "benchmarks.md", "\n".join([head, *sections, GPU]))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,12 @@ Ours: levels 0 to 3. Outputs are compared before anything is timed.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -22,10 +25,12 @@ sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
 
+from bench.machine import machine  # noqa: E402
 from compiler import load  # noqa: E402
 from compiler.backends.optimise import optimised  # noqa: E402
-from compiler.backends.torch_fx import lower  # noqa: E402
+from compiler.backends.torch_fx import ArchModule, lower  # noqa: E402
 from compiler.files import write_text  # noqa: E402
+from compiler.graph import ArchGraph  # noqa: E402
 from tests.support import torchvision_models  # noqa: E402
 
 # Our file, torchvision's constructor, and what it takes.
@@ -39,7 +44,6 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "mobilenet_v2": ("mobilenet_v2", {}),
 }
 PEERS = ("eager", "channels-last", "compile", "compile, frozen, channels-last")
-OURS = ("level 0", "level 1", "level 2", "level 3")
 RUNS = 9
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 1e-1, torch.float16: 5e-2}  # of the largest value; random weights amplify
 Run = Callable[[], Any]
@@ -78,17 +82,32 @@ def interleaved(runs: dict[str, Run], device: str, count: int = RUNS) -> dict[st
     return times
 
 
+def calibrated(module: ArchModule, graph: ArchGraph, inputs: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights with batch-norm statistics of these inputs, with which no value fades or grows from layer to layer.
+
+    Residual branches begin small, as trained ones are: else random ResNets of a hundred layers amplify every rounding.
+    """
+    with torch.no_grad():
+        for node in graph:
+            if node.op == "add" and graph[body := graph.operands(node.name)[0]].op == "bn":
+                module.get_submodule(graph[body].key).weight.fill_(0.2)  # type: ignore[operator, union-attr]
+        norms = [part for part in module.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
+        for norm in norms:
+            norm.momentum = 1.0
+        if norms:
+            module.train()(*inputs)
+    return module.state_dict()
+
+
 def models(name: str) -> tuple[Any, Any, Any]:
-    """Our network, its module and torchvision's, with the same weights and calibrated batch norms."""
+    """Our network, its module, and torchvision's where that is installed, with the same weights and calibrated batch norms."""
     constructor, kwargs = NETWORKS[name]
     torch.manual_seed(0)
     net = load(ROOT / f"archs/{name}.arch")
     module = net.lower(training=True)
-    for part in module.modules():
-        if isinstance(part, torch.nn.BatchNorm2d):
-            part.momentum = 1.0
-    with torch.no_grad():
-        module(torch.randn(4, 3, 224, 224))
+    calibrated(module, net.graph, [torch.randn(4, 3, 224, 224)])
+    if find_spec("torchvision") is None:
+        return net, module.eval(), None
     peer = getattr(torchvision_models(), constructor)(**kwargs)
     peer.load_state_dict(module.state_dict())
     if constructor == "googlenet":
@@ -96,47 +115,86 @@ def models(name: str) -> tuple[Any, Any, Any]:
     return net, module.eval(), peer.eval()
 
 
-def inference(name: str, batch: int, dtype: torch.dtype, device: str = "cpu", ours: tuple[str, ...] = OURS) -> dict[str, Any]:
-    """Medians and ratios of one network."""
+def contestants(name: str, x: torch.Tensor, upto: int) -> tuple[dict[str, Run], Any]:
+    """What is run, by label; and the network."""
     net, module, peer = models(name)
-    x = torch.randn(batch, 3, 224, 224).to(device, dtype)
+    runs: dict[str, Run] = {}
     last = x.contiguous(memory_format=torch.channels_last)
-    expected = peer.double()(x.cpu().double()).detach() if device == "cpu" and batch <= 4 else None
-    peer, module = peer.to(device, dtype), module.to(device, dtype)
-    peer_last = _copy(peer).to(memory_format=torch.channels_last)
-    frozen = {"freezing": True} if device == "cpu" else {"freezing": True, "triton.cudagraphs": True}
-    compiled = torch.compile(_copy(peer))
-    compiled_frozen = torch.compile(_copy(peer_last), options=frozen)
-    exact = lower(net.graph, level=1).to(device, dtype).eval()
+    if peer is not None:
+        eager, in_last = peer.to(x.device, x.dtype), copy.deepcopy(peer).to(x.device, x.dtype, memory_format=torch.channels_last)
+        runs |= {"eager": lambda: eager(x), "channels-last": lambda: in_last(last)}
+        if upto == 3:
+            frozen = {"freezing": True} if x.device.type == "cpu" else {"freezing": True, "triton.cudagraphs": True}
+            compiled, in_frozen = torch.compile(copy.deepcopy(eager)), torch.compile(copy.deepcopy(in_last), options=frozen)
+            runs |= {"compile": lambda: compiled(x), "compile, frozen, channels-last": lambda: in_frozen(last)}
+    module = module.to(x.device, x.dtype)
+    exact = lower(net.graph, level=1).to(x.device, x.dtype).eval()
     exact.load_state_dict(module.state_dict())
-    runs: dict[str, Run] = {
-        "eager": lambda: peer(x),
-        "channels-last": lambda: peer_last(last),
-        "compile": lambda: compiled(x),
-        "compile, frozen, channels-last": lambda: compiled_frozen(last),
-        "level 0": lambda: module(x),
-        "level 1": lambda: exact(x),
-    }
-    level2 = optimised(module, net.graph, [x], 2)
-    level3 = optimised(module, net.graph, [x], 3)
-    runs |= {"level 2": lambda: level2(x), "level 3": lambda: level3(x)}
-    runs = {label: run for label, run in runs.items() if label in PEERS or label in ours}
-    errors = {}
+    runs |= {"level 0": lambda: module(x), "level 1": lambda: exact(x)}
+    for level in range(2, upto + 1):
+        runs[f"level {level}"] = partial(optimised(module, net.graph, [x], level), x)
+    if x.is_cuda:
+        runs["level 2, graph"] = graphed(runs["level 2"])
+    return runs, net
+
+
+def graphed(run: Run) -> Run:
+    """The same kernels, recorded once and replayed as a CUDA graph."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.no_grad(), torch.cuda.stream(side):
+        for _ in range(3):
+            run()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.no_grad(), torch.cuda.graph(graph):
+        result = run()
+
+    def replay() -> Any:
+        graph.replay()
+        return result
+
+    return replay
+
+
+def reference(name: str, x: torch.Tensor) -> torch.Tensor:
+    """The output in float64 on the CPU, of the first samples."""
+    module = models(name)[1]
     with torch.no_grad():
-        reference = expected if expected is not None else peer(x).double().cpu()
+        result: torch.Tensor = module.double()(x[:4].cpu().double())
+    return result
+
+
+def inference(name: str, batch: int, dtype: torch.dtype, device: str = "cpu", upto: int = 3) -> dict[str, Any]:
+    """Medians and ratios of one network, with the errors of every output, and on a GPU the peak of its memory."""
+    torch.manual_seed(1)
+    x = torch.randn(batch, 3, 224, 224).to(device, dtype)
+    runs, net = contestants(name, x, upto)
+    expected = reference(name, x)
+    errors, peaks = {}, {}
+    with torch.no_grad():
         for label, run in runs.items():
-            errors[label] = float((run().double().cpu() - reference).abs().max() / reference.abs().max())
+            if device == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+            errors[label] = float((run()[:4].double().cpu() - expected).abs().max() / expected.abs().max())
             assert errors[label] < TOLERANCE[dtype], (name, label, errors[label])
+            if device == "cuda":
+                peaks[label] = torch.cuda.max_memory_allocated()
         times = interleaved(runs, device)
     medians = {label: median(found) for label, found in times.items()}
-    best = min(PEERS, key=lambda label: medians[label])
-    flops = 2 * int(net.macs) * batch
+    base = next(iter(runs))
+    peers = [label for label in PEERS if label in runs]
+    best = min(peers, key=lambda label: medians[label]) if peers else None
+    flops, top = 2 * int(net.macs) * batch, peak(dtype, device)
     return {
         "network": name, "batch": batch, "dtype": str(dtype).removeprefix("torch."), "device": device,
-        "medians": medians, "best_peer": best,
-        "ratio": {label: median(a / b for a, b in zip(times["eager"], times[label], strict=True)) for label in runs},
-        "against_best": {label: median(a / b for a, b in zip(times[best], times[label], strict=True)) for label in runs if label in OURS},
-        "errors": errors, "peak_flops": (top := peak(dtype, device)), "share": {label: flops / medians[label] / top for label in runs},
+        "medians": medians, "best_peer": best, "errors": errors, "peak_flops": top, "peak_bytes": peaks,
+        "ratio": {label: median(a / b for a, b in zip(times[base], times[label], strict=True)) for label in runs},
+        "against_best": {
+            label: median(a / b for a, b in zip(times[best], times[label], strict=True)) for label in runs if label not in PEERS
+        } if best else {},
+        "share": {label: flops / medians[label] / top for label in runs},
+        "samples_per_second": {label: batch / medians[label] for label in runs},
     }  # fmt: skip
 
 
@@ -170,12 +228,6 @@ def _step(model: Any, x: torch.Tensor, y: torch.Tensor) -> Run:
     return step
 
 
-def _copy(module: Any) -> Any:
-    import copy
-
-    return copy.deepcopy(module)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
@@ -185,7 +237,7 @@ def main() -> None:
     parser.add_argument("--train", action="store_true", help="time a training step as well")
     parser.add_argument("--out", type=Path, help="a JSON file that results are added to")
     args = parser.parse_args()
-    found = json.loads(args.out.read_text()) if args.out and args.out.exists() else []
+    found = json.loads(args.out.read_text())["rows"] if args.out and args.out.exists() else []
     for name in args.networks:
         for dtype in (getattr(torch, text) for text in args.dtypes):
             for batch in args.batches:
@@ -196,7 +248,7 @@ def main() -> None:
                     found.append(training(name, batch, dtype, args.device))
                     print(json.dumps(found[-1]), flush=True)
                 if args.out:
-                    write_text(args.out, json.dumps(found, indent=1) + "\n")
+                    write_text(args.out, json.dumps({"machine": machine(), "rows": found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,11 +133,23 @@ class Network:
         except NoGraphviz:
             return {"text/plain": repr(self)}
 
-    def lower(self, *, training: bool = False) -> ArchModule:
-        """A torch.fx GraphModule with the initialisation that the file states.
+    def lower(self, *, training: bool = False, level: int = 0) -> ArchModule:
+        """A torch.fx GraphModule with the initialisation that the file states; at level 1 with exact rewrites.
 
         Takes one tensor `(N, *shape)` for each input; gives a tensor, or a dict by name where there are several outputs.
         """
         from compiler.backends.torch_fx import lower
 
-        return lower(self.graph, training)
+        return lower(self.graph, training, level)
+
+    def optimise(self, module: ArchModule, *, batch: int = 1, level: int = 2) -> Callable[..., Any]:
+        """A network for inference with the weights, device and dtype of a lowered one, as fast as this knows.
+
+        `batch` is the usual one; others run as well. Level 2 folds and packs, 3 lets torch's compiler try too.
+        """
+        from compiler.backends.optimise import optimised
+        from compiler.backends.torch_fx import random_inputs
+
+        tensor = next(module.parameters(), None)
+        inputs = random_inputs(self.graph, batch)
+        return optimised(module, self.graph, inputs if tensor is None else [x.to(tensor) for x in inputs], level)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import torch
 from hypothesis import given
 from torch import Tensor, nn
 
+from compiler import load
 from compiler.analysis.listing import listing
 from compiler.backends import packed
 from compiler.backends.optimise import DIFFERENT, optimised, realised
@@ -235,3 +239,31 @@ def test_the_command_line_optimises(tmp_path: Path) -> None:
     table = facts("bench", "archs/lenet5.arch", "--runs", "2")
     assert [row["level"] for row in table["levels"]] == [0, 1, 2]
     assert table["levels"][0]["ratio"] == 1
+
+
+def test_the_interface_of_python() -> None:
+    net = load(ROOT / "archs/resnet18.arch", inputs="3x64x64")
+    model = net.lower().eval()
+    x = torch.randn(3, 3, 64, 64)
+    with torch.no_grad():
+        assert apart(net.optimise(model, batch=3)(x), model(x)) < 1e-4
+        half = copy.deepcopy(model).bfloat16()
+        assert net.optimise(half)(x.bfloat16()).dtype == torch.bfloat16
+
+
+def test_the_script_for_gpus_runs_on_a_cpu(tmp_path: Path) -> None:
+    out = tmp_path / "gpu.json"
+    done = subprocess.run(
+        [sys.executable, "bench/gpu.py", *["--device", "cpu", "--only", "lenet5", "resnet18", "--batches", "1", "--upto", "2", "--out"], str(out)],
+        cwd=ROOT, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert {row["network"] for row in found["agreement"]} == {"lenet5", "resnet18"}
+    assert all(row["near"] for row in found["agreement"])
+    assert [(row["dtype"], set(row["ratio"]) >= {"eager", "level 0", "level 2"}) for row in found["speed"]] == [
+        ("float32", True),
+        ("bfloat16", True),
+        ("float16", True),
+    ]
+    assert "| resnet18 | float16 |" in out.with_suffix(".md").read_text()

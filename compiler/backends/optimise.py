@@ -41,7 +41,7 @@ def optimised(
     on_cpu = inputs[0].device.type == "cpu"
     compiled = _compiled(plain, on_cpu) if level == 3 else None
     direct: Callable[..., Any] = plain
-    if on_cpu and packed.available():
+    if on_cpu and packed.available(inputs[0].dtype):
         direct = _packed(copy.deepcopy(plain) if compiled else plain, program.graph, len(inputs[0]))
     return direct if compiled is None else _faster([compiled, direct], inputs)
 

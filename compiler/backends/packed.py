@@ -17,9 +17,14 @@ from compiler.passes.rewriter import only_user
 ACTIVATIONS = {"relu": "relu", "sigmoid": "sigmoid", "tanh": "tanh", "hardswish": "hardswish", "silu": "swish"}
 
 
-def available() -> bool:
-    """Has this build of torch oneDNN, with these operators?"""
-    return bool(torch.backends.mkldnn.is_available()) and hasattr(torch.ops.mkldnn, "_convolution_pointwise")  # type: ignore[no-untyped-call]
+def available(dtype: torch.dtype) -> bool:
+    """Has this build of torch oneDNN, with these operators, and can the processor run them in this precision?"""
+    ops = torch.ops.mkldnn
+    if not torch.backends.mkldnn.is_available() or not hasattr(ops, "_convolution_pointwise"):  # type: ignore[no-untyped-call]
+        return False
+    if dtype == torch.bfloat16:
+        return bool(ops._is_mkldnn_bf16_supported())
+    return dtype == torch.float32 or (dtype == torch.float16 and bool(ops._is_mkldnn_fp16_supported()))
 
 
 @dataclass(frozen=True)
