@@ -253,10 +253,8 @@ def test_the_interface_of_python() -> None:
 
 def test_the_script_for_gpus_runs_on_a_cpu(tmp_path: Path) -> None:
     out = tmp_path / "gpu.json"
-    done = subprocess.run(
-        [sys.executable, "bench/gpu.py", *["--device", "cpu", "--only", "lenet5", "resnet18", "--batches", "1", "--upto", "2", "--out"], str(out)],
-        cwd=ROOT, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+    options = ["--device", "cpu", "--only", "lenet5", "resnet18", "--batches", "1", "--upto", "2", "--out", str(out)]
+    done = subprocess.run([sys.executable, "bench/gpu.py", *options], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     found = json.loads(out.read_text())
     assert {row["network"] for row in found["agreement"]} == {"lenet5", "resnet18"}
