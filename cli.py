@@ -76,7 +76,9 @@ def compile(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes the GPU where there is one")] = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
     batch: Annotated[int, typer.Option(min=1, help="how many samples the forward pass gets")] = 1,
-    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="load weights by name from .safetensors or .pth")] = None,
+    weights: Annotated[
+        str, typer.Option(metavar="FILE", help="load weights by name from .safetensors or .pth, or torchvision:IMAGENET1K_V1")
+    ] = "",
     optimize: Annotated[int, typer.Option(min=0, max=3, help="0 as written; 1 exact rewrites; 2 folded and packed; 3 torch.compile")] = 0,
     print_after: Annotated[str, typer.Option(metavar="PASS", help="print the program behind a pass, or `all`")] = "",
     set_: Set = None,
@@ -512,6 +514,78 @@ def diff_(
         folding = Folding(depth, tuple(expand or ()), tuple(collapse or ()), flat)
         drawing.deliver(drawing.difference(reports[0].graph, reports[1].graph, found, folding, wish), wish)
     if not found.same:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(json_: Json = False) -> None:
+    """Say which networks come along: family, parameters, GMACs, source."""
+    from compiler import zoo
+
+    found = [zoo.listed(path) for path in zoo.networks()]
+    if json_:
+        print_json([asdict(net) for net in found])
+        return
+    cells = [
+        [net.name, net.family, f"{net.params:,}", f"{net.macs / 1e9:.3f}" if isinstance(net.macs, int) else "", net.source] for net in found
+    ]
+    sys.stdout.write(text_table(["name", "family", ">parameters", ">GMACs", "source"], cells))
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="the name of the new network", show_default=False)],
+    base: Annotated[str, typer.Option("--from", metavar="NAME", help="the network to start from; `archc list` shows what there is")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="NAME.arch where not given")] = None,
+) -> None:
+    """Start a file from a network that comes along."""
+    from compiler import zoo
+
+    known = {path.stem: path for path in zoo.networks()}
+    if base not in known:
+        usage(f"there is no network {base}; {did_you_mean(base, known) or '`archc list` shows what there is'}")
+    if not name.isidentifier():
+        usage(f"a network is named by a word, not {name}")
+    target = output or Path(f"{name}.arch")
+    if target.exists():
+        usage(f"{target} is there already")
+    must_be_writable(target)
+    write(target, zoo.started(name, known[base]))
+    talk(f"wrote {target}")
+
+
+@app.command()
+def weights(
+    file: File,
+    source: Annotated[Path, typer.Option("--from", metavar="FILE", help="weights under other names: .pth or .safetensors")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="write them under our names: .safetensors")] = None,
+    mapping: Annotated[Path | None, typer.Option("--map", metavar="FILE", help="write which key is which, as JSON")] = None,
+    set_: Set = None,
+    json_: Json = False,
+) -> None:
+    """Say how foreign weights fit a network: by name, else by order and shapes; write the mapping, convert."""
+    for target in (output, mapping):
+        if target is not None:
+            must_be_writable(target)
+    if output is not None and output.suffix != ".safetensors":
+        usage(f"-o writes .safetensors, not {output.name}")
+    report = sound(file, overrides(set_, None), Limits(), json_)
+    from compiler.backends import foreign, torch_run
+
+    try:
+        found, state = torch_run.fitted(report.graph, source)
+    except torch_run.Unreadable as error:
+        fail(str(error))
+    if json_:
+        print_json(asdict(found) | {"whole": found.whole})
+    else:
+        say(foreign.told(found))
+    if mapping is not None:
+        write(mapping, json.dumps(found.mapping, indent=1) + "\n")
+    if output is not None and found.whole:
+        torch_run.save_tensors(foreign.converted(found, state), output)
+        talk(f"wrote {output}")
+    if not found.whole:
         raise typer.Exit(1)
 
 

@@ -67,7 +67,7 @@ def test_compile_writes_what_loads_again(tiny: Path) -> None:
     from compiler.backends.torch_run import load_weights
 
     module = net.lower()
-    load_weights(module, out / "net.safetensors")
+    load_weights(module, str(out / "net.safetensors"))
     program = torch.export.load(names[0]).module()
     for batch in (1, 3, 7):
         x = torch.randn(batch, 3, 8, 8)

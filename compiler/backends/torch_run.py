@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from compiler.backends.foreign import Fit, fit
 from compiler.backends.optimise import optimised
 from compiler.backends.torch_fx import ArchModule, lower, parameter_count, random_inputs
 from compiler.files import replacing
@@ -18,12 +19,13 @@ from compiler.graph import ArchGraph
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SEED = 0
+PUBLISHED = "torchvision:"
 
 
 class Unfit(Exception):
     """Weights do not fit the network. `rows` says how: (what, key, in the file, in the network)."""
 
-    def __init__(self, path: Path, rows: list[tuple[str, str, str, str]]) -> None:
+    def __init__(self, path: str, rows: list[tuple[str, str, str, str]]) -> None:
         super().__init__(f"{path} does not fit the network in {len(rows)} keys")
         self.rows = rows
 
@@ -58,7 +60,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def compile_and_run(
-    graph: ArchGraph, device: str = "auto", dtype: str = "float32", batch: int = 1, weights: Path | None = None, level: int = 0
+    graph: ArchGraph, device: str = "auto", dtype: str = "float32", batch: int = 1, weights: str = "", level: int = 0
 ) -> Ran:
     """Lower, load weights, move to the device, optimise, and run one forward pass in evaluation mode on seeded random input."""
     seconds: dict[str, float] = {}
@@ -74,8 +76,8 @@ def compile_and_run(
     torch.manual_seed(SEED)
     module = lower(graph, level=min(level, 1))
     lap("lower")
-    if weights is not None:
-        load_weights(module, weights)
+    if weights:
+        load_weights(module, weights, graph.name)
         lap("weights")
     inputs = random_inputs(graph, batch, where, DTYPES[dtype])
     module.to(device=where, dtype=DTYPES[dtype])
@@ -108,9 +110,12 @@ def measured(graph: ArchGraph, dtype: str, batch: int) -> tuple[int, int]:
 # ---- weights
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Load a state_dict by name. Raises Unfit, with every key that does not fit, and changes nothing then."""
-    state = _read(path)
+def load_weights(module: nn.Module, source: str, network: str = "") -> None:
+    """Load a state_dict by name, from a file or, by `torchvision:NAME`, from torchvision's weights of that name.
+
+    Raises Unfit, with every key that does not fit, and Unreadable; nothing is changed then.
+    """
+    state = published(network, source.removeprefix(PUBLISHED)) if source.startswith(PUBLISHED) else read_weights(Path(source))
     own = module.state_dict()
     rows: list[tuple[str, str, str, str]] = []
     for key, tensor in own.items():
@@ -121,15 +126,49 @@ def load_weights(module: nn.Module, path: Path) -> None:
             rows.append(("misshapen", key, _size(state[key]), _size(tensor)))
     rows.extend(("unexpected", key, _size(tensor), "") for key, tensor in state.items() if key not in own)
     if rows:
-        raise Unfit(path, rows)
+        raise Unfit(source, rows)
     module.load_state_dict(state, strict=False)
+
+
+def fitted(graph: ArchGraph, path: Path) -> tuple[Fit, dict[str, Tensor]]:
+    """How the weights of a file fit a network, whatever they are called; and these weights."""
+    state = read_weights(path)
+    with torch.device("meta"):
+        own = lower(graph).state_dict()
+    return fit(own, state), state
+
+
+def published(network: str, name: str) -> dict[str, Tensor]:
+    """The weights that torchvision publishes for a network under a name of its enum, downloaded once by torch.hub."""
+    try:
+        from torchvision.models import get_model_weights
+    except ModuleNotFoundError as error:
+        raise Unreadable(
+            f"{PUBLISHED} needs torchvision: pip install torchvision, or give a file of weights: --weights FILE.pth"
+        ) from error
+    except Exception as error:  # it may be built for another torch
+        raise Unreadable(f"torchvision is installed and cannot be imported ({error}); give a file: --weights FILE.pth") from error
+    constructor = network.removesuffix("_torchvision")
+    try:
+        enum = get_model_weights(constructor)
+    except ValueError as error:
+        raise Unreadable(f"torchvision has no network {constructor}; give a file of weights instead") from error
+    if name not in enum.__members__:
+        raise Unreadable(f"torchvision has no weights {name} for {constructor}; it has {', '.join(enum.__members__)}")
+    try:
+        state: dict[str, Tensor] = enum[name].get_state_dict(progress=False)
+    except OSError as error:
+        raise Unreadable(
+            f"cannot reach {enum[name].url} ({error}); download it where there is a network, and give the file: --weights FILE.pth"
+        ) from error
+    return state
 
 
 def _size(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "scalar"
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -152,9 +191,14 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 def save_weights(module: nn.Module, path: Path) -> None:
     """The state_dict as safetensors, atomically."""
+    save_tensors(module.state_dict(), path)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Tensors by name as safetensors, atomically."""
     from safetensors.torch import save_file
 
-    state = {key: tensor.detach().cpu().contiguous() for key, tensor in module.state_dict().items()}
+    state = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     with replacing(path) as temporary:
         save_file(state, temporary)
 

@@ -1,0 +1,51 @@
+"""The networks that come along: what there is, and new files that start from one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from compiler.driver import check
+from compiler.expand.loader import ARCHS, Loader
+from compiler.shapes.dim import Dim
+from dsl import ast
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A network in archs/. `family` is the shared file that it is an instance of, or its own name."""
+
+    name: str
+    family: str
+    params: int
+    macs: Dim
+    source: str
+
+
+def networks() -> list[Path]:
+    """The files of all networks."""
+    return sorted(ARCHS.glob("*.arch"))
+
+
+def listed(path: Path) -> Listed:
+    """What one file holds. Its claims are proved on the way."""
+    report = check(path, mend=False)
+    counts = report.cost()
+    tree = Loader().open(path).tree
+    used = [Path(line.path).stem for line in tree.statements if isinstance(line, ast.Use)] if tree is not None else []
+    is_instance = tree is not None and any(isinstance(line, ast.Arch) and line.base is not None for line in tree.statements)
+    return Listed(path.stem, used[0] if used and is_instance else path.stem, counts.params, counts.macs, report.graph.title)
+
+
+def started(name: str, base: Path) -> str:
+    """The text of a new file: that of a network under another name. Its claims, which would soon be wrong, become comments."""
+    lines = []
+    for line in base.read_text(encoding="utf-8").splitlines():
+        if match := re.match(r"arch\s+\w+(.*)$", line):
+            rest = re.sub(r'"(.*)"', lambda title: f'"after {base.stem}: {title[1]}"', match[1])
+            line = f"arch {name}{rest}"
+        elif line.startswith("expect "):
+            line = f"# of {base.stem}: {line}"
+        lines.append(line)
+    return "\n".join(lines) + "\n"
