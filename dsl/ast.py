@@ -74,6 +74,15 @@ class Index(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Part(Node):
+    """`list[first:stop]`."""
+
+    base: Expr
+    first: Expr | None
+    stop: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
 class Field(Node):
     """`in.c`: the channels of a tensor."""
 
@@ -95,7 +104,7 @@ class Arg(Node):
     value: Expr
 
 
-Expr = Number | Name | Ref | List | ShapeLiteral | Unary | Fold | Index | Field | CallExpr
+Expr = Number | Name | Ref | List | ShapeLiteral | Unary | Fold | Index | Part | Field | CallExpr
 Dims = tuple[Expr, ...]  # what stands between the `x` of `1x7` or `3xHxW`
 
 
@@ -156,6 +165,7 @@ class Label(Node):
 
     text: str
     index: Expr | None
+    second: Expr | None = None  # `block{i}-{j}:`
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,8 +125,8 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
         return ast.Item(self._span(meta), label, core, count, dims, claim_span)
 
     def label(self, meta: Meta, children: Children) -> ast.Label:
-        index = children[1] if len(children) > 1 else None
-        return ast.Label(self._span(meta), str(children[0]), index)
+        index, second = (*children[1:], None, None)[:2]
+        return ast.Label(self._span(meta), str(children[0]), index, second)
 
     def repeat(self, meta: Meta, children: Children) -> ast.Expr:
         return self._dim(children[0])
@@ -216,6 +216,9 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
 
     def index(self, meta: Meta, children: Children) -> ast.Index:
         return ast.Index(self._span(meta), children[0], children[1])
+
+    def part(self, meta: Meta, children: Children) -> ast.Part:
+        return ast.Part(self._span(meta), *children)
 
     def field(self, meta: Meta, children: Children) -> ast.Field:
         return ast.Field(self._span(meta), children[0], str(children[1]))

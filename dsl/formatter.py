@@ -46,6 +46,7 @@ class _Bracket:
     inside: int  # indentation of lines within
     closing: int  # indentation of lines that begin with `|` or the closing bracket
     spaced: bool  # is there a space within the brackets?
+    part: bool = False  # are they those of a list?
     arguments: bool = False  # are they the ( ) of arguments or parameters?
 
 
@@ -161,7 +162,8 @@ class _Writer:
                 else:
                     self.stack.append(_Bracket(indent + INDENT, indent, wide))
             else:
-                self.stack.append(_Bracket(indent + INDENT, indent, token.type in ("LBRACE", "_GROUP_OPEN"), token.type == "LPAR"))
+                wide, part = token.type in ("LBRACE", "_GROUP_OPEN"), token.type == "_LIST_OPEN"
+                self.stack.append(_Bracket(indent + INDENT, indent, wide, part, token.type == "LPAR"))
         elif self._closes(token) and self.stack:
             self.stack.pop()
 
@@ -172,8 +174,10 @@ class _Writer:
             return bool(self.stack) and self.stack[-1].spaced
         if token.start_pos in self.layout.merges or right in ("COMMA", "COLON") or left in TIGHT or right in TIGHT:
             return False
-        if (left, right) == ("NAME", "_BRACE_OPEN"):  # a kernel or the number of a label: `conv{k}`, `layer{i}:`
+        if left in ("NAME", "LABEL") and right == "_BRACE_OPEN":  # a kernel or the number of a label: `conv{k}`, `layer{i}:`
             return False
+        if left == "COLON" and self.stack and self.stack[-1].part:
+            return False  # the part of a list, `depths[:2]`
         if left == "_REPEAT" or token.start_pos in self.fields or before.start_pos in self.fields:
             return False
         if "EQUAL" in (left, right):

@@ -86,7 +86,8 @@ def _item(item: ast.Item) -> str:
     text = ""
     if item.label is not None:
         index = f"{{{expression(item.label.index)}}}" if item.label.index is not None else ""
-        text = f"{item.label.text}{index}: "
+        second = f"-{{{expression(item.label.second)}}}" if item.label.second is not None else ""
+        text = f"{item.label.text}{index}{second}: "
     text += _core(item.core)
     if item.count is not None:
         text += f" x{_dim(item.count)}"
@@ -168,6 +169,9 @@ def expression(expr: ast.Expr) -> str:
             return f"{'not ' if expr.op == 'not' else '-'}{_inner(expr.operand, level)}"
         case ast.Fold():
             return _fold(expr)
+        case ast.Part():
+            first, stop = ("" if end is None else expression(end) for end in (expr.first, expr.stop))
+            return f"{_base(expr.base)}[{first}:{stop}]"
         case ast.Index():
             return f"{_base(expr.base)}[{expression(expr.index)}]"
         case ast.Field():

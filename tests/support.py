@@ -55,7 +55,9 @@ def assert_agrees_with_torch(graph: ArchGraph) -> None:
     module, found = torch_shapes(graph)
     assert {node.name: node.shape for node in graph} == found
     nodes = [node for node in graph if node.op != INPUT]
-    ours = {f"{node.key}.{name}": shape for node in nodes for name, shape in node.operator.weights(graph.call(node.name)).items()}
+    ours = {
+        f"{node.key}.{name}".rstrip("."): shape for node in nodes for name, shape in node.operator.weights(graph.call(node.name)).items()
+    }
     assert ours == {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
     buffers = {f"{node.key}.{name}": shape for node in nodes for name, shape in node.operator.buffers(graph.call(node.name)).items()}
     assert buffers == {key: tuple(tensor.shape) for key, tensor in module.state_dict().items() if key not in ours}

@@ -12,7 +12,10 @@ import cli
 from compiler import loads
 from compiler.driver import Report, check_text
 from compiler.expand.builder import Limits
+from compiler.ops import OPERATORS
+from dsl.formatter import format_text
 from dsl.rendering import render_all
+from dsl.source import Source
 from tests.support import ROOT
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -192,3 +195,29 @@ def test_the_grammar_in_the_documents_is_the_grammar() -> None:
     text = (ROOT / "docs/language.md").read_text(encoding="utf-8")
     (grammar,) = re.findall(r"^```lark\n(.*?)^```", text, re.M | re.S)
     assert grammar == (ROOT / "dsl/grammar.lark").read_text(encoding="utf-8")
+
+
+def test_labels_with_words_of_the_language_and_with_dashes() -> None:
+    text = "input 3x8x8\nblock: [ conv1-4; relu ]\nfor i in range(2) { unit{i + 1}-{i}: conv1-4 }\nuse-this: { conv1-2 }\n"
+    text += "expect params(unit2-1) == 20\n"
+    net = loads(text)
+    assert [node.name for node in net.graph if node.op == "conv"] == ["block.0", "unit1-0", "unit2-1", "use-this.conv1"]
+    assert list(net.lower().state_dict())[2] == "unit1-0.weight"
+    again = loads(net.expand())
+    assert again.graph.same_as(net.graph)
+    assert format_text(Source("t", text), OPERATORS) == text
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [("n[:2]", 3), ("n[1:]", 9), ("n[1:3]", 5), ("n[:]", 10), ("n[2:1]", 0), ("n[:9]", 10), ("n[1 + 1:][:1]", 3)],
+)
+def test_parts_of_lists(expression: str, value: int) -> None:
+    net = loads(f"input 3x8x8\nlet n = [1, 2, 3, 4]\nconv1-{{sum({expression}) + 1}}")
+    assert net["conv1"][0] == value + 1
+
+
+@pytest.mark.parametrize("expression", ["n[-1:]", "n[:1.5]", "n[yes:]", "3[:1]"])
+def test_parts_that_are_none(expression: str) -> None:
+    (found,) = check_text(f"input 3x8x8\nlet n = [1, 2]\nlet part = {expression}\nconv1-{{len(part)}}").diagnostics
+    assert found.code.startswith("E04") or found.code.startswith("E01")

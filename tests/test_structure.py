@@ -33,7 +33,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler.draw": FRONT | {"compiler.expand", "compiler.analysis"},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.expand"},
     "compiler.drawing": FRONT | {"compiler.driver", "compiler.analysis", "compiler.draw", "compiler.files", "compiler.terminal"},
-    "compiler.terminal": FRONT | {"compiler.driver", "compiler.expand", "compiler.show", "compiler.files"},
+    "compiler.terminal": FRONT
+    | {"compiler.analysis", "compiler.passes", "compiler.driver", "compiler.expand", "compiler.show", "compiler.files"},
     "compiler.network": FRONT | {"compiler.expand", "compiler.driver", "compiler.backends", "compiler.draw"},
     "compiler": {"compiler.network"},
 }
@@ -45,7 +46,7 @@ OUTSIDE = {
     "compiler.drawing": {"typer"},
     "compiler.terminal": {"typer"},
     "compiler.show": {"rich", "tabulate", "matplotlib"},
-    "compiler.backends": {"torch", "safetensors"},
+    "compiler.backends": {"torch", "torchvision", "safetensors"},
 }
 
 

@@ -41,7 +41,7 @@ def fvcore(graph: ArchGraph, node: Node) -> Dim:
         case "conv" if node.attrs["from"] is not None:
             kernel: int = prod(node.attrs["kernel"])
             return product(node.shape) * graph.call(node.name).channels * kernel
-        case "conv" | "convt" | "fc":
+        case "conv" | "convt" | "fc" | "channel_fc":
             return node_macs(graph, node)
     return 0
 

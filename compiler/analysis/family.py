@@ -11,7 +11,7 @@ from compiler.analysis.summary import Summary
 from compiler.graph import ArchGraph
 from compiler.shapes.dim import Dim
 
-LAYERS = ("conv", "convt", "fc")
+LAYERS = ("conv", "convt", "fc", "channel_fc")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from dsl.diagnostics import Diagnostic
 from dsl.source import Span
 from dsl.vocabulary import warnings as says
 
-LINEAR = ("conv", "convt", "fc")
+LINEAR = ("conv", "convt", "fc", "channel_fc")
 
 Found = Iterator[Diagnostic]
 

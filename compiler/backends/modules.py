@@ -136,15 +136,26 @@ class StochasticDepth(nn.Module):
         return x * keep
 
 
-class LayerScale(nn.Module):
-    """A trained factor for every channel. Touvron et al. 2021, section 2."""
-
-    def __init__(self, shape: Sequence[int], start: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.full(tuple(shape), start))
+class Gelu(nn.GELU):
+    """GELU; what lies in memory with the channels last is handed to it so, as torch rounds otherwise where it is not contiguous."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.weight
+        last = x.movedim(1, -1)
+        return super().forward(last).movedim(-1, 1) if last.is_contiguous() else super().forward(x)
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of `(N, C, *sizes)`, position by position."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class ChannelLinear(nn.Linear):
+    """A fully-connected layer over the channels of `(N, C, *sizes)`, position by position."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
 class Crop(nn.Module):

@@ -82,7 +82,9 @@ def realised(module: ArchModule, program: Program) -> fx.GraphModule:
     with torch.device("meta"):
         modules = modules_of(program.graph, in_place(program.graph))
     for key, part in modules.items():
-        if key in program.recipes:
+        if isinstance(part, nn.Parameter):
+            modules[key] = copy.deepcopy(module.get_parameter(key))
+        elif key in program.recipes:
             part.load_state_dict(made(program.recipes[key], state), assign=True)
         elif any(True for _ in part.parameters()) or any(True for _ in part.buffers()):
             modules[key] = copy.deepcopy(module.get_submodule(key))

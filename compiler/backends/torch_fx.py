@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from importlib import import_module
@@ -14,12 +15,14 @@ from torch import fx, nn
 from compiler.backends.initialise import initialise
 from compiler.collection import without_collection
 from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops.record import Function, Module, Operand, Operands
+from compiler.ops.record import Function, Lowering, Module, Operand, Operands, Parameter
 from compiler.passes import INFERENCE, TRAINING, run
 from compiler.passes.in_place import in_place
 from compiler.shapes.dim import Formula
 from dsl.diagnostics import ArchError, Fault
 from dsl.vocabulary import files
+
+Parts = dict[str, nn.Module | nn.Parameter]  # by key; a parameter where the key is that of a tensor
 
 
 class ArchModule(fx.GraphModule):
@@ -81,9 +84,9 @@ def _class_name(name: str) -> str:
 # ---- modules
 
 
-def modules_of(graph: ArchGraph, overwriting: Collection[str] = ()) -> dict[str, nn.Module]:
+def modules_of(graph: ArchGraph, overwriting: Collection[str] = ()) -> Parts:
     """A module for every key whose operator lowers to one; shared parts have one key. Some may overwrite their input."""
-    modules: dict[str, nn.Module] = {}
+    modules: Parts = {}
     for node in graph:
         if node.op == INPUT or node.key in modules:
             continue
@@ -92,15 +95,18 @@ def modules_of(graph: ArchGraph, overwriting: Collection[str] = ()) -> dict[str,
             kwargs = {**lowering.kwargs, "inplace": True} if node.key in overwriting else lowering.kwargs
             modules[node.key] = module = resolve(lowering.target)(**kwargs)
             initialise(module, node.attrs)
+        elif isinstance(lowering, Parameter):
+            modules[node.key] = nn.Parameter(torch.full(lowering.shape, lowering.start))
     return modules
 
 
-def _lowering(graph: ArchGraph, node: Node) -> Module | Function:
+def _lowering(graph: ArchGraph, node: Node) -> Lowering:
     try:
         lowering = node.operator.lower(graph.call(node.name))
     except Fault as fault:
         raise ArchError([fault.diagnostic.at(node.span)]) from None
-    if isinstance(lowering, Module) and any(_is_open(value) for value in lowering.kwargs.values()):
+    given = lowering.kwargs.values() if isinstance(lowering, Module) else [lowering.shape] if isinstance(lowering, Parameter) else []
+    if any(_is_open(value) for value in given):
         problem = f"{node.name} cannot be lowered while its sizes are open"
         raise ArchError([files.cannot_lower(problem, "give the sizes with `--input`").at(node.span)])
     return lowering
@@ -118,7 +124,7 @@ def resolve(path: str) -> Callable[..., Any]:
     return found
 
 
-def tree_of(modules: Mapping[str, nn.Module]) -> nn.Module:
+def tree_of(modules: Mapping[str, nn.Module | nn.Parameter]) -> nn.Module:
     """The modules under their keys. A branch whose members are numbered 0, 1, 2, ... can be indexed."""
     members: dict[str, dict[str, str]] = {"": {}}  # branch -> name -> path of the member
     for key in modules:
@@ -127,37 +133,51 @@ def tree_of(modules: Mapping[str, nn.Module]) -> nn.Module:
             inner = f"{path}.{part}" if path else part
             members.setdefault(path, {})[part] = inner
             path = inner
-    built: dict[str, nn.Module] = dict(modules)
+    built: dict[str, nn.Module | nn.Parameter] = dict(modules)
     for path in sorted(members, key=lambda branch: branch.count(".") + bool(branch), reverse=True):
         names = members[path]
         numbered = path and list(names) == [str(i) for i in range(len(names))]
         branch: nn.Module = nn.ModuleList() if numbered else nn.Module()
         for name, inner in names.items():
-            branch.add_module(name, built[inner])
+            member = built[inner]
+            if isinstance(member, nn.Parameter):
+                branch.register_parameter(name, member)
+            else:
+                branch.add_module(name, member)
         built[path] = branch
-    return built[""]
+    whole = built[""]
+    assert isinstance(whole, nn.Module)
+    return whole
 
 
 # ---- the graph
 
 
-def fx_graph(graph: ArchGraph, modules: Mapping[str, nn.Module]) -> fx.Graph:
+def fx_graph(graph: ArchGraph, modules: Mapping[str, nn.Module | nn.Parameter]) -> fx.Graph:
     result = fx.Graph()
     made: dict[str, fx.Node] = {}
     for node in graph:
         operands = [made[operand] for operand in graph.operands(node.name)]
         if node.op == INPUT:
             made[node.name] = result.placeholder(node.name)
+        elif isinstance(modules.get(node.key), nn.Parameter):
+            own = result.create_node("get_attr", node.key)
+            target = resolve(_lowering(graph, node).target)
+            made[node.name] = result.create_node("call_function", target, (*operands, own), name=_fx_name(node))
         elif node.key in modules:
-            made[node.name] = result.create_node("call_module", node.key, tuple(operands), name=node.name.replace(".", "_"))
+            made[node.name] = result.create_node("call_module", node.key, tuple(operands), name=_fx_name(node))
         else:
             lowering = _lowering(graph, node)
             assert isinstance(lowering, Function)
-            made[node.name] = _call_function(result, lowering, operands, node.name.replace(".", "_"))
+            made[node.name] = _call_function(result, lowering, operands, _fx_name(node))
         made[node.name].meta.update(_meta(node))
     outputs = {name: made[output.node] for name, output in graph.outputs.items()}
     result.output(next(iter(outputs.values())) if len(outputs) == 1 else outputs)
     return result
+
+
+def _fx_name(node: Node) -> str:
+    return re.sub(r"\W", "_", node.name)
 
 
 def _call_function(graph: fx.Graph, call: Function, operands: list[fx.Node], name: str) -> fx.Node:

@@ -15,6 +15,7 @@ ATTACHED = {name for name, operator in OPERATORS.items() if operator.family in (
 # Families of the picture: those of the operators, parted further where a reader parts them.
 _APART = {
     "fc": "dense",
+    "channel_fc": "dense",
     "rbf": "dense",
     "subsample": "pooling",
     "dropout": "regularisation",

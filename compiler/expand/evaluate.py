@@ -170,6 +170,19 @@ class Evaluator:
             raise Fault(values.no_such_element(f"index {index} is outside a list of {len(base)}, which goes from 0 to {len(base) - 1}"))
         return base[index]
 
+    def _part(self, expr: ast.Part) -> Any:
+        base = self.value(expr.base)
+        first = 0 if expr.first is None else self.value(expr.first)
+        stop = LARGEST if expr.stop is None else self.value(expr.stop)
+        if any(isinstance(value, Poison) for value in (base, first, stop)):
+            return POISON
+        if not isinstance(base, tuple):
+            raise Fault(values.wrong_kind("what is cut", "a list", describe(base)))
+        for end in (first, stop):
+            if isinstance(end, bool) or not isinstance(end, int) or end < 0:
+                raise Fault(values.wrong_kind("where a list is cut", "a whole number from 0", describe(end)))
+        return self._made(base[first:stop])
+
     def _field(self, expr: ast.Field) -> Any:
         base = self.value(expr.base)
         if isinstance(base, Poison):

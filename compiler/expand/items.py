@@ -68,6 +68,9 @@ class ItemExpander(NodeExpander):
         if label.index is not None:
             value = self._value(label.index, env, scope, current)
             text += "" if isinstance(value, Poison) else str(Whole(0).read("a label's number", value, 1))
+        if label.second is not None:
+            value = self._value(label.second, env, scope, current)
+            text += "" if isinstance(value, Poison) else "-" + str(Whole(0).read("a label's number", value, 1))
         check_label(text, label.span)
         return text
 

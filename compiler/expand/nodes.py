@@ -232,4 +232,5 @@ def _node_words(node: SharedNode | None) -> str:
 
 
 def _weight_words(key: str, weights: Weights) -> str:
-    return ", ".join(f"{key}.{name} {'x'.join(map(str, shape))}" for name, shape in weights.items())
+    named = {f"{key}.{name}".rstrip("."): shape for name, shape in weights.items()}
+    return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in named.items())

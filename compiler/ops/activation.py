@@ -73,7 +73,7 @@ OPERATORS = (
         example="input 8x4x4; gelu => 8x4x4",
         attrs=(Attr("approximate", Choice(("none", "tanh")), Word("none"), "which formula"),),
         memory=KEEPS_INPUT,
-        lower=_renamed("torch.nn.GELU", {"approximate": "approximate"}),
+        lower=_renamed("compiler.backends.modules.Gelu", {"approximate": "approximate"}),
     ),
     Operator(
         name="leaky_relu",

@@ -154,6 +154,24 @@ def lower_fc(call: Call) -> Module:
     return Module("torch.nn.Linear", {"in_features": _features(call), "out_features": call.attrs["out"], "bias": call.attrs["bias"]})
 
 
+def linear_weights(call: Call) -> Weights:
+    out = call.attrs["out"]
+    return {"weight": (out, call.channels)} | ({"bias": (out,)} if call.attrs["bias"] else {})
+
+
+def linear_shape(call: Call) -> Shape:
+    return (call.attrs["out"], *call.x[1:])
+
+
+def linear_macs(call: Call, out: Shape) -> Dim:
+    return product(out) * call.channels
+
+
+def lower_linear(call: Call) -> Module:
+    a = call.attrs
+    return Module("compiler.backends.modules.ChannelLinear", {"in_features": call.channels, "out_features": a["out"], "bias": a["bias"]})
+
+
 OPERATORS = (
     Operator(
         name="conv",
@@ -248,5 +266,26 @@ OPERATORS = (
         short=("", "out", ""),
         followers=True,
         flattens=True,
+    ),
+    Operator(
+        name="channel_fc",
+        family="convolution",
+        summary="Fully-connected layer over the channels, at every position by itself.",
+        doc="""
+        `out[:, y, x] = weight * in[:, y, x] + bias`: a 1x1 convolution whose weight has two axes, as `torch.nn.Linear` has it.
+
+        Parameters: `out*in + out`. MACs: `out*in` for every position.
+        """,
+        source="torch.nn.Linear, channels last; Liu et al. 2022, arXiv:2201.03545, figure 4",
+        example="input 96x56x56; channel_fc-384 => 384x56x56",
+        attrs=(Attr("out", Whole(1), REQUIRED, "the channels it gives"), BIAS, WEIGHT_INIT, BIAS_INIT),
+        shape=linear_shape,
+        weights=linear_weights,
+        macs=linear_macs,
+        connections=macs_and_bias(linear_macs),
+        memory=KEEPS_INPUT,
+        lower=lower_linear,
+        short=("", "out", ""),
+        followers=True,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.ops.kinds import SMALLEST, Choice, Flag, Real, Whole, Word
 from compiler.ops.memory import KEEPS_INPUT, Memory
-from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights
+from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Parameter, Weights
 from compiler.shapes.dim import Dim, Shape, product, show_shape
 from dsl.diagnostics import Fault
 from dsl.vocabulary import shapes as says
@@ -42,6 +42,13 @@ def group_norm_shape(call: Call) -> Shape:
 def lower_group_norm(call: Call) -> Module:
     a = call.attrs
     return Module("torch.nn.GroupNorm", {"num_groups": a["groups"], "num_channels": call.channels, "eps": a["eps"], "affine": a["affine"]})
+
+
+def lower_layer_norm(call: Call) -> Module:
+    a = call.attrs
+    return Module(
+        "compiler.backends.modules.ChannelNorm", {"normalized_shape": call.channels, "eps": a["eps"], "elementwise_affine": a["affine"]}
+    )
 
 
 def lrn_shape(call: Call) -> Shape:
@@ -86,11 +93,11 @@ def lower_stochastic_depth(call: Call) -> Module:
 
 
 def layer_scale_weights(call: Call) -> Weights:
-    return {"weight": (call.channels, *(1,) * call.axes)}
+    return {"": (call.channels, *(1,) * call.axes)}  # the label itself is the key
 
 
-def lower_layer_scale(call: Call) -> Module:
-    return Module("compiler.backends.modules.LayerScale", {"shape": layer_scale_weights(call)["weight"], "start": call.attrs["start"]})
+def lower_layer_scale(call: Call) -> Parameter:
+    return Parameter("operator.mul", layer_scale_weights(call)[""], call.attrs["start"])
 
 
 P = Attr("p", Real(0, 1), REQUIRED, "how likely a value is dropped")
@@ -136,6 +143,20 @@ OPERATORS = (
         weights=scale_and_shift,
         memory=KEEPS_INPUT,
         lower=lower_group_norm,
+    ),
+    Operator(
+        name="layer_norm",
+        family="normalisation",
+        summary="Layer normalisation: over the channels, at every position by itself.",
+        doc="""
+        `out = weight*(x - mean)/sqrt(var + eps) + bias`, mean and variance taken over the channels of one position.
+        """,
+        source="torch.nn.LayerNorm, channels last; Ba, Kiros & Hinton 2016, arXiv:1607.06450",
+        example="input 96x56x56; layer_norm => 96x56x56",
+        attrs=(Attr("eps", Real(0, 1), 1e-5, "what is added to the variance"), AFFINE),
+        weights=scale_and_shift,
+        memory=KEEPS_INPUT,
+        lower=lower_layer_norm,
     ),
     Operator(
         name="lrn",

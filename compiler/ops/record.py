@@ -121,7 +121,16 @@ class Function:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
-Lowering = Module | Function
+@dataclass(frozen=True)
+class Parameter:
+    """Lowered to a tensor that is trained, whose key is the label itself, and a function of the operand and of it."""
+
+    target: str
+    shape: tuple[int, ...]
+    start: float
+
+
+Lowering = Module | Function | Parameter
 Weights = Mapping[str, tuple[int, ...]]
 
 ShapeRule = Callable[[Call], Shape]
