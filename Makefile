@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 FILE ?= archs/resnet152.arch
 WORKERS ?= 2
 
-.PHONY: run test lint docs docs-check gallery fuzz bench clean
+.PHONY: run test lint docs docs-check gallery zoo fuzz bench clean
 
 run: $(VENV)/installed
 	$(BIN)/python cli.py compile $(FILE)
@@ -32,6 +32,9 @@ docs-check: $(VENV)/tested-with
 
 gallery: $(VENV)/installed
 	$(BIN)/python docs/gallery.py
+
+zoo: $(VENV)/tested-with
+	ARCHC_ZOO=1 $(BIN)/python -m pytest -n $(WORKERS) tests/test_zoo.py
 
 fuzz: $(VENV)/tested-with
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt atheris

@@ -12,9 +12,10 @@ from compiler.backends.torch_fx import lower
 from compiler.driver import check_text
 from compiler.expand.builder import Limits
 from dsl.rendering import render_all
-from tests.support import ARCHS, ROOT
+from tests.support import NETWORKS, ROOT
 
-TEXTS = {path.relative_to(ROOT / "archs").as_posix(): path.read_text(encoding="utf-8") for path in ARCHS}
+FILES = [*NETWORKS, *sorted((ROOT / "archs/std").glob("*.arch"))]
+TEXTS = {path.relative_to(ROOT / "archs").as_posix(): path.read_text(encoding="utf-8") for path in FILES}
 TOKENS = re.compile(r"\w+|[^\w\s]|\s+")
 CHARACTERS = "(){}[]<>|;:=.,@#/*+-x0123456789 \n\t\"'abcXYZ_é漢\0"
 WORDS = [

@@ -128,5 +128,6 @@ class Summary:
         )
 
     def _mark(self, part: Part) -> Any:
-        """What makes two blocks equal: their nodes under the same names, with the same options and shapes."""
-        return [(node.name[len(part.name) :], node.op, node.attrs, node.shape) for node in part.nodes()]
+        """What makes two blocks equal: their nodes under the same names, with the same options, inputs and shapes."""
+        cut, graph = len(part.name), self.graph
+        return [(node.name[cut:], node.op, node.attrs, node.shape, graph.call(node.name).x) for node in part.nodes()]

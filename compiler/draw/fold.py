@@ -147,7 +147,7 @@ class _Folder:
         cut, prefix = len(part.name), part.name + "."
         return [
             (node.name[cut:], node.op, node.attrs, node.shape, node.training_only, node.place,
-             [name[cut:] if name.startswith(prefix) else None for name in self.graph.operands(node.name)])
+             [name[cut:] if name.startswith(prefix) else self.graph[name].shape for name in self.graph.operands(node.name)])
             for node in part.nodes()
         ]  # fmt: skip
 
