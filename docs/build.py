@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sys
 from functools import cache
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
+from statistics import median
 
 import jinja2
 
@@ -24,6 +26,8 @@ from compiler.files import write_text  # noqa: E402
 from compiler.graph import INPUT, Node  # noqa: E402
 from compiler.shapes.dim import show_shape  # noqa: E402
 from compiler.show import differences, families  # noqa: E402
+from compiler.show.tables import markdown_table  # noqa: E402
+from compiler.zoo import listed  # noqa: E402
 from dsl.rendering import render_all  # noqa: E402
 
 UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10}
@@ -128,6 +132,65 @@ def compare(theirs: str, ours: int | str) -> tuple[str, bool]:
     return f"{ours:,} = {ours / unit:.{digits + 1}f}{theirs[len(number) :].rstrip('i')}", f"{ours / unit:.{digits}f}" == number
 
 
+# Family -> the files that say it (in archs/, beside thin ones), torchvision's module, the networks.
+FAMILIES = {
+    "AlexNet": (["alexnet_torchvision"], "alexnet", ["alexnet_torchvision"]),
+    "VGG": (["std/vgg"], "vgg", ["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"]),
+    "GoogLeNet": (["googlenet_torchvision"], "googlenet", ["googlenet_torchvision"]),
+    "Inception v3": (["inception_v3"], "inception", ["inception_v3"]),
+    "ResNet, ResNeXt, Wide ResNet": (["std/resnet", "std/residual"], "resnet", [
+        "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d",
+        "wide_resnet50_2", "wide_resnet101_2",
+    ]),
+    "DenseNet": (["std/densenet"], "densenet", ["densenet121", "densenet161", "densenet169", "densenet201"]),
+    "SqueezeNet": (["std/squeezenet"], "squeezenet", ["squeezenet1_0", "squeezenet1_1"]),
+    "MobileNet v2": (["mobilenet_v2"], "mobilenetv2", ["mobilenet_v2"]),
+    "MobileNet v3": (["std/mobilenet_v3"], "mobilenetv3", ["mobilenet_v3_large", "mobilenet_v3_small"]),
+    "MnasNet": (["std/mnasnet"], "mnasnet", ["mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3"]),
+    "ShuffleNet v2": (["std/shufflenet_v2"], "shufflenetv2", [f"shufflenet_v2_x{x}" for x in ("0_5", "1_0", "1_5", "2_0")]),
+    "EfficientNet, v1 and v2": (["std/efficientnet", "std/efficientnet_v2", "std/mbconv", "std/squeeze_excitation"], "efficientnet", [
+        *(f"efficientnet_b{size}" for size in range(8)), *(f"efficientnet_v2_{size}" for size in "sml"),
+    ]),
+    "RegNet": (["std/regnet"], "regnet", [
+        *(f"regnet_x_{flops}" for flops in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")),
+        *(f"regnet_y_{flops}" for flops in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf", "128gf")),
+    ]),
+    "ConvNeXt": (["std/convnext"], "convnext", [f"convnext_{size}" for size in ("tiny", "small", "base", "large")]),
+}  # fmt: skip
+
+
+def lines_of(*names: str) -> int:
+    """The lines of files in archs/."""
+    return sum(len((ROOT / f"archs/{name}.arch").read_text(encoding="utf-8").splitlines()) for name in names)
+
+
+def zoo_families() -> str:
+    """How long each family is, here and in torchvision, whose files hold documentation and lists of weights as well."""
+    package = find_spec("torchvision")
+    assert package is not None and package.origin is not None
+    models = Path(package.origin).parent / "models"
+    rows = []
+    for family, (files, module, names) in FAMILIES.items():
+        thin = [lines_of(name) for name in names if name not in files]
+        theirs = len((models / f"{module}.py").read_text(encoding="utf-8").splitlines())
+        rows.append([family, str(len(names)), str(lines_of(*files)), f"{median(thin):g}" if thin else "", f"{theirs:,}"])
+    return markdown_table(["family", ">networks", ">lines of the family", ">of each network, median", ">torchvision's module"], rows)
+
+
+def zoo_size() -> int:
+    return sum(len(names) for _, _, names in FAMILIES.values())
+
+
+def zoo_networks() -> str:
+    rows = []
+    for _, _, names in FAMILIES.values():
+        for name in names:
+            found = listed(ROOT / f"archs/{name}.arch")
+            assert isinstance(found.macs, int)
+            rows.append([f"[{name}](../archs/{name}.arch)", f"{found.params:,}", f"{found.macs / 1e9:.3f}", found.source])
+    return markdown_table(["network", ">parameters", ">GMACs", "source"], rows)
+
+
 def message(text: str) -> str:
     """What `archc check` says about a text."""
     report = check_text(text, name="net.arch")
@@ -177,6 +240,9 @@ def render(template: Path) -> str:
         difference,
         side_by_side,
         compare_files,
+        zoo_size,
+        zoo_families,
+        zoo_networks,
     )
     environment.globals.update({function.__name__: function for function in functions})
     return environment.get_template(template.name).render()

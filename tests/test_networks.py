@@ -28,7 +28,7 @@ def test_claims_hold(path: Path) -> None:
     report = check(path)
     assert report.ok, render_all(report.diagnostics)
     if report.has_network:
-        assert report.claims
+        assert report.claims or path.parent.name == "std"  # of a family each network has its own
         assert all(claim.held for claim in report.claims)
 
 
