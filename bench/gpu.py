@@ -51,7 +51,7 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def agreement(device: str, only: list[str] | None) -> tuple[list[dict[str, Any]], bool]:
+def agreement(device: str, only: list[str] | None, dtypes: list[torch.dtype]) -> tuple[list[dict[str, Any]], bool]:
     """Every network in every dtype against float64 on the CPU; whether all are near enough."""
     rows: list[dict[str, Any]] = []
     for path in sorted((ROOT / "archs").glob("*.arch")):
@@ -65,7 +65,8 @@ def agreement(device: str, only: list[str] | None) -> tuple[list[dict[str, Any]]
             module = net.lower()
             module.load_state_dict(weights)
             expected = reference(module, inputs)
-            for dtype, tolerance in TOLERANCE.items():
+            for dtype in dtypes:
+                tolerance = TOLERANCE[dtype]
                 module.float().load_state_dict(weights)  # from the full precision for every dtype
                 module.to(device, dtype)
                 result, seconds = timed(module, [x.to(device, dtype) for x in inputs], device)
@@ -75,13 +76,13 @@ def agreement(device: str, only: list[str] | None) -> tuple[list[dict[str, Any]]
     return rows, all(row["near"] for row in rows)
 
 
-def speed(device: str, only: list[str] | None, batches: list[int], upto: int) -> list[dict[str, Any]]:
+def speed(device: str, only: list[str] | None, dtypes: list[torch.dtype], batches: list[int], upto: int) -> list[dict[str, Any]]:
     """The networks that torchvision has, at every level, beside torchvision's own modules where it is installed."""
     rows = []
     for name in runtime.NETWORKS:
         if only and name not in only:
             continue
-        for dtype in TOLERANCE:
+        for dtype in dtypes:
             for batch in batches:
                 torch._dynamo.reset()
                 try:
@@ -98,6 +99,7 @@ def main() -> int:
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--only", nargs="*", metavar="NAME", help="some networks only")
     parser.add_argument("--batches", nargs="*", type=int, default=[1, 32, 256])
+    parser.add_argument("--dtypes", nargs="*", default=["float32", "bfloat16", "float16"], help="float16 is very slow on a CPU")
     parser.add_argument("--upto", type=int, default=3, help="the last level of optimisation; 3 compiles")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/gpu.json", help="where the JSON goes; the table goes beside it, as .md")
     args = parser.parse_args()
@@ -107,8 +109,9 @@ def main() -> int:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     shown = torch.cuda.get_device_name() if args.device == "cuda" else "CPU"
     head = f"{shown}, torch {torch.__version__}, Python {platform.python_version()}, TF32 off"
-    rows, near = agreement(args.device, args.only)
-    found = {"machine": head, "agreement": rows, "speed": speed(args.device, args.only, args.batches, args.upto)}
+    dtypes = [getattr(torch, name) for name in args.dtypes]
+    rows, near = agreement(args.device, args.only, dtypes)
+    found = {"machine": head, "agreement": rows, "speed": speed(args.device, args.only, dtypes, args.batches, args.upto)}
     write_text(args.out, json.dumps(found, indent=1) + "\n")
     write_text(args.out.with_suffix(".md"), tables.gpu_page(found))
     return int(not near)

@@ -120,3 +120,14 @@ def test_a_step_of_training_is_the_same(name: str) -> None:
         assert torch.equal(one, other)
     for key, tensor in peer.state_dict().items():
         assert torch.equal(module.state_dict()[key], tensor), key
+
+
+@pytest.mark.parametrize("name", ["fcn_resnet50", "deeplabv3_resnet50"])
+def test_segmentation_is_bit_equal(name: str) -> None:
+    """Holes in the kernels, a pyramid of them, and bilinear upsampling; torchvision's without its auxiliary classifier."""
+    peer = getattr(torchvision_models().segmentation, name)(weights=None, weights_backbone=None).eval()
+    module = ours(name).lower().eval()
+    module.load_state_dict(stirred(peer), strict=True)
+    x = torch.randn(1, 3, 520, 520)
+    with torch.no_grad():
+        assert torch.equal(module(x), peer(x)["out"])
