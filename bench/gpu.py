@@ -21,6 +21,7 @@ import torch  # noqa: E402
 
 from bench import runtime, tables  # noqa: E402
 from compiler import load  # noqa: E402
+from compiler.backends.timing import wait  # noqa: E402
 from compiler.backends.torch_fx import ArchModule, random_inputs  # noqa: E402
 from compiler.files import write_text  # noqa: E402
 
@@ -38,17 +39,12 @@ def reference(module: ArchModule, inputs: list[torch.Tensor]) -> torch.Tensor:
 def timed(module: ArchModule, inputs: list[torch.Tensor], device: str) -> tuple[torch.Tensor, float]:
     """The output, and the seconds of one forward pass after a warm-up."""
     result: torch.Tensor = module(*inputs)
-    _wait(device)
+    wait(device == "cuda")
     begin = perf_counter()
     for _ in range(RUNS):
         module(*inputs)
-    _wait(device)
+    wait(device == "cuda")
     return result, (perf_counter() - begin) / RUNS
-
-
-def _wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
 
 
 def agreement(device: str, only: list[str] | None, dtypes: list[torch.dtype]) -> tuple[list[dict[str, Any]], bool]:

@@ -17,7 +17,6 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +27,7 @@ import torch  # noqa: E402
 from bench.machine import machine  # noqa: E402
 from compiler import load  # noqa: E402
 from compiler.backends.optimise import optimised  # noqa: E402
+from compiler.backends.timing import in_turn  # noqa: E402
 from compiler.backends.torch_fx import ArchModule, lower  # noqa: E402
 from compiler.files import write_text  # noqa: E402
 from compiler.graph import ArchGraph  # noqa: E402
@@ -49,37 +49,16 @@ TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 1e-1, torch.float16: 5e-2}  # 
 Run = Callable[[], Any]
 
 
-def wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
 def peak(dtype: torch.dtype, device: str, size: int = 2048) -> float:
     """FLOP/s of a matrix multiplication, the most that this machine gives."""
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    times = []
-    for _ in range(15):
-        wait(device)
-        begin = perf_counter()
-        a @ b
-        wait(device)
-        times.append(perf_counter() - begin)
+    (times,) = in_turn([lambda: a @ b], 15, 0, device == "cuda")
     return 2 * size**3 / min(times)
 
 
 def interleaved(runs: dict[str, Run], device: str, count: int = RUNS) -> dict[str, list[float]]:
     """Seconds of every run, all in turn, after two warm-ups of each."""
-    for run in runs.values():
-        run(), run()
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(count):
-        for name, run in runs.items():
-            wait(device)
-            begin = perf_counter()
-            run()
-            wait(device)
-            times[name].append(perf_counter() - begin)
-    return times
+    return dict(zip(runs, in_turn(list(runs.values()), count, 2, device == "cuda"), strict=True))
 
 
 def calibrated(module: ArchModule, graph: ArchGraph, inputs: list[torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -207,7 +186,7 @@ def training(name: str, batch: int, dtype: torch.dtype, device: str = "cpu") -> 
     exact.load_state_dict(module.state_dict())
     runs = {}
     for label, model in {"eager": peer, "level 0": module, "level 1": exact}.items():
-        runs[label] = _step(model.to(device, dtype).train(), x, y)
+        runs[label] = step(model.to(device, dtype).train(), x, y)
     times = interleaved(runs, device, count=5)
     return {
         "network": name, "batch": batch, "dtype": str(dtype).removeprefix("torch."), "device": device, "training": True,
@@ -216,7 +195,7 @@ def training(name: str, batch: int, dtype: torch.dtype, device: str = "cpu") -> 
     }  # fmt: skip
 
 
-def _step(model: Any, x: torch.Tensor, y: torch.Tensor) -> Run:
+def step(model: Any, x: torch.Tensor, y: torch.Tensor) -> Run:
     optimiser = torch.optim.SGD(model.parameters(), lr=1e-6)
 
     def step() -> None:

@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,13 +19,16 @@ from torch import Tensor, nn
 
 from compiler import load
 from compiler.analysis.listing import listing
-from compiler.backends import packed
+from compiler.backends import optimise, winograd
+from compiler.backends.measure import activations
 from compiler.backends.optimise import DIFFERENT, optimised, realised
 from compiler.backends.torch_fx import ArchModule, lower, random_inputs
 from compiler.driver import check, check_text, parse_overrides
 from compiler.graph import ArchGraph
 from compiler.passes import INFERENCE, TRAINING, Pass, Unsound, run
-from compiler.passes.program import Program
+from compiler.passes.fusions import Fusion, fusions
+from compiler.passes.program import Folded, Own, Program
+from compiler.passes.slices import slices
 from tests.support import NETWORKS, ROOT, programs, torchvision_models
 from tests.test_cli import archc, facts
 from tests.test_random import fewer
@@ -67,6 +72,10 @@ def apart(got: object, expected: object) -> float:
     return max(float((a.double() - b.double()).abs().max() / b.double().abs().max().clamp(min=1e-30)) for a, b in pairs)
 
 
+def has_training_outputs(graph: ArchGraph) -> bool:
+    return any(output.training_only for output in graph.outputs.values())
+
+
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_golden(path: Path) -> None:
     now = listing(run(network(path), pipeline_of(path)).graph)
@@ -92,7 +101,7 @@ def test_the_program_behind_every_pass_is_the_same_network(path: Path) -> None:
     with torch.no_grad():
         expected = module(*inputs)
     behind: list[Program] = []
-    for pipeline in INFERENCE:
+    for pipeline in (*INFERENCE, *(pipeline for pipeline in TRAINING if not has_training_outputs(graph))):
         run(graph, pipeline, lambda name, program: behind.append(program))
     for program in behind:
         made = realised(module, program)
@@ -145,14 +154,18 @@ def test_random_networks_agree_at_every_level(text: str) -> None:
         program, doubles = run(graph, INFERENCE[2]), [x.double() for x in inputs]
         assert apart(realised(module.double(), program)(*doubles), module(*doubles)) < DIFFERENT / 1000
         second = optimised(module.float(), graph, inputs, 2)(*inputs)
-        for got, value in zip(values(second), values(expected), strict=True):
-            assert torch.allclose(got, value, rtol=1e-3, atol=1e-3 * float(value.abs().max()))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(optimise, "slices", partial(slices, limit=1))
+            sliced = optimised(module, graph, inputs, 2)(*inputs)
+        for got in (second, sliced):
+            for one, value in zip(values(got), values(expected), strict=True):
+                assert torch.allclose(one, value, rtol=1e-3, atol=1e-3 * float(value.abs().max()))
 
 
 def test_convolutions_take_what_follows_into_one_call() -> None:
     graph = run(network(ROOT / "archs/resnet50.arch"), INFERENCE[2]).graph
-    found = packed.fusions(graph)
-    assert len(found) == 53
+    found = fusions(graph)
+    assert len(found) == 53 + 1  # and the fully-connected layer
     assert sum(bool(fusion.add) for fusion in found.values()) == 16
     assert sum(fusion.activation == "relu" for fusion in found.values()) == 49  # all but the four projections
     shortcut = found["layer1.1.conv3"]
@@ -162,7 +175,7 @@ def test_convolutions_take_what_follows_into_one_call() -> None:
 def test_what_is_still_needed_is_not_overwritten() -> None:
     text = "input 4x8x8\na: conv3-4(pad=1)\nb: conv3-4(pad=1)\nadd<@a | .>\nlast: relu\nconcat<. | @a>\n"
     graph = check_text(text).graph
-    assert not packed.fusions(graph)["b"].overwrites
+    assert not fusions(graph)["b"].overwrites
     inputs = random_inputs(graph, 2)
     module = lively(graph)
     kept = [x.clone() for x in inputs]
@@ -172,14 +185,111 @@ def test_what_is_still_needed_is_not_overwritten() -> None:
     assert all(torch.equal(x, y) for x, y in zip(inputs, kept, strict=True))
 
 
+def test_a_batch_goes_in_slices_as_far_as_its_values_are_large() -> None:
+    graph = run(network(ROOT / "archs/vgg16.arch"), INFERENCE[2]).graph
+    mebi = 2**20
+    assert slices(graph, 1, 4) is None  # one sample is one slice
+    assert slices(graph, 4, 4, limit=64 * mebi) is None
+    parts = slices(graph, 4, 4, limit=32 * mebi)
+    assert parts is not None
+    assert (parts.last, parts.size) == ("features.4", 2)  # a map of 64x224x224 has 12.25 MiB, and behind the pool are 128x112x112
+    assert "features.4" in parts.nodes and "features.5" not in parts.nodes
+    smaller = slices(graph, 4, 4, limit=16 * mebi)
+    assert smaller is not None and (smaller.last, smaller.size) == ("features.9", 1)
+    hidden = slices(graph, 4, 4, {"features.9"}, limit=16 * mebi)
+    assert hidden is not None and hidden.last == "features.10"
+    whole = slices(graph, 4, 4, limit=1)
+    assert whole is not None and (whole.last, whole.size) == ("classifier.6", 1)
+
+
+def test_a_slice_ends_where_one_value_leads_on() -> None:
+    text = "input 8x64x64\na: conv3-8(pad=1)\nresidual<conv3-8(pad=1); b: conv3-8(pad=1)>\nmaxpool8\nadd<. | conv1-8>\nlast: relu\n"
+    graph = check_text(text).graph
+    parts = slices(graph, 2, 4, limit=8 * 64 * 64 * 4)
+    assert parts is not None and parts.last == "maxpool1"
+    both = check_text("input x: 3x32x32\ninput y: 3x32x32\nconcat<@x | @y>\n").graph
+    assert len(both.inputs) == 2 and slices(both, 4, 4, limit=1) is None
+
+
+def test_the_first_part_of_a_network_in_slices() -> None:
+    graph = network(ROOT / "archs/resnet18.arch")
+    module, x = lively(graph), torch.randn(8, 3, 224, 224)
+    fast = optimised(module, graph, [x])
+    assert isinstance(fast, nn.Module)
+    head = fast.get_submodule("packed.head")
+    assert isinstance(head, optimise.Sliced) and head.size == 4
+    with torch.no_grad():
+        expected = module(x)
+        assert apart(fast(x), expected) < 1e-4
+        assert apart(fast(x[:3]), expected[:3]) < 1e-4  # other batches run as well
+    peaks = [activations(net, (x,), training=False) for net in (module, fast)]
+    assert peaks[1] < 0.7 * peaks[0]
+
+
+@pytest.mark.parametrize("size", [(2, 128, 6, 6), (1, 128, 7, 9), (2, 130, 5, 8), (1, 128, 3, 3)], ids=str)
+@pytest.mark.parametrize("padding", [0, 1, (2, 1)], ids=str)
+@pytest.mark.parametrize("activation", ["", "relu"])
+def test_winograds_algorithm(size: tuple[int, ...], padding: int | tuple[int, int], activation: str) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(size[1], 140, 3, padding=padding, bias=not activation)
+    fusion = Fusion(activation=activation)
+    assert winograd.suits(conv, fusion)
+    x = torch.randn(size).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        exact = copy.deepcopy(conv).double()(x.double())
+        exact = exact.relu() if activation else exact
+        assert apart(winograd.WinogradConv(conv, fusion)(x), exact) < 2e-6
+
+
+def test_where_winograds_algorithm_is_not_tried() -> None:
+    plain = Fusion()
+    assert not winograd.suits(nn.Conv2d(128, 128, 3, stride=2), plain)
+    assert not winograd.suits(nn.Conv2d(128, 128, 3, dilation=2), plain)
+    assert not winograd.suits(nn.Conv2d(256, 256, 3, groups=2), plain)
+    assert not winograd.suits(nn.Conv2d(128, 64, 3), plain)
+    assert not winograd.suits(nn.Conv2d(128, 128, 3).bfloat16(), plain)
+    assert not winograd.suits(nn.Conv2d(128, 128, 3), Fusion(add="x"))
+    assert not winograd.suits(nn.Conv2d(128, 128, 3), Fusion(activation="silu"))
+
+
+def test_level_3_keeps_winograds_algorithm_where_it_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = check_text("input 128x12x12\nconv3-128(pad=1, act=relu) x2\nmaxpool\nfc-10\n").graph
+    module, inputs = lively(graph), random_inputs(graph, 2)
+    asked: list[int] = []
+
+    def last(candidates: Sequence[Any], inputs: Sequence[Tensor]) -> Any:
+        asked.append(len(candidates))
+        return candidates[-1]
+
+    monkeypatch.setattr(optimise, "_faster", last)
+    fast = optimised(module, graph, inputs, 3)
+    assert isinstance(fast, nn.Module)
+    assert sum(isinstance(part, winograd.WinogradConv) for part in fast.modules()) == 2
+    assert asked == [2, 2, 2]  # two convolutions; and the network, compiled or not
+    with torch.no_grad():
+        assert apart(fast(*inputs), module(*inputs)) < DIFFERENT
+
+
 def test_a_pass_that_breaks_a_network_is_found() -> None:
-    def wrong(program: Program) -> Program:
+    graph = network(ROOT / "archs/lenet5_modern.arch")
+
+    def wrong_shape(program: Program) -> Program:
         broken = copy.deepcopy(program.graph)
         next(node for node in broken if node.op == "conv").shape = (1, 1, 1)
         return Program(broken)
 
-    with pytest.raises(Unsound, match="wrong"):
-        run(network(ROOT / "archs/lenet5_modern.arch"), (wrong,))
+    def wrong_key(program: Program) -> Program:
+        broken = copy.deepcopy(program.graph)
+        next(node for node in broken if node.op == "conv").key = "elsewhere"
+        return Program(broken)
+
+    def wrong_recipe(program: Program) -> Program:
+        key = next(node.key for node in program.graph if node.op == "conv")
+        return Program(copy.deepcopy(program.graph), {key: Folded(Own(key), "nowhere", 1e-5)})
+
+    for wrong, told in ((wrong_shape, "does not give"), (wrong_key, "elsewhere"), (wrong_recipe, "nowhere")):
+        with pytest.raises(Unsound, match=f"{wrong.__name__}.*{told}"):
+            run(graph, (wrong,))
 
 
 @pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
@@ -265,3 +375,12 @@ def test_the_script_for_gpus_runs_on_a_cpu(tmp_path: Path) -> None:
         ("bfloat16", True),
     ]
     assert "| resnet18 | bfloat16 |" in out.with_suffix(".md").read_text()
+
+
+def test_the_script_for_passes_runs(tmp_path: Path) -> None:
+    out = tmp_path / "passes.json"
+    options = ["--networks", "resnet18", "--batch", "1", "--runs", "1", "--out", str(out)]
+    done = subprocess.run([sys.executable, "bench/passes.py", *options], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(out.read_text())["rows"]
+    assert {(row["level"], row["pass"]) for row in rows} == {(2, "fold_batch_norm"), ("training", "relu_behind_pool")}

@@ -10,6 +10,7 @@ from math import prod
 
 from compiler.analysis.cost import node_macs, node_params
 from compiler.graph import INPUT, ArchGraph, Node
+from compiler.ops import LINEAR
 from compiler.shapes.dim import Dim, product
 
 Count = Callable[[ArchGraph, Node], Dim]
@@ -41,7 +42,7 @@ def fvcore(graph: ArchGraph, node: Node) -> Dim:
         case "conv" if node.attrs["from"] is not None:
             kernel: int = prod(node.attrs["kernel"])
             return product(node.shape) * graph.call(node.name).channels * kernel
-        case "conv" | "convt" | "fc" | "channel_fc":
+        case op if op in LINEAR:
             return node_macs(graph, node)
     return 0
 

@@ -9,9 +9,8 @@ from compiler.analysis.cost import weights
 from compiler.analysis.memory import OpenSizes, usage
 from compiler.analysis.summary import Summary
 from compiler.graph import ArchGraph
+from compiler.ops import LINEAR
 from compiler.shapes.dim import Dim
-
-LAYERS = ("conv", "convt", "fc", "channel_fc")
 
 
 @dataclass(frozen=True)
@@ -47,5 +46,5 @@ def depth(graph: ArchGraph) -> int:
     longest: dict[str, int] = {}
     for node in graph:
         before = max((longest[name] for name in graph.operands(node.name)), default=0)
-        longest[node.name] = before + (node.op in LAYERS and bool(weights(graph, node)))
+        longest[node.name] = before + (node.op in LINEAR and bool(weights(graph, node)))
     return max((longest[out.node] for out in graph.outputs.values() if not out.training_only), default=0)

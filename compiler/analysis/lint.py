@@ -9,6 +9,7 @@ from math import prod
 
 from compiler.analysis.receptive import Field, receptive_fields
 from compiler.graph import INPUT, ArchGraph, Node
+from compiler.ops import LINEAR
 from compiler.ops.record import AXES
 from compiler.ops.windows import arithmetic
 from compiler.shapes.dim import show_shape
@@ -17,8 +18,6 @@ from dsl import ast
 from dsl.diagnostics import Diagnostic
 from dsl.source import Span
 from dsl.vocabulary import warnings as says
-
-LINEAR = ("conv", "convt", "fc", "channel_fc")
 
 Found = Iterator[Diagnostic]
 

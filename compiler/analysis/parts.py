@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from compiler.graph import ArchGraph, Frame, Node
 
@@ -30,6 +31,16 @@ class Part:
         """The call that made it, if it is a block."""
         first = next(iter(self.nodes()))
         return next((frame for frame in (first.frame.chain() if first.frame else ()) if frame.scope == self.name), None)
+
+    def mark(self, graph: ArchGraph) -> list[Any]:
+        """Equal for blocks that are equal in all but their place: nodes under the same names, with the same options, shapes and
+        wiring, on inputs of the same shapes."""
+        cut, prefix = len(self.name), self.name + "."
+        return [
+            (node.name[cut:], node.op, node.attrs, node.shape, node.training_only, node.place,
+             [name[cut:] if name.startswith(prefix) else graph[name].shape for name in graph.operands(node.name)])
+            for node in self.nodes()
+        ]  # fmt: skip
 
     @property
     def label(self) -> str:

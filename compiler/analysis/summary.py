@@ -97,7 +97,7 @@ class Summary:
                 row = self._block(inner)
                 if depth > 1 or opened:
                     row.inside = self._rows(inner, max(depth - 1, int(opened)), expand, fold)
-            mark = self._mark(inner) if fold and inner.parts and not opened else None
+            mark = inner.mark(self.graph) if fold and inner.parts and not opened else None
             if mark is not None and mark == before:
                 rows[-1].copies += 1
                 rows[-1].last, rows[-1].last_sees = inner.name, row.sees
@@ -126,8 +126,3 @@ class Summary:
         return Row(
             part.name, written, last.shape, params, macs, product(last.shape), activations, sees, len(nodes), training_only=training_only
         )
-
-    def _mark(self, part: Part) -> Any:
-        """What makes two blocks equal: their nodes under the same names, with the same options, inputs and shapes."""
-        cut, graph = len(part.name), self.graph
-        return [(node.name[cut:], node.op, node.attrs, node.shape, graph.call(node.name).x) for node in part.nodes()]

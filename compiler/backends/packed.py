@@ -1,4 +1,4 @@
-"""Convolutions as oneDNN runs them best on a CPU: weights in its own layout, addition and activation in the same call.
+"""Layers as oneDNN runs them best on a CPU: weights in its own layout, addition and activation in the same call.
 
 `conv`, `add` and `relu` that follow each other read and write memory three times; together they do so once. These operators
 of torch (`torch.ops.mkldnn`) are those that its own compiler uses.
@@ -6,15 +6,12 @@ of torch (`torch.ops.mkldnn`) are those that its own compiler uses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.passes.rewriter import only_user
+from compiler.passes.fusions import Fusion
 
-ACTIVATIONS = {"relu": "relu", "sigmoid": "sigmoid", "tanh": "tanh", "hardswish": "hardswish", "silu": "swish"}
+ACTIVATIONS = {"": "none", "silu": "swish"}  # what oneDNN calls them; the others have the same name
 
 
 def available(dtype: torch.dtype) -> bool:
@@ -27,83 +24,55 @@ def available(dtype: torch.dtype) -> bool:
     return dtype == torch.float32 or (dtype == torch.float16 and bool(ops._is_mkldnn_fp16_supported()))
 
 
-@dataclass(frozen=True)
-class Fusion:
-    """What a convolution does beside: adds a tensor (perhaps into that very tensor), then an activation."""
+def packed(layer: nn.Module, fusion: Fusion, size: list[int]) -> nn.Module | None:
+    """A layer with what follows it, for inputs of a size, its batch included; None where oneDNN has nothing for it.
 
-    add: str = ""  # the node whose value is added
-    overwrites: bool = False
-    activation: str = ""
-    result: str = ""  # the node whose value comes out
-
-
-def fusions(graph: ArchGraph) -> dict[str, Fusion]:
-    """For every 2-d convolution that oneDNN can run, what goes with it."""
-    order = {node.name: number for number, node in enumerate(graph)}
-    found: dict[str, Fusion] = {}
-    taken: set[str] = set()
-    for node in reversed(list(graph)):
-        if not _runs(node):
-            continue
-        last, add, overwrites = node, "", False
-        user = only_user(graph, last)
-        if user is not None and user.op == "add" and user.name not in taken and len(graph.operands(user.name)) == 2:
-            other = next(name for name in graph.operands(user.name) if name != node.name)
-            if order[other] < order[node.name] and graph[other].shape == node.shape:
-                add, last = other, user
-                overwrites = _free(graph, other, user, order[node.name], order)
-                taken.add(user.name)
-                user = only_user(graph, last)
-        activation = ""
-        if user is not None and user.op in ACTIVATIONS and (not add or user.op == "relu"):
-            activation, last = ACTIVATIONS[user.op], user
-        found[node.name] = Fusion(add, overwrites, activation, last.name)
-    return found
-
-
-def _runs(node: Node) -> bool:
-    return (
-        node.op == "conv" and len(node.attrs["kernel"]) == 2 and node.attrs.get("from") is None and str(node.attrs["pad_mode"]) == "zeros"
-    )
-
-
-def _free(graph: ArchGraph, name: str, user: Node, at: int, order: dict[str, int]) -> bool:
-    """May a value be overwritten: is it no input, output or view, and is all that reads it done?"""
-    node = graph[name]
-    if (
-        node.op == INPUT
-        or node.operator.memory.view
-        or node.operator.memory.idle
-        or any(output.node == name for output in graph.outputs.values())
-    ):
-        return False
-    others = [graph[other] for other in graph.users(name) if other != user.name]
-    return all(order[other.name] < at and not other.operator.memory.view for other in others)
+    A product of a matrix and a single vector, in float32, only reads the matrix, and is as fast without.
+    """
+    if isinstance(layer, nn.Conv2d):
+        return PackedConv(layer, fusion, size)
+    if isinstance(layer, nn.Linear) and (size[0] > 1 or layer.weight.dtype != torch.float32):
+        return PackedLinear(layer, fusion, size[0])
+    return None
 
 
 class PackedConv(nn.Module):
     """`activation(conv(x) [+ other])` for `(N, C, H, W)`; weights are constants, so it cannot be trained.
 
-    `size` is the shape of an input with its batch, for which the layout of the weights is chosen; others run as well.
+    `size` is the shape of an input with its batch, for which the layout of the weights is chosen; others run as well, but slower.
     """
 
     def __init__(self, conv: nn.Conv2d, fusion: Fusion, size: list[int]) -> None:
         super().__init__()
         self.places = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
-        self.activation, self.overwrites = fusion.activation or "none", fusion.overwrites
+        self.activation = ACTIVATIONS.get(fusion.activation, fusion.activation)
+        self.overwrites = fusion.overwrites
         weight = conv.weight.detach().contiguous(memory_format=torch.channels_last)
         self.register_buffer("weight", torch.ops.mkldnn._reorder_convolution_weight(weight, *self.places, size), persistent=False)
         self.register_buffer("bias", None if conv.bias is None else conv.bias.detach().clone(), persistent=False)
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
         ops = torch.ops.mkldnn
+        result: Tensor
         if other is None:
-            result: Tensor = ops._convolution_pointwise(x, self.weight, self.bias, *self.places, self.activation, [], "")
-            return result
-        after = self.activation if self.activation != "none" else None
-        run = ops._convolution_pointwise_.binary if self.overwrites else ops._convolution_pointwise.binary
-        if self.overwrites:
-            result = run(other, x, self.weight, self.bias, *self.places, "add", 1.0, after, [], "")
+            result = ops._convolution_pointwise(x, self.weight, self.bias, *self.places, self.activation, [], "")
         else:
-            result = run(x, other, self.weight, self.bias, *self.places, "add", 1.0, after, [], "")
+            after = self.activation if self.activation != "none" else None
+            run = ops._convolution_pointwise_.binary if self.overwrites else ops._convolution_pointwise.binary
+            operands = (other, x) if self.overwrites else (x, other)
+            result = run(*operands, self.weight, self.bias, *self.places, "add", 1.0, after, [], "")
+        return result
+
+
+class PackedLinear(nn.Module):
+    """`activation(W*x + b)` for `(N, features)`; weights are constants in a layout for a batch of N."""
+
+    def __init__(self, linear: nn.Linear, fusion: Fusion, batch: int) -> None:
+        super().__init__()
+        self.activation = ACTIVATIONS.get(fusion.activation, fusion.activation)
+        self.register_buffer("weight", torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), batch), persistent=False)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.activation, [], "")
         return result

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from compiler.backends.measure import activations
 from compiler.backends.optimise import optimised
+from compiler.backends.timing import in_turn
 from compiler.backends.torch_fx import lower, random_inputs
 from compiler.backends.torch_run import DTYPES, SEED, pick_device
 from compiler.graph import ArchGraph
@@ -44,7 +45,7 @@ def levels(graph: ArchGraph, device: str, dtype: str, batch: int, runs: int, upt
     with torch.no_grad():
         expected = _values(plain(*inputs))
         apart = [float((_values(net(*inputs)) - expected).abs().max() / expected.abs().max().clamp(min=1e-30)) for net in networks]
-        times = _in_turn(networks, inputs, runs, where)
+        times = in_turn([partial(net, *inputs) for net in networks], runs, 0, where.type == "cuda")
         peaks = [activations(net, tuple(inputs), training=False) if isinstance(net, nn.Module) else None for net in networks]
     ratios = [median(a / b for a, b in zip(times[0], taken, strict=True)) for taken in times]
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
@@ -55,15 +56,3 @@ def levels(graph: ArchGraph, device: str, dtype: str, batch: int, runs: int, upt
 def _values(result: Any) -> Tensor:
     tensors = result.values() if isinstance(result, dict) else [result]
     return torch.cat([tensor.double().flatten() for tensor in tensors])
-
-
-def _in_turn(networks: list[Callable[..., Any]], inputs: list[Tensor], runs: int, where: torch.device) -> list[list[float]]:
-    times: list[list[float]] = [[] for _ in networks]
-    for _ in range(runs):
-        for number, net in enumerate(networks):
-            begin = perf_counter()
-            net(*inputs)
-            if where.type == "cuda":
-                torch.cuda.synchronize()
-            times[number].append(perf_counter() - begin)
-    return times

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import fx, nn
@@ -22,6 +22,7 @@ from compiler.shapes.dim import Formula
 from dsl.diagnostics import ArchError, Fault
 from dsl.vocabulary import files
 
+Made = TypeVar("Made", bound=fx.GraphModule)
 Parts = dict[str, nn.Module | nn.Parameter]  # by key; a parameter where the key is that of a tensor
 
 
@@ -67,13 +68,17 @@ def lower(graph: ArchGraph, training: bool = False, level: int = 0) -> ArchModul
 
 
 def _assemble(tree: nn.Module, training: fx.Graph, inference: fx.Graph, name: str, mode: bool) -> ArchModule:
-    module = ArchModule(tree, training, name)
-    # GraphModule makes plain modules of the branches of the tree; put back ours, which can be indexed.
-    for child, branch in tree.named_children():
-        setattr(module, child, branch)
+    module = with_branches(ArchModule(tree, training, name), tree)
     if inference is not training:
         module._modes = (inference, module.graph)
     module.train(mode)
+    return module
+
+
+def with_branches(module: Made, tree: nn.Module) -> Made:
+    """GraphModule makes plain modules of the branches of its tree; this puts back ours, which can be indexed."""
+    for child, branch in tree.named_children():
+        setattr(module, child, branch)
     return module
 
 

@@ -27,6 +27,19 @@ class Look:
     def colours(self) -> Mapping[str, str]:
         return THEMES[self.theme]
 
+    def total(self, scene: Scene) -> int:
+        """What all boxes cost, where they are coloured by it."""
+        return sum(HEATS[self.heat](box) for box in scene.shown()) if self.heat else 0
+
+    def by_cost(self, box: Box) -> bool:
+        return bool(self.heat) and box.family not in ("input", "output") and not box.status
+
+    def fill(self, box: Box, total: int) -> str:
+        """The colour of a box: of what happened to it, of its share of the total cost, or of its family."""
+        if self.by_cost(box):
+            return heat_colour(HEATS[self.heat](box) / total if total else 0.0)
+        return self.colours[box.status or box.family]
+
 
 def digraph(scene: Scene, look: Look, direction: str) -> graphviz.Digraph:
     """An empty drawing with the settings that all styles share."""
@@ -45,9 +58,9 @@ def graph_dot(scene: Scene, look: Look = Look()) -> str:
     dot = digraph(scene, look, "TB")
     dot.attr("graph", nodesep="0.28", ranksep="0.3", newrank="true")
     spine = {end for edge in scene.edges if edge.spine for end in (edge.source, edge.target)}
-    most = sum(HEATS[look.heat](box) for box in scene.shown()) if look.heat else 0
+    total = look.total(scene)
     for box in scene.boxes:
-        _draw(box, dot, look, spine, most)
+        _draw(box, dot, look, spine, total)
     for edge in scene.edges:
         _connect(edge, dot, look)
     if look.legend:
@@ -55,15 +68,15 @@ def graph_dot(scene: Scene, look: Look = Look()) -> str:
     return str(dot.source)
 
 
-def _draw(box: Box, dot: graphviz.Digraph, look: Look, spine: set[str], most: int) -> None:
+def _draw(box: Box, dot: graphviz.Digraph, look: Look, spine: set[str], total: int) -> None:
     if box.opened:
         with dot.subgraph(name=f"cluster_{box.id}") as inner:
             frame(box, inner, look)
             for within in box.inside:
-                _draw(within, inner, look, spine, most)
+                _draw(within, inner, look, spine, total)
         return
     group = {"group": "spine"} if box.id in spine else {}
-    dot.node(box.id, label=label(box, look), id=box.id, tooltip=box.tooltip, **appearance(box, look, most), **group)
+    dot.node(box.id, label=label(box, look), id=box.id, tooltip=box.tooltip, **appearance(box, look, total), **group)
 
 
 def frame(box: Box, inner: graphviz.Digraph, look: Look, filled: bool = True) -> None:
@@ -82,15 +95,14 @@ def frame_title(box: Box) -> str:
     return "  ".join(part for part in (_name(box), box.title, box.times) if part)
 
 
-def appearance(box: Box, look: Look, most: int) -> dict[str, str]:
+def appearance(box: Box, look: Look, total: int) -> dict[str, str]:
     """Form and colours of a box."""
     c = look.colours
-    found = {"margin": "0.1,0.05", "height": "0.3", "width": "0.3", **FORMS[box.family], "fillcolor": c[box.status or box.family]}
+    found = {"margin": "0.1,0.05", "height": "0.3", "width": "0.3", **FORMS[box.family], "fillcolor": look.fill(box, total)}
     if box.family == "pooling":  # Graphviz would make a trapezium that fits far too wide
         lines = [_name(box) * bool(box.name), *wrapped(box.title), *box.details]
         found |= {"width": f"{0.1 * max(map(len, lines)) + 0.45:.2f}", "height": f"{0.17 * sum(map(bool, lines)) + 0.16:.2f}"}
-    if look.heat and box.family not in ("input", "output") and not box.status:
-        found["fillcolor"] = heat_colour(HEATS[look.heat](box) / most if most else 0.0)
+    if look.by_cost(box):
         found["fontcolor"] = LIGHT["ink"]
     if box.training_only:
         found["style"] += ",dashed"

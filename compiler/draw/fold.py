@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -66,13 +66,6 @@ def _height(part: Part) -> int:
     return 1 + max((_height(inner) for inner in part.parts.values()), default=0)
 
 
-@dataclass
-class _Group:
-    """Blocks one behind the other that are equal in all but their place; mostly there is one."""
-
-    copies: list[Part] = field(default_factory=list)
-
-
 class _Folder:
     """Makes one scene of one part. `box_of` says where a node is shown; `turns` in which copy of which fold it stands."""
 
@@ -109,8 +102,8 @@ class _Folder:
                     found.add(name)
         return found
 
-    def _is_open(self, group: _Group, depth: int) -> bool:
-        names = [part.name for part in group.copies]
+    def _is_open(self, copies: list[Part], depth: int) -> bool:
+        names = [part.name for part in copies]
         return not any(name in self._closed for name in names) and (depth > 0 or any(name in self._opened for name in names))
 
     def _apart(self, part: Part) -> bool:
@@ -121,35 +114,27 @@ class _Folder:
 
     def _boxes(self, part: Part, depth: int) -> list[Box]:
         boxes: list[Box] = []
-        for group in self._groups(part):
-            first = group.copies[0]
+        for copies in self._groups(part):
+            first = copies[0]
             if first.parts:
-                boxes.append(self._block(group, depth))
+                boxes.append(self._block(copies, depth))
             else:
                 assert first.node is not None
                 self._leaf(first.node, boxes)
         return boxes
 
-    def _groups(self, part: Part) -> list[_Group]:
-        groups: list[_Group] = []
+    def _groups(self, part: Part) -> list[list[Part]]:
+        """Blocks one behind the other that are equal in all but their place, together; all else alone."""
+        groups: list[list[Part]] = []
         before: Any = None
         for inner in part.parts.values():
-            mark = self._mark(inner) if inner.parts and not self._apart(inner) else None
+            mark = inner.mark(self.graph) if inner.parts and not self._apart(inner) else None
             if mark is not None and mark == before:
-                groups[-1].copies.append(inner)
+                groups[-1].append(inner)
             else:
-                groups.append(_Group([inner]))
+                groups.append([inner])
             before = mark
         return groups
-
-    def _mark(self, part: Part) -> list[Any]:
-        """What makes two blocks equal: their nodes under the same names, with the same options, shapes and wiring."""
-        cut, prefix = len(part.name), part.name + "."
-        return [
-            (node.name[cut:], node.op, node.attrs, node.shape, node.training_only, node.place,
-             [name[cut:] if name.startswith(prefix) else self.graph[name].shape for name in self.graph.operands(node.name)])
-            for node in part.nodes()
-        ]  # fmt: skip
 
     def _leaf(self, node: Node, boxes: list[Box]) -> None:
         """A box of its own, or a line in the box of what it follows."""
@@ -172,34 +157,31 @@ class _Folder:
             before.macs = before.macs + macs_of(self.graph, [node])
             self.box_of[node.name] = before
             return
-        family = "input" if node.op == INPUT else family_of(node.operator)
-        title = SIGNS.get(node.op, notation(node)) if family != "input" else show_shape(node.shape)
-        label = node.name[len(self.root.name) + 1 :] if self.root.name else node.name
-        label = "" if _implied(node, label.rpartition(".")[2]) else label.rpartition(".")[2]
-        box = Box(node.name, family, label, title, nodes=[node], shape=node.shape, span=node.span)
+        box = operator_box(node)
+        box.name = "" if _implied(node, box.name) else box.name
         box.params, box.macs = params_of(self.graph, [node]), macs_of(self.graph, [node])
         box.training_only = node.training_only
         self.box_of[node.name] = box
         boxes.append(box)
 
-    def _block(self, group: _Group, depth: int) -> Box:
-        first = group.copies[0]
+    def _block(self, copies: list[Part], depth: int) -> Box:
+        first = copies[0]
         nodes = first.nodes()
         call = first.call
         box = Box(first.name, "block", first.label, call.text if call else "", nodes=nodes, shape=nodes[-1].shape)
         box.span = call.span if call else nodes[0].span
-        box.copies, box.last = len(group.copies), group.copies[-1].name
+        box.copies, box.last = len(copies), copies[-1].name
         box.params, box.macs = params_of(self.graph, nodes), macs_of(self.graph, nodes)
         box.training_only = all(node.training_only for node in nodes)
-        if self._is_open(group, depth):
+        if self._is_open(copies, depth):
             box.opened = True
             box.inside = self._boxes(first, depth - 1)
         else:
             box.details = [_contents(first)] if not call else []
             self.box_of.update((node.name, box) for node in nodes)
-        if len(group.copies) > 1:
+        if len(copies) > 1:
             within = {node.name: self.turns[node.name] for node in nodes}
-            for turn, part in enumerate(group.copies):
+            for turn, part in enumerate(copies):
                 for node, same in zip(part.nodes(), nodes, strict=True):
                     self.box_of[node.name] = self.box_of[same.name]
                     self.turns[node.name] = (*within[same.name], (first.name, turn))
@@ -253,6 +235,13 @@ class _Folder:
     def _between_copies(self, operand: str, user: str) -> bool:
         mine = dict(self.turns.get(operand, ()))
         return any(mine.get(fold, turn) != turn for fold, turn in self.turns.get(user, ()))
+
+
+def operator_box(node: Node) -> Box:
+    """One operator as a box, without its counts."""
+    family = "input" if node.op == INPUT else family_of(node.operator)
+    title = show_shape(node.shape) if family == "input" else SIGNS.get(node.op, notation(node))
+    return Box(node.name, family, node.name.rpartition(".")[2], title, nodes=[node], shape=node.shape, span=node.span)
 
 
 def _implied(node: Node, label: str) -> bool:

@@ -8,11 +8,10 @@ from dataclasses import replace
 
 from compiler.analysis.diff import Difference
 from compiler.analysis.notation import notation
-from compiler.draw.fold import PAGE, Folding, blocks, scene
+from compiler.draw.fold import PAGE, Folding, blocks, operator_box, scene
 from compiler.draw.scene import Box, Edge, Scene
-from compiler.draw.style import family_of
 from compiler.expand.builder import Failure
-from compiler.graph import INPUT, ArchGraph, Node
+from compiler.graph import ArchGraph, Node
 from compiler.shapes.dim import show_shape
 from dsl.diagnostics import Diagnostic
 
@@ -37,9 +36,9 @@ def difference(a: ArchGraph, b: ArchGraph, found: Difference, folding: Folding) 
         if told and not box.status:
             box.status = "changed"
         box.note = "\n".join([box.note, *told] if box.note else told)
+    come = {box.id for box in made.shown() if box.status == "added"}
     for edge in made.edges:
-        statuses = {box.status for box in made.shown() if box.id in (edge.source, edge.target)}
-        edge.status = "added" if "added" in statuses else ""
+        edge.status = "added" if edge.source in come or edge.target in come else ""
     _removed(made, a, removed, found.counterparts)
     return made
 
@@ -68,7 +67,7 @@ def _removed(made: Scene, a: ArchGraph, removed: Sequence[str], there: dict[str,
             within.note = f"{within.note}\n{name} removed".strip()
             mine[name] = within
             continue
-        mine[name] = box = _box(a, a[name])
+        mine[name] = box = _box(a[name])
         room = next((opened[scope].inside for scope in reversed(outer) if scope in opened), made.boxes)
         room.append(box)
 
@@ -85,12 +84,12 @@ def _removed(made: Scene, a: ArchGraph, removed: Sequence[str], there: dict[str,
                 made.edges.append(Edge(source.id, target.id, status="removed"))
 
 
-def _box(graph: ArchGraph, node: Node) -> Box:
-    family = "input" if node.op == INPUT else family_of(node.operator)
-    title = notation(node) if node.op != INPUT else show_shape(node.shape)
-    family = "shape" if family == "merge" else family
-    label = node.name.rpartition(".")[2]
-    return Box(f"removed/{node.name}", family, label, title, nodes=[node], shape=node.shape, status="removed", note="removed")
+def _box(node: Node) -> Box:
+    box = operator_box(node)
+    box.id, box.status, box.note, box.span = f"removed/{node.name}", "removed", "removed", None  # it stands in the other file
+    if box.family == "merge":  # a circle has no room for what it was
+        box.family, box.title = "shape", notation(node)
+    return box
 
 
 def partial(graph: ArchGraph, failures: Sequence[Failure], diagnostics: Iterable[Diagnostic], folding: Folding) -> Scene:
@@ -111,7 +110,8 @@ def partial(graph: ArchGraph, failures: Sequence[Failure], diagnostics: Iterable
         if span is None or (span.source, span.start) in told:
             continue
         blamed = [node for node in graph if node.span.source is span.source and node.span.start <= span.end and span.start <= node.span.end]
-        for box in {made.shown_as[node.name].id: made.shown_as[node.name] for node in blamed[-1:]}.values():
+        if blamed:
+            box = made.shown_as[blamed[-1].name]
             box.status, box.note = "failed", found.message
             for edge in made.edges:
                 edge.status = "failed" if edge.source == box.id else edge.status

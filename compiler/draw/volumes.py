@@ -15,7 +15,7 @@ import graphviz
 from compiler.draw.dot import Look, digraph, frame, legend, wrapped
 from compiler.draw.layout import Point, painted
 from compiler.draw.scene import Box, Edge, Scene
-from compiler.draw.style import HEATS, LID, SIDE, heat_colour, shade
+from compiler.draw.style import LID, SIDE, shade
 
 SLANT = 0.32  # of the height of a volume: how far its depth reaches to the right and up
 LINE = 12.0  # points from line to line of a label
@@ -36,7 +36,7 @@ class Volume:
 
 
 def paper_dot(scene: Scene, look: Look = Look()) -> str:  # noqa: B008 (it is frozen)
-    """DOT of a scene with all positions and the volumes as its background, for `layout.render_placed`."""
+    """DOT of a scene with all positions and the volumes as its background, for `layout.render(..., placed=True)`."""
     scene = without_steps(scene)
     streams = _streams(scene)
     volumes = {box.id: _volume(box, streams[box.id]) for box in scene.shown() if box.family != "merge"}
@@ -49,7 +49,7 @@ def paper_dot(scene: Scene, look: Look = Look()) -> str:  # noqa: B008 (it is fr
         _connect(edge, boxes[edge.target], dot, look, streams)
     if look.legend:
         legend(scene, dot, look)
-    return painted(dot.source, lambda centres: _paint(boxes, look, volumes, streams, centres))
+    return painted(dot.source, lambda centres: _paint(scene, look, volumes, streams, centres))
 
 
 def without_steps(scene: Scene) -> Scene:
@@ -149,17 +149,14 @@ def _connect(edge: Edge, target: Box, dot: graphviz.Digraph, look: Look, streams
         dot.edge(f"{source}:v:e", f"{end}:v:w", **found)
 
 
-def _paint(boxes: dict[str, Box], look: Look, volumes: dict[str, Volume], streams: dict[str, int], centres: dict[str, Point]) -> str:
+def _paint(scene: Scene, look: Look, volumes: dict[str, Volume], streams: dict[str, int], centres: dict[str, Point]) -> str:
     """The volumes, where their boxes came to stand."""
-    most = sum(HEATS[look.heat](box) for box in boxes.values()) if look.heat else 0
+    boxes, total = {box.id: box for box in scene.shown()}, look.total(scene)
     strokes = []
     for name, volume in volumes.items():
         box = boxes[name]
-        colour = look.colours[box.family]
-        if look.heat and box.family not in ("input", "output"):
-            colour = heat_colour(HEATS[look.heat](box) / most if most else 0.0)
         for part in _parts(name, streams):
-            strokes.append(_faces(volume, centres[part], colour, look.colours["line"], box.training_only))
+            strokes.append(_faces(volume, centres[part], look.fill(box, total), look.colours["line"], box.training_only))
     return " ".join(strokes)
 
 

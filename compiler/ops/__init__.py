@@ -8,3 +8,4 @@ from compiler.ops.record import Operator
 FAMILIES = (convolution, pooling, activation, normalisation, joining, classic)
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
+LINEAR = frozenset(operator.name for operator in convolution.OPERATORS)  # the layers that papers count

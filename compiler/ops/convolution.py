@@ -141,8 +141,17 @@ def fc_shape(call: Call) -> Shape:
     return (call.attrs["out"],)
 
 
+def _dense_weights(call: Call, inputs: int) -> Weights:
+    out = call.attrs["out"]
+    return {"weight": (out, inputs)} | ({"bias": (out,)} if call.attrs["bias"] else {})
+
+
+def _lower_dense(target: str, call: Call, inputs: int) -> Module:
+    return Module(target, {"in_features": inputs, "out_features": call.attrs["out"], "bias": call.attrs["bias"]})
+
+
 def fc_weights(call: Call) -> Weights:
-    return {"weight": (call.attrs["out"], _features(call))} | ({"bias": (call.attrs["out"],)} if call.attrs["bias"] else {})
+    return _dense_weights(call, _features(call))
 
 
 def fc_macs(call: Call, out: Shape) -> Dim:
@@ -151,25 +160,23 @@ def fc_macs(call: Call, out: Shape) -> Dim:
 
 
 def lower_fc(call: Call) -> Module:
-    return Module("torch.nn.Linear", {"in_features": _features(call), "out_features": call.attrs["out"], "bias": call.attrs["bias"]})
+    return _lower_dense("torch.nn.Linear", call, _features(call))
 
 
-def linear_weights(call: Call) -> Weights:
-    out = call.attrs["out"]
-    return {"weight": (out, call.channels)} | ({"bias": (out,)} if call.attrs["bias"] else {})
+def channel_fc_weights(call: Call) -> Weights:
+    return _dense_weights(call, call.channels)
 
 
-def linear_shape(call: Call) -> Shape:
+def channel_fc_shape(call: Call) -> Shape:
     return (call.attrs["out"], *call.x[1:])
 
 
-def linear_macs(call: Call, out: Shape) -> Dim:
+def channel_fc_macs(call: Call, out: Shape) -> Dim:
     return product(out) * call.channels
 
 
-def lower_linear(call: Call) -> Module:
-    a = call.attrs
-    return Module("compiler.backends.modules.ChannelLinear", {"in_features": call.channels, "out_features": a["out"], "bias": a["bias"]})
+def lower_channel_fc(call: Call) -> Module:
+    return _lower_dense("compiler.backends.modules.ChannelLinear", call, call.channels)
 
 
 OPERATORS = (
@@ -279,12 +286,12 @@ OPERATORS = (
         source="torch.nn.Linear, channels last; Liu et al. 2022, arXiv:2201.03545, figure 4",
         example="input 96x56x56; channel_fc-384 => 384x56x56",
         attrs=(Attr("out", Whole(1), REQUIRED, "the channels it gives"), BIAS, WEIGHT_INIT, BIAS_INIT),
-        shape=linear_shape,
-        weights=linear_weights,
-        macs=linear_macs,
-        connections=macs_and_bias(linear_macs),
+        shape=channel_fc_shape,
+        weights=channel_fc_weights,
+        macs=channel_fc_macs,
+        connections=macs_and_bias(channel_fc_macs),
         memory=KEEPS_INPUT,
-        lower=lower_linear,
+        lower=lower_channel_fc,
         short=("", "out", ""),
         followers=True,
     ),

@@ -9,16 +9,18 @@ from compiler.passes.drop_idle import drop_idle
 from compiler.passes.drop_training import drop_training
 from compiler.passes.fold_batch_norm import fold_batch_norm
 from compiler.passes.merge_siblings import merge_siblings
-from compiler.passes.program import Program
+from compiler.passes.program import Own, Program
 from compiler.passes.relu_behind_pool import relu_behind_pool
+from compiler.shapes.dim import Shape
 
 Pass = Callable[[Program], Program]
 
-# By level of optimisation: as written; exact rewrites; those that change the order of additions too.
+# By level of optimisation: as written; exact rewrites; those that change the order of additions too. A pass stands where it pays
+# in bench/passes.py: a ReLU behind its pool does so in training only.
 TRAINING: tuple[tuple[Pass, ...], ...] = ((), (relu_behind_pool,))
 INFERENCE: tuple[tuple[Pass, ...], ...] = (
     (drop_training,),
-    (drop_training, drop_idle, relu_behind_pool),
+    (drop_training, drop_idle),
     (drop_training, drop_idle, fold_batch_norm, merge_siblings),
 )
 
@@ -28,7 +30,8 @@ class Unsound(Exception):
 
 
 def run(graph: ArchGraph, pipeline: tuple[Pass, ...], watch: Callable[[str, Program], None] | None = None) -> Program:
-    """Run passes in order, and look at the program after each: every shape as its operator gives it, every output as before.
+    """Run passes in order, and look at the program after each: every shape as its operator gives it, every output as before, every key
+    with the weights that the network has under it, or with a recipe from such.
 
     `watch` is told the name of each pass and the program behind it.
     """
@@ -37,6 +40,7 @@ def run(graph: ArchGraph, pipeline: tuple[Pass, ...], watch: Callable[[str, Prog
         before, program = program, rewrite(program)
         if program is not before:
             _verify(before.graph, program.graph, rewrite.__name__)
+            _verify_weights(graph, program, rewrite.__name__)
         if watch is not None:
             watch(rewrite.__name__, program)
     return program
@@ -51,3 +55,25 @@ def _verify(before: ArchGraph, after: ArchGraph, name: str) -> None:
             raise Unsound(f"{name}: the output {output} has another shape")
     if [node.name for node in after.inputs] != [node.name for node in before.inputs]:
         raise Unsound(f"{name}: other inputs")
+
+
+def _verify_weights(original: ArchGraph, program: Program, name: str) -> None:
+    own = _weights(original)
+    for key, tensors in _weights(program.graph).items():
+        recipe = program.recipe(key)
+        if isinstance(recipe, Own) and tensors != own.get(key, {}):
+            raise Unsound(f"{name}: the network has no such weights under {key}")
+        if missing := [source for source in recipe.sources() if source not in own]:
+            raise Unsound(f"{name}: the weights of {key} are made from {missing[0]}, which the network does not have")
+
+
+def _weights(graph: ArchGraph) -> dict[str, dict[str, Shape]]:
+    """The shapes of all tensors by key; no entry where an operator has none."""
+    found: dict[str, dict[str, Shape]] = {}
+    for node in graph:
+        if node.op != INPUT:
+            call = graph.call(node.name)
+            tensors: dict[str, Shape] = {**node.operator.weights(call), **node.operator.buffers(call)}
+            if tensors:
+                found[node.key] = tensors
+    return found

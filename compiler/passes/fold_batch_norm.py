@@ -7,7 +7,7 @@ In evaluation `bn(W*x + b) = gamma*(W*x + b - mean)/sqrt(var + eps) + beta`, whi
 from __future__ import annotations
 
 from compiler.passes.program import Folded, Program
-from compiler.passes.rewriter import Rewriter, only_user
+from compiler.passes.rewriter import Rewriter, only_user, unshared
 
 LINEAR = ("conv", "fc")
 
@@ -17,14 +17,14 @@ def fold_batch_norm(program: Program) -> Program:
     graph = program.graph
     rewriter = Rewriter(graph)
     recipes = dict(program.recipes)
-    keys = [node.key for node in graph]
+    own = unshared(graph)
     folded: dict[str, str] = {}  # batch norm -> its convolution
     for node in graph:
         if node.op == "bn" and node.name in folded:
             rewriter.drop(node, rewriter.stands[folded[node.name]])
             continue
         user = only_user(graph, node) if node.op in LINEAR and node.attrs.get("from") is None else None
-        if user is None or user.op != "bn" or keys.count(node.key) > 1:
+        if user is None or user.op != "bn" or node.key not in own:
             rewriter.keep(node)
             continue
         operands = [rewriter.stands[name] for name in graph.operands(node.name)]

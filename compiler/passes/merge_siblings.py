@@ -11,7 +11,7 @@ from typing import Any
 
 from compiler.graph import ArchGraph, Node
 from compiler.passes.program import Joined, Program
-from compiler.passes.rewriter import Rewriter, only_user
+from compiler.passes.rewriter import Rewriter, only_user, unshared
 
 SAME = ("kernel", "stride", "pad", "dilation", "groups", "bias", "pad_mode")
 
@@ -19,10 +19,10 @@ SAME = ("kernel", "stride", "pad", "dilation", "groups", "bias", "pad_mode")
 def merge_siblings(program: Program) -> Program:
     """Equal up to the order of additions. For inference: the weights of the parts are no longer apart."""
     graph = program.graph
-    keys = [node.key for node in graph]
+    own = unshared(graph)
     siblings: dict[Any, list[Node]] = defaultdict(list)
     for node in graph:
-        if _may_merge(node) and keys.count(node.key) == 1:
+        if _may_merge(node) and node.key in own:
             act = _activation(graph, node)
             mark = (graph.operands(node.name)[0], *(node.attrs[name] for name in SAME), act.op if act else "")
             siblings[mark].append(node)

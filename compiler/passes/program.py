@@ -13,6 +13,10 @@ class Own:
 
     key: str
 
+    def sources(self) -> tuple[str, ...]:
+        """The keys of the network from which weights are made; so for every recipe."""
+        return (self.key,)
+
 
 @dataclass(frozen=True)
 class Folded:
@@ -22,12 +26,18 @@ class Folded:
     norm: str
     eps: float
 
+    def sources(self) -> tuple[str, ...]:
+        return (*self.conv.sources(), self.norm)
+
 
 @dataclass(frozen=True)
 class Joined:
     """Convolutions side by side as one: their kernels, and biases, one behind the other along the outputs."""
 
     parts: tuple[Recipe, ...]
+
+    def sources(self) -> tuple[str, ...]:
+        return tuple(key for part in self.parts for key in part.sources())
 
 
 Recipe = Own | Folded | Joined

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -47,6 +48,11 @@ class Rewriter:
 def call_of(graph: ArchGraph, node: Node, operands: list[str]) -> Call:
     """A node as its operator's rules see it, before it stands in the graph."""
     return Call(node.op, node.attrs, tuple(graph[name].shape for name in operands))
+
+
+def unshared(graph: ArchGraph) -> set[str]:
+    """The keys of weights that are used once, so that they may be changed for that place."""
+    return {key for key, times in Counter(node.key for node in graph).items() if times == 1}
 
 
 def only_user(graph: ArchGraph, node: Node) -> Node | None:

@@ -1,0 +1,100 @@
+"""What each rewrite is worth: every network with all passes, and with all but one, in turn.
+
+    python bench/passes.py --out docs/passes.json
+
+A figure is how many times as fast a network is with the pass as without; there is none where the pass finds nothing to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402
+from torch import fx  # noqa: E402
+
+from bench.machine import machine  # noqa: E402
+from bench.runtime import NETWORKS, models, step  # noqa: E402
+from compiler.analysis.listing import listing  # noqa: E402
+from compiler.backends.optimise import optimised, realised  # noqa: E402
+from compiler.backends.timing import in_turn  # noqa: E402
+from compiler.backends.torch_fx import fx_graph, modules_of, tree_of  # noqa: E402
+from compiler.files import write_text  # noqa: E402
+from compiler.graph import ArchGraph  # noqa: E402
+from compiler.passes import INFERENCE, TRAINING, Pass, run  # noqa: E402
+from compiler.passes.in_place import in_place  # noqa: E402
+
+RUNS = 15
+
+
+def without(graph: ArchGraph, level: int) -> dict[str, tuple[Pass, ...]]:
+    """The pipelines of a level that lack one pass each and give another program for it, by the name of the pass."""
+    whole = listing(run(graph, INFERENCE[level]).graph)
+    shorter = {one.__name__: tuple(other for other in INFERENCE[level] if other is not one) for one in INFERENCE[level]}
+    shorter.pop("drop_training")  # never a choice: the others' outputs are not those of inference
+    return {name: pipeline for name, pipeline in shorter.items() if listing(run(graph, pipeline).graph) != whole}
+
+
+def measure(name: str, batch: int, device: str = "cpu", runs: int = RUNS) -> list[dict[str, Any]]:
+    net, module, _ = models(name)
+    module = module.to(device)
+    x = torch.randn(batch, 3, 224, 224, device=device)
+    rows = []
+    for level in (1, 2):
+        build = partial(optimised, module, net.graph, [x], 2) if level == 2 else lambda pipeline: realised(module, run(net.graph, pipeline))
+        pipelines = {"all": INFERENCE[level], **without(net.graph, level)}
+        networks = [partial(build(pipeline=pipeline), x) for pipeline in pipelines.values()]
+        with torch.no_grad():
+            whole, *others = in_turn(networks, runs, 2, device == "cuda")
+        for lacking, times in zip(list(pipelines)[1:], others, strict=True):
+            ratio = median(a / b for a, b in zip(times, whole, strict=True))
+            rows.append({"network": name, "batch": batch, "device": device, "level": level, "pass": lacking, "ratio": ratio})
+    return rows + trained(name, batch, device, runs)
+
+
+def trained(name: str, batch: int, device: str, runs: int) -> list[dict[str, Any]]:
+    """A step of SGD with and without the passes of level 1, both with activations in place."""
+    net, module, _ = models(name)
+    x, y = torch.randn(batch, 3, 224, 224, device=device), torch.randint(0, 1000, (batch,), device=device)
+    plain = net.graph
+    steps = []
+    for program in (plain, run(plain, TRAINING[1]).graph):
+        modules = modules_of(program, in_place(program))
+        network = fx.GraphModule(tree_of(modules), fx_graph(program, modules)).to(device).train()
+        network.load_state_dict(module.state_dict())
+        steps.append(step(network, x, y))
+    if listing(run(plain, TRAINING[1]).graph) == listing(plain):
+        return []
+    without, whole = in_turn(steps, runs, 2, device == "cuda")
+    ratio = median(a / b for a, b in zip(without, whole, strict=True))
+    names = " ".join(one.__name__ for one in TRAINING[1])
+    return [{"network": name, "batch": batch, "device": device, "level": "training", "pass": names, "ratio": ratio}]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--out", type=Path, help="a JSON file for the results")
+    args = parser.parse_args()
+    rows = []
+    for name in args.networks:
+        for row in measure(name, args.batch, args.device, args.runs):
+            print(json.dumps(row), flush=True)
+            rows.append(row)
+    if args.out:
+        write_text(args.out, json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

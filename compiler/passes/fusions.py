@@ -1,0 +1,71 @@
+"""What a convolution or fully-connected layer may do in one call with what follows it: no rewrite, but what a lowering may do.
+
+`relu(W*x + b + y)` is one call where nobody else reads what lies between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.graph import INPUT, ArchGraph, Node
+from compiler.passes.rewriter import only_user
+
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "hardswish", "silu")
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """What a layer does beside: adds a tensor (perhaps into that very tensor), then an activation."""
+
+    add: str = ""  # the node whose value is added
+    overwrites: bool = False
+    activation: str = ""
+    result: str = ""  # the node whose value comes out
+    hidden: tuple[str, ...] = ()  # those whose values do not
+
+
+def fusions(graph: ArchGraph) -> dict[str, Fusion]:
+    """For every 2-d convolution and fully-connected layer, what goes with it; a sum goes with a convolution only."""
+    order = {node.name: number for number, node in enumerate(graph)}
+    found: dict[str, Fusion] = {}
+    taken: set[str] = set()
+    for node in reversed(list(graph)):
+        if not (node.op == "fc" or _is_plain_convolution(node)):
+            continue
+        chain, add, overwrites = [node], "", False
+        user = only_user(graph, node)
+        if node.op == "conv" and user is not None and user.op == "add" and user.name not in taken and len(graph.operands(user.name)) == 2:
+            other = next(name for name in graph.operands(user.name) if name != node.name)
+            if order[other] < order[node.name] and graph[other].shape == node.shape:
+                add = other
+                chain.append(user)
+                overwrites = _free(graph, other, user, order[node.name], order)
+                taken.add(user.name)
+                user = only_user(graph, user)
+        activation = ""
+        if user is not None and user.op in ACTIVATIONS and (not add or user.op == "relu"):
+            activation = user.op
+            chain.append(user)
+        *hidden, result = (link.name for link in chain)
+        found[node.name] = Fusion(add, overwrites, activation, result, tuple(hidden))
+    return found
+
+
+def _is_plain_convolution(node: Node) -> bool:
+    return (
+        node.op == "conv" and len(node.attrs["kernel"]) == 2 and node.attrs.get("from") is None and str(node.attrs["pad_mode"]) == "zeros"
+    )
+
+
+def _free(graph: ArchGraph, name: str, user: Node, at: int, order: dict[str, int]) -> bool:
+    """May a value be overwritten: is it no input, output or view, and is all that reads it done?"""
+    node = graph[name]
+    if (
+        node.op == INPUT
+        or node.operator.memory.view
+        or node.operator.memory.idle
+        or any(output.node == name for output in graph.outputs.values())
+    ):
+        return False
+    others = [graph[other] for other in graph.users(name) if other != user.name]
+    return all(order[other.name] < at and not other.operator.memory.view for other in others)

@@ -1,0 +1,60 @@
+"""Where a batch may go through a network in slices: no rewrite, but what the graph allows a lowering to do.
+
+`f([x1; x2]) = [f(x1); f(x2)]`. Values of the first layers are large. An allocator gives their memory back to the system after each use,
+and every page of it costs time when it comes again; in slices the same memory serves all of them, and less of it is alive at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from math import prod
+
+from compiler.graph import ArchGraph
+
+# Bytes. glibc maps blocks from 32 MiB on one by one, and gives freed memory back from twice its largest block on (mallopt(3),
+# M_MMAP_THRESHOLD and M_TRIM_THRESHOLD); half of that is clear of both.
+LIMIT = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class Slices:
+    """The nodes that see slices of `size` samples. `last` is the one whose value goes on, joined."""
+
+    nodes: frozenset[str]
+    last: str
+    size: int
+
+
+def slices(graph: ArchGraph, batch: int, width: int, hidden: Collection[str] = (), limit: int = LIMIT) -> Slices | None:
+    """The part of a network from its input to where one value leads on and none behind it is too large for a whole batch, or, where there
+    is no such place, to the last one with one value. None where all values are small enough.
+
+    `width` is the bytes of a number; `hidden` are nodes whose values never stand in memory by themselves. For networks with one input
+    and known sizes.
+    """
+    nodes = list(graph)
+    sizes = [width * prod(dim for dim in node.shape if isinstance(dim, int)) for node in nodes]
+    cuts = [number for number in _cuts(graph) if number and nodes[number].name not in hidden]
+    if batch == 1 or len(graph.inputs) != 1 or not cuts or batch * max(sizes) <= limit:
+        return None
+    last_large = max(number for number, size in enumerate(sizes) if batch * size > limit)
+    number = next((cut for cut in cuts if cut > last_large), cuts[-1])
+    head = max(sizes[: number + 1])
+    size = max((part for part in range(1, batch) if batch % part == 0 and part * head <= limit), default=1)
+    return Slices(frozenset(node.name for node in nodes[: number + 1]), nodes[number].name, size)
+
+
+def _cuts(graph: ArchGraph) -> list[int]:
+    """The numbers of the nodes behind which no value but theirs is needed any more."""
+    order = {node.name: number for number, node in enumerate(graph)}
+    outputs = {output.node for output in graph.outputs.values()}
+    found = []
+    open_until = -1  # the last reader of the values before this one
+    for number, node in enumerate(graph):
+        if open_until <= number:
+            found.append(number)
+        readers = [order[user] for user in graph.users(node.name)]
+        readers += [len(order)] if node.name in outputs else []
+        open_until = max(open_until, *readers, number)
+    return found
