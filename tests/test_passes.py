@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import os
 import subprocess
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from compiler import load
 from compiler.analysis.listing import listing
-from compiler.backends import optimise, winograd
+from compiler.backends import cpu, optimise, separable, winograd
 from compiler.backends.measure import activations
 from compiler.backends.optimise import DIFFERENT, optimised, realised
 from compiler.backends.torch_fx import ArchModule, lower, random_inputs
@@ -155,7 +156,7 @@ def test_random_networks_agree_at_every_level(text: str) -> None:
         assert apart(realised(module.double(), program)(*doubles), module(*doubles)) < DIFFERENT / 1000
         second = optimised(module.float(), graph, inputs, 2)(*inputs)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(optimise, "slices", partial(slices, limit=1))
+            patch.setattr(cpu, "slices", partial(slices, limit=1))
             sliced = optimised(module, graph, inputs, 2)(*inputs)
         for got in (second, sliced):
             for one, value in zip(values(got), values(expected), strict=True):
@@ -217,7 +218,7 @@ def test_the_first_part_of_a_network_in_slices() -> None:
     fast = optimised(module, graph, [x])
     assert isinstance(fast, nn.Module)
     head = fast.get_submodule("packed.head")
-    assert isinstance(head, optimise.Sliced) and head.size == 4
+    assert isinstance(head, cpu.Sliced) and head.size == 4
     with torch.no_grad():
         expected = module(x)
         assert apart(fast(x), expected) < 1e-4
@@ -252,7 +253,23 @@ def test_where_winograds_algorithm_is_not_tried() -> None:
     assert not winograd.suits(nn.Conv2d(128, 128, 3), Fusion(activation="silu"))
 
 
-def test_level_3_keeps_winograds_algorithm_where_it_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("size", [(2, 5, 8, 9), (1, 3, 14, 13), (1, 2, 7, 7)], ids=str)
+def test_max_pooling_along_one_axis_at_a_time(size: tuple[int, ...], dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(size).to(dtype).contiguous(memory_format=torch.channels_last)
+    x[0, 0, 2, 3] = float("nan")
+    tried = 0
+    for kernel, stride, pad, ceil in itertools.product((2, 3, 5, (3, 2)), (1, 2, 3, (1, 2)), (0, 1, 2, (1, 0)), (False, True)):
+        pool = nn.MaxPool2d(kernel, stride, pad, ceil_mode=ceil)
+        if separable.suits(pool):
+            tried += 1
+            assert torch.equal(separable.SeparableMaxPool(pool)(x).nan_to_num(99), pool(x).nan_to_num(99))
+    assert tried == 56
+    assert not separable.suits(nn.MaxPool2d(2, dilation=2)) and not separable.suits(nn.AvgPool2d(2))
+
+
+def test_level_3_keeps_other_algorithms_where_they_are_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = check_text("input 128x12x12\nconv3-128(pad=1, act=relu) x2\nmaxpool\nfc-10\n").graph
     module, inputs = lively(graph), random_inputs(graph, 2)
     asked: list[int] = []
@@ -261,11 +278,13 @@ def test_level_3_keeps_winograds_algorithm_where_it_is_faster(monkeypatch: pytes
         asked.append(len(candidates))
         return candidates[-1]
 
-    monkeypatch.setattr(optimise, "_faster", last)
+    monkeypatch.setattr(optimise, "fastest", last)
+    monkeypatch.setattr(cpu, "fastest", last)
     fast = optimised(module, graph, inputs, 3)
     assert isinstance(fast, nn.Module)
     assert sum(isinstance(part, winograd.WinogradConv) for part in fast.modules()) == 2
-    assert asked == [2, 2, 2]  # two convolutions; and the network, compiled or not
+    assert sum(isinstance(part, separable.SeparableMaxPool) for part in fast.modules()) == 1
+    assert asked == [2, 2, 2, 2]  # two convolutions, a pool; and the network, compiled or not
     with torch.no_grad():
         assert apart(fast(*inputs), module(*inputs)) < DIFFERENT
 
@@ -384,3 +403,28 @@ def test_the_script_for_passes_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     rows = json.loads(out.read_text())["rows"]
     assert {(row["level"], row["pass"]) for row in rows} == {(2, "fold_batch_norm"), ("training", "relu_behind_pool")}
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        "relu",
+        "relu6",
+        "leaky_relu(slope=0.2)",
+        "gelu",
+        "gelu(approximate=tanh)",
+        "sigmoid",
+        "tanh",
+        "hardsigmoid",
+        "hardswish",
+        "silu",
+        "elu",
+    ],
+)
+def test_activations_within_the_call_of_a_layer(act: str) -> None:
+    graph = check_text(f"input 3x9x9\nconv3-4\n{act}\nfc-5\n{act}\n").graph
+    found = fusions(graph)
+    assert [fusion.activation for fusion in found.values()] == ([""] * 2 if act == "elu" else [act.partition("(")[0]] * 2)
+    module, inputs = lively(graph), random_inputs(graph, 3)
+    with torch.no_grad():
+        assert apart(optimised(module, graph, inputs, 2)(*inputs), module(*inputs)) < DIFFERENT

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from compiler.passes.fusions import Fusion
 
-ACTIVATIONS = {"": "none", "silu": "swish"}  # what oneDNN calls them; the others have the same name
+Act = tuple[str, list[float], str]  # an activation as these operators take it: name, numbers, algorithm
 
 
 def available(dtype: torch.dtype) -> bool:
@@ -36,6 +36,22 @@ def packed(layer: nn.Module, fusion: Fusion, size: list[int]) -> nn.Module | Non
     return None
 
 
+def _activation(fusion: Fusion) -> Act:
+    match fusion.activation:
+        case "":
+            return "none", [], ""
+        case "relu6":
+            return "hardtanh", [0.0, 6.0], ""
+        case "leaky_relu":
+            return "leaky_relu", [float(fusion.options["slope"])], ""
+        case "gelu":
+            return "gelu", [], str(fusion.options["approximate"])
+        case "silu":
+            return "swish", [], ""
+        case same:
+            return same, [], ""
+
+
 class PackedConv(nn.Module):
     """`activation(conv(x) [+ other])` for `(N, C, H, W)`; weights are constants, so it cannot be trained.
 
@@ -45,7 +61,7 @@ class PackedConv(nn.Module):
     def __init__(self, conv: nn.Conv2d, fusion: Fusion, size: list[int]) -> None:
         super().__init__()
         self.places = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
-        self.activation = ACTIVATIONS.get(fusion.activation, fusion.activation)
+        self.activation = _activation(fusion)
         self.overwrites = fusion.overwrites
         weight = conv.weight.detach().contiguous(memory_format=torch.channels_last)
         self.register_buffer("weight", torch.ops.mkldnn._reorder_convolution_weight(weight, *self.places, size), persistent=False)
@@ -55,9 +71,9 @@ class PackedConv(nn.Module):
         ops = torch.ops.mkldnn
         result: Tensor
         if other is None:
-            result = ops._convolution_pointwise(x, self.weight, self.bias, *self.places, self.activation, [], "")
+            result = ops._convolution_pointwise(x, self.weight, self.bias, *self.places, *self.activation)
         else:
-            after = self.activation if self.activation != "none" else None
+            after = "relu" if self.activation[0] == "relu" else None
             run = ops._convolution_pointwise_.binary if self.overwrites else ops._convolution_pointwise.binary
             operands = (other, x) if self.overwrites else (x, other)
             result = run(*operands, self.weight, self.bias, *self.places, "add", 1.0, after, [], "")
@@ -69,10 +85,10 @@ class PackedLinear(nn.Module):
 
     def __init__(self, linear: nn.Linear, fusion: Fusion, batch: int) -> None:
         super().__init__()
-        self.activation = ACTIVATIONS.get(fusion.activation, fusion.activation)
+        self.activation = _activation(fusion)
         self.register_buffer("weight", torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), batch), persistent=False)
         self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.activation, [], "")
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, *self.activation)
         return result

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from compiler.graph import INPUT, ArchGraph, Node
 from compiler.passes.rewriter import only_user
 
-ACTIVATIONS = ("relu", "sigmoid", "tanh", "hardswish", "silu")
+ACTIVATIONS = ("relu", "relu6", "leaky_relu", "gelu", "sigmoid", "tanh", "hardsigmoid", "hardswish", "silu")
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Fusion:
     add: str = ""  # the node whose value is added
     overwrites: bool = False
     activation: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the activation
     result: str = ""  # the node whose value comes out
     hidden: tuple[str, ...] = ()  # those whose values do not
 
@@ -42,12 +45,11 @@ def fusions(graph: ArchGraph) -> dict[str, Fusion]:
                 overwrites = _free(graph, other, user, order[node.name], order)
                 taken.add(user.name)
                 user = only_user(graph, user)
-        activation = ""
-        if user is not None and user.op in ACTIVATIONS and (not add or user.op == "relu"):
-            activation = user.op
-            chain.append(user)
+        act = user if user is not None and user.op in ACTIVATIONS and (not add or user.op == "relu") else None
+        chain += [act] if act is not None else []
         *hidden, result = (link.name for link in chain)
-        found[node.name] = Fusion(add, overwrites, activation, result, tuple(hidden))
+        activation, options = (act.op, act.attrs) if act is not None else ("", {})
+        found[node.name] = Fusion(add, overwrites, activation, options, result, tuple(hidden))
     return found
 
 
