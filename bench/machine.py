@@ -15,6 +15,9 @@ def machine() -> str:
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        model = next((line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")), model)
+        facts = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+        facts = {name.strip(): value.strip() for name, value in facts.items()}
+        model = facts.get("model name", model)
+        model += " with matrix units for bfloat16 (AMX)" if "amx_bf16" in facts.get("flags", "").split() else ""
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return f"{model}, {os.cpu_count()} cores, {platform.system()}.\nPython {platform.python_version()}, {versions}."

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import frontend, memory, runtime, scaling, startup, tables, verbs  # noqa: E402
+from bench import frontend, memory, passes, runtime, scaling, startup, tables, verbs  # noqa: E402
 from bench.machine import machine  # noqa: E402
 from compiler.files import replacing, write_text  # noqa: E402
 
@@ -153,6 +153,13 @@ def runtime_section(folder: Path) -> str:
         f"* Level 3 at least as fast as the best peer on every network, float32, batch 4: the least is {against[least]:.3f} ({least}), "
         f"{verdict(against[least] >= 1)}."
     )
+    if "AMX" in found["machine"]:
+        for name in dict.fromkeys(name for name, _, _ in single):
+            times = [single[name, dtype, 4]["medians"]["level 3"] for dtype in ("float32", "bfloat16")]
+            ratio = times[0] / times[1]
+            goals.append(
+                f"* Level 3 in bfloat16 at least 2.5 times level 3 in float32, {name}, batch 4: {ratio:.2f}, {verdict(ratio >= 2.5)}."
+            )
     listed = "\n".join(goals)
     return f"""## Running, beside torchvision
 
@@ -161,6 +168,10 @@ figure is how many times as fast as torchvision's eager module a network is. `co
 with freezing and channels-last. The share is that of a matrix multiplication of {2048} in the same precision, measured in the same run.
 
 {tables.by_setting(rows)}
+
+### Level 3 in bfloat16, as many times as fast as level 3 in float32
+
+{tables.precision_table(rows)}
 
 ### A training step (SGD), as many times as fast as torchvision's
 
@@ -172,10 +183,33 @@ Command: `python bench/runtime.py --train --out docs/runtime.json`.
 """
 
 
+def passes_section(folder: Path) -> str:
+    """From docs/passes.json."""
+    found = json.loads((folder / "passes.json").read_text(encoding="utf-8"))
+    return f"""## What each pass is worth
+
+On {found["machine"]} Medians of {passes.RUNS} runs in turn, batch 4, float32. A figure is how many times as fast a network is with
+all passes of a level as without that one; there is none where the pass finds nothing to do. Level 1 and training run the modules of torch
+one by one; level 2 has its layers packed.
+
+{tables.passes_table(found["rows"])}
+
+Command: `python bench/passes.py --out docs/passes.json`.
+"""
+
+
 def main() -> None:
     folder = ROOT / "docs"
     head = f"# Benchmarks\n\nMade by `make bench` (`python bench/report.py`), on\n{machine()}\n"
-    sections = [frontend_section(), verbs_section(), scaling_section(folder), startup_section(), memory_section(), runtime_section(folder)]
+    sections = [
+        frontend_section(),
+        verbs_section(),
+        scaling_section(folder),
+        startup_section(),
+        memory_section(),
+        runtime_section(folder),
+        passes_section(folder),
+    ]
     write_text(folder / "benchmarks.md", "\n".join([head, *sections, GPU]))
 
 

@@ -184,9 +184,12 @@ def training(name: str, batch: int, dtype: torch.dtype, device: str = "cpu") -> 
     x, y = torch.randn(batch, 3, 224, 224, device=device, dtype=dtype), torch.randint(0, 1000, (batch,), device=device)
     exact = lower(net.graph, training=True, level=1)
     exact.load_state_dict(module.state_dict())
-    runs = {}
-    for label, model in {"eager": peer, "level 0": module, "level 1": exact}.items():
-        runs[label] = step(model.to(device, dtype).train(), x, y)
+    plain = {"eager": peer, "level 0": module, "level 1": exact}
+    runs = {label: step(model.to(device, dtype).train(), x, y) for label, model in plain.items()}
+    last = x.contiguous(memory_format=torch.channels_last)
+    for label in ("eager", "level 1"):
+        turned = copy.deepcopy(plain[label]).to(memory_format=torch.channels_last)
+        runs["channels-last" if label == "eager" else f"{label}, channels-last"] = step(turned, last, y)
     times = interleaved(runs, device, count=5)
     return {
         "network": name, "batch": batch, "dtype": str(dtype).removeprefix("torch."), "device": device, "training": True,

@@ -51,12 +51,38 @@ def by_setting(rows: Iterable[dict[str, Any]]) -> str:
 def training_table(rows: Iterable[dict[str, Any]]) -> str:
     """A step of SGD, as many times as fast as torchvision's."""
     found = [row for row in rows if row.get("training")]
+    labels = [label for label in (found[0]["ratio"] if found else []) if label != "eager"]
     cells = [
         [row["network"], f"{row['dtype']}, batch {row['batch']}", f"{1000 * row['medians']['eager']:.0f}"]
-        + [f"{row['ratio'][label]:.2f}" for label in ("level 0", "level 1")]
+        + [f"{row['ratio'][label]:.2f}" for label in labels]
         for row in found
     ]
-    return markdown_table(["network", "", ">torchvision, ms", ">level 0", ">level 1"], cells) if cells else ""
+    return markdown_table(["network", "", ">torchvision, ms", *(f">{label}" for label in labels)], cells) if cells else ""
+
+
+def precision_table(rows: Iterable[dict[str, Any]]) -> str:
+    """Level 3 in bfloat16 beside level 3 in float32, by network and batch; each timed in its own run."""
+    times = {(row["network"], row["batch"], row["dtype"]): row["medians"]["level 3"] for row in rows if not row.get("training")}
+    batches = sorted({batch for _, batch, _ in times})
+    cells = []
+    for name in dict.fromkeys(name for name, _, _ in times):
+        pairs = [(times.get((name, batch, "float32")), times.get((name, batch, "bfloat16"))) for batch in batches]
+        if any(one and other for one, other in pairs):
+            cells.append([name, *(f"{one / other:.2f}" if one and other else "" for one, other in pairs)])
+    return markdown_table(["network", *(f">batch {batch}" for batch in batches)], cells)
+
+
+def passes_table(rows: Iterable[dict[str, Any]]) -> str:
+    """What bench/passes.py found: by network, how many times as fast with each pass as without."""
+    rows = list(rows)
+    marks = list(dict.fromkeys((row["pass"], row["level"]) for row in rows))
+    found = {(row["network"], row["pass"], row["level"]): row["ratio"] for row in rows}
+    cells = []
+    for name in dict.fromkeys(row["network"] for row in rows):
+        ratios = [found.get((name, *mark)) for mark in marks]
+        cells.append([name, *("" if ratio is None else f"{ratio:.2f}" for ratio in ratios)])
+    heads = [f">{word}, {level if level == 'training' else f'level {level}'}" for word, level in marks]
+    return markdown_table(["network", *heads], cells)
 
 
 def gpu_page(found: dict[str, Any]) -> str:
