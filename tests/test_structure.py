@@ -32,19 +32,18 @@ ROOMS: dict[str, set[str]] = {
     "compiler.driver": FRONT | {"compiler.expand", "compiler.analysis", "compiler.repair", "compiler.collection"},
     "compiler.draw": FRONT | {"compiler.expand", "compiler.analysis"},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.expand"},
-    "compiler.drawing": FRONT | {"compiler.driver", "compiler.analysis", "compiler.draw", "compiler.files", "compiler.terminal"},
-    "compiler.terminal": FRONT
-    | {"compiler.analysis", "compiler.passes", "compiler.driver", "compiler.expand", "compiler.show", "compiler.files"},
+    "compiler.verbs": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "backends", "draw", "driver", "expand", "files", "pages", "passes", "show", "zoo")},
     "compiler.network": FRONT | {"compiler.expand", "compiler.driver", "compiler.backends", "compiler.draw"},
     "compiler": {"compiler.network"},
 }
+CLI = {"dsl", "compiler.show", "compiler.verbs"}
 OUTSIDE = {
+    "cli": {"typer"},
     "dsl": {"lark", "platformdirs"},
     "compiler.graph": {"networkx"},
     "compiler.draw": {"graphviz", "pygraphviz"},
-    "compiler.zoo": FRONT | {"compiler.driver", "compiler.expand"},
-    "compiler.drawing": {"typer"},
-    "compiler.terminal": {"typer"},
+    "compiler.verbs": {"typer"},
     "compiler.show": {"rich", "tabulate", "matplotlib"},
     "compiler.backends": {"torch", "torchvision", "safetensors"},
 }
@@ -67,24 +66,24 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-SOURCES = sorted([*(ROOT / "dsl").rglob("*.py"), *(ROOT / "compiler").rglob("*.py")])
+SOURCES = sorted([ROOT / "cli.py", *(ROOT / "dsl").rglob("*.py"), *(ROOT / "compiler").rglob("*.py")])
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_go_one_way(path: Path) -> None:
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    room = room_of(module)
-    assert room is not None, "a module outside every room"
+    room = room_of(module) or module
+    assert room in ROOMS or room == "cli", "a module outside every room"
     for name in imports(path):
         top = name.partition(".")[0]
         if top in ("dsl", "compiler"):
-            assert room_of(name) in ROOMS[room] | {room}, f"{module} looks into {name}"
+            assert room_of(name) in ROOMS.get(room, CLI) | {room}, f"{module} looks into {name}"
         elif top not in sys.stdlib_module_names:
             assert top in OUTSIDE.get(room, set()), f"{module} uses {top}"
 
 
 def test_files_can_be_read_in_one_sitting() -> None:
-    long = {str(path.relative_to(ROOT)): lines for path in SOURCES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 450}
+    long = {str(path.relative_to(ROOT)): lines for path in SOURCES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 430}
     assert not long
 
 

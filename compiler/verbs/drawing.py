@@ -20,7 +20,7 @@ from compiler.draw.scene import Scene
 from compiler.draw.style import HEATS, THEMES
 from compiler.files import write_bytes
 from compiler.graph import ArchGraph
-from compiler.terminal import fail, must_be_writable, talk, usage
+from compiler.verbs.terminal import fail, must_be_writable, talk, usage
 from dsl.vocabulary.names import did_you_mean
 
 if TYPE_CHECKING:

@@ -1,0 +1,153 @@
+"""Verbs about the text and its graph: `check`, `expand`, `fmt` and `graph`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from compiler.driver import check, expanded_text
+from compiler.expand.builder import MAX_NODES, Limits
+from compiler.ops import OPERATORS
+from compiler.shapes.dim import show_shape
+from compiler.show import formats
+from compiler.show.colour import painter
+from compiler.show.reports import summary, table
+from compiler.verbs.options import File, Input, Json, MaxNesting, MaxNodes, Out, Set
+from compiler.verbs.terminal import arch_files, fail, mend, must_be_writable, overrides, print_json, say, sound, talk, usage, write
+from dsl.diagnostics import ArchError
+from dsl.parser import MAX_NESTING
+from dsl.rendering import MAX_SHOWN, render_all
+
+
+def check_(
+    files: Annotated[list[Path], typer.Argument(help="`.arch` files, or folders of them", show_default=False)],
+    set_: Set = None,
+    input_: Input = None,
+    json_: Json = False,
+    format_: Annotated[str, typer.Option("--format", help="text, json, github or sarif")] = "text",
+    max_errors: Annotated[int, typer.Option("--max-errors", min=1, help="how many messages are shown in full")] = MAX_SHOWN,
+    fix: Annotated[bool, typer.Option("--fix", help="carry out a repair that makes the file check, after showing it as a diff")] = False,
+    choose: Annotated[int, typer.Option("--choose", min=0, metavar="N", help="which repair, where there are several")] = 0,
+    all_: Annotated[bool, typer.Option("--all", help="with --fix: the first repair of every message")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="with --fix: do not ask")] = False,
+    max_nodes: MaxNodes = MAX_NODES,
+    max_nesting: MaxNesting = MAX_NESTING,
+) -> None:
+    """Check shapes and claims, and warn of what is probably not meant. Needs no torch."""
+    if format_ not in ("text", "json", "github", "sarif"):
+        usage(f"--format is text, json, github or sarif, not {format_}")
+    paths = arch_files(files)
+    if not paths:
+        fail(f"there is no `.arch` file in {files[0]}")
+    changed = overrides(set_, input_)
+    reports = [(path, check(path, changed, Limits(max_nodes, max_nesting))) for path in paths]
+    found = [d for _, report in reports for d in (*report.diagnostics, *report.warnings)]
+    if json_ or format_ == "json":
+        facts = [report.facts() | {"file": str(path)} for path, report in reports]
+        print_json(facts[0] if len(facts) == 1 and not files[0].is_dir() else facts)
+    elif format_ == "github":
+        for line in formats.github(found):
+            say(line)
+    elif format_ == "sarif":
+        print_json(formats.sarif(found))
+    else:
+        if found:
+            talk(render_all(found, max_errors, painter(sys.stderr)))
+        if len(reports) > 1:
+            sys.stdout.write(table(reports))
+        elif reports[0][1].ok:
+            say(summary(reports[0][1]))
+    if fix:
+        mend(reports, choose, all_, yes)
+    elif any(not report.ok for _, report in reports):
+        raise typer.Exit(1)
+
+
+def expand(
+    file: File,
+    output: Out = None,
+    set_: Set = None,
+    input_: Input = None,
+    json_: Json = False,
+    max_nodes: MaxNodes = MAX_NODES,
+    max_nesting: MaxNesting = MAX_NESTING,
+) -> None:
+    """Write the program with every block, repeat, loop and default written out."""
+    if output is not None:
+        must_be_writable(output)
+    report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_, record=True)
+    text = expanded_text(report)
+    if output is not None:
+        write(output, text)
+    elif json_:
+        print_json({"name": report.name, "text": text, "diagnostics": []})
+    else:
+        sys.stdout.write(text)
+
+
+def fmt(
+    files: Annotated[list[Path], typer.Argument(help="`.arch` files, or folders of them", show_default=False)],
+    check: Annotated[bool, typer.Option("--check", help="change nothing; exit with 1 where something would change")] = False,
+    json_: Json = False,
+) -> None:
+    """Rewrite files in canonical form. Comments and line breaks stay."""
+    from compiler.expand.loader import Loader
+    from dsl.diagnostics import Fault
+    from dsl.formatter import format_text
+
+    paths = arch_files(files)
+    rows: list[dict[str, Any]] = []
+    broken = False
+    for path in paths:
+        try:
+            loaded = Loader().open(path)
+            if loaded.problems:
+                raise ArchError(loaded.problems)
+            text = format_text(loaded.source, OPERATORS)
+        except (Fault, ArchError) as error:
+            found = error.diagnostics if isinstance(error, ArchError) else (error.diagnostic,)
+            rows.append({"file": str(path), "changed": False, "diagnostics": [d.to_json() for d in found]})
+            broken = True
+            if not json_:
+                talk(render_all(found, paint=painter(sys.stderr)))
+            continue
+        changed = text.encode() != path.read_bytes()
+        rows.append({"file": str(path), "changed": changed, "diagnostics": []})
+        if changed and not check:
+            write(path, text)
+        if changed:
+            talk(f"{'would change' if check else 'formatted'} {path}")
+    if json_:
+        print_json(rows)
+    if broken or (check and any(row["changed"] for row in rows)):
+        raise typer.Exit(1)
+
+
+def graph(
+    file: File,
+    output: Out = None,
+    set_: Set = None,
+    input_: Input = None,
+    json_: Json = False,
+    max_nodes: MaxNodes = MAX_NODES,
+    max_nesting: MaxNesting = MAX_NESTING,
+) -> None:
+    """Print the graph: a line for every node, or networkx's node-link form with --json."""
+    if output is not None:
+        must_be_writable(output)
+    report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
+    network = report.graph
+    if json_ or (output is not None and output.suffix == ".json"):
+        text = json.dumps(network.to_json(), indent=1) + "\n"
+    else:
+        width = max(len(node.name) for node in network)
+        rows = [(node, ", ".join(network.operands(node.name))) for node in network]
+        text = "".join(f"{n.name:<{width}}  {n.op:<17}{show_shape(n.shape):<16}{operands}\n".rstrip() + "\n" for n, operands in rows)
+    if output is not None:
+        write(output, text)
+    else:
+        sys.stdout.write(text)

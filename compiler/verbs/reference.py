@@ -1,0 +1,133 @@
+"""Verbs about what there is, and why: `list`, `new`, `ops` and `explain`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compiler.expand.builder import MAX_NODES, Limits, Overrides
+from compiler.ops import OPERATORS
+from compiler.show.tables import text_table
+from compiler.verbs.options import Input, Json, MaxNesting, MaxNodes, Set
+from compiler.verbs.terminal import must_be_writable, overrides, print_json, say, sound, talk, usage, write
+from dsl.parser import MAX_NESTING
+from dsl.vocabulary.names import did_you_mean
+
+
+def list_(json_: Json = False) -> None:
+    """Say which networks come along: family, parameters, GMACs, source."""
+    from compiler.zoo import listed, networks
+
+    found = [listed(path) for path in networks()]
+    if json_:
+        print_json([asdict(net) for net in found])
+        return
+    cells = [
+        [net.name, net.family, f"{net.params:,}", f"{net.macs / 1e9:.3f}" if isinstance(net.macs, int) else "", net.source] for net in found
+    ]
+    sys.stdout.write(text_table(["name", "family", ">parameters", ">GMACs", "source"], cells))
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="the name of the new network", show_default=False)],
+    base: Annotated[str, typer.Option("--from", metavar="NAME", help="the network to start from; `archc list` shows what there is")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="NAME.arch where not given")] = None,
+) -> None:
+    """Start a file from a network that comes along."""
+    from compiler.zoo import networks, started
+
+    known = {path.stem: path for path in networks()}
+    if base not in known:
+        usage(f"there is no network {base}; {did_you_mean(base, known) or '`archc list` shows what there is'}")
+    if not name.isidentifier():
+        usage(f"a network is named by a word, not {name}")
+    target = output or Path(f"{name}.arch")
+    if target.exists():
+        usage(f"{target} is there already")
+    must_be_writable(target)
+    write(target, started(name, known[base]))
+    talk(f"wrote {target}")
+
+
+def ops(
+    name: Annotated[str | None, typer.Argument(help="an operator; all where none is named", show_default=False)] = None,
+    json_: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print docs/operators.md")] = False,
+) -> None:
+    """Print the operator reference."""
+    from compiler.ops import reference
+
+    if name is not None and name.lower() not in OPERATORS:
+        usage(f"there is no operator `{name}`; {did_you_mean(name, OPERATORS) or '`archc ops` lists them'}")
+    chosen = [OPERATORS[name.lower()]] if name is not None else list(OPERATORS.values())
+    if json_:
+        print_json([reference.facts(operator) for operator in chosen])
+    elif name is not None:
+        say(reference.page(chosen[0]))
+    elif markdown:
+        sys.stdout.write(reference.manual())
+    else:
+        for operator, summary in reference.index():
+            say(f"{operator:<18}{summary}")
+
+
+def explain(
+    what: Annotated[
+        str | None, typer.Argument(metavar="[CODE | FILE | FILE:NODE]", help="an error code, a file, or a node of it", show_default=False)
+    ] = None,
+    back: Annotated[bool, typer.Option("--back", help="with FILE:NODE: derive its shape back to the input")] = False,
+    why_not: Annotated[
+        str, typer.Option("--why-not", metavar="SHAPE", help="with FILE: what fails at another input, and what is legal")
+    ] = "",
+    set_: Set = None,
+    input_: Input = None,
+    json_: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print docs/errors.md")] = False,
+    max_nodes: MaxNodes = MAX_NODES,
+    max_nesting: MaxNesting = MAX_NESTING,
+) -> None:
+    """Explain an error code, or derive a node of a network in words and arithmetic."""
+    from compiler.pages import manual, page, pages
+
+    if what is not None and ".arch" in what:
+        explain_node(what, back, why_not, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
+    elif what is not None:
+        found = page(what)
+        if found is None:
+            usage(f"there is no error {what}; `archc explain` lists them")
+        if json_:
+            print_json(found._asdict())
+        else:
+            say(f"{found.code}: {found.text}")
+    elif json_:
+        print_json([entry._asdict() for entry in pages()])
+    elif markdown:
+        sys.stdout.write(manual())
+    else:
+        for entry in pages():
+            say(f"{entry.code}  {entry.title}")
+
+
+def explain_node(what: str, back: bool, why_not: str, changed: Overrides, limits: Limits, as_json: bool) -> None:
+    """`explain FILE`, `explain FILE:NODE`."""
+    from compiler.show import explanations
+
+    name, _, label = what.rpartition(".arch")
+    label = label.removeprefix(":")
+    file = Path(name + ".arch")
+    if why_not:
+        say(explanations.why_not(file, why_not, limits))
+        return
+    report = sound(file, changed, limits, as_json)
+    try:
+        data = explanations.explanation(report.graph, label, back)
+    except KeyError:
+        usage(f"{report.name} has no node {label}. {did_you_mean(label, [node.name for node in report.graph])}".rstrip())
+    if as_json:
+        print_json(data)
+    else:
+        sys.stdout.write(explanations.text(data))

@@ -1,0 +1,149 @@
+"""Verbs that need torch: `compile`, `bench` and `weights`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compiler.expand.builder import MAX_NODES, Limits
+from compiler.show.reports import summary
+from compiler.show.tables import text_table
+from compiler.verbs.options import File, Input, Json, MaxNesting, MaxNodes, Set
+from compiler.verbs.terminal import fail, must_be_writable, overrides, print_json, programs, say, sound, talk, unfit_table, usage, write
+from dsl.parser import MAX_NESTING
+
+
+def compile(
+    file: File,
+    output: Annotated[
+        list[Path] | None, typer.Option("-o", "--output", metavar="FILE", help=".pt2, .safetensors or .json; may be repeated")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes the GPU where there is one")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    batch: Annotated[int, typer.Option(min=1, help="how many samples the forward pass gets")] = 1,
+    weights: Annotated[
+        str, typer.Option(metavar="FILE", help="load weights by name from .safetensors or .pth, or torchvision:IMAGENET1K_V1")
+    ] = "",
+    optimize: Annotated[int, typer.Option(min=0, max=3, help="0 as written; 1 exact rewrites; 2 folded and packed; 3 torch.compile")] = 0,
+    print_after: Annotated[str, typer.Option(metavar="PASS", help="print the program behind a pass, or `all`")] = "",
+    set_: Set = None,
+    input_: Input = None,
+    json_: Json = False,
+    max_nodes: MaxNodes = MAX_NODES,
+    max_nesting: MaxNesting = MAX_NESTING,
+) -> None:
+    """Check a network, lower it to torch.fx, and run one forward pass on random input."""
+    if device not in ("auto", "cpu", "cuda"):
+        usage(f"--device is auto, cpu or cuda, not {device}")
+    if dtype not in ("float32", "bfloat16", "float16"):
+        usage(f"--dtype is float32, bfloat16 or float16, not {dtype}")
+    targets = output or []
+    for target in targets:
+        if target.suffix not in (".pt2", ".safetensors", ".json"):
+            usage(f"-o writes .pt2 (torch.export), .safetensors (weights) or .json (graph), not {target.name}")
+        must_be_writable(target)
+        if target.suffix == ".pt2" and optimize > 1:
+            usage("a .pt2 holds the network of level 0 or 1; what level 2 makes is for the machine that it was made on")
+    report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
+    if print_after:
+        programs(report.graph, optimize, print_after)
+    from compiler.backends import torch_run
+
+    try:
+        ran = torch_run.compile_and_run(report.graph, device, dtype, batch, weights, optimize)
+    except torch_run.NoDevice as error:
+        usage(str(error))
+    except torch_run.Unreadable as error:
+        fail(str(error))
+    except torch_run.Unfit as error:
+        talk(unfit_table(error.rows))
+        fail(str(error))
+    for target in targets:
+        if target.suffix == ".pt2":
+            torch_run.save_exported(ran.module, ran.inputs, target)
+        elif target.suffix == ".safetensors":
+            torch_run.save_weights(ran.module, target)
+        else:
+            write(target, json.dumps(report.graph.to_json(), indent=1) + "\n")
+        talk(f"wrote {target}")
+    seconds = {**report.seconds, **ran.seconds}
+    if json_:
+        shapes = {name: list(tensor.shape[1:]) for name, tensor in ran.outputs.items()}
+        run = {"device": ran.device, "dtype": dtype, "batch": batch, "seconds": seconds, "ran_outputs": shapes}
+        print_json({**report.facts(), **run, "written": [str(target) for target in targets]})
+    else:
+        say(summary(report))
+        say(f"  ran         on {ran.device}, {dtype}, batch {batch}" + f", level {optimize}" * bool(optimize))
+        say("  seconds     " + ", ".join(f"{stage} {time:.3f}" for stage, time in seconds.items()))
+
+
+def bench(
+    file: File,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    batch: Annotated[int, typer.Option(min=1, help="how many samples a forward pass gets")] = 1,
+    runs: Annotated[int, typer.Option(min=1, help="how often every level is run")] = 9,
+    upto: Annotated[int, typer.Option(min=0, max=3, help="the last level; 3 compiles, which takes a while")] = 2,
+    set_: Set = None,
+    input_: Input = None,
+    json_: Json = False,
+) -> None:
+    """Run the levels of optimisation side by side."""
+    if device not in ("auto", "cpu", "cuda") or dtype not in ("float32", "bfloat16", "float16"):
+        usage("--device is auto, cpu or cuda; --dtype is float32, bfloat16 or float16")
+    report = sound(file, overrides(set_, input_), Limits(), json_)
+    from compiler.backends import torch_bench, torch_run
+
+    try:
+        where, rows = torch_bench.levels(report.graph, device, dtype, batch, runs, upto)
+    except torch_run.NoDevice as error:
+        usage(str(error))
+    if json_:
+        print_json({"name": report.name, "device": where, "dtype": dtype, "batch": batch, "levels": [asdict(row) for row in rows]})
+    else:
+        cells = []
+        for row in rows:
+            peak = "" if row.peak is None else f"{row.peak / 2**20:.1f}"
+            cells.append([str(row.level), f"{1e3 * row.seconds:.1f}", f"{row.ratio:.2f}", f"{row.difference:.0e}", peak])
+        say(f"{report.name} on {where}, {dtype}, batch {batch}; medians of {runs} runs in turn")
+        say(text_table(["level", ">ms", ">times as fast", ">difference", ">peak MiB"], cells))
+
+
+def weights(
+    file: File,
+    source: Annotated[Path, typer.Option("--from", metavar="FILE", help="weights under other names: .pth or .safetensors")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="write them under our names: .safetensors")] = None,
+    mapping: Annotated[Path | None, typer.Option("--map", metavar="FILE", help="write which key is which, as JSON")] = None,
+    set_: Set = None,
+    json_: Json = False,
+) -> None:
+    """Say how foreign weights fit a network: by name, else by order and shapes; write the mapping, convert."""
+    for target in (output, mapping):
+        if target is not None:
+            must_be_writable(target)
+    if output is not None and output.suffix != ".safetensors":
+        usage(f"-o writes .safetensors, not {output.name}")
+    report = sound(file, overrides(set_, None), Limits(), json_)
+    from compiler.backends import foreign, torch_run
+
+    try:
+        found, tensors = torch_run.fitted(report.graph, source)
+    except torch_run.Unreadable as error:
+        fail(str(error))
+    if json_:
+        print_json(asdict(found) | {"whole": found.whole})
+    else:
+        say(foreign.told(found))
+    if mapping is not None:
+        write(mapping, json.dumps(found.mapping, indent=1) + "\n")
+    if found.ambiguous:
+        talk(f"{len(found.ambiguous)} modules are ambiguous: another assignment fits as well, so compare outputs before you trust this one")
+    if output is not None and found.whole:
+        torch_run.save_tensors(tensors, output)
+        talk(f"wrote {output}")
+    if not found.whole:
+        raise typer.Exit(1)
