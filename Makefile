@@ -44,7 +44,8 @@ fuzz: $(VENV)/tested-with
 bench: $(VENV)/tested-with
 	$(BIN)/python bench/report.py
 
-# torchvision is an oracle of tests and benches only. Its wheel asks for a CUDA build of torch, so it comes without what it asks for.
+# torchvision and timm are oracles of tests and benches only. Their wheels ask for a CUDA build of torch, so they come without what they
+# ask for.
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch]'
@@ -52,7 +53,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/tested-with: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,bench]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps torchvision pillow
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps torchvision timm pillow
 	touch $@
 
 clean:

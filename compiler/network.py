@@ -82,6 +82,11 @@ class Network:
         return self._cost.macs
 
     @property
+    def macs_training(self) -> Dim:
+        """The same for a forward pass in training, whose auxiliary classifiers count too."""
+        return self._cost.macs_training
+
+    @property
     def claims(self) -> list[ClaimResult]:
         """What the file claims, each held (or waived, where the caller changed the network)."""
         return self._report.claims

@@ -170,10 +170,14 @@ def zoo_families() -> str:
     assert package is not None and package.origin is not None
     models = Path(package.origin).parent / "models"
     rows = []
+    lengths, thins = [], []
     for family, (files, module, names) in FAMILIES.items():
         thin = [lines_of(name) for name in names if name not in files]
         theirs = len((models / f"{module}.py").read_text(encoding="utf-8").splitlines())
         rows.append([family, str(len(names)), str(lines_of(*files)), f"{median(thin):g}" if thin else "", f"{theirs:,}"])
+        lengths += [lines_of(name) for name in files]
+        thins += thin
+    rows.append(["median of all files", "", f"{median(lengths):g}", f"{median(thins):g}", ""])
     return markdown_table(["family", ">networks", ">lines of the family", ">of each network, median", ">torchvision's module"], rows)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from hypothesis import strategies as st
-from torch import fx
+from torch import Tensor, fx, nn
 
 from compiler.backends.torch_fx import ArchModule, lower
 from compiler.graph import INPUT, ArchGraph
@@ -34,6 +34,28 @@ def torchvision_models() -> Any:
     finally:
         torch.library.register_fake = register
     return torchvision.models
+
+
+def timm_model(name: str) -> Any:
+    """A network of timm, which imports torchvision, with random weights."""
+    torchvision_models()
+    import timm
+
+    return timm.create_model(name)
+
+
+def stirred(model: nn.Module) -> dict[str, Tensor]:
+    """Weights that are not those of the start, which hide differences: biases of 0, scales of 1, layer scales of 1e-6."""
+    torch.manual_seed(1)
+    state = model.state_dict()
+    for key, tensor in state.items():
+        if key.endswith("running_var"):
+            tensor.uniform_(0.5, 1.5)
+        elif tensor.is_floating_point() and tensor.dim() == 1:
+            tensor.add_(torch.randn_like(tensor) * 0.1)
+        elif key.endswith("layer_scale"):
+            tensor.uniform_(0.1, 0.5)
+    return state
 
 
 class _Shapes(fx.Interpreter):

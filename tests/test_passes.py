@@ -398,11 +398,12 @@ def test_the_script_for_gpus_runs_on_a_cpu(tmp_path: Path) -> None:
 
 def test_the_script_for_passes_runs(tmp_path: Path) -> None:
     out = tmp_path / "passes.json"
-    options = ["--networks", "resnet18", "--batch", "1", "--runs", "1", "--out", str(out)]
+    options = ["--networks", "resnet18", "--batch", "1", "--lowered", "8", "--runs", "1", "--out", str(out)]
     done = subprocess.run([sys.executable, "bench/passes.py", *options], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     rows = json.loads(out.read_text())["rows"]
-    assert {(row["level"], row["pass"]) for row in rows} == {(2, "fold_batch_norm"), ("training", "relu_behind_pool")}
+    found = {(row["level"], row["pass"]) for row in rows}
+    assert found >= {(2, "fold_batch_norm"), ("training", "relu_behind_pool"), (3, "slices")}  # the others where they are faster
 
 
 @pytest.mark.parametrize(

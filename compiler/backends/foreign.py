@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
+from math import prod
 
 from torch import Tensor
 
-Signature = tuple[tuple[str, tuple[int, ...]], ...]
+COUNTER = "num_batches_tracked"  # counts for nothing
+USUAL = ("weight", "bias", "running_mean", "running_var")
+Signature = tuple[tuple[str, int, int], ...]  # a tensor's name where it is a usual one, its first size, the product of the others
+State = Mapping[str, Tensor]
 
 
 @dataclass
 class Fit:
     """`mapping` leads from each key of ours to one of theirs. `by_structure` are the modules that were matched by order and shapes
-    alone (ours, theirs), `ambiguous` those of them for which another of the same shapes would do as well."""
+    alone (ours, theirs), `ambiguous` those of them for which another one would do as well."""
 
     mapping: dict[str, str] = field(default_factory=dict)
     by_name: int = 0
@@ -29,37 +31,45 @@ class Fit:
         return not self.missing
 
 
-def fit(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> Fit:
-    """Match two state_dicts: equal keys with equal shapes first; then, in their orders, modules with tensors of the same names and
-    shapes. Counters of batches count for nothing."""
+def fit(own: State, theirs: State) -> Fit:
+    """Match two state_dicts: equal keys with equal shapes first; then modules with tensors of the same names and shapes, in their orders,
+    as many as possible; then those that are left, where one of ours and one of theirs alone have their shapes.
+
+    A 1x1 convolution and a fully-connected layer have the same shape here, as has a layer scale with or without axes of 1: values
+    in the same order.
+    """
     found = Fit()
     mine, other = _modules(own), _modules(theirs)
-    for name in [name for name in mine if name in other and _signature(mine[name], own) == _signature(other[name], theirs)]:
+    for name in [name for name in mine if name in other and _exact(mine[name], own) == _exact(other[name], theirs)]:
         _take(found, mine.pop(name), other.pop(name))
         found.by_name += 1
-    left, right = list(mine), list(other)
-    marks_left = [_signature(mine[name], own) for name in left]
-    marks_right = [_signature(other[name], theirs) for name in right]
-    for block in SequenceMatcher(None, marks_left, marks_right, autojunk=False).get_matching_blocks():
-        for step in range(block.size):
-            ours, name = left[block.a + step], right[block.b + step]
-            _take(found, mine.pop(ours), other.pop(name))
-            found.by_structure.append((ours, name))
-    counts = Counter(marks_left), Counter(marks_right)
-    uneven = {mark for mark in counts[0] if counts[0][mark] != counts[1][mark]}
-    matched = {ours for ours, _ in found.by_structure}
-    found.ambiguous = [name for name, mark in zip(left, marks_left, strict=True) if mark in uneven and name in matched]
-    found.missing = [key for keys in mine.values() for key in keys.values() if not key.endswith("num_batches_tracked")]
-    found.unused = [key for keys in other.values() for key in keys.values() if not key.endswith("num_batches_tracked")]
+    marks = {name: _signature(keys, own) for name, keys in mine.items()}
+    others = {name: _signature(keys, theirs) for name, keys in other.items()}
+    left, right = list(marks), list(others)
+    pairs: list[tuple[str, str]] = []
+    for i, j, sure in _aligned(list(marks.values()), list(others.values())):
+        pairs.append((left[i], right[j]))
+        found.ambiguous += [] if sure else [left[i]]
+    matched = {ours for ours, _ in pairs}, {name for _, name in pairs}
+    for mark in dict.fromkeys(marks.values()):
+        ours = [name for name in left if marks[name] == mark and name not in matched[0]]
+        rest = [name for name in right if others[name] == mark and name not in matched[1]]
+        if len(ours) == len(rest) == 1:
+            pairs.append((ours[0], rest[0]))
+    for ours_, name in sorted(pairs, key=lambda pair: left.index(pair[0])):
+        _take(found, mine.pop(ours_), other.pop(name))
+        found.by_structure.append((ours_, name))
+    found.missing = [key for keys in mine.values() for name, key in keys.items() if name != COUNTER]
+    found.unused = [key for keys in other.values() for name, key in keys.items() if name != COUNTER]
     return found
 
 
-def converted(found: Fit, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Their tensors under our keys."""
-    return {ours: theirs[key] for ours, key in found.mapping.items() if key in theirs}
+def converted(found: Fit, own: State, theirs: State) -> dict[str, Tensor]:
+    """Their tensors under our keys, in our shapes."""
+    return {ours: theirs[key].reshape(own[ours].shape) for ours, key in found.mapping.items() if key in theirs}
 
 
-def _modules(state: Mapping[str, Tensor]) -> dict[str, dict[str, str]]:
+def _modules(state: State) -> dict[str, dict[str, str]]:
     """The tensors of each module: module -> name of the tensor -> key, in the order of the state_dict."""
     modules: dict[str, dict[str, str]] = {}
     for key in state:
@@ -68,12 +78,60 @@ def _modules(state: Mapping[str, Tensor]) -> dict[str, dict[str, str]]:
     return modules
 
 
-def _signature(tensors: Mapping[str, str], state: Mapping[str, Tensor]) -> Signature:
-    return tuple(sorted((name, tuple(state[key].shape)) for name, key in tensors.items() if name != "num_batches_tracked"))
+def _exact(tensors: Mapping[str, str], state: State) -> set[tuple[str, tuple[int, ...]]]:
+    return {(name, tuple(state[key].shape)) for name, key in tensors.items() if name != COUNTER}
+
+
+def _signature(tensors: Mapping[str, str], state: State) -> Signature:
+    return tuple((name if name in USUAL else "", *_flat(state[key])) for name, key in _in_order(tensors))
+
+
+def _flat(tensor: Tensor) -> tuple[int, int]:
+    return (tensor.shape[0], prod(tensor.shape[1:])) if tensor.dim() else (1, 1)
+
+
+def _in_order(tensors: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Usual names in their order, then the others as they come; counters are left out."""
+    rank = {name: number for number, name in enumerate(USUAL)}
+    return sorted(((name, key) for name, key in tensors.items() if name != COUNTER), key=lambda item: rank.get(item[0], len(rank)))
 
 
 def _take(found: Fit, ours: Mapping[str, str], theirs: Mapping[str, str]) -> None:
-    found.mapping.update({key: theirs[name] for name, key in ours.items() if name in theirs})
+    pairs = zip(_in_order(ours), _in_order(theirs), strict=True)
+    found.mapping.update({key: other for (_, key), (_, other) in pairs})
+    if COUNTER in ours and COUNTER in theirs:
+        found.mapping[ours[COUNTER]] = theirs[COUNTER]
+
+
+def _aligned(left: Sequence[Signature], right: Sequence[Signature]) -> Iterator[tuple[int, int, bool]]:
+    """A longest common subsequence: pairs of places, and whether every longest one has that pair.
+
+    `ahead[i][j]` is the length of a longest one of `left[i:]` and `right[j:]`, `behind[i][j]` of `left[:i]` and `right[:j]`.
+    """
+    rows, columns = len(left), len(right)
+    ahead = [[0] * (columns + 1) for _ in range(rows + 1)]
+    for i in reversed(range(rows)):
+        for j in reversed(range(columns)):
+            ahead[i][j] = ahead[i + 1][j + 1] + 1 if left[i] == right[j] else max(ahead[i + 1][j], ahead[i][j + 1])
+    behind = [[0] * (columns + 1) for _ in range(rows + 1)]
+    for i in range(rows):
+        for j in range(columns):
+            behind[i + 1][j + 1] = behind[i][j] + 1 if left[i] == right[j] else max(behind[i][j + 1], behind[i + 1][j])
+    longest = ahead[0][0]
+    partners = [
+        [j for j in range(columns) if left[i] == right[j] and behind[i][j] + 1 + ahead[i + 1][j + 1] == longest] for i in range(rows)
+    ]
+    i = j = 0
+    while i < rows and j < columns:
+        if left[i] == right[j]:
+            # Alone it has no other partner; and it is never left out where no shorter way round it is as long.
+            spared = max(behind[i][k] + ahead[i + 1][k] for k in range(columns + 1))
+            yield i, j, partners[i] == [j] and spared < longest
+            i, j = i + 1, j + 1
+        elif ahead[i + 1][j] >= ahead[i][j + 1]:
+            i += 1
+        else:
+            j += 1
 
 
 def told(found: Fit, most: int = 20) -> str:
@@ -81,6 +139,6 @@ def told(found: Fit, most: int = 20) -> str:
     lines = [f"{found.by_name} modules by name, {len(found.by_structure)} by order and shapes, {len(found.missing)} tensors missing"]
     lines += [f"  {ours} <- {theirs}{' (ambiguous)' * (ours in found.ambiguous)}" for ours, theirs in found.by_structure[:most]]
     lines += [f"  ... and {len(found.by_structure) - most} more"] if len(found.by_structure) > most else []
-    for what, keys in (("missing", found.missing), ("unused", found.unused)):
+    for what, keys in (("ambiguous", found.ambiguous), ("missing", found.missing), ("unused", found.unused)):
         lines += [f"  {what}: {', '.join(keys[:most])}{', ...' * (len(keys) > most)}"] if keys else []
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compiler.backends.foreign import Fit, fit
+from compiler.backends.foreign import Fit, converted, fit
 from compiler.backends.optimise import optimised
 from compiler.backends.torch_fx import ArchModule, lower, parameter_count, random_inputs
 from compiler.files import replacing
@@ -131,11 +131,12 @@ def load_weights(module: nn.Module, source: str, network: str = "") -> None:
 
 
 def fitted(graph: ArchGraph, path: Path) -> tuple[Fit, dict[str, Tensor]]:
-    """How the weights of a file fit a network, whatever they are called; and these weights."""
+    """How the weights of a file fit a network, whatever they are called; and those that do, under our names."""
     state = read_weights(path)
     with torch.device("meta"):
         own = lower(graph).state_dict()
-    return fit(own, state), state
+    found = fit(own, state)
+    return found, converted(found, own, state)
 
 
 def published(network: str, name: str) -> dict[str, Tensor]:
