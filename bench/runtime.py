@@ -80,7 +80,7 @@ def calibrated(module: ArchModule, graph: ArchGraph, inputs: list[torch.Tensor])
 
 def models(name: str) -> tuple[Any, Any, Any]:
     """Our network, its module, and torchvision's where that is installed, with the same weights and calibrated batch norms."""
-    constructor, kwargs = NETWORKS[name]
+    constructor, kwargs = NETWORKS.get(name, (name, {}))
     torch.manual_seed(0)
     net = load(ROOT / f"archs/{name}.arch")
     module = net.lower(training=True)

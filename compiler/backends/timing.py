@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from random import Random
 from statistics import median
 from time import perf_counter
 from typing import Any, TypeVar
@@ -15,10 +16,13 @@ Run = TypeVar("Run", bound=Callable[..., Any])
 
 
 def in_turn(runs: Sequence[Callable[[], Any]], count: int, warm: int, cuda: bool) -> list[list[float]]:
-    """Seconds of every run, `count` of each, after some of each that are not counted."""
+    """Seconds of every run, `count` of each, after some of each that are not counted. The order within a turn changes, the same way
+    every time: what ran before leaves its mark on caches and allocators."""
     times: list[list[float]] = [[] for _ in runs]
+    order, draw = list(enumerate(runs)), Random(0)
     for turn in range(warm + count):
-        for number, run in enumerate(runs):
+        draw.shuffle(order)
+        for number, run in order:
             wait(cuda)
             begin = perf_counter()
             run()
