@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -29,7 +30,7 @@ from bench import runtime  # noqa: E402
 from bench.machine import machine  # noqa: E402
 from bench.runtime import models, step  # noqa: E402
 from compiler.analysis.listing import listing  # noqa: E402
-from compiler.backends import cpu  # noqa: E402
+from compiler.backends import cpu, separable, winograd  # noqa: E402
 from compiler.backends.optimise import optimised, realised  # noqa: E402
 from compiler.backends.timing import in_turn  # noqa: E402
 from compiler.backends.torch_fx import fx_graph, modules_of, tree_of  # noqa: E402
@@ -38,7 +39,8 @@ from compiler.graph import ArchGraph  # noqa: E402
 from compiler.passes import INFERENCE, TRAINING, Pass, run  # noqa: E402
 from compiler.passes.in_place import in_place  # noqa: E402
 
-NETWORKS = [*runtime.NETWORKS, "efficientnet_b0"]  # the last has stochastic depth between its convolutions and sums
+# ResNet-152 has the parts of ResNet-50; EfficientNet has stochastic depth between its convolutions and sums.
+NETWORKS = [*(name for name in runtime.NETWORKS if name != "resnet152"), "efficientnet_b0"]
 RUNS = 9
 
 
@@ -59,76 +61,70 @@ def measure(name: str, batch: int, device: str, runs: int) -> list[dict[str, Any
         build = partial(optimised, module, net.graph, [x], 2) if level == 2 else lambda pipeline: realised(module, run(net.graph, pipeline))
         pipelines = {"all": INFERENCE[level], **without(net.graph, level)}
         networks = [partial(build(pipeline=pipeline), x) for pipeline in pipelines.values()]
-        with torch.no_grad():
-            whole, *others = in_turn(networks, runs, 2, device == "cuda")
-        for lacking, times in zip(list(pipelines)[1:], others, strict=True):
-            ratio = median(a / b for a, b in zip(times, whole, strict=True))
-            rows.append({"network": name, "batch": batch, "device": device, "level": level, "pass": lacking, "ratio": ratio})
+        rows += rows_of(name, batch, device, "float32", level, list(pipelines)[1:], networks, runs)
     return rows
 
 
 def trained(name: str, batch: int, device: str, runs: int) -> list[dict[str, Any]]:
     """A step of SGD with and without the passes of level 1, both with activations in place."""
     net, module, _ = models(name)
+    changed = run(net.graph, TRAINING[1]).graph
+    if listing(changed) == listing(net.graph):
+        return []
     x, y = torch.randn(batch, 3, 224, 224, device=device), torch.randint(0, 1000, (batch,), device=device)
-    plain = net.graph
     steps = []
-    for program in (plain, run(plain, TRAINING[1]).graph):
-        modules = modules_of(program, in_place(program))
-        network = fx.GraphModule(tree_of(modules), fx_graph(program, modules)).to(device).train()
+    for graph in (changed, net.graph):
+        modules = modules_of(graph, in_place(graph))
+        network = fx.GraphModule(tree_of(modules), fx_graph(graph, modules)).to(device).train()
         network.load_state_dict(module.state_dict())
         steps.append(step(network, x, y))
-    if listing(run(plain, TRAINING[1]).graph) == listing(plain):
-        return []
-    without, whole = in_turn(steps, runs, 2, device == "cuda")
-    ratio = median(a / b for a, b in zip(without, whole, strict=True))
-    names = " ".join(one.__name__ for one in TRAINING[1])
-    return [{"network": name, "batch": batch, "device": device, "level": "training", "pass": names, "ratio": ratio}]
+    return rows_of(name, batch, device, "float32", "training", [" ".join(one.__name__ for one in TRAINING[1])], steps, runs)
 
 
-WAYS: dict[str, tuple[str, Any]] = {
-    "slices": ("slices", lambda *_: None),
-    "winograd": ("winograd.suits", lambda *_: False),
-    "separable pools": ("separable.suits", lambda *_: False),
+# A way of lowering to a CPU: what switches it off, and the module that tells where it was taken.
+WAYS: dict[str, tuple[str, Any, type]] = {
+    "slices": ("slices", lambda *_: None, cpu.Sliced),
+    "winograd": ("winograd.suits", lambda *_: False, winograd.WinogradConv),
+    "separable pools": ("separable.suits", lambda *_: False, separable.SeparableMaxPool),
 }
 
 
-def lowered(name: str, batch: int, runs: int) -> list[dict[str, Any]]:
+def lowered(name: str, batch: int, dtype: str, runs: int) -> list[dict[str, Any]]:
     """The network of level 3 on a CPU without torch's compiler, and without one way of lowering each."""
     net, module, _ = models(name)
-    x = torch.randn(batch, 3, 224, 224)
+    x = torch.randn(batch, 3, 224, 224).to(getattr(torch, dtype))
+    module = module.to(x.dtype)
     program = run(net.graph, INFERENCE[2])
 
     def build() -> Any:
         plain = realised(module, program).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cpu.for_cpu(plain, program.graph, x, tuned=True)
 
-    networks = {"all": build()}
-    for way, (target, instead) in WAYS.items():
-        with patch(f"compiler.backends.cpu.{target}", instead):
-            networks[way] = build()
-    kinds = {way: sorted(type(part).__name__ for part in network.modules()) for way, network in networks.items()}
-    differing = [way for way in WAYS if kinds[way] != kinds["all"]]
-    with torch.no_grad():
-        whole, *others = in_turn([partial(networks[way], x) for way in ("all", *differing)], runs, 2, False)
-    return [
-        {
-            "network": name,
-            "batch": batch,
-            "device": "cpu",
-            "level": 3,
-            "pass": way,
-            "ratio": median(a / b for a, b in zip(times, whole, strict=True)),
-        }
-        for way, times in zip(differing, others, strict=True)
-    ]
+    whole = build()
+    taken = [way for way, (_, _, kind) in WAYS.items() if any(isinstance(part, kind) for part in whole.modules())]
+    others = []
+    for way in taken:
+        with patch(f"compiler.backends.cpu.{WAYS[way][0]}", WAYS[way][1]):
+            others.append(build())
+    return rows_of(name, batch, "cpu", dtype, 3, taken, [partial(network, x) for network in (whole, *others)], runs)
+
+
+def rows_of(
+    name: str, batch: int, device: str, dtype: str, level: int | str, lacking: list[str], networks: list[Callable[[], Any]], runs: int
+) -> list[dict[str, Any]]:
+    """A row for every network but the first, which lacks nothing."""
+    with torch.set_grad_enabled(level == "training"):
+        whole, *others = in_turn(networks, runs, 2, device == "cuda")
+    setting = {"network": name, "batch": batch, "device": device, "dtype": dtype, "level": level}
+    ratios = [median(a / b for a, b in zip(times, whole, strict=True)) for times in others]
+    return [{**setting, "pass": word, "ratio": ratio} for word, ratio in zip(lacking, ratios, strict=True)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="*", default=NETWORKS, choices=NETWORKS)
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--lowered", nargs="*", type=int, default=[4, 32], help="batches for ways of lowering to a CPU")
+    parser.add_argument("--lowered", nargs="*", default=["4:float32", "4:bfloat16", "32:float32"], help="settings for ways of lowering")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--out", type=Path, help="a JSON file for the results")
@@ -136,7 +132,8 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for name in args.networks:
         parts: list[tuple[Any, ...]] = [(measure, args.batch, args.device), (trained, args.batch, args.device)]
-        parts += [(lowered, batch) for batch in args.lowered if args.device == "cpu"]
+        settings = [setting.split(":") for setting in args.lowered if args.device == "cpu"]
+        parts += [(lowered, int(batch), dtype) for batch, dtype in settings]
         for part, *options in parts:
             # In a process of its own: what an allocator keeps from other networks changes how fast large values are had.
             with ProcessPoolExecutor(1, get_context("spawn")) as fresh:

@@ -188,7 +188,7 @@ def passes_section(folder: Path) -> str:
     found = json.loads((folder / "passes.json").read_text(encoding="utf-8"))
     return f"""## What each pass is worth
 
-On {found["machine"]} Medians of {passes.RUNS} runs in turn, float32. A figure is how many times as fast a network is with
+On {found["machine"]} Medians of {passes.RUNS} runs in turn. A figure is how many times as fast a network is with
 all passes of a level as without that one; there is none where the pass finds nothing to do. Level 1 and training run the modules of torch
 one by one; level 2 has its layers packed; level 3 is here without torch's compiler, with each of the ways in which it lowers to a CPU.
 

@@ -75,14 +75,18 @@ def precision_table(rows: Iterable[dict[str, Any]]) -> str:
 def passes_table(rows: Iterable[dict[str, Any]]) -> str:
     """What bench/passes.py found: by network, how many times as fast with each pass as without."""
     rows = list(rows)
-    marks = list(dict.fromkeys((row["pass"], row["level"], row["batch"]) for row in rows))
-    found = {(row["network"], row["pass"], row["level"], row["batch"]): row["ratio"] for row in rows}
+    marks = list(dict.fromkeys(_mark(row) for row in rows))
+    found = {(row["network"], _mark(row)): row["ratio"] for row in rows}
     cells = []
     for name in dict.fromkeys(row["network"] for row in rows):
-        ratios = [found.get((name, *mark)) for mark in marks]
+        ratios = [found.get((name, mark)) for mark in marks]
         cells.append([name, *("" if ratio is None else f"{ratio:.2f}" for ratio in ratios)])
-    heads = [f">{word}, {level if level == 'training' else f'level {level}'}, batch {batch}" for word, level, batch in marks]
-    return markdown_table(["network", *heads], cells)
+    return markdown_table(["network", *(f">{mark}" for mark in marks)], cells)
+
+
+def _mark(row: dict[str, Any]) -> str:
+    level = row["level"] if row["level"] == "training" else f"level {row['level']}"
+    return f"{row['pass']}, {level}, {row['dtype']}, batch {row['batch']}"
 
 
 def gpu_page(found: dict[str, Any]) -> str:

@@ -58,8 +58,9 @@ def lively(graph: ArchGraph) -> ArchModule:
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
             part.running_mean.normal_(0, 0.3)  # type: ignore[union-attr, operator]
             part.running_var.uniform_(0.5, 2)  # type: ignore[union-attr, operator]
-            nn.init.uniform_(part.weight, 0.5, 1.5)
-            nn.init.normal_(part.bias, 0, 0.3)
+            if part.affine:
+                nn.init.uniform_(part.weight, 0.5, 1.5)
+                nn.init.normal_(part.bias, 0, 0.3)
     return module.eval()
 
 
@@ -217,7 +218,7 @@ def test_the_first_part_of_a_network_in_slices() -> None:
     module, x = lively(graph), torch.randn(8, 3, 224, 224)
     fast = optimised(module, graph, [x])
     assert isinstance(fast, nn.Module)
-    head = fast.get_submodule("packed.head")
+    head = fast.get_submodule("+packed.sliced")
     assert isinstance(head, cpu.Sliced) and head.size == 4
     with torch.no_grad():
         expected = module(x)
@@ -225,6 +226,33 @@ def test_the_first_part_of_a_network_in_slices() -> None:
         assert apart(fast(x[:3]), expected[:3]) < 1e-4  # other batches run as well
     peaks = [activations(net, (x,), training=False) for net in (module, fast)]
     assert peaks[1] < 0.7 * peaks[0]
+
+
+def test_slices_are_few_and_even() -> None:
+    graph = check_text("input 1x64x64; conv3-16(pad=1); maxpool8; fc-3").graph
+    sample = 4 * 16 * 64 * 64
+    found = [slices(graph, batch, 4, limit=3 * sample) for batch in (3, 4, 7, 32)]
+    assert [parts and parts.size for parts in found] == [None, 2, 3, 3]
+    late = check_text("input 1x8x8\na: conv3-1(pad=1)\nb: conv3-256(pad=1)\noutput a: @a\noutput b: @b\n").graph
+    assert slices(late, 4, 4, limit=256 * 64 * 4) is None  # what is large is behind the last place to join
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "input 3x9x9\na: { b: conv3-4(pad=1) }\na_b: conv3-4(pad=1)\n",  # names that are one when dots are lines
+        "input 3x64x64\nconv3-64(pad=1); relu; adaptive_avgpool1\nhead: fc-10\nsliced: fc-10\npacked: fc-3\n",
+        "input 3x9x9\nconv3-8; bn(affine=no); relu\nfc-5; bn(affine=no)\n",
+        "input 4x9x9\na: conv1-4\nd: dropout(0.5)\nadd<conv3-4(pad=1) | @a>\nlast: relu\nconcat<. | @d>\n",
+    ],
+)
+def test_found_networks(text: str) -> None:
+    graph = check_text(text).graph
+    module, inputs = lively(graph), random_inputs(graph, 4)
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu, "slices", partial(slices, limit=2**20))
+        for pipeline in (INFERENCE[2], INFERENCE[2][:1]):
+            assert apart(optimised(module, graph, inputs, 2, pipeline)(*inputs), module(*inputs)) < DIFFERENT
 
 
 @pytest.mark.parametrize("size", [(2, 128, 6, 6), (1, 128, 7, 9), (2, 130, 5, 8), (1, 128, 3, 3)], ids=str)
@@ -398,7 +426,7 @@ def test_the_script_for_gpus_runs_on_a_cpu(tmp_path: Path) -> None:
 
 def test_the_script_for_passes_runs(tmp_path: Path) -> None:
     out = tmp_path / "passes.json"
-    options = ["--networks", "resnet18", "--batch", "1", "--lowered", "8", "--runs", "1", "--out", str(out)]
+    options = ["--networks", "resnet18", "--batch", "1", "--lowered", "8:float32", "--runs", "1", "--out", str(out)]
     done = subprocess.run([sys.executable, "bench/passes.py", *options], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     rows = json.loads(out.read_text())["rows"]

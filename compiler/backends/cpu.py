@@ -12,6 +12,8 @@ from compiler.graph import ArchGraph
 from compiler.passes.fusions import Fusion, fusions
 from compiler.passes.slices import slices
 
+PACKED = "+packed"  # where the modules stand that are made here; no label has a plus
+
 
 def for_cpu(plain: fx.GraphModule, graph: ArchGraph, x: Tensor, tuned: bool) -> fx.GraphModule:
     """The same network for batches like `x`; `plain`, the lowered graph, is used up. `tuned`: several algorithms are timed for a layer."""
@@ -20,14 +22,14 @@ def for_cpu(plain: fx.GraphModule, graph: ArchGraph, x: Tensor, tuned: bool) -> 
     parts = slices(graph, len(x), x.element_size(), hidden)
     layers |= {node.name: Fusion(result=node.name) for node in graph if node.op == "maxpool"}
     nodes = {node.meta["arch"]["name"]: node for node in plain.graph.nodes if "arch" in node.meta}
-    for name, fusion in layers.items():
+    for number, (name, fusion) in enumerate(layers.items()):
         node, layer = nodes[name], plain.get_submodule(graph[name].key)
         batch = parts.size if parts is not None and name in parts.nodes else len(x)
         size = [batch, *(dim for dim in graph[graph.operands(name)[0]].shape if isinstance(dim, int))]
         made = _chosen(layer, fusion, size, x.dtype, tuned)
         if made is layer:
             continue
-        target = f"packed.{name.replace('.', '_').replace('+', '_')}"
+        target = f"{PACKED}.{number}"  # names of layers could meet: `a.b` and `a_b`
         plain.add_submodule(target, made)
         with plain.graph.inserting_before(node):
             operands = (node.args[0], nodes[fusion.add]) if fusion.add else (node.args[0],)
@@ -75,9 +77,9 @@ def _slice(whole: fx.GraphModule, last: fx.Node, size: int) -> None:
         if node is last:
             break
     head.output(copies[last])
-    whole.add_submodule("packed.head", Sliced(fx.GraphModule(whole, head), size))
+    whole.add_submodule(f"{PACKED}.sliced", Sliced(fx.GraphModule(whole, head), size))
     with whole.graph.inserting_before(last):
-        call = whole.graph.call_module("packed.head", (next(iter(whole.graph.nodes)),))
+        call = whole.graph.call_module(f"{PACKED}.sliced", (next(iter(whole.graph.nodes)),))
     call.meta.update(last.meta)
     last.replace_all_uses_with(call)
     whole.graph.eliminate_dead_code()

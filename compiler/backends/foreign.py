@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import prod
+from typing import Any
 
 from torch import Tensor
 
 COUNTER = "num_batches_tracked"  # counts for nothing
 USUAL = ("weight", "bias", "running_mean", "running_var")
-Signature = tuple[tuple[str, int, int], ...]  # a tensor's name where it is a usual one, its first size, the product of the others
+Mark = tuple[tuple[str, tuple[int, ...]], ...]  # a module's tensors: the name where it is a usual one, the shape without 1s at its end
 State = Mapping[str, Tensor]
 
 
@@ -31,34 +33,26 @@ class Fit:
         return not self.missing
 
 
-def fit(own: State, theirs: State) -> Fit:
+def fit(own: State, theirs: State, ordered: bool = True) -> Fit:
     """Match two state_dicts: equal keys with equal shapes first; then modules with tensors of the same names and shapes, in their orders,
-    as many as possible; then those that are left, where one of ours and one of theirs alone have their shapes.
+    as many as possible; then those that are left, where one of ours and one of theirs alone fit each other.
 
-    A 1x1 convolution and a fully-connected layer have the same shape here, as has a layer scale with or without axes of 1: values
-    in the same order.
+    Where the order of theirs means nothing (`ordered`), whatever fits first is taken, and is ambiguous where something else fits too.
     """
     found = Fit()
     mine, other = _modules(own), _modules(theirs)
     for name in [name for name in mine if name in other and _exact(mine[name], own) == _exact(other[name], theirs)]:
-        _take(found, mine.pop(name), other.pop(name))
+        ours, same = mine.pop(name), other.pop(name)
+        found.mapping.update({key: same[tensor] for tensor, key in ours.items() if tensor in same})
         found.by_name += 1
-    marks = {name: _signature(keys, own) for name, keys in mine.items()}
-    others = {name: _signature(keys, theirs) for name, keys in other.items()}
-    left, right = list(marks), list(others)
-    pairs: list[tuple[str, str]] = []
-    for i, j, sure in _aligned(list(marks.values()), list(others.values())):
-        pairs.append((left[i], right[j]))
+    left, right = list(mine), list(other)
+    marks, others = [_mark(mine[name], own) for name in left], [_mark(other[name], theirs) for name in right]
+    pairs = list(_aligned(marks, others)) if ordered else []
+    pairs += _left_over(marks, others, pairs, alone=ordered)
+    for i, j, sure in sorted(pairs):
+        _take(found, mine.pop(left[i]), other.pop(right[j]))
+        found.by_structure.append((left[i], right[j]))
         found.ambiguous += [] if sure else [left[i]]
-    matched = {ours for ours, _ in pairs}, {name for _, name in pairs}
-    for mark in dict.fromkeys(marks.values()):
-        ours = [name for name in left if marks[name] == mark and name not in matched[0]]
-        rest = [name for name in right if others[name] == mark and name not in matched[1]]
-        if len(ours) == len(rest) == 1:
-            pairs.append((ours[0], rest[0]))
-    for ours_, name in sorted(pairs, key=lambda pair: left.index(pair[0])):
-        _take(found, mine.pop(ours_), other.pop(name))
-        found.by_structure.append((ours_, name))
     found.missing = [key for keys in mine.values() for name, key in keys.items() if name != COUNTER]
     found.unused = [key for keys in other.values() for name, key in keys.items() if name != COUNTER]
     return found
@@ -78,16 +72,34 @@ def _modules(state: State) -> dict[str, dict[str, str]]:
     return modules
 
 
+def natural(key: str) -> list[Any]:
+    """An order of keys in which 2 stands before 10."""
+    return [(not part.isdigit(), int(part) if part.isdigit() else part) for part in key.split(".")]
+
+
 def _exact(tensors: Mapping[str, str], state: State) -> set[tuple[str, tuple[int, ...]]]:
     return {(name, tuple(state[key].shape)) for name, key in tensors.items() if name != COUNTER}
 
 
-def _signature(tensors: Mapping[str, str], state: State) -> Signature:
-    return tuple((name if name in USUAL else "", *_flat(state[key])) for name, key in _in_order(tensors))
+def _mark(tensors: Mapping[str, str], state: State) -> Mark:
+    return tuple((name if name in USUAL else "", _stripped(tuple(state[key].shape))) for name, key in _in_order(tensors))
 
 
-def _flat(tensor: Tensor) -> tuple[int, int]:
-    return (tensor.shape[0], prod(tensor.shape[1:])) if tensor.dim() else (1, 1)
+def _stripped(shape: tuple[int, ...]) -> tuple[int, ...]:
+    while shape and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+@cache
+def _fits(one: Mark, other: Mark) -> bool:
+    """Do modules have the same tensors? So have a fully-connected layer and a convolution over the whole map before it: the same values
+    in the same order."""
+    if [name for name, _ in one] != [name for name, _ in other]:
+        return False
+    return all(
+        a == b or (min(len(a), len(b)) == 2 and a[0] == b[0] and prod(a) == prod(b)) for (_, a), (_, b) in zip(one, other, strict=True)
+    )
 
 
 def _in_order(tensors: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -103,35 +115,52 @@ def _take(found: Fit, ours: Mapping[str, str], theirs: Mapping[str, str]) -> Non
         found.mapping[ours[COUNTER]] = theirs[COUNTER]
 
 
-def _aligned(left: Sequence[Signature], right: Sequence[Signature]) -> Iterator[tuple[int, int, bool]]:
-    """A longest common subsequence: pairs of places, and whether every longest one has that pair.
+Pair = tuple[int, int, bool]  # places of ours and of theirs, and whether nothing else would do
+
+
+def _aligned(left: Sequence[Mark], right: Sequence[Mark]) -> Iterator[Pair]:
+    """A longest common subsequence. A pair is sure if every longest one has it.
 
     `ahead[i][j]` is the length of a longest one of `left[i:]` and `right[j:]`, `behind[i][j]` of `left[:i]` and `right[:j]`.
     """
     rows, columns = len(left), len(right)
+    fits = [[_fits(one, other) for other in right] for one in left]
     ahead = [[0] * (columns + 1) for _ in range(rows + 1)]
     for i in reversed(range(rows)):
         for j in reversed(range(columns)):
-            ahead[i][j] = ahead[i + 1][j + 1] + 1 if left[i] == right[j] else max(ahead[i + 1][j], ahead[i][j + 1])
+            ahead[i][j] = ahead[i + 1][j + 1] + 1 if fits[i][j] else max(ahead[i + 1][j], ahead[i][j + 1])
     behind = [[0] * (columns + 1) for _ in range(rows + 1)]
     for i in range(rows):
         for j in range(columns):
-            behind[i + 1][j + 1] = behind[i][j] + 1 if left[i] == right[j] else max(behind[i][j + 1], behind[i + 1][j])
+            behind[i + 1][j + 1] = behind[i][j] + 1 if fits[i][j] else max(behind[i][j + 1], behind[i + 1][j])
     longest = ahead[0][0]
-    partners = [
-        [j for j in range(columns) if left[i] == right[j] and behind[i][j] + 1 + ahead[i + 1][j + 1] == longest] for i in range(rows)
-    ]
     i = j = 0
     while i < rows and j < columns:
-        if left[i] == right[j]:
-            # Alone it has no other partner; and it is never left out where no shorter way round it is as long.
-            spared = max(behind[i][k] + ahead[i + 1][k] for k in range(columns + 1))
-            yield i, j, partners[i] == [j] and spared < longest
+        if fits[i][j]:
+            partners = sum(fits[i][k] and behind[i][k] + 1 + ahead[i + 1][k + 1] == longest for k in range(columns))
+            without = max(behind[i][k] + ahead[i + 1][k] for k in range(columns + 1))
+            yield i, j, partners == 1 and without < longest
             i, j = i + 1, j + 1
         elif ahead[i + 1][j] >= ahead[i][j + 1]:
             i += 1
         else:
             j += 1
+
+
+def _left_over(left: Sequence[Mark], right: Sequence[Mark], pairs: Sequence[Pair], alone: bool) -> list[Pair]:
+    """What fits among those that are in no pair; `alone`: only where nothing else that is left fits either of the two."""
+    ours, theirs = {i for i, _, _ in pairs}, {j for _, j, _ in pairs}
+    mine, other = [i for i in range(len(left)) if i not in ours], [j for j in range(len(right)) if j not in theirs]
+    found = []
+    for i in mine:
+        fitting = [j for j in other if _fits(left[i], right[j])]
+        if not fitting or (alone and (len(fitting) > 1 or sum(_fits(left[k], right[fitting[0]]) for k in mine) > 1)):
+            continue
+        sure = sum(_fits(left[i], mark) for mark in right) == 1 == sum(_fits(mark, right[fitting[0]]) for mark in left)
+        found.append((i, fitting[0], sure))
+        if not alone:
+            other.remove(fitting[0])
+    return found
 
 
 def told(found: Fit, most: int = 20) -> str:

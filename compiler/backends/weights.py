@@ -17,10 +17,12 @@ def made(recipe: Recipe, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     if isinstance(recipe, Folded):
         own = made(recipe.conv, state)
-        gamma, beta, mean, var = (state[f"{recipe.norm}.{name}"].double() for name in ("weight", "bias", "running_mean", "running_var"))
-        scale = gamma / torch.sqrt(var + recipe.eps)
+        mean, var = (state[f"{recipe.norm}.{name}"].double() for name in ("running_mean", "running_var"))
+        gamma, beta = state.get(f"{recipe.norm}.weight"), state.get(f"{recipe.norm}.bias")  # none where it is not affine
+        scale = (1.0 if gamma is None else gamma.double()) / torch.sqrt(var + recipe.eps)
         weight = own["weight"]
         bias = own["bias"].double() if "bias" in own else torch.zeros_like(mean)
+        shift = (bias - mean) * scale + (0.0 if beta is None else beta.double())
         shaped = scale.view(-1, *(1,) * (weight.dim() - 1))
-        return {"weight": (weight.double() * shaped).to(weight.dtype), "bias": ((bias - mean) * scale + beta).to(weight.dtype)}
+        return {"weight": (weight.double() * shaped).to(weight.dtype), "bias": shift.to(weight.dtype)}
     return {name: state[f"{recipe.key}.{name}"] for name in ("weight", "bias") if f"{recipe.key}.{name}" in state}

@@ -70,4 +70,4 @@ def _free(graph: ArchGraph, name: str, user: Node, at: int, order: dict[str, int
     ):
         return False
     others = [graph[other] for other in graph.users(name) if other != user.name]
-    return all(order[other.name] < at and not other.operator.memory.view for other in others)
+    return all(order[other.name] < at and not (other.operator.memory.view or other.operator.memory.idle) for other in others)

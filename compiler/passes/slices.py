@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from math import prod
+from math import ceil, prod
 
 from compiler.graph import ArchGraph
 
@@ -40,8 +40,10 @@ def slices(graph: ArchGraph, batch: int, width: int, hidden: Collection[str] = (
         return None
     last_large = max(number for number, size in enumerate(sizes) if batch * size > limit)
     number = next((cut for cut in cuts if cut > last_large), cuts[-1])
-    head = max(sizes[: number + 1])
-    size = max((part for part in range(1, batch) if batch % part == 0 and part * head <= limit), default=1)
+    largest = max(sizes[: number + 1])
+    if batch * largest <= limit:
+        return None
+    size = ceil(batch / ceil(batch / max(1, limit // largest)))  # as few slices as will do, as even as they can be
     return Slices(frozenset(node.name for node in nodes[: number + 1]), nodes[number].name, size)
 
 
