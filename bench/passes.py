@@ -3,7 +3,7 @@
     python bench/passes.py --out docs/passes.json
 
 A figure is how many times as fast a network is with the pass as without; there is none where the pass finds nothing to do. Ways of
-lowering are those of level 3 on a CPU, which tries them all: a batch in slices, Winograd's algorithm, max pools axis by axis.
+lowering are those of level 3 on a CPU: a batch in slices, Winograd's algorithm.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from bench import runtime  # noqa: E402
 from bench.machine import machine  # noqa: E402
 from bench.runtime import models, step  # noqa: E402
 from compiler.analysis.listing import listing  # noqa: E402
-from compiler.backends import cpu, separable, winograd  # noqa: E402
+from compiler.backends import cpu, winograd  # noqa: E402
 from compiler.backends.optimise import optimised, realised  # noqa: E402
 from compiler.backends.timing import in_turn  # noqa: E402
 from compiler.backends.torch_fx import fx_graph, modules_of, tree_of  # noqa: E402
@@ -85,7 +85,6 @@ def trained(name: str, batch: int, device: str, runs: int) -> list[dict[str, Any
 WAYS: dict[str, tuple[str, Any, type]] = {
     "slices": ("slices", lambda *_: None, cpu.Sliced),
     "winograd": ("winograd.suits", lambda *_: False, winograd.WinogradConv),
-    "separable pools": ("separable.suits", lambda *_: False, separable.SeparableMaxPool),
 }
 
 

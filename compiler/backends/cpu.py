@@ -1,11 +1,11 @@
-"""A network for a CPU: layers packed, with what follows them in the same call; large batches in slices; other algorithms where they pay."""
+"""A network for a CPU: layers packed, with what follows them in the same call; large batches in slices; Winograd's algorithm where it pays."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, fx, nn
 
-from compiler.backends import separable, winograd
+from compiler.backends import winograd
 from compiler.backends.packed import packed
 from compiler.backends.timing import fastest
 from compiler.graph import ArchGraph
@@ -14,13 +14,14 @@ from compiler.passes.slices import slices
 
 PACKED = "+packed"  # where the modules stand that are made here; no label has a plus
 
+MARGIN = 1.2  # by how much another algorithm must be faster alone, since among other layers it finds colder caches
+
 
 def for_cpu(plain: fx.GraphModule, graph: ArchGraph, x: Tensor, tuned: bool) -> fx.GraphModule:
-    """The same network for batches like `x`; `plain`, the lowered graph, is used up. `tuned`: several algorithms are timed for a layer."""
+    """The same network for batches like `x`; `plain`, the lowered graph, is used up. `tuned`: two algorithms are timed for 3x3s."""
     layers = fusions(graph)
     hidden = {name for fusion in layers.values() for name in fusion.hidden}
     parts = slices(graph, len(x), x.element_size(), hidden)
-    layers |= {node.name: Fusion(result=node.name) for node in graph if node.op == "maxpool"}
     nodes = {node.meta["arch"]["name"]: node for node in plain.graph.nodes if "arch" in node.meta}
     for number, (name, fusion) in enumerate(layers.items()):
         node, layer = nodes[name], plain.get_submodule(graph[name].key)
@@ -47,14 +48,10 @@ def for_cpu(plain: fx.GraphModule, graph: ArchGraph, x: Tensor, tuned: bool) -> 
 
 def _chosen(layer: nn.Module, fusion: Fusion, size: list[int], dtype: torch.dtype, tuned: bool) -> nn.Module:
     """What a layer becomes for inputs of a size, its batch included; the layer itself where nothing is better."""
-    candidates = [packed(layer, fusion, size) or layer]
-    if tuned and winograd.suits(layer, fusion):
-        candidates.append(winograd.WinogradConv(layer, fusion))
-    if tuned and separable.suits(layer):
-        candidates.append(separable.SeparableMaxPool(layer))
-    if len(candidates) == 1:
-        return candidates[0]
-    return fastest(candidates, [torch.randn(size).to(dtype, memory_format=torch.channels_last)])
+    direct = packed(layer, fusion, size) or layer
+    if not (tuned and winograd.suits(layer, fusion)):
+        return direct
+    return fastest([direct, winograd.WinogradConv(layer, fusion)], [torch.randn(size).to(dtype, memory_format=torch.channels_last)], MARGIN)
 
 
 class Sliced(nn.Module):

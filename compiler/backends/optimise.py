@@ -2,8 +2,8 @@
 
 2: batch norms folded, siblings merged, channels last, activations in place; on a CPU the layers packed (`packed`), and large batches
    in slices.
-3: the same under torch's compiler (Inductor), freezing on a CPU, CUDA graphs on a GPU; on a CPU also with other algorithms
-   for convolutions and pools. Everything is timed, and the fastest is kept.
+3: the same under torch's compiler (Inductor), freezing on a CPU, CUDA graphs on a GPU; on a CPU also with Winograd's
+   algorithm for convolutions. Everything is timed, and the fastest is kept.
 """
 
 from __future__ import annotations
