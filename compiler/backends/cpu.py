@@ -1,4 +1,4 @@
-"""A network for a CPU: layers packed, with what follows them in the same call; large batches in slices; Winograd's algorithm where it pays."""
+"""A network for a CPU: layers packed, with what follows them in the same call; large batches in slices; Winograd's algorithm."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from compiler.shapes.dim import Shape
 
 Pass = Callable[[Program], Program]
 
-# By level of optimisation: as written; exact rewrites; those that change the order of additions too. What a pass is worth stands in
-# bench/passes.py: a ReLU behind its pool pays in training only, and drop_idle makes way for sums within the calls of convolutions.
+# By level of optimisation: as written; exact rewrites; those that change the order of additions too. bench/passes.py measures what each
+# is worth: a ReLU behind its pool loses time at inference, and drop_idle makes way for sums within the calls of convolutions.
 TRAINING: tuple[tuple[Pass, ...], ...] = ((), (relu_behind_pool,))
 INFERENCE: tuple[tuple[Pass, ...], ...] = (
     (drop_training,),
