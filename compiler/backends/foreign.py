@@ -40,6 +40,8 @@ def fit(own: State, theirs: State, ordered: bool = True) -> Fit:
     Where the order of theirs means nothing (`ordered`), whatever fits first is taken, and is ambiguous where something else fits too.
     """
     found = Fit()
+    if not ordered:
+        theirs = {key: theirs[key] for key in sorted(theirs, key=_natural)}
     mine, other = _modules(own), _modules(theirs)
     for name in [name for name in mine if name in other and _exact(mine[name], own) == _exact(other[name], theirs)]:
         ours, same = mine.pop(name), other.pop(name)
@@ -72,7 +74,7 @@ def _modules(state: State) -> dict[str, dict[str, str]]:
     return modules
 
 
-def natural(key: str) -> list[Any]:
+def _natural(key: str) -> list[Any]:
     """An order of keys in which 2 stands before 10."""
     return [(not part.isdigit(), int(part) if part.isdigit() else part) for part in key.split(".")]
 

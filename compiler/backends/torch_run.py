@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compiler.backends.foreign import Fit, converted, fit, natural
+from compiler.backends.foreign import Fit, converted, fit
 from compiler.backends.optimise import optimised
 from compiler.backends.torch_fx import ArchModule, lower, parameter_count, random_inputs
 from compiler.files import replacing
@@ -135,10 +135,7 @@ def fitted(graph: ArchGraph, path: Path) -> tuple[Fit, dict[str, Tensor]]:
     state = read_weights(path)
     with torch.device("meta"):
         own = lower(graph).state_dict()
-    ordered = path.suffix != ".safetensors"  # such a file has its tensors in an order of its own
-    if not ordered:
-        state = {key: state[key] for key in sorted(state, key=natural)}
-    found = fit(own, state, ordered)
+    found = fit(own, state, ordered=path.suffix != ".safetensors")  # such a file has its tensors in an order of its own
     return found, converted(found, own, state)
 
 

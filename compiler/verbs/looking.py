@@ -34,6 +34,13 @@ from compiler.verbs.terminal import arch_files, chosen_format, fail, must_be_wri
 from dsl.parser import MAX_NESTING
 from dsl.rendering import render_all
 
+Form = Annotated[str, typer.Option("--format", help="text, json, csv, md or latex")]
+Csv = Annotated[bool, typer.Option("--csv", help="the same as --format csv")]
+Md = Annotated[bool, typer.Option("--md", help="the same as --format md")]
+Latex = Annotated[bool, typer.Option("--latex", help="the same as --format latex")]
+MemoryDtype = Annotated[str, typer.Option(help="float32, bfloat16, float16 or float64, for memory")]
+MemoryBatch = Annotated[int, typer.Option(min=1, help="samples, for memory")]
+
 
 def summary_(
     file: File,
@@ -44,15 +51,15 @@ def summary_(
     top: Annotated[int, typer.Option("--top", min=1, help="with --sort: how many")] = 10,
     layout: Annotated[str, typer.Option("--layout", help="chw, or hwc as lectures write shapes")] = "chw",
     convention: Annotated[str, typer.Option(help="whose rule counts MACs: paper, torchvision, torchinfo or fvcore")] = "paper",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16 or float64, for memory")] = "float32",
-    batch: Annotated[int, typer.Option(min=1, help="samples, for memory")] = 1,
+    dtype: MemoryDtype = "float32",
+    batch: MemoryBatch = 1,
     memory: Annotated[bool, typer.Option("--memory", help="what inference and training need of memory, below the table")] = False,
     optimizer: Annotated[str, typer.Option(help="sgd, momentum or adam, for --memory")] = "adam",
     verify: Annotated[bool, typer.Option("--verify", help="with --memory: measure it too, which needs torch")] = False,
-    format_: Annotated[str, typer.Option("--format", help="text, json, csv, md or latex")] = "text",
-    csv: Annotated[bool, typer.Option("--csv", help="the same as --format csv")] = False,
-    md: Annotated[bool, typer.Option("--md", help="the same as --format md")] = False,
-    latex: Annotated[bool, typer.Option("--latex", help="the same as --format latex")] = False,
+    format_: Form = "text",
+    csv: Csv = False,
+    md: Md = False,
+    latex: Latex = False,
     set_: Set = None,
     input_: Input = None,
     json_: Json = False,
@@ -121,12 +128,12 @@ def table_(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="draw parameters against MACs: .svg, .png or .pdf")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16 or float64, for memory")] = "float32",
-    batch: Annotated[int, typer.Option(min=1, help="samples, for memory")] = 1,
-    format_: Annotated[str, typer.Option("--format", help="text, json, csv, md or latex")] = "text",
-    csv: Annotated[bool, typer.Option("--csv", help="the same as --format csv")] = False,
-    md: Annotated[bool, typer.Option("--md", help="the same as --format md")] = False,
-    latex: Annotated[bool, typer.Option("--latex", help="the same as --format latex")] = False,
+    dtype: MemoryDtype = "float32",
+    batch: MemoryBatch = 1,
+    format_: Form = "text",
+    csv: Csv = False,
+    md: Md = False,
+    latex: Latex = False,
     set_: Set = None,
     input_: Input = None,
     json_: Json = False,
