@@ -1,7 +1,8 @@
-"""The gallery: wrong files in tests/cases/errors/, each with its whole message (.txt) and its JSON beside it.
+"""The gallery: wrong files in tests/cases/errors/, each with its whole message beside it (.txt).
 
-A first line `# archc check --set NAME=VALUE` or `# archc compile` says how a case is run. `ARCHC_WRITE=1` writes what is
-said now, to be read before it is committed.
+A first line `# archc check --set NAME=VALUE` or `# archc compile` says how a case is run. `ARCHC_WRITE=1` writes the
+messages as they are now, to be read before they are committed. The JSON of a diagnostic states the same record, so it is
+held against the text of every case, and whole for the few cases that have a .json.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,7 @@ from tests.support import ROOT
 
 FOLDER = ROOT / "tests/cases/errors"
 CASES = sorted(path.name for path in FOLDER.glob("*.arch"))
+WHOLE = sorted(path.name for path in FOLDER.glob("*.json"))
 WRITE = bool(os.environ.get("ARCHC_WRITE"))
 
 
@@ -48,14 +51,37 @@ def test_case(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(FOLDER)
     found = said(name)
     text = render_all(found) + "\n"
-    data = json.dumps([d.to_json() for d in found], indent=1, ensure_ascii=False) + "\n"
-    for suffix, now in ((".txt", text), (".json", data)):
-        beside = FOLDER / Path(name).with_suffix(suffix)
-        if WRITE:
-            beside.write_text(now, encoding="utf-8")
-        assert beside.read_text(encoding="utf-8") == now
+    data = [d.to_json() for d in found]
+    assert json.loads(json.dumps(data)) == data
+    _hold(Path(name).with_suffix(".txt"), text)
+    if Path(name).with_suffix(".json").name in WHOLE:
+        _hold(Path(name).with_suffix(".json"), json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    for entry in data:
+        _agrees_with_its_text(entry, text)
     assert found[0].code == name[:5].upper()
     assert all(d.span is not None for d in found) or name.startswith("e0608")
+
+
+def _hold(path: Path, now: str) -> None:
+    """A golden file beside the case, written anew where that is asked for."""
+    if WRITE:
+        path.write_text(now, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == now
+
+
+def _agrees_with_its_text(entry: dict[str, Any], text: str) -> None:
+    """A diagnostic as JSON says what its text says, and its places and edits are places of the file."""
+    assert f"[{entry['code']}]: {entry['message']}" in text
+    for note in entry["notes"]:
+        assert note in text
+    places = [entry["place"], *(related["place"] for related in entry["related"])]
+    places += [edit["place"] for repair in entry["repairs"] for edit in repair["edits"]]
+    for place in filter(None, places):
+        if (file := FOLDER / place["file"]).is_file():
+            characters = file.read_bytes().decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n")
+            before = characters[: place["start"]]
+            assert 0 <= place["start"] <= place["end"] <= len(characters) + 1
+            assert (place["line"], place["column"]) == (before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
 def test_codes_and_cases_are_one_to_one() -> None:
@@ -64,4 +90,4 @@ def test_codes_and_cases_are_one_to_one() -> None:
     assert {path.stem for path in FOLDER.iterdir()} == {Path(name).stem for name in CASES}
     for name in CASES:
         assert (FOLDER / Path(name).with_suffix(".txt")).exists()
-        assert (FOLDER / Path(name).with_suffix(".json")).exists()
+    assert len(WHOLE) == 3
