@@ -209,7 +209,7 @@ class ArchGraph:
         plain = nx.node_link_graph(dict(data), edges="edges")
         assert isinstance(plain, nx.MultiDiGraph)
         info = plain.graph
-        sources = {name: Source(name, text) for name, text in info["sources"].items()}
+        sources = {label: Source(label, text, label) for label, text in info["sources"].items()}
         outputs = {key: Output(out["node"], out["training_only"]) for key, out in info["outputs"].items()}
         conditions = [(node, Condition(from_plain(a), relation, from_plain(b))) for node, a, relation, b in info["conditions"]]
         graph = cls(info["name"], info["title"], outputs, conditions)
@@ -258,8 +258,8 @@ def _attr_from_plain(value: Any) -> Any:
 
 
 def _span_to_plain(span: Span, sources: dict[str, Source]) -> dict[str, Any]:
-    sources[span.source.name] = span.source
-    return {"file": span.source.name, "line": span.line, "column": span.column, "start": span.start, "end": span.end}
+    sources[span.source.label] = span.source
+    return {"file": span.source.label, "line": span.line, "column": span.column, "start": span.start, "end": span.end}
 
 
 def _span_from_plain(data: Mapping[str, Any], sources: Mapping[str, Source]) -> Span:

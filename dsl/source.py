@@ -5,15 +5,21 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 from typing import NamedTuple
 
 
 class Source:
-    """One text with a name to show. Line ends are `\\n` only; the loader has seen to that."""
+    """One text and what it is called. Line ends are `\\n` only; the loader has seen to that.
 
-    def __init__(self, name: str, text: str) -> None:
+    Messages show `name`, a path that opens from the current folder. What is written into files shows `label`, which does not
+    depend on where the source lies or on the current folder: `net.arch`, `std/residual.arch`.
+    """
+
+    def __init__(self, name: str, text: str, label: str = "") -> None:
         self.name = name
         self.text = text
+        self.label = label or PurePath(name).name
 
     @cached_property
     def line_starts(self) -> list[int]:

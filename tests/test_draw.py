@@ -27,6 +27,7 @@ from compiler.draw.scene import Box, Scene
 from compiler.draw.style import DARK, FORMS, LEGEND, LIGHT, PRINT, family_of
 from compiler.draw.volumes import paper_dot
 from compiler.driver import check, check_text
+from compiler.expand.loader import ARCHS
 from compiler.graph import ArchGraph
 from compiler.ops import OPERATORS
 from tests.support import NETWORKS, ROOT, programs
@@ -222,7 +223,7 @@ def test_svg_says_what_each_element_is(name: str) -> None:
         assert style == "paper" or set(named) == set(boxes)
         for box_id, element in named.items():
             source, line = (element.get("data-src") or "").rsplit(":", 1)
-            assert (ROOT / source).read_text(encoding="utf-8").splitlines()[int(line) - 1].strip()
+            assert (ARCHS / source).read_text(encoding="utf-8").splitlines()[int(line) - 1].strip()
             assert (element.findtext(f"{SVG}title") or "").startswith(box_id.removeprefix("output/").partition("/")[0])
         assert "--archc-convolution" in (root.findtext(f"{SVG}style") or "")
 

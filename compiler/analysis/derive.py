@@ -22,7 +22,7 @@ def derive(graph: ArchGraph, name: str, fields: dict[str, Field] | None = None) 
     node = graph[name]
     field = (fields or receptive_fields(graph))[name]
     operands = [graph[operand] for operand in graph.operands(name)]
-    topics: list[Topic] = [("written", [f"{notation(node)}, in line {node.span.line} of {node.span.source.name}: {_source(node)}"])]
+    topics: list[Topic] = [("written", [f"{notation(node)}, in line {node.span.line} of {node.span.source.label}: {_source(node)}"])]
     if operands:
         topics.append(("input", [f"{show_shape(operand.shape)} from {operand.name}" for operand in operands]))
     topics.append(("output", [show_shape(node.shape), *size_lines(graph, node)]))
@@ -33,7 +33,7 @@ def derive(graph: ArchGraph, name: str, fields: dict[str, Field] | None = None) 
     if options := list(_options(node)):
         topics.append(("options", options))
     if node.frame is not None:
-        lines = [f"{f.text}, in line {f.span.line} of {f.span.source.name}" for f in node.frame.chain() if f.text != "{ ... }"]
+        lines = [f"{f.text}, in line {f.span.line} of {f.span.source.label}" for f in node.frame.chain() if f.text != "{ ... }"]
         topics.append(("called by", lines))
     return topics
 
@@ -127,7 +127,7 @@ def _options(node: Node) -> Iterator[str]:
         if attr.name in node.origins:
             span = node.origins[attr.name]
             inside = span.source is node.span.source and node.span.start <= span.start <= node.span.end
-            yield f"{shown}, given here" if inside else f"{shown}, from line {span.line} of {span.source.name}"
+            yield f"{shown}, given here" if inside else f"{shown}, from line {span.line} of {span.source.label}"
         elif isinstance(attr.default, Like):
             yield f"{shown}, as its {attr.default.option}"
         elif not isinstance(attr.default, Required):

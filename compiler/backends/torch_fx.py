@@ -206,8 +206,8 @@ def _meta(node: Node) -> dict[str, Any]:
     frames = [frame.text for frame in node.frame.chain()] if node.frame else []
     line = span.line
     return {
-        "arch": {"name": node.name, "op": node.op, "file": span.source.name, "line": line, "text": text, "provenance": frames},
-        "stack_trace": f'  File "{span.source.name}", line {line}, in {node.name}\n    {text}',
+        "arch": {"name": node.name, "op": node.op, "file": span.source.label, "line": line, "text": text, "provenance": frames},
+        "stack_trace": f'  File "{span.source.label}", line {line}, in {node.name}\n    {text}',
     }
 
 

@@ -210,5 +210,7 @@ def save_exported(module: ArchModule, inputs: list[Tensor], path: Path) -> None:
     # An example with a batch of one would fix the batch at one.
     example = tuple(torch.cat([x, x])[: max(2, len(x))] for x in inputs)
     program = torch.export.export(module, example, dynamic_shapes=tuple({0: batch} for _ in example))
+    for node in program.graph.nodes:
+        node.meta.pop("from_node", None)  # it holds addresses of this process, so the bytes would differ from run to run
     with replacing(path) as temporary:
         torch.export.save(program, temporary)

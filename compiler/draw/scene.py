@@ -47,8 +47,8 @@ class Box:
 
     @property
     def source(self) -> str:
-        """`archs/std/resnet.arch:12`"""
-        return f"{self.span.source.name}:{self.span.line}" if self.span else ""
+        """`std/resnet.arch:12`"""
+        return f"{self.span.source.label}:{self.span.line}" if self.span else ""
 
     @property
     def tooltip(self) -> str:

@@ -34,7 +34,7 @@ class ClaimResult:
         return "held" if self.held else "waived" if self.waived else "failed"
 
     def to_json(self) -> dict[str, Any]:
-        place = {"file": self.span.source.name, "line": self.span.line}
+        place = {"file": self.span.source.label, "line": self.span.line}
         return {"claim": self.text, "actual": self.actual, "status": self.status, **place}
 
 

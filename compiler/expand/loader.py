@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from itertools import count
+from pathlib import Path, PurePath, PurePosixPath
 
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Fault
@@ -31,6 +32,8 @@ class Loader:
 
     max_nesting: int = MAX_NESTING
     _read: dict[Path, Loaded] = field(default_factory=dict)
+    _root: Path | None = None  # the folder of the first file, from which labels are counted
+    _labels: set[str] = field(default_factory=set)
 
     def open(self, path: Path) -> Loaded:
         """Read a file. Raises Fault when there is none."""
@@ -47,7 +50,7 @@ class Loader:
     def text(self, name: str, data: bytes, folder: Path) -> Loaded:
         """Read bytes as if they were a file of that name in that folder."""
         decoded = decode(data)
-        source = Source(name, decoded.text)
+        source = Source(name, decoded.text, self._label(folder / PurePath(name).name))
         if decoded.bad_byte is not None:
             at = decoded.text.find("\ufffd")
             return Loaded(source, folder, None, (syntax.not_utf8(decoded.bad_byte).at(Span(source, at, at + 1)),))
@@ -72,12 +75,28 @@ class Loader:
         ]
         raise Fault(says.use_not_found(path, known))
 
+    def _label(self, path: Path) -> str:
+        """What files that are written call a source: its path from `archs/`, or from the folder of the first file."""
+        if self._root is None:
+            self._root = path.parent
+        inside = path.parent.resolve() / path.name
+        if inside.is_relative_to(ARCHS):
+            label = inside.relative_to(ARCHS).as_posix()
+        else:
+            label = path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else path.name
+        copies = count(2)
+        plain = label
+        while label in self._labels:  # a user's std/residual.arch beside the one of archs/
+            label = f"{plain} ({next(copies)})"
+        self._labels.add(label)
+        return label
+
 
 def _shown(path: Path) -> str:
-    """The path as messages show it: from where we are, if it lies below."""
+    """The path as messages show it: from the current folder, if it lies below."""
     try:
-        return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(ARCHS) else str(path)
-    except ValueError:
+        return str(path.relative_to(Path.cwd())) if path.is_absolute() else str(path)
+    except (ValueError, OSError):  # OSError: the current folder is gone
         return str(path)
 
 
