@@ -24,7 +24,7 @@ from compiler.draw.layout import render
 from compiler.draw.page import page
 from compiler.draw.picture import FORMATS, SUFFIXES, picture
 from compiler.draw.scene import Box, Scene
-from compiler.draw.style import DARK, FORMS, LEGEND, LIGHT, PRINT, family_of
+from compiler.draw.style import DARK, FORMS, HEAT_INK, LEGEND, LIGHT, PRINT, STEPS, family_of, heat_colour
 from compiler.draw.volumes import paper_dot
 from compiler.driver import check, check_text
 from compiler.expand.loader import ARCHS
@@ -309,10 +309,16 @@ def test_text_can_be_read_on_every_ground() -> None:
     def light(colour: str) -> float:
         return ((seen(colour, EYES["all cones"])[0] + 16) / 116) ** 3
 
+    def contrast(first: str, second: str) -> float:
+        a, b = sorted((light(first), light(second)))
+        return (b + 0.05) / (a + 0.05)
+
     for theme in (LIGHT, DARK, PRINT):
         for family in [*LEGEND, "output", "added", "removed", "changed", "failed", "room", "ground"]:
-            a, b = sorted((light(theme[family]), light(theme["ink"])))
-            assert (b + 0.05) / (a + 0.05) > 4.5, family
+            assert contrast(theme[family], theme["ink"]) > 4.5, family
+        assert contrast(theme["failed"], theme["wrong"]) > 4.5
+        assert all(contrast(theme[ground], theme["faint"]) > 4.5 for ground in ("ground", "room"))
+    assert all(contrast(heat_colour(1000 ** (step / STEPS - 1)), HEAT_INK) > 4.5 for step in range(STEPS + 1))
 
 
 # ---- the command line

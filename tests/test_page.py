@@ -11,6 +11,8 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from compiler import load
+from compiler.draw.dot import Look
+from compiler.draw.page import page
 from tests.support import ROOT
 
 BROWSER = os.environ.get("ARCHC_BROWSER") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -98,3 +100,94 @@ def test_nothing_overlaps_when_all_is_open(browser: Page, tmp_path: Path, name: 
     )
     assert overlapping == []
     assert said == []
+
+
+@pytest.mark.parametrize("name", ["googlenet", "resnet50", "mobilenet_v3_small", "efficientnet_b0"])
+def test_headings_stay_within_their_frames(browser: Page, tmp_path: Path, name: str) -> None:
+    open_page(browser, tmp_path / "net.html", name)
+    browser.click("#expand")
+    told = browser.evaluate(
+        """() => [...document.querySelectorAll("#view .heading")].map(heading => {
+          const inner = heading.getBoundingClientRect(), frame = heading.parentNode.querySelector(".room").getBoundingClientRect();
+          return [heading.textContent, inner.left >= frame.left && inner.right <= frame.right && inner.bottom <= frame.bottom];
+        })"""
+    )
+    assert len(told) > 5
+    assert [text for text, fits in told if not fits] == []
+
+
+# ---- light and dark
+
+READ_COLOURS = """() => {
+  const parse = text => { const c = text.match(/[\\d.]+/g).map(Number); return { rgb: c.slice(0, 3), alpha: c.length > 3 ? c[3] : 1 }; };
+  const light = ([r, g, b]) => {
+    const [R, G, B] = [r, g, b].map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * R + 0.7152 * G + 0.0722 * B;
+  };
+  // What is painted under the middle of an element, itself left out: fills of drawings, backgrounds of the page.
+  const ground = element => {
+    const box = element.getBoundingClientRect(), x = box.left + box.width / 2, y = box.top + box.height / 2;
+    for (const under of document.elementsFromPoint(x, y)) {
+      if (under === element || ["text", "tspan"].includes(under.tagName)) continue;
+      const style = getComputedStyle(under), drawn = under instanceof SVGGeometryElement;
+      const colour = drawn ? style.fill : style.backgroundColor;
+      if (colour === "none" || parse(colour).alpha < 1) continue;
+      return parse(colour).rgb;
+    }
+    return parse(getComputedStyle(document.body).backgroundColor).rgb;
+  };
+  const seen = element => { const box = element.getBoundingClientRect(); return box.width && box.top >= 0 && box.bottom <= innerHeight; };
+  const texts = [...document.querySelectorAll("svg text, header h1, header p, header label, header input, header button, #facts")]
+    .filter(element => seen(element) && (element.textContent || element.placeholder));
+  const contrasts = texts.map(element => {
+    const style = getComputedStyle(element), drawn = element instanceof SVGElement;
+    const colour = parse(drawn ? style.fill : style.color).rgb;
+    const own = parse(style.backgroundColor), under = !drawn && own.alpha === 1 ? own.rgb : ground(element);
+    const [a, b] = [light(colour), light(under)].sort((p, q) => p - q);
+    return [element.textContent || element.placeholder, (b + 0.05) / (a + 0.05)];
+  });
+  const areas = Object.fromEntries(["html", "body", "header", "header button", "header input", "#facts", ".room"].flatMap(name =>
+    [...document.querySelectorAll(name)].map(element => {
+      const style = getComputedStyle(element), colour = parse(name === ".room" ? style.fill : style.backgroundColor);
+      return [name, light(colour.rgb)];
+    })));
+  const boxes = [...document.querySelectorAll("#view [id] > :first-child")].map(drawn => light(parse(getComputedStyle(drawn).fill).rgb));
+  return { contrasts, areas, boxes };
+}"""
+
+
+@pytest.mark.parametrize("heat", ["", "macs"])
+@pytest.mark.parametrize("name", ["resnet50", "googlenet", "unet"])
+@pytest.mark.parametrize(
+    ("scheme", "theme"), [("dark", "auto"), ("light", "auto"), ("light", "dark"), ("dark", "light"), ("dark", "print")]
+)
+def test_the_page_is_wholly_dark_or_wholly_light(browser: Page, tmp_path: Path, name: str, scheme_and_theme: str, heat: str) -> None:
+    scheme, theme = scheme_and_theme.split()
+    network = load(ROOT / f"archs/{name}.arch").graph
+    (tmp_path / "net.html").write_text(page(network, Look(theme, heat)), encoding="utf-8")
+    browser.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    browser.goto((tmp_path / "net.html").as_uri())
+    browser.click("#expand")
+    browser.hover("#view [data-name]:not(.room)")
+    found = browser.evaluate(READ_COLOURS)
+    browser.emulate_media(color_scheme="light")
+    dark = theme == "dark" or (theme == "auto" and scheme == "dark")
+    assert set(found["areas"]) == {"html", "body", "header", "header button", "header input", "#facts", ".room"}
+    for area, light in found["areas"].items():
+        assert light < 0.05 if dark else light > 0.85, area
+    if not heat:
+        assert all(light < 0.2 if dark else light > 0.3 for light in found["boxes"])
+    assert len(found["contrasts"]) > 20
+    assert [(text, ratio) for text, ratio in found["contrasts"] if ratio < 4.5] == []
+
+
+def test_a_dark_page_is_printed_light(browser: Page, tmp_path: Path) -> None:
+    open_page(browser, tmp_path / "net.html", "lenet5")
+    browser.emulate_media(color_scheme="dark", media="print")
+    colour = browser.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    shown = browser.evaluate("() => getComputedStyle(document.querySelector('header button')).display")
+    fill = browser.evaluate("() => getComputedStyle(document.querySelector('#view [id] > :first-child')).fill")
+    browser.emulate_media(color_scheme="light", media="screen")
+    assert colour == "rgb(255, 255, 255)"
+    assert shown == "none"
+    assert fill == "rgb(236, 239, 241)"

@@ -9,7 +9,7 @@ from html import escape
 import graphviz
 
 from compiler.draw.scene import Box, Edge, Scene
-from compiler.draw.style import FORMS, HEAT_NAMES, HEATS, LEGEND, LIGHT, THEMES, heat_colour
+from compiler.draw.style import FORMS, HEAT_INK, HEAT_NAMES, HEATS, LEGEND, THEMES, heat_colour
 
 FONT = "Helvetica,Arial,sans-serif"
 ROUNDED = ' STYLE="ROUNDED"'
@@ -103,7 +103,7 @@ def appearance(box: Box, look: Look, total: int) -> dict[str, str]:
         lines = [_name(box) * bool(box.name), *wrapped(box.title), *box.details]
         found |= {"width": f"{0.1 * max(map(len, lines)) + 0.45:.2f}", "height": f"{0.17 * sum(map(bool, lines)) + 0.16:.2f}"}
     if look.by_cost(box):
-        found["fontcolor"] = LIGHT["ink"]
+        found["fontcolor"] = HEAT_INK
     if box.training_only:
         found["style"] += ",dashed"
     if box.status in ("removed", "failed"):
@@ -115,10 +115,9 @@ def label(box: Box, look: Look) -> str:
     """An HTML-like label: the name, what it is, and what is attached."""
     if box.family == "merge":
         return box.title
-    faint = LIGHT["line"] if look.heat else look.colours["faint"]
     lines = []
     if box.name and box.family != "failed":
-        lines.append(f'<FONT POINT-SIZE="8.5" COLOR="{faint}">{escape(_name(box))}</FONT>')
+        lines.append(f'<FONT POINT-SIZE="8.5">{escape(_name(box))}</FONT>')
     lines += [f"<B>{escape(line)}</B>" for line in wrapped(box.title) if line]
     lines += [f'<FONT POINT-SIZE="9">{escape(line)}</FONT>' for detail in box.details for line in wrapped(detail)]
     if box.times:
@@ -172,8 +171,7 @@ def legend(scene: Scene, dot: graphviz.Digraph, look: Look) -> None:
         shares = (("0.1 %", 0.001), ("1 %", 0.01), ("10 %", 0.1), ("all", 1.0))
         named = f'<TD BORDER="0">share of the {HEAT_NAMES[look.heat]}</TD>'
         cells = [named] + [
-            f'<TD BGCOLOR="{heat_colour(share)}" COLOR="{c["line"]}"><FONT COLOR="{LIGHT["ink"]}">{text}</FONT></TD>'
-            for text, share in shares
+            f'<TD BGCOLOR="{heat_colour(share)}" COLOR="{c["line"]}"><FONT COLOR="{HEAT_INK}">{text}</FONT></TD>' for text, share in shares
         ]
     wide = len(cells) if look.heat else 3
     rows = "".join(f"<TR>{''.join(cells[start : start + wide])}</TR>" for start in range(0, len(cells), wide))

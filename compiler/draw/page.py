@@ -18,7 +18,7 @@ from compiler.draw.dot import Look, graph_dot
 from compiler.draw.fold import body
 from compiler.draw.layout import render
 from compiler.draw.scene import Scene
-from compiler.draw.svg import SVG, data, stylesheet
+from compiler.draw.svg import SVG, data, stylesheet, variables
 from compiler.graph import ArchGraph
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -37,11 +37,10 @@ def page(graph: ArchGraph, look: Look, opened: Sequence[str] = ()) -> str:
     for drawing in drawings.values():
         for box in drawing["boxes"]:
             box["opens"] = box["id"] in drawings
-    style = stylesheet() if look.theme == "auto" else ""
     text = TEMPLATE.read_text(encoding="utf-8")
-    fields = {"name": escape(graph.name), "title": escape(graph.title), "style": style}
+    fields = {"name": escape(graph.name), "title": escape(graph.title)}
+    fields |= {"themes": variables(look.theme), "style": stylesheet() if look.theme == "auto" else ""}
     fields |= {"drawings": _json(drawings), "opened": _json([name for name in opened if name in drawings])}
-    fields |= {role: look.colours[role] for role in ("ground", "ink", "faint", "frame", "room")}
     for name, value in fields.items():
         text = text.replace(f"{{{{{name}}}}}", value)
     return text

@@ -81,7 +81,7 @@ LIGHT = {
     "removed": "#f3b0ac",
     "changed": "#f7d27a",
     "failed": "#f9c9c5",
-    "wrong": "#c62828",
+    "wrong": "#a81414",
 }
 DARK = {
     "ground": "#12171c",
@@ -121,8 +121,9 @@ HEATS: dict[str, Callable[[Box], int]] = {
     "memory": lambda box: box.values * box.copies,
 }
 HEAT_NAMES = {"params": "parameters", "macs": "MACs", "memory": "activation values"}
-_COOL, _HOT = (0xFF, 0xF8, 0xE7), (0xE0, 0x4B, 0x1F)
+_COOL, _HOT = (0xFF, 0xF8, 0xE7), (0xE8, 0x5F, 0x2F)
 STEPS = 24
+HEAT_INK = "#16202b"  # on colours of cost, which are pale in every theme; no colour of a theme, so no rule of a page changes it
 
 
 def family_of(operator: Operator) -> str:

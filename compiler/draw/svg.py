@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from xml.etree import ElementTree
 
 from compiler.draw.scene import Box, Scene
-from compiler.draw.style import DARK, LEGEND, LID, LIGHT, SIDE, shade
+from compiler.draw.style import DARK, LEGEND, LID, LIGHT, SIDE, THEMES, shade
 from compiler.shapes.dim import show_shape
 
 SVG = "http://www.w3.org/2000/svg"
 LINK = "http://www.w3.org/1999/xlink"
+ON_DARK = "@media screen and (prefers-color-scheme: dark)"  # paper is light, whatever the screen is
 
 
 def finished(svg: bytes, scene: Scene, theme: str) -> bytes:
@@ -58,7 +60,19 @@ def data(box: Box) -> dict[str, str]:
 
 def stylesheet() -> str:
     """A rule for every colour of the light theme, and the same for pages that are dark."""
-    return f"{_rules(LIGHT)}@media (prefers-color-scheme: dark){{{_rules(DARK)}}}"
+    return f"{_rules(LIGHT)}{ON_DARK}{{{_rules(DARK)}}}"
+
+
+def variables(theme: str) -> str:
+    """The colours of a theme as CSS variables of a page; `auto` is dark where the reader's pages are, and light in print."""
+
+    def root(scheme: str, colours: Mapping[str, str]) -> str:
+        listed = " ".join(f"--archc-{role}: {colour};" for role, colour in colours.items())
+        return f":root {{ color-scheme: {scheme}; {listed} }}"
+
+    if theme == "auto":
+        return f"{root('light', LIGHT)}\n{ON_DARK} {{ {root('dark', DARK)} }}"
+    return root("dark" if theme == "dark" else "light", THEMES[theme])
 
 
 def _rules(theme: dict[str, str]) -> str:
