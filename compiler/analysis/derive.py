@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil, prod
+from math import prod
 
 from compiler.analysis.cost import node_macs, node_params, weights
 from compiler.analysis.notation import notation
@@ -114,8 +114,11 @@ def _field(field: Field) -> Iterator[str]:
         yield "the whole input"
         return
     for name, axis in zip(AXES.get(len(field.axes), ()), field.axes, strict=True):
+        if axis.whole:
+            yield f"{name}: the whole input"
+            continue
         step = "1 pixel" if axis.jump == 1 else f"{axis.jump} pixels"
-        yield f"{name}: {ceil(axis.size)} pixels of the input, {step} from one output to the next, the first around pixel {axis.start}"
+        yield f"{name}: {axis.size} pixels of the input, {step} from one output to the next, the first around pixel {axis.start}"
     if field.misaligned:
         yield "the branches that meet here look at different places of the input"
 

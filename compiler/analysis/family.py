@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 
 from compiler.analysis.cost import weights
 from compiler.analysis.memory import OpenSizes, usage
+from compiler.analysis.receptive import Field
 from compiler.analysis.summary import Summary
 from compiler.graph import ArchGraph
 from compiler.ops import LINEAR
@@ -16,20 +16,19 @@ from compiler.shapes.dim import Dim
 @dataclass(frozen=True)
 class Entry:
     """One network in a table. `depth` is the number of convolutions and fully-connected layers on its longest path, as papers
-    count layers; `field` the largest receptive field before something sees the whole input."""
+    count layers."""
 
     name: str
     params: int
     macs: Dim
     depth: int
-    field: int
+    field: Field
     peak: int | None  # bytes of activations at inference; None where sizes are open
     saved: int | None  # bytes kept for backward
 
 
 def entry(name: str, graph: ArchGraph, dtype: str = "float32", batch: int = 1) -> Entry:
     table = Summary(graph)
-    fields = [f for f in table.fields.values() if not f.whole]
     peak: int | None = None
     saved: int | None = None
     try:
@@ -37,8 +36,7 @@ def entry(name: str, graph: ArchGraph, dtype: str = "float32", batch: int = 1) -
         peak, saved = needs.peak, needs.saved
     except OpenSizes:
         pass
-    widest = max((ceil(axis.size) for field in fields for axis in field.axes), default=1)
-    return Entry(name, table.params, table.macs, depth(graph), widest, peak, saved)
+    return Entry(name, table.params, table.macs, depth(graph), table.field, peak, saved)
 
 
 def depth(graph: ArchGraph) -> int:

@@ -1,92 +1,289 @@
 """Receptive fields: what part of the input a value can depend on.
 
-Exact, by rational arithmetic, through branches (the union at merges) and transposed convolutions. Normalisation counts as
-seeing its own position only. Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks", Distill.
+The span of input pixels that an output value sees, from the first to the last, is known for every output: windows advance evenly,
+and what upsamples repeats a pattern of spans, so a field is a few spans and how far they advance. Spans are exact, through
+branches (the union at merges) as well; only a pattern of very many spans is replaced by one span that holds them all. Padding
+counts as pixels outside of the input. Normalisation counts as seeing its own position only.
+Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks", Distill.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from math import ceil
+from itertools import pairwise
+from math import ceil, gcd, lcm
 
-from compiler.graph import INPUT, ArchGraph
-from compiler.ops.sight import EACH, Sight
+from compiler.graph import INPUT, ArchGraph, Node
+from compiler.ops.joining import AXIS_NUMBERS
+from compiler.ops.sight import EACH, MAX_PHASES, ONCE, Position, Sight, Window
+from compiler.shapes.dim import Dim, Shape
+
+Span = tuple[Position, Position]  # the first and the last pixel
+WORK = 2**22  # about how many spans are looked at for one network
+FEWEST = 16  # how many are always looked at for one axis of one node
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Along one axis, in pixels of the input: output i sees `size` of them, around `start + i*jump`; pixel 0 is at 0.
+    """Along one axis, in pixels of the input, which begins at 0: output `n*len(spans) + phase` sees `spans[phase]`, moved by `n*advance`.
 
-    Behind an upsampling the jump may be a fraction. Then the place is that of the middle one of the outputs between two
-    pixels, and the size, rounded up, that of the output that sees most.
+    A `listed` axis has a span for each of its outputs and no others: branches met here that advance differently. None is the span
+    of an output that sees nothing. An axis that is `whole` is seen from end to end.
     """
 
-    size: Fraction = Fraction(1)
-    jump: Fraction = Fraction(1)
-    start: Fraction = Fraction(0)
+    spans: tuple[Span | None, ...] = ((0, 0),)
+    advance: Position = 1
+    listed: bool = False
+    whole: bool = False
 
     @property
-    def reach(self) -> tuple[Fraction, Fraction]:
-        """The first and the last pixel that output 0 sees; padding lies outside of the input."""
-        half = (self.size - 1) / 2
-        return self.start - half, self.start + half
+    def size(self) -> int:
+        """The pixels that the output sees that sees most."""
+        return ceil(max((last - first + 1 for first, last in filter(None, self.spans)), default=0))
+
+    @property
+    def jump(self) -> Position:
+        """Pixels from one output to the next."""
+        return self.advance if len(self.spans) == 1 else _plain(Fraction(self.advance) / len(self.spans))
+
+    @property
+    def start(self) -> Position:
+        """The pixel that output 0 looks at: the middle of its span, where spans are equal; else as the mean of all has it."""
+        ends = [span[0] + span[1] - 2 * phase * self.jump for phase, span in enumerate(self.spans) if span is not None]
+        return _plain(Fraction(sum(ends)) / (2 * max(len(ends), 1)))
+
+    def at(self, output: int) -> Span | None:
+        """What an output sees."""
+        turn, phase = divmod(output, len(self.spans))
+        if self.listed:
+            return None if turn else self.spans[phase]
+        span = self.spans[phase]
+        return None if span is None else (span[0] + turn * self.advance, span[1] + turn * self.advance)
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The receptive field of a node: an entry for each axis behind the channels. `whole`: it sees all of the input."""
+    """The receptive field of a node: an entry for each axis after the channels, for a flat node those of the map before it."""
 
     axes: tuple[Axis, ...]
-    whole: bool = False
     misaligned: bool = False  # the branches that meet here look at different places
 
+    @property
+    def whole(self) -> bool:
+        """Whether it sees all of the input."""
+        return all(axis.whole for axis in self.axes)
+
+    @property
+    def sizes(self) -> list[int | None] | None:
+        """The size along each axis, None where it is the whole axis; None for the whole input."""
+        return None if self.whole else [None if axis.whole else axis.size for axis in self.axes]
+
     def __str__(self) -> str:
-        if self.whole:
-            return "inf"
-        sizes = [str(ceil(axis.size)) for axis in self.axes]
-        return sizes[0] if len(set(sizes)) == 1 else "x".join(sizes)
+        sizes = ["inf" if axis.whole else str(axis.size) for axis in self.axes]
+        return "inf" if self.whole else sizes[0] if len(set(sizes)) == 1 else "x".join(sizes)
 
 
 def receptive_fields(graph: ArchGraph) -> dict[str, Field]:
     """The receptive field of every node, in one walk."""
+    limit = max(FEWEST, min(MAX_PHASES, WORK // max(len(graph), 1)))
     fields: dict[str, Field] = {}
     for node in graph:
         if node.op == INPUT:
-            fields[node.name] = Field((Axis(),) * (len(node.shape) - 1), whole=len(node.shape) == 1)
+            fields[node.name] = Field((Axis(),) * (len(node.shape) - 1))
             continue
-        call = graph.call(node.name)
-        field = _union([fields[name] for name in graph.operands(node.name)])
-        sights = node.operator.sight(call, node.shape)
-        if sights is None or field.whole:
-            field = Field(field.axes, True, field.misaligned)
-        elif any(sight is not EACH for sight in sights):
-            field = Field(tuple(map(_through, field.axes, sights)), False, field.misaligned)
+        operands = [graph[name] for name in graph.operands(node.name)]
+        field = fields[operands[0].name]
+        if len(operands) > 1:
+            before = [_stretched(fields[operand.name], operand.shape, node.shape, limit) for operand in operands]
+            field = _joined(node, [operand.shape for operand in operands], before, limit)
+        sights = node.operator.sight(graph.call(node.name), node.shape)
+        if any(sight is not EACH for sight in sights):
+            counts = node.shape[1:] if len(node.shape) > 1 else (1,) * len(sights)
+            axes = tuple(_through(*parts, limit) for parts in zip(field.axes, sights, counts, strict=True))
+            field = Field(axes)
+        elif len(operands) == 1 and field.misaligned:
+            field = Field(field.axes)
         fields[node.name] = field
     return fields
 
 
+def network_field(graph: ArchGraph, fields: dict[str, Field]) -> Field:
+    """The field of a network at inference: of its maps, that of the one that sees most.
+
+    A map that sees the whole input (after a gate by global pooling, say) makes it the whole; values without positions, such as
+    those of a classifier after its last pooling, do so only where there is no map.
+    """
+    nodes = [node for node in graph if not node.training_only and fields[node.name].axes]
+    maps = [fields[node.name] for node in nodes if any(size != 1 for size in node.shape[1:])]
+    seen = maps + [field for node in nodes if not (field := fields[node.name]).whole]
+    if not seen:
+        return Field(())
+    rank = max(len(field.axes) for field in seen)
+    along = zip(*(field.axes for field in seen if len(field.axes) == rank), strict=True)
+    return Field(tuple(max(axes, key=lambda axis: (axis.whole, axis.size)) for axes in along))
+
+
+# ---- one axis through an operator
+
+
 @lru_cache(4096)
-def _through(axis: Axis, sight: Sight) -> Axis:
-    return Axis(axis.size + (sight.reach - 1) * axis.jump, axis.jump * sight.step, axis.start + sight.offset * axis.jump)
+def _through(axis: Axis, sight: Sight | None, count: Dim, limit: int) -> Axis:
+    """What `count` outputs of an operator see, that sees `axis` in this way."""
+    if axis.whole or sight is None:
+        return replace(axis, whole=True)
+    if len(axis.spans) == len(sight.windows) == 1 and sight.advance and not axis.listed:
+        return _evenly(axis, sight)
+    regular, phases = _regular(axis), _phases(axis, sight)
+    listed = axis.listed or not sight.advance or (isinstance(count, int) and count < phases)
+    if listed:  # or one value seen from everywhere, or a pattern that is longer than the axis
+        phases = count if isinstance(count, int) else 0
+    widest = 2 if regular else max((_members(window) for window in sight.windows if window is not None), default=1)
+    if phases == 0 or phases * widest > limit:
+        return _evenly(_bound(axis), _widest(sight))
+    spans = tuple(_seen(axis, _moved(sight, output), regular) for output in range(phases))
+    return Axis(spans, _plain(Fraction(axis.jump * sight.advance * phases) / len(sight.windows)), listed)
 
 
-def _union(fields: Sequence[Field]) -> Field:
-    """What a merge sees: from the first pixel that a branch sees to the last."""
-    first = fields[0]
-    whole = any(field.whole for field in fields)
-    if len(fields) == 1:
-        return first if not first.misaligned else Field(first.axes, whole)
-    if whole:
-        return Field(first.axes, True)
-    axes, misaligned = [], False
-    for together in zip(*(field.axes for field in fields), strict=True):
-        if len({(axis.jump, axis.start) for axis in together}) == 1:
-            axes.append(max(together, key=lambda axis: axis.size))
+def _phases(axis: Axis, sight: Sight) -> int:
+    """After how many outputs the pattern comes back; 0 where that cannot be said."""
+    if not isinstance(sight.advance, int):
+        return 0
+    return len(sight.windows) * (len(axis.spans) // gcd(len(axis.spans), sight.advance))
+
+
+def _evenly(axis: Axis, sight: Sight) -> Axis:
+    """One span through one window."""
+    span, window = axis.spans[0], sight.windows[0]
+    ends = None if span is None or window is None else (span[0] + window.first * axis.advance, span[1] + window.last * axis.advance)
+    return Axis((ends,), sight.advance * axis.advance)
+
+
+def _moved(sight: Sight, output: int) -> Window | None:
+    turn, phase = divmod(output, len(sight.windows))
+    window = sight.windows[phase]
+    return None if window is None else Window(window.first + turn * sight.advance, window.last + turn * sight.advance, window.step)
+
+
+def _members(window: Window) -> int:
+    return int((window.last - window.first) // window.step) + 1
+
+
+def _regular(axis: Axis) -> bool:
+    """Whether later outputs see no earlier pixels, so that the ends of a window see the ends of what it sees."""
+    spans = [axis.at(output) for output in range(len(axis.spans) + (not axis.listed))]
+    return None not in spans and all(a is not None and b is not None and a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(spans))
+
+
+def _seen(axis: Axis, window: Window | None, regular: bool) -> Span | None:
+    """The hull of what the members of a window see."""
+    if window is None:
+        return None
+    first, last, step = int(window.first), int(window.last), window.step
+    if axis.listed:  # outputs beyond the ends are padding, and see nothing
+        first += max(0, -(first // step)) * step
+        last -= max(0, -((len(axis.spans) - 1 - last) // step)) * step
+    if first > last:
+        return None
+    members = (first, last) if regular else range(first, last + 1, step)
+    return _hull(axis.at(member) for member in members)
+
+
+def _hull(spans: Iterator[Span | None]) -> Span | None:
+    found = list(filter(None, spans))
+    return (min(first for first, _ in found), max(last for _, last in found)) if found else None
+
+
+# ---- bounds, where exact patterns are too long
+
+
+def _bound(axis: Axis) -> Axis:
+    """One even span that holds all of them."""
+    return _envelope([(axis, range(len(axis.spans)), 0)], axis.jump)
+
+
+def _widest(sight: Sight) -> Sight:
+    """One even window that holds all of them."""
+    step = Fraction(sight.advance) / len(sight.windows)
+    windows = [(window.first - i * step, window.last - i * step) for i, window in enumerate(sight.windows) if window is not None]
+    if not windows:
+        return Sight((None,), step)
+    return Sight((Window(min(first for first, _ in windows), max(last for _, last in windows)),), step)
+
+
+def _envelope(parts: Sequence[tuple[Axis, range, int]], jump: Position) -> Axis:
+    """One span, advancing by `jump`, that holds what these outputs of these axes see, each counted from a first output of its own."""
+    found = []
+    for axis, outputs, begin in parts:
+        ends = min(len(axis.spans), len(outputs))  # spans drift evenly from pattern to pattern, so are furthest off in the first or last
+        for output in {*outputs[:ends], *outputs[len(outputs) - ends :]}:
+            if (span := axis.at(output)) is not None:
+                found.append((span[0] - (output + begin) * jump, span[1] - (output + begin) * jump))
+    return Axis((_hull(iter(found)),), jump)
+
+
+# ---- several axes at a merge
+
+
+def _stretched(field: Field, shape: Shape, out: Shape, limit: int) -> Field:
+    """A gate of one position, as each of the outputs sees it."""
+    if len(shape) != len(out) or all(size == count or size != 1 for size, count in zip(shape[1:], out[1:], strict=True)):
+        return field
+    sizes = zip(field.axes, shape[1:], out[1:], strict=True)
+    return Field(tuple(_through(axis, ONCE, count, limit) if size == 1 != count else axis for axis, size, count in sizes))
+
+
+def _joined(node: Node, shapes: Sequence[Shape], fields: Sequence[Field], limit: int) -> Field:
+    """What a merge sees: from the first pixel that a branch sees to the last, or, along the axis of a concat, branch after branch."""
+    along = AXIS_NUMBERS.get(len(node.shape) - 1, {}).get(node.attrs.get("axis", "c"), 0)
+    if not along and all(field.axes == fields[0].axes for field in fields):
+        return Field(fields[0].axes)
+    if len({len(field.axes) for field in fields}) > 1:
+        return Field(())  # flat values, from inputs with and without positions
+    axes = []
+    for number, together in enumerate(zip(*(field.axes for field in fields), strict=True), start=1):
+        if any(axis.whole for axis in together):
+            axes.append(replace(together[0], whole=True))
+        elif number == along:
+            axes.append(_in_turn(together, [shape[number] for shape in shapes], limit))
         else:
-            low, high = min(axis.reach[0] for axis in together), max(axis.reach[1] for axis in together)
-            axes.append(Axis(high - low + 1, together[0].jump, (low + high) / 2))
-            misaligned = True
-    return Field(tuple(axes), misaligned=misaligned)
+            axes.append(_union(together, node.shape[number] if len(node.shape) > 1 else 1, limit))
+    matched = [axes for axes in zip(*(field.axes for field in fields), strict=True) if not any(axis.whole for axis in axes)]
+    return Field(tuple(axes), not along and any(not _aligned(together) for together in matched))
+
+
+def _aligned(together: Sequence[Axis]) -> bool:
+    """Whether output i of one looks at the place of output i of the others; one that is stretched looks everywhere."""
+    return len({(axis.jump, axis.start) for axis in together if axis.advance}) <= 1
+
+
+def _union(together: Sequence[Axis], count: Dim, limit: int) -> Axis:
+    jump = together[0].jump
+    if any(axis.listed or axis.jump != jump for axis in together):
+        jump = next((axis.jump for axis in together if axis.advance), jump)
+        if isinstance(count, int) and count <= limit:
+            return Axis(tuple(_hull(axis.at(output) for axis in together) for output in range(count)), jump * count, True)
+        return _envelope([(axis, range(count if isinstance(count, int) else len(axis.spans)), 0) for axis in together], jump)
+    phases = lcm(*(len(axis.spans) for axis in together))
+    if phases > limit:
+        together, phases = [_bound(axis) for axis in together], 1
+    return Axis(tuple(_hull(axis.at(phase) for axis in together) for phase in range(phases)), _plain(jump * phases))
+
+
+def _in_turn(together: Sequence[Axis], sizes: Sequence[Dim], limit: int) -> Axis:
+    """The outputs of one axis after those of another."""
+    jump = together[0].jump
+    numbers = [size for size in sizes if isinstance(size, int)]
+    if len(numbers) < len(sizes):
+        return max(together, key=lambda axis: axis.size)
+    if (total := sum(numbers)) <= limit:
+        spans = [axis.at(output) for axis, size in zip(together, numbers, strict=True) for output in range(size)]
+        return Axis(tuple(spans), jump * total, True)
+    begins = [sum(numbers[:number]) for number in range(len(numbers))]
+    return _envelope([(axis, range(size), begin) for axis, size, begin in zip(together, numbers, begins, strict=True)], jump)
+
+
+def _plain(value: Position) -> Position:
+    return value.numerator if value.denominator == 1 else value

@@ -10,7 +10,7 @@ from compiler.analysis.conventions import CONVENTIONS
 from compiler.analysis.cost import node_params, params_of
 from compiler.analysis.notation import notation
 from compiler.analysis.parts import Part, parts
-from compiler.analysis.receptive import Field, receptive_fields
+from compiler.analysis.receptive import Field, network_field, receptive_fields
 from compiler.graph import ArchGraph, Node
 from compiler.shapes.dim import Dim, Shape, product
 
@@ -51,6 +51,7 @@ class Summary:
         self.count, self.rule = CONVENTIONS[convention]
         self._counted: dict[str, Dim] = {}
         self.fields = receptive_fields(graph)
+        self.field = network_field(graph, self.fields)
         self.params = params_of(graph, (node for node in graph if not node.training_only))
         self.macs = self._macs(node for node in graph if not node.training_only)
         self._tree = parts(graph)

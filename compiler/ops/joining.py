@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from compiler.ops import sight
 from compiler.ops.kinds import Bounds, Choice, Real, Whole, Word
 from compiler.ops.memory import VIEW, Memory
 from compiler.ops.record import AXES, REQUIRED, Attr, Call, Function, Module, Operand, Operands, Operator, differences
-from compiler.ops.sight import Sight, Sights
+from compiler.ops.sight import Sights
 from compiler.shapes.dim import Dim, Shape, product, show_shape
 from dsl.diagnostics import Fault
 from dsl.vocabulary import shapes as says
@@ -121,7 +119,7 @@ def pad_shape(call: Call) -> Shape:
 
 
 def pad_sight(call: Call, out: Shape) -> Sights:
-    return [Sight(offset=Fraction(-before)) for before, _ in _paddings(call)[1:]]
+    return [sight.moved(-before) for before, _ in _paddings(call)[1:]]
 
 
 def lower_pad(call: Call) -> Function:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from compiler.ops import sight
 from compiler.ops.kinds import SMALLEST, Choice, Flag, Real, Whole, Word
 from compiler.ops.memory import KEEPS_INPUT, Memory
 from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Parameter, Weights
+from compiler.ops.sight import Sights
 from compiler.shapes.dim import Dim, Shape, product, show_shape
 from dsl.diagnostics import Fault
 from dsl.vocabulary import shapes as says
@@ -71,6 +73,11 @@ def lower_lrn(call: Call) -> Module:
     # PyTorch divides alpha by the size, so the paper's form takes it times the size.
     alpha = a["alpha"] * a["size"] if a["form"] == "sum" else a["alpha"]
     return Module("compiler.backends.modules.ResponseNorm", {"size": a["size"], "alpha": alpha, "beta": a["beta"], "k": a["k"]})
+
+
+def lrn_sight(call: Call, out: Shape) -> Sights:
+    size = call.attrs["size"]
+    return [sight.sliding(size, pad=size // 2)] * 2 if call.attrs["form"] == "spatial" else sight.each(call, out)
 
 
 def lrn_work(call: Call, out: Shape) -> Dim:
@@ -179,6 +186,7 @@ OPERATORS = (
             Attr("form", Choice(("mean", "sum", "spatial")), Word("mean"), "which convention"),
         ),
         shape=lrn_shape,
+        sight=lrn_sight,
         memory=Memory(saves=("input",), work=lrn_work, work_saved=lrn_saved),
         lower=lower_lrn,
     ),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from compiler.ops import sight
 from compiler.ops.kinds import Choice, Flag, Optional, PerAxis, Word
 from compiler.ops.memory import KEEPS_INPUT, VIEW, Memory
 from compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator
-from compiler.ops.sight import Sight, Sights
+from compiler.ops.sight import Sights
 from compiler.ops.windows import DILATION, PAD, settle_same, slide
 from compiler.shapes.dim import Dim, Formula, Shape
 from dsl.diagnostics import Fault
@@ -96,8 +94,7 @@ def crop_shape(call: Call) -> Shape:
 
 
 def crop_sight(call: Call, out: Shape) -> Sights:
-    cuts = [middle(size, target) for size, target in zip(call.x[1:], out[1:], strict=True)]
-    return [Sight(offset=Fraction(cut if isinstance(cut, int) else 0)) for cut in cuts]
+    return [sight.moved(middle(size, target)) for size, target in zip(call.x[1:], out[1:], strict=True)]
 
 
 def lower_crop(call: Call) -> Module:

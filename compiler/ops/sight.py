@@ -1,6 +1,8 @@
 """What an output value of an operator sees of its input, along one axis: the arithmetic of receptive fields.
 
-Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks", Distill, sections 2 and 3.
+Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks", Distill, sections 2 and 3. They treat
+windows, where every output sees as much as the next. Upsampling, transposed convolution and adaptive pooling repeat a pattern
+of several windows instead, which is written down here window by window.
 """
 
 from __future__ import annotations
@@ -8,26 +10,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import TYPE_CHECKING
+from math import ceil, floor, gcd
+from typing import TYPE_CHECKING, NamedTuple
 
-from compiler.shapes.dim import Shape
-from compiler.shapes.window import reach
+from compiler.shapes.dim import Dim, Shape
 
 if TYPE_CHECKING:
     from compiler.ops.record import Call
 
+MAX_PHASES = 4096  # a longer pattern is replaced by one window that holds all of its windows
+Position = int | Fraction
+
+
+class Window(NamedTuple):
+    """Input positions `first`, `first + step`, ..., `last`."""
+
+    first: Position = 0
+    last: Position = 0
+    step: int = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Output position i sees `reach` neighbouring inputs, whose centre lies at `offset + i*step`, in input positions."""
+    """Output `n*len(windows) + phase` sees `windows[phase]`, moved by `n*advance` positions; None is a window on nothing.
 
-    reach: int = 1
-    step: Fraction = Fraction(1)
-    offset: Fraction = Fraction(0)
+    Windows on fractions are bounds: what is seen lies within them.
+    """
+
+    windows: tuple[Window | None, ...] = (Window(),)
+    advance: Position = 1
 
 
 EACH = Sight()
-Sights = list[Sight] | None  # one for each axis behind the channels; None: every output sees the whole input
+ONCE = Sight(advance=0)  # every output sees the first input
+Sights = list[Sight | None]  # one for each axis after the channels; None: every output sees the whole of the axis
 
 
 def each(call: Call, out: Shape) -> Sights:
@@ -40,49 +56,87 @@ def window(call: Call, out: Shape) -> Sights:
     attrs, axes = call.attrs, call.axes
     dilations = attrs.get("dilation") or (1,) * axes
     pads = attrs.get("pad") or (0,) * axes
-    return [_through(*sizes) for sizes in zip(attrs["kernel"], attrs["stride"], pads, dilations, strict=True)]
+    return [sliding(*sizes) for sizes in zip(attrs["kernel"], attrs["stride"], pads, dilations, strict=True)]
 
 
 @cache
-def _through(kernel: int, stride: int, pad: int, dilation: int) -> Sight:
-    wide = reach(kernel, dilation)
-    return Sight(wide, Fraction(stride), Fraction(wide - 1, 2) - pad)
+def sliding(kernel: int, stride: int = 1, pad: int = 0, dilation: int = 1) -> Sight:
+    return Sight((Window(-pad, dilation * (kernel - 1) - pad, dilation),), stride)
+
+
+def moved(by: Dim) -> Sight:
+    """Output i sees input `i + by`."""
+    return Sight((Window(by, by),)) if isinstance(by, int) else EACH
 
 
 def transposed(call: Call, out: Shape) -> Sights:
-    """The mirror image of a window: a stride makes steps smaller."""
+    """The mirror image of a window: input i reaches the outputs `i*stride - pad + k*dilation` of every k of the kernel."""
     attrs = call.attrs
-    found = []
-    for kernel, stride, pad, dilation in zip(attrs["kernel"], attrs["stride"], attrs["pad"], attrs["dilation"], strict=True):
-        wide = reach(kernel, dilation)
-        found.append(Sight((wide - 1) // stride + 1, Fraction(1, stride), (pad - Fraction(wide - 1, 2)) / stride))
-    return found
+    return [_mirrored(*sizes) for sizes in zip(attrs["kernel"], attrs["stride"], attrs["pad"], attrs["dilation"], strict=True)]
+
+
+@cache
+def _mirrored(kernel: int, stride: int, pad: int, dilation: int) -> Sight:
+    if stride > MAX_PHASES:
+        return Sight((Window(Fraction(pad - dilation * (kernel - 1), stride), Fraction(pad, stride)),), Fraction(1, stride))
+    period = stride // gcd(stride, dilation)  # every so many elements of the kernel reach the same output
+    windows: list[Window | None] = []
+    for phase in range(stride):
+        reaching = [k for k in range(min(kernel, period)) if (phase + pad - k * dilation) % stride == 0]
+        if not reaching:
+            windows.append(None)
+            continue
+        nearest = reaching[0]
+        furthest = nearest + (kernel - 1 - nearest) // period * period
+        first, last = ((phase + pad - k * dilation) // stride for k in (furthest, nearest))
+        windows.append(Window(first, last, dilation * period // stride))
+    return Sight(tuple(windows), 1)
 
 
 def divided(call: Call, out: Shape) -> Sights:
-    """As many windows as there are outputs; one output sees all."""
-    found = []
-    for size, count in zip(call.x[1:], out[1:], strict=True):
-        if not isinstance(size, int) or not isinstance(count, int):
-            return None if count == 1 else [EACH] * call.axes
-        if count == 1 and size > 1:
-            return None
-        wide = -(-size // count) + (size % count != 0)
-        found.append(Sight(wide, Fraction(size, count), Fraction(size, 2 * count) - Fraction(1, 2)))
-    return found
+    """As many windows as there are outputs. One output sees all, and so, as far as is known, does one of an open size."""
+    return [_divided(size, count) for size, count in zip(call.x[1:], out[1:], strict=True)]
+
+
+@cache
+def _divided(size: Dim, count: Dim) -> Sight | None:
+    if size == count:
+        return EACH
+    if not isinstance(size, int) or not isinstance(count, int) or count == 1:
+        return None
+    step = Fraction(size, count)
+    if step.denominator > MAX_PHASES:
+        return Sight((Window(Fraction(0), step),), step)
+    phases = range(step.denominator)
+    return Sight(tuple(Window(floor(i * step), ceil((i + 1) * step) - 1) for i in phases), step.numerator)
 
 
 def resized(call: Call, out: Shape) -> Sights:
-    """Values repeated (nearest) or taken between two neighbours (bilinear)."""
-    found = []
-    for size, count in zip(call.x[1:], out[1:], strict=True):
-        if not isinstance(size, int) or not isinstance(count, int):
-            return [EACH] * call.axes
-        step = Fraction(size, count)
-        found.append(Sight(1 if call.attrs["mode"] == "nearest" else 2, step, (step - 1) / 2))
-    return found
+    """Values repeated (nearest) or taken between two neighbours (bilinear). Of open sizes the neighbours alone are known."""
+    attrs = call.attrs
+    between, corners = attrs["mode"] != "nearest", attrs["align_corners"]
+    scales = attrs["scale"] or (None,) * call.axes
+    return [_resized(*sizes, between, corners) for sizes in zip(call.x[1:], out[1:], scales, strict=True)]
+
+
+@cache
+def _resized(size: Dim, count: Dim, scale: int | None, between: bool, corners: bool) -> Sight:
+    if size == 1:
+        return ONCE
+    if isinstance(size, int) and isinstance(count, int):
+        step = Fraction(size - 1, max(count - 1, 1)) if corners else Fraction(size, count)
+        step = Fraction(0) if corners and count == 1 else step
+    elif scale is not None and not corners:
+        step = Fraction(1, scale)
+    else:
+        return Sight((Window(0, 1),)) if between else EACH
+    shift = (step - 1) / 2 if between and not corners else Fraction(0)
+    if step.denominator > MAX_PHASES:
+        return Sight((Window(shift - 1, shift + between),), step)
+    places = [shift + i * step for i in range(step.denominator)]
+    return Sight(tuple(Window(floor(place), ceil(place) if between else floor(place)) for place in places), step.numerator)
 
 
 def flattened(call: Call, out: Shape) -> Sights:
-    """The values of all positions stand side by side, so what reads them sees all positions."""
-    return None if any(size != 1 for size in call.x[1:]) else []
+    """The values of all positions are side by side, so what reads them sees all positions."""
+    return [EACH if size == 1 else None for size in call.x[1:]]

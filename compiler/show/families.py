@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from compiler.shapes.dim import Formula
 from compiler.show.summaries import in_bytes
 from compiler.show.tables import latex_table, markdown_table, text_table
 
-HEADS = ("network", ">parameters", ">MACs", ">layers", ">field", ">inference", ">kept for backward")
+HEADS = ("network", ">parameters", ">MACs", ">depth", ">field", ">peak", ">saved for backward")
 
 
 def cells(entries: Sequence[Entry]) -> list[list[str]]:
@@ -37,15 +36,28 @@ def cells(entries: Sequence[Entry]) -> list[list[str]]:
 def show(entries: Sequence[Entry], form: str) -> str:
     if form == "csv":
         out = io.StringIO()
-        writer = csv.DictWriter(out, list(facts(entries)[0]), lineterminator="\n")
+        rows = [entry | {"receptive_field": str(e.field)} for e, entry in zip(entries, facts(entries), strict=True)]
+        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(facts(entries))
+        writer.writerows(rows)
         return out.getvalue()
     return {"text": text_table, "md": markdown_table, "latex": latex_table}[form](HEADS, cells(entries))
 
 
 def facts(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    return [asdict(e) | {"macs": shape_text((e.macs,))[0]} for e in entries]
+    """The entries as plain data, under the names that a summary has for them."""
+    return [
+        {
+            "name": e.name,
+            "params": e.params,
+            "macs": shape_text((e.macs,))[0],
+            "depth": e.depth,
+            "receptive_field": e.field.sizes,
+            "peak": e.peak,
+            "saved": e.saved,
+        }
+        for e in entries
+    ]
 
 
 def plot(entries: Sequence[Entry], path: Path) -> None:

@@ -85,7 +85,7 @@ def _count(each: Dim, copies: int) -> str:
 def totals(summary: Summary, style: Style) -> list[str]:
     macs = summary.macs
     flops = f"{2 * macs:,}" if isinstance(macs, int) else str(2 * macs)
-    return ["total", "", "", f"{summary.params:,}", f"{macs:,}" if isinstance(macs, int) else str(macs), "", flops, "", ""]
+    return ["total", "", "", f"{summary.params:,}", f"{macs:,}" if isinstance(macs, int) else str(macs), "", flops, "", str(summary.field)]
 
 
 def text(summary: Summary, rows: Sequence[Row], style: Style) -> str:
@@ -126,7 +126,7 @@ def _facts(row: Row) -> dict[str, Any]:
         "flops": shape_text((2 * row.macs,))[0],
         "values": values,
         "activations": activations,
-        "receptive_field": None if row.sees.whole else [float(axis.size) for axis in row.sees.axes],
+        "receptive_field": row.sees.sizes,
         "jump": None if row.sees.whole else [float(axis.jump) for axis in row.sees.axes],
         "start": None if row.sees.whole else [float(axis.start) for axis in row.sees.axes],
         "misaligned": row.sees.misaligned,

@@ -96,7 +96,14 @@ def summary_(
         extra = {"memory": asdict(needs)} if needs is not None else {}
         extra |= {"measured": dict(zip(("peak", "saved"), measured, strict=True))} if measured is not None else {}
         print_json(
-            {"name": report.name, "params": table.params, "macs": shape_text((table.macs,))[0], "rows": summaries.facts(rows)} | extra
+            {
+                "name": report.name,
+                "params": table.params,
+                "macs": shape_text((table.macs,))[0],
+                "receptive_field": table.field.sizes,
+                "rows": summaries.facts(rows),
+            }
+            | extra
         )
     elif format_ == "csv":
         sys.stdout.write(summaries.comma_separated(rows))
