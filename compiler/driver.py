@@ -102,13 +102,22 @@ def check(path: Path, overrides: Overrides | None = None, limits: Limits | None 
     try:
         loaded = loader.open(path)
     except Fault as fault:
-        return Report(path.stem, ArchGraph(), [fault.diagnostic], [])
+        return _unread(path, fault)
     return _checked(loaded, loader, task, mend, begin)
+
+
+def unreadable(path: Path, error: OSError) -> Report:
+    """The report of a file that cannot be read."""
+    return _unread(path, Loader.fault(path, error))
+
+
+def _unread(path: Path, fault: Fault) -> Report:
+    return Report(path.stem, ArchGraph(), [fault.diagnostic], [])
 
 
 @without_collection()
 def check_text(
-    text: str,
+    text: str | bytes,
     name: str = "text.arch",
     folder: Path | None = None,
     overrides: Overrides | None = None,
@@ -116,11 +125,12 @@ def check_text(
     record: bool = False,
     mend: bool = True,
 ) -> Report:
-    """As `check`, for a text that stands in no file."""
-    task = _Task(Path(name).stem, folder or Path.cwd(), overrides or Overrides(), limits or Limits(), record)
+    """As `check`, for a text that is in no file."""
+    data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+    task = _Task(Path(name).stem.strip("<>"), folder or Path.cwd(), overrides or Overrides(), limits or Limits(), record)
     loader = Loader(task.limits.max_nesting)
     begin = perf_counter()
-    return _checked(loader.text(name, text.encode(), task.folder), loader, task, mend, begin)
+    return _checked(loader.text(name, data, task.folder), loader, task, mend, begin)
 
 
 @dataclass(frozen=True)

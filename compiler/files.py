@@ -1,39 +1,162 @@
-"""Writing files so that there is always the old one or the new one, and never half of one."""
+"""Reading and writing files: only what is a regular file is read; of what is written there is the old file or the new one, whole."""
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import select
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+PREFIX, SUFFIX = ".archc-", ".tmp"  # of files that are being written; no suffix that anyone reads
+LEFT = 600  # seconds without a change after which such a file belongs to a writer that was killed
+
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class CannotWrite(Exception):
+    """A file that cannot be written, and why. The old file is as it was."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"cannot write {path}: {why}")
+
+
+class Lenient(io.FileIO):
+    """A file that takes everything. The first error is kept, and what comes after it is dropped."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while self.error is None and len(rest):
+            try:
+                written = super().write(rest)
+            except OSError as error:
+                self.error = error
+                break
+            if written is None:  # a pipe that does not block, and is full
+                select.select([], [self], [])
+            else:
+                rest = rest[written:]
+        return size
+
+
+def reason(error: BaseException) -> str:
+    """What the system says of an error: `No space left on device`."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+def kind(mode: int) -> str:
+    """What a file is that is no regular file; "" for one that is."""
+    return next((name for is_kind, name in KINDS if is_kind(mode)), "")
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The bytes of a regular file. Raises OSError for anything else and for more than `most` bytes.
+
+    Nothing else is ever opened: a pipe would wait for a writer, and a device may act on being opened.
+    """
+    _refuse(os.stat(path).st_mode)
+    # The name may mean another file by now, so the one that is open is asked again.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0))
+    with open(handle, "rb") as file:
+        _refuse(os.fstat(handle).st_mode)
+        return bounded(file.read(most + 1), most)
+
+
+def bounded(data: bytes, most: int) -> bytes:
+    """The data, if it is no more than that. Raises OSError."""
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it holds more than {most // 2**20} MiB")
+    return data
+
+
+def _refuse(mode: int) -> None:
+    if found := kind(mode):
+        raise OSError(errno.EINVAL, f"it is {found}, not a regular file")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new file beside `path`, which takes its place when the block ends well, and is removed when it does not."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    """A new file beside `path`, which takes its place when the block ends well, and is removed when it does not.
+
+    A link stays, and what it leads to is replaced. A device or a pipe is written to. Raises CannotWrite.
+    """
+    temporary: Path | None = None
     try:
+        mode = _mode(path)
+        special = mode is not None and not stat.S_ISREG(mode)
+        target = Path(os.path.realpath(path))
+        folder = Path(tempfile.gettempdir()) if special else target.parent
+        _sweep(folder)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=PREFIX, suffix=SUFFIX)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        temporary.chmod(mode)
-        temporary.replace(path)
+        if special:
+            _pour(temporary, path)
+        else:
+            temporary.chmod(0o666 & ~_umask() if mode is None else stat.S_IMODE(mode))
+            temporary.replace(target)
+    except OSError as error:
+        raise CannotWrite(path, reason(error)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically, with `\\n` line ends."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    """Write a text file atomically, with `\\n` line ends. Raises CannotWrite."""
+    write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically."""
+    """Write a file atomically. Raises CannotWrite."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def _mode(path: Path) -> int | None:
+    """The mode of what is there, links followed; None where there is nothing. A folder, or a link to itself, is an OSError."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    return mode
+
+
+def _pour(source: Path, target: Path) -> None:
+    """Write into a device or a pipe that somebody reads."""
+    handle = os.open(target, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+    os.set_blocking(handle, True)
+    with open(handle, "wb") as file:
+        file.write(source.read_bytes())
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed writers have left."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(PREFIX) and entry.name.endswith(SUFFIX):
+                with suppress(OSError):
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > LEFT:
+                        os.unlink(entry.path)
 
 
 def _umask() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 from lark import Token, Tree
@@ -10,6 +9,7 @@ from lark.tree import Meta
 from lark.visitors import Transformer_NonRecursive, v_args
 
 from dsl import ast
+from dsl.numbers import number, whole
 from dsl.source import Source, Span
 
 Children = list[Any]
@@ -37,7 +37,7 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
         if isinstance(child, Token):
             span = self._token_span(child)
             if child.type == "DIM":
-                return ast.Number(span, int(child), str(child))
+                return ast.Number(span, whole(child.replace("_", "")), str(child))
             return ast.Name(span, str(child))
         return child  # type: ignore[no-any-return]
 
@@ -234,24 +234,11 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
 
     def shape(self, meta: Meta, children: Children) -> ast.ShapeLiteral:
         parts = str(children[0]).replace("_", "").split("x")
-        return ast.ShapeLiteral(self._span(meta), tuple(int(p) if p.isdigit() else p for p in parts))
+        return ast.ShapeLiteral(self._span(meta), tuple(whole(p) if p.isdigit() else p for p in parts))
 
     def number(self, meta: Meta, children: Children) -> ast.Number:
         text = str(children[0])
-        return ast.Number(self._span(meta), _number(text.replace("_", "")), text)
+        return ast.Number(self._span(meta), number(text), text)
 
     def __default__(self, data: str, children: Children, meta: Meta) -> Tree[Token]:
         raise AssertionError(f"the grammar has a rule {data} that nothing builds")
-
-
-_SCALES = {"K": 10**3, "M": 10**6, "G": 10**9}
-
-
-def _number(text: str) -> int | float:
-    """`64`, `0.5`, `1e-4`, and `724M`, `4.1G` with K, M, G for 10^3, 10^6, 10^9."""
-    if text[-1] in _SCALES:
-        scaled = Fraction(text[:-1]) * _SCALES[text[-1]]
-        return int(scaled) if scaled.denominator == 1 else float(scaled)
-    if text.isdigit():
-        return int(text)
-    return float(text)

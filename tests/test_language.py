@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-import cli
 from compiler import loads
 from compiler.driver import Report, check_text
 from compiler.expand.builder import Limits
 from compiler.ops import OPERATORS
+from compiler.verbs.app import app
 from dsl.formatter import format_text
 from dsl.rendering import render_all
 from dsl.source import Source
@@ -157,7 +157,7 @@ def test_the_first_screen_of_the_readme_is_true(tmp_path: Path, capsys: pytest.C
     path = tmp_path / "small.arch"
     path.write_text(program, encoding="utf-8")
     with pytest.raises(SystemExit) as end:
-        cli.app(["check", str(path)])
+        app(["check", str(path)])
     assert end.value.code == 0
     assert capsys.readouterr().out == shown
 

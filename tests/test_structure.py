@@ -20,12 +20,13 @@ ROOMS: dict[str, set[str]] = {
     "compiler.shapes": {"dsl"},
     "compiler.ops": {"dsl", "compiler.shapes"},
     "compiler.graph": {"dsl", "compiler.shapes", "compiler.ops"},
-    "compiler.expand": FRONT,
+    "compiler.expand": FRONT | {"compiler.files"},
     "compiler.analysis": FRONT | {"compiler.expand"},
     "compiler.passes": FRONT - {"dsl"},
     "compiler.files": set(),
     "compiler.collection": set(),
-    "compiler.show": FRONT | {"compiler.driver", "compiler.expand", "compiler.analysis", "compiler.pages", "compiler.files"},
+    "compiler.version": set(),
+    "compiler.show": FRONT | {f"compiler.{room}" for room in ("driver", "expand", "analysis", "pages", "files", "version")},
     "compiler.pages": {"dsl"},
     "compiler.backends": FRONT | {"compiler.passes", "compiler.files", "compiler.collection"},
     "compiler.repair": FRONT,
@@ -33,13 +34,15 @@ ROOMS: dict[str, set[str]] = {
     "compiler.draw": FRONT | {"compiler.expand", "compiler.analysis"},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.expand"},
     "compiler.verbs": FRONT
-    | {f"compiler.{room}" for room in ("analysis", "backends", "draw", "driver", "expand", "files", "pages", "passes", "show", "zoo")},
+    | {
+        f"compiler.{room}"
+        for room in ("analysis", "backends", "draw", "driver", "expand", "files", "pages", "passes", "show", "version", "zoo")
+    },
     "compiler.network": FRONT | {"compiler.expand", "compiler.driver", "compiler.backends", "compiler.draw"},
     "compiler": {"compiler.network"},
 }
-CLI = {"dsl", "compiler.show", "compiler.verbs"}
+CLI = {"compiler.verbs"}
 OUTSIDE = {
-    "cli": {"typer"},
     "dsl": {"lark", "platformdirs"},
     "compiler.graph": {"networkx"},
     "compiler.draw": {"graphviz", "pygraphviz"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import takewhile
 from math import prod
 
 from compiler.analysis.receptive import Field, receptive_fields
@@ -16,7 +15,7 @@ from compiler.shapes.dim import show_shape
 from compiler.shapes.window import unseen
 from dsl import ast
 from dsl.diagnostics import Diagnostic
-from dsl.source import Span
+from dsl.source import Source, Span
 from dsl.vocabulary import warnings as says
 
 Found = Iterator[Diagnostic]
@@ -33,7 +32,8 @@ def lint(graph: ArchGraph, tree: ast.File) -> list[Diagnostic]:
         for warning in text_rule(graph, tree):
             assert warning.span is not None
             found.setdefault((warning.code, warning.span), warning)
-    kept = [warning for warning in found.values() if not _allowed(warning)]
+    heads: dict[Source, str] = {}
+    kept = [warning for warning in found.values() if not _allowed(warning, heads)]
     return sorted(kept, key=lambda w: _order(w, tree))
 
 
@@ -44,18 +44,25 @@ def _order(warning: Diagnostic, tree: ast.File) -> tuple[bool, str, int]:
 
 
 _ALLOW = re.compile(r"#.*?\ballow:\s*([A-Z0-9,\s]+)")
+_HEAD = re.compile(r"(?:#[^\n]*\n?)*")  # the comment that a file begins with
 
 
-def _allowed(warning: Diagnostic) -> bool:
-    """Is there `# allow: CODE` on the line, on a line of comment above it, or in the comment that the file begins with?"""
+def _allowed(warning: Diagnostic, heads: dict[Source, str]) -> bool:
+    """Is there `# allow: CODE` on the line, on a line of comment above it, or in the comment that the file begins with?
+
+    `heads` keeps that comment for each source.
+    """
     span = warning.span
     assert span is not None
+    head = heads.get(span.source)
+    if head is None:
+        head = heads[span.source] = _HEAD.match(span.source.text)[0]  # type: ignore[index]
     lines = [span.source.line_text(span.line)]
     for number in range(span.line - 1, 0, -1):
         if not (above := span.source.line_text(number)).lstrip().startswith("#"):
             break
         lines.append(above)
-    lines += takewhile(lambda line: line.startswith("#"), span.source.text.splitlines())
+    lines += head.splitlines()
     return any(warning.code in match[1].replace(",", " ").split() for line in lines if (match := _ALLOW.search(line)))
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from compiler.backends.foreign import Fit, converted, fit
 from compiler.backends.optimise import optimised
 from compiler.backends.torch_fx import ArchModule, lower, parameter_count, random_inputs
-from compiler.files import replacing
+from compiler.files import CannotWrite, Lenient, replacing
 from compiler.graph import ArchGraph
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -197,11 +197,15 @@ def save_weights(module: nn.Module, path: Path) -> None:
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Tensors by name as safetensors, atomically."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     with replacing(path) as temporary:
-        save_file(state, temporary)
+        try:
+            save_file(state, temporary)
+        except SafetensorError as error:  # its only way to say that the disk is full
+            raise CannotWrite(path, str(error)) from error
 
 
 def save_exported(module: ArchModule, inputs: list[Tensor], path: Path) -> None:
@@ -213,4 +217,7 @@ def save_exported(module: ArchModule, inputs: list[Tensor], path: Path) -> None:
     for node in program.graph.nodes:
         node.meta.pop("from_node", None)  # it holds addresses of this process, so the bytes would differ from run to run
     with replacing(path) as temporary:
-        torch.export.save(program, temporary)
+        with Lenient(temporary, "wb") as file:  # torch aborts the process where a write fails
+            torch.export.save(program, file)
+        if file.error is not None:
+            raise file.error

@@ -126,7 +126,7 @@ class Evaluator:
         return POISON if any(isinstance(item, Poison) for item in items) else self._made(tuple(items))
 
     def _shapeliteral(self, expr: ast.ShapeLiteral) -> Any:
-        dims = [dim if isinstance(dim, int) else self._name(ast.Name(expr.span, dim)) for dim in expr.dims]
+        dims = [_bounded(dim) if isinstance(dim, int) else self._name(ast.Name(expr.span, dim)) for dim in expr.dims]
         return POISON if any(isinstance(dim, Poison) for dim in dims) else tuple(dims)
 
     def _unary(self, expr: ast.Unary) -> Any:
@@ -399,7 +399,7 @@ def _range(name: str, arguments: list[Any]) -> Any:
     if not all(isinstance(number, int) for number in numbers) or (len(numbers) == 3 and numbers[2] == 0):
         raise Fault(values.wrong_kind("the arguments of `range`", "whole numbers, the step not 0", show(tuple(numbers))))
     steps = range(*numbers)
-    if len(steps) > LONGEST:
+    if len(steps[: LONGEST + 1]) > LONGEST:  # `len` itself cannot count beyond 2^63
         raise Fault(values.no_result(f"this range is longer than {LONGEST:,}"))
     return tuple(steps)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path, PurePath, PurePosixPath
 
+from compiler.files import kind, read_regular, reason
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Fault
 from dsl.parser import MAX_NESTING, parse
@@ -13,6 +15,7 @@ from dsl.source import Source, Span, decode
 from dsl.vocabulary import files as says
 from dsl.vocabulary import syntax
 
+MAX_BYTES = 16 * 2**20  # of one file: a thousand times the largest in archs/
 ARCHS = Path(__file__).resolve().parents[2] / "archs"
 
 
@@ -31,21 +34,25 @@ class Loader:
     """Reads every file once."""
 
     max_nesting: int = MAX_NESTING
-    _read: dict[Path, Loaded] = field(default_factory=dict)
+    _read: dict[str, Loaded] = field(default_factory=dict)
     _root: Path | None = None  # the folder of the first file, from which labels are counted
     _labels: set[str] = field(default_factory=set)
 
     def open(self, path: Path) -> Loaded:
         """Read a file. Raises Fault when there is none."""
-        real = path.resolve()
+        real = os.path.realpath(path)
         if real not in self._read:
             try:
-                data = path.read_bytes()
-            except OSError as error:
-                place = Span(Source(str(path), ""), 0, 0)
-                raise Fault(says.cannot_read(str(path), error.strerror or str(error)).at(place)) from None
+                data = read_regular(path, MAX_BYTES)
+            except (OSError, ValueError) as error:  # a ValueError: a name that no file can have
+                raise self.fault(path, error) from None
             self._read[real] = self.text(_shown(path), data, path.parent)
         return self._read[real]
+
+    @staticmethod
+    def fault(path: Path, error: Exception) -> Fault:
+        """What is said of a file that cannot be read."""
+        return Fault(says.cannot_read(str(path), reason(error)).at(Span(Source(str(path), ""), 0, 0)))
 
     def text(self, name: str, data: bytes, folder: Path) -> Loaded:
         """Read bytes as if they were a file of that name in that folder."""
@@ -64,14 +71,16 @@ class Loader:
             raise Fault(says.use_outside(path))
         for root in (folder, ARCHS):
             candidate = root / relative
-            if _is_file(candidate):
-                if not candidate.resolve().is_relative_to(root.resolve()):
+            if os.path.isfile(candidate):
+                if not Path(os.path.realpath(candidate)).is_relative_to(os.path.realpath(root)):
                     raise Fault(says.use_outside(path))
                 return self.open(candidate)
+            if os.path.exists(candidate) and candidate.suffix == ".arch":
+                raise Fault(says.cannot_read(path, f"it is {kind(os.stat(candidate).st_mode)}, not a regular file"))
         known = [
             file.relative_to(root).as_posix()
             for root in (folder, ARCHS)
-            for file in sorted(root.glob("*.arch")) + sorted(root.glob("*/*.arch"))
+            for file in sorted(root.glob("[!.]*.arch")) + sorted(root.glob("[!.]*/[!.]*.arch"))
         ]
         raise Fault(says.use_not_found(path, known))
 
@@ -98,10 +107,3 @@ def _shown(path: Path) -> str:
         return str(path.relative_to(Path.cwd())) if path.is_absolute() else str(path)
     except (ValueError, OSError):  # OSError: the current folder is gone
         return str(path)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # such as a name that is too long
-        return False

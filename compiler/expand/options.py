@@ -14,6 +14,7 @@ from compiler.ops.record import Like, Operator, Required
 from compiler.shapes.dim import Formula
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Fault
+from dsl.numbers import whole
 from dsl.source import Span
 from dsl.vocabulary import names, values
 
@@ -35,7 +36,7 @@ def split_word(word: str, kernel: ast.Dims, env: Env, span: Span) -> tuple[str, 
     parts = (tail[:-1] if glued else tail).split("x")
     if not tail or not all(part.isdigit() for part in parts) or (kernel and not glued):
         return word, kernel
-    written = tuple(ast.Number(span, int(part), part) for part in parts)
+    written = tuple(ast.Number(span, whole(part), part) for part in parts)
     return stem, (*written, *kernel)
 
 

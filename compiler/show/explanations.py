@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from compiler.analysis.derive import back as derive_back
 from compiler.analysis.derive import derive, size_lines
 from compiler.analysis.notation import notation
 from compiler.analysis.receptive import receptive_fields
-from compiler.driver import check, parse_overrides
-from compiler.expand.builder import Limits
+from compiler.driver import Report, parse_overrides
+from compiler.expand.builder import Overrides
 from compiler.graph import ArchGraph, Node
 from compiler.shapes.dim import show_shape
 from dsl.diagnostics import ArchError
@@ -51,12 +51,15 @@ def text(data: list[dict[str, Any]]) -> str:
     return "\n".join(out) + "\n"
 
 
-def why_not(path: Path, size: str, limits: Limits) -> str:
-    """What first fails when the input has another shape; and which sizes are legal. Raises ArchError for a file that is wrong."""
-    report = check(path, None, limits, mend=False)
+def why_not(check: Callable[[Overrides], Report], size: str) -> str:
+    """What first fails when the input of a file, which `check` reads, has another shape; and which sizes are legal.
+
+    Raises ArchError for a file that is wrong.
+    """
+    report = check(Overrides())
     if report.diagnostics:
         raise ArchError(report.diagnostics)
-    changed = check(path, parse_overrides({}, {"": size}), limits, mend=False)
+    changed = check(parse_overrides({}, {"": size}))
     if changed.diagnostics:
         lines = [f"{report.name} cannot take {size}. What fails first:", "", render(changed.diagnostics[0]), ""]
     else:
@@ -65,7 +68,7 @@ def why_not(path: Path, size: str, limits: Limits) -> str:
         failed = [claim for claim in changed.claims if claim.waived]
         lines += [f"It is not what the file claims: {claim.text} would be {claim.actual}." for claim in failed[:1]]
     shape = report.graph.inputs[0].shape
-    opened = check(path, parse_overrides({}, {"": f"{shape[0]}x{SIZES[len(shape) - 1]}"}), limits, mend=False) if len(shape) > 1 else None
+    opened = check(parse_overrides({}, {"": f"{shape[0]}x{SIZES[len(shape) - 1]}"})) if len(shape) > 1 else None
     if opened is not None and opened.ok:
         lines.append("Legal: " + ", ".join(str(legal) for legal in opened.legal) + ".")
     elif opened is not None:

@@ -77,5 +77,5 @@ def plot(entries: Sequence[Entry], path: Path) -> None:
     axes.set_ylabel("million parameters")
     axes.margins(0.12)
     with replacing(path) as temporary:
-        figure.savefig(temporary, metadata={"Date": None} if path.suffix == ".svg" else None)
+        figure.savefig(temporary, format=path.suffix[1:], metadata={"Date": None} if path.suffix == ".svg" else None)
     pyplot.close(figure)

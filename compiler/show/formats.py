@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
 from typing import Any
 
 from compiler.pages import page
+from compiler.version import version
 from dsl.diagnostics import WARNING, Diagnostic, Edit, Related
 from dsl.source import Span
 
@@ -28,11 +28,7 @@ def github(diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
 def sarif(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
     """A SARIF log of one run, with a rule for each code that occurs, and the tried repairs as fixes."""
     codes = sorted({d.code for d in diagnostics})
-    try:
-        number = version("archc")
-    except PackageNotFoundError:
-        number = "0"
-    driver = {"name": "archc", "version": number, "rules": [_rule(code) for code in codes]}
+    driver = {"name": "archc", "version": version(), "rules": [_rule(code) for code in codes]}
     results = [_result(d, codes.index(d.code)) for d in diagnostics]
     return {
         "$schema": SCHEMA,

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from compiler.driver import check, expanded_text
+from compiler.driver import expanded_text
 from compiler.expand.builder import MAX_NODES, Limits
 from compiler.ops import OPERATORS
 from compiler.shapes.dim import show_shape
 from compiler.show import formats
 from compiler.show.colour import painter
 from compiler.show.reports import summary, table
-from compiler.verbs.options import File, Input, Json, MaxNesting, MaxNodes, Out, Set
+from compiler.verbs.options import File, Files, Input, Json, MaxNesting, MaxNodes, Out, Set
+from compiler.verbs.sources import STDIN, checked, content, loaded
 from compiler.verbs.terminal import arch_files, fail, mend, must_be_writable, overrides, print_json, say, sound, talk, usage, write
 from dsl.diagnostics import ArchError
 from dsl.parser import MAX_NESTING
@@ -24,7 +24,7 @@ from dsl.rendering import MAX_SHOWN, render_all
 
 
 def check_(
-    files: Annotated[list[Path], typer.Argument(help="`.arch` files, or folders of them", show_default=False)],
+    files: Files,
     set_: Set = None,
     input_: Input = None,
     json_: Json = False,
@@ -44,7 +44,7 @@ def check_(
     if not paths:
         fail(f"there is no `.arch` file in {files[0]}")
     changed = overrides(set_, input_)
-    reports = [(path, check(path, changed, Limits(max_nodes, max_nesting))) for path in paths]
+    reports = [(path, checked(path, changed, Limits(max_nodes, max_nesting))) for path in paths]
     found = [d for _, report in reports for d in (*report.diagnostics, *report.warnings)]
     if json_ or format_ == "json":
         facts = [report.facts() | {"file": str(path)} for path, report in reports]
@@ -90,12 +90,11 @@ def expand(
 
 
 def fmt(
-    files: Annotated[list[Path], typer.Argument(help="`.arch` files, or folders of them", show_default=False)],
+    files: Files,
     check: Annotated[bool, typer.Option("--check", help="change nothing; exit with 1 where something would change")] = False,
     json_: Json = False,
 ) -> None:
     """Rewrite files in canonical form. Comments and line breaks stay."""
-    from compiler.expand.loader import Loader
     from dsl.diagnostics import Fault
     from dsl.formatter import format_text
 
@@ -104,10 +103,10 @@ def fmt(
     broken = False
     for path in paths:
         try:
-            loaded = Loader().open(path)
-            if loaded.problems:
-                raise ArchError(loaded.problems)
-            text = format_text(loaded.source, OPERATORS)
+            read = loaded(path)
+            if read.problems:
+                raise ArchError(read.problems)
+            text = format_text(read.source, OPERATORS)
         except (Fault, ArchError) as error:
             found = error.diagnostics if isinstance(error, ArchError) else (error.diagnostic,)
             rows.append({"file": str(path), "changed": False, "diagnostics": [d.to_json() for d in found]})
@@ -115,11 +114,13 @@ def fmt(
             if not json_:
                 talk(render_all(found, paint=painter(sys.stderr)))
             continue
-        changed = text.encode() != path.read_bytes()
+        changed = text.encode() != content(path)
         rows.append({"file": str(path), "changed": changed, "diagnostics": []})
-        if changed and not check:
+        if path is STDIN and not check:
+            sys.stdout.write(text)
+        elif changed and not check:
             write(path, text)
-        if changed:
+        if changed and (check or path is not STDIN):
             talk(f"{'would change' if check else 'formatted'} {path}")
     if json_:
         print_json(rows)

@@ -85,10 +85,7 @@ def deliver(data: bytes, asked: Wish) -> None:
     if asked.output is None:
         sys.stdout.buffer.write(data)
         return
-    try:
-        write_bytes(asked.output, data)
-    except OSError as error:
-        fail(f"cannot write {asked.output}: {error.strerror or error}")
+    write_bytes(asked.output, data)
     talk(f"wrote {asked.output}")
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from compiler.analysis.memory import Usage
-from compiler.driver import Report, check
+from compiler.driver import Report
 from compiler.expand.builder import MAX_NODES, Limits, Overrides
 from compiler.graph import shape_text
 from compiler.show.colour import painter
@@ -19,6 +19,7 @@ from compiler.verbs.options import (
     Depth,
     Expand,
     File,
+    Files,
     Flat,
     Input,
     Json,
@@ -30,7 +31,19 @@ from compiler.verbs.options import (
     Style,
     Theme,
 )
-from compiler.verbs.terminal import arch_files, chosen_format, fail, must_be_writable, overrides, print_json, sound, sweeps, talk, usage
+from compiler.verbs.sources import checked
+from compiler.verbs.terminal import (
+    arch_files,
+    chosen_format,
+    fail,
+    must_be_writable,
+    overrides,
+    print_json,
+    sound,
+    sweeps,
+    talk,
+    usage,
+)
 from dsl.parser import MAX_NESTING
 from dsl.rendering import render_all
 
@@ -131,7 +144,7 @@ def measure(report: Report, dtype: str, batch: int) -> tuple[int, int]:
 
 
 def table_(
-    files: Annotated[list[Path], typer.Argument(help="`.arch` files, or folders of them", show_default=False)],
+    files: Files,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="draw parameters against MACs: .svg, .png or .pdf")
     ] = None,
@@ -242,7 +255,7 @@ def draw(
     folding = Folding(depth, tuple(expand or ()), tuple(collapse or ()), flat)
     changed, limits = overrides(set_, input_), Limits(max_nodes, max_nesting)
     if partial:
-        report = check(file, changed, limits)
+        report = checked(file, changed, limits)
         talk(render_all(report.diagnostics, paint=painter(sys.stderr)) if report.diagnostics else "")
         if not len(report.graph):
             fail("there is no shape to draw from")

@@ -7,15 +7,38 @@ from typing import Annotated
 
 import typer
 
-File = Annotated[Path, typer.Argument(help="a `.arch` file", show_default=False)]
+from compiler.verbs.completion import arch_files, words
+from compiler.verbs.sources import named
+
+File = Annotated[
+    Path, typer.Argument(help="a `.arch` file; - is stdin", show_default=False, metavar="FILE", parser=named, autocompletion=arch_files)
+]
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        help="`.arch` files, or folders of them; - is stdin",
+        show_default=False,
+        metavar="FILES...",
+        parser=named,
+        autocompletion=arch_files,
+    ),
+]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="give a parameter of the `arch` line another value")]
 Input = Annotated[list[str] | None, typer.Option("--input", metavar="[NAME=]SHAPE", help="give an input another shape, as 3x299x299")]
 Json = Annotated[bool, typer.Option("--json", help="print the facts as JSON")]
 MaxNodes = Annotated[int, typer.Option("--max-nodes", min=1, help="how large a network may get")]
 MaxNesting = Annotated[int, typer.Option("--max-nesting", min=1, max=10_000, help="how deeply blocks may call blocks")]
 Out = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="write to a file instead of stdout")]
-Style = Annotated[str, typer.Option(help="graph (boxes, top to bottom) or paper (volumes, left to right)")]
-Theme = Annotated[str, typer.Option(help="auto (follows the page, where it can), light, dark or print")]
+Style = Annotated[
+    str, typer.Option(help="graph (boxes, top to bottom) or paper (volumes, left to right)", autocompletion=words("graph", "paper"))
+]
+Theme = Annotated[
+    str,
+    typer.Option(
+        help="auto (light, and dark where the reader's screen is, in svg and html), light, dark or print",
+        autocompletion=words("auto", "light", "dark", "print"),
+    ),
+]
 Depth = Annotated[int | None, typer.Option(min=0, help="levels of blocks to open; as many as fit a page where not given")]
 Expand = Annotated[list[str] | None, typer.Option("--expand", metavar="PATTERN", help="open these blocks too: layer3, 'layer3*'")]
 Collapse = Annotated[list[str] | None, typer.Option("--collapse", metavar="PATTERN", help="keep these blocks closed")]

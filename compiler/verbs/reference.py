@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +14,9 @@ import typer
 from compiler.expand.builder import MAX_NODES, Limits, Overrides
 from compiler.ops import OPERATORS
 from compiler.show.tables import text_table
+from compiler.verbs import completion
 from compiler.verbs.options import Input, Json, MaxNesting, MaxNodes, Set
+from compiler.verbs.sources import checked, named
 from compiler.verbs.terminal import must_be_writable, overrides, print_json, say, sound, talk, usage, write
 from dsl.parser import MAX_NESTING
 from dsl.vocabulary.names import did_you_mean
@@ -34,7 +38,12 @@ def list_(json_: Json = False) -> None:
 
 def new(
     name: Annotated[str, typer.Argument(help="the name of the new network", show_default=False)],
-    base: Annotated[str, typer.Option("--from", metavar="NAME", help="the network to start from; `archc list` shows what there is")],
+    base: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="NAME", help="the network to start from; `archc list` shows what there is", autocompletion=completion.networks
+        ),
+    ],
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="NAME.arch where not given")] = None,
 ) -> None:
     """Start a file from a network that comes along."""
@@ -46,7 +55,7 @@ def new(
     if not name.isidentifier():
         usage(f"a network is named by a word, not {name}")
     target = output or Path(f"{name}.arch")
-    if target.exists():
+    if os.path.lexists(target):
         usage(f"{target} is there already")
     must_be_writable(target)
     write(target, started(name, known[base]))
@@ -54,7 +63,9 @@ def new(
 
 
 def ops(
-    name: Annotated[str | None, typer.Argument(help="an operator; all where none is named", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="an operator; all where none is named", show_default=False, autocompletion=completion.operators)
+    ] = None,
     json_: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="print docs/operators.md")] = False,
 ) -> None:
@@ -77,7 +88,13 @@ def ops(
 
 def explain(
     what: Annotated[
-        str | None, typer.Argument(metavar="[CODE | FILE | FILE:NODE]", help="an error code, a file, or a node of it", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[CODE | FILE | FILE:NODE | OPERATOR]",
+            help="an error code; a file, or a node of it (- and -:NODE: of stdin); an operator, as `archc ops` does",
+            show_default=False,
+            autocompletion=completion.explained,
+        ),
     ] = None,
     back: Annotated[bool, typer.Option("--back", help="with FILE:NODE: derive its shape back to the input")] = False,
     why_not: Annotated[
@@ -93,12 +110,16 @@ def explain(
     """Explain an error code, or derive a node of a network in words and arithmetic."""
     from compiler.pages import manual, page, pages
 
-    if what is not None and ".arch" in what:
+    if what is not None and (".arch" in what or what.partition(":")[0] == "-"):
         explain_node(what, back, why_not, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
     elif what is not None:
         found = page(what)
+        if found is None and (what.lower() in OPERATORS):
+            ops(what, json_)
+            return
         if found is None:
-            usage(f"there is no error {what}; `archc explain` lists them")
+            near = did_you_mean(what, OPERATORS)
+            usage(f"there is no error and no operator {what}; " + (near or "`archc explain` lists the codes, `archc ops` the operators"))
         if json_:
             print_json(found._asdict())
         else:
@@ -116,11 +137,13 @@ def explain_node(what: str, back: bool, why_not: str, changed: Overrides, limits
     """`explain FILE`, `explain FILE:NODE`."""
     from compiler.show import explanations
 
-    name, _, label = what.rpartition(".arch")
+    name, suffix, label = what.rpartition(".arch")
+    if not suffix:  # stdin
+        name, _, label = what.partition(":")
     label = label.removeprefix(":")
-    file = Path(name + ".arch")
+    file = named(name + suffix)
     if why_not:
-        say(explanations.why_not(file, why_not, limits))
+        say(explanations.why_not(partial(checked, file, limits=limits, mend=False), why_not))
         return
     report = sound(file, changed, limits, as_json)
     try:

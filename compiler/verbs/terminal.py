@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,7 +12,7 @@ from typing import Any, NoReturn
 import typer
 
 from compiler.analysis.listing import listing
-from compiler.driver import Report, check, parse_overrides, require_network
+from compiler.driver import Report, parse_overrides, require_network
 from compiler.expand.builder import Limits, Overrides
 from compiler.files import write_text
 from compiler.graph import ArchGraph
@@ -19,6 +20,8 @@ from compiler.passes import INFERENCE, run
 from compiler.passes.program import Program
 from compiler.show import mending
 from compiler.show.colour import painter
+from compiler.verbs import sources
+from compiler.verbs.sources import STDIN, checked
 from dsl.diagnostics import ArchError
 from dsl.rendering import edited, render_all
 
@@ -39,8 +42,10 @@ def chosen_format(format_: str, json_: bool, csv: bool, md: bool, latex: bool) -
 
 
 def arch_files(files: list[Path]) -> list[Path]:
-    """The files themselves, and the `.arch` files of the folders among them."""
-    return [path for file in files for path in (sorted(file.rglob("*.arch")) if file.is_dir() else [file])]
+    """The files themselves, and the `.arch` files of the folders among them; stdin at most once."""
+    if sum(file is STDIN for file in files) > 1:
+        usage("stdin can be read once: give `-` once")
+    return sources.arch_files(files)
 
 
 def overrides(settings: list[str] | None, inputs: list[str] | None) -> Overrides:
@@ -66,7 +71,7 @@ def sound(
     file: Path, changed: Overrides, limits: Limits, as_json: bool, record: bool = False, wrong: int = 1, blocks: bool = False
 ) -> Report:
     """The report of a file that has no errors and holds a network (or, with `blocks`, blocks); else print what is wrong and exit."""
-    report = check(file, changed, limits, record)
+    report = checked(file, changed, limits, record)
     try:
         return report if blocks and report.ok else require_network(report)
     except ArchError as error:
@@ -102,15 +107,16 @@ def unfit_table(rows: list[tuple[str, str, str, str]], most: int = 40) -> str:
 
 
 def must_be_writable(path: Path) -> None:
-    if not path.parent.is_dir():
+    """End at once where a file cannot be written, before the work is done that it is for."""
+    if not os.path.isdir(path.parent):
         usage(f"there is no folder {path.parent} to write {path.name} into")
+    if os.path.isdir(path):
+        usage(f"{path} is a folder; give the name of a file")
 
 
 def write(path: Path, text: str) -> None:
-    try:
-        write_text(path, text)
-    except OSError as error:
-        fail(f"cannot write {path}: {error.strerror or error}")
+    """Write a file, whole or not at all. Raises CannotWrite."""
+    write_text(path, text)
 
 
 def say(text: str) -> None:
@@ -135,6 +141,11 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
+def interactive() -> bool:
+    """Is there somebody to ask?"""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def mend(reports: list[tuple[Path, Report]], choose: int, every: bool, yes: bool) -> None:
     """Carry out one repair of one file, or the first of every message, after showing the difference."""
     if len(reports) != 1:
@@ -147,7 +158,7 @@ def mend(reports: list[tuple[Path, Report]], choose: int, every: bool, yes: bool
     if not (choose or every) and len(repairs) > 1:
         for number, (d, repair) in enumerate(repairs, start=1):
             talk(f"  {number}. {repair.what}, for {d.code} in line {d.span.line if d.span else 0}")
-        if not sys.stdin.isatty():
+        if not interactive():
             usage(f"there are {len(repairs)} repairs: choose one by `--choose N`, or the first of every message by `--all`")
         choose = typer.prompt("Which", type=int, err=True)
     if not 1 <= (choose or 1) <= len(repairs):
@@ -155,15 +166,15 @@ def mend(reports: list[tuple[Path, Report]], choose: int, every: bool, yes: bool
     chosen = repairs[(choose or 1) - 1][1]
     source = chosen.edits[0].span.source
     text = mending.mended(report, path) if every else edited(source, chosen.edits)
+    if path is STDIN:
+        sys.stdout.write(text)
+        return
     sys.stdout.write(mending.difference(source, text))
-    if not yes and not sys.stdin.isatty():
+    if not yes and not interactive():
         usage("give `--yes` to carry it out")
     if not yes and not typer.confirm("Write this", err=True):
         raise typer.Exit(1)
-    try:
-        mending.carry_out(text, path)
-    except OSError as error:
-        fail(f"cannot write {path}: {error.strerror or error}")
+    mending.carry_out(text, path)
     talk(f"mended {path}")
-    if not check(path).ok:
+    if not checked(path).ok:
         raise typer.Exit(1)

@@ -1,0 +1,73 @@
+"""The three streams of the process: closed, full or narrow ones end in a plain message, never in a traceback.
+
+What goes to stdout is lost where nobody reads it, and the verdict, the exit code, stays. Characters that the terminal's
+encoding lacks are written in ASCII.
+"""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import io
+import os
+import sys
+from typing import TextIO
+
+from compiler.files import Lenient, reason
+
+ASCII = {
+    "─": "-",
+    "│": "|",
+    "┼": "+",
+    "━": "=",
+    "×": "x",
+    "→": "->",
+    "⇒": "=>",
+    "…": "...",
+    "\u2013": "-",
+    "\u2014": "-",
+    "≥": ">=",
+    "≤": "<=",
+}
+HANDLER = "archc.ascii"
+
+
+def prepare() -> None:
+    """Make the streams safe to write to. Called once, before anything is written."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:  # else the next file that is opened would be taken for stdout
+        pass
+    os.close(handle)
+    codecs.register_error(HANDLER, _in_ascii)
+    sys.stdout = _safe(sys.stdout, 1)
+    sys.stderr = _safe(sys.stderr, 2)
+
+
+def finish(code: int) -> int:
+    """Flush; the exit code, which is 1 where a result could not be written."""
+    sys.stdout.flush()
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, Lenient) and raw.error is not None and raw.error.errno not in (errno.EPIPE, errno.EBADF):
+        sys.stderr.write(f"archc: cannot write to stdout: {reason(raw.error)}\n")
+        code = code or 1
+    sys.stderr.flush()
+    return code
+
+
+def _safe(stream: TextIO | None, number: int) -> TextIO:
+    if stream is None:  # it was closed when the process began
+        return open(os.devnull, "w", encoding="utf-8", errors="replace")
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    if type(raw) is not io.FileIO or not isinstance(stream, io.TextIOWrapper):
+        return stream  # a console of Windows, or what a test has put there
+    stream.flush()
+    buffer = io.BufferedWriter(Lenient(number, "wb", closefd=False))
+    return io.TextIOWrapper(buffer, encoding=stream.encoding, errors=HANDLER, line_buffering=stream.line_buffering)
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Write what an encoding lacks: bytes of file names as they were, rules and marks in ASCII, all else as `\\uXXXX`."""
+    assert isinstance(error, UnicodeEncodeError)
+    char = error.object[error.start]
+    if "\udc80" <= char <= "\udcff":
+        return bytes([ord(char) - 0xDC00]), error.start + 1
+    return ASCII.get(char, char.encode("ascii", "backslashreplace").decode()), error.start + 1
