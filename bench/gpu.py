@@ -58,7 +58,7 @@ def agreement(device: str, only: list[str] | None, dtypes: list[torch.dtype]) ->
         inputs = random_inputs(net.graph, BATCH)
         weights = runtime.calibrated(net.lower(), net.graph, inputs)
         with torch.inference_mode():
-            module = net.lower()
+            module = net.lower().eval()
             module.load_state_dict(weights)
             expected = reference(module, inputs)
             for dtype in dtypes:

@@ -83,7 +83,7 @@ def models(name: str) -> tuple[Any, Any, Any]:
     constructor, kwargs = NETWORKS.get(name, (name, {}))
     torch.manual_seed(0)
     net = load(ROOT / f"archs/{name}.arch")
-    module = net.lower(training=True)
+    module = net.lower()
     calibrated(module, net.graph, [torch.randn(4, 3, 224, 224)])
     if find_spec("torchvision") is None:
         return net, module.eval(), None
@@ -182,7 +182,7 @@ def training(name: str, batch: int, dtype: torch.dtype, device: str = "cpu") -> 
     """One step of SGD: forward, backward, update."""
     net, module, peer = models(name)
     x, y = torch.randn(batch, 3, 224, 224, device=device, dtype=dtype), torch.randint(0, 1000, (batch,), device=device)
-    exact = lower(net.graph, training=True, level=1)
+    exact = lower(net.graph, level=1)
     exact.load_state_dict(module.state_dict())
     plain = {"eager": peer, "level 0": module, "level 1": exact}
     runs = {label: step(model.to(device, dtype).train(), x, y) for label, model in plain.items()}

@@ -138,14 +138,14 @@ class Network:
         except NoGraphviz:
             return {"text/plain": repr(self)}
 
-    def lower(self, *, training: bool = False, level: int = 0) -> ArchModule:
+    def lower(self, *, level: int = 0) -> ArchModule:
         """A torch.fx GraphModule with the initialisation that the file states; at level 1 with exact rewrites.
 
         Takes one tensor `(N, *shape)` for each input; gives a tensor, or a dict by name where there are several outputs.
         """
         from compiler.backends.torch_fx import lower
 
-        return lower(self.graph, training, level)
+        return lower(self.graph, level)
 
     def optimise(self, module: ArchModule, *, batch: int = 1, level: int = 2) -> Callable[..., Any]:
         """A network for inference with the weights, device and dtype of a lowered one, as fast as this knows.

@@ -11,6 +11,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
+from compiler.backends.blocks import Block
 from compiler.backends.torch_fx import ArchModule, lower
 from compiler.graph import INPUT, ArchGraph
 
@@ -59,25 +60,33 @@ def stirred(model: nn.Module) -> dict[str, Tensor]:
 
 
 class _Shapes(fx.Interpreter):
-    def __init__(self, module: ArchModule) -> None:
+    """Notes the shape of every node of a network, in blocks too. `path` is that of the call, whose block may have several."""
+
+    def __init__(self, module: Block, found: dict[str, tuple[int, ...]], path: str = "") -> None:
         super().__init__(module)
-        self.found: dict[str, tuple[int, ...]] = {}
+        self.found, self.path, self.own = found, path, module.meta.get("scope", "")
 
     def run_node(self, n: fx.Node) -> Any:
+        if "scope" in n.meta:
+            args, _ = self.fetch_args_kwargs_from_env(n)
+            return _Shapes(self.module.get_submodule(str(n.target)), self.found, self._here(n.meta["scope"])).run(*args)  # type: ignore[arg-type]
         result = super().run_node(n)
         if "arch" in n.meta:
-            self.found[n.meta["arch"]["name"]] = tuple(result.shape[1:])
+            self.found[self._here(n.meta["arch"]["name"])] = tuple(result.shape[1:])
         return result
+
+    def _here(self, name: str) -> str:
+        return self.path + name[len(self.own) :]
 
 
 def torch_shapes(graph: ArchGraph, training: bool = True) -> tuple[ArchModule, dict[str, tuple[int, ...]]]:
     """The lowered network on the meta device, and the shape that PyTorch computes for every node, without the batch."""
     with torch.device("meta"):
-        module = lower(graph, training)
+        module = lower(graph).train(training)
         inputs = [torch.empty(2, *node.shape) for node in graph.inputs]
-    interpreter = _Shapes(module)
-    interpreter.run(*inputs)
-    return module, interpreter.found
+    found: dict[str, tuple[int, ...]] = {}
+    _Shapes(module, found).run(*inputs)
+    return module, found
 
 
 def assert_agrees_with_torch(graph: ArchGraph) -> None:

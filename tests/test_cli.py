@@ -66,7 +66,7 @@ def test_compile_writes_what_loads_again(tiny: Path) -> None:
     assert ArchGraph.from_json(json.loads((out / "net.json").read_text())).same_as(net.graph)
     from compiler.backends.torch_run import load_weights
 
-    module = net.lower()
+    module = net.lower().eval()
     load_weights(module, str(out / "net.safetensors"))
     program = torch.export.load(names[0]).module()
     for batch in (1, 3, 7):

@@ -118,7 +118,7 @@ def test_the_layer_table(name: str) -> None:
 def test_lenet5() -> None:
     torch.manual_seed(0)
     theirs = LeNet5()
-    ours = network("lenet5").lower()
+    ours = network("lenet5").lower().eval()
     state = ours.state_dict()
     for (key, mine), tensor in zip(state.items(), theirs.weights(), strict=True):
         assert mine.shape == tensor.shape, key
@@ -139,7 +139,7 @@ def test_alexnet_is_two_streams() -> None:
 
 def test_vgg_as_convolutions_has_the_weights_of_vgg() -> None:
     torch.manual_seed(0)
-    dense = network("vgg16").lower()
+    dense = network("vgg16").lower().eval()
     state = dense.state_dict()
     net = network("vgg16_fcn", inputs="3x224x224")
     with torch.device("meta"):
@@ -157,7 +157,7 @@ def test_unet_is_its_figure() -> None:
     assert sum(isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)) for m in theirs.modules()) == 23  # "23 convolutional layers"
     assert sum(p.numel() for p in theirs.parameters()) == 31_030_658
     net = network("unet", inputs="1x188x188")
-    ours = net.lower()
+    ours = net.lower().eval()
     ordered = [*theirs.down.parameters()]
     for up, join in zip(theirs.up, theirs.join, strict=True):
         ordered += [*up.parameters(), *join.parameters()]

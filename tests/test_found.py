@@ -88,7 +88,7 @@ def test_refused(text: str, code: str) -> None:
 
 
 def test_training_only_outputs_are_gone_in_evaluation() -> None:
-    module = loads(SOUND["a training-only output in the middle"]).lower()
+    module = loads(SOUND["a training-only output in the middle"]).lower().eval()
     x = torch.randn(1, 3, 8)
     assert isinstance(module(x), torch.Tensor)
     assert set(module.train()(x)) == {"output", "o"}

@@ -52,8 +52,9 @@ def test_labels_are_keys() -> None:
         "layer1.1.conv1.bias",
     ]
     assert module.layer1[0].conv1.out_channels == 64
-    assert "layer1_0_conv1" in module.code
-    meta = next(node for node in module.graph.nodes if node.name == "layer1_1_conv1").meta["arch"]
+    assert "self.layer1(" in module.code and "self.conv1(" in module.layer1[1].code
+    meta = next(node for node in module.layer1[1].graph.nodes if node.name == "conv1").meta["arch"]
+    assert meta["name"] == "layer1.1.conv1"
     assert (meta["line"], meta["text"], meta["provenance"][-1]) == (2, "conv3-64", "copy 2 of 2")
 
 
@@ -103,7 +104,7 @@ def test_shared_weights_are_counted_once_and_run_twice() -> None:
 
 
 def test_outputs_follow_the_mode() -> None:
-    module = loads("input 3x8x8\nconv3-4; stem: relu\noutput side(when=training): FC-2\noutput map\noutput top: FC-5\n").lower()
+    module = loads("input 3x8x8\nconv3-4; stem: relu\noutput side(when=training): FC-2\noutput map\noutput top: FC-5\n").lower().eval()
     x = torch.randn(2, 3, 8, 8)
     assert {name: tuple(t.shape) for name, t in module(x).items()} == {"map": (2, 4, 6, 6), "top": (2, 5)}
     assert set(module.train()(x)) == {"side", "map", "top"}

@@ -56,7 +56,7 @@ def test_reference_is_current() -> None:
 
 def run(text: str, x: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        result: torch.Tensor = loads(text).lower()(x)
+        result: torch.Tensor = loads(text).lower().eval()(x)
     return result
 
 
@@ -160,7 +160,7 @@ def test_connection_table_is_a_dense_convolution_with_zeros() -> None:
 
 
 def test_stochastic_depth_drops_whole_samples_in_training_only() -> None:
-    module = loads("input 4x2x2\nstochastic_depth(0.5)").lower()
+    module = loads("input 4x2x2\nstochastic_depth(0.5)").lower().eval()
     x = torch.ones(64, 4, 2, 2)
     assert torch.equal(module(x), x)
     module.train()

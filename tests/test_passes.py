@@ -182,7 +182,7 @@ def test_what_is_still_needed_is_not_overwritten() -> None:
     kept = [x.clone() for x in inputs]
     with torch.no_grad():
         assert apart(optimised(module, graph, inputs, 2)(*inputs), module(*inputs)) < DIFFERENT
-        lower(graph, level=1)(*inputs)
+        lower(graph, level=1).eval()(*inputs)
     assert all(torch.equal(x, y) for x, y in zip(inputs, kept, strict=True))
 
 
@@ -357,7 +357,7 @@ def test_levels_0_and_1_train_as_torchvision_does() -> None:
     peer = torchvision_models().resnet18(num_classes=10)
     graph = check(ROOT / "archs/resnet18.arch", parse_overrides({"classes": "10"}, {"": "3x64x64"})).graph
     batches = [(torch.randn(4, 3, 64, 64), torch.randint(0, 10, (4,))) for _ in range(20)]
-    mine = [lower(graph, training=True, level=level) for level in (0, 1)]
+    mine = [lower(graph, level=level) for level in (0, 1)]
     for module in mine:
         module.load_state_dict(peer.state_dict())
     expected = losses(peer, batches)

@@ -122,14 +122,14 @@ def programs_to_count() -> list[object]:
 def test_macs_are_half_of_pytorchs_flops(text: str) -> None:
     net = loads(text)
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        net.lower()(*(torch.empty(1, *node.shape) for node in net.graph.inputs))
+        net.lower().eval()(*(torch.empty(1, *node.shape) for node in net.graph.inputs))
     assert Summary(net.graph).macs * 2 == counter.get_total_flops()
 
 
 @pytest.mark.parametrize("net", programs_to_count())
 def test_torchinfos_number(net: Network) -> None:
     with torch.device("meta"):
-        module = net.lower()
+        module = net.lower().eval()
         inputs = [torch.empty(1, *node.shape) for node in net.graph.inputs]
     stats = torchinfo.summary(module, input_data=inputs, verbose=0, device="meta")
     assert Summary(net.graph, "torchinfo").macs == stats.total_mult_adds

@@ -31,7 +31,7 @@ def smallest(path: Path) -> Network:
 def test_a_training_step_has_finite_gradients(path: Path) -> None:
     torch.manual_seed(0)
     net = smallest(path)
-    module = net.lower(training=True)
+    module = net.lower()
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-3)
     outputs = module(torch.randn(2, *net.graph.inputs[0].shape))
     tensors = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
@@ -75,7 +75,7 @@ def map_loss(distances: Tensor, labels: Tensor) -> Tensor:
 def test_lenet5_learns_digits(name: str, loss: nn.Module, rate: float) -> None:
     torch.manual_seed(0)
     x, y, test_x, test_y = digits()
-    module = load(ROOT / f"archs/{name}.arch").lower(training=True)
+    module = load(ROOT / f"archs/{name}.arch").lower()
     optimizer = torch.optim.Adam(module.parameters(), lr=rate)
     for _ in range(15):
         for batch in torch.randperm(len(x)).split(50):

@@ -92,7 +92,7 @@ def test_a_step_of_training_is_the_same(name: str) -> None:
     net, peer = ours(name), theirs(name).train()
     if hasattr(peer, "transform_input"):
         peer.transform_input = False  # type: ignore[assignment]
-    module = net.lower(training=True)
+    module = net.lower()
     module.load_state_dict(peer.state_dict(), strict=True)
     x = torch.randn(2, *(int(dim) for dim in net.graph.inputs[0].shape))
     with torch.no_grad():
@@ -134,7 +134,7 @@ def test_segmentation_is_bit_equal(name: str) -> None:
 @pytest.mark.parametrize("name", SEGMENTATION)
 def test_segmentation_at_a_size_of_its_own_and_in_training(name: str) -> None:
     net = load(ROOT / f"archs/{name}.arch", inputs="3x75x98")
-    peer, module = segmentation(name).train(), net.lower(training=True)
+    peer, module = segmentation(name).train(), net.lower()
     module.load_state_dict(peer.state_dict(), strict=True)
     x = torch.randn(2, 3, 75, 98)
     with torch.no_grad():

@@ -42,8 +42,23 @@ class _Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def activations(module: nn.Module, inputs: tuple[Tensor, ...], training: bool) -> int:
-    """Bytes: the peak at inference, or, in training, what is alive at the end of the forward pass. Inputs and weights not counted."""
-    module.train(training)
+    """Bytes: the peak at inference, or, in training, what is alive at the end of the forward pass. Inputs and weights not counted.
+
+    The module keeps its modes, and its buffers: a pass in training moves the statistics of batch norms.
+    """
+    modes = [(part, part.training) for part in module.modules()]
+    kept = {name: buffer.clone() for name, buffer in module.named_buffers()} if training else {}
+    try:
+        return _measured(module.train(training), inputs, training)
+    finally:
+        for part, mode in modes:  # those around others first
+            part.train(mode)
+        for name, buffer in module.named_buffers():
+            if name in kept:
+                buffer.copy_(kept[name])
+
+
+def _measured(module: nn.Module, inputs: tuple[Tensor, ...], training: bool) -> int:
     if inputs and inputs[0].is_cuda:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()

@@ -35,10 +35,10 @@ def levels(graph: ArchGraph, device: str, dtype: str, batch: int, runs: int, upt
     """The device, and a row for each level up to one. All levels have the same weights and the same input."""
     where = pick_device(device)
     torch.manual_seed(SEED)
-    plain = lower(graph)
+    plain = lower(graph).eval()
     inputs = random_inputs(graph, batch, where, DTYPES[dtype])
     plain.to(device=where, dtype=DTYPES[dtype])
-    exact = lower(graph, level=1).to(device=where, dtype=DTYPES[dtype])
+    exact = lower(graph, level=1).eval().to(device=where, dtype=DTYPES[dtype])
     exact.load_state_dict(plain.state_dict())
     networks: list[Callable[..., Any]] = [plain, exact, *(optimised(plain, graph, inputs, level) for level in range(2, upto + 1))]
     networks = networks[: upto + 1]

@@ -74,7 +74,7 @@ def compile_and_run(
 
     where = pick_device(device)
     torch.manual_seed(SEED)
-    module = lower(graph, level=min(level, 1))
+    module = lower(graph, level=min(level, 1)).eval()
     lap("lower")
     if weights:
         load_weights(module, weights, graph.name)

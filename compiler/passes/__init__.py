@@ -15,12 +15,13 @@ from compiler.shapes.dim import Shape
 
 Pass = Callable[[Program], Program]
 
-# By level of optimisation: as written; exact rewrites; those that change the order of additions too. bench/passes.py measures what each
-# is worth: a ReLU behind its pool loses time at inference, and drop_idle makes way for sums within the calls of convolutions.
+# By level of optimisation: as written; exact rewrites, beside activations in place; those that change the order of additions too.
+# bench/passes.py measures what each is worth: a ReLU behind its pool loses time at inference, and drop_idle makes way for sums within
+# the calls of convolutions; alone it gains nothing, and blocks of level 1 are to be those of the file.
 TRAINING: tuple[tuple[Pass, ...], ...] = ((), (relu_behind_pool,))
 INFERENCE: tuple[tuple[Pass, ...], ...] = (
     (drop_training,),
-    (drop_training, drop_idle),
+    (drop_training,),
     (drop_training, drop_idle, fold_batch_norm, merge_siblings),
 )
 

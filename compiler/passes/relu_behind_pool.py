@@ -1,10 +1,12 @@
 """Moves a ReLU behind the max pooling that follows it: `maxpool(relu(x)) = relu(maxpool(x))`, since ReLU never changes an order.
 
 The ReLU then has a quarter of the values, or fewer. Windows that lie in padding alone do not exist: every window holds a value.
+Both are in one scope, so that blocks keep the operators that they have in the file.
 """
 
 from __future__ import annotations
 
+from compiler.graph import Node
 from compiler.passes.program import Program
 from compiler.passes.rewriter import Rewriter, only_user
 
@@ -15,7 +17,7 @@ def relu_behind_pool(program: Program) -> Program:
     rewriter = Rewriter(graph)
     moved = {}
     for node in graph:
-        if node.op == "relu" and (user := only_user(graph, node)) is not None and user.op == "maxpool":
+        if node.op == "relu" and (user := only_user(graph, node)) is not None and user.op == "maxpool" and _scope(user) == _scope(node):
             moved[user.name] = node
     waiting = {relu.name for relu in moved.values()}
     for node in graph:
@@ -27,3 +29,7 @@ def relu_behind_pool(program: Program) -> Program:
         pool = rewriter.add(node, [rewriter.stands[graph.operands(relu.name)[0]]])
         rewriter.drop(node, rewriter.add(relu, [pool]))
     return Program(rewriter.result(), program.recipes)
+
+
+def _scope(node: Node) -> str:
+    return node.name.rpartition(".")[0]

@@ -1,0 +1,251 @@
+"""Scopes of a network as modules: each has a graph of its own, and a forward that is compiled from it."""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import islice
+from typing import Any, NoReturn, TypeVar
+
+from torch import Tensor, fx, nn
+from torch.fx.graph import PythonCode
+from torch.fx.graph_module import _forward_from_src
+from torch.fx.node import _get_qualified_name, map_aggregate
+
+Graphs = tuple[fx.Graph, fx.Graph]  # for evaluation and for training; often one and the same
+Own = TypeVar("Own", bound="Block")
+
+
+@dataclass
+class Form:
+    """A graph as it is run: its code, and the class that has the code as its forward."""
+
+    graph: fx.Graph
+    kind: type[Block]
+    code: PythonCode
+
+
+_kinds: weakref.WeakValueDictionary[Any, type[Block]] = weakref.WeakValueDictionary()
+
+
+def _form(base: type[Block], name: str, graph: fx.Graph) -> Form:
+    """Compile a graph. Blocks with the same code share a class, so a network with fifty equal blocks compiles one of them."""
+    code = graph.python_code(root_module="self")
+    mark = (base, name, code.src, tuple((key, id(value)) for key, value in sorted(code.globals.items())))
+    kind = _kinds.get(mark)
+    if kind is None:
+        forward = _forward_from_src(code.src, code.globals)
+        kind = _kinds[mark] = type(name, (base,), {"forward": forward, "_base": base, "__module__": base.__module__})
+    return Form(graph, kind, code)
+
+
+class Block(fx.GraphModule):
+    """A GraphModule that may have a graph for each mode, and shares its class with blocks that have the same code.
+
+    Takes the tensors that enter the scope, in the order in which it uses them. Returns the tensor that leaves it, or a tuple of several.
+    """
+
+    # No annotations here: TorchScript reads those of a class.
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Block:
+        made: Block = object.__new__(cls)  # GraphModule makes a class for each instance
+        return made
+
+    def __init__(self, name: str, graphs: Graphs, members: Mapping[str, nn.Module | nn.Parameter]) -> None:
+        nn.Module.__init__(self)
+        # What GraphModule expects to find, whose constructor would copy members and graphs.
+        self._tracer_cls = None
+        self._tracer_extras = {}
+        self.meta = {}
+        self._replace_hooks, self._create_node_hooks, self._erase_node_hooks, self._deepcopy_hooks = [], [], [], []
+        self.shape_env = None
+        self._name = name  # of the classes that are made for its code
+        for label, member in members.items():
+            if isinstance(member, nn.Parameter):
+                self.register_parameter(label, member)
+            else:
+                self.add_module(label, member)
+        self._take_graphs(graphs)
+
+    def _take_graphs(self, graphs: Graphs) -> None:
+        for graph in graphs:
+            graph.owning_module = self
+        evaluation, training = graphs
+        form = self._formed(training)
+        other = form if evaluation is training else self._formed(evaluation)
+        self._forms: tuple[Form, Form] | None = None if other.kind is form.kind else (other, form)
+        self._take(form if self._forms is None else self._forms[self.training])
+
+    def _formed(self, graph: fx.Graph) -> Form:
+        return _form(self._base, self._name, graph)
+
+    def _take(self, form: Form) -> None:
+        self._graph = form.graph
+        object.__setattr__(self, "__class__", form.kind)
+        self._code, self._lineno_map, self._prologue_start = form.code.src, form.code._lineno_map, form.code._prologue_start
+
+    def recompile(self) -> PythonCode:
+        """Compile the graph of the present mode, after it was changed."""
+        form = _form(self._base, self._name, self._graph)
+        if self._forms is not None:
+            self._forms = (self._forms[0], form) if self.training else (form, self._forms[1])
+        self._take(form)
+        self._recompile_submodules()
+        return form.code
+
+    def train(self: Own, mode: bool = True) -> Own:
+        super().train(mode)
+        if self._forms is not None:
+            self._take(self._forms[mode])
+        return self
+
+    # ---- copies, as plain data: a graph is a web of nodes, too deep to be pickled
+
+    def _state(self) -> dict[str, Any]:
+        graphs = [form.graph for form in self._forms] if self._forms else [self._graph]
+        left_out = ("_graph", "_forms", "_code", "_lineno_map", "_prologue_start")
+        state = {name: value for name, value in self.__dict__.items() if name not in left_out}
+        return {**state, "_graphs": [_rows(graph) for graph in graphs]}
+
+    def _revive(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        graphs = [_graph(rows) for rows in self.__dict__.pop("_graphs")]
+        self._take_graphs((graphs[0], graphs[-1]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revived, (self._base, self._state())
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Block:
+        memo = {} if memo is None else memo
+        made: Block = object.__new__(self._base)
+        memo[id(self)] = made
+        made._revive(copy.deepcopy(self._state(), memo))
+        return made
+
+
+Block._base = Block  # of every class below: itself, without a forward that is made from a graph
+
+
+def _revived(base: type[Block], state: Mapping[str, Any]) -> Block:
+    made: Block = object.__new__(base)
+    made._revive(state)
+    return made
+
+
+class NumberedBlock(Block):
+    """A block whose members are numbered 0, 1, 2, ...: it can be indexed, and its members counted and walked through."""
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        return iter(self.children())
+
+    def __getitem__(self, index: int | slice) -> nn.Module:
+        members = list(self.children())
+        return nn.ModuleList(members[index]) if isinstance(index, slice) else members[index]
+
+    def __setitem__(self, index: int, module: nn.Module) -> None:
+        setattr(self, next(islice(self._modules, index % len(self), None)), module)
+
+
+NumberedBlock._base = NumberedBlock
+
+
+class Chain(Block, nn.Sequential):
+    """A block whose members run one after the other and nothing else: a Sequential. Its graph says where they come from."""
+
+    def _formed(self, graph: fx.Graph) -> Form:
+        return Form(graph, Chain, graph.python_code(root_module="self"))
+
+    def __getitem__(self, index: Any) -> Any:
+        return nn.Sequential(dict(list(self._modules.items())[index])) if isinstance(index, slice) else super().__getitem__(index)
+
+    def forward(self, input: Tensor) -> Tensor:
+        for module in self:
+            input = module(input)
+        return input
+
+
+Chain._base = Chain
+
+
+def is_chain(graph: fx.Graph, length: int) -> bool:
+    """Does a graph call modules 0, 1, 2, ... one after the other, and nothing else?"""
+    before, *calls, last = graph.nodes
+    if before.op != "placeholder" or len(calls) != length:
+        return False
+    for number, call in enumerate(calls):
+        if call.op != "call_module" or call.target != str(number) or call.args != (before,):
+            return False
+        before = call
+    return last.args == (before,)
+
+
+# ---- scopes that cannot be modules
+
+
+class Scope(nn.Module):
+    """The modules of a scope that has no forward of its own; what is around it runs them."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__()
+        self._path, self._reason = path, reason
+
+    def forward(self, *inputs: Tensor) -> NoReturn:
+        raise NotImplementedError(f"{self._path} cannot be called by itself: {self._reason}; call its members")
+
+
+class NumberedScope(Scope, nn.ModuleList):
+    """The same, for members that are numbered 0, 1, 2, ..."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return nn.ModuleList(list(self)[index]) if isinstance(index, slice) else super().__getitem__(index)
+
+
+# ---- graphs as plain data
+
+
+@dataclass(frozen=True)
+class _At:
+    """Stands for the node of a row."""
+
+    row: int
+
+
+def _rows(graph: fx.Graph) -> list[tuple[Any, ...]]:
+    places = {node: _At(row) for row, node in enumerate(graph.nodes)}
+
+    def plain(value: Any) -> Any:
+        return map_aggregate(value, lambda part: places[part] if isinstance(part, fx.Node) else part)
+
+    return [(n.op, n.name, _named(n.target), plain(n.args), plain(n.kwargs), copy.copy(n.meta)) for n in graph.nodes]
+
+
+def _named(target: Any) -> Any:
+    """A function by its name where that leads to it, since not all of torch's can be pickled."""
+    if isinstance(target, str):
+        return target
+    module, _, name = _get_qualified_name(target).rpartition(".")
+    try:
+        return (module, name) if getattr(import_module(module), name) is target else target
+    except (ImportError, AttributeError):
+        return target
+
+
+def _graph(rows: list[tuple[Any, ...]]) -> fx.Graph:
+    graph = fx.Graph()
+    nodes: list[fx.Node] = []
+    for op, name, target, args, kwargs, meta in rows:
+        there = getattr(import_module(target[0]), target[1]) if isinstance(target, tuple) else target
+        args, kwargs = (map_aggregate(part, lambda part: nodes[part.row] if isinstance(part, _At) else part) for part in (args, kwargs))
+        made = graph.create_node(op, there, args, kwargs, name=name)
+        made.meta.update(meta)
+        nodes.append(made)
+    return graph

@@ -1,0 +1,151 @@
+"""Which scopes can be modules with a forward of their own: no rewrite, but what the graph allows a lowering to do.
+
+A scope is the path of a label, a block call or a copy. It can be a module where its operators are one unbroken part of the order of
+execution, where all their weights are under one key, and where the same tensors enter and leave it in training and in evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from compiler.graph import INPUT, ArchGraph, Node
+
+DEEPEST = 40  # scopes within scopes; a call of a module takes three frames of Python, which allows a thousand
+
+
+@dataclass(frozen=True)
+class Region:
+    """A scope that can be a module. Every call of a shared part is a region of its own, and all of them have its key.
+
+    `call` is the name of the block that it is a call of, where it is one.
+    """
+
+    path: str
+    key: str
+    call: str = ""
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The scopes of a network: those that can be modules, by path, and why others cannot, by key."""
+
+    found: dict[str, Region]
+    reasons: dict[str, str]
+
+
+def regions(graph: ArchGraph) -> Regions:
+    """Look at every scope of a network as it is written."""
+    nodes = list(graph)
+    places = {node.name: place for place, node in enumerate(nodes)}
+    scopes: dict[str, list[Node]] = {}
+    for node in nodes:
+        for path in scopes_of(node.name):
+            scopes.setdefault(path, []).append(node)
+    found: dict[str, Region] = {}
+    reasons: dict[str, str] = {}
+    owners: dict[str, str] = {}  # key -> the first region that has it
+    for path, inside in scopes.items():
+        region = Region(path, _key(path, inside), _block(path, inside[0]))
+        key = region.key
+        reason = _reason(graph, region, inside, places, nodes)
+        if not reason and key in owners and _meaning(graph, region, inside) != _meaning(graph, found[owners[key]], scopes[owners[key]]):
+            reason = "it is called again in another way"
+        if reason:
+            reasons.setdefault(key, reason)
+        else:
+            owners.setdefault(key, path)
+            found[path] = region
+    return Regions(found, {key: reason for key, reason in reasons.items() if key not in owners})
+
+
+def scopes_of(name: str) -> list[str]:
+    """The scopes around a node, the outermost first."""
+    parts = name.split(".")
+    return [".".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def entering(graph: ArchGraph, inside: Sequence[Node]) -> list[str]:
+    """The nodes outside of a region whose values it takes, in the order in which it takes them."""
+    names = {node.name for node in inside}
+    return list(dict.fromkeys(operand for node in inside for operand in graph.operands(node.name) if operand not in names))
+
+
+def leaving(graph: ArchGraph, inside: Sequence[Node]) -> list[str]:
+    """The nodes of a region whose values are taken outside, in order; the last one where there are none."""
+    names = {node.name for node in inside}
+    results = {output.node for output in graph.outputs.values()}
+    found = [node.name for node in inside if node.name in results or any(user not in names for user in graph.users(node.name))]
+    return found or [inside[-1].name]
+
+
+def _key(path: str, inside: Sequence[Node]) -> str:
+    """The key under which a scope has its weights: its path, but for calls of a shared part."""
+    ends = ((node.key, node.name[len(path) :]) for node in inside)
+    return next((key[: -len(end)] for key, end in ends if key.endswith(end)), path)
+
+
+def _reason(graph: ArchGraph, region: Region, inside: Sequence[Node], places: dict[str, int], nodes: Sequence[Node]) -> str:
+    """Why a scope cannot be a module; nothing where it can."""
+    path = region.path
+    if path.count(".") >= DEEPEST:
+        return f"it is more than {DEEPEST} scopes deep"
+    first, last = places[inside[0].name], places[inside[-1].name]
+    if last - first + 1 != len(inside):
+        stranger = next(node for node in nodes[first:last] if not node.name.startswith(path + "."))
+        return f"{stranger.name} runs between its operators"
+    for node in inside:
+        if node.op == INPUT:
+            return f"it holds the input {node.name}"
+        if not node.key.startswith(region.key + "."):
+            return f"its {node.name[len(path) + 1 :]} uses the weights of {node.key}, which is outside of it"
+    evaluated = {node.name for node in inside if not node.training_only}
+    if evaluated and len(evaluated) < len(inside) or not _same_users(graph, inside):
+        if _interface(graph, inside, evaluated) != (entering(graph, inside), leaving(graph, inside)):
+            return "the tensors that enter or leave it in training are not those of evaluation"
+    return ""
+
+
+def _same_users(graph: ArchGraph, inside: Sequence[Node]) -> bool:
+    """Are all users of a region's values, and all outputs that they are, there in both modes?"""
+    only = {output.node for output in graph.outputs.values() if output.training_only}
+    return not any(node.name in only or any(graph[user].training_only for user in graph.users(node.name)) for node in inside)
+
+
+def _interface(graph: ArchGraph, inside: Sequence[Node], evaluated: Collection[str]) -> tuple[list[str], list[str]]:
+    """What enters and what leaves a region in evaluation; as in training for a region that is there in training only."""
+    if not evaluated:
+        return entering(graph, inside), leaving(graph, inside)
+    there = [node for node in inside if node.name in evaluated]
+    results = {output.node for output in graph.outputs.values() if not output.training_only}
+    left = [
+        node.name
+        for node in there
+        if node.name in results or any(user not in evaluated and not graph[user].training_only for user in graph.users(node.name))
+    ]
+    return entering(graph, there), left or [there[-1].name]
+
+
+def _meaning(graph: ArchGraph, region: Region, inside: Sequence[Node]) -> list[Any]:
+    """A region without the names around it: two calls of a shared part that have the same meaning can be calls of one module."""
+    start = len(region.path) + 1
+    slots = {name: number for number, name in enumerate(entering(graph, inside))}
+    rows: list[Any] = [
+        (
+            node.name[start:],
+            node.key[len(region.key) + 1 :],
+            node.op,
+            node.operator.lower(graph.call(node.name)),
+            node.training_only,
+            [slots.get(operand, operand[start:]) for operand in graph.operands(node.name)],
+        )
+        for node in inside
+    ]
+    return [rows, [name[start:] for name in leaving(graph, inside)]]
+
+
+def _block(path: str, node: Node) -> str:
+    frame = next((frame for frame in (node.frame.chain() if node.frame else []) if frame.scope == path), None)
+    name = frame.text.partition("(")[0].strip() if frame else ""
+    return name if name.isidentifier() else ""
