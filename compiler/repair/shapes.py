@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import gcd
 
 from compiler.ops import OPERATORS
-from compiler.repair.places import NOUNS, Candidates, around, insert, repair, with_option
+from compiler.repair.places import NOUNS, Candidates, around, insert, option, repair, with_option
 from compiler.shapes.window import reach
 from dsl import ast
 from dsl.diagnostics import Diagnostic
@@ -29,6 +29,9 @@ def groups_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     if op is None:
         return
     groups, channels = facts["groups"], facts["channels"]
+    written = option(op, "groups")
+    if written is not None and op.out is not None and (written == op.out.span.text.strip("{}") or groups == facts.get("out")):
+        yield repair("`groups=in.c`, one for each channel that comes in", with_option(op, "groups", "in.c"), kind="depthwise")
     both = gcd(channels, facts.get("out") or channels)
     fits = sorted((g for g in range(1, min(both, 4096) + 1) if both % g == 0), key=lambda g: (abs(g - groups), g))
     for number in fits[:2]:
