@@ -81,6 +81,6 @@ SEARCHES: dict[str, tuple[Search, ...]] = {
     "E0302": (projections.where_the_shape_changes, merges.branch_that_agrees, sizes.legal_input),
     "E0303": (merges.branch_that_agrees, sizes.legal_input),
     "E0308": (merges.branch_that_agrees,),
-    "E0501": (stages.as_other_stages, numbers.near, numbers.solved),
-    "E0502": (numbers.near, numbers.solved),
+    "E0501": (stages.as_other_stages, numbers.near, numbers.channels, numbers.far),
+    "E0502": (numbers.counted,),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isqrt
 
@@ -32,6 +32,11 @@ class Spot:
     role: str
 
     @property
+    def odd(self) -> bool:
+        """Whether it is no number that one would choose for channels, and large enough to be such."""
+        return self.value > 2 * ROUND and self.value % ROUND != 0
+
+    @property
     def falling(self) -> bool:
         """Whether the network may become smaller where this becomes larger."""
         return self.role.endswith((" stride", " s", " pad", " groups"))
@@ -40,37 +45,34 @@ class Spot:
         return repair(f"`{value}` instead of `{self.value}`{why}", Edit(self.span, str(value)), kind=kind)
 
 
+# ---- for a claim on a shape
+
+
 def near(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """One number with two digits exchanged; then one with a value that the same number has in other lines.
-
-    For a claim on a shape, numbers from before the last claim that holds come only where no other repair is known.
-    """
+    """A number since the last claim that holds: with two digits exchanged, or as the same number is in other lines."""
     inside, outside = _spots_of(d, trials)
-    for spots, kind in ((inside, ""), (outside, SOLVED if inside else "")):
-        for spot in spots:
-            for value in _exchanged(spot.value):
-                if _may_help(d, spot, value):
-                    yield spot.with_value(value, ": two digits exchanged", kind)
-        for spot in spots:
-            for value, line in _elsewhere(spot, [*inside, *outside]):
-                if _may_help(d, spot, value) and (d.code != "E0502" or spot.falling):  # other counts are solved for
-                    yield spot.with_value(value, f", as in line {line}", kind)
+    spots = inside or outside
+    yield from _exchanges(spots)
+    for spot in spots:
+        for value, line in _elsewhere(spot, [*inside, *outside]):
+            yield spot.with_value(value, f", as in line {line}")
 
 
-def solved(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """The value of one number that makes the claim true."""
+def channels(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """A number since the last claim that holds, with as many channels more as are missing, or as many times more."""
     inside, outside = _spots_of(d, trials)
-    actual, claimed = d.facts.get("actual"), d.facts.get("claimed")
-    if isinstance(actual, tuple) and isinstance(claimed, tuple):
-        if len(actual) == len(claimed) and actual[1:] == claimed[1:] and all(isinstance(s, int) for s in (actual[0], claimed[0])):
-            found = [(spot, value) for spot in (inside or outside) for value in _of_channels(spot.value, actual[0], claimed[0])]
-            for spot, value in sorted(found, key=lambda pair: bool(pair[1] % ROUND)):  # the order of the file else
-                yield spot.with_value(value, kind=SOLVED)
-    elif isinstance(actual, int) and isinstance(claimed, int) and d.facts.get("relation") == "==":
-        for spot in outside:
-            lines = {value: f", as in line {line}" for value, line in _elsewhere(spot, outside)}
-            for value in _roots(d, spot, actual, claimed, trials):
-                yield spot.with_value(value, lines.get(value, ""), SOLVED)
+    actual, claimed = d.facts["actual"], d.facts["claimed"]
+    if len(actual) == len(claimed) and actual[1:] == claimed[1:] and isinstance(actual[0], int) and isinstance(claimed[0], int):
+        found = [(spot, value) for spot in inside or outside for value in _of_channels(spot.value, actual[0], claimed[0])]
+        for spot, value in sorted(found, key=lambda pair: bool(pair[1] % ROUND)):  # the order of the file else
+            yield spot.with_value(value, kind=SOLVED)
+
+
+def far(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """A number before the last claim that holds, with two digits exchanged, where no likelier repair is known."""
+    inside, outside = _spots_of(d, trials)
+    for exchange in _exchanges(outside) if inside else ():
+        yield replace(exchange, kind=SOLVED)
 
 
 def _of_channels(value: int, actual: int, claimed: int) -> Iterator[int]:
@@ -78,6 +80,27 @@ def _of_channels(value: int, actual: int, claimed: int) -> Iterator[int]:
         yield more
     if value * claimed % actual == 0:
         yield value * claimed // actual
+
+
+# ---- for a count
+
+
+def counted(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """A number with two digits exchanged; then the value of one number that makes the claim true. Odd numbers come first."""
+    actual, claimed = d.facts.get("actual"), d.facts.get("claimed")
+    if not isinstance(actual, int) or not isinstance(claimed, int) or d.facts.get("relation") != "==":
+        return
+    spots = list(_spots(trials.tree))
+    for odd in (True, False):
+        some = [spot for spot in spots if spot.odd is odd]
+        yield from _exchanges(some)
+        for spot in some:
+            lines = dict(_elsewhere(spot, spots))
+            for value in _roots(d, spot, actual, claimed, trials):
+                yield spot.with_value(value, f", as in line {lines[value]}" if value in lines else "", SOLVED)
+    for spot in spots:  # strides, which no polynomial describes
+        for value, line in _elsewhere(spot, spots) if spot.falling else ():
+            yield spot.with_value(value, f", as in line {line}", SOLVED)
 
 
 def _roots(d: Diagnostic, spot: Spot, actual: int, claimed: int, trials: Trials) -> Iterator[int]:
@@ -89,6 +112,8 @@ def _roots(d: Diagnostic, spot: Spot, actual: int, claimed: int, trials: Trials)
             return
         same = (found.facts["actual"] for found in tried.found if found.code == "E0502" and found.facts["measure"] == d.facts["measure"])
         counts.append(next(same, claimed))
+        if counts[1] == actual:  # it does not depend on this number
+            return
     a = Fraction(counts[2] - 2 * counts[1] + counts[0], 2)
     b = counts[1] - counts[0] - 3 * a
     c = counts[0] - a - b - claimed
@@ -108,21 +133,13 @@ def _whole_roots(a: Fraction, b: Fraction, c: Fraction) -> set[int]:
     return {int(root) for root in found if root.denominator == 1 and root > 0}
 
 
-def _may_help(d: Diagnostic, spot: Spot, value: int) -> bool:
-    """Whether a count that is too small has a larger number, and one that is too large a smaller one."""
-    actual, claimed = d.facts.get("actual"), d.facts.get("claimed")
-    if spot.falling or not isinstance(actual, int) or not isinstance(claimed, (int, float)):
-        return True
-    return (value > spot.value) == (claimed > actual)
-
-
 # ---- the numbers of a file
 
 
 def _spots_of(d: Diagnostic, trials: Trials) -> tuple[list[Spot], list[Spot]]:
     """The numbers between the last claim that holds and the one that fails, and the others."""
     between: Sequence[Span] = d.facts.get("between") or []
-    spots = list(_spots(trials.tree))
+    spots = sorted(_spots(trials.tree), key=lambda spot: not spot.odd)
     inside = [s for s in spots if any(b.source is trials.source and b.start <= s.span.start and s.span.end <= b.end for b in between)]
     return inside, [spot for spot in spots if spot not in inside]
 
@@ -170,6 +187,12 @@ def _children(node: ast.Node) -> Iterable[ast.Node]:
         if id(child) not in inner:
             inner |= {id(n) for n in ast.walk(child)}
             yield child
+
+
+def _exchanges(spots: Iterable[Spot]) -> Candidates:
+    for spot in spots:
+        for value in _exchanged(spot.value):
+            yield spot.with_value(value, ": two digits exchanged")
 
 
 def _exchanged(value: int) -> Iterator[int]:

@@ -16,6 +16,7 @@ from dsl.diagnostics import NETWORK, WRITING, Diagnostic, Repair
 from dsl.rendering import edited
 
 MOST_MENDED = 5  # mistakes of one file that are worked on
+COUNT = "E0502"
 MOST_OFFERED = 3  # repairs of one mistake, beside a change of the claim itself
 
 
@@ -24,13 +25,19 @@ def with_repairs(found: Sequence[Diagnostic], trials: Trials) -> list[Diagnostic
     found = _without_knock_ons(found, trials)
     trials.there = replace(trials.there, found=found)
     own = [d for d in found if d.span is not None and d.span.source is trials.source][:MOST_MENDED]
+    shares = sum(d.code != COUNT for d in own) + any(d.code == COUNT for d in own)
+    counted: list[Repair] = []  # what mends one claim on a count mends the others, or is wrong
     mended: list[Diagnostic] = []
     for d in found:
         if d not in own:
             mended.append(d)
             continue
-        trials.reserved = min(trials.effort, trials.effort - trials.effort // (len(own) - own.index(d)) + trials.each)
-        repairs = _kept(d, chain(candidates(d, trials.tree), searched(d, trials)), trials, MOST_OFFERED)
+        searching = d.code != COUNT or d is next(other for other in own if other.code == COUNT)
+        trials.reserved = min(trials.effort, trials.effort - trials.effort // max(1, shares) + trials.each * len(own))
+        shares -= searching
+        offers = chain(candidates(d, trials.tree), searched(d, trials))
+        repairs = _kept(d, offers if searching else counted, trials, 1 if d.code == COUNT else MOST_OFFERED)
+        counted = list(repairs) if d.code == COUNT else counted
         trials.reserved = 0
         repairs += _kept(d, _claim(d, trials.tree), trials, 1)
         mended.append(replace(d, repairs=tuple(repairs)) if repairs else d)
@@ -49,8 +56,6 @@ def _kept(d: Diagnostic, offers: Iterable[Repair], trials: Trials, most: int) ->
     texts = {trials.source.text}
     made: list[ArchGraph] = []  # two ways to one network are one repair
     for repair in offers:
-        if len(found) == most or trials.spent:
-            break
         text = edited(trials.source, repair.edits)
         if text in texts or (repair.kind and repair.kind in {k.kind for k in found}) or (repair.kind == SOLVED and found):
             continue
@@ -60,6 +65,8 @@ def _kept(d: Diagnostic, offers: Iterable[Repair], trials: Trials, most: int) ->
             made.append(tried.graph)
             effect = effects.of(repair, tried, trials.there) if repair.changes != WRITING else None
             found.append(replace(repair, complete=not tried.found, effect=effect))
+            if len(found) == most:
+                break  # before a search goes on
     return _told_apart(found, trials)
 
 
