@@ -94,9 +94,14 @@ def _evidence(expect: ast.Expect, actual: int, value: float, graph: ArchGraph) -
     missing, there = abs(actual - value), [node for node in graph if not node.training_only]
     biases = sum(prod(weights(graph, node).get("bias", (0,))) for node in there if node.op in ("conv", "convt", "fc"))
     norms = sum(node_params(graph, node) for node in there if node.op != INPUT and node.operator.family == "normalisation")
-    for count, what in ((biases, "the biases of the convolutions and fully-connected layers"), (norms, "the normalisations")):
+    left_out = sum(int(node.attrs["out"]) for node in there if node.op in ("conv", "convt", "fc") and not node.attrs["bias"])
+    for count, what in (
+        (biases, "the biases of the convolutions and fully-connected layers are"),
+        (left_out, "the biases that `bias=no` leaves out would be"),
+        (norms, "the parameters of the normalisations are"),
+    ):
         if count == missing:
-            return f"as many as {what} have"
+            return f"as many as {what}"
     alike = [node.name for node in there if node_params(graph, node) == missing]
     return f"as many as `{alike[0]}` has" if len(alike) == 1 else ""
 

@@ -77,10 +77,11 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "W0101": (shapes.no_bias,),
 }
 
+MAPS: tuple[Search, ...] = (merges.padded_before, merges.inexact, sizes.legal_input, merges.resized)  # of nearly one size
 SEARCHES: dict[str, tuple[Search, ...]] = {
-    "E0302": (projections.where_the_shape_changes, merges.branch_that_agrees, sizes.legal_input),
-    "E0303": (merges.branch_that_agrees, sizes.legal_input),
-    "E0308": (merges.branch_that_agrees,),
+    "E0302": (projections.where_the_shape_changes, merges.branch_that_agrees, *MAPS),
+    "E0303": (merges.branch_that_agrees, *MAPS),
+    "E0308": (merges.branch_that_agrees, merges.padded_before),
     "E0501": (stages.as_other_stages, numbers.near, numbers.channels, numbers.far),
-    "E0502": (numbers.counted,),
+    "E0502": (shapes.biases, numbers.counted),
 }

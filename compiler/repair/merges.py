@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from compiler.graph import ArchGraph, Node
 from compiler.repair.places import Candidates, around, insert, is_op, kernel_of, ops_in, option, repair, stride_dropped, with_option
@@ -24,7 +24,6 @@ def branch_that_agrees(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     windows = [[op for op in ops_in(*branch) if is_op(op, "conv", "maxpool", "avgpool")] for branch in merge.branches]
     if any(shape[1:] != shapes[0][1:] for shape in shapes):
         yield from _padded(merge, windows)
-        yield from _resized(merge, shapes, d.facts.get("operands", ()), trials)
         yield from _unstrided(merge, windows)
     for number, ops in enumerate(windows):
         others = [shape for index, shape in enumerate(shapes) if index != number]
@@ -78,23 +77,62 @@ def stride_between(before: Shape, after: Shape) -> int | None:
 # ---- maps that are nearly of one size
 
 
-def _resized(merge: ast.Merge, shapes: tuple[Shape, ...], operands: tuple[str, ...], trials: Trials) -> Candidates:
-    """For two maps of which one is a little smaller: a larger one, or the middle of the other."""
+def padded_before(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """Padding that keeps the size for the convolutions between the fork and the merge that have none: in the default, or in each."""
+    operands: Sequence[str] = d.facts.get("operands", ())
+    lines = [list(_before(trials.there.graph, name)) for name in operands]
+    shared = set.intersection(*({node.name for node in line} for line in lines)) if lines else set()
+    nodes = [node for line in lines for node in line if node.name not in shared and node.span.source is trials.source]
+    short = [node for node in nodes if node.op == "conv" and not any(node.attrs["pad"]) and any(k > 1 for k in node.attrs["kernel"])]
+    if not short:
+        return
+    default = next((n for n in ast.walk(trials.tree) if isinstance(n, ast.Default) and n.word.lower() == "conv"), None)
+    if default is not None and not any(arg.name == "pad" for arg in default.args):
+        text = "pad=same, " if default.args else "pad=same"
+        yield repair("padding that keeps the size, in all convolutions", insert(default.span, _opening(default), text), kind="padding")
+    ops = {node.span: around(trials.tree, node.span, ast.Op) for node in short}
+    edits = [with_option(op, "pad", "same") for op in ops.values() if op is not None and option(op, "pad") is None]
+    if edits:
+        where = f", in {len(edits)} convolutions" if len(edits) > 1 else ""
+        yield repair(f"padding that keeps the size{where}", *edits, kind="padding")
+
+
+def _opening(default: ast.Default) -> int:
+    """Where the first option of a default stands, or would."""
+    return default.span.start + default.span.text.index("(") + 1
+
+
+def inexact(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """What a transposed convolution lacks that does not make its map exactly as many times larger as its stride."""
+    yield from _meeting(d, span, trials, exact=False)
+
+
+def resized(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """For two maps of which one is a little smaller: that one made larger, or the middle of the other."""
+    yield from _meeting(d, span, trials, exact=True)
+
+
+def _meeting(d: Diagnostic, span: Span, trials: Trials, exact: bool) -> Candidates:
+    merge, shapes, operands = around(trials.tree, span, ast.Merge), d.facts.get("shapes", ()), d.facts.get("operands", ())
     sizes = [[size for size in shape[1:] if isinstance(size, int)] for shape in shapes]
-    if len(shapes) != 2 or len(operands) != 2 or len(merge.branches) != 2 or any(len(s) != len(shapes[0]) - 1 for s in sizes):
+    if merge is None or not len(shapes) == len(operands) == len(merge.branches) == 2 or any(len(s) != len(shapes[0]) - 1 for s in sizes):
         return
     small = 0 if sizes[0] < sizes[1] else 1
     less, more = sizes[small], sizes[1 - small]
-    if not all(NEAR * b <= a <= b for a, b in zip(less, more, strict=True)):
+    if less == more or not all(NEAR * b <= a <= b for a, b in zip(less, more, strict=True)):
         return
-    grown = _made_larger(trials, operands[small])
-    by = more[0] - less[0]
-    if grown is not None and is_op(grown, "convt") and 0 < by < 4:
-        yield repair(f"`out_pad={by}`, one more row and column" if by == 1 else f"`out_pad={by}`", with_option(grown, "out_pad", str(by)))
+    node = next((node for node in _before(trials.there.graph, operands[small]) if node.op in ("convt", "upsample")), None)
+    grown = around(trials.tree, node.span, ast.Op) if node is not None and node.span.source is trials.source else None
+    if node is not None and grown is not None and node.op == "convt" and (node.attrs["kernel"] == node.attrs["stride"]) is exact:
+        by = more[0] - less[0]
+        what = f"`out_pad={by}`" + (", one more row and column" if by == 1 else "")
+        yield repair(what, with_option(grown, "out_pad", str(by)))
+    if not exact:
+        return
+    yield repair(f"the middle of the larger map, {_sizes(less)}", _appended(merge, 1 - small, f"crop({_argument(less)})"))
     if grown is not None and is_op(grown, "upsample") and not grown.args:
         what = f"an upsampling to the size of the other branch, {_sizes(more)}"
         yield repair(what, Edit(grown.span, f"upsample(size={_argument(more)})"))
-    yield repair(f"the middle of the larger map, {_sizes(less)}", _appended(merge, 1 - small, f"crop({_argument(less)})"))
 
 
 def _sizes(sizes: list[int]) -> str:
@@ -114,14 +152,6 @@ def _appended(merge: ast.Merge, number: int, text: str) -> Edit:
     if isinstance(last, ast.Item) and isinstance(last.core, ast.Here) and last.label is None:
         return Edit(last.span, text)
     return insert(last.span, last.span.end, f"; {text}")
-
-
-def _made_larger(trials: Trials, name: str) -> ast.Op | None:
-    """The operator before a tensor that made its map larger."""
-    for node in _before(trials.there.graph, name):
-        if node.op in ("convt", "upsample") and node.span.source is trials.source:
-            return around(trials.tree, node.span, ast.Op)
-    return None
 
 
 def _before(graph: ArchGraph, name: str) -> Iterator[Node]:

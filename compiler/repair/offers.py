@@ -17,7 +17,7 @@ from dsl.rendering import edited
 
 MOST_MENDED = 5  # mistakes of one file that are worked on
 COUNT = "E0502"
-MOST_OFFERED = 3  # repairs of one mistake, beside a change of the claim itself
+MOST_OFFERED = {COUNT: 1, "E0501": 3}  # repairs of one mistake, beside a change of the claim itself; of others 4
 
 
 def with_repairs(found: Sequence[Diagnostic], trials: Trials) -> list[Diagnostic]:
@@ -36,7 +36,7 @@ def with_repairs(found: Sequence[Diagnostic], trials: Trials) -> list[Diagnostic
         trials.reserved = min(trials.effort, trials.effort - trials.effort // max(1, shares) + trials.each * len(own))
         shares -= searching
         offers = chain(candidates(d, trials.tree), searched(d, trials))
-        repairs = _kept(d, offers if searching else counted, trials, 1 if d.code == COUNT else MOST_OFFERED)
+        repairs = _kept(d, offers if searching else counted, trials, MOST_OFFERED.get(d.code, 4))
         counted = list(repairs) if d.code == COUNT else counted
         trials.reserved = 0
         repairs += _kept(d, _claim(d, trials.tree), trials, 1)

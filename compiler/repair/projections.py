@@ -173,8 +173,8 @@ def other_number(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     if there == here:
         edits = []
     else:
-        of_body = repair(f"`{here}` channels at the end of the body", with_option(body_end, "out", here))
-        of_shortcut = repair(f"`{there}` channels on the shortcut", with_option(shortcut_end, "out", there))
+        of_body = repair(f"`{here.strip('{}')}` channels at the end of the body", with_option(body_end, "out", here))
+        of_shortcut = repair(f"`{there.strip('{}')}` channels on the shortcut", with_option(shortcut_end, "out", there))
         edits = [of_body, of_shortcut] if _expands(here, there) else [of_shortcut, of_body]
     written = _written(merge.branches[0], _blocks(tree))
     if len(shapes[0]) == len(shapes[1]) and shapes[0][1:] != shapes[1][1:] and written is not None and is_op(shortcut_end, "conv"):

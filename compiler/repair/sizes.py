@@ -35,8 +35,8 @@ def legal_input(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
         return
     near = [[size] if legal[name].admits(size) else legal[name].near(size)[::-1] for name, size in zip(names, sizes[1:], strict=True)]
     wrong = {legal[name]: size for name, size in zip(names, sizes[1:], strict=True) if not legal[name].admits(size)}
-    multiples = dict.fromkeys(f"{size} is no multiple of {found.multiple}" for found, size in wrong.items() if found.multiple)
-    why = " and ".join(multiples) if multiples else "legal are " + "; ".join(map(str, wrong))
+    multiples = [f"{size} is no multiple of {found.multiple}" for found, size in wrong.items() if found.multiple]
+    why = " and ".join(dict.fromkeys(multiples)) or "legal are " + "; ".join(dict.fromkeys(found.values_text for found in wrong))
     for index in range(max(map(len, near))):
         text = "x".join(str(n) for n in (sizes[0], *(options[min(index, len(options) - 1)] for options in near)))
         yield repair(f"an input of {text}: {why}", Edit(lines[0].dims[0].span.to(lines[0].dims[-1].span), text))

@@ -39,6 +39,11 @@ class Legal:
         return any(size >= low and (size - low) % self.period == 0 and (high is None or size <= high) for low, high in self.classes)
 
     @property
+    def values_text(self) -> str:
+        """The values alone: `1, 3, 5, ...`."""
+        return str(self).removeprefix(f"{self.name} = ")
+
+    @property
     def multiple(self) -> int:
         """The number whose multiples, from some size on, are legal; 0 where it is not so simple."""
         text = str(self).rpartition(" a multiple of ")
