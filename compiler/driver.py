@@ -8,8 +8,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from compiler.analysis.blame import with_blame
 from compiler.analysis.claims import check_expects
 from compiler.analysis.cost import Cost, cost
+from compiler.analysis.legality import legality
 from compiler.analysis.lint import lint
 from compiler.collection import without_collection
 from compiler.expand.builder import Failure, Limits, Overrides
@@ -18,17 +20,18 @@ from compiler.expand.expander import Expander
 from compiler.expand.loader import Loaded, Loader
 from compiler.expand.scopes import Env
 from compiler.graph import ArchGraph, shape_text
-from compiler.repair.trial import EFFORT, Tried, with_repairs
-from compiler.shapes.conditions import Legal, legal_sizes
+from compiler.repair.offers import with_repairs
+from compiler.repair.trial import EFFORT, Attempts, Trials, Tried
+from compiler.shapes.conditions import Legal
+from compiler.shapes.dim import Dim
 from dsl import ast
-from dsl.diagnostics import ArchError, Diagnostic, Fault
+from dsl.diagnostics import WARNING, ArchError, Diagnostic, Fault
 from dsl.formatter import format_text
 from dsl.parser import MAX_NESTING, parse_size, parse_value
 from dsl.printer import print_file
 from dsl.source import Source, Span
 from dsl.stack import deep_stack
 from dsl.vocabulary import files, syntax
-from dsl.vocabulary import shapes as shape_says
 
 
 @dataclass
@@ -148,25 +151,44 @@ def _checked(loaded: Loaded, loader: Loader, task: _Task, mend: bool, begin: flo
     report = _check(loaded, loader, task, begin)
     if report.ok and loaded.tree is not None:
         report.warnings = lint(report.graph, loaded.tree)
-    if not mend or loaded.tree is None or not (report.diagnostics or report.warnings) or len(report.graph) > EFFORT:
-        return report
-
-    def attempt(text: str) -> Tried:
-        other = Loader(task.limits.max_nesting)
-        small = replace(
-            task, record=False, limits=replace(task.limits, max_nodes=min(task.limits.max_nodes, 4 * len(report.graph) + 5_000))
-        )
-        changed = other.text(loaded.source.name, text.encode(), task.folder)
-        found = _check(changed, other, small, perf_counter())
-        warnings = lint(found.graph, changed.tree) if report.ok and found.ok and changed.tree is not None else []
-        return Tried([*found.diagnostics, *warnings], len(found.graph))
-
-    report.diagnostics = with_repairs(report.diagnostics, loaded.source, loaded.tree, attempt)
-    report.warnings = with_repairs(report.warnings, loaded.source, loaded.tree, attempt, EFFORT // 10)
+    if mend and loaded.tree is not None and (report.diagnostics or report.warnings) and len(report.graph) <= EFFORT:
+        _mend(report, loaded, task)
     return report
 
 
-def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float) -> Report:
+def _mend(report: Report, loaded: Loaded, task: _Task) -> None:
+    """Put the repairs of its mistakes and warnings into a report: candidates, each tried on the whole file."""
+    assert loaded.tree is not None
+    small = replace(task, record=False, limits=replace(task.limits, max_nodes=min(task.limits.max_nodes, 4 * len(report.graph) + 5_000)))
+
+    def attempt(text: str, task: _Task = small, linted: bool = report.ok) -> Tried:
+        other = Loader(task.limits.max_nesting)
+        changed = other.text(loaded.source.name, text.encode(), task.folder)
+        found = _check(changed, other, task, perf_counter(), explained=False)
+        warnings = lint(found.graph, changed.tree) if linted and found.ok and changed.tree is not None else []
+        return _tried(found, [*found.diagnostics, *warnings], changed.tree)
+
+    def opened(sizes: str) -> Tried:
+        return attempt(loaded.source.text, replace(small, overrides=parse_overrides({}, {"": sizes})), linted=False)
+
+    there = _tried(report, [*report.diagnostics, *report.warnings], loaded.tree)
+    attempts = Attempts(attempt, opened)
+    effort = EFFORT if report.diagnostics else EFFORT // 10
+    found = with_repairs([*report.diagnostics, *report.warnings], Trials(loaded.source, loaded.tree, there, attempts, effort))
+    report.diagnostics = [d for d in found if d.severity != WARNING]
+    report.warnings = [d for d in found if d.severity == WARNING]
+
+
+def _tried(report: Report, found: list[Diagnostic], tree: ast.File | None) -> Tried:
+    def count() -> tuple[int, Dim]:
+        counts = report.cost()
+        return counts.params, counts.macs
+
+    return Tried(found, report.graph, tree, count, report.legal)
+
+
+def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained: bool = True) -> Report:
+    """What is so of a file. What is tried only needs no explanations."""
     name, limits, overrides, record = task.name, task.limits, task.overrides, task.record
     read = perf_counter()
     seconds = {"parse": read - begin}
@@ -186,8 +208,10 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float) -> Report:
     if not diagnostics:
         results, diagnostics = check_expects(expander.expects, expander.graph, expander.top, waived=bool(overrides))
         claims += results
-        legal, impossible = _legal(expander.graph)
+        legal, impossible = legality(expander.graph, explained)
         diagnostics += impossible
+    if explained:
+        diagnostics = with_blame(diagnostics, expander.graph, claims)
     seconds["verify"] = perf_counter() - read - seconds["expand"]
     if not loaded.tree.statements and not diagnostics:
         diagnostics = [files.nothing_to_build().at(Span(loaded.source, 0, 0))]
@@ -197,23 +221,6 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float) -> Report:
     expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None
     failures = expander.failures
     return Report(expander.graph.name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, failures=failures)
-
-
-def _legal(graph: ArchGraph) -> tuple[list[Legal], list[Diagnostic]]:
-    """The legal values of every open size; an error where there is none."""
-    legal: list[Legal] = []
-    problems: list[Diagnostic] = []
-    conditions = [condition for _, condition in graph.conditions]
-    for name in graph.unknowns:
-        found = legal_sizes(name, conditions)
-        if found is None:
-            continue
-        legal.append(found)
-        if not found.classes and not problems:
-            where = next(node.span for node in graph.inputs)
-            listed = list(dict.fromkeys(str(condition) for condition in conditions))[:6]
-            problems.append(shape_says.no_legal_size(name, listed).at(where))
-    return legal, problems
 
 
 def require_network(report: Report) -> Report:

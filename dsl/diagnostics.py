@@ -30,17 +30,69 @@ class Edit:
     text: str
 
 
+WRITING = "writing"  # how something is spelled or separated: there is one network that can be meant
+NETWORK = "network"  # what is computed
+CLAIM = "claim"  # what the file says of its network, which is the evidence that it is the right one
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a repair does to the network: the counts with it, those before where there were any, and at how many places.
+
+    Counts are those at inference; MACs over sizes that are left open are a formula, as text.
+    """
+
+    params: int
+    macs: int | str
+    before: tuple[int, int | str] | None = None
+    places: str = ""
+
+    def __str__(self) -> str:
+        if self.before is None and not self.params and self.macs == 0:
+            counts = ""
+        elif self.before is None:
+            counts = f"{self.params:,} parameters" + (f", {self.macs:,} MACs" if isinstance(self.macs, int) else "")
+        elif self.before == (self.params, self.macs):
+            counts = "parameters and MACs as before"
+        else:
+            pairs = zip(self.before, (self.params, self.macs), ("parameters", "MACs"), strict=True)
+            counts = ", ".join(f"{_count(a)} -> {_count(b)} {what}" if a != b else f"{what} as before" for a, b, what in pairs)
+        return "; ".join(filter(None, (self.places, counts)))
+
+    def to_json(self) -> dict[str, Any]:
+        before = None if self.before is None else dict(zip(("params", "macs"), self.before, strict=True))
+        return {"params": self.params, "macs": self.macs, "before": before, "places": self.places}
+
+
+def _count(value: int | str) -> str:
+    return f"{value:,}" if isinstance(value, int) else value
+
+
 @dataclass(frozen=True, slots=True)
 class Repair:
     """A change that was tried: with it, this mistake is gone and no other has come.
 
     `complete` says that the whole file checks with it. Of one kind, where it has a kind, one repair is enough.
+    `changes` is what it changes: the writing, the network or a claim. Only the first is safe to make unasked.
     """
 
     what: str
     edits: tuple[Edit, ...]
     complete: bool = False
     kind: str = ""
+    changes: str = NETWORK
+    effect: Effect | None = None
+
+    @property
+    def safe(self) -> bool:
+        return self.changes == WRITING
+
+    def __str__(self) -> str:
+        """What is changed, with the effect on the network."""
+        if self.changes == CLAIM:
+            return f"{self.what} (this changes the claim, not the network)"
+        effect = "" if self.effect is None else str(self.effect)
+        return f"{self.what} ({effect})" if effect else self.what
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +140,8 @@ class Diagnostic:
                 {
                     "what": repair.what,
                     "complete": repair.complete,
+                    "changes": repair.changes,
+                    "effect": repair.effect.to_json() if repair.effect is not None else None,
                     "edits": [{"place": span_json(edit.span), "text": edit.text} for edit in repair.edits],
                 }
                 for repair in self.repairs

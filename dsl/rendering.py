@@ -52,10 +52,10 @@ def render(d: Diagnostic, paint: Paint = plain) -> str:
         if d.code.startswith("E01") and d.help:  # a rule of writing, and what it makes of this line
             out.append(paint("help", "help: ") + f"{d.help}; {_offer(d)}")
         else:
-            out.append(paint("help", "help: ") + _offer(d) + ("" if several else f" {d.repairs[0].what}"))
+            out.append(paint("help", "help: ") + _offer(d) + ("" if several else f" {d.repairs[0]}"))
         for number, repair in enumerate(d.repairs, start=1):
             if several:
-                out.append(f"{gutter}{paint('help', f'{number}.')} {repair.what}")
+                out.append(f"{gutter}{paint('help', f'{number}.')} {repair}")
             out.extend(bar(paint("help", text), str(line)) for line, text in mended_lines(repair.edits))
     elif d.help:
         out.append(paint("help", "help: ") + d.help)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from math import prod
 from typing import Any
 
-from compiler.analysis.cost import MEASURES
+from compiler.analysis.cost import MEASURES, node_params, weights
 from compiler.expand.claims import ClaimResult
 from compiler.expand.evaluate import COMPARISONS, describe
 from compiler.expand.scopes import Scope, Tensor
-from compiler.graph import ArchGraph, Node
+from compiler.graph import INPUT, ArchGraph, Node
 from compiler.shapes.dim import Dim, Formula, show_shape
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Fault
@@ -73,9 +74,36 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
         difference = f"{actual - value:+,}" + (f" ({100 * (actual - value) / value:+.3g}%)" if value else "")
         near = value and abs(actual - value) / abs(value) < 0.05 and expect.relation == "==" and expect.within is None
         help_text = f"write the exact number, {actual:_}, or say how near: `within 2%`" if near else ""
+        if held_by := _evidence(expect, actual, value, graph):
+            difference += f": {held_by}"
     within = f" within {expect.within:g}%" if expect.within is not None else ""
     problem = says.count_claim(what, shown, expect.relation, claimed + within, difference or f"{shown} is not {claimed}", help_text)
-    return result, replace(problem, facts={"actual": actual})
+    facts = {"actual": actual, "claimed": value, "measure": what, "relation": expect.relation}
+    return result, replace(problem, facts=facts)
+
+
+def _evidence(expect: ast.Expect, actual: int, value: float, graph: ArchGraph) -> str:
+    """What a difference may come from: a digit, or parameters that are there and not counted, or the other way round."""
+    a, b = str(actual), str(value)
+    if expect.relation != "==":
+        return ""
+    if len(a) == len(b) and sum(x != y for x, y in zip(a, b, strict=True)) == 1:
+        return "the two numbers differ in one digit"
+    if expect.measure != "params" or expect.target is not None:
+        return ""
+    missing, there = abs(actual - value), [node for node in graph if not node.training_only]
+    biases = sum(prod(weights(graph, node).get("bias", (0,))) for node in there if node.op in ("conv", "convt", "fc"))
+    norms = sum(node_params(graph, node) for node in there if node.op != INPUT and node.operator.family == "normalisation")
+    left_out = sum(int(node.attrs["out"]) for node in there if node.op in ("conv", "convt", "fc") and not node.attrs["bias"])
+    for count, what in (
+        (biases, "the biases of the convolutions and fully-connected layers are"),
+        (left_out, "the biases that `bias=no` leaves out would be"),
+        (norms, "the parameters of the normalisations are"),
+    ):
+        if count == missing:
+            return f"as many as {what}"
+    alike = [node.name for node in there if node_params(graph, node) == missing]
+    return f"as many as `{alike[0]}` has" if len(alike) == 1 else ""
 
 
 def _holds(expect: ast.Expect, actual: int, value: float) -> bool:

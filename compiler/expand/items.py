@@ -115,7 +115,7 @@ class ItemExpander(NodeExpander):
         if span not in self.claims or not found.held:
             self.claims[span] = found
         if problem is not None:
-            self.report(problem)
+            self.report(replace(problem, facts={**problem.facts, "item": item.span}))
             return Tensor(result.name, claimed)
         self.recorder.claim(result.shape)
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import zip_longest
 
 from compiler.expand.builder import NOTHING, Builder, Failure
@@ -58,6 +59,8 @@ class NodeExpander(Builder):
             else:
                 check_options(operator, options, span)
         except Fault as fault:
+            if fault.diagnostic.code == "E0302":  # what a convolution on a shortcut would get besides its options
+                fault.diagnostic = replace(fault.diagnostic, facts={**fault.diagnostic.facts, "defaults": env.defaults_of("conv")})
             self.report(fault, span)
             if all(operand.shape is not None for operand in operands):
                 names = tuple(operand.name for operand in operands)

@@ -10,23 +10,32 @@ from compiler.expand.scopes import Tensor
 from compiler.graph import INPUT, ArchGraph, Node
 from compiler.shapes.dim import show_shape
 from dsl.diagnostics import Diagnostic
+from dsl.vocabulary import shapes as says
 
 LONGEST = 12  # steps that are shown of a history
 
 
 def with_histories(found: Diagnostic, written: str, graph: ArchGraph, operands: Sequence[Tensor]) -> Diagnostic:
-    """The diagnostic of branches that do not fit, its first notes replaced by each branch's history."""
+    """The diagnostic of branches that do not fit, worded anew with each branch's history."""
     names = [operand.name for operand in operands]
+    told, fork = histories(graph, names, written), _fork(graph, names)
+    facts = dict(found.facts)
+    if found.code == "E0302":
+        worded = says.sides_differ(written, told, facts["differs"], facts["ranks"], facts["channels"])
+    else:
+        worded = says.concat_differs(told, facts["differs"], facts["axis"])
+    shapes = tuple(operand.shape for operand in operands)
+    return replace(worded, facts={**facts, "shapes": shapes, "fork": graph[fork].shape if fork else None, "operands": tuple(names)})
+
+
+def histories(graph: ArchGraph, names: Sequence[str], written: str = "") -> list[str]:
+    """What becomes of the shape in each branch of a merge, from the fork on."""
     fork = _fork(graph, names)
     titles = ("body", "shortcut") if written == "residual" else tuple(f"branch {i}" for i in range(1, len(names) + 1))
-    histories = [f"{title}: {_history(graph, name, fork)}" for title, name in zip(titles, names, strict=True)]
+    told = [f"{title}: {_history(graph, name, fork)}" for title, name in zip(titles, names, strict=True)]
     if written == "residual" and names[1] == fork:
-        histories[1] = f"shortcut: {show_shape(graph[fork].shape)} (identity)"
-    message = (
-        found.message.replace("the branches of this add", "the two sides of this residual") if written == "residual" else found.message
-    )
-    facts = {"shapes": tuple(operand.shape for operand in operands), "fork": graph[fork].shape if fork else None}
-    return replace(found, message=message, notes=(*histories, *found.notes[len(names) :]), facts=facts)
+        told[1] = f"shortcut: {show_shape(graph[fork].shape)} (identity)"
+    return told
 
 
 def _line(graph: ArchGraph, name: str) -> list[str]:

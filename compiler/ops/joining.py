@@ -22,7 +22,8 @@ def _must_equal(call: Call) -> Shape:
     first = call.x
     for other in call.inputs[1:]:
         if len(other) != len(first) or not all(call.equal(a, b) for a, b in zip(first, other, strict=True)):
-            raise Fault(says.sides_differ(call.operator, sides(call.inputs), differences(call.inputs)))
+            ranks, channels = [len(shape) for shape in call.inputs], [shape[0] for shape in call.inputs]
+            raise Fault(says.sides_differ(call.operator, sides(call.inputs), differences(call.inputs), ranks, channels))
     return first
 
 

@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 
-from compiler.repair import claims, merges, shapes, words
+from compiler.repair import claims, merges, numbers, projections, shapes, sizes, stages, words
 from compiler.repair.places import Candidates
+from compiler.repair.trial import Trials
 from dsl import ast
-from dsl.diagnostics import Diagnostic
+from dsl.diagnostics import WRITING, Diagnostic, Repair
 from dsl.source import Span
 
-MOST = 24  # candidates for one mistake
+MOST = 24  # candidates for one mistake, beside those that are searched for
 
 
 def candidates(d: Diagnostic, tree: ast.File) -> Candidates:
     """Changes that may mend a diagnostic, the likeliest first."""
     assert d.span is not None
     makers = BY_CODE.get(d.code, ())
-    return islice((repair for maker in (claims.channels_first, *makers) for repair in maker(d, d.span, tree)), MOST)
+    return islice((repair for maker in (claims.channels_first, *makers) for repair in _made(maker, d, d.span, tree)), MOST)
+
+
+def searched(d: Diagnostic, trials: Trials) -> Candidates:
+    """Changes that only trials find."""
+    assert d.span is not None
+    for search in SEARCHES.get(d.code, ()):
+        yield from search(d, d.span, trials)
+
+
+def _made(maker: Maker, d: Diagnostic, span: Span, tree: ast.File) -> Iterator[Repair]:
+    """The candidates of a maker; those of the room of words change the writing only, unless they change a number."""
+    of_words = maker.__module__ == words.__name__
+    for repair in maker(d, span, tree):
+        yield replace(repair, changes=WRITING) if of_words and not (d.code in REFERENCES and _renumbers(repair)) else repair
+
+
+REFERENCES = ("E0201", "E0203", "E0204", "E0602", "E0611")  # names of things that there are several of
+
+
+def _renumbers(repair: Repair) -> bool:
+    """`@conv8` for `@conv9` is another tensor, and not a matter of spelling."""
+    pairs = [(edit.span.text, edit.text) for edit in repair.edits]
+    return any(a.isidentifier() and b.isidentifier() and re.sub(r"\D", "", a) != re.sub(r"\D", "", b) for a, b in pairs)
 
 
 Maker = Callable[[Diagnostic, Span, ast.File], Candidates]
+Search = Callable[[Diagnostic, Span, Trials], Candidates]
 
 BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0101": (words.changes,),
@@ -35,8 +62,7 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0205": (words.another_label,),
     "E0210": (words.meant,),
     "E0301": (shapes.kernel_that_fits,),
-    "E0302": (merges.projection, merges.branch_that_agrees),
-    "E0303": (merges.branch_that_agrees,),
+    "E0302": (projections.other_number, merges.gate),
     "E0304": (shapes.groups_that_divide,),
     "E0306": (shapes.largest_legal,),
     "E0307": (shapes.pool_first,),
@@ -44,10 +70,18 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0401": (words.near_names,),
     "E0403": (words.near_names,),
     "E0407": (words.near_names,),
-    "E0501": (claims.window_that_gives, claims.exact_claim),
-    "E0502": (claims.exact_claim,),
+    "E0501": (claims.window_that_gives,),
     "E0503": (words.near_names,),
     "E0602": (words.near_names,),
     "E0611": (words.near_names,),
     "W0101": (shapes.no_bias,),
+}
+
+MAPS: tuple[Search, ...] = (merges.padded_before, merges.inexact, sizes.legal_input, merges.resized)  # of nearly one size
+SEARCHES: dict[str, tuple[Search, ...]] = {
+    "E0302": (projections.where_the_shape_changes, merges.branch_that_agrees, *MAPS),
+    "E0303": (merges.branch_that_agrees, *MAPS),
+    "E0308": (merges.branch_that_agrees, merges.padded_before),
+    "E0501": (stages.as_other_stages, numbers.near, numbers.channels, numbers.far),
+    "E0502": (shapes.biases, numbers.counted),
 }

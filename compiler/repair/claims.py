@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compiler.repair.places import LAST, NOUNS, Candidates, around, repair, with_option
+from compiler.repair.places import NOUNS, Candidates, around, repair, with_option
 from compiler.shapes.dim import Shape, show_shape
 from compiler.shapes.window import window
 from dsl import ast
-from dsl.diagnostics import Diagnostic, Edit
+from dsl.diagnostics import CLAIM, Diagnostic, Edit, Repair
 from dsl.source import Span
 
 
@@ -74,16 +74,17 @@ def _windows(attrs: dict[str, object], before: Shape, claimed: Shape) -> Iterato
 
 
 def exact_claim(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """The claim as it would hold. Comes last: the claim may be what is right."""
+    """The claim as it would hold."""
+    actual = d.facts.get("actual")
     if d.code == "E0502":
-        expect, actual = around(tree, span, ast.Expect), d.facts.get("actual")
+        expect = around(tree, span, ast.Expect)
         if expect is not None and isinstance(actual, int) and expect.relation == "==":
-            yield repair("the exact number", Edit(expect.value.span, f"{actual:_}"))
+            yield Repair(f"the claim as {actual:_}", (Edit(expect.value.span, f"{actual:_}"),), changes=CLAIM)
         return
-    item, actual = around(tree, span, ast.Item), d.facts.get("actual")
+    item = around(tree, span, ast.Item)
     if item is not None and item.claim and actual and all(isinstance(dim, int) for dim in actual):
         claim = item.claim[0].span.to(item.claim[-1].span)
-        yield repair("what it gives, as the claim", Edit(claim, show_shape(actual)), kind=LAST)
+        yield Repair(f"the claim as {show_shape(actual)}", (Edit(claim, show_shape(actual)),), changes=CLAIM)
 
 
 def channels_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:

@@ -1,107 +1,204 @@
-"""Repairs of merges: a projection on the shortcut, or branches that agree."""
+"""Repairs of merges: branches that agree, sizes that meet, gates that keep their axes."""
 
 from __future__ import annotations
 
-from compiler.repair.places import Candidates, around, insert, repair, stride_dropped, with_option
+from collections.abc import Iterator, Sequence
+
+from compiler.graph import ArchGraph, Node
+from compiler.repair.places import Candidates, around, insert, is_op, kernel_of, ops_in, option, repair, stride_dropped, with_option
+from compiler.repair.trial import Trials
 from compiler.shapes.dim import Shape
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Edit
 from dsl.source import Span
 
+FARTHEST = 30  # nodes before a merge that are looked at
+NEAR = 0.6  # of a larger map, what a crop leaves at least
 
-def projection(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """A 1x1 convolution on the shortcut of a residual, with the stride that its body has."""
-    merge, shapes = around(tree, span, ast.Merge), d.facts.get("shapes")
-    if merge is None or not shapes or merge.word.lower() != "residual" or len(shapes) != 2:
+
+def branch_that_agrees(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """Padding that keeps the size, sizes that meet, no stride, or other channels, in the branches themselves."""
+    merge, shapes = around(trials.tree, span, ast.Merge), d.facts.get("shapes")
+    if merge is None or not shapes or any(len(shape) != len(shapes[0]) for shape in shapes):
         return
-    body, fork = shapes[0], d.facts.get("fork") or shapes[1]
-    for stride, padding in ((_stride(fork, body), ()), (_ratio(fork, body), _paddings(merge))):
-        if stride is None or (padding == () and stride != _stride(fork, body)) or (stride == 1 and body[0] == fork[0]):
-            continue
-        for written in dict.fromkeys((_as_the_body(merge), f"conv1-{body[0]}" + (f"/{stride}" if stride > 1 else ""))):
-            what = "a 1x1 projection" + (f" with stride {stride}" if stride > 1 else "") + " on the shortcut"
-            what += ", and padding that keeps the size" if padding else ""
-            if written and len(merge.branches) == 1:
-                yield repair(what, *padding, insert(merge.span, merge.span.end - 1, f" | {written}"), kind="projection")
-            elif written and len(merge.branches) == 2 and merge.branches[1]:
-                first, last = merge.branches[1][0], merge.branches[1][-1]
-                yield repair(what, Edit(first.span.to(last.span), written), kind="projection")
-
-
-def _as_the_body(merge: ast.Merge) -> str:
-    """A projection in the words of the body, where these are parameters: `conv1-{4*w}/{s}`."""
-    ops = [n for statement in merge.branches[0] for n in ast.walk(statement) if isinstance(n, ast.Op)]
-    wide = [op for op in ops if _is(op, "conv") and op.out is not None]
-    strides = [op.stride[0] for op in ops if op.stride]
-    if not wide or len(strides) > 1 or all(isinstance(e, ast.Number) for e in (wide[-1].out, *strides)):
-        return ""
-    return "conv1-" + _braced(wide[-1].out) + (f"/{_braced(strides[0])}" if strides else "")
-
-
-def _braced(expr: ast.Expr | None) -> str:
-    assert expr is not None
-    return expr.span.text if isinstance(expr, ast.Number) else "{" + expr.span.text.strip("{}") + "}"
-
-
-def branch_that_agrees(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """Padding that keeps the size, no stride, or other channels, in the branches themselves."""
-    merge, shapes = around(tree, span, ast.Merge), d.facts.get("shapes")
-    if merge is None or not shapes:
-        return
-    convolutions = _windows_in(merge)
-    padding = _paddings(merge)
-    if padding:
-        yield repair("padding that keeps the size", *padding)
-    strided = [edit for ops in convolutions for op in ops if (edit := stride_dropped(op)) is not None]
-    for edit in strided:
-        yield repair("without the stride", edit)
-    if padding and strided:
-        yield repair("padding that keeps the size, and no stride", *padding, *strided)
-    sizes = [shape[1:] for shape in shapes]
-    for number, ops in enumerate(convolutions):
+    windows = [[op for op in ops_in(*branch) if is_op(op, "conv", "maxpool", "avgpool")] for branch in merge.branches]
+    if any(shape[1:] != shapes[0][1:] for shape in shapes):
+        yield from _padded(merge, windows)
+        yield from _unstrided(merge, windows)
+    for number, ops in enumerate(windows):
         others = [shape for index, shape in enumerate(shapes) if index != number]
         if not ops or number >= len(shapes):
             continue
-        if shapes[number][0] != others[0][0] and _is(ops[-1], "conv") and isinstance(ops[-1].out, ast.Number):
+        differs = shapes[number][0] != others[0][0] and not (merge.word.lower() == "mul" and 1 in (shapes[number][0], others[0][0]))
+        if differs and is_op(ops[-1], "conv") and isinstance(ops[-1].out, ast.Number):
             yield repair(f"{others[0][0]} channels", with_option(ops[-1], "out", str(others[0][0])))
-        stride = _stride(shapes[number], others[0]) if sizes[number] != others[0][1:] else None
+        stride = stride_between(shapes[number], others[0]) if shapes[number][1:] != others[0][1:] else None
         if stride is not None and not ops[-1].stride:
             yield repair(f"stride {stride}", with_option(ops[-1], "stride", str(stride)))
 
 
-def _windows_in(merge: ast.Merge) -> list[list[ast.Op]]:
-    """The convolutions and pools of every branch."""
-    found: list[list[ast.Op]] = []
-    for branch in merge.branches:
-        ops = [n for statement in branch for n in ast.walk(statement) if isinstance(n, ast.Op)]
-        found.append([op for op in ops if _is(op, "conv") or _is(op, "maxpool") or _is(op, "avgpool")])
-    return found
+def _padded(merge: ast.Merge, windows: list[list[ast.Op]]) -> Candidates:
+    """Padding of half the kernel: of one operator, or of all."""
+    wide = [(op, kernel) for ops in windows for op in ops if (kernel := kernel_of(op)) is not None and kernel % 2 and kernel > 1]
+    short = [(op, kernel) for op, kernel in wide if option(op, "pad") not in ("same", str(kernel // 2))]
+    every = paddings(merge)
+    if len(every) != 1 and len(short) != 1 and every:
+        yield repair("padding that keeps the size", *every)
+    for op, kernel in short:
+        value = "same" if is_op(op, "conv") and option(op, "pad") is None else str(kernel // 2)
+        yield repair(f"`pad={value}` for `{op.span.text}`, which keeps the size", with_option(op, "pad", value))
+    if len(short) > 1:
+        yield repair("padding that keeps the size", *(with_option(op, "pad", str(kernel // 2)) for op, kernel in short))
 
 
-def _paddings(merge: ast.Merge) -> tuple[Edit, ...]:
+def paddings(merge: ast.Merge) -> tuple[Edit, ...]:
     """`pad=same` for every convolution of the branches that is wider than 1 and has no padding."""
-    wide = [op for ops in _windows_in(merge) for op in ops if _is(op, "conv") and op.word[4:] not in ("", "1")]
-    return tuple(with_option(op, "pad", "same") for op in wide if not any(arg.name == "pad" for arg in op.args))
+    wide = [op for branch in merge.branches for op in ops_in(*branch) if is_op(op, "conv") and op.word[4:] not in ("", "1")]
+    return tuple(with_option(op, "pad", "same") for op in wide if option(op, "pad") is None)
 
 
-def _ratio(before: Shape, after: Shape) -> int | None:
-    """About how many times smaller the sizes have become."""
-    if len(before) < 2 or len(before) != len(after) or not all(isinstance(size, int) for size in (before[1], after[1])):
-        return None
-    return max(1, round(before[1] / after[1]))  # type: ignore[operator]
+def _unstrided(merge: ast.Merge, windows: list[list[ast.Op]]) -> Candidates:
+    strided = [edit for ops in windows for op in ops if (edit := stride_dropped(op)) is not None]
+    for edit in strided:
+        yield repair("without the stride", edit)
+    padding = paddings(merge)
+    if padding and strided:
+        yield repair("padding that keeps the size, and no stride", *padding, *strided)
 
 
-def _is(op: ast.Op, name: str) -> bool:
-    word = op.word.lower()
-    return word == name or (word.startswith(name) and word[len(name) :].replace("x", "").isdigit())
-
-
-def _stride(before: Shape, after: Shape) -> int | None:
+def stride_between(before: Shape, after: Shape) -> int | None:
     """The stride with which a 1x1 convolution leads from the sizes of one shape to those of the other."""
     if len(before) != len(after) or not all(isinstance(size, int) for size in (*before[1:], *after[1:])):
         return None
-    found = (s for s in range(1, 17) if all((a - 1) // s + 1 == b for a, b in zip(before[1:], after[1:], strict=True)))
-    return next(found, None)
+    sizes = list(zip(before[1:], after[1:], strict=True))
+    return next((s for s in range(1, 17) if all((a - 1) // s + 1 == b for a, b in sizes)), None)
+
+
+# ---- maps that are nearly of one size
+
+
+def padded_before(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """Padding that keeps the size for the convolutions between the fork and the merge that have none: in the default, or in each."""
+    operands: Sequence[str] = d.facts.get("operands", ())
+    lines = [list(_before(trials.there.graph, name)) for name in operands]
+    shared = set.intersection(*({node.name for node in line} for line in lines)) if lines else set()
+    nodes = [node for line in lines for node in line if node.name not in shared and node.span.source is trials.source]
+    short = [node for node in nodes if node.op == "conv" and not any(node.attrs["pad"]) and any(k > 1 for k in node.attrs["kernel"])]
+    if not short:
+        return
+    default = next((n for n in ast.walk(trials.tree) if isinstance(n, ast.Default) and n.word.lower() == "conv"), None)
+    if default is not None and not any(arg.name == "pad" for arg in default.args):
+        text = "pad=same, " if default.args else "pad=same"
+        yield repair("padding that keeps the size, in all convolutions", insert(default.span, _opening(default), text), kind="padding")
+    ops = {node.span: around(trials.tree, node.span, ast.Op) for node in short}
+    edits = [with_option(op, "pad", "same") for op in ops.values() if op is not None and option(op, "pad") is None]
+    if edits:
+        where = f", in {len(edits)} convolutions" if len(edits) > 1 else ""
+        yield repair(f"padding that keeps the size{where}", *edits, kind="padding")
+
+
+def _opening(default: ast.Default) -> int:
+    """Where the first option of a default stands, or would."""
+    return default.span.start + default.span.text.index("(") + 1
+
+
+def inexact(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """What a transposed convolution lacks that does not make its map exactly as many times larger as its stride."""
+    yield from _meeting(d, span, trials, exact=False)
+
+
+def resized(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """For two maps of which one is a little smaller: that one made larger, or the middle of the other."""
+    yield from _meeting(d, span, trials, exact=True)
+
+
+def _meeting(d: Diagnostic, span: Span, trials: Trials, exact: bool) -> Candidates:
+    merge, shapes, operands = around(trials.tree, span, ast.Merge), d.facts.get("shapes", ()), d.facts.get("operands", ())
+    sizes = [[size for size in shape[1:] if isinstance(size, int)] for shape in shapes]
+    if merge is None or not len(shapes) == len(operands) == len(merge.branches) == 2 or any(len(s) != len(shapes[0]) - 1 for s in sizes):
+        return
+    small = 0 if sizes[0] < sizes[1] else 1
+    less, more = sizes[small], sizes[1 - small]
+    if less == more or not all(NEAR * b <= a <= b for a, b in zip(less, more, strict=True)):
+        return
+    node = next((node for node in _before(trials.there.graph, operands[small]) if node.op in ("convt", "upsample")), None)
+    grown = around(trials.tree, node.span, ast.Op) if node is not None and node.span.source is trials.source else None
+    if node is not None and grown is not None and node.op == "convt" and (node.attrs["kernel"] == node.attrs["stride"]) is exact:
+        by = more[0] - less[0]
+        what = f"`out_pad={by}`" + (", one more row and column" if by == 1 else "")
+        yield repair(what, with_option(grown, "out_pad", str(by)))
+    if not exact:
+        return
+    yield repair(f"the middle of the larger map, {_sizes(less)}", _appended(merge, 1 - small, f"crop({_argument(less)})"))
+    if grown is not None and is_op(grown, "upsample") and not grown.args:
+        what = f"an upsampling to the size of the other branch, {_sizes(more)}"
+        yield repair(what, Edit(grown.span, f"upsample(size={_argument(more)})"))
+
+
+def _sizes(sizes: list[int]) -> str:
+    return "x".join(map(str, sizes))
+
+
+def _argument(sizes: list[int]) -> str:
+    return str(sizes[0]) if len(set(sizes)) == 1 else f"[{', '.join(map(str, sizes))}]"
+
+
+def _appended(merge: ast.Merge, number: int, text: str) -> Edit:
+    """An item at the end of a branch."""
+    branch = merge.branches[number]
+    if not branch:
+        return insert(merge.span, merge.branch_spans[number].start, text)
+    last = branch[-1]
+    if isinstance(last, ast.Item) and isinstance(last.core, ast.Here) and last.label is None:
+        return Edit(last.span, text)
+    return insert(last.span, last.span.end, f"; {text}")
+
+
+def _before(graph: ArchGraph, name: str) -> Iterator[Node]:
+    for _ in range(FARTHEST):
+        if name not in graph:
+            return
+        yield graph[name]
+        operands = graph.operands(name)
+        if not operands:
+            return
+        name = operands[0]
+
+
+# ---- gates, and merges of one branch
+
+
+def gate(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """A gate of fully-connected layers as one of 1x1 convolutions, which keep the axes."""
+    merge, shapes = around(tree, span, ast.Merge), d.facts.get("shapes")
+    if merge is None or not shapes or merge.word.lower() != "mul" or len({len(shape) for shape in shapes}) == 1:
+        return
+    edits: list[Edit] = []
+    for branch, shape in zip(merge.branches, shapes, strict=False):
+        ops = ops_in(*branch)
+        if len(shape) == 1 and any(is_op(op, "adaptive_avgpool", "avgpool") for op in ops):
+            edits += [_left_out(op) for op in ops if is_op(op, "flatten")]
+            edits += [edit for op in ops if is_op(op, "fc") for edit in _as_convolution(op)]
+    if edits:
+        yield repair("1x1 convolutions in the gate, which compute the same and keep the axes", *edits)
+
+
+def _left_out(op: ast.Op) -> Edit:
+    """An item and the semicolon after it left out."""
+    text = op.span.source.text
+    end = op.span.end
+    while text[end : end + 1] in (" ", ";"):
+        end += 1
+    return Edit(Span(op.span.source, op.span.start, end), "")
+
+
+def _as_convolution(op: ast.Op) -> list[Edit]:
+    if op.out is not None:
+        return [Edit(op.word_span, "conv1")]
+    if op.args and op.args[0].name in (None, "out"):  # `fc(64)`: the first option of a convolution is its kernel
+        first = op.args[0]
+        return [Edit(op.word_span, "conv1"), *([] if first.name else [insert(first.span, first.span.start, "out=")])]
+    return []
 
 
 def another_branch(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:

@@ -14,7 +14,7 @@ N = TypeVar("N", bound=ast.Node)
 
 
 Candidates = Iterator[Repair]
-LAST = "last"  # the kind of a repair that is offered where no other is
+SOLVED = "solved"  # the kind of a repair that is offered where no likelier one is
 NOUNS = {"pad": "padding", "ceil": "rounding up"}
 
 
@@ -78,3 +78,31 @@ def stride_dropped(op: ast.Op) -> Edit | None:
         return Edit(Span(op.span.source, op.stride[0].span.start - 1, op.stride[-1].span.end), "")
     arg = next((arg for arg in op.args if arg.name == "stride"), None)
     return None if arg is None else deleted(arg.span)
+
+
+# ---- operators as they are written
+
+
+def ops_in(*nodes: ast.Node) -> list[ast.Op]:
+    """The operators and calls in some nodes, in the order of the text."""
+    return [n for node in nodes for n in ast.walk(node) if isinstance(n, ast.Op)]
+
+
+def is_op(op: ast.Op, *names: str) -> bool:
+    """Whether an operator is one of these, with a kernel in its word or without."""
+    word = op.word.lower()
+    return any(word == name or (word.startswith(name) and word[len(name) :].replace("x", "").isdigit()) for name in names)
+
+
+def kernel_of(op: ast.Op) -> int | None:
+    """The kernel of an operator where it is one number as it stands: 5 of `conv5-32` and of `conv(kernel=5, out=32)`."""
+    values = [arg.value for arg in op.args if arg.name == "kernel"] or list(op.kernel)
+    if values:
+        return int(values[0].value) if len(values) == 1 and isinstance(values[0], ast.Number) else None
+    digits = re.search(r"[a-z_]([0-9]+)$", op.word)
+    return int(digits[1]) if digits else None
+
+
+def option(op: ast.Op, name: str) -> str | None:
+    """The text of an option that is given by name."""
+    return next((arg.value.span.text for arg in op.args if arg.name == name), None)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from math import gcd
 
 from compiler.ops import OPERATORS
-from compiler.repair.places import NOUNS, Candidates, around, insert, repair, with_option
+from compiler.repair.places import NOUNS, Candidates, around, insert, is_op, ops_in, option, repair, with_option
+from compiler.repair.trial import Trials
 from compiler.shapes.window import reach
 from dsl import ast
-from dsl.diagnostics import Diagnostic
+from dsl.diagnostics import Diagnostic, Edit
 from dsl.source import Span
 
 
@@ -29,6 +30,9 @@ def groups_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     if op is None:
         return
     groups, channels = facts["groups"], facts["channels"]
+    written = option(op, "groups")
+    if written is not None and op.out is not None and (written == op.out.span.text.strip("{}") or groups == facts.get("out")):
+        yield repair("`groups=in.c`, one for each channel that comes in", with_option(op, "groups", "in.c"), kind="depthwise")
     both = gcd(channels, facts.get("out") or channels)
     fits = sorted((g for g in range(1, min(both, 4096) + 1) if both % g == 0), key=lambda g: (abs(g - groups), g))
     for number in fits[:2]:
@@ -57,3 +61,24 @@ def no_bias(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     op = around(tree, span, ast.Op)
     if op is not None and op.word.lower().rstrip("0123456789x") in OPERATORS:
         yield repair("no bias", with_option(op, "bias", "no"), kind="bias")
+
+
+def biases(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """For a count of parameters: all convolutions with a bias, or without."""
+    missing = d.facts.get("claimed", 0) - d.facts.get("actual", 0) if d.facts.get("measure") == "params" else 0
+    value = "yes" if missing > 0 else "no"
+    what = "with a bias" if missing > 0 else "without a bias"
+    if not missing:
+        return
+    for default in (n for n in ast.walk(trials.tree) if isinstance(n, ast.Default) and n.word.lower() in ("conv", "fc")):
+        given = next((arg for arg in default.args if arg.name == "bias"), None)
+        if given is None and value == "no":
+            yield repair(
+                f"all {default.word} {what}", insert(default.span, default.span.end - 1, ", bias=no" if default.args else "bias=no")
+            )
+        elif given is not None and given.value.span.text != value:
+            yield repair(f"all {default.word} {what}", Edit(given.value.span, value))
+    ops = [op for op in ops_in(trials.tree) if is_op(op, "conv")]
+    edits = [with_option(op, "bias", value) for op in ops if (option(op, "bias") or "yes") != value]
+    if edits:
+        yield repair(f"the convolutions {what}", *edits)

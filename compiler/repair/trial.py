@@ -1,75 +1,94 @@
-"""Tries candidates on the whole file, and keeps those that mend."""
+"""The trials of changed texts: what comes of each, and how many the effort allows."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from compiler.repair.candidates import candidates
-from compiler.repair.places import LAST
+from compiler.graph import ArchGraph
+from compiler.shapes.conditions import Legal
+from compiler.shapes.dim import Dim
 from dsl import ast
-from dsl.diagnostics import Diagnostic, Repair
+from dsl.diagnostics import Diagnostic, Edit
 from dsl.rendering import edited
 from dsl.source import Source
 
-MOST_MENDED = 5  # mistakes of one file that are worked on
-MOST_OFFERED = 3  # repairs of one mistake
-EFFORT = 20_000  # nodes that all trials together may expand to, and lines that they may read
+EFFORT = 14_000  # nodes that all trials together may expand to, and lines that they may read
 TRIAL = 60  # what a trial costs beside these
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of a changed file: what is wrong with it now, and how large it got."""
+    """What came of a changed file: what is wrong with it now, its network, and how to count that: parameters and MACs."""
 
     found: Sequence[Diagnostic]
-    nodes: int
+    graph: ArchGraph
+    tree: ast.File | None
+    count: Callable[[], tuple[int, Dim]]
+    legal: Sequence[Legal] = ()
 
 
-def with_repairs(
-    found: Sequence[Diagnostic], source: Source, tree: ast.File, attempt: Callable[[str], Tried], effort: int = EFFORT
-) -> list[Diagnostic]:
-    """The diagnostics, with the repairs that mend them; only such as change the file itself, not what it uses."""
-    found = _without_knock_ons(found, source, tree, attempt)
-    mended: list[Diagnostic] = []
-    for number, d in enumerate(found):
-        if number >= MOST_MENDED or d.span is None or d.span.source is not source:
-            mended.append(d)
-            continue
-        rest = Counter(_kind(e) for e in found if e is not d)
-        kept: list[Repair] = []
-        tried_texts = {source.text}
-        for repair in candidates(d, tree):
-            text = edited(source, repair.edits)
-            if effort <= 0 or len(kept) == MOST_OFFERED:
-                break
-            if text in tried_texts or (repair.kind and repair.kind in {k.kind for k in kept}) or (repair.kind == LAST and kept):
-                continue
-            tried_texts.add(text)
-            tried = attempt(text)
-            effort -= tried.nodes + TRIAL + len(source.line_starts)
-            left = Counter(_kind(e) for e in tried.found)
-            if left <= rest:
-                kept.append(replace(repair, complete=not tried.found))
-        mended.append(replace(d, repairs=tuple(kept)) if kept else d)
-    return mended
+@dataclass(frozen=True)
+class Attempts:
+    """How a changed text is tried, and how the file itself is with its input sizes left open."""
+
+    text: Callable[[str], Tried]
+    opened: Callable[[str], Tried]
 
 
-def _without_knock_ons(
-    found: Sequence[Diagnostic], source: Source, tree: ast.File, attempt: Callable[[str], Tried]
-) -> Sequence[Diagnostic]:
-    """A claim behind a failed one that would hold, were the first one as the network is, does not fail by itself."""
-    first = next((d for d in found if d.code == "E0501" and d.span is not None and d.span.source is source), None)
-    behind = [d for d in found if d.code == "E0501" and d is not first]
-    if first is None or not behind:
-        return found
-    claim = next((repair for repair in candidates(first, tree) if repair.kind == LAST), None)
-    if claim is None:
-        return found
-    left = {_kind(d) for d in attempt(edited(source, claim.edits)).found}
-    return [d for d in found if d not in behind or _kind(d) in left]
+class Trials:
+    """The trials for one file: each text is tried once, and all together cost no more than the effort."""
+
+    def __init__(self, source: Source, tree: ast.File, there: Tried, attempts: Attempts, effort: int = EFFORT) -> None:
+        self.source = source
+        self.tree = tree
+        self.there = there  # the file as it is
+        self.effort = effort
+        self.reserved = 0  # for the mistakes that come after
+        self._attempts = attempts
+        self._tried: dict[str, Tried] = {source.text: there}
+        self._merges = _empty_merges(tree)
+
+    def of(self, edits: Sequence[Edit]) -> Tried | None:
+        """What comes of some edits; None where the effort is spent, or where they would empty a merge."""
+        return self.of_text(edited(self.source, edits))
+
+    def of_text(self, text: str) -> Tried | None:
+        if text not in self._tried:
+            if self.spent:
+                return None
+            tried = self._attempts.text(text)
+            self.effort -= len(tried.graph) + TRIAL + len(self.source.line_starts)
+            self._tried[text] = tried
+        tried = self._tried[text]
+        return tried if tried.tree is not None and _empty_merges(tried.tree) <= self._merges else None
+
+    def mends(self, d: Diagnostic, tried: Tried) -> bool:
+        """Whether a mistake is gone and no other has come."""
+        rest = Counter(kind_of(other) for other in self.there.found if other is not d)
+        return Counter(kind_of(left) for left in tried.found) <= rest
+
+    @property
+    def each(self) -> int:
+        """What one more trial costs, about."""
+        return len(self.there.graph) + TRIAL + len(self.source.line_starts)
+
+    @property
+    def spent(self) -> bool:
+        return self.effort <= self.reserved
+
+    def opened(self, sizes: str) -> Tried | None:
+        """The file with an input of these open sizes, its claims waived."""
+        if self.spent:
+            return None
+        self.effort -= self.each
+        return self._attempts.opened(sizes)
 
 
-def _kind(d: Diagnostic) -> tuple[str, str]:
+def kind_of(d: Diagnostic) -> tuple[str, str]:
     return d.code, d.message
+
+
+def _empty_merges(tree: ast.File) -> int:
+    return sum(isinstance(node, ast.Merge) and not any(node.branches) for node in ast.walk(tree))

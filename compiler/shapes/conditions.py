@@ -35,6 +35,26 @@ class Legal:
     period: int
     classes: tuple[tuple[int, int | None], ...]  # (smallest, largest or None) of each class that has any
 
+    def admits(self, size: int) -> bool:
+        return any(size >= low and (size - low) % self.period == 0 and (high is None or size <= high) for low, high in self.classes)
+
+    @property
+    def values_text(self) -> str:
+        """The values alone: `1, 3, 5, ...`."""
+        return str(self).removeprefix(f"{self.name} = ")
+
+    @property
+    def multiple(self) -> int:
+        """The number whose multiples, from some size on, are legal; 0 where it is not so simple."""
+        text = str(self).rpartition(" a multiple of ")
+        return int(text[2]) if text[1] else 0
+
+    def near(self, size: int) -> list[int]:
+        """The next legal sizes below and above one that is not legal, as far as a period away."""
+        below = next((n for n in range(size - 1, max(0, size - self.period) - 1, -1) if self.admits(n)), None)
+        above = next((n for n in range(size + 1, size + self.period + 1) if self.admits(n)), None)
+        return [n for n in (below, above) if n is not None]
+
     def __str__(self) -> str:
         if not self.classes:
             return f"no {self.name} is legal"
@@ -91,6 +111,30 @@ def legal_sizes(name: str, conditions: Iterable[Condition]) -> Legal | None:
         else:
             classes.append((residue + low * period, None if high is None else residue + high * period))
     return Legal(name, period, tuple(classes))
+
+
+def contradiction(name: str, conditions: Iterable[Condition]) -> list[Condition]:
+    """The fewest conditions, in their order, that leave an unknown no value; of what has none, as `legal_sizes` finds.
+
+    The last condition of the shortest beginning that contradicts itself is one of them; so is, with it, the next.
+    """
+    known = [c for c in dict.fromkeys(conditions) if name in unknowns(c.left) | unknowns(c.right)]
+    found: list[Condition] = []
+
+    def impossible(some: list[Condition]) -> bool:
+        legal = legal_sizes(name, some)
+        return legal is not None and not legal.classes
+
+    while not impossible(found):
+        low, high = 1, len(known)
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if impossible([*found, *known[:middle]]) else (middle + 1, high)
+        if not known:
+            return found
+        found.insert(0, known[low - 1])
+        known = known[: low - 1]
+    return found
 
 
 def _solve(condition: Condition, name: str, residue: int, period: int) -> tuple[int, int | None] | None:

@@ -56,7 +56,7 @@ def _result(d: Diagnostic, index: int) -> dict[str, Any]:
     if d.related:
         result["relatedLocations"] = [_related(number, related) for number, related in enumerate(d.related, start=1)]
     if d.repairs:
-        result["fixes"] = [{"description": {"text": r.what}, "artifactChanges": _changes(r.edits)} for r in d.repairs]
+        result["fixes"] = [{"description": {"text": str(r)}, "artifactChanges": _changes(r.edits)} for r in d.repairs]
     return result
 
 
@@ -90,7 +90,7 @@ def _end(span: Span) -> tuple[int, int]:
 
 def _text(d: Diagnostic) -> str:
     """Message, facts and next step, a line each."""
-    repairs = [f"repair: {repair.what}" for repair in d.repairs]
+    repairs = [f"repair: {repair}" for repair in d.repairs]
     return "\n".join([d.message, *d.notes, *d.trail, *repairs, *([d.help] if d.help and not repairs else [])])
 
 

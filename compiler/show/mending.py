@@ -22,17 +22,24 @@ def offered(diagnostics: Sequence[Diagnostic]) -> list[tuple[Diagnostic, Repair]
     return [(d, repair) for d in diagnostics for repair in d.repairs]
 
 
-def mended(report: Report, path: Path) -> str:
-    """The text with the first repair of every message, one after the other, each tried on what the others have left."""
+def mended(report: Report, path: Path) -> tuple[str, Report]:
+    """The text with every safe repair, one after the other, each tried on what the others have left; and what is left then.
+
+    A safe repair mends how something is written. One that changes what is computed, or a claim, is asked for by its number.
+    """
     text = ""
     for _ in range(MOST):
-        repairs = offered([*report.diagnostics, *report.warnings])
-        if not repairs:
+        repair = next((repair for _, repair in offered([*report.diagnostics, *report.warnings]) if repair.safe), None)
+        if repair is None:
             break
-        repair = repairs[0][1]
         text = edited(repair.edits[0].span.source, repair.edits)
         report = check_text(text, name=str(path), folder=path.parent)
-    return text
+    return text, report
+
+
+def listed(repairs: Sequence[tuple[Diagnostic, Repair]]) -> list[str]:
+    """Repairs with the numbers by which they are asked for."""
+    return [f"  {n}. {repair}, for {d.code} in line {d.span.line if d.span else 0}" for n, (d, repair) in enumerate(repairs, start=1)]
 
 
 def difference(source: Source, text: str) -> str:

@@ -22,8 +22,9 @@ from compiler.show import mending
 from compiler.show.colour import painter
 from compiler.verbs import sources
 from compiler.verbs.sources import STDIN, checked
-from dsl.diagnostics import ArchError
+from dsl.diagnostics import CLAIM, ArchError, Diagnostic, Repair
 from dsl.rendering import edited, render_all
+from dsl.source import Source
 
 
 def sweeps(settings: list[str]) -> list[list[str]]:
@@ -147,7 +148,7 @@ def interactive() -> bool:
 
 
 def mend(reports: list[tuple[Path, Report]], choose: int, every: bool, yes: bool) -> None:
-    """Carry out one repair of one file, or the first of every message, after showing the difference."""
+    """Carry out one repair of one file, or all that are safe, after showing the difference."""
     if len(reports) != 1:
         usage("--fix mends one file at a time")
     path, report = reports[0]
@@ -155,17 +156,38 @@ def mend(reports: list[tuple[Path, Report]], choose: int, every: bool, yes: bool
     repairs = mending.offered(found)
     if not repairs:
         fail("there is nothing to mend" if not found else "I know no repair that makes this file check")
-    if not (choose or every) and len(repairs) > 1:
-        for number, (d, repair) in enumerate(repairs, start=1):
-            talk(f"  {number}. {repair.what}, for {d.code} in line {d.span.line if d.span else 0}")
+    left: list[tuple[Diagnostic, Repair]] = []
+    if every:
+        text, rest = mending.mended(report, path)
+        left = mending.offered([*rest.diagnostics, *rest.warnings])
+    else:
+        chosen = _chosen(repairs, choose)
+        text = edited(chosen.edits[0].span.source, chosen.edits)
+        talk(f"{path}: {chosen}")
+    if text:
+        _written(path, repairs[0][1].edits[0].span.source, text, yes)
+    if left:
+        talk("left alone, since these change what is computed or claimed; make one by `--fix --choose N`:")
+        talk("\n".join(mending.listed(left)))
+    if not text or (path is not STDIN and not checked(path).ok):
+        raise typer.Exit(1)
+
+
+def _chosen(repairs: list[tuple[Diagnostic, Repair]], number: int) -> Repair:
+    """The repair of a number, or the only one. A claim is the evidence of a file: its change is asked for by number."""
+    if not number and (len(repairs) > 1 or repairs[0][1].changes == CLAIM):
+        talk("\n".join(mending.listed(repairs)))
         if not interactive():
-            usage(f"there are {len(repairs)} repairs: choose one by `--choose N`, or the first of every message by `--all`")
-        choose = typer.prompt("Which", type=int, err=True)
-    if not 1 <= (choose or 1) <= len(repairs):
-        usage(f"there are {len(repairs)} repairs, and no number {choose}")
-    chosen = repairs[(choose or 1) - 1][1]
-    source = chosen.edits[0].span.source
-    text = mending.mended(report, path) if every else edited(source, chosen.edits)
+            several = f"there are {len(repairs)} repairs" if len(repairs) > 1 else "the only repair known changes a claim"
+            usage(f"{several}: choose one by `--choose N`; `--all` makes those that only mend the writing")
+        number = typer.prompt("Which", type=int, err=True)
+    if not 1 <= (number or 1) <= len(repairs):
+        usage(f"there are {len(repairs)} repairs, and no number {number}")
+    return repairs[(number or 1) - 1][1]
+
+
+def _written(path: Path, source: Source, text: str, yes: bool) -> None:
+    """Show the difference, ask, and write; what came from stdin goes to stdout."""
     if path is STDIN:
         sys.stdout.write(text)
         return
@@ -176,5 +198,3 @@ def mend(reports: list[tuple[Path, Report]], choose: int, every: bool, yes: bool
         raise typer.Exit(1)
     mending.carry_out(text, path)
     talk(f"mended {path}")
-    if not checked(path).ok:
-        raise typer.Exit(1)

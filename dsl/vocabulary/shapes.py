@@ -39,12 +39,14 @@ def _sum(size: object, more: int) -> object:
 
 
 @diagnostic("E0302")
-def sides_differ(name: str, sides: Sequence[str], differs: Sequence[str]) -> Diagnostic:
+def sides_differ(
+    name: str, sides: Sequence[str], differs: Sequence[str], ranks: Sequence[int] = (), channels: Sequence[object] = ()
+) -> Diagnostic:
     """The branches of an addition or multiplication have different shapes.
 
     They are combined value by value, so their shapes must be equal. (`mul` alone also takes a branch whose
-    height and width are 1, for gates.) A residual whose body changes channels or size needs a shortcut that
-    changes them too: a 1x1 convolution with the same stride.
+    height and width are 1, for gates: one value for each channel. Nothing is repeated over channels.) A residual whose
+    body changes channels or size needs a shortcut that changes them too: a 1x1 convolution with the same stride.
 
     Wrong:
 
@@ -58,7 +60,15 @@ def sides_differ(name: str, sides: Sequence[str], differs: Sequence[str]) -> Dia
     """
     what = "the two sides of this residual" if name == "residual" else f"the branches of this {name}"
     notes = (*sides, "differs in: " + ", ".join(differs))
-    return Diagnostic("", f"{what} have different shapes", notes=notes, help="make the shapes equal, for a shortcut with a 1x1 convolution")
+    help_text = "make the shapes equal"
+    if len(set(ranks)) > 1 and 1 in ranks:
+        help_text = "`FC` flattens what it gets; what is to keep its axes is a `conv1`, behind `adaptive_avgpool1` for a gate"
+    elif name == "mul" and 1 in channels and len(set(channels)) > 1:
+        help_text = "a gate has one value for each channel, or the shape of the map; `mul` does not repeat one map over channels"
+    elif name == "residual":
+        help_text = "where the body changes the shape, the shortcut needs a 1x1 convolution that changes it too"
+    facts = {"differs": tuple(differs), "ranks": tuple(ranks), "channels": tuple(channels)}
+    return Diagnostic("", f"{what} have different shapes", notes=notes, help=help_text, facts=facts)
 
 
 @diagnostic("E0303")
@@ -80,6 +90,7 @@ def concat_differs(sides: Sequence[str], differs: Sequence[str], axis: str) -> D
         f"the branches of this concat may differ in {axis} only",
         notes=(*sides, "differs in: " + ", ".join(differs)),
         help="pad, pool or stride the branches so that the other sizes agree",
+        facts={"differs": tuple(differs), "axis": axis},
     )
 
 
@@ -170,8 +181,11 @@ def needs_numbers(operator: str, what: str, value: object) -> Diagnostic:
 
 
 @diagnostic("E0308")
-def no_legal_size(name: str, conditions: Sequence[str]) -> Diagnostic:
+def no_legal_size(name: str, sides: Sequence[str], conditions: Sequence[str]) -> Diagnostic:
     """No value of an unknown size makes the network legal.
+
+    Each condition is what an operator needs: branches that agree, a window that fits. Those that are listed contradict
+    each other; without any one of them there would be a size.
 
     Wrong:
 
@@ -183,8 +197,10 @@ def no_legal_size(name: str, conditions: Sequence[str]) -> Diagnostic:
         input 3xHxW
         add<maxpool3/1(pad=1) | .>
     """
-    help_text = "these contradict each other: give the branches the same sizes"
-    return Diagnostic("", f"no size {name} makes this network legal", notes=tuple(conditions), help=help_text)
+    needs = (f"{conditions[0]} holds for no {name}",) if len(conditions) == 1 else tuple(f"needed: {c}" for c in conditions)
+    help_text = "give the branches the same sizes" if sides else "use less padding or fewer strides, or larger sizes"
+    contradict = f"; together they hold for no {name}" if len(conditions) > 1 else ""
+    return Diagnostic("", f"no size {name} makes this network legal", notes=(*sides, *needs), help=help_text + contradict)
 
 
 @diagnostic("E0309")

@@ -1,0 +1,123 @@
+"""Where a failed claim comes from: the steps between it and the claim before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from compiler.expand.claims import ClaimResult
+from compiler.graph import INPUT, ArchGraph, Node
+from compiler.ops.record import AXES
+from compiler.shapes.dim import Shape, show_shape
+from dsl.diagnostics import Diagnostic, Related
+from dsl.source import Span
+
+LONGEST = 8  # steps that are shown
+WIDEST = 40  # characters of a step that are shown
+
+
+@dataclass(frozen=True)
+class Step:
+    """An item of the chain in which the claim is written, and the shape that it ends with."""
+
+    span: Span
+    shape: Shape
+
+    @property
+    def text(self) -> str:
+        text = self.span.text.split("=>")[0].split("\n")[0].strip()
+        return text if len(text) <= WIDEST else text[: WIDEST - 3] + "..."
+
+
+def with_blame(found: Sequence[Diagnostic], graph: ArchGraph, claims: Iterable[ClaimResult]) -> list[Diagnostic]:
+    """The diagnostics of failed shape claims, with what happened since the last claim that holds."""
+    by_node = {claim.node: claim for claim in claims if claim.node}
+    return [_blamed(d, graph, by_node) if d.code == "E0501" and d.facts.get("node") in graph else d for d in found]
+
+
+def _blamed(d: Diagnostic, graph: ArchGraph, claims: dict[str, ClaimResult]) -> Diagnostic:
+    item, actual, claimed = d.facts["item"], d.facts["actual"], d.facts["claimed"]
+    line = _since_a_claim(graph, d.facts["node"], claims)
+    begin, steps = line[0], _steps(line[1:], item, graph[d.facts["node"]])
+    notes = [*_sum(graph, d.facts["node"], claimed), *d.notes]
+    related = list(d.related)
+    facts = {**d.facts, "between": tuple(step.span for step in steps)}
+    if len(steps) > 1 or (steps and not notes and line[-1].span != d.span):
+        shown = [Step(begin.span, begin.shape), *steps]
+        told = [f"{step.text}: {show_shape(step.shape)}" for step in steps]
+        told = told if len(told) <= LONGEST else [*told[:3], "...", *told[3 - LONGEST :]]
+        before = claims.get(begin.name)
+        if before is None:
+            shape, whence = show_shape(begin.shape), "the input" if begin.op == INPUT else begin.name
+        else:  # after a claim that fails, the check went on with what it says
+            shape = show_shape(begin.shape) if before.held else before.text.removeprefix("=> ")
+            whence = f"claimed in line {before.span.line}, and {'holds' if before.held else 'fails'}"
+        notes.append(f"from {shape} ({whence}): " + ", then ".join(told))
+        if before is None or before.held:
+            notes.extend(_unchanged(shown, actual, claimed))
+        if before is not None and before.held:
+            related.append(Related(before.span, "this claim holds"))
+    return replace(d, notes=tuple(notes), related=tuple(related), facts=facts)
+
+
+def _since_a_claim(graph: ArchGraph, name: str, claims: dict[str, ClaimResult]) -> list[Node]:
+    """The nodes on the line of first operands to a failed claim, from the last that is claimed, or from an input."""
+    line = [graph[name]]
+    while (operands := graph.operands(line[-1].name)) and not (len(line) > 1 and line[-1].name in claims):
+        line.append(graph[operands[0]])
+    return line[::-1]
+
+
+def _steps(line: Sequence[Node], item: Span, last: Node) -> list[Step]:
+    """The nodes of a line, put together as the items beside the one that claims."""
+    calls = [frame for frame in (last.frame.chain() if last.frame else []) if not _within(frame.span, item)]
+    steps: list[Step] = []
+    for node in line:
+        frames = [frame for frame in (node.frame.chain() if node.frame else []) if not any(frame is call for call in calls)]
+        at = frames[-1].span if frames else node.span
+        at = item if _within(at, item) else at
+        if steps and steps[-1].span == at:
+            steps.pop()
+        steps.append(Step(at, node.shape))
+    return steps
+
+
+def _within(inner: Span, outer: Span) -> bool:
+    return inner.source is outer.source and outer.start <= inner.start and inner.end <= outer.end
+
+
+def _unchanged(steps: Sequence[Step], actual: Shape, claimed: Shape) -> Iterable[str]:
+    """Sizes that were to become smaller, and that no step changes."""
+    if len(actual) != len(claimed):
+        return
+    names = ("channels", *AXES.get(len(actual) - 1, ()))
+    same = [
+        axis
+        for axis in range(1, min(len(actual), len(names)))
+        if actual[axis] != claimed[axis] and all(len(b.shape) == len(actual) and a.shape[axis] == b.shape[axis] for a, b in pairwise(steps))
+    ]
+    if same:
+        kept = " and ".join(f"{names[axis]} {actual[axis]}" for axis in same)
+        factors = {_factor(actual[axis], claimed[axis]) for axis in same}
+        factor = next(iter(factors)) if len(factors) == 1 else None
+        yield f"no step between changes {kept}" + (f"; a stride of {factor} would" if factor else "")
+
+
+def _factor(there: object, wanted: object) -> int | None:
+    if isinstance(there, int) and isinstance(wanted, int) and 0 < wanted < there:
+        return next((stride for stride in range(2, 17) if -(-there // stride) == wanted), None)
+    return None
+
+
+def _sum(graph: ArchGraph, name: str, claimed: Shape) -> Iterable[str]:
+    """Of a concatenation along the channels, what they add up to."""
+    node = graph[name]
+    while node.op != "concat" and len(graph.operands(node.name)) == 1 and graph[graph.operands(node.name)[0]].shape[0] == node.shape[0]:
+        node = graph[graph.operands(node.name)[0]]
+    if node.op != "concat" or str(node.attrs["axis"]) != "c" or len(claimed) != len(node.shape) or claimed[0] == node.shape[0]:
+        return
+    total, wanted = node.shape[0], claimed[0]
+    parts = " + ".join(str(graph[operand].shape[0]) for operand in graph.operands(node.name))
+    if isinstance(total, int) and isinstance(wanted, int):
+        yield f"channels: {parts} = {total}, {abs(total - wanted)} {'short of' if total < wanted else 'more than'} {wanted}"

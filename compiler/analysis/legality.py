@@ -1,0 +1,42 @@
+"""The legal values of open sizes, and what contradicts itself where there are none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from compiler.expand.sides import histories
+from compiler.graph import ArchGraph
+from compiler.shapes.conditions import Condition, Legal, contradiction, legal_sizes
+from dsl.diagnostics import Diagnostic, Related
+from dsl.vocabulary import shapes as says
+
+
+def legality(graph: ArchGraph, explained: bool = True) -> tuple[list[Legal], list[Diagnostic]]:
+    """The legal values of every open size; an error at the first that has none, with the reason where that is `explained`."""
+    legal: list[Legal] = []
+    problems: list[Diagnostic] = []
+    conditions = [condition for _, condition in graph.conditions]
+    for name in graph.unknowns:
+        found = legal_sizes(name, conditions)
+        if found is None:
+            continue
+        legal.append(found)
+        if not found.classes and not problems:
+            problems.append(_impossible(graph, name, contradiction(name, conditions) if explained else []))
+    return legal, problems
+
+
+def _impossible(graph: ArchGraph, name: str, reasons: list[Condition]) -> Diagnostic:
+    """The error at the node that brings the last of the conditions, with what its branches have become."""
+    brings = [next(graph[node] for node, condition in graph.conditions if condition == reason) for reason in reasons]
+    if not brings:
+        return says.no_legal_size(name, [], []).at(next(node.span for node in graph.inputs))
+    last = brings[-1]
+    operands = graph.operands(last.name)
+    sides = histories(graph, operands) if len(operands) > 1 else []
+    facts = {"shapes": tuple(graph[operand].shape for operand in operands), "operands": tuple(operands)}
+    others = {node.span: Related(node.span, str(reason)) for node, reason in zip(brings, reasons, strict=True) if node.span != last.span}
+    found = says.no_legal_size(name, sides, [str(reason) for reason in reasons])
+    frames = [frame for frame in last.frame.chain() if frame.text != "{ ... }"] if last.frame else []
+    trail = [f"in {frame.text}, line {frame.span.line} of {frame.span.source.name}" for frame in frames[:3]]
+    return replace(found, facts=facts).at(last.span, trail=trail, related=others.values())

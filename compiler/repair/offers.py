@@ -1,0 +1,94 @@
+"""The repairs that are offered: candidates that mend, the likeliest first, with what each does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import chain
+
+from compiler.graph import ArchGraph
+from compiler.repair import claims, effects
+from compiler.repair.candidates import candidates, searched
+from compiler.repair.places import SOLVED
+from compiler.repair.trial import Trials, kind_of
+from dsl import ast
+from dsl.diagnostics import NETWORK, WRITING, Diagnostic, Repair
+from dsl.rendering import edited
+
+MOST_MENDED = 5  # mistakes of one file that are worked on
+COUNT = "E0502"
+MOST_OFFERED = {COUNT: 1, "E0501": 3}  # repairs of one mistake, beside a change of the claim itself; of others 4
+
+
+def with_repairs(found: Sequence[Diagnostic], trials: Trials) -> list[Diagnostic]:
+    """The diagnostics, with the repairs that mend them; only such as change the file itself, not what it uses."""
+    found = _without_knock_ons(found, trials)
+    trials.there = replace(trials.there, found=found)
+    own = [d for d in found if d.span is not None and d.span.source is trials.source][:MOST_MENDED]
+    shares = sum(d.code != COUNT for d in own) + any(d.code == COUNT for d in own)
+    counted: list[Repair] = []  # what mends one claim on a count mends the others, or is wrong
+    mended: list[Diagnostic] = []
+    for d in found:
+        if d not in own:
+            mended.append(d)
+            continue
+        searching = d.code != COUNT or d is next(other for other in own if other.code == COUNT)
+        trials.reserved = min(trials.effort, trials.effort - trials.effort // max(1, shares) + trials.each * len(own))
+        shares -= searching
+        offers = chain(candidates(d, trials.tree), searched(d, trials))
+        repairs = _kept(d, offers if searching else counted, trials, MOST_OFFERED.get(d.code, 4))
+        counted = list(repairs) if d.code == COUNT else counted
+        trials.reserved = 0
+        repairs += _kept(d, _claim(d, trials.tree), trials, 1)
+        mended.append(replace(d, repairs=tuple(repairs)) if repairs else d)
+    return mended
+
+
+def _claim(d: Diagnostic, tree: ast.File) -> Iterable[Repair]:
+    """A claim as it would hold. It is the evidence that the network is the right one, so its change comes last."""
+    assert d.span is not None
+    return claims.exact_claim(d, d.span, tree) if d.code in ("E0501", "E0502") else ()
+
+
+def _kept(d: Diagnostic, offers: Iterable[Repair], trials: Trials, most: int) -> list[Repair]:
+    """Of some candidates those that mend a diagnostic, with what each does to the network."""
+    found: list[Repair] = []
+    texts = {trials.source.text}
+    made: list[ArchGraph] = []  # two ways to one network are one repair
+    for repair in offers:
+        text = edited(trials.source, repair.edits)
+        if text in texts or (repair.kind and repair.kind in {k.kind for k in found}) or (repair.kind == SOLVED and found):
+            continue
+        texts.add(text)
+        tried = trials.of_text(text)
+        if tried is not None and trials.mends(d, tried) and not any(tried.graph.same_as(other) for other in made):
+            made.append(tried.graph)
+            effect = effects.of(repair, tried, trials.there) if repair.changes != WRITING else None
+            found.append(replace(repair, complete=not tried.found, effect=effect))
+            if len(found) == most:
+                break  # before a search goes on
+    return _told_apart(found, trials)
+
+
+def _told_apart(found: list[Repair], trials: Trials) -> list[Repair]:
+    """Where two ways of writing make different networks, neither is only a matter of writing."""
+    writing = [repair for repair in found if repair.safe]
+    made = [tried for repair in writing if (tried := trials.of(repair.edits)) is not None]
+    if len(made) < 2 or all(made[0].graph.same_as(other.graph) for other in made[1:]):
+        return found
+    effect = {id(repair): effects.of(repair, tried, trials.there) for repair, tried in zip(writing, made, strict=True)}
+    return [replace(repair, changes=NETWORK, effect=effect[id(repair)]) if repair.safe else repair for repair in found]
+
+
+def _without_knock_ons(found: Sequence[Diagnostic], trials: Trials) -> Sequence[Diagnostic]:
+    """A claim after a failed one that would hold, were the first one as the network is, does not fail by itself."""
+    first = next((d for d in found if d.code == "E0501" and d.span is not None and d.span.source is trials.source), None)
+    after = [d for d in found if d.code == "E0501" and d is not first]
+    if first is None or not after:
+        return found
+    claim = next(iter(_claim(first, trials.tree)), None)
+    tried = trials.of(claim.edits) if claim is not None else None
+    if tried is None:
+        return found
+    left = {kind_of(d) for d in tried.found}
+    return [d for d in found if d not in after or kind_of(d) in left]

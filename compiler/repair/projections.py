@@ -1,0 +1,195 @@
+"""Repairs of residuals whose body changes the shape: a 1x1 convolution on the shortcut, or one number on either side.
+
+A projection is written as the body is, in its parameters, and where the residual is called with several shapes it is there
+only where the shape changes (He et al. 2016, section 3.3). It has no activation, and the body's normalisation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from compiler.repair.effects import inserted_in
+from compiler.repair.merges import paddings, stride_between
+from compiler.repair.places import Candidates, around, insert, is_op, ops_in, option, repair, with_option
+from compiler.repair.trial import Trials
+from compiler.shapes.dim import Shape
+from dsl import ast
+from dsl.diagnostics import Diagnostic, Repair
+from dsl.source import Span
+
+PROJECTION = "projection"
+NORMS = ("bn", "group_norm", "layer_norm")
+DEEPEST = 4  # calls of blocks that are followed
+
+
+@dataclass(frozen=True)
+class Written:
+    """The channels that a body ends with, and its stride, as they are written: `4*w` and `s`; "" where there is none."""
+
+    out: str
+    stride: str
+
+
+def where_the_shape_changes(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """A projection on a shortcut that has none."""
+    merge, shapes = around(trials.tree, span, ast.Merge), d.facts.get("shapes")
+    if merge is None or not shapes or merge.word.lower() != "residual" or len(merge.branches) != 1:
+        return
+    body, fork = shapes[0], d.facts.get("fork") or shapes[1]
+    if len(body) != len(fork) or not all(isinstance(dim, int) for dim in (*body, *fork)):
+        return
+    written = _written(merge.branches[0], _blocks(trials.tree))
+    if written is not None and not (written.out.isdigit() and written.stride in ("", "1")) and not written.stride.isdigit():
+        conditional = _with(merge, _conditional(written, _suffix(merge, d)))
+        tried = trials.of(conditional.edits)
+        if tried is not None and trials.mends(d, tried):
+            got, copies = inserted_in(conditional, tried)
+            if got < copies:
+                yield conditional
+    if written is not None and not (written.out.isdigit() and not written.stride):
+        yield _with(merge, _conv(written.out, written.stride, _suffix(merge, d)), _stride_words(fork, body))
+    stride = stride_between(fork, body)
+    if stride is not None:
+        yield _with(merge, _conv(str(body[0]), str(stride) if stride > 1 else "", _suffix(merge, d)), _stride_words(fork, body))
+    if (stride := _ratio(fork, body)) is not None and (stride > 1 or body[0] != fork[0]) and (padding := paddings(merge)):
+        text = _conv(str(body[0]), str(stride) if stride > 1 else "", _suffix(merge, d))
+        what = f"a 1x1 projection{f' with stride {stride}' if stride > 1 else ''} on the shortcut, and padding that keeps the size"
+        yield repair(what, *padding, insert(merge.span, merge.span.end - 1, f" | {text}"), kind=PROJECTION)
+
+
+def _with(merge: ast.Merge, text: str, stride: str = "") -> Repair:
+    what = f"a 1x1 projection{stride} on the shortcut" + (", where the shape changes" if text.startswith("if ") else "")
+    return repair(what, insert(merge.span, merge.span.end - 1, f" | {text}"), kind=PROJECTION)
+
+
+def _stride_words(fork: Shape, body: Shape) -> str:
+    stride = stride_between(fork, body)
+    return f" with stride {stride}" if stride is not None and stride > 1 else ""
+
+
+def _conditional(written: Written, suffix: str) -> str:
+    changes = [f"{written.stride} != 1"] if written.stride else []
+    changes += [f"in.c != {written.out}"] if written.out != "in.c" else []
+    return f"if {' or '.join(changes)} {{ {_conv(written.out, written.stride, suffix)} }}"
+
+
+def _conv(out: str, stride: str, suffix: str) -> str:
+    return f"conv1-{_short(out)}" + (f"/{_short(stride)}" if stride not in ("", "1") else "") + suffix
+
+
+def _short(text: str) -> str:
+    return text if text.isdigit() else f"{{{text}}}"
+
+
+def _suffix(merge: ast.Merge, d: Diagnostic) -> str:
+    """What follows the projection: the bias and the normalisation of the body's last convolution, and no activation."""
+    last = next((op for op in reversed(ops_in(*merge.branches[0])) if is_op(op, "conv")), None)
+    options = [f"{name}={text}" for name in ("bias", "norm") if last is not None and (text := option(last, name)) is not None]
+    usual = d.facts.get("defaults", {}).get("act")
+    if usual is not None and str(usual.value) != "none":
+        options.append("act=none")
+    end = merge.branches[0][-1]
+    norm = end.core.span.text if isinstance(end, ast.Item) and isinstance(end.core, ast.Op) and is_op(end.core, *NORMS) else ""
+    return (f"({', '.join(options)})" if options else "") + (f"; {norm}" if last is not None and norm else "")
+
+
+# ---- what the body says of itself
+
+
+def _blocks(tree: ast.File) -> dict[str, ast.Block]:
+    return {node.name: node for node in tree.statements if isinstance(node, ast.Block)}
+
+
+def _written(body: tuple[ast.Statement, ...], blocks: Mapping[str, ast.Block], depth: int = 0) -> Written | None:
+    """The channels and the stride of a chain, in its own words; None where these do not say."""
+    out, strides = "", []
+    for op in ops_in(*body):
+        if op.word in blocks and depth < DEEPEST:
+            inner = _written(blocks[op.word].body, blocks, depth + 1)
+            bound = _bound(op, blocks[op.word])
+            if inner is None or bound is None:
+                return None
+            out = _put(inner.out, bound) or out
+            strides += [_put(inner.stride, bound)]
+        else:
+            if (is_op(op, "conv") or op.out is not None) and (given := option(op, "out") or _text(op.out)):
+                out = given
+            strides += [option(op, "stride") or (_text(op.stride[0]) if len(op.stride) == 1 else "")]
+    strides = [stride for stride in strides if stride not in ("", "1")]
+    return Written(out, strides[0] if strides else "") if out and len(strides) <= 1 else None
+
+
+def _text(expr: ast.Expr | None) -> str:
+    return "" if expr is None else expr.span.text.strip("{}")
+
+
+def _bound(op: ast.Op, block: ast.Block) -> dict[str, str] | None:
+    """The parameters of a call, as text."""
+    given = {param.name: _text(param.default) for param in block.params if param.default is not None}
+    places = iter([param.name for param in block.params])
+    for arg in op.args:
+        name = arg.name or next(places, None)
+        if name is None:
+            return None
+        given[name] = arg.value.span.text
+    given |= {name: _text(value) for name, value in (("out", op.out), ("stride", op.stride[0] if op.stride else None)) if value is not None}
+    return given if all(param.name in given for param in block.params) else None
+
+
+def _put(text: str, bound: Mapping[str, str]) -> str:
+    """An expression with its parameters replaced; a product of numbers as its value."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[0]
+        given = bound.get(name, name)
+        return given if re.fullmatch(r"\w+|in\.c", given) or text == name else f"({given})"
+
+    put = re.sub(r"(?<![\w.@])[A-Za-z_]\w*", value, text)
+    numbers = re.fullmatch(r"(\d+)\*(\d+)", put)
+    return str(int(numbers[1]) * int(numbers[2])) if numbers else put
+
+
+def _ratio(before: Shape, after: Shape) -> int | None:
+    """About how many times smaller the sizes have become."""
+    a, b = (before[1], after[1]) if len(before) > 1 else (1, 1)
+    return max(1, round(a / b)) if isinstance(a, int) and isinstance(b, int) else None
+
+
+# ---- a shortcut that is there
+
+
+def other_number(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Of two sides that are there, one with the channels, the stride, or both, of the other; its options stay."""
+    merge, shapes = around(tree, span, ast.Merge), d.facts.get("shapes")
+    if merge is None or not shapes or merge.word.lower() != "residual" or len(merge.branches) != 2:
+        return
+    body, shortcut = (ops_in(*branch) for branch in merge.branches)
+    body_end, shortcut_end = (next((op for op in reversed(ops) if op.out is not None), None) for ops in (body, shortcut))
+    if body_end is None or shortcut_end is None or body_end.out is None or shortcut_end.out is None:
+        return
+    there, here = _short(_text(body_end.out)), _short(_text(shortcut_end.out))
+    if there == here:
+        edits = []
+    else:
+        of_body = repair(f"`{here.strip('{}')}` channels at the end of the body", with_option(body_end, "out", here))
+        of_shortcut = repair(f"`{there.strip('{}')}` channels on the shortcut", with_option(shortcut_end, "out", there))
+        edits = [of_body, of_shortcut] if _expands(here, there) else [of_shortcut, of_body]
+    written = _written(merge.branches[0], _blocks(tree))
+    if len(shapes[0]) == len(shapes[1]) and shapes[0][1:] != shapes[1][1:] and written is not None and is_op(shortcut_end, "conv"):
+        stride = with_option(shortcut_end, "stride", _short(written.stride or "1"))
+        yield repair("the stride of the body on the shortcut", stride)
+        for other in edits:
+            yield repair(f"{other.what}, and the stride of the body", *other.edits, stride)
+    yield from edits
+
+
+def _expands(one: str, other: str) -> bool:
+    """Whether the first is the larger multiple of the same: a bottleneck ends in `4*w`."""
+
+    def factor(text: str) -> int:
+        found = re.search(r"(\d+)\s*\*|\*\s*(\d+)", text)
+        return int(found[1] or found[2]) if found else int(text) if text.isdigit() else 1
+
+    return factor(one) > factor(other)

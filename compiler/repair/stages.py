@@ -1,0 +1,54 @@
+"""Repairs after the model of other stages: what the same block or operator is given elsewhere in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from compiler.repair.places import SOLVED, Candidates, ops_in, option, repair, with_option
+from compiler.repair.trial import Trials
+from dsl import ast
+from dsl.diagnostics import Diagnostic, Edit
+from dsl.source import Span
+
+MOST_MODELS = 6  # other uses that are looked at, the nearest first
+
+
+def as_other_stages(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """Of the items since the last claim, one with an argument that other uses of it have, or a pool as elsewhere."""
+    between: Sequence[Span] = d.facts.get("between") or [span]
+    ops = ops_in(trials.tree)
+    mine = [op for op in ops if any(_within(op.span, step) for step in between if step.source is trials.source)]
+    for op in mine:
+        models = sorted((o for o in ops if o.word == op.word and o.span != op.span), key=lambda o: abs(o.span.line - op.span.line))
+        for model in models[:MOST_MODELS]:
+            for text, edit in _as(op, model):
+                yield repair(f"{text}, as in line {model.span.line}", edit)
+    actual, claimed = d.facts["actual"], d.facts["claimed"]
+    pool = next((op for op in ops if op.word.lower().startswith("maxpool") and op not in mine), None)
+    if pool is not None and len(actual) == len(claimed) and actual[0] == claimed[0] and actual != claimed:
+        end = d.facts["claim"].start
+        text = span.source.text
+        while text[end - 1] in " \t":
+            end -= 1
+        what = f"`{pool.span.text}` before the claim, as in line {pool.span.line}"
+        yield repair(what, Edit(Span(span.source, end, end), f"; {pool.span.text}"), kind=SOLVED)
+
+
+def _within(inner: Span, outer: Span) -> bool:
+    return inner.source is outer.source and outer.start <= inner.start and inner.end <= outer.end
+
+
+def _as(op: ast.Op, model: ast.Op) -> Iterator[tuple[str, Edit]]:
+    """What another use of an operator is given and this one is not: its stride first, then other arguments."""
+    if model.stride and not op.stride and not any(arg.name == "stride" for arg in op.args):
+        stride = model.stride[0].span.text
+        stride = stride if stride.isdigit() else f"{{{stride.strip('{}')}}}"
+        yield f"stride {stride}", with_option(op, "stride", stride)
+    for arg in model.args:
+        if arg.name is not None and option(op, arg.name) is None:
+            yield f"`{arg.name}={arg.value.span.text}`", with_option(op, arg.name, arg.value.span.text)
+    positional = [arg.value.span.text for arg in op.args if arg.name is None]
+    there = [arg.value.span.text for arg in model.args if arg.name is None]
+    if len(there) > len(positional) and op.args and not any(arg.name for arg in op.args):
+        end, more = op.args[-1].span, ", ".join(there[len(positional) :])
+        yield f"`{more}`", Edit(Span(end.source, end.end, end.end), f", {more}")
