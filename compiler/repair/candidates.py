@@ -25,9 +25,11 @@ Maker = Callable[[Diagnostic, Span, ast.File], Candidates]
 
 BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0101": (words.changes,),
-    "E0102": (words.closer,),
-    "E0103": (words.deletion,),
+    "E0102": (words.changes,),
+    "E0103": (words.another_bracket, words.deletion),
     "E0105": (words.changes,),
+    "E0109": (words.together,),
+    "E0113": (words.changes,),
     "E0201": (words.translated, words.near_names),
     "E0202": (words.near_names, words.deletion),
     "E0203": (words.near_names,),

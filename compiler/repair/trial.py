@@ -14,7 +14,9 @@ from dsl.rendering import edited
 from dsl.source import Source
 
 MOST_MENDED = 5  # mistakes of one file that are worked on
+MOST_REWRITTEN = 20  # the same for mistakes of writing, whose repairs are known
 MOST_OFFERED = 3  # repairs of one mistake
+WRITING = "E01"
 EFFORT = 20_000  # nodes that all trials together may expand to, and lines that they may read
 TRIAL = 60  # what a trial costs beside these
 
@@ -33,8 +35,11 @@ def with_repairs(
     """The diagnostics, with the repairs that mend them; only such as change the file itself, not what it uses."""
     found = _without_knock_ons(found, source, tree, attempt)
     mended: list[Diagnostic] = []
-    for number, d in enumerate(found):
-        if number >= MOST_MENDED or d.span is None or d.span.source is not source:
+    numbers = {WRITING: 0, "": 0}
+    for d in found:
+        kind = WRITING if d.code.startswith(WRITING) else ""
+        numbers[kind] += 1
+        if numbers[kind] > (MOST_REWRITTEN if kind else MOST_MENDED) or d.span is None or d.span.source is not source:
             mended.append(d)
             continue
         rest = Counter(_kind(e) for e in found if e is not d)
