@@ -36,7 +36,7 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0204": (words.near_names,),
     "E0205": (words.another_label,),
     "E0210": (words.meant,),
-    "E0301": (shapes.kernel_that_fits,),
+    "E0301": (words.another_order, shapes.kernel_that_fits),
     "E0302": (merges.projection, merges.branch_that_agrees),
     "E0303": (merges.branch_that_agrees,),
     "E0304": (shapes.groups_that_divide,),
@@ -52,4 +52,7 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0602": (words.near_names,),
     "E0611": (words.near_names,),
     "W0101": (shapes.no_bias,),
+    "W0117": (words.as_meant,),
+    "W0118": (words.as_meant,),
+    "W0119": (words.as_meant,),
 }

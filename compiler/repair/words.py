@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from compiler.repair.places import Candidates, around, change, deleted, repair
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Edit
@@ -70,3 +72,28 @@ def together(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 def another_bracket(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     if mark := d.facts.get("instead", ""):
         yield repair(f"`{mark}`", Edit(span, mark))
+
+
+# ---- the order of numbers
+
+
+def as_meant(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """What a warning of a slip says may be meant, in place of what is written."""
+    for text, why in d.facts.get("meant", ()):
+        yield repair(f"`{text}`, {why}", Edit(span, text))
+
+
+def another_order(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """For a kernel larger than its map: numbers in PyTorch's order, or kernel and channels swapped."""
+    op = around(tree, span, ast.Op)
+    if op is None:
+        return
+    numbers = [arg.value.span.text for arg in op.args if arg.name is None]
+    if op.word.lower() == "conv" and op.out is None and len(numbers) >= 3 and numbers[0] == str(d.facts.get("kernel")):
+        found = transcribed(f"nn.Conv2d{op.span.text[len(op.word) :].lstrip()}")
+        if found is not None and found.text:
+            yield repair(f"`{found.text}`, PyTorch's order", Edit(op.span, found.text))
+    written = re.match(r"conv([0-9]+)-([0-9]+)(?![0-9x])", op.span.text, re.IGNORECASE)
+    if written and int(written[2]) <= 11 < int(written[1]):
+        text = f"conv{written[2]}-{written[1]}{op.span.text[written.end() :]}"
+        yield repair(f"`{text}`, kernel and channels swapped", Edit(op.span, text))
