@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -201,15 +201,15 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
             expander.network(loaded.tree.statements, Env(folder=loaded.folder))
         except RecursionError:  # a chain of signs or powers, which no bracket counts
             expander.problems.append(syntax.too_deep_brackets(limits.max_nesting).at(Span(loaded.source, 0, 1)))
-    diagnostics = [*loaded.problems, *expander.problems]
+    diagnostics = [*loaded.problems, *_not_of_a_guess(expander.problems, loaded.problems)]
     claims = list(expander.claims.values())
     legal: list[Legal] = []
     seconds["expand"] = perf_counter() - read
-    if not diagnostics:
-        results, diagnostics = check_expects(expander.expects, expander.graph, expander.top, waived=bool(overrides))
+    if not expander.problems and (loaded.whole or not diagnostics):
+        results, failed = check_expects(expander.expects, expander.graph, expander.top, waived=bool(overrides))
         claims += results
         legal, impossible = legality(expander.graph, explained)
-        diagnostics += impossible
+        diagnostics += [*failed, *impossible]
     if explained:
         diagnostics = with_blame(diagnostics, expander.graph, claims)
     seconds["verify"] = perf_counter() - read - seconds["expand"]
@@ -221,6 +221,12 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
     expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None
     failures = expander.failures
     return Report(expander.graph.name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, failures=failures)
+
+
+def _not_of_a_guess(found: Sequence[Diagnostic], writing: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Without what is found on lines that could only be read by a guess: it may come of the guess."""
+    guessed = {(d.span.source, d.span.line) for d in writing if d.facts.get("guess") and d.span is not None}
+    return [d for d in found if d.span is None or (d.span.source, d.span.line) not in guessed]
 
 
 def require_network(report: Report) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lark import Token, Tree
@@ -19,19 +20,24 @@ Children = list[Any]
 class TreeBuilder(Transformer_NonRecursive[Token, Any]):
     """Builds the tree of one source. Not recursive, so that no text is too deep for it."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, origin: Sequence[int] | None = None) -> None:
+        """`origin` gives, for every offset of a text that was mended, that of the source."""
         super().__init__(visit_tokens=False)
         self.source = source
+        self.origin = range(len(source.text) + 1) if origin is None else origin
 
     def _span(self, meta: Meta) -> Span:
         if meta.empty:
             return Span(self.source, 0, 0)
-        size = len(self.source.text)
-        return Span(self.source, min(meta.start_pos, size), min(meta.end_pos, size))
+        return self._place(meta.start_pos, meta.end_pos)
+
+    def _place(self, start: int, end: int) -> Span:
+        last = len(self.origin) - 1
+        return Span(self.source, self.origin[min(start, last)], self.origin[min(end, last)])
 
     def _token_span(self, token: Token) -> Span:
         assert token.start_pos is not None and token.end_pos is not None
-        return Span(self.source, token.start_pos, token.end_pos)
+        return self._place(token.start_pos, token.end_pos)
 
     def _dim(self, child: Any) -> ast.Expr:
         if isinstance(child, Token):

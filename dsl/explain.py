@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from lark import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.exceptions import UnexpectedEOF
 
+from dsl.brackets import PAIRS, unclosed
 from dsl.diagnostics import Diagnostic
-from dsl.hints import Spot, alike, hint
+from dsl.draft import Change, Draft
+from dsl.hints import Spot, alike, hint, misspelt_keyword
 from dsl.source import Source, Span
 from dsl.vocabulary import syntax
-from dsl.vocabulary.syntax import Change
 
 _NAMES = {
     "_NEWLINE": "the end of the line",
@@ -56,9 +58,21 @@ _OPERATORS = {"PLUS", "MINUS", "TIMES", "DIVIDE", "FLOORDIV", "MODULO", "_POWER"
 _KEYWORDS = ("ARCH", "BLOCK", "DEFAULT", "EXPECT", "FOR", "IF", "INPUT", "LET", "OUTPUT", "SHARE", "USE")
 
 
-def explain(source: Source, begin: int, piece: str, error: UnexpectedInput) -> tuple[Diagnostic, int, int]:
-    """The diagnostic of a syntax error in a piece of the text that begins at an offset; and the stretch of the piece to pass over."""
-    size = len(piece)
+@dataclass(frozen=True)
+class Explained:
+    """A mistake in words, the stretch of the draft that it is about, and what may mend it, in offsets of the draft."""
+
+    diagnostic: Diagnostic
+    start: int
+    stop: int
+    changes: tuple[Change, ...] = ()
+    is_guess: bool = False
+
+
+def explain(source: Source, draft: Draft, error: UnexpectedInput) -> Explained:
+    """What the parser did not expect in a draft, its place given in the source."""
+    text = draft.text
+    size = len(text)
     start = size if error.pos_in_stream is None else min(error.pos_in_stream, size)
     at_end = start == size or isinstance(error, UnexpectedEOF)
     end = start + 1
@@ -70,48 +84,55 @@ def explain(source: Source, begin: int, piece: str, error: UnexpectedInput) -> t
         end = start + max(1, len(error.token))
     elif isinstance(error, UnexpectedCharacters):
         expected = set(error.allowed or ())
-    end = min(start + 2 if piece.startswith("->", start) else end, size)
+    end = min(start + 2 if text.startswith("->", start) else end, size)
 
     def at(first: int, last: int) -> Span:
-        return Span(source, begin + first, begin + last)
+        return Span(source, draft.origin[first], draft.origin[last])
 
-    found = "" if at_end else piece[start:end].strip()
-    opener = next(reversed(unclosed(piece, start)), None)
-    if found[:1] in CLOSERS and not (opener and PAIRS[opener[0]] == found[:1]):
-        if opener is None:
-            return syntax.closes_nothing(found[0], CLOSERS[found[0]]).at(at(start, start + 1)), start, end
-        return _never_closed(opener).at(at(opener[1], opener[1] + 1)), start, end
-    if opener is not None and _stays_open(piece, start, found, at_end, opener, expected):
-        return _never_closed(opener).at(at(opener[1], opener[1] + 1)), start, end
-    line = piece.rfind("\n", 0, start) + 1
-    stop = piece.find("\n", start)
-    before, rest = piece[line:start], piece[start : stop if stop >= 0 else size]
+    found = "" if at_end else text[start:end].strip()
+    opener = next(reversed(unclosed(text, start)), None)
+    if (at_end or found == "") and opener is not None and (not_closed := _not_closed(source, text, opener)):
+        return Explained(not_closed, start, end)
+    line = text.rfind("\n", 0, start) + 1
+    stop = text.find("\n", start)
+    before, rest = text[line:start], text[start : stop if stop >= 0 else size]
     ends_item = bool(before.strip()) and before.rstrip()[-1] not in ";|<{([:=,"
     if re.match(r"x\s*($|[;|>})\]#])", rest) and ends_item and not re.match(r"\s*return\b", before):
-        return syntax.repeat_without_count().at(at(start, start + 1)), start, start + 1
-    help_text, changes = hint(Spot(before, rest, opener[0] if opener else "", ends_item))
-    absolute = _absolute(changes, begin + start)
-    if (other := alike(piece[start : start + 1])) is not None:
+        return Explained(syntax.repeat_without_count().at(at(start, start + 1)), start, start + 1)
+    if (keyword := misspelt_keyword(before)) is not None:
+        word, meant, first = keyword
+        changes: tuple[Change, ...] = ((line + first, len(word), meant),)
+        problem = syntax.unknown_statement(word, meant, draft.in_source(changes))
+        return Explained(problem.at(at(line + first, line + first + len(word))), start, end, changes, is_guess=True)
+    if (other := alike(text[start : start + 1])) is not None:
         shown, help_text, meant = other
-        last = rest.rfind(piece[start]) + 1  # all of them in this line
-        changes = ((0, last, rest[:last].replace(piece[start], meant)),)
-        return syntax.unreadable(shown, help_text, _absolute(changes, begin + start)).at(at(start, start + 1)), start, end
-    if isinstance(error, UnexpectedCharacters) and not re.match(r"[\w\s.,:;|<>(){}\[\]@#=+*/%\"!&-]", piece[start : start + 1]):
-        return syntax.unreadable(show_character(piece[start]), help_text, absolute).at(at(start, end)), start, end
+        last = rest.rfind(text[start]) + 1  # all of them in this line
+        changes = ((start, last, rest[:last].replace(text[start], meant)),)
+        return Explained(syntax.unreadable(shown, help_text, draft.in_source(changes)).at(at(start, start + 1)), start, end, changes)
+    advice = hint(Spot(before, rest, opener[0] if opener else "", ends_item))
+    changes = tuple((start + first, length, new) for first, length, new in advice.changes)
+    absolute = draft.in_source(changes)
+    if isinstance(error, UnexpectedCharacters) and not re.match(r"[\w\s.,:;|<>(){}\[\]@#=+*/%\"!&-]", text[start : start + 1], re.ASCII):
+        shown, help_text = show_character(text[start]), advice.help
+        if text[start].isalpha():
+            last = start + len(re.match(r"\w*", rest).group())  # type: ignore[union-attr]
+            help_text = "names are the letters a to z, digits and `_`; comments and titles may hold any letters"
+            return Explained(syntax.unreadable(shown, help_text).at(at(start, last)), start, last)
+        return Explained(syntax.unreadable(shown, help_text, absolute).at(at(start, end)), start, end, changes, advice.is_guess)
     what = f"`{found}`" if found else "the end of the line" if not at_end else "the end of the file"
-    return syntax.unexpected(what, _words(expected), help_text, absolute).at(at(start, end)), start, end
+    problem = syntax.unexpected(what, _words(expected), advice.help, absolute, advice.is_guess)
+    if advice.start is not None:
+        return Explained(problem.at(at(start + advice.start, end)), start, end, changes, advice.is_guess)
+    return Explained(problem.at(at(start, end)), start, end, changes, advice.is_guess)
 
 
-def _absolute(changes: tuple[Change, ...], offset: int) -> tuple[Change, ...]:
-    return tuple((offset + first, length, text) for first, length, text in changes)
-
-
-def _stays_open(piece: str, start: int, found: str, at_end: bool, opener: tuple[str, int], expected: set[str]) -> bool:
-    """Is it an open bracket that makes the text unreadable?"""
-    if at_end or (opener[0] == "<" and found == "" and expected & {"GT", "VBAR"}):
-        return True
-    below = "\n" in piece[opener[1] : start]
-    return opener[0] in "([" and below and opener in unclosed(piece, len(piece))
+def _not_closed(source: Source, text: str, opener: tuple[str, int]) -> Diagnostic | None:
+    """For a text that is no file, such as a value on the command line."""
+    if text != source.text:
+        return None
+    bracket, place = opener
+    closer = PAIRS[bracket]
+    return syntax.never_closed(bracket, closer, f"write `{closer}` where it ends").at(Span(source, place, place + 1))
 
 
 def _words(expected: set[str]) -> str:
@@ -133,27 +154,3 @@ def _words(expected: set[str]) -> str:
 
 def show_character(char: str) -> str:
     return f"`{char}`" if char.isprintable() else f"U+{ord(char):04X}"
-
-
-# ---- brackets
-
-PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">"}
-CLOSERS = {closer: opener for opener, closer in PAIRS.items()}
-BRACKET = re.compile(r'#[^\n]*|"[^"\n]*"|=>|>=|<=|(?<=[\w)])<|[()\[\]{}>]')
-BRACKET_OR_LINE = re.compile(BRACKET.pattern + r"|\n")
-
-
-def unclosed(text: str, end: int) -> list[tuple[str, int]]:
-    """The brackets open at an offset, outermost first. `<` opens a merge where it touches a name."""
-    stack: list[tuple[str, int]] = []
-    for match in BRACKET.finditer(text, 0, end):
-        bracket = match.group()
-        if bracket in PAIRS:
-            stack.append((bracket, match.start()))
-        elif bracket in CLOSERS and stack and stack[-1][0] == CLOSERS[bracket]:
-            stack.pop()
-    return stack
-
-
-def _never_closed(opener: tuple[str, int]) -> Diagnostic:
-    return syntax.never_closed(opener[0], PAIRS[opener[0]])

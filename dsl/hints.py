@@ -11,8 +11,9 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dsl.draft import Change
 from dsl.vocabulary import foreign
-from dsl.vocabulary.syntax import Change
+from dsl.vocabulary.spelling import distance
 
 Rewrite = Callable[[re.Match[str], re.Match[str]], str]
 
@@ -25,6 +26,16 @@ class Spot:
     rest: str
     bracket: str
     ends_item: bool  # does an item end right before it?
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One sentence on what to do, and the change that may do it, in offsets from the spot. A guess is one of several readings."""
+
+    help: str = ""
+    changes: tuple[Change, ...] = ()
+    is_guess: bool = False
+    start: int | None = None  # where what is wrong begins, if before the spot
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,7 @@ class Rule:
     bracket: str | None = None  # the innermost open bracket, "" for none; None where it does not matter
     ends_item: bool = False
     line: str = ""
+    is_guess: bool = False
 
 
 def _joined_by_x(before: re.Match[str], rest: re.Match[str]) -> str:
@@ -55,9 +67,72 @@ def _chain(before: re.Match[str], rest: re.Match[str]) -> str:
     return re.sub(rf"\s*{re.escape(rest[1])}\s*", "; ", rest.group()).rstrip()
 
 
+def _claim(before: re.Match[str], rest: re.Match[str]) -> str:
+    """` => 8x30x30` from any way of writing an arrow and a shape."""
+    numbers = re.findall(r"[0-9]+|[A-Z]", (before.group() + rest.group()).replace("=>", ""))
+    return f" => {'x'.join(numbers)}"
+
+
+def _claimed_after_label(before: re.Match[str], rest: re.Match[str]) -> str:
+    return f"{before[1]} => {rest.group().strip()}"
+
+
+def _options(before: re.Match[str], rest: re.Match[str]) -> str:
+    """Options in parentheses, with commas: `(pad=1, act=relu)`, or at the end of the parentheses that are there."""
+    listed = _with_commas(re.sub(r"\s*[:=]\s*", "=", rest.group().strip(" \t,{}[]")))
+    return f", {listed})" if before.group().strip() == ")" else f"({listed})"
+
+
+def _labelled_options(before: re.Match[str], rest: re.Match[str]) -> str:
+    return f"{before[1]}({_with_commas(before[2] + rest.group())})"
+
+
+def _separated(before: re.Match[str], rest: re.Match[str]) -> str:
+    return f"{before[1]}, {_with_commas(rest.group())}"
+
+
+def _with_commas(options: str) -> str:
+    """`pad=1 act=relu` as `pad=1, act=relu`."""
+    tight = re.sub(r"\s*=\s*", "=", options)
+    return re.sub(r"(?<=[\w.\])}\"'])(?:[ \t]*,[ \t]*|[ \t]+)(?=\w+=)", ", ", tight)
+
+
+def _braced(before: re.Match[str], rest: re.Match[str]) -> str:
+    return f"{before.group()}{{ {rest[1].strip()} }}"
+
+
+def _kernel_by_axis(before: re.Match[str], rest: re.Match[str]) -> str:
+    return before.group() + re.sub(r"\s*[,x]\s*", "x", rest[1].strip())
+
+
+_UNITS = {"k": ("thousand", "K"), "m": ("million", "M"), "g": ("billion", "G"), "b": ("billion", "G")}
+
+
+def _unit(before: re.Match[str], rest: re.Match[str]) -> str:
+    return before[1] + _UNITS[rest[1].lower()][1]
+
+
+_SHAPE = r"[(\[]?\s*(?:\d+|[A-Z]\b)(?:\s*[x×*,]\s*(?:\d+|[A-Z]\b))*\s*[)\]]?"
+_WHOLE_SHAPE = rf"{_SHAPE}(?=\s*(?:$|[;|>}})#\]]))"
+_OPTION = r"\w+\s*=(?![=>])\s*[^\s;,#|(){}\[\]]+(?:\([^()]*\)|\[[^\[\]]*\])?"
+_SEVERAL = rf"{_OPTION}(?:(?:\s*,\s*|\s+){_OPTION})*"
+_BY_COLON = r"\w+\s*:\s*[^\s;,#|(){}\[\]]+"
+CLAIM = "a claim is written `=> 8x30x30`"
+
+
+def _slash_padding(before: re.Match[str], rest: re.Match[str]) -> str:
+    return f"{before.group()}(pad={rest[1]})"
+
+
 BRANCHED = "concat|add|mul|residual"
 RULES = (
+    # arguments without commas
+    Rule(r"([\w.)\]}\"'])\s+", _SEVERAL, "a comma is missing between options: `{result}`", _separated, bracket="("),
+    Rule(r"([\w.)\]}])\s+", r"(?!(?:if|else|for|in|x)\b)(?=[\w\[.-])", "a comma is missing between arguments", "{0}, ", bracket="("),
+    Rule(r"([\w.)\]}])\s+", r"(?!(?:if|else|for|in)\b)(?=[\w\[.-])", "a comma is missing between elements", "{0}, ", bracket="["),
     # other languages
+    Rule(r"\}\s*", r"(?:elif|elsif|elseif)\b", "it is `else if` here", "}} else if"),
+    Rule(r"\}\s*", r"(?:esle|els|elsee|eles|lese|otherwise)\b(?=\s*(?:\{|if\b))", "it is `else` here", "}} else"),
     Rule(r"^\s*\}?\s*elif\b.*", r"", "it is `else if` here, on the line of the `}` before it"),
     Rule(r"", r"elif\b", "it is `else if` here, on the line of the `}` before it"),
     Rule(r"^\s*(?:def|function|fn|class|module)\s+.*", r"", "a block is written `block name(width) { ... }`"),
@@ -79,6 +154,14 @@ RULES = (
     Rule(r"\s*", r"//|--", "a comment begins with `#`", "#", bracket=""),
     Rule(r"", r"/\*|\"\"\"|'''", "a comment begins with `#`, on every line"),
     # heads of statements
+    Rule(r"\blet\s+(\w+)\s*=?\s*", r"(?:=|:=?)\s*", "`let` takes one `=`: `let {0} = ...`", "let {0} = "),
+    Rule(r"\blet\s+(\w+)\s+", r"(?=[\d\[])", "`let` takes a `=`: `let {0} = ...`", "let {0} = "),
+    Rule(r"^(\s*)(\w+)\s*", r"=(?![=>])\s*(?=[\d\[])(?!\d+x)", "a variable is defined by `let {1} = ...`", "{0}let {1} = "),
+    # claims
+    Rule(r"\s*", rf"(?:=+>?|-+>|→|⇒|⟶|⟹|↦)\s*{_WHOLE_SHAPE}", CLAIM, _claim, ends_item=True),
+    Rule(r"\s*=>\s*", _WHOLE_SHAPE, CLAIM, _claim),
+    Rule(r"\s*=>\s*\d+\s*", r"(?:[,*×]\s*\d+\s*)+(?=$|[;|>}#])", CLAIM, _claim),
+    Rule(r"\b(\w+-[\w/]+)\s*:\s*", r"\d+x\d+(?:x\d+)*(?=\s*(?:$|[;|>}#]))", CLAIM, _claimed_after_label),
     Rule(r"^\s*(?:INPUT|Input)\s+", r"(?=[0-9])", "`input` is written in small letters", "input "),
     Rule(r"input\s*", r"[=:]?\s*[(\[]\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*[)\]]", "a shape is written `{0}x{1}x{2}`", "input {0}x{1}x{2}"),
     Rule(r"input\s*", r"[=:]\s*(?=\d)", "an input is written `input 3x224x224`", "input "),
@@ -89,8 +172,33 @@ RULES = (
     Rule(r"\bblock\s+(\w+)\s*", r"(?=[{\[])", "a block has parentheses: `block {0}() {{ ... }}`", "block {0}() "),
     Rule(r"\bdefault\s+(\w+?)\d*", r"-", "`default` names an operator alone: `default {0}(pad=same)`"),
     Rule(r"\bdefault\s+(\w+)\s+", r"(?=\w+\s*=)", "options stand in parentheses: `default {0}(pad=same)`"),
+    Rule(r"(?<![\w.])([0-9][0-9_.]*)\s*", r"([kmgbKMGB])(?!\w)", "a {2} is `{0}{3}`", _unit),
     Rule(r"within\s+([0-9.]+)\s*", r"$", "a margin is in percent: `within {0}%`", "within {0}%"),
     # items
+    Rule(r"\)?\s*", rf",?\s*({_SEVERAL})", "options stand in parentheses: `{item}`", _options, ends_item=True, line=r"\w"),
+    Rule(r"\)?\s*", rf"[{{\[]\s*({_SEVERAL}|{_BY_COLON})\s*[}}\]]", "options stand in parentheses: `{item}`", _options, ends_item=True),
+    Rule(
+        r"\b(\w+-[\w/{}.*+]+)\s*:\s*(\w+)\s*",
+        rf"=(?![=>])\s*[^\s;,#|(){{}}]+(?:(?:\s*,\s*|\s+){_OPTION})*",
+        "options stand in parentheses: `{item}`",
+        _labelled_options,
+    ),
+    Rule(
+        r"(?:^|(?<=[;{|<:]))\s*",
+        r"\(((?:[^()]|\([^()]*\))*)\)(?=\s*(?:x[0-9{]|=>|[;|>}#]|$))",
+        "a group is written `{{ ... }} x2`",
+        _braced,
+    ),
+    Rule(r"(?:^|(?<=[;{|<:]))\s*", r"\(", "a group is written `{{ ... }} x2`"),
+    Rule(
+        r"\b[A-Za-z_]\w*?",
+        r"\[\s*(\d+(?:\s*[,x]\s*\d+){0,2})\s*\](?=-)",
+        "the kernel touches the name: `conv3-64`, `conv1x7-64`",
+        _kernel_by_axis,
+    ),
+    Rule(r"\b[A-Za-z_]\w*?", r"\[\s*(\d+)\s*\]", "the kernel touches the name, and the channels follow a `-`: `conv3-64`", _kernel_by_axis),
+    Rule(r"\b[A-Za-z_]\w*?", r"\[", "the kernel touches the name, and the channels follow a `-`: `conv3-64`, `conv1x7-64`", bracket=""),
+    Rule(r"/[0-9]+", r"/\s*([0-9]+)", "an item has one `/`, its stride; padding is an option: `(pad={0})`", _slash_padding, is_guess=True),
     Rule(r"\b(\w*pool)\s+", r"(\d+)\s+(\d+)", "kernel and stride touch the name: `{0}{1}/{2}`", "{0}{1}/{2}"),
     Rule(r"", r"-\s*\$?\{?([A-Za-z_]\w*)\}?", "a name stands in braces: `-{{{0}}}`", "-{{{0}}}", ends_item=True),
     Rule(r"\s*", r"/\s*([A-Za-z_]\w*)", "a name stands in braces: `/{{{0}}}`", "/{{{0}}}", bracket=""),
@@ -132,8 +240,8 @@ ALIKE = {  # characters that look like others: pasted from papers, or typed on a
 }
 
 
-def hint(spot: Spot) -> tuple[str, tuple[Change, ...]]:
-    """One sentence on what to do, and the change that may do it, in offsets from the spot."""
+def hint(spot: Spot) -> Advice:
+    """What to do about an unexpected text."""
     if quoted := re.match(r"[\"']([A-Za-z_]+)[\"']", spot.rest):
         return _without_quotes(spot, quoted)
     for rule in RULES:
@@ -143,55 +251,74 @@ def hint(spot: Spot) -> tuple[str, tuple[Change, ...]]:
             continue
         before, rest = re.search(f"(?:{rule.before})$", spot.before), re.match(rule.rest, spot.rest)
         if before and rest:
-            groups = [*before.groups(), *rest.groups()]
-            help_text = rule.help.format(*groups) if groups else rule.help
-            if rule.replace is None:
-                return help_text, ()
-            new = rule.replace(before, rest) if callable(rule.replace) else rule.replace.format(*groups)
-            return help_text, ((-len(before.group()), len(before.group()) + len(rest.group()), new),)
+            return _advice(rule, spot, before, rest)
     space = len(spot.before) - len(spot.before.rstrip())
     if spot.ends_item and re.match(r"[A-Za-z_@.\[{]", spot.rest):
-        return "two items need a `;` or a new line between them", ((-space, space, "; "),)
+        return Advice("two items need a `;` or a new line between them", ((-space, space, "; "),), is_guess=True)
     if re.match(r"=(?!=)", spot.rest) and re.search(r"\w\s*$", spot.before):
-        return "a label is followed by `:`", ((-space, space + 1, ":"),)
-    return "", ()
+        return Advice("a label is followed by `:`", ((-space, space + 1, ":"),))
+    return Advice()
 
 
-def _without_quotes(spot: Spot, quoted: re.Match[str]) -> tuple[str, tuple[Change, ...]]:
+def _advice(rule: Rule, spot: Spot, before: re.Match[str], rest: re.Match[str]) -> Advice:
+    groups = [group or "" for group in (*before.groups(), *rest.groups())]
+    new = None
+    if rule.replace is not None:
+        new = rule.replace(before, rest) if callable(rule.replace) else rule.replace.format(*groups)
+    words: dict[str, str] = {}
+    if "{item}" in rule.help and new is not None:
+        start = re.search(r"[^\s;|<>]*(?:\([^()]*)?$", spot.before[: before.start()])
+        words["item"] = ((start.group() if start else "") + new).strip()
+    if "{result}" in rule.help and new is not None:
+        opened = spot.before.rfind("(", 0, before.start() + 1)
+        words["result"] = spot.before[opened + 1 : before.start()] + new
+    if rule.replace is _unit:
+        groups += _UNITS[rest[1].lower()]
+    if new is None:
+        return Advice(rule.help.format(*groups, **words))
+    change = (-len(before.group()), len(before.group()) + len(rest.group()), new)
+    return Advice(rule.help.format(*groups, **words), (change,), rule.is_guess)
+
+
+def _without_quotes(spot: Spot, quoted: re.Match[str]) -> Advice:
     option = re.search(r"([A-Za-z_]+) *= *$", spot.before)
     if option is None:
-        return f"words stand without quotes: `{quoted[1]}`", ((0, len(quoted[0]), quoted[1]),)
+        return Advice(f"words stand without quotes: `{quoted[1]}`", ((0, len(quoted[0]), quoted[1]),))
     name = foreign.OPTIONS.get(option[1].lower(), (option[1],))[0]
     word = foreign.PADDING.get(quoted[1], quoted[1]) if name == "pad" else quoted[1]
-    return f"it is `{name}={word}` here, without quotes", ((-len(option[0]), len(option[0]) + len(quoted[0]), f"{name}={word}"),)
+    change = (-len(option[0]), len(option[0]) + len(quoted[0]), f"{name}={word}")
+    return Advice(f"it is `{name}={word}` here, without quotes", (change,))
+
+
+# ---- misspelt words at the head of a statement
+
+KEYWORDS = ("arch", "block", "default", "expect", "for", "if", "input", "let", "output", "share", "use")
+_MEANT = {"set": "let", "var": "let", "const": "let", "assert": "expect", "require": "use", "defaults": "default", "shared": "share"}
+
+
+def misspelt_keyword(before: str) -> tuple[str, str, int] | None:
+    """The word that begins a statement right before an unexpected text, the keyword that is meant, and where the word begins."""
+    found = re.search(r"(?:^|[;{}|])\s*([A-Za-z]+)\s+$", before)
+    if found is None or found[1] in KEYWORDS:
+        return None
+    word = found[1].lower()
+    meant = _MEANT.get(word) or next((key for key in KEYWORDS if word == key), None)
+    meant = meant or min(
+        (key for key in KEYWORDS if distance(word, key) <= (1 if len(key) < 5 else 2)), key=lambda key: distance(word, key), default=None
+    )
+    return (found[1], meant, found.start(1)) if meant else None
 
 
 def alike(char: str) -> tuple[str, str, str] | None:
     """A character that looks like another: how it is shown, what to do, the one that is meant."""
     if char not in ALIKE:
         return None
-    shown = f"U+{ord(char):04X} ({unicodedata.name(char, 'unnamed').lower()})"
+    shown = named(char)
     meant = ALIKE[char]
     what = "delete it" if not meant else "write a plain space" if meant == " " else f"write a plain `{meant}`"
     return (f"`{char}`, {shown}" if char.isprintable() and not char.isspace() else shown), what, meant
 
 
-OTHER_FORMATS = (
-    (re.compile(r"^\[(?:net|convolutional|maxpool|shortcut|route|yolo|upsample)\]", re.M), "a Darknet `.cfg` file"),
-    (re.compile(r"^\s*layers?\s*\{|^\s*input_dim:", re.M), "a Caffe prototxt"),
-    (re.compile(r"^(?:backbone|head|nc):|^\s*-\s*\[\s*-?\d+\s*,", re.M), "a YAML model of Ultralytics"),
-    (
-        re.compile(r"^\s*class \w+\(.*(?:Module|Model)\):|^\s*(?:from|import) (?:torch|tensorflow|keras|jax)|\bnn\.Sequential\(", re.M),
-        "Python",
-    ),
-    (re.compile(r"^\s*[{\[]\s*\n?\s*\"", re.M), "JSON"),
-)
-
-
-def other_format(text: str) -> tuple[str, int, int] | None:
-    """What kind of file a text is that is not one of ours, with where that shows."""
-    for pattern, name in OTHER_FORMATS:
-        if found := pattern.search(text):
-            begin = found.start() + len(found.group()) - len(found.group().lstrip())
-            return name, begin, found.end()
-    return None
+def named(char: str) -> str:
+    """A character by its number and name."""
+    return f"U+{ord(char):04X} ({unicodedata.name(char, 'unnamed').lower()})"

@@ -14,92 +14,57 @@ from lark.lark import PostLex
 from platformdirs import user_cache_path
 
 from dsl import ast
+from dsl.brackets import CLOSERS, PAIRS
 from dsl.build import TreeBuilder
 from dsl.diagnostics import ArchError, Diagnostic
-from dsl.explain import BRACKET, BRACKET_OR_LINE, CLOSERS, PAIRS, explain, show_character, unclosed
-from dsl.hints import other_format
+from dsl.draft import Draft
+from dsl.explain import explain, show_character
+from dsl.formats import other_format
+from dsl.hints import named
+from dsl.recovery import Recovery
 from dsl.source import Source, Span
 from dsl.vocabulary import syntax
 
 MAX_NESTING = 200
-BROKEN = "\0"  # stands in the text for a stretch that could not be read
+BRACKET = re.compile(r'#[^\n]*|"[^"\n]*"|=>|>=|<=|(?<=[\w)])<|[()\[\]{}>]')
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """A tree (None where nothing could be saved) and what was wrong with the text."""
+    """A tree (None where nothing could be saved) and what was wrong with the text.
+
+    `whole` says that the tree misses nothing: it is that of the text with the first repair of each mistake.
+    """
 
     file: ast.File | None
     diagnostics: tuple[Diagnostic, ...]
+    whole: bool = True
 
 
 def parse(source: Source, max_nesting: int = MAX_NESTING) -> Parsed:
-    """Read a whole file. Goes on behind an error with the next statement, so that all are found."""
+    """Read a whole file. Goes on after an error, with its repair where that is certain, so that all are found."""
     problems = list(_bad_characters(source)) or list(_too_deep(source, max_nesting))
     if problems:
-        return Parsed(None, tuple(problems))
-    tree = _tree(source.text)
+        return Parsed(None, tuple(problems), whole=False)
+    tree, first = _tree(source.text)
     if tree is None and (other := other_format(source.text)) is not None:
-        name, first, last = other
-        return Parsed(None, (syntax.other_format(name).at(Span(source, first, last)),))
-    if tree is None:
-        text = "".join(_readable(source, begin, end, problems) for begin, end in _pieces(source.text))
-        tree = _tree(text)
-    file = None if tree is None else cast(ast.File, TreeBuilder(source).transform(tree))
-    return Parsed(file, tuple(problems))
+        name, begin, end = other
+        return Parsed(None, (syntax.other_format(name).at(Span(source, begin, end)),), whole=False)
+    if tree is not None:
+        return Parsed(cast(ast.File, TreeBuilder(source).transform(tree)), ())
+    recovery = Recovery(source, lambda text: _tree(text)[1])
+    draft = recovery.readable(first)
+    tree, _ = _tree(draft.text)
+    file = None if tree is None else cast(ast.File, TreeBuilder(source, draft.origin).transform(tree))
+    return Parsed(file, tuple(recovery.problems), recovery.whole and tree is not None)
 
 
-def _tree(text: str) -> Any:
-    """Lark's tree, or None."""
+def _tree(text: str) -> tuple[Any, UnexpectedInput | None]:
+    """Lark's tree, or what it did not expect."""
     try:
-        return _lark().parse(text + "\n", start="file")
-    except UnexpectedInput:
-        return None
-
-
-def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """The stretches of a text that can be read by themselves: lines, joined where a bracket is open at the end of one."""
-    begin = 0
-    unclosed: list[str] = []
-    for match in BRACKET_OR_LINE.finditer(text):
-        mark = match.group()
-        if mark in PAIRS:
-            unclosed.append(mark)
-        elif mark in CLOSERS and unclosed and unclosed[-1] == CLOSERS[mark]:
-            unclosed.pop()
-        elif mark == "\n" and not unclosed:
-            yield begin, match.end()
-            begin = match.end()
-    if begin < len(text):
-        yield begin, len(text)
-
-
-def _readable(source: Source, begin: int, end: int, problems: list[Diagnostic]) -> str:
-    """A stretch of the text, its unreadable statements replaced by `BROKEN`; what is wrong with them is entered."""
-    text = source.text[begin:end]
-    known = len(problems)
-    while True:
-        try:
-            _lark().parse(text + "\n", start="file")
-        except UnexpectedInput as error:
-            problem, start, stop = explain(source, begin, text, error)
-            again = BROKEN in text[max(0, start - 1) : stop + 1]  # it comes of an error before
-            if problem not in problems[known:] and not (again and problems):
-                problems.append(problem)
-            if problem.code == "E0103":
-                mended: str | None = text[:start] + " " + text[start + 1 :]
-            else:
-                mended = None if again else _blank(text, start, stop)
-            if mended is None:
-                return _blanked(text)
-            text = mended
-            continue
-        return text
-
-
-def _blanked(text: str) -> str:
-    """One broken statement in place of a whole stretch, its lines kept."""
-    return BROKEN + re.sub(r"[^\n]", " ", text)[1:] if text.strip() else text
+        return _lark().parse(text + "\n", start="file"), None
+    except UnexpectedInput as error:
+        return None, error
 
 
 def parse_value(name: str, text: str) -> ast.Expr:
@@ -119,7 +84,7 @@ def _parse_part(source: Source, start: str) -> Any:
     try:
         tree = _lark().parse(source.text, start=start)
     except UnexpectedInput as error:
-        raise ArchError([explain(source, 0, source.text, error)[0]]) from None
+        raise ArchError([explain(source, Draft.of(source.text), error).diagnostic]) from None
     return TreeBuilder(source).transform(tree)
 
 
@@ -172,8 +137,11 @@ def tokens(source: Source) -> list[Token]:
 
 
 def _bad_characters(source: Source) -> Iterator[Diagnostic]:
-    for match in re.finditer(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", source.text):
-        yield syntax.unreadable(show_character(match.group())).at(Span(source, match.start(), match.end()))
+    for match in re.finditer(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]", source.text):
+        character = match.group()
+        is_control = character < "\x80"
+        problem = syntax.unreadable(show_character(character), "delete it") if is_control else syntax.turns_the_text(named(character))
+        yield problem.at(Span(source, match.start(), match.end()))
 
 
 def _too_deep(source: Source, limit: int) -> Iterator[Diagnostic]:
@@ -187,33 +155,3 @@ def _too_deep(source: Source, limit: int) -> Iterator[Diagnostic]:
                 return
         elif bracket in CLOSERS:
             depth = max(0, depth - 1)
-
-
-def _blank(text: str, start: int, end: int) -> str | None:
-    """The text with the statement around an error replaced by a broken item; None where brackets forbid it."""
-    begin = max(text.rfind(mark, 0, start) for mark in ";\n|<{") + 1
-    ends = re.compile(r"[;\n|}]|(?<!=)>(?!=)")
-    at_end = text[start : start + 1] in (">", "}", "|") and text[begin:start].strip()
-    found = ends.search(text, start if at_end else min(end, len(text)))
-    stop = found.start() if found else len(text)
-    if _loose_angles(text[begin:stop]):  # from within a merge to behind it: all of the item
-        begin = max(text.rfind(mark, 0, start) for mark in ";\n{") + 1
-    stretch = text[begin:stop]
-    if not stretch.strip() or BROKEN in stretch or unclosed(stretch, len(stretch)) or _closes_more(stretch):
-        return None
-    return text[:begin] + BROKEN + " " * (len(stretch) - 1) + text[stop:]
-
-
-def _loose_angles(text: str) -> bool:
-    """Does a `>` close what was opened before this stretch?"""
-    opened = 0
-    for match in BRACKET.finditer(text):
-        opened += {"<": 1, ">": -1}.get(match.group(), 0)
-        if opened < 0:
-            return True
-    return False
-
-
-def _closes_more(text: str) -> bool:
-    opened = sum(text.count(bracket) for bracket in "([{")
-    return sum(text.count(bracket) for bracket in ")]}") > opened

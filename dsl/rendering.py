@@ -93,7 +93,7 @@ def mended_lines(edits: Sequence[Edit]) -> list[tuple[int, str]]:
         if len(text) > LONGEST:
             first = max(0, inside[0].span.start - LONGEST // 3)
             text = "..." * bool(first) + text[first : first + LONGEST] + "..."
-        rows.extend((number, line) for line in text.expandtabs(TAB).rstrip("\n").split("\n"))
+        rows.extend((number + index, line) for index, line in enumerate(text.expandtabs(TAB).rstrip("\n").split("\n")))
     return rows
 
 

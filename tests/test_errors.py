@@ -17,7 +17,7 @@ from dsl.vocabulary import foreign
 from tests.support import ROOT
 
 PAGES = list(pages())
-SHOWN_ELSEWHERE = {"E0106", "E0107", "E0211", "E0603", "E0608", "E0609"}  # no text alone has these; each has a test below
+SHOWN_ELSEWHERE = {"E0106", "E0107", "E0114", "E0211", "E0603", "E0608", "E0609"}  # no text alone has these; each has a test below
 
 
 def codes(text: str, limits: Limits | None = None) -> list[str]:
@@ -202,7 +202,7 @@ def test_foreign_words_lead_to_operators_and_options() -> None:
         ("Conv2D(64, 3)", "conv3-64"),
         ("ConvTranspose2d(3, 8, 2, 2)", "convt2-8/2"),
         ("BatchNorm2d(3)", "bn"),
-        ("MaxPool2d(2)", "maxpool(2)"),
+        ("MaxPool2d(2)", "maxpool2"),
         ("Linear(3072, 10)", "fc-10"),
         ("Dense(10)", "fc-10"),
         ("conv3-w", "conv3-{w}"),
@@ -220,3 +220,12 @@ def test_what_other_frameworks_write_is_mended_to_what_it_means(written: str, me
     text = f"input 3x32x32\nlet w = 3\nlet n = 2\n{written}\n"
     (found,) = check_text(text).diagnostics
     assert mended_lines(found.repairs[0].edits) == [(4, mended)]
+
+
+@pytest.mark.parametrize("text", ['arch a "\u202eeman"\ninput 3x8x8', "input 3x8x8\nrelu # \u2067 hidden", "input 3x8x8\n\u2066relu"])
+def test_characters_that_turn_the_text_are_refused_everywhere(text: str) -> None:
+    (found,) = check_text(text).diagnostics
+    assert found.code == "E0114"
+    assert "U+20" in found.message
+    assert found.span is not None
+    assert found.span.text in "\u202e\u2066\u2067"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from math import prod
 
+from compiler.analysis import slips
 from compiler.analysis.receptive import Field, receptive_fields
 from compiler.graph import INPUT, ArchGraph, Node
 from compiler.ops import LINEAR
@@ -261,4 +262,10 @@ GRAPH_RULES: tuple[Callable[[ArchGraph], Found], ...] = (
     softmax_at_the_end,
     branches_misaligned,
 )
-TEXT_RULES: tuple[Callable[[ArchGraph, ast.File], Found], ...] = (channels_last, stays_at_inference, ends_with_its_body, never_used)
+TEXT_RULES: tuple[Callable[[ArchGraph, ast.File], Found], ...] = (
+    channels_last,
+    stays_at_inference,
+    ends_with_its_body,
+    never_used,
+    *slips.RULES,
+)

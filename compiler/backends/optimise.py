@@ -18,8 +18,8 @@ from torch import Tensor, fx, nn
 
 from compiler.backends import packed
 from compiler.backends.cpu import for_cpu
-from compiler.backends.timing import fastest
 from compiler.backends.nodes import fx_graph, modules_of, tree_of, with_branches
+from compiler.backends.timing import fastest
 from compiler.backends.torch_fx import ArchModule
 from compiler.backends.weights import made
 from compiler.graph import ArchGraph

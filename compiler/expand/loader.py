@@ -27,6 +27,7 @@ class Loaded:
     folder: Path
     tree: ast.File | None
     problems: tuple[Diagnostic, ...]
+    whole: bool = True  # is the tree that of the text with its mistakes mended, with nothing left out?
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Loader:
             at = decoded.text.find("\ufffd")
             return Loaded(source, folder, None, (syntax.not_utf8(decoded.bad_byte).at(Span(source, at, at + 1)),))
         parsed = parse(source, self.max_nesting)
-        return Loaded(source, folder, parsed.file, parsed.diagnostics)
+        return Loaded(source, folder, parsed.file, parsed.diagnostics, parsed.whole)
 
     def used(self, path: str, folder: Path) -> Loaded:
         """Read what `use "path"` names in a file of that folder. Raises Fault without a place."""

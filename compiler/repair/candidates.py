@@ -32,8 +32,8 @@ def searched(d: Diagnostic, trials: Trials) -> Candidates:
 
 
 def _made(maker: Maker, d: Diagnostic, span: Span, tree: ast.File) -> Iterator[Repair]:
-    """The candidates of a maker; those of the room of words change the writing only, unless they change a number."""
-    of_words = maker.__module__ == words.__name__
+    """The candidates of a maker. Those of `words` mend a mistake of writing, unless the file reads well as another network."""
+    of_words = maker.__module__ == words.__name__ and not d.code.startswith(("E03", "W"))
     for repair in maker(d, span, tree):
         yield replace(repair, changes=WRITING) if of_words and not (d.code in REFERENCES and _renumbers(repair)) else repair
 
@@ -52,16 +52,18 @@ Search = Callable[[Diagnostic, Span, Trials], Candidates]
 
 BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0101": (words.changes,),
-    "E0102": (words.closer,),
-    "E0103": (words.deletion,),
+    "E0102": (words.changes,),
+    "E0103": (words.another_bracket, words.deletion),
     "E0105": (words.changes,),
+    "E0109": (words.together,),
+    "E0113": (words.changes,),
     "E0201": (words.translated, words.near_names),
     "E0202": (words.near_names, words.deletion),
     "E0203": (words.near_names,),
     "E0204": (words.near_names,),
     "E0205": (words.another_label,),
     "E0210": (words.meant,),
-    "E0301": (shapes.kernel_that_fits,),
+    "E0301": (words.another_order, shapes.kernel_that_fits),
     "E0302": (projections.other_number, merges.gate),
     "E0304": (shapes.groups_that_divide,),
     "E0306": (shapes.largest_legal,),
@@ -75,6 +77,9 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0602": (words.near_names,),
     "E0611": (words.near_names,),
     "W0101": (shapes.no_bias,),
+    "W0117": (words.as_meant,),
+    "W0118": (words.as_meant,),
+    "W0119": (words.as_meant,),
 }
 
 MAPS: tuple[Search, ...] = (merges.padded_before, merges.inexact, sizes.legal_input, merges.resized)  # of nearly one size

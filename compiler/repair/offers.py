@@ -16,6 +16,7 @@ from dsl.diagnostics import NETWORK, WRITING, Diagnostic, Repair
 from dsl.rendering import edited
 
 MOST_MENDED = 5  # mistakes of one file that are worked on
+MOST_REWRITTEN = 20  # the same for mistakes of writing, whose repairs are known
 COUNT = "E0502"
 MOST_OFFERED = {COUNT: 1, "E0501": 3}  # repairs of one mistake, beside a change of the claim itself; of others 4
 
@@ -24,7 +25,9 @@ def with_repairs(found: Sequence[Diagnostic], trials: Trials) -> list[Diagnostic
     """The diagnostics, with the repairs that mend them; only such as change the file itself, not what it uses."""
     found = _without_knock_ons(found, trials)
     trials.there = replace(trials.there, found=found)
-    own = [d for d in found if d.span is not None and d.span.source is trials.source][:MOST_MENDED]
+    own = [d for d in found if d.span is not None and d.span.source is trials.source]
+    written = [d for d in own if d.code.startswith("E01")][:MOST_REWRITTEN]
+    own = [*written, *[d for d in own if not d.code.startswith("E01")][:MOST_MENDED]]
     shares = sum(d.code != COUNT for d in own) + any(d.code == COUNT for d in own)
     counted: list[Repair] = []  # what mends one claim on a count mends the others, or is wrong
     mended: list[Diagnostic] = []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from compiler.repair.places import Candidates, around, change, deleted, insert, repair
+import re
+
+from compiler.repair.places import Candidates, around, change, deleted, repair
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Edit
 from dsl.source import Span
+from dsl.transcribe import transcribed
 from dsl.vocabulary import foreign
 
 
@@ -19,22 +22,14 @@ def near_names(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def translated(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """An operator of another framework, its numbers in the order of ours: `Conv2d(3, 64, 3)` is `conv3-64`."""
+    """A layer of another framework as the item that does the same; its name alone where it has no arguments to mistake."""
     op, here = around(tree, span, ast.Op), foreign.operator(str(d.facts.get("word", "")))
-    if op is None or not here:
+    if op is None:
         return
-    numbers = [arg.value.span.text for arg in op.args if arg.name is None]
-    named = ", ".join(arg.span.text for arg in op.args if arg.name is not None)
-    rest = f"({named})" if named else ""
-    if here in ("conv", "convt") and len(numbers) in (2, 3, 4):  # (out, kernel) of Keras, (in, out, kernel, stride) of PyTorch
-        out, kernel = (numbers[0], numbers[1]) if len(numbers) == 2 else (numbers[1], numbers[2])
-        stride = f"/{numbers[3]}" if len(numbers) == 4 else ""
-        yield repair(f"`{here}{kernel}-{out}{stride}{rest}`", Edit(op.span, f"{here}{kernel}-{out}{stride}{rest}"))
-    elif here == "fc" and numbers:  # (out) of Keras, (in, out) of PyTorch
-        yield repair(f"`fc-{numbers[-1]}{rest}`", Edit(op.span, f"fc-{numbers[-1]}{rest}"))
-    elif here == "bn" and numbers:
-        yield repair(f"`bn{rest}`", Edit(op.span, f"bn{rest}"))
-    elif not numbers or here not in ("conv", "convt"):
+    found = transcribed(op.span.text)
+    if found is not None and found.text:
+        yield repair(f"`{found.text}`", Edit(op.span, found.text))
+    elif here and (found is None or not op.args):
         yield repair(f"`{here}`", change(op.span, op.word_span.start, len(str(d.facts["word"])), here))
 
 
@@ -68,23 +63,37 @@ def changes(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
         yield repair(what, change(span, offset, length, text))
 
 
-def closer(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """The missing bracket where the indent ends, or at the end of the line, or before what stands at its end."""
-    mark = d.facts.get("closer", "")
-    text = span.source.text
-    if mark in ("}", "]"):
-        indent = _indent(span.source.line_text(span.line))
-        for number in range(span.line + 1, len(span.source.line_starts) + 1):
-            row = span.source.line_text(number)
-            if row.strip() and _indent(row) <= indent:
-                yield repair(f"`{mark}`", insert(span, span.source.line_starts[number - 1], f"{' ' * indent}{mark}\n"))
-                break
-    end = text.find("\n", span.start)
-    line = text[span.start : end if end >= 0 else len(text)].split("#")[0].rstrip()
-    for stop in dict.fromkeys((len(line), *(line.find(sign, 1) for sign in (" x", " =>", ";", ")", ">", "}")))):
-        if stop > 0:
-            yield repair(f"`{mark}`", insert(span, span.start + stop, mark))
+def together(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Changes of several lines that belong together."""
+    if edits := [change(span, offset, length, text) for offset, length, text in d.facts.get("together", ())]:
+        yield repair("as items", *edits)
 
 
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
+def another_bracket(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    if mark := d.facts.get("instead", ""):
+        yield repair(f"`{mark}`", Edit(span, mark))
+
+
+# ---- the order of numbers
+
+
+def as_meant(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """What a warning of a slip says may be meant, in place of what is written."""
+    for text, why in d.facts.get("meant", ()):
+        yield repair(f"`{text}`, {why}", Edit(span, text))
+
+
+def another_order(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """For a kernel larger than its map: numbers in PyTorch's order, or kernel and channels swapped."""
+    op = around(tree, span, ast.Op)
+    if op is None:
+        return
+    numbers = [arg.value.span.text for arg in op.args if arg.name is None]
+    if op.word.lower() == "conv" and op.out is None and len(numbers) >= 3 and numbers[0] == str(d.facts.get("kernel")):
+        found = transcribed(f"nn.Conv2d{op.span.text[len(op.word) :].lstrip()}")
+        if found is not None and found.text:
+            yield repair(f"`{found.text}`, PyTorch's order", Edit(op.span, found.text))
+    written = re.match(r"conv([0-9]+)-([0-9]+)(?![0-9x])", op.span.text, re.IGNORECASE)
+    if written and int(written[2]) <= 11 < int(written[1]):
+        text = f"conv{written[2]}-{written[1]}{op.span.text[written.end() :]}"
+        yield repair(f"`{text}`, kernel and channels swapped", Edit(op.span, text))

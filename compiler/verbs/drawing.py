@@ -21,7 +21,7 @@ from compiler.draw.style import HEATS, THEMES
 from compiler.files import write_bytes
 from compiler.graph import ArchGraph
 from compiler.verbs.terminal import fail, must_be_writable, talk, usage
-from dsl.vocabulary.names import did_you_mean
+from dsl.vocabulary.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from compiler.analysis.diff import Difference

@@ -19,7 +19,7 @@ from compiler.verbs.options import Input, Json, MaxNesting, MaxNodes, Set
 from compiler.verbs.sources import checked, named
 from compiler.verbs.terminal import must_be_writable, overrides, print_json, say, sound, talk, usage, write
 from dsl.parser import MAX_NESTING
-from dsl.vocabulary.names import did_you_mean
+from dsl.vocabulary.spelling import did_you_mean
 
 
 def list_(json_: Json = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dsl.diagnostics import Diagnostic, diagnostic
-from dsl.vocabulary.names import did_you_mean, misspelt, near
+from dsl.vocabulary.spelling import did_you_mean, misspelt, near
 
 
 @diagnostic("E0601")

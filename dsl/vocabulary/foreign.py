@@ -28,9 +28,9 @@ OPERATORS: dict[str, str] = {
     **dict.fromkeys(("concatenate", "cat", "route"), "concat"),
     **dict.fromkeys(("shortcut", "skip", "skip_connection", "residualblock"), "residual"),
     **dict.fromkeys(("multiply", "gate"), "mul"),
-    **dict.fromkeys(("dropout1d", "dropout2d", "spatialdropout2d", "drop"), "dropout"),
+    **dict.fromkeys(("drop",), "dropout"),
     **dict.fromkeys(("droppath", "drop_path"), "stochastic_depth"),
-    **dict.fromkeys(("swish", "silu6"), "silu"),
+    **dict.fromkeys(("swish",), "silu"),
     **dict.fromkeys(("hswish", "h_swish", "hard_swish"), "hardswish"),
     **dict.fromkeys(("hsigmoid", "hard_sigmoid"), "hardsigmoid"),
     **dict.fromkeys(("leakyrelu", "lrelu", "leaky"), "leaky_relu"),
@@ -81,3 +81,53 @@ def operator(word: str) -> str:
 def options(word: str, known: list[str]) -> list[str]:
     """Which of the known options an option of another framework is."""
     return [option for option in OPTIONS.get(word.lower(), ()) if option in known]
+
+
+# Words of the field that are no operators here, and what does exactly the same where something does.
+EXACT = {
+    **dict.fromkeys(("instance_norm", "instancenorm", "instancenorm1d", "instancenorm2d", "instancenorm3d"), "group_norm(in.c, affine=no)"),
+}
+ABSENT = frozenset(
+    (
+        *("attention", "self_attention", "multihead_attention", "multiheadattention", "mha", "transformer", "encoder", "decoder"),
+        *("lstm", "gru", "rnn", "bilstm", "conv_lstm", "embedding", "embed", "positional_encoding", "patch_embed", "cls_token"),
+        *(
+            "mish",
+            "selu",
+            "celu",
+            "glu",
+            "swiglu",
+            "geglu",
+            "hardtanh",
+            "softsign",
+            "softmin",
+            "maxout",
+            "crelu",
+            "threshold",
+            "exp",
+            "abs",
+        ),
+        *("rms_norm", "rmsnorm", "weight_norm", "spectral_norm", "lp_norm", "l2_norm", "normalize", "sync_bn", "adain"),
+        *("pixel_shuffle", "pixelshuffle", "space_to_depth", "depth_to_space", "unpool", "maxunpool2d", "unfold", "fold", "roll"),
+        *("matmul", "einsum", "transpose", "permute", "squeeze", "unsqueeze", "split", "chunk", "sum", "mean", "sub", "div", "scale"),
+        *(
+            "lambda",
+            "dropblock",
+            "dropout1d",
+            "dropout2d",
+            "dropout3d",
+            "spatialdropout2d",
+            "alpha_dropout",
+            "gaussian_noise",
+            "deform_conv",
+            "lppool",
+            "stochastic_pool",
+            "roi_pool",
+        ),
+    )
+)
+
+
+def is_absent(word: str) -> bool:
+    """Is this a word of the field that nothing here is meant by, however near another word is?"""
+    return word.lower() in ABSENT or word.lower() in EXACT

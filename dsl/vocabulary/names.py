@@ -2,45 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from difflib import SequenceMatcher, get_close_matches
-from functools import lru_cache
+from collections.abc import Sequence
 
 from dsl.diagnostics import Diagnostic, diagnostic
 from dsl.vocabulary import foreign
-
-MANY = 500  # known names that one is compared with, letter by letter
-
-
-def near(name: str, known: Iterable[str]) -> list[str]:
-    """At most three known names close to this one, the closest first, and none that is much farther than the closest."""
-    return list(_near(name, tuple(known)))
-
-
-@lru_cache(maxsize=256)
-def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    word = name.lower()
-    by_lower = {other.lower(): other for other in known if abs(len(other) - len(word)) <= max(3, len(word) // 2 + 1)}
-    if word in by_lower:
-        return (by_lower[word],)
-    if len(word) < 3:
-        return ()
-    if len(by_lower) > MANY:
-        by_lower = {lower: other for lower, other in by_lower.items() if lower[:1] == word[:1]}
-    by_lower = dict(list(by_lower.items())[:MANY])
-    matches = get_close_matches(word, by_lower, n=3, cutoff=0.6)
-    ratios = [SequenceMatcher(None, match, word).ratio() for match in matches]
-    return tuple(by_lower[match] for match, ratio in zip(matches, ratios, strict=True) if ratio > ratios[0] - 0.15)
-
-
-def misspelt(word: str, close: Sequence[str]) -> dict[str, object]:
-    """The facts of a name that means nothing: the word, and those that may be meant, the likeliest first."""
-    return {"word": word, "near": tuple(close)}
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = near(name, known)
-    return f"did you mean {' or '.join(f'`{other}`' for other in close)}?" if close else ""
+from dsl.vocabulary.spelling import did_you_mean, misspelt, near
 
 
 @diagnostic("E0201")
@@ -61,6 +27,11 @@ def unknown_operator(word: str, known: Sequence[str], hint: str = "") -> Diagnos
         maxpool
     """
     here = foreign.operator(word)
+    exact = foreign.EXACT.get(word.lower(), "")
+    if not exact and foreign.is_absent(word):
+        help_text = f"archc has no `{word}` yet; `archc ops` lists the operators"
+        return Diagnostic("", f"there is no operator or block `{word}`", help=help_text)
+    here = here or exact
     close = [here] if here else near(word, known)
     help_text = hint or (f"it is `{here}` here" if here else did_you_mean(word, known)) or "`archc ops` lists the operators"
     return Diagnostic("", f"there is no operator or block `{word}`", help=help_text, facts=misspelt(word, close))
@@ -80,14 +51,20 @@ def unknown_option(operator: str, option: str, known: Sequence[str]) -> Diagnost
         input 3x32x32
         conv3-64(stride=2)
     """
-    here = foreign.options(option, list(known))
+    here = foreign.options(option, list(known)) or _misspelt_option(option, known)
     needless = foreign.NEEDLESS.get(option.lower(), "")
-    help_text = f"leave it out: {needless}" if needless else f"it is `{here[0]}` here" if here else did_you_mean(option, known)
+    help_text = f"leave it out: {needless}" if needless else did_you_mean(option, known) or (f"it is `{here[0]}` here" if here else "")
     notes = (f"it has: {', '.join(known)}",) if known else ()
     if not known:
         help_text = f"`{operator}` takes no options"
-    facts = {"delete": True} if needless else misspelt(option, here or near(option, known))
+    facts = {"delete": True} if needless else misspelt(option, near(option, known) if near(option, known) else here)
     return Diagnostic("", f"`{operator}` has no option `{option}`", notes=notes, help=help_text, facts=facts)
+
+
+def _misspelt_option(option: str, known: Sequence[str]) -> list[str]:
+    """What a slip for an option of another framework is here: `paddding` is `padding`, which is `pad`."""
+    words = [word for word in foreign.OPTIONS if len(word) > 3 and foreign.options(word, list(known))]
+    return [here for word in near(option, words)[:1] for here in foreign.options(word, list(known))[:1]]
 
 
 @diagnostic("E0203")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dsl.diagnostics import Diagnostic, diagnostic
+from collections.abc import Sequence
 
-Change = tuple[int, int, str]  # an offset in the text, how many characters go, and what comes in their place
+from dsl.diagnostics import Diagnostic, diagnostic
+from dsl.draft import Change
 
 
 @diagnostic("E0101")
-def unexpected(found: str, expected: str, hint: str = "", changes: tuple[Change, ...] = ()) -> Diagnostic:
+def unexpected(found: str, expected: str, hint: str = "", changes: tuple[Change, ...] = (), is_guess: bool = False) -> Diagnostic:
     """Something stands where the grammar has no place for it.
 
     The message says what was found and what could have stood there. Reading goes on with the next
@@ -25,15 +26,16 @@ def unexpected(found: str, expected: str, hint: str = "", changes: tuple[Change,
         conv3-64; maxpool
     """
     notes = (f"expected {expected}",) if expected and not hint else ()
-    return Diagnostic("", f"I did not expect {found} here", notes=notes, help=hint, facts={"changes": changes})
+    return Diagnostic("", f"I did not expect {found} here", notes=notes, help=hint, facts={"changes": changes, "guess": is_guess})
 
 
 @diagnostic("E0102")
-def never_closed(opener: str, closer: str) -> Diagnostic:
+def never_closed(opener: str, closer: str, help_text: str, changes: tuple[Change, ...] = (), is_guess: bool = False) -> Diagnostic:
     """A bracket is opened and never closed.
 
     `<` opens the branches of a merge and `>` closes them; `{` and `}` hold a body; `[` and `]` a list
-    or a numbered group; `(` and `)` arguments.
+    or a numbered group; `(` and `)` arguments. Which one lacks its partner is told by the indent: a closing
+    bracket that begins a line belongs to the line of the same indent.
 
     Wrong:
 
@@ -45,12 +47,14 @@ def never_closed(opener: str, closer: str) -> Diagnostic:
         input 3x32x32
         residual<conv3-3(pad=1)>
     """
-    return Diagnostic("", f"this `{opener}` is never closed", help=f"write `{closer}` where it ends", facts={"closer": closer})
+    return Diagnostic(
+        "", f"this `{opener}` is never closed", help=help_text, facts={"closer": closer, "changes": changes, "guess": is_guess}
+    )
 
 
 @diagnostic("E0103")
-def closes_nothing(closer: str, opener: str) -> Diagnostic:
-    """A bracket is closed that was not opened.
+def closes_nothing(closer: str, opener: str, instead: str = "") -> Diagnostic:
+    """A bracket is closed that was not opened, or is closed by one of another kind.
 
     Wrong:
 
@@ -62,6 +66,9 @@ def closes_nothing(closer: str, opener: str) -> Diagnostic:
         input 3x32x32
         conv3-64(pad=1)
     """
+    if instead:
+        message = f"this `{closer}` cannot close the `{opener}` before it"
+        return Diagnostic("", message, help=f"write `{instead}`", facts={"instead": instead})
     help_text = f"delete it, or write the missing `{opener}` before it"
     return Diagnostic("", f"this `{closer}` closes nothing", help=help_text, facts={"delete": True})
 
@@ -133,3 +140,62 @@ def other_format(name: str) -> Diagnostic:
     """
     help_text = "write it anew: `input 3x224x224`, then items such as `conv3-64; bn; relu; maxpool` (docs/language.md)"
     return Diagnostic("", f"this looks like {name}, and not like a `.arch` file", help=help_text)
+
+
+@diagnostic("E0109")
+def of_another_framework(
+    framework: str, call: str, count: int = 1, text: str = "", notes: Sequence[str] = (), changes: tuple[Change, ...] = ()
+) -> Diagnostic:
+    """A layer is written as PyTorch, Keras or Caffe writes it.
+
+    Where it means the same as an item, that item is offered in its place, its arguments translated: the channels that
+    come in are left out, and what the other framework does unless told otherwise is written. Where it means something that
+    no item does, the notes say what differs.
+
+    Wrong:
+
+        input 3x32x32
+        nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)
+
+    Right:
+
+        input 3x32x32
+        conv3-64(pad=1, bias=no)
+    """
+    whose = f"{framework}'s"
+    if not text:
+        return Diagnostic(
+            "", f"this is {whose} `{call}`, which cannot be written here as it stands", notes=tuple(notes), facts={"changes": ()}
+        )
+    message = f"this is {whose} `{call}`" if count == 1 else f"these {count} layers are written as {framework} writes them"
+    help_text = f"here it is `{text}`" if count == 1 and "\n" not in text else "here they are items, one after the other"
+    return Diagnostic("", message, notes=tuple(notes), help=help_text, facts={"together": changes})
+
+
+@diagnostic("E0113")
+def unknown_statement(word: str, meant: str, changes: tuple[Change, ...] = ()) -> Diagnostic:
+    """A line begins with a word that begins no statement.
+
+    Wrong:
+
+        input 3x32x32
+        defualt conv(pad=same)
+        conv3-64
+
+    Right:
+
+        input 3x32x32
+        default conv(pad=same)
+        conv3-64
+    """
+    return Diagnostic("", f"there is no statement `{word}`", help=f"did you mean `{meant}`?", facts={"changes": changes})
+
+
+@diagnostic("E0114")
+def turns_the_text(character: str) -> Diagnostic:
+    """A character changes the direction of the text around it, so that a reader sees another program than the compiler.
+
+    Such characters are refused everywhere, in titles, labels and comments as well (Boucher & Anderson 2023, "Trojan
+    Source"). Text in Hebrew or Arabic needs none of them.
+    """
+    return Diagnostic("", f"{character} changes the direction of the text: it would be shown in another order", help="delete it")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dsl.diagnostics import Diagnostic, diagnostic
 from dsl.vocabulary import foreign
-from dsl.vocabulary.names import did_you_mean, misspelt, near
+from dsl.vocabulary.spelling import did_you_mean, misspelt, near
 
 
 @diagnostic("E0401")

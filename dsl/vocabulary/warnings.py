@@ -207,3 +207,63 @@ def branches_misaligned(name: str, places: Sequence[str]) -> Diagnostic:
     """
     message = f"the branches of {name} look at different places of the input"
     return Diagnostic("", message, notes=tuple(places), help="pad the windows of all branches alike: none of them, or each by `pad=same`")
+
+
+@diagnostic("W0117")
+def order_of_pytorch(name: str, channels: int, read: str, meant: str, written: str) -> Diagnostic:
+    """Numbers without names stand in the order of PyTorch: the channels that come in, those that go out, the kernel, the stride.
+
+    Here the order is that of the operator's table: kernel, channels that go out, stride, padding. The channels that
+    come in are known. The short form leaves no doubt: `conv3-64/2(pad=1)`.
+
+    Wrong:
+
+        input 3x32x32
+        conv(3, 64, 5, 1)
+
+    Right:
+
+        input 3x32x32
+        conv5-64
+    """
+    message = f"{name} is read as {read}, and its first number is that of the {channels} channels that come in"
+    help_text = f"write `{meant}` if this is PyTorch's order, `{written}` if not"
+    return Diagnostic("", message, help=help_text, facts={"meant": ((meant, "PyTorch's order"), (written, "as it is read now"))})
+
+
+@diagnostic("W0118")
+def kernel_and_channels_swapped(name: str, kernel: int, out: int, meant: str) -> Diagnostic:
+    """A convolution has a very large kernel and very few channels: the two numbers may stand for each other.
+
+    The kernel comes first, then the channels: `conv3-64`.
+
+    Wrong:
+
+        input 3x96x96
+        conv64-3
+
+    Right:
+
+        input 3x96x96
+        conv3-64
+    """
+    message = f"{name} has a {kernel}x{kernel} kernel and {out} channel{'s' if out != 1 else ''}"
+    return Diagnostic("", message, help=f"write `{meant}` if they are swapped", facts={"meant": ((meant, "kernel and channels swapped"),)})
+
+
+@diagnostic("W0119")
+def merge_without_use(written: str, what: str, instead: str = "") -> Diagnostic:
+    """A merge joins nothing: a residual without a body doubles every value, and a concat of one branch is that branch.
+
+    Wrong:
+
+        input 3x32x32
+        concat<conv3-8>
+
+    Right:
+
+        input 3x32x32
+        conv3-8
+    """
+    help_text = "leave it out" if instead else "write the body, or leave it out"
+    return Diagnostic("", f"`{written}` {what}", help=help_text, facts={"meant": ((instead, "the branch alone"),) if instead else ()})

@@ -1,0 +1,99 @@
+"""Warnings of slips: what is sound as it is written, and looks as if something else was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from compiler.graph import ArchGraph, Node
+from dsl import ast
+from dsl.diagnostics import Diagnostic
+from dsl.source import Span
+from dsl.transcribe import transcribed
+from dsl.vocabulary import warnings as says
+
+Found = Iterator[Diagnostic]
+
+LARGE_KERNEL = 16
+FEW_CHANNELS = 11  # more than any kernel that is usual
+
+
+def order_of_pytorch(graph: ArchGraph, tree: ast.File) -> Found:
+    """`conv(3, 64, 5, 1)` on three channels: PyTorch names these first, and here it is a kernel."""
+    nodes = _nodes(graph)
+    for op in ast.walk(tree):
+        if not isinstance(op, ast.Op) or op.out is not None or op.kernel or op.word.lower() not in ("conv", "convt"):
+            continue
+        numbers = [arg.value.span.text for arg in op.args if arg.name is None]
+        for node in nodes.get(op.span, ()) if len(numbers) >= 3 else ():
+            channels = graph[graph.operands(node.name)[0]].shape[0]
+            if node.op != op.word.lower() or set(node.attrs["kernel"]) != {channels}:
+                continue
+            layer = "Conv2d" if node.op == "conv" else "ConvTranspose2d"
+            theirs = transcribed(f"nn.{layer}{op.span.text[len(op.word) :].lstrip()}")
+            if theirs is not None and theirs.text and isinstance(channels, int):
+                yield says.order_of_pytorch(node.name, channels, _read(numbers), theirs.text, _as_read(op, numbers)).at(op.span)
+                break
+
+
+def _read(numbers: list[str]) -> str:
+    """`kernel 3, 64 channels, stride 5 and padding 1`"""
+    names = ("kernel {}", "{} channels", "stride {}", "padding {}", "dilation {}", "{} groups")
+    parts = [name.format(number) for name, number in zip(names, numbers, strict=False)]
+    return ", ".join(parts[:-1]) + f" and {parts[-1]}"
+
+
+def _as_read(op: ast.Op, numbers: list[str]) -> str:
+    """The short form of what the numbers mean here."""
+    kernel, out, stride = (text if text.isdigit() else f"{{{text}}}" for text in numbers[:3])
+    order = ("pad", "dilation", "groups") if op.word.lower() == "conv" else ("pad", "out_pad", "dilation", "groups")
+    options = [f"{name}={text}" for name, text in zip(order, numbers[3:], strict=False)]
+    options += [arg.span.text for arg in op.args if arg.name is not None]
+    return f"{op.word}{kernel}-{out}/{stride}" + (f"({', '.join(options)})" if options else "")
+
+
+def kernel_and_channels_swapped(graph: ArchGraph, tree: ast.File) -> Found:
+    """`conv64-3`: a 64x64 kernel that gives three channels. One that covers all of its input is a fully-connected layer."""
+    for node in graph:
+        if node.op != "conv" or len(node.attrs["kernel"]) < 2 or len(set(node.attrs["kernel"])) > 1:
+            continue
+        kernel, out, before = node.attrs["kernel"][0], node.attrs["out"], graph[graph.operands(node.name)[0]].shape
+        if kernel < LARGE_KERNEL or out > FEW_CHANNELS or node.attrs["groups"] > 1 or set(before[1:]) == {kernel}:
+            continue
+        text = node.span.text
+        if text.lower().startswith(written := f"conv{kernel}-{out}"):
+            yield says.kernel_and_channels_swapped(node.name, kernel, out, f"conv{out}-{kernel}{text[len(written) :]}").at(node.span)
+
+
+def merge_without_use(graph: ArchGraph, tree: ast.File) -> Found:
+    """`residual<>`, and `concat<one>`, whose branches are fewer than it takes to join something."""
+    for merge in ast.walk(tree):
+        if not isinstance(merge, ast.Merge):
+            continue
+        word = merge.word.lower()
+        if word == "residual" and all(_is_empty(branch) for branch in merge.branches):
+            yield says.merge_without_use(_short(merge), "adds the tensor to itself: every value is doubled").at(merge.span)
+        elif word == "add" and len(merge.branches) > 1 and not any(merge.branches):
+            yield says.merge_without_use(_short(merge), "adds the tensor to itself, once for each branch").at(merge.span)
+        elif word == "concat" and len(merge.branches) == 1:
+            inner = merge.span.text[merge.opening.end - merge.span.start : -1].strip()
+            what, alone = "joins one branch, so it is that branch", f"{{ {inner} }}" if inner else "."
+            yield says.merge_without_use(_short(merge), what, alone).at(merge.span)
+
+
+def _short(merge: ast.Merge) -> str:
+    text = merge.span.text
+    return text if len(text) <= 30 and "\n" not in text else f"{merge.word}<...>"
+
+
+def _is_empty(branch: tuple[ast.Statement, ...]) -> bool:
+    return all(isinstance(item, ast.Item) and isinstance(item.core, ast.Here) for item in branch)
+
+
+def _nodes(graph: ArchGraph) -> dict[Span, list[Node]]:
+    found: dict[Span, list[Node]] = {}
+    for node in graph:
+        found.setdefault(node.span, []).append(node)
+    return found
+
+
+RULES = (order_of_pytorch, kernel_and_channels_swapped, merge_without_use)

@@ -1,0 +1,287 @@
+"""Brackets: which are open at a place, where a text falls into pieces, and which bracket is the one without its partner.
+
+A text whose brackets do not match says in other ways what was meant: a bracket that begins a line stands under the line that
+its partner opened, a body is indented, and neither `;` nor a new statement can stand within `( )`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">"}
+CLOSERS = {closer: opener for opener, closer in PAIRS.items()}
+_MARK = re.compile(r'#[^\n]*|"[^"\n]*"|[=-]>|>=|<=|[()\[\]{}<>;\n]')
+_CONDITION = re.compile(r"\s*(?:else\s+)?(?:if|expect|let|for)\b")
+_HEAD = re.compile(r"\s*(?:\}\s*)?(?:block|share|if|for|else)\b")
+
+BODY, MERGE, INNER, BRACES = "body", "merge", "inner", "braces"  # `{ }` and `[ ]` of items; `< >`; `( )` and lists; `{ }` of a number
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A bracket, a `;` or a newline of a text, outside comments and strings."""
+
+    text: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A bracket that is open: what it holds, and where its line begins and is indented to."""
+
+    bracket: str
+    at: int
+    holds: str
+    line: int
+    indent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """A bracket without its partner.
+
+    `places` are the offsets where the missing one may stand, each with the text to put there, the likeliest first.
+    `taken` is the closing bracket that belongs to another one, `owner`, although it comes where this one should be closed.
+    """
+
+    bracket: str
+    at: int
+    places: tuple[tuple[int, str], ...] = ()
+    taken: int = -1
+    owner: int = -1
+    instead: str = ""  # for a closing bracket of the wrong kind: the right one
+
+
+class Scan:
+    """Walks over the brackets of a text and keeps those that are open. `<` and `>` that compare are none."""
+
+    def __init__(self, text: str, begin: int = 0, end: int | None = None) -> None:
+        self.text = text
+        self.end = len(text) if end is None else end
+        self.begin = begin
+        self.line = text.rfind("\n", 0, begin) + 1
+        self.stack: list[Open] = []
+
+    def marks(self) -> Iterator[Mark]:
+        for match in _MARK.finditer(self.text, self.begin, self.end):
+            mark = match.group()
+            if len(mark) > 1 or (mark in "<>" and self._compares(mark, match.start())):
+                continue
+            yield Mark(mark, match.start())
+            if mark == "\n":
+                self.line = match.end()
+
+    def push(self, mark: Mark) -> None:
+        self.stack.append(Open(mark.text, mark.at, self._holds(mark), self.line, indent_at(self.text, self.line)))
+
+    def _compares(self, mark: str, at: int) -> bool:
+        top = self.stack[-1] if self.stack else None
+        if top is not None and top.holds in (INNER, BRACES):
+            return True
+        if mark == "<" and not re.search(r"[\w)][ \t]*$", self.text[max(self.line, at - 40) : at]):
+            return True
+        return bool(_CONDITION.match(self._statement(at)))
+
+    def _statement(self, at: int) -> str:
+        """The text of the statement up to a place, on its line."""
+        begin = max(self.text.rfind(sign, self.line, at) for sign in ";{}")
+        return self.text[max(begin + 1, self.line) : at]
+
+    def _holds(self, mark: Mark) -> str:
+        before = self.text[self.line : mark.at]
+        inner = bool(self.stack) and self.stack[-1].holds in (INNER, BRACES)
+        if mark.text == "<":
+            return MERGE
+        if mark.text == "(":
+            return INNER
+        if mark.text == "{":
+            touches = re.search(r"[\w/-]$", before) is not None
+            return BRACES if touches and not _HEAD.match(self._statement(mark.at)) else BODY
+        listed = inner or re.search(r"[\w\]=,+(]\s*$", before) is not None or _CONDITION.match(self._statement(mark.at)) is not None
+        return INNER if listed else BODY
+
+
+def unclosed(text: str, end: int) -> list[tuple[str, int]]:
+    """The brackets open at an offset, outermost first."""
+    scan = Scan(text, 0, end)
+    for mark in scan.marks():
+        if mark.text in PAIRS:
+            scan.push(mark)
+        elif mark.text in CLOSERS and scan.stack and scan.stack[-1].bracket == CLOSERS[mark.text]:
+            scan.stack.pop()
+    return [(opened.bracket, opened.at) for opened in scan.stack]
+
+
+_CONTINUES = re.compile(r"[ \t]*(?:else\b|=>)")
+
+
+def pieces(text: str) -> Iterator[tuple[int, int]]:
+    """The stretches of a text that can be read by themselves: lines, joined where a bracket is open at the end of one."""
+    begin, ends = 0, -1
+    for begin_next in _ends(text):
+        if ends >= 0 and not _CONTINUES.match(text, ends):
+            yield begin, ends
+            begin = ends
+        ends = begin_next
+    if ends >= 0 and not _CONTINUES.match(text, ends):
+        yield begin, ends
+        begin = ends
+    if begin < len(text):
+        yield begin, len(text)
+
+
+def _ends(text: str) -> Iterator[int]:
+    scan = Scan(text)
+    for mark in scan.marks():
+        if mark.text in PAIRS:
+            scan.push(mark)
+        elif mark.text in CLOSERS:
+            if scan.stack and scan.stack[-1].bracket == CLOSERS[mark.text]:
+                scan.stack.pop()
+        elif mark.text == "\n" and not scan.stack:
+            yield mark.at + 1
+
+
+def loose(text: str) -> list[Loose]:
+    """The brackets of a text that have no partner, in their order; none where all match."""
+    begin = _first_mismatch(text)
+    return [] if begin is None else sorted(_by_indent(text, begin), key=lambda found: found.at)
+
+
+def _first_mismatch(text: str) -> int | None:
+    """Where the last stretch before a mismatch begins, at whose begin no bracket is open."""
+    begin = 0
+    scan = Scan(text)
+    for mark in scan.marks():
+        if mark.text in PAIRS:
+            scan.push(mark)
+        elif mark.text in CLOSERS:
+            if not scan.stack or scan.stack[-1].bracket != CLOSERS[mark.text]:
+                return begin
+            scan.stack.pop()
+        elif mark.text == "\n" and not scan.stack:
+            begin = mark.at + 1
+    return begin if scan.stack else None
+
+
+def _by_indent(text: str, begin: int) -> Iterator[Loose]:
+    scan = Scan(text, begin)
+    stack = scan.stack
+    for mark in scan.marks():
+        if mark.text == "\n":
+            while stack and (stack[-1].holds == BRACES or (stack[-1].holds == INNER and _statement_follows(text, stack[-1], mark.at))):
+                yield _missing(text, stack.pop(), mark.at)
+        elif mark.text == ";":
+            while stack and stack[-1].holds in (INNER, BRACES):
+                yield _missing(text, stack.pop(), mark.at)
+        elif mark.text in PAIRS:
+            scan.push(mark)
+        else:
+            index = _partner(text, stack, mark, scan.line)
+            if index is None:
+                wrong = stack and stack[-1].holds in (INNER, MERGE) and stack[-1].line == scan.line
+                yield Loose(mark.text, mark.at, instead=PAIRS[stack.pop().bracket] if wrong else "")
+                continue
+            owner = stack[index]
+            while len(stack) > index + 1:
+                yield _missing(text, stack.pop(), mark.at, mark, owner)
+            stack.pop()
+    while stack:
+        yield _missing(text, stack.pop(), len(text))
+
+
+def _partner(text: str, stack: list[Open], mark: Mark, line: int) -> int | None:
+    """Which open bracket a closing one belongs to: that of its own indent where it begins a line, else the innermost of its kind."""
+    same = [index for index, opened in enumerate(stack) if opened.bracket == CLOSERS[mark.text]]
+    if not same:
+        return None
+    before = text[line : mark.at]
+    if not before.strip(" \t)]}>"):
+        indent = indent_at(text, line)
+        under = [index for index in same if stack[index].line < line and stack[index].indent == indent]
+        if under and not before.strip():
+            return under[-1]
+    return same[-1]
+
+
+def _statement_follows(text: str, opened: Open, newline: int) -> bool:
+    """Is the next line a statement of its own, though a bracket is open that lines may be broken in?"""
+    if re.search(r"[,(\[{=+*/-][ \t]*$", text[text.rfind("\n", 0, newline) + 1 : newline].split("#")[0]):
+        return False
+    following = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*([ \t]*)(?=(\S))").match(text, newline)
+    if following is None or following[2] in "()]},=+*/-":
+        return False
+    return len(following[1].expandtabs()) <= opened.indent
+
+
+def indent_at(text: str, line: int) -> int:
+    """The columns of blank that the line that begins at an offset begins with."""
+    found = re.compile(r"[ \t]*").match(text, line)
+    assert found is not None
+    return len(found.group().expandtabs())
+
+
+# ---- where the missing one should stand
+
+
+def _missing(text: str, opened: Open, limit: int, taken: Mark | None = None, owner: Open | None = None) -> Loose:
+    finder: Callable[[str, Open, int], list[tuple[int, str]]] = {BRACES: _after_number, INNER: _in_line}.get(opened.holds, _below)
+    closer = PAIRS[opened.bracket]
+    places = tuple((at, new.replace("?", closer)) for at, new in dict.fromkeys(finder(text, opened, limit)))
+    if taken is None or owner is None:
+        return Loose(opened.bracket, opened.at, places)
+    return Loose(opened.bracket, opened.at, places, taken.at, owner.at)
+
+
+def _line_end(text: str, begin: int, limit: int) -> int:
+    """Where what is written on the line of an offset ends, before its comment."""
+    stop = text.find("\n", begin, limit)
+    line = text[begin : limit if stop < 0 else stop]
+    return begin + len(line.split("#")[0].rstrip(" \t;"))
+
+
+def _after_number(text: str, opened: Open, limit: int) -> list[tuple[int, str]]:
+    """Behind a number or a name, or a sum or product of such, that a brace was opened for."""
+    ends = [opened.at + 1]
+    atom, sign = re.compile(r"[ \t]*-?[\w.]+"), re.compile(r"[ \t]*(?://|\*\*|[-+*/%])")
+    found = atom.match(text, opened.at + 1, limit)
+    while found is not None:
+        ends.insert(0, found.end())
+        joined = sign.match(text, found.end(), limit)
+        found = atom.match(text, joined.end(), limit) if joined else None
+    return [(end, "?") for end in ends if end > opened.at + 1] or [(_line_end(text, opened.at, limit), "?")]
+
+
+def _in_line(text: str, opened: Open, limit: int) -> list[tuple[int, str]]:
+    """At the end of what can be an argument or an element, else at the end of the line."""
+    stop = _line_end(text, text.rfind("\n", 0, limit) + 1 if limit < len(text) else opened.at, limit)
+    stop = stop if stop > opened.at else _line_end(text, opened.at, limit)
+    cut = re.compile(r"[ \t]+(?:=>|x[0-9{])|[ \t]*[|>{]").search(text, opened.at + 1, stop)
+    return ([(cut.start(), "?")] if cut else []) + [(stop, "?")]
+
+
+def _below(text: str, opened: Open, limit: int) -> list[tuple[int, str]]:
+    """Where the lines that are indented under it end; on its own line before a repeat or a claim, or at its end."""
+    first = _line_end(text, opened.at, limit)
+    last, at = first, text.find("\n", opened.at, limit)
+    while at >= 0:
+        line = at + 1
+        at = text.find("\n", line, limit)
+        row = text[line : limit if at < 0 else at].split("#")[0]
+        if not row.strip():
+            continue
+        if indent_at(text, line) <= opened.indent and not (opened.holds == MERGE and row.lstrip().startswith("|")):
+            break
+        last = _line_end(text, line, limit)
+    begins_below = first == opened.at + 1 and last > first
+    if begins_below:
+        return [(last, "\n" + re.match(r"[ \t]*", text[opened.line :]).group() + "?")]  # type: ignore[union-attr]
+    if last == opened.at + 1:  # nothing that it could hold
+        return []
+    space = " " if opened.holds == BODY and opened.bracket == "{" else ""
+    if last > first:
+        return [(last, space + "?")]
+    inner = [found.start() for found in re.compile(r"[ \t]+(?:=>|x[0-9{])|[ \t]*[;)}>]").finditer(text, opened.at + 1, first)]
+    return [(first, space + "?"), *((at, space + "?") for at in inner if at > opened.at + 1)]

@@ -1,0 +1,58 @@
+"""A text on its way to be readable: every change keeps, for each character, where it stood in the source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+Change = tuple[int, int, str]  # an offset, how many characters go, and what comes in their place
+LONGEST = 500  # characters of a change that are compared one by one
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A text, and for each of its characters and its end the offset in the source."""
+
+    text: str
+    origin: Sequence[int]
+
+    @classmethod
+    def of(cls, text: str) -> Draft:
+        return cls(text, range(len(text) + 1))
+
+    def __getitem__(self, stretch: slice) -> Draft:
+        begin, end, _ = stretch.indices(len(self.text))
+        return Draft(self.text[begin:end], self.origin[begin : end + 1])
+
+    def changed(self, changes: Sequence[Change]) -> Draft:
+        """The draft with changes made, whose offsets count in this draft."""
+        draft = self
+        for begin, length, new in sorted(changes, reverse=True):
+            there = _aligned(draft.text[begin : begin + length], new, draft.origin[begin : begin + length + 1])
+            text = draft.text[:begin] + new + draft.text[begin + length :]
+            draft = Draft(text, [*draft.origin[:begin], *there, *draft.origin[begin + length :]])
+        return draft
+
+    def in_source(self, changes: Sequence[Change]) -> tuple[Change, ...]:
+        """Changes of this draft as changes of the source."""
+        return tuple((self.origin[at], self.origin[at + length] - self.origin[at], new) for at, length, new in changes)
+
+
+def joined(drafts: Sequence[Draft]) -> Draft:
+    """Drafts of stretches that follow each other, as one."""
+    origin: list[int] = []
+    for draft in drafts:
+        origin.extend(draft.origin[:-1])
+    origin.extend(drafts[-1].origin[-1:] if drafts else (0,))
+    return Draft("".join(draft.text for draft in drafts), origin)
+
+
+def _aligned(old: str, new: str, origin: Sequence[int]) -> list[int]:
+    """Where each character of a new text stands in the source: that of the old one that it keeps, else of what it replaces."""
+    there = [min(origin[0] + index, origin[-1]) for index in range(len(new))]
+    if len(old) <= LONGEST >= len(new):
+        for tag, first, last, begin, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+            for index in range(begin, end):
+                there[index] = origin[first + index - begin] if tag == "equal" else origin[min(first + index - begin, last)]
+    return there

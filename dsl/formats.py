@@ -1,0 +1,30 @@
+"""Tells a file that is written in another language, by several signs of it and none of ours."""
+
+from __future__ import annotations
+
+import re
+
+_OURS = re.compile(r"^[ \t]*(?:input\s+(?:\w+\s*:\s*)?[0-9]+x|use\s+\"|arch\s+\w+\s*[\"(=]|expect\s+\w+\s*(?:\(.*\)\s*)?==)", re.M)
+
+# A name, the patterns that show it, and how many of them must be found (a pattern counts once).
+_FORMATS: tuple[tuple[str, tuple[str, ...], int], ...] = (
+    ("a Darknet `.cfg` file", (r"^\[(?:net|convolutional|maxpool|shortcut|route|yolo|upsample)\]",), 1),
+    ("a Caffe prototxt", (r"^\s*input_dim\s*:|^\s*input_param\s*\{", r"^\s*layers?\s*\{", r"^\s*name\s*:\s*\""), 2),
+    (
+        "a YAML model of Ultralytics",
+        (r"^\s*-\s*\[\s*-?\d+\s*,", r"^nc\s*:\s*\d+", r"^backbone\s*:\s*(?:#.*)?$", r"^head\s*:\s*(?:#.*)?$"),
+        2,
+    ),
+    ("Python", (r"^\s*class \w+\(.*(?:Module|Model)\)\s*:|^\s*(?:from|import) (?:torch|tensorflow|keras|jax)\b",), 1),
+    ("JSON", (r"\A\s*[{\[]\s*\"",), 1),
+)
+
+
+def other_format(text: str) -> tuple[str, int, int] | None:
+    """What kind of file a text is that is not one of ours, with where that shows."""
+    for name, patterns, needed in _FORMATS:
+        found = [match for pattern in patterns if (match := re.search(pattern, text, re.M))]
+        if len(found) >= needed and not (_OURS.search(text) and name != "Python"):
+            first = min(found, key=lambda match: match.start())
+            return name, first.start() + len(first.group()) - len(first.group().lstrip()), first.end()
+    return None

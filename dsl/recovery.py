@@ -1,0 +1,301 @@
+"""Makes an unreadable text readable: mends what is certain, leaves out what is not, and says what was wrong.
+
+Brackets come first, since all else rests on them; then every stretch that can be read by itself, each as often as the parser
+finds something in it that it did not expect. Where a mistake has a change that mends it, reading goes on in the changed text;
+where it has none, or the change leads no further, its statement is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from lark import UnexpectedInput
+
+from dsl.brackets import BODY, CLOSERS, PAIRS, Loose, Scan, indent_at, loose, pieces, unclosed
+from dsl.diagnostics import Diagnostic, Related
+from dsl.draft import Draft, joined
+from dsl.explain import Explained, explain
+from dsl.source import Source, Span
+from dsl.transcribe import Transcript, transcribed
+from dsl.vocabulary import syntax
+
+BROKEN = "\0"  # stands in the text for a stretch that could not be read
+LARGE = 40  # lines of a stretch from which on its body is mended by itself first
+MOST_TURNS = 200  # mistakes of one stretch that are worked on one by one
+
+Failure = Callable[[str], UnexpectedInput | None]  # reads a text as statements; what was not expected in it
+
+
+class Recovery:
+    """Mends one source. `problems` grows; `whole` becomes false where something had to be left out."""
+
+    def __init__(self, source: Source, failure: Failure) -> None:
+        self.source = source
+        self.failure = failure
+        self.problems: list[Diagnostic] = []
+        self.whole = True
+
+    def readable(self, error: UnexpectedInput | None) -> Draft:
+        """A text that can be read, as near to the source as can be."""
+        draft = self._balanced(Draft.of(self.source.text))
+        draft = self._mended(draft)
+        if not self.problems and error is not None:  # each stretch can be read, and they cannot be read together
+            self.problems.append(explain(self.source, Draft.of(self.source.text), error).diagnostic)
+        self.problems.sort(key=lambda problem: problem.span.start if problem.span else 0)
+        return draft
+
+    def _span(self, start: int, end: int) -> Span:
+        return Span(self.source, start, end)
+
+    def _enter(self, problem: Diagnostic) -> None:
+        if problem not in self.problems[-MOST_TURNS:]:
+            self.problems.append(problem)
+
+    # ---- brackets
+
+    def _balanced(self, draft: Draft) -> Draft:
+        changes: list[tuple[int, int, str]] = []
+        for found in loose(draft.text):
+            if found.bracket in CLOSERS:
+                new = found.instead or " "
+                changes.append((found.at, 1, new))
+                opener = CLOSERS[new] if found.instead else CLOSERS[found.bracket]
+                problem = syntax.closes_nothing(found.bracket, opener, new.strip())
+                self._enter(problem.at(self._span(found.at, found.at + 1)))
+                continue
+            places = sorted(found.places, key=lambda place: not self._parses_with(found, place))
+            at, new = places[0] if places else (len(draft.text), "\n" + PAIRS[found.bracket])
+            changes.append((at, 0, new))
+            problem = self._never_closed(found, places)
+            self.whole = self.whole and bool(places) and not problem.facts["guess"]
+            self._enter(problem)
+        return draft.changed(changes) if changes else draft
+
+    def _never_closed(self, found: Loose, places: Sequence[tuple[int, str]]) -> Diagnostic:
+        text = self.source.text
+        word = re.search(r"\w*(?:\([^()\n]*\))?$", text[max(0, found.at - 60) : found.at])
+        name = f"{word.group() if word and found.bracket == '<' else ''}{found.bracket}"
+        closer = PAIRS[found.bracket]
+        help_text = f"write `{closer}` where it ends"
+        readings = sum(self._parses_with(found, place) for place in places)
+        if places and readings < 2:
+            line = self.source.line_of(places[0][0])
+            own_line = places[0][1].startswith("\n")
+            at_end = not text[places[0][0] :].split("\n", 1)[0].split("#")[0].strip()
+            where = f"on a line of its own after line {line}" if own_line else f"at the end of line {line}" if at_end else f"in line {line}"
+            help_text = f"write `{closer}` {where}"
+        related: tuple[Related, ...] = ()
+        if found.taken >= 0:
+            owner = re.search(r"[\w-]*$", text[max(0, found.owner - 60) : found.owner])
+            opened = f"{owner.group() if owner else ''}{text[found.owner]}"
+            what = f"this closes the `{opened}` of line {self.source.line_of(found.owner)}"
+            related = (Related(self._span(found.taken, found.taken + 1), what),)
+        problem = syntax.never_closed(name, closer, help_text, tuple((at, 0, new) for at, new in places), readings > 1)
+        return problem.at(self._span(found.at - len(name) + 1, found.at + 1), related=related)
+
+    def _parses_with(self, found: Loose, place: tuple[int, str]) -> bool:
+        """Can the lines from the bracket to where its partner would stand be read?"""
+        at, new = place
+        text = self.source.text
+        begin, end = text.rfind("\n", 0, found.at) + 1, text.find("\n", at)
+        lines = text[begin:at] + new + text[at : end if end >= 0 else len(text)]
+        statement = re.sub(r"^[ \t]*\|", "", lines)
+        return self.failure(statement) is None
+
+    # ---- stretches
+
+    def _mended(self, draft: Draft) -> Draft:
+        """Statements that can be read. The time it takes is that of reading them once, and the unreadable ones again."""
+        bounds = list(pieces(draft.text))
+        starts = [begin for begin, _ in bounds]
+        parts: list[Draft] = []
+        begin = 0
+        while (error := self.failure(draft.text[begin:])) is not None:
+            at = begin + _position(error, draft.text[begin:])
+            index = max(bisect_right(starts, at) - 1, bisect_right(starts, begin) - 1)
+            while index > 0 and not draft.text[slice(*bounds[index])].strip() and starts[index] > begin:
+                index -= 1
+            first, last = bounds[index]
+            parts.append(draft[begin:first])
+            run = [draft[slice(*bound)] for bound in self._foreign_run(draft, bounds, index)]
+            if run:
+                parts.append(self._transcribed(run))
+                begin = bounds[index + len(run) - 1][1]
+            else:
+                parts.append(self._mended_piece(draft[first:last]))
+                begin = last
+        parts.append(draft[begin:])
+        return joined(parts) if len(parts) > 1 else parts[0]
+
+    def _mended_piece(self, draft: Draft) -> Draft:
+        if draft.text.count("\n") > LARGE and (body := _largest_body(draft.text)) is not None:
+            first, last = body
+            draft = joined([draft[:first], self._mended(draft[first:last]), draft[last:]])
+        error = self.failure(draft.text)
+        for _ in range(MOST_TURNS):
+            if error is None:
+                return draft
+            found = explain(self.source, draft, error)
+            again = BROKEN in draft.text[max(0, found.start - 1) : found.stop + 1]  # it comes of a mistake before
+            if found.changes and not again:
+                changed = draft.changed(found.changes)
+                following = self.failure(changed.text)
+                if _leads_on(found, following, changed.text):
+                    self._enter(found.diagnostic)
+                    self.whole = self.whole and not found.diagnostic.facts.get("guess")
+                    draft, error = changed, following
+                    continue
+            if not again or not self.problems:
+                self._enter(found.diagnostic)
+            self.whole = False
+            mended = None if again else _blank(draft, found.start, found.stop)
+            if mended is None:
+                return _blanked(draft)
+            draft = mended
+            error = self.failure(draft.text)
+        return _blanked(draft)
+
+    # ---- lines of other frameworks
+
+    def _tensor_before(self, at: int) -> str | None:
+        """What the tensor before an offset is called: by its label, or not at all (""); None where only inputs come before."""
+        lines = [line.split("#")[0].strip() for line in self.source.text[:at].splitlines()]
+        items = [line for line in lines if line and not re.match(r"(?:arch|use|default|input)\b", line)]
+        if not items:
+            return None
+        label = re.search(r"(?:^|[;{<|]\s*)([A-Za-z_]\w*)\s*:[^;]*$", items[-1])
+        return label[1] if label else ""
+
+    def _foreign_run(self, draft: Draft, bounds: Sequence[tuple[int, int]], index: int) -> list[tuple[int, int]]:
+        """The stretches from one on that are layers of one other framework; blank ones and comments between them count."""
+        run: list[tuple[int, int]] = []
+        framework = ""
+        for begin, end in bounds[index:]:
+            text = draft.text[begin:end]
+            if not text.split("#")[0].strip():
+                if not run:
+                    break
+                run.append((begin, end))
+                continue
+            found = transcribed(text)
+            if found is None or (framework and found.framework != framework):
+                break
+            framework = found.framework
+            run.append((begin, end))
+        while run and not draft.text[slice(*run[-1])].split("#")[0].strip():
+            run.pop()
+        return run
+
+    def _transcribed(self, run: Sequence[Draft]) -> Draft:
+        """The lines as they are written here, with one message for all that can be, and one for each that cannot."""
+        done: list[Draft] = []
+        exact: list[tuple[Draft, Transcript]] = []
+        has_input = re.search(r"^[ \t]*input\b", self.source.text, re.M) is not None
+        current = self._tensor_before(run[0].origin[0])
+        for piece in run:
+            found = transcribed(piece.text)
+            if found is not None:
+                found = _in_its_place(found, current)
+                current = found.gives or current
+            if found is not None and found.input and found.text and not has_input:
+                found, has_input = replace(found, text=f"input {found.input}\n{found.text}"), True
+            if found is None:  # a blank line, or a comment
+                done.append(piece)
+            elif not found.text:
+                begin, end = found.begin, found.end
+                problem = syntax.of_another_framework(found.framework, found.call, notes=found.notes)
+                self._enter(problem.at(self._span(piece.origin[begin], piece.origin[end])))
+                self.whole = False
+                done.append(_blanked(piece))
+            else:
+                exact.append((piece, found))
+                done.append(piece.changed(((found.begin, found.end - found.begin, found.text),)))
+        if exact:
+            changes = tuple(
+                change for piece, found in exact for change in piece.in_source(((found.begin, found.end - found.begin, found.text),))
+            )
+            notes = tuple(dict.fromkeys(note for _, found in exact for note in found.notes))
+            piece, found = exact[0]
+            problem = syntax.of_another_framework(found.framework, found.call, len(exact), found.text, notes, changes)
+            self._enter(problem.at(self._span(piece.origin[found.begin], piece.origin[found.end])))
+        return joined(done)
+
+
+def _in_its_place(found: Transcript, current: str | None) -> Transcript:
+    """A transcript, if it takes the tensor before it; None for that stands for any, "" for one without a name."""
+    if not found.text or current is None or found.takes in ("", current) or (current == "" and found.takes == found.gives):
+        return found
+    here = f", here `{current}`" if current else ""
+    why = f"it takes `{found.takes}`, and an item takes what comes before it{here}: `@name` stands for another tensor"
+    return replace(found, text="", notes=(why,))
+
+
+def _position(error: UnexpectedInput, text: str) -> int:
+    return len(text) if error.pos_in_stream is None else min(error.pos_in_stream, len(text))
+
+
+def _leads_on(found: Explained, following: UnexpectedInput | None, changed: str) -> bool:
+    """With its changes, does reading get past the mistake (to the end of its line, where they are a guess)?"""
+    if following is None:
+        return True
+    grown = sum(len(new) - length for _, length, new in found.changes)
+    past = found.start + max(grown, 1)
+    if found.is_guess:
+        stop = changed.find("\n", past)
+        past = stop if stop >= 0 else len(changed)
+    return _position(following, changed) > past
+
+
+def _largest_body(text: str) -> tuple[int, int] | None:
+    """The longest stretch of statements in `{ }` or `[ ]` that spans lines, without its brackets."""
+    best: tuple[int, int] | None = None
+    scan = Scan(text)
+    for mark in scan.marks():
+        if mark.text in PAIRS:
+            scan.push(mark)
+        elif mark.text in CLOSERS and scan.stack and scan.stack[-1].bracket == CLOSERS[mark.text]:
+            opened = scan.stack.pop()
+            if opened.holds == BODY and (best is None or mark.at - opened.at > best[1] - best[0]):
+                best = (opened.at + 1, mark.at)
+    return best
+
+
+# ---- what is left out
+
+
+def _blanked(draft: Draft) -> Draft:
+    """One broken statement in place of a whole stretch, its lines kept."""
+    if not draft.text.strip():
+        return draft
+    kept = re.sub(r"[^\n]", " ", draft.text)
+    first = indent_at(draft.text, 0) if not draft.text[:1].isspace() else len(draft.text) - len(draft.text.lstrip())
+    return Draft(kept[:first] + BROKEN + kept[first + 1 :], draft.origin)
+
+
+def _blank(draft: Draft, start: int, end: int) -> Draft | None:
+    """The draft with the statement around a mistake replaced by a broken item; None where brackets forbid it."""
+    text = draft.text
+    begin = max(text.rfind(mark, 0, start) for mark in ";\n|<{") + 1
+    ends = re.compile(r"[;\n|}]|(?<![=-])>(?!=)")
+    at_end = text[start : start + 1] in (">", "}", "|") and text[begin:start].strip()
+    found = ends.search(text, start if at_end else min(end, len(text)))
+    stop = found.start() if found else len(text)
+    if _loose_angles(text[begin:stop]):  # from within a merge to behind it: all of the item
+        begin = max(text.rfind(mark, 0, start) for mark in ";\n{") + 1
+    stretch = text[begin:stop]
+    if not stretch.strip() or BROKEN in stretch or unclosed(stretch, len(stretch)) or _closes_more(stretch):
+        return None
+    return Draft(text[:begin] + BROKEN + " " * (len(stretch) - 1) + text[stop:], draft.origin)
+
+
+def _loose_angles(text: str) -> bool:
+    """Does a `>` close what was opened before this stretch?"""
+    return any(found.bracket == ">" for found in loose(text))
+
+
+def _closes_more(text: str) -> bool:
+    opened = sum(text.count(bracket) for bracket in "([{")
+    return sum(text.count(bracket) for bracket in ")]}") > opened

@@ -1,0 +1,218 @@
+"""What a layer of another framework takes, and how its arguments are read and written as an item.
+
+A layer that does something else, or does it only for some arguments, raises `Untranslatable` with the reason.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+PYTORCH, KERAS, CAFFE = "PyTorch", "Keras", "Caffe"
+
+Value = Any  # of an argument: int, float, bool, None, str, a tuple of such, or a Formula
+Written = tuple[str, tuple[str, ...]]  # the item, and what there is to say about it
+
+
+class Untranslatable(Exception):
+    """Why a layer is not written as an item, in one sentence or several."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A name, or arithmetic on names and numbers, as the language writes it too."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The arguments of one call, by name, with the defaults of the framework."""
+
+    values: Mapping[str, Value]
+    extra: Mapping[str, Value] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Value:
+        return self.values[name]
+
+    def only(self, name: str, *allowed: Value, why: str = "") -> None:
+        """Make sure that an argument has one of the values that an item has as well."""
+        if self.values[name] not in allowed:
+            raise Untranslatable(why or f"`{name}={python(self.values[name])}` has no counterpart")
+
+    def shape(self) -> str:
+        """What `input_shape` or `shape` says, channels first: `1x28x28`."""
+        given = self.extra.get("input_shape", self.extra.get("shape"))
+        return channels_first(given) if given is not None else ""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a layer takes, in the order of its framework: `name`, or `name=default`; and how it is written."""
+
+    signature: str
+    write: Callable[[Arguments], Written]
+
+
+def bound(call: ast.Call, layer: Layer, framework: str) -> Arguments:
+    """The arguments of a call. Raises Untranslatable."""
+    parameters = [part.partition("=") for part in layer.signature.split()]
+    values: dict[str, Value] = {name: plain(default) for name, sign, default in parameters if sign}
+    order = [name for name, _, _ in parameters]
+    if len(call.args) > len(order):
+        raise Untranslatable(f"it takes at most {len(order)} arguments")
+    given: dict[str, Value] = {}
+    extra: dict[str, Value] = {}
+    for name, node in zip(order, call.args, strict=False):
+        given[name] = value_of(node)
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            raise Untranslatable("what `**` holds is not known here")
+        if keyword.arg in SILENT[framework]:
+            if keyword.arg in ("input_shape", "shape"):
+                extra[keyword.arg] = value_of(keyword.value)
+            continue
+        name = ALIASES[framework].get(keyword.arg, keyword.arg)
+        if name not in order:
+            raise Untranslatable(f"`{keyword.arg}={ast.unparse(keyword.value)[:30]}` has no counterpart")
+        given[name] = value_of(keyword.value)
+    values |= given
+    missing = [name for name in order if name not in values]
+    if missing:
+        raise Untranslatable(f"`{missing[0]}` is missing")
+    return Arguments(values, extra)
+
+
+# Arguments that change nothing of what is computed, or only how it starts.
+SILENT: dict[str, frozenset[str]] = {
+    PYTORCH: frozenset(("device", "dtype", "inplace")),
+    KERAS: frozenset(
+        (
+            *("name", "dtype", "trainable", "input_shape", "shape", "batch_size", "seed", "data_format"),
+            *(
+                f"{what}_{how}"
+                for what in ("kernel", "bias", "activity", "depthwise", "pointwise")
+                for how in ("initializer", "regularizer", "constraint")
+            ),
+            *(
+                f"{what}_{how}"
+                for what in ("beta", "gamma", "moving_mean", "moving_variance")
+                for how in ("initializer", "regularizer", "constraint")
+            ),
+        )
+    ),
+}
+ALIASES: dict[str, dict[str, str]] = {PYTORCH: {}, KERAS: {"alpha": "negative_slope", "input_dim": "units"}}
+
+
+def value_of(node: ast.expr) -> Value:
+    """The value of an argument. Raises Untranslatable for what is neither a constant nor arithmetic on names."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float, bool, str, type(None))):
+        return node.value
+    if isinstance(node, (ast.Tuple, ast.List)):
+        return tuple(value_of(element) for element in node.elts)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+        number = node.operand.value
+        if isinstance(number, (int, float)):
+            return -number
+    parts = list(ast.walk(node))
+    if len(parts) < 60 and all(isinstance(part, _ARITHMETIC) for part in parts):
+        return Formula(ast.unparse(node))
+    raise Untranslatable(f"`{ast.unparse(node)[:40]}` is neither a number nor a name")
+
+
+_ARITHMETIC = (*(ast.Name, ast.Load, ast.BinOp, ast.Constant, ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod),)
+
+
+def plain(text: str) -> Value:
+    """A default of a signature, or a field of Caffe."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return {"true": True, "false": False}.get(text.lower(), text)
+
+
+def python(value: Value) -> str:
+    return value.text if isinstance(value, Formula) else repr(value)
+
+
+# ---- writing items
+
+
+def short(value: Value) -> str:
+    """A number of the short form: `3`, `1x7`, `{w}`."""
+    if isinstance(value, tuple):
+        if not value:
+            raise Untranslatable("an empty tuple")
+        return short(value[0]) if all(part == value[0] for part in value) else "x".join(short(part) for part in value)
+    if isinstance(value, Formula):
+        return f"{{{value.text}}}"
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise Untranslatable(f"`{python(value)}` is no size")
+    return str(value)
+
+
+def long(value: Value) -> str:
+    """The value of an option: `1`, `[0, 3]`, `yes`, `0.001`."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return long(value[0]) if value and all(part == value[0] for part in value) else f"[{', '.join(long(part) for part in value)}]"
+    if isinstance(value, Formula):
+        return value.text
+    if isinstance(value, (int, float)):
+        return repr(value)
+    return str(value)
+
+
+def item(name: str, kernel: Value = None, out: Value = None, stride: Value = None, **options: Value) -> str:
+    """An item in its short form, with the options that are not None."""
+    text = name + (short(kernel) if kernel is not None else "") + (f"-{short(out)}" if out is not None else "")
+    text += f"/{short(stride)}" if stride is not None and short(stride) != "1" else ""
+    listed = ", ".join(f"{key}={value if isinstance(value, str) else long(value)}" for key, value in options.items() if value is not None)
+    return text + (f"({listed})" if listed else "")
+
+
+def unless(value: Value, default: Value) -> Value:
+    """None where a value is the one that an item has anyway."""
+    same = value == default or (isinstance(value, tuple) and all(part == default for part in value))
+    return None if same and isinstance(value, bool) == isinstance(default, bool) else value
+
+
+def sizes(value: Value) -> list[int]:
+    """The numbers of a kernel or stride, where they are known."""
+    parts = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(part, int) for part in parts):
+        raise Untranslatable(f"`{python(value)}` is not known here, and the padding follows from it")
+    return list(parts)
+
+
+def channels_first(shape: Value) -> str:
+    """Keras's `(28, 28, 1)` as `1x28x28`."""
+    if not isinstance(shape, tuple) or not shape or not all(isinstance(size, int) or size is None for size in shape):
+        raise Untranslatable("the shape of the input is not known here")
+    names = iter("HWD")
+    parts = [str(size) if size is not None else next(names, "L") for size in (shape[-1], *shape[:-1])]
+    return "x".join(parts)
+
+
+def as_it_is(text: str) -> Layer:
+    return Layer("", lambda a: (text, ()))
+
+
+def never(why: str, signature: str = "a=None b=None c=None d=None e=None f=None") -> Layer:
+    """A layer that no item does."""
+
+    def refuse(a: Arguments) -> Written:
+        raise Untranslatable(why)
+
+    return Layer(signature, refuse)
+
+
+def pool(name: str, kernel: Value, stride: Value, **options: Value) -> str:
+    """A pool; its stride is its kernel unless it is another."""
+    stride = None if stride is None or short(stride) == short(kernel) else stride
+    text = item(name, kernel) + (f"/{short(stride)}" if stride is not None else "")
+    return text + item("", **options)

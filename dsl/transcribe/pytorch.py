@@ -1,0 +1,182 @@
+"""The layers of PyTorch, and the items that do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dsl.transcribe.layers import (
+    Arguments,
+    Formula,
+    Layer,
+    Untranslatable,
+    Written,
+    as_it_is,
+    item,
+    long,
+    never,
+    pool,
+    sizes,
+    unless,
+)
+
+
+def _conv(a: Arguments) -> Written:
+    pad = a["padding"]
+    if pad == "same":
+        if any(size % 2 == 0 for size in sizes(a["kernel_size"])):
+            raise Untranslatable("`padding='same'` of an even kernel pads one more at the end than at the beginning")
+    elif pad == "valid":
+        pad = 0
+    mode = unless(a["padding_mode"], "zeros")
+    options = {"pad": unless(pad, 0), "dilation": unless(a["dilation"], 1), "groups": unless(a["groups"], 1)}
+    return item("conv", a["kernel_size"], a["out_channels"], a["stride"], **options, bias=unless(a["bias"], True), pad_mode=mode), ()
+
+
+def _linear(a: Arguments) -> Written:
+    out = a["in_features"] if a["out_features"] is None else a["out_features"]
+    return item("fc", None, out, bias=unless(a["bias"], True)), ()
+
+
+def _convt(a: Arguments) -> Written:
+    a.only("padding_mode", "zeros")
+    options = {
+        "pad": unless(a["padding"], 0),
+        "out_pad": unless(a["output_padding"], 0),
+        "dilation": unless(a["dilation"], 1),
+        "groups": unless(a["groups"], 1),
+        "bias": unless(a["bias"], True),
+    }
+    return item("convt", a["kernel_size"], a["out_channels"], a["stride"], **options), ()
+
+
+def _pool(name: str) -> Callable[[Arguments], Written]:
+    def write(a: Arguments) -> Written:
+        options = {"pad": unless(a["padding"], 0), "ceil": unless(a["ceil_mode"], False)}
+        if name == "maxpool":
+            a.only("return_indices", False)
+            options["dilation"] = unless(a["dilation"], 1)
+        else:
+            a.only("divisor_override", None)
+            options["count_pad"] = unless(a["count_include_pad"], True)
+        return pool(name, a["kernel_size"], a["stride"], **options), ()
+
+    return write
+
+
+def _bn(a: Arguments) -> Written:
+    a.only("track_running_stats", True)
+    return item("bn", eps=unless(a["eps"], 1e-5), momentum=unless(a["momentum"], 0.1), affine=unless(a["affine"], True)), ()
+
+
+def _instance(a: Arguments) -> Written:
+    a.only("track_running_stats", False)
+    affine = None if a["affine"] else False
+    return item("group_norm", groups=Formula("in.c"), eps=unless(a["eps"], 1e-5), affine=affine), (
+        "one channel in each group is instance normalisation",
+    )
+
+
+def _upsample(a: Arguments) -> Written:
+    a.only("mode", "nearest", "bilinear")
+    align = True if a["align_corners"] else None
+    if a["size"] is not None:
+        return item("upsample", size=a["size"], mode=unless(a["mode"], "nearest"), align_corners=align), ()
+    scale = a["scale_factor"]
+    scale = int(scale) if isinstance(scale, float) and scale == int(scale) else scale
+    return item("upsample", scale, mode=unless(a["mode"], "nearest"), align_corners=align), ()
+
+
+def _softmax(name: str) -> Callable[[Arguments], Written]:
+    def write(a: Arguments) -> Written:
+        a.only("dim", 1, -1, None, why="it runs over another axis than the channels")
+        return name, ()
+
+    return write
+
+
+def _softplus(a: Arguments) -> Written:
+    a.only("beta", 1)
+    a.only("threshold", 20)
+    return "softplus", ()
+
+
+def _flatten(a: Arguments) -> Written:
+    a.only("start_dim", 1)
+    a.only("end_dim", -1)
+    return "flatten", ()
+
+
+def _padding(a: Arguments) -> Written:
+    pad = a["padding"]
+    if isinstance(pad, tuple) and len(pad) == 4:
+        left, right, top, bottom = pad
+        return item("pad", h=(top, bottom) if top != bottom else top, w=(left, right) if left != right else left), ()
+    return item("pad", h=pad, w=pad), ()
+
+
+_CONV = "in_channels out_channels kernel_size stride=1 padding=0 dilation=1 groups=1 bias=True padding_mode='zeros' device=None dtype=None"
+_CONVT = "in_channels out_channels kernel_size stride=1 padding=0 output_padding=0 groups=1 bias=True dilation=1 padding_mode='zeros'"
+_NORM = "num_features eps=1e-5 momentum=0.1 affine=True track_running_stats=True"
+_MAXPOOL = "kernel_size stride=None padding=0 dilation=1 return_indices=False ceil_mode=False"
+_AVGPOOL = "kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True divisor_override=None"
+_ABSENT = (
+    *("Mish", "SELU", "CELU", "Hardtanh", "Softsign", "PixelShuffle", "RNN", "LSTM", "GRU", "Embedding", "Transformer"),
+    *("MultiheadAttention", "TransformerEncoderLayer", "Unfold", "Fold", "Bilinear", "RMSNorm", "EmbeddingBag"),
+)
+
+
+def _dims(name: str, layer: Layer) -> dict[str, Layer]:
+    return {f"{name}{axes}d": layer for axes in (1, 2, 3)}
+
+
+LAYERS: dict[str, Layer] = {
+    **_dims("Conv", Layer(_CONV, _conv)),
+    **_dims("ConvTranspose", Layer(_CONVT, _convt)),
+    **_dims("BatchNorm", Layer(_NORM, _bn)),
+    **_dims("InstanceNorm", Layer(_NORM.replace("True track_running_stats=True", "False track_running_stats=False"), _instance)),
+    **_dims("MaxPool", Layer(_MAXPOOL, _pool("maxpool"))),
+    **_dims("AvgPool", Layer(_AVGPOOL, _pool("avgpool"))),
+    **_dims("AdaptiveAvgPool", Layer("output_size", lambda a: (item("adaptive_avgpool", a["output_size"]), ()))),
+    **_dims("AdaptiveMaxPool", Layer("output_size", lambda a: (item("adaptive_maxpool", a["output_size"]), ()))),
+    **_dims("Dropout", never("it drops whole channels; `dropout` drops single values", "p=0.5 inplace=False")),
+    "Linear": Layer("in_features out_features=None bias=True", _linear),
+    "LazyLinear": Layer("in_features out_features=None bias=True", _linear),
+    "Dropout": Layer("p=0.5 inplace=False", lambda a: (f"dropout({long(a['p'])})", ())),
+    "ReLU": Layer("inplace=False", lambda a: ("relu", ())),
+    "ReLU6": Layer("inplace=False", lambda a: ("relu6", ())),
+    "Sigmoid": as_it_is("sigmoid"),
+    "Tanh": as_it_is("tanh"),
+    "SiLU": Layer("inplace=False", lambda a: ("silu", ())),
+    "Hardswish": Layer("inplace=False", lambda a: ("hardswish", ())),
+    "Hardsigmoid": Layer("inplace=False", lambda a: ("hardsigmoid", ())),
+    "LeakyReLU": Layer(
+        "negative_slope=0.01 inplace=False",
+        lambda a: (f"leaky_relu({long(a['negative_slope'])})" if unless(a["negative_slope"], 0.01) is not None else "leaky_relu", ()),
+    ),
+    "ELU": Layer("alpha=1.0 inplace=False", lambda a: (item("elu", alpha=unless(a["alpha"], 1.0)), ())),
+    "GELU": Layer("approximate='none'", lambda a: (item("gelu", approximate=unless(a["approximate"], "none")), ())),
+    "PReLU": Layer(
+        "num_parameters=1 init=0.25", lambda a: (item("prelu", slopes=unless(a["num_parameters"], 1), start=unless(a["init"], 0.25)), ())
+    ),
+    "Softplus": Layer("beta=1 threshold=20", _softplus),
+    "Softmax": Layer("dim=None", _softmax("softmax")),
+    "LogSoftmax": Layer("dim=None", _softmax("log_softmax")),
+    "GroupNorm": Layer(
+        "num_groups num_channels eps=1e-5 affine=True",
+        lambda a: (item("group_norm", groups=a["num_groups"], eps=unless(a["eps"], 1e-5), affine=unless(a["affine"], True)), ()),
+    ),
+    "LocalResponseNorm": Layer(
+        "size alpha=0.0001 beta=0.75 k=1.0",
+        lambda a: (item("lrn", size=a["size"], alpha=unless(a["alpha"], 1e-4), beta=unless(a["beta"], 0.75), k=unless(a["k"], 1.0)), ()),
+    ),
+    "Upsample": Layer("size=None scale_factor=None mode='nearest' align_corners=None", _upsample),
+    "Flatten": Layer("start_dim=1 end_dim=-1", _flatten),
+    "ZeroPad2d": Layer("padding", _padding),
+    "Identity": as_it_is("."),
+    "ChannelShuffle": Layer("groups", lambda a: (item("channel_shuffle", groups=a["groups"]), ())),
+    "LayerNorm": never(
+        "it norms over the axes that it is told; `layer_norm` over the channels, at every position",
+        "normalized_shape eps=1e-5 elementwise_affine=True bias=True",
+    ),
+    **{name: never(f"there is no item that does what `{name}` does") for name in _ABSENT},
+}
