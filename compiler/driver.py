@@ -14,9 +14,9 @@ from compiler.analysis.lint import lint
 from compiler.collection import without_collection
 from compiler.expand.builder import Failure, Limits, Overrides
 from compiler.expand.claims import ClaimResult
+from compiler.expand.environment import Env
 from compiler.expand.expander import Expander
 from compiler.expand.loader import Loaded, Loader
-from compiler.expand.scopes import Env
 from compiler.graph import ArchGraph, shape_text
 from compiler.repair.trial import EFFORT, Tried, with_repairs
 from compiler.shapes.conditions import Legal, legal_sizes

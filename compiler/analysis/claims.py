@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from compiler.analysis.cost import MEASURES
+from compiler.expand.arithmetic import COMPARISONS, describe
 from compiler.expand.claims import ClaimResult
-from compiler.expand.evaluate import COMPARISONS, describe
 from compiler.expand.scopes import Scope, Tensor
 from compiler.graph import ArchGraph, Node
 from compiler.shapes.dim import Dim, Formula, show_shape

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compiler.expand.claims import ClaimResult
+from compiler.expand.environment import OPEN_SIZE, Env
 from compiler.expand.evaluate import Evaluator
 from compiler.expand.loader import Loader
-from compiler.expand.scopes import Env, Poison, Scope, Tensor
+from compiler.expand.scopes import Poison, Scope, Tensor
 from compiler.expand.written import Recorder
 from compiler.graph import ArchGraph, Frame, Node
 from compiler.ops.kinds import Whole
@@ -81,7 +82,6 @@ class Builder(ABC):
         self.top = Scope("", "", None)
         self._reported: dict[tuple[str, str, int, int], int] = {}  # -> the number among the problems
         self._again: Counter[int] = Counter()  # how often a problem came again, in other copies or calls
-        self.defined: dict[str, Span] = {}  # the blocks of the file, wherever they stand
         self._frame: Frame | None = None
         self._calls: list[str] = []
         self._depth = 0
@@ -158,8 +158,8 @@ class Builder(ABC):
 
     def _size(self, expr: ast.Expr, env: Env) -> Any:
         """A size of an input: a number, or a name that is left open."""
-        if isinstance(expr, ast.Name) and env.variable(expr.name) is None and env.block(expr.name) is None:
-            env.variables[expr.name] = unknown(expr.name)
+        if isinstance(expr, ast.Name) and env.find(expr.name) is None:
+            env.bind(expr.name, unknown(expr.name), OPEN_SIZE, expr.span)
         value = self._value(expr, env, None, None)
         if isinstance(value, (Poison, Formula)):
             return value

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from compiler.expand.builder import NOTHING
 from compiler.expand.claims import check_shape
+from compiler.expand.environment import BlockValue, Env
 from compiler.expand.evaluate import Evaluator
 from compiler.expand.nodes import NodeExpander, bind_settings, word_options
 from compiler.expand.options import Callee, evaluate_item, split_word
-from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Poison, Scope, Tensor, check_label
+from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label
 from compiler.expand.written import Items
 from compiler.ops import OPERATORS
 from compiler.ops.kinds import Whole, Word
@@ -122,8 +123,10 @@ class ItemExpander(NodeExpander):
 
     def _op(self, op: ast.Op, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
         stem, kernel = split_word(op.word, op.kernel, env, op.word_span)
-        held = env.variable(stem)
-        block = held if isinstance(held, BlockValue) else env.block(stem)
+        held = env.callee(stem)
+        if isinstance(held, Poison):
+            return UNKNOWN
+        block = held if isinstance(held, BlockValue) else None
         if isinstance(held, Word):
             stem = held.text
         operator = None if block is not None else OPERATORS.get(stem.lower())
@@ -136,8 +139,7 @@ class ItemExpander(NodeExpander):
             return self._call(block, {**bind_settings(block, op.span), **given}, label, scope, current, op.span)
         if operator is None:
             if not env.is_incomplete:
-                later = self.defined.get(op.word)
-                found = names.defined_later(op.word, later.line) if later is not None else _unknown(op.word, stem, env)
+                found = env.defined_later(stem) or env.defined_later(op.word) or _unknown(op.word, stem, env)
                 self.report(found.at(op.word_span))
             self._skip(label, stem, scope, op.span)
             return UNKNOWN
@@ -226,7 +228,7 @@ class ItemExpander(NodeExpander):
 
 def _unknown(word: str, stem: str, env: Env) -> Diagnostic:
     """What to say of a word that is neither operator nor block."""
-    known = [*OPERATORS, RESIDUAL, *env.known_blocks()]
+    known = [*OPERATORS, RESIDUAL, *env.known(blocks=True)]
     if word in STRANGERS:
         return names.unknown_operator(word, [], STRANGERS[word])
     if here := OPERATORS.get(foreign.operator(word).rstrip("0123456789")):

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from compiler.expand.environment import BlockValue, Env, Given
 from compiler.expand.evaluate import Evaluator
-from compiler.expand.scopes import POISON, BlockValue, Env, Given, Poison, Tensor
+from compiler.expand.scopes import POISON, Poison, Tensor
 from compiler.ops import OPERATORS
 from compiler.ops.kinds import Choice, Flag, Kind, Recipe, Value, Whole, Word
 from compiler.ops.record import Like, Operator, Required
@@ -40,7 +41,7 @@ def split_word(word: str, kernel: ast.Dims, env: Env, span: Span) -> tuple[str, 
 
 
 def is_known(word: str, env: Env) -> bool:
-    return word.lower() in OPERATORS or env.block(word) is not None or isinstance(env.variable(word), (Word, BlockValue))
+    return word.lower() in OPERATORS or env.callee(word) is not None
 
 
 @dataclass(frozen=True)

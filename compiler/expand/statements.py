@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from compiler.expand.arithmetic import describe
 from compiler.expand.builder import NOTHING
-from compiler.expand.evaluate import Evaluator, describe
+from compiler.expand.environment import LOOP_NAME, OPEN_SIZE, VARIABLE, Env, Given, SharedPart, check_block_name
+from compiler.expand.evaluate import Evaluator
 from compiler.expand.items import ItemExpander
 from compiler.expand.options import argument
-from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Given, Poison, Scope, SharedPart, Tensor, check_block_name, check_label, join
+from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label, join
 from compiler.expand.written import Items, literal
 from compiler.graph import INPUT, Node, Output
 from compiler.ops import OPERATORS
@@ -27,6 +29,7 @@ class StatementExpander(ItemExpander):
     """Expands statements."""
 
     def _statements(self, statements: Sequence[ast.Statement], env: Env, scope: Scope, current: Tensor) -> Tensor:
+        env.body = env.body or statements
         for statement in statements:
             current = self._statement(statement, env, scope, current)
         return current
@@ -73,8 +76,8 @@ class StatementExpander(ItemExpander):
     def _bind_sizes(self, written: ast.Dims, given: ast.Dims, env: Env) -> None:
         """`input 3xHxW` under `--input 3x224x224`: H and W are now 224."""
         for name, number in zip(written, given, strict=False):
-            if isinstance(name, ast.Name) and isinstance(number, ast.Number):
-                env.variables.setdefault(name.name, number.value)
+            if isinstance(name, ast.Name) and isinstance(number, ast.Number) and env.own(name.name) is None:
+                env.bind(name.name, number.value, OPEN_SIZE, name.span)
 
     def _output(self, statement: ast.Output, env: Env, scope: Scope, current: Tensor) -> Tensor:
         training = False
@@ -125,7 +128,7 @@ class StatementExpander(ItemExpander):
                 continue
             value = self._default_value(arg, operator, env)
             known[arg.name] = Given(value, arg.value.span)
-        env.defaults[operator.name] = known
+        env.set_defaults(operator.name, known)
         return current
 
     def _default_value(self, arg: ast.Arg, operator: Operator, env: Env) -> Any:
@@ -150,7 +153,7 @@ class StatementExpander(ItemExpander):
             self.report(fault)
             env.incomplete = True  # calls of it are not to be judged
             return current
-        env.blocks[statement.name] = BlockValue(statement, env)
+        env.define(statement)
         return current
 
     def _share(self, statement: ast.Share, env: Env, scope: Scope, current: Tensor) -> Tensor:
@@ -160,15 +163,21 @@ class StatementExpander(ItemExpander):
             scope.reserve(statement.name, statement.name_span)
         except Fault as fault:
             self.report(fault)
+            env.incomplete = True  # calls of it are not to be judged
+            return current
         part = SharedPart(join(scope.key, statement.name))
-        env.blocks[statement.name] = BlockValue(statement, env, shared=part)
+        env.define(statement, part)
         self.recorder.share(part, statement.name)
         return current
 
     def _let(self, statement: ast.Let, env: Env, scope: Scope, current: Tensor) -> Tensor:
         if statement.name == "in":
             self.report(names.reserved("in", "it is the incoming tensor"), statement.span)
-        env.variables[statement.name] = self._value(statement.value, env, scope, current)
+        value = self._value(statement.value, env, scope, current)
+        try:
+            env.bind(statement.name, value, VARIABLE, statement.span)
+        except Fault as fault:
+            self.report(fault)
         return current
 
     def _expect(self, statement: ast.Expect, env: Env, scope: Scope, current: Tensor) -> Tensor:
@@ -221,7 +230,7 @@ def _unpack(pattern: ast.Pattern, value: Any, env: Env) -> None:
     if pattern.name == "in":
         raise Fault(names.reserved("in", "it is the incoming tensor"))
     if pattern.name is not None:
-        env.variables[pattern.name] = value
+        env.bind(pattern.name, value, LOOP_NAME, pattern.span)
         return
     if not isinstance(value, tuple) or len(value) != len(pattern.parts):
         raise Fault(values.does_not_unpack(len(pattern.parts), describe(value)))

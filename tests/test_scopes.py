@@ -1,0 +1,129 @@
+"""What names mean: blocks, shared parts and parameters see what stands before them, and no name is assigned twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from compiler.driver import Report, check, check_text, expanded_text, parse_overrides
+from compiler.ops import OPERATORS
+from dsl.formatter import format_text
+from dsl.rendering import render_all
+from dsl.source import Source
+
+HEAD = "input 3x8x8\n"
+
+
+def sound(text: str, **settings: str) -> Report:
+    report = check_text(text, overrides=parse_overrides(settings, {}), record=True)
+    assert report.ok, render_all(report.diagnostics)
+    formatted = format_text(Source("t", text), OPERATORS)
+    assert format_text(Source("t", formatted), OPERATORS) == formatted
+    again = check_text(expanded_text(report))
+    assert again.graph.same_as(report.graph), render_all(again.diagnostics)
+    return report
+
+
+def operators(report: Report) -> list[str]:
+    return [node.op for node in report.graph if node.op != "input"]
+
+
+def said(text: str) -> list[str]:
+    """The codes, lines and helps of what is wrong."""
+    return [f"{d.code} {d.span.line if d.span else 0} {d.help}" for d in check_text(text, mend=False).diagnostics]
+
+
+def test_a_name_is_not_assigned_twice() -> None:
+    text = HEAD + "let w = 4\nblock b() { conv3-{w}(pad=1) }\nlet w = 8\nb()\n"
+    (found,) = check_text(text, mend=False).diagnostics
+    assert (found.code, found.span and found.span.line, [r.span.line for r in found.related]) == ("E0217", 4, [2])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "block b(w) { let w = 3; conv1-{w} }\nb(4)",
+        "for w in [3] { let w = 4; conv1-{w} }",
+        "for (w, w) in [[3, 4]] { conv1-{w} }",
+        "input image: 3xHxW\nlet H = 3\nconv1-{H}",
+        "block b() { relu }\nlet b = 3\nb()\nconv1-{b}",
+    ],
+)
+def test_every_kind_of_name_is_taken(text: str) -> None:
+    assert [d.code for d in check_text(HEAD.replace("input", "input first:") + text, mend=False).diagnostics] == ["E0217"]
+
+
+def test_a_body_may_use_a_name_anew() -> None:
+    report = sound(
+        HEAD + "let w = 4\nfor i in [1] { let w = 5; conv1-{w} }\n{ let w = 6; conv1-{w} }\nblock b(w) { conv1-{w} }\nb(7); conv1-{w}"
+    )
+    assert [node.shape[0] for node in report.graph if node.op == "conv"] == [5, 6, 7, 4]
+
+
+def test_a_block_keeps_the_defaults_of_its_definition() -> None:
+    text = HEAD + "default conv(act=relu)\nblock b() { conv3-3(pad=1) }\ndefault conv(act=sigmoid)\nb(); conv1-3"
+    assert operators(sound(text)) == ["conv", "relu", "conv", "sigmoid"]
+
+
+def test_a_default_after_a_block_does_not_reach_it() -> None:
+    assert operators(sound(HEAD + "block b() { conv3-3 }\ndefault conv(norm=bn)\nb(); conv1-3")) == ["conv", "conv", "bn"]
+
+
+def test_a_shared_part_is_one_part_whatever_defaults_come_later() -> None:
+    text = HEAD + "default conv(act=relu)\nshare s { conv3-3(pad=1) }\ns\ndefault conv(act=none)\ns; conv1-3\n"
+    assert operators(sound(text)) == ["conv", "relu", "conv", "relu", "conv"]
+
+
+def test_a_block_sees_itself() -> None:
+    assert len(operators(sound(HEAD + "block down(n) { conv1-{n}; if n > 1 { down(n - 1) } }\ndown(3)"))) == 3
+
+
+def test_what_is_defined_after_a_block_means_nothing_in_it() -> None:
+    before = "put it before the block `b`, which sees only what stands before it"
+    assert said(HEAD + "block b() { conv3-{n} }\nrelu\nlet n = 4\nb()\nconv1-{n}") == [f"E0216 2 {before}"]
+    assert said(HEAD + "block b() { c() }\nrelu\nblock c() { relu }\nb()") == [f"E0216 2 {before}"]
+    assert said(HEAD + "conv1-{n}\nlet n = 4\nconv1-{n}") == ["E0216 2 put it before its first use"]
+    nested = HEAD + "block a() {\nblock b() { c() }\nblock c() { relu }\nb()\n}\na()"
+    assert said(nested) == ["E0216 3 put it before the block `b`, which sees only what stands before it"]
+
+
+NET = "arch net(unit=basic, w=4)\ninput 3x8x8\nblock basic(k=1) { conv{k}-{w} }\nblock other(k=3) { conv{k}-{w}; relu }\nunit\n"
+
+
+def test_a_parameter_of_the_network_names_a_block_further_down() -> None:
+    assert sound(NET).graph["basic1.conv1"].attrs["kernel"] == (1, 1)
+    assert sound(NET.replace("=basic", "=basic(k=3)")).graph["basic1.conv1"].attrs["kernel"] == (3, 3)
+    assert operators(sound(NET, unit="other")) == ["conv", "relu"]
+    assert sound(NET, unit="other(k=5)").graph["other1.conv1"].attrs["kernel"] == (5, 5)
+
+
+def test_a_parameter_is_its_block_only_from_its_definition_on() -> None:
+    early = NET.replace("block basic", "unit\nblock basic")
+    assert said(early) == ["E0216 3 put it before its first use"]
+    inside = NET.replace("block basic", "block stage() { unit }\nblock basic").replace("\nunit\n", "\nstage()\n")
+    assert said(inside) == ["E0216 3 put it before the block `stage`, which sees only what stands before it"]
+    assert [line[:5] for line in said(NET.replace("=basic", "=basik"))] == ["E0204"]
+
+
+def test_a_used_network_has_its_own_blocks_under_the_parameters_given(tmp_path: Path) -> None:
+    (tmp_path / "net.arch").write_text(NET, encoding="utf-8")
+    mine = tmp_path / "mine.arch"
+    for arguments, kernel in (("w=5", 1), ("unit=other, w=5", 3), ("unit=other(k=5), w=5", 5)):
+        mine.write_text(f'use "net.arch"\narch mine = net({arguments})\n', encoding="utf-8")
+        report = check(mine)
+        assert report.ok, render_all(report.diagnostics)
+        conv = next(node for node in report.graph if node.op == "conv")
+        assert (conv.attrs["kernel"][0], conv.shape[0]) == (kernel, 5)
+
+
+def test_used_blocks_see_their_own_file_as_it_stood(tmp_path: Path) -> None:
+    (tmp_path / "part.arch").write_text("block a() { conv1-3 }\ndefault conv(act=relu)\nblock b() { conv1-3 }\n", encoding="utf-8")
+    mine = tmp_path / "mine.arch"
+    mine.write_text('use "part.arch"\ninput 3x8x8\ndefault conv(act=tanh)\na(); b(); conv1-3\n', encoding="utf-8")
+    assert operators(check(mine)) == ["conv", "conv", "relu", "conv", "tanh"]
+
+
+def test_many_definitions_stay_cheap() -> None:
+    lines = "".join(f"let a{i} = {i}\nblock b{i}() {{ conv1-{{a{i} + 1}} }}\ndefault conv(bias=no)\n" for i in range(3000))
+    assert check_text(HEAD + lines + "b7()\n", mend=False).ok
