@@ -58,7 +58,22 @@ def _tree(text: str) -> Any:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """The stretches of a text that can be read by themselves: lines, joined where a bracket is open at the end of one."""
+    """The stretches of a text that can be read by themselves: lines, with the lines below that go on with them."""
+    begin = end = 0
+    for first, last in _closed_lines(text):
+        if end and not GOES_ON.match(text, first):
+            yield begin, end
+            begin = first
+        end = last
+    if end:
+        yield begin, end
+
+
+GOES_ON = re.compile(r"[ \t]*(?:=>|else\b|#|$)", re.M)  # a blank line or a comment may stand before one that goes on
+
+
+def _closed_lines(text: str) -> Iterator[tuple[int, int]]:
+    """The lines of a text, joined where a bracket is open at the end of one."""
     begin = 0
     unclosed: list[str] = []
     for match in BRACKET_OR_LINE.finditer(text):
