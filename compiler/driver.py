@@ -10,7 +10,7 @@ from typing import Any
 
 from compiler.analysis.claims import check_expects
 from compiler.analysis.cost import Cost, cost
-from compiler.analysis.lint import lint
+from compiler.analysis.lint import causes, lint
 from compiler.collection import without_collection
 from compiler.expand.builder import Failure, Limits, Overrides
 from compiler.expand.claims import ClaimResult
@@ -136,8 +136,10 @@ class _Task:
 
 def _checked(loaded: Loaded, loader: Loader, task: _Task, mend: bool, begin: float) -> Report:
     report = _check(loaded, loader, task, begin)
-    if report.ok and loaded.tree is not None:
-        report.warnings = lint(report.graph, loaded.tree)
+    if loaded.tree is not None and report.ok:
+        report.warnings = lint(report.graph, loaded.tree, report.warnings)
+    elif loaded.tree is not None:
+        report.warnings = causes(report.diagnostics, report.graph, loaded.tree, report.warnings)
     if not mend or loaded.tree is None or not (report.diagnostics or report.warnings) or len(report.graph) > EFFORT:
         return report
 
@@ -148,12 +150,22 @@ def _checked(loaded: Loaded, loader: Loader, task: _Task, mend: bool, begin: flo
         )
         changed = other.text(loaded.source.name, text.encode(), task.folder)
         found = _check(changed, other, small, perf_counter())
-        warnings = lint(found.graph, changed.tree) if report.ok and found.ok and changed.tree is not None else []
+        warnings = lint(found.graph, changed.tree, found.warnings) if report.ok and found.ok and changed.tree is not None else []
         return Tried([*found.diagnostics, *warnings], len(found.graph))
 
     report.diagnostics = with_repairs(report.diagnostics, loaded.source, loaded.tree, attempt)
-    report.warnings = with_repairs(report.warnings, loaded.source, loaded.tree, attempt, EFFORT // 10)
+    if report.ok:
+        report.warnings = with_repairs(report.warnings, loaded.source, loaded.tree, attempt, EFFORT // 10)
+    else:
+        report.warnings = [warning for warning in report.warnings if not _told(warning, report.diagnostics)]
     return report
+
+
+def _told(warning: Diagnostic, errors: list[Diagnostic]) -> bool:
+    """Does a repair of an error change the very place that a warning is about?"""
+    edits = [edit.span for error in errors for repair in error.repairs for edit in repair.edits]
+    at = warning.span
+    return at is not None and any(e.source is at.source and e.start <= at.end and at.start <= e.end for e in edits)
 
 
 def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float) -> Report:
@@ -170,7 +182,7 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float) -> Report:
         except RecursionError:  # a chain of signs or powers, which no bracket counts
             expander.problems.append(syntax.too_deep_brackets(limits.max_nesting).at(Span(loaded.source, 0, 1)))
     diagnostics = [*loaded.problems, *expander.problems]
-    claims = list(expander.claims.values())
+    claims, doubts = list(expander.claims.values()), list(expander.doubts.values())
     legal: list[Legal] = []
     seconds["expand"] = perf_counter() - read
     if not diagnostics:
@@ -182,11 +194,12 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float) -> Report:
     if not loaded.tree.statements and not diagnostics:
         diagnostics = [files.nothing_to_build().at(Span(loaded.source, 0, 0))]
     if not len(expander.graph) and not diagnostics:
-        return Report(expander.graph.name, expander.graph, [], claims, nothing_at=Span(loaded.source, 0, 0), seconds=seconds)
+        nothing_at = Span(loaded.source, 0, 0)
+        return Report(expander.graph.name, expander.graph, [], claims, nothing_at=nothing_at, seconds=seconds, warnings=doubts)
     claims.sort(key=lambda claim: (claim.span.source.name, claim.span.start))
     expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None
-    failures = expander.failures
-    return Report(expander.graph.name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, failures=failures)
+    name, failures = expander.graph.name, expander.failures
+    return Report(name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, warnings=doubts, failures=failures)
 
 
 def _legal(graph: ArchGraph) -> tuple[list[Legal], list[Diagnostic]]:

@@ -127,3 +127,90 @@ def test_used_blocks_see_their_own_file_as_it_stood(tmp_path: Path) -> None:
 def test_many_definitions_stay_cheap() -> None:
     lines = "".join(f"let a{i} = {i}\nblock b{i}() {{ conv1-{{a{i} + 1}} }}\ndefault conv(bias=no)\n" for i in range(3000))
     assert check_text(HEAD + lines + "b7()\n", mend=False).ok
+
+
+def warned(text: str) -> list[str]:
+    report = check_text(text, mend=False)
+    assert report.ok, render_all(report.diagnostics)
+    return [f"{d.code} {d.span.line if d.span else 0}" for d in report.warnings]
+
+
+def test_a_default_ends_with_its_body() -> None:
+    text = HEAD + "for i in [1] { default conv(act=relu); conv1-3 }\nif 1 < 2 { default conv(act=tanh); conv1-3 }\nconv1-3"
+    assert operators(sound(text)) == ["conv", "relu", "conv", "tanh", "conv"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("if 1 < 2 { default conv(pad=1) }\nconv3-3", ["W0111 2"]),
+        ("if 1 < 2 { default conv(pad=1); conv3-3 }\nrelu; conv3-3", []),
+        ("block b() { conv3-3 }\ndefault conv(pad=1)\nb()", ["W0111 3"]),
+        ("default conv(pad=1)\nblock b() { conv3-3 }\nb()", []),
+        ("default CONV(pad=1)\n{ residual<Conv3-3> }", []),
+        ("default add(place=0)\nresidual<conv1-3>", []),
+        ("default conv(norm=bn, bias=no)\ndefault bn(eps=0.01)\nconv3-3", []),  # `bn` is named as a word
+        ("block b(unit=leaky_relu) { unit }\ndefault leaky_relu(slope=0.3)\nb()", []),
+        ("default conv(pad=1) # allow: W0111\nrelu", []),
+    ],
+)
+def test_a_default_that_rules_nothing(text: str, found: list[str]) -> None:
+    assert warned(HEAD + text) == found
+
+
+def test_allowed_on_a_default_is_allowed_where_it_rules() -> None:
+    assert warned(HEAD + "default conv(norm=bn)  # allow: W0101\nconv3-3(act=relu); conv3-3") == []
+    assert warned(HEAD + "# this is the paper's, allow: W0101\ndefault conv(norm=bn)\nconv3-3") == []
+    assert warned(HEAD + "default conv(norm=bn)  # allow: W0106\nconv3-3") == ["W0101 3"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "let w = 3\nconcat(axis=w)<. | .>",
+        "block b(c, h, w) { conv{h}x{w}-{c}; concat(axis=c)<. | .>; concat(axis=h)<. | .>; concat(axis=w)<. | .> }\nb(3, 1, 1)",
+        "let relu = 3\nconv3-4(act=relu)",
+        "block relu_or(relu=3) { conv1-{relu}(act=relu) }\nrelu_or()",
+        "let normal = 3\nlet fan_out = 4\nconv3-4(init=normal(0.1)); relu; conv3-4(init=he_normal(mode=fan_out))",
+        "block constant(value) { relu }\nconv3-4(bias_init=constant(0.5))\nconstant(1)",
+        "let no = 3\nconv3-4(bias=no)",
+        "let none = 3\nconv3-4(act=none)",
+        "let training = 3\noutput aux(when=training): conv1-4",
+    ],
+)
+def test_a_word_of_an_option_is_a_word(text: str) -> None:
+    assert [code for code in warned(HEAD + text + "\nrelu") if not code.startswith("W0105")] == []
+
+
+def test_in_parentheses_the_variable_is_meant() -> None:
+    both = HEAD + "block b(relu=tanh, same=0) { conv1-3(act=relu); conv1-3(act=(relu)); conv3-3(pad=(same)) }\nb()"
+    assert warned(both) == ["W0112 2"]
+    report = sound(both)
+    assert operators(report) == ["conv", "relu", "conv", "tanh", "conv"]
+    assert report.graph["b1.conv3"].attrs["pad"] == (0, 0)
+
+
+def test_a_line_may_begin_with_its_claim_or_with_else() -> None:
+    text = HEAD + "conv3-4  # four\n\n# below\n  => 4x6x6\nlayer: {\n  relu\n}\n=> 4x6x6\n"
+    text += "if 1 > 2 { conv3-5 }  # no\n# but\nelse if 2 > 3 { conv3-6 }\n\nelse { residual<conv1-{4}> }\n. => 4x6x6\n"
+    report = sound(text)
+    assert operators(report) == ["conv", "relu", "conv", "add"]
+    assert [claim.held for claim in report.claims] == [True] * 3
+    formatted = format_text(Source("t", text), OPERATORS)
+    assert "} => 4x6x6\n" in formatted
+    assert "  # no\n# but\nelse if 2 > 3 { conv3-6 } else { residual<conv1-{4}> }\n" in formatted
+
+
+def test_warnings_stand_beside_the_errors_that_they_explain() -> None:
+    report = check_text(HEAD + "let n = 4\nif 1 < 2 { let n = 5 }\nconv1-{n} => 5x8x8", mend=False)
+    assert [d.code for d in (*report.diagnostics, *report.warnings)] == ["E0501", "W0105"]
+    assert report.warnings[0].notes == ("it ends with this body, and the `n` of line 2 stays as it is",)
+    report = check_text(HEAD + "if 1 < 2 { let n = 5 }\nif 1 < 2 { let m = 5 }\nconv1-{n}", mend=False)
+    assert [f"{d.code} {d.span.line if d.span else 0}" for d in (*report.diagnostics, *report.warnings)] == ["E0204 4", "W0105 2"]
+    assert check_text(HEAD + "if 1 < 2 { let n = 5 }\nconv1-{widht}", mend=False).warnings == []
+
+
+@pytest.mark.parametrize(("size", "told"), [("28x28", True), ("8x8", True), ("7x7", False), ("768x197", False), ("3x28x28", False)])
+def test_an_image_without_channels(size: str, told: bool) -> None:
+    assert warned(f"input {size}\nrelu") == (["W0113 1"] if told else [])
+    assert warned(f"input {size} # allow: W0113\nrelu") == []

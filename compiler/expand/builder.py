@@ -75,6 +75,7 @@ class Builder(ABC):
         self.overrides = overrides
         self.graph = ArchGraph()
         self.problems: list[Diagnostic] = []
+        self.doubts: dict[tuple[str, Span], Diagnostic] = {}  # warnings of what only the expansion sees
         self.failures: list[Failure] = []
         self.expects: list[tuple[ast.Expect, Any]] = []
         self.claims: dict[Span, ClaimResult] = {}
@@ -107,6 +108,11 @@ class Builder(ABC):
         if found.code in FATAL:
             raise Abort
         return False
+
+    def doubt(self, warning: Diagnostic) -> None:
+        """Note what is probably not meant, once for each place."""
+        assert warning.span is not None
+        self.doubts.setdefault((warning.code, warning.span), warning)
 
     def _tell_copies(self) -> None:
         """A mistake that came again in other copies or calls is told once, with how often."""

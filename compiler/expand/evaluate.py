@@ -33,6 +33,7 @@ def _words() -> frozenset[str]:
 
 WORDS = (_words() | {"fan_out"}) - {"c", "d", "h", "w"}  # the axes of `concat` are words for that option only
 TRUTH = {"yes": True, "no": False}
+SETTING_WORDS = frozenset({"fan_in", "fan_out"})  # what a setting of an `init` may be
 
 
 class Evaluator:
@@ -203,18 +204,31 @@ class Evaluator:
                 raise Fault(names.unknown_option(expr.name, named[0].name or "", []).at(named[0].span))
             arguments = [self.value(arg.value) for arg in expr.args]
             return POISON if any(isinstance(a, Poison) for a in arguments) else self._made(function(expr.name, arguments))
-        pairs = [(arg.name or "", Given(self.value(arg.value), arg.span)) for arg in expr.args]
-        if any(isinstance(given.value, Poison) for _, given in pairs):
-            return POISON
         block = self.env.block(expr.name)
         if block is not None:
-            return replace(block, args=tuple(pairs))
-        if any(isinstance(given.value, Word) and given.value.args for _, given in pairs):
-            raise Fault(values.wrong_kind("a setting of a word", "a plain value", "a word with settings of its own"))
+            pairs = self._settings(expr)
+            return POISON if pairs is None else replace(block, args=pairs)
         if expr.name.lower() in WORDS:
-            return Word(expr.name.lower(), tuple((name, given.value) for name, given in pairs))
+            return self.word(expr)
         if self.env.is_incomplete:
             return POISON
         if (later := self.env.defined_later(expr.name)) is not None:
             raise Fault(later)
         raise Fault(values.unknown_function(expr.name, [*FUNCTIONS, *self.env.known(blocks=True), *sorted(WORDS)], list(FUNCTIONS)))
+
+    def word(self, expr: ast.CallExpr, words: frozenset[str] = frozenset()) -> Any:
+        """A word with settings, such as `normal(0.01)`. Those of its settings that are among `words` are words."""
+        pairs = self._settings(expr, words)
+        if pairs is None:
+            return POISON
+        if any(isinstance(given.value, Word) and given.value.args for _, given in pairs):
+            raise Fault(values.wrong_kind("a setting of a word", "a plain value", "a word with settings of its own"))
+        return Word(expr.name.lower(), tuple((name, given.value) for name, given in pairs))
+
+    def _settings(self, expr: ast.CallExpr, words: frozenset[str] = frozenset()) -> tuple[tuple[str, Given], ...] | None:
+        """The settings in the parentheses of a word or a block; None where one rests on an earlier mistake."""
+        pairs = []
+        for arg in expr.args:
+            word = ast.bare(arg.value)
+            pairs.append((arg.name or "", Given(Word(word) if word in words else self.value(arg.value), arg.span)))
+        return None if any(isinstance(given.value, Poison) for _, given in pairs) else tuple(pairs)

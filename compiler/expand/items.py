@@ -25,8 +25,8 @@ from dsl.vocabulary import shapes as shape_says
 
 RESIDUAL = "residual"
 STRANGERS = {  # words of programming languages
-    "else": "`else` stands on the line of the `}` before it",
-    "elif": "`else if` stands on the line of the `}` before it",
+    "else": "`else` follows the `}` of an `if`",
+    "elif": "it is `else if` here",
     "while": "there is `for`, over a list, and `x3` behind an item",
     "def": "a block is written `block name(width) { ... }`",
     "class": "a block is written `block name(width) { ... }`",
@@ -132,7 +132,7 @@ class ItemExpander(NodeExpander):
         operator = None if block is not None else OPERATORS.get(stem.lower())
         evaluator = Evaluator(env, scope, current, self._spend)
         if block is not None:
-            given = evaluate_item(op, kernel, Callee.of_block(block), evaluator, self.report)
+            given = evaluate_item(op, kernel, Callee.of_block(block), evaluator, self.report, self.doubt)
             if given is None:
                 self._skip(label, block.name, scope, op.span)
                 return UNKNOWN
@@ -143,7 +143,7 @@ class ItemExpander(NodeExpander):
                 self.report(found.at(op.word_span))
             self._skip(label, stem, scope, op.span)
             return UNKNOWN
-        given = evaluate_item(op, kernel, Callee.of_operator(operator), evaluator, self.report)
+        given = evaluate_item(op, kernel, Callee.of_operator(operator), evaluator, self.report, self.doubt)
         if operator.operands != (1, 1):
             raise Fault(shape_says.wrong_branch_count(operator.name, "branches: `" + operator.name + "<a | b>`", 0).at(op.span))
         if given is None:
@@ -166,7 +166,7 @@ class ItemExpander(NodeExpander):
             return UNKNOWN
         options = ast.Op(merge.span, merge.word, (), None, (), merge.args, merge.word_span)
         evaluator = Evaluator(env, scope, current, self._spend)
-        given = evaluate_item(options, (), Callee.of_operator(operator), evaluator, self.report)
+        given = evaluate_item(options, (), Callee.of_operator(operator), evaluator, self.report, self.doubt)
         tensors: list[Tensor] = []
         written: list[Items] = []
         for branch in merge.branches:

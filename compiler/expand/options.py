@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
+from compiler.expand.arithmetic import describe
 from compiler.expand.environment import BlockValue, Env, Given
-from compiler.expand.evaluate import Evaluator
+from compiler.expand.evaluate import SETTING_WORDS, TRUTH, Evaluator
 from compiler.expand.scopes import POISON, Poison, Tensor
 from compiler.ops import OPERATORS
-from compiler.ops.kinds import Choice, Flag, Kind, Recipe, Value, Whole, Word
+from compiler.ops.kinds import Choice, Flag, Kind, Optional, PerAxis, Recipe, Table, Value, Whole, Word
 from compiler.ops.record import Like, Operator, Required
 from compiler.shapes.dim import Formula
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Fault
 from dsl.source import Span
-from dsl.vocabulary import names, values
+from dsl.vocabulary import names, values, warnings
 
 Report = Callable[[Fault], bool]
+Doubt = Callable[[Diagnostic], None]
 
 PLACE = "place"  # every operator takes it: the devices its parts lie on
 FOLLOWERS = ("norm", "act")
+FOLLOWER_FAMILIES = ("normalisation", "activation")
 
 
 def split_word(word: str, kernel: ast.Dims, env: Env, span: Span) -> tuple[str, ast.Dims]:
@@ -46,27 +50,56 @@ def is_known(word: str, env: Env) -> bool:
 
 @dataclass(frozen=True)
 class Callee:
-    """What an item calls, an operator or a block: its name, how it is written, and what it takes."""
+    """What an item calls, an operator or a block: its name, how it is written, what it takes, and which words."""
 
     name: str
     signature: str
     order: list[str]
     short: tuple[str, str, str]
     kinds: Mapping[str, Kind]
+    words: Mapping[str, frozenset[str]]
 
     @classmethod
     def of_operator(cls, operator: Operator) -> Callee:
-        kinds = {attr.name: attr.kind for attr in operator.attrs}
-        return cls(operator.name, operator.signature, operator.option_names, operator.short, kinds)
+        return _operator_callee(operator.name)
 
     @classmethod
     def of_block(cls, block: BlockValue) -> Callee:
         order = [param.name for param in block.params]
         kernel, out, stride = (part if part in order else "" for part in ("kernel", "out", "stride"))
-        return cls(block.name, block.signature, order, (kernel, out, stride), {})
+        return cls(block.name, block.signature, order, (kernel, out, stride), {}, {})
 
 
-def evaluate_item(op: ast.Op, kernel: ast.Dims, callee: Callee, evaluator: Evaluator, report: Report) -> dict[str, Given] | None:
+@cache
+def _operator_callee(name: str) -> Callee:
+    operator = OPERATORS[name]
+    kinds = {attr.name: attr.kind for attr in operator.attrs}
+    words = {option: _words(kind) for option, kind in kinds.items()}
+    for option, family in zip(FOLLOWERS, FOLLOWER_FAMILIES, strict=True) if operator.followers else ():
+        words[option] = frozenset({"none", *(other.name for other in OPERATORS.values() if other.family == family)})
+    return Callee(name, operator.signature, operator.option_names, operator.short, kinds, words)
+
+
+def _words(kind: Kind) -> frozenset[str]:
+    """The words that an option of this kind takes."""
+    match kind:
+        case Choice() | PerAxis():
+            return frozenset(kind.words)
+        case Recipe():
+            return frozenset(kind.table)
+        case Flag():
+            return frozenset(TRUTH)
+        case Optional():
+            return _words(kind.kind) | {"none"}
+        case Table():
+            return frozenset({"none"})
+        case _:
+            return frozenset()
+
+
+def evaluate_item(
+    op: ast.Op, kernel: ast.Dims, callee: Callee, evaluator: Evaluator, report: Report, doubt: Doubt
+) -> dict[str, Given] | None:
     """The options that an item gives, by name; None, with everything reported, where one is wrong."""
     given: dict[str, Given] = {}
     sound = True
@@ -102,17 +135,43 @@ def evaluate_item(op: ast.Op, kernel: ast.Dims, callee: Callee, evaluator: Evalu
                 option = free[position]
             elif arg.name not in callee.order and arg.name != PLACE:
                 raise Fault(names.unknown_option(callee.name, arg.name, callee.order).at(arg.span))
-            enter(option, argument(arg.value, callee.kinds.get(option), evaluator), arg.value.span)
+            enter(option, argument(arg.value, option, callee, evaluator, doubt), arg.value.span)
         except Fault as fault:
             sound = report(fault)
     return given if sound else None
 
 
-def argument(expr: ast.Expr, kind: Kind | None, evaluator: Evaluator) -> Any:
-    """A value; a name that means nothing is left to an option that takes words, which knows its choices."""
-    if isinstance(expr, ast.Name) and isinstance(kind, (Choice, Flag, Recipe)) and not evaluator.knows(expr.name):
-        return Word(expr.name)
+def argument(expr: ast.Expr, option: str, callee: Callee, evaluator: Evaluator, doubt: Doubt) -> Any:
+    """The value that is given to an option. A bare word of the option is that word, whatever variable has its name.
+
+    A name that means nothing at all is left to the option, which knows its choices.
+    """
+    kind, words = callee.kinds.get(option), callee.words.get(option, frozenset())
+    if isinstance(expr, ast.CallExpr) and expr.name.lower() in words:
+        return evaluator.word(expr, SETTING_WORDS)
+    name = ast.bare(expr)
+    if name in words:
+        word = TRUTH.get(name, Word(name))
+        hidden = evaluator.env.find(name)
+        if hidden is not None and hidden.value != word and _could_be(kind, option, hidden.value):
+            doubt(warnings.word_before_variable(option, name, hidden.kind, describe(hidden.value)).at(expr.span))
+        return word
+    if name and isinstance(kind, (Choice, Flag, Recipe)) and not evaluator.knows(name):
+        return Word(name)
     return evaluator.value(expr)
+
+
+def _could_be(kind: Kind | None, option: str, value: Any) -> bool:
+    """Would an option take this value?"""
+    if option in FOLLOWERS:
+        return isinstance(value, BlockValue) or (isinstance(value, Word) and value.text in OPERATORS)
+    if kind is None or isinstance(value, (BlockValue, Tensor, Poison)):
+        return False
+    try:
+        kind.read(option, value, 2)
+    except Fault:
+        return False
+    return True
 
 
 def require_options(op: Operator, given: Mapping[str, Given], span: Span) -> None:

@@ -11,7 +11,7 @@ from compiler.expand.builder import NOTHING
 from compiler.expand.environment import LOOP_NAME, OPEN_SIZE, VARIABLE, Env, Given, SharedPart, check_block_name
 from compiler.expand.evaluate import Evaluator
 from compiler.expand.items import ItemExpander
-from compiler.expand.options import argument
+from compiler.expand.options import Callee, argument
 from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label, join
 from compiler.expand.written import Items, literal
 from compiler.graph import INPUT, Node, Output
@@ -82,7 +82,7 @@ class StatementExpander(ItemExpander):
     def _output(self, statement: ast.Output, env: Env, scope: Scope, current: Tensor) -> Tensor:
         training = False
         for arg in statement.args:
-            value = self._value(arg.value, env, scope, current)
+            value = Word("training") if ast.bare(arg.value) == "training" else self._value(arg.value, env, scope, current)
             if arg.name != "when":
                 self.report(names.unknown_option("output", arg.name or str(value), ["when"]), arg.span)
             elif not isinstance(value, Poison) and value != Word("training"):
@@ -132,9 +132,8 @@ class StatementExpander(ItemExpander):
         return current
 
     def _default_value(self, arg: ast.Arg, operator: Operator, env: Env) -> Any:
-        kind = next((attr.kind for attr in operator.attrs if attr.name == arg.name), None)
         try:
-            return argument(arg.value, kind, Evaluator(env, spend=self._spend))
+            return argument(arg.value, arg.name or "", Callee.of_operator(operator), Evaluator(env, spend=self._spend), self.doubt)
         except Fault as fault:
             self.report(fault, arg.value.span)
             return Poison()

@@ -50,4 +50,5 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0602": (words.near_names,),
     "E0611": (words.near_names,),
     "W0101": (shapes.no_bias,),
+    "W0113": (words.meant,),
 }
