@@ -214,3 +214,58 @@ def test_warnings_stand_beside_the_errors_that_they_explain() -> None:
 def test_an_image_without_channels(size: str, told: bool) -> None:
     assert warned(f"input {size}\nrelu") == (["W0113 1"] if told else [])
     assert warned(f"input {size} # allow: W0113\nrelu") == []
+
+
+def test_a_parameter_that_holds_none_is_an_item_that_does_nothing() -> None:
+    block = HEAD + "block b(unit=none) { conv3-8; unit; end: unit; @end; part: [ unit; relu ]; add<unit | .>; unit(3) x2 }\n"
+    report = sound(block + "b() => 8x6x6\nb() => 8x4x4")
+    assert operators(report) == ["conv", "relu", "add"] * 2
+    assert "b1.part.0" in report.graph
+    assert operators(sound(HEAD + "block b(unit=none) { conv3-8; unit }\nb(); b(sigmoid)")) == ["conv", "conv", "sigmoid"]
+
+
+def first_said(text: str) -> str:
+    (found,) = check_text(text, mend=False).diagnostics
+    return render_all([found])
+
+
+def test_a_wrong_number_shows_its_arithmetic_and_its_variable() -> None:
+    text = first_said(HEAD + "let w = in.c + 64/3\nconv3-{w}")
+    assert "must be a whole number, and is 24.3333" in text
+    assert "`w` is in.c + 64/3 = 24.3333" in text
+    text = first_said(HEAD + "let base = 32\nlet w = base - 16*2\nconv3-{2*w - 4}")
+    assert "2*w - 4 = 2*0 - 4 = -4" in text
+    assert "`w` is base - 16*2 = 32 - 16*2 = 0" in text
+    assert "in.c - 3 = 3 - 3 = 0" in first_said(HEAD + "conv3-{in.c - 3}")
+    assert "w//2 - 9 = 8//2 - 9 = -5" in first_said(HEAD + "block b(w) { relu x{w//2 - 9} }\nb(8)")
+    assert "c//2 = 8//2 = 4" in first_said(HEAD + "block b(c) { conv1-8(groups=c//2) }\nb(8)")
+
+
+def test_recursion_names_its_limit_where_it_has_an_end() -> None:
+    endless = first_said(HEAD + "block r(n) { relu; r(n - 1) }\nr(3)")
+    assert "calls: r(n=3) -> r(n=2) -> r(n=1) -> ..." in endless
+    assert "needs an `if`" in endless
+    assert "n=-" not in endless
+    assert "`--max-nesting 400`" in first_said(HEAD + "block r(n) { relu; if n > 0 { r(n - 1) } }\nr(260)")
+
+
+def test_a_second_output_is_told_once() -> None:
+    (found,) = check_text(HEAD + "output seg: conv1-4\noutput seg: conv1-8", mend=False).diagnostics
+    assert (found.code, [related.span.line for related in found.related]) == ("E0214", [2])
+
+
+def test_a_circle_is_told_once_from_wherever_it_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "a.arch").write_text('use "b.arch"\nblock a() { relu }\ninput 3x8x8\na()\n', encoding="utf-8")
+    (tmp_path / "b.arch").write_text('use "a.arch"\nblock b() { relu }\ninput 3x8x8\nb()\n', encoding="utf-8")
+    for name in ("a.arch", "b.arch"):
+        assert [d.code for d in check(tmp_path / name).diagnostics] == ["E0603"]
+
+
+def test_an_argument_of_a_block_is_shown_with_its_signature() -> None:
+    text = first_said(HEAD + "block basic(w, s=1) { conv3-{w}/{s} }\nbasic(64, stride=2)")
+    assert "it is written `basic(w, s=...)`" in text
+    assert "did you mean `s`?" in text
+
+
+def test_what_came_in_is_shown_where_a_window_is_too_large() -> None:
+    assert "its input: 3x8x8 -conv3/2-> 4x3x3 -maxpool2/2-> 4x1x1" in first_said(HEAD + "conv3-4/2; maxpool; conv3-4")

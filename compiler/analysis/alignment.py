@@ -52,12 +52,19 @@ def misaligned(graph: ArchGraph) -> Iterator[tuple[Node, list[tuple[str, Views]]
         sights = node.operator.sight(graph.call(node.name), node.shape)
         if len(seen) > 1 and any(_displaced(axis) for axis in zip(*seen, strict=True)):
             yield node, branches
-        if len(seen) < len(branches) or sights is None:
+        if len(seen) < len(branches) or sights is None or _resized_unknown(graph, node):
             views[node.name] = None
         else:
             together = seen[0] if len(seen) == 1 else tuple(_union(axis) for axis in zip(*seen, strict=True))
             same = all(sight is EACH for sight in sights)
             views[node.name] = together if same else tuple(axis.through(sight) for axis, sight in zip(together, sights, strict=True))
+
+
+def _resized_unknown(graph: ArchGraph, node: Node) -> bool:
+    """Does it change sizes that are left open, so that its step is not known as a number?"""
+    before = graph[graph.operands(node.name)[0]].shape
+    open_sizes = any(not isinstance(size, int) for size in (*before[1:], *node.shape[1:]))
+    return open_sizes and "kernel" not in node.attrs and before[1:] != node.shape[1:]
 
 
 def _displaced(views: Sequence[View]) -> bool:

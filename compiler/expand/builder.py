@@ -84,13 +84,14 @@ class Builder(ABC):
         self._reported: dict[tuple[str, str, int, int], int] = {}  # -> the number among the problems
         self._again: Counter[int] = Counter()  # how often a problem came again, in other copies or calls
         self._frame: Frame | None = None
-        self._calls: list[str] = []
+        self._calls: list[ast.Block | ast.Share] = []
         self._depth = 0
         self._steps = 0
         self._list_values = 0
         self._created: list[Node] = []
         self._using: list[str] = []
         self._used_inputs: set[str] = set()
+        self._output_places: dict[str, Span] = {}
         self._own_expects = True
 
     def report(self, fault: Fault | Diagnostic, span: Span | None = None) -> bool:
@@ -134,20 +135,27 @@ class Builder(ABC):
             raise Fault(files.too_many_nodes(self.limits.max_nodes))
 
     @contextmanager
-    def _within(self, text: str, span: Span, call: str = "", scope: str = "") -> Iterator[None]:
+    def _within(self, text: str, span: Span, call: ast.Block | ast.Share | None = None, scope: str = "") -> Iterator[None]:
         """Inside a block call or a copy: nodes made here remember it."""
         outer = self._frame
         self._frame = Frame(text, span, outer, scope)
-        if call:
+        if call is not None:
             self._calls.append(call)
         self._depth += 1
         if self._depth > self.limits.max_nesting:
-            self.report(files.too_deep(self.limits.max_nesting, [*self._calls[:3], "..."] if len(self._calls) > 4 else self._calls), span)
+            self.report(self._too_deep(self._frame, span))
         yield
         self._depth -= 1
-        if call:
+        if call is not None:
             self._calls.pop()
         self._frame = outer
+
+    def _too_deep(self, frame: Frame, span: Span) -> Diagnostic:
+        """The fault of calls that go too deep, with the first of them: the rest is more of the same."""
+        calls = [f for f in reversed(frame.chain()) if f.scope]
+        ends = any(isinstance(node, ast.If) for block in {id(b): b for b in self._calls}.values() for node in ast.walk(block))
+        shown = [*(f.text for f in calls[:3]), *(["..."] if len(calls) > 3 else [])]
+        return files.too_deep(self.limits.max_nesting, shown, ends).at(span, trail=_trail(calls[0]) if calls else ())
 
     def _value(self, expr: ast.Expr, env: Env, scope: Scope | None, current: Tensor | None) -> Any:
         """The value of an expression; after a mistake, which is reported, Poison."""

@@ -26,10 +26,11 @@ VARIABLE, PARAMETER, LOOP_NAME, OPEN_SIZE, BLOCK = "variable", "parameter", "nam
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An option with the value that a default or a use gives it, and where."""
+    """An option with the value that a default or a use gives it, where, and how a message shows where it comes from."""
 
     value: Any
     span: Span
+    explained: Callable[[Diagnostic], Diagnostic] = field(default=lambda found: found, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,17 @@ class ArchValue:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a name means, what kind of name it is, where it was bound, and its number among the bindings of its scope."""
+    """What a name means, what kind of name it is, where it was bound, and its number among the bindings of its scope.
+
+    Of a `let` also its expression and the scope, for messages.
+    """
 
     value: Any
     kind: str
     span: Span
     position: int
+    expr: ast.Expr | None = None
+    home: Env | None = field(default=None, compare=False, repr=False)
 
 
 class Env:
@@ -113,13 +119,13 @@ class Env:
 
     # ---- entering
 
-    def bind(self, name: str, value: Any, kind: str, span: Span) -> None:
+    def bind(self, name: str, value: Any, kind: str, span: Span, expr: ast.Expr | None = None) -> None:
         """Give a name its meaning in this scope. Raises Fault when it has one; from then on it may mean anything."""
         if (first := self._names.get(name)) is not None:
             self._names[name] = replace(first, value=POISON)
             fault = says.already_bound(name, first.kind)
             raise Fault(fault.at(span, related=[Related(first.span, "the first is here")]))
-        self._names[name] = Binding(value, kind, span, self.size)
+        self._names[name] = Binding(value, kind, span, self.size, expr, self)
         self.size += 1
 
     def define(self, block: ast.Block | ast.Share, shared: SharedPart | None = None) -> None:
@@ -130,6 +136,10 @@ class Env:
         """Give options of an operator other values, from here on."""
         self._defaults.setdefault(operator, []).append((self.size, options))
         self.size += 1
+
+    def until(self, position: int) -> Env:
+        """This environment as it stood before a binding."""
+        return Env(self, seen=position)
 
     # ---- looking up
 

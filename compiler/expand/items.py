@@ -14,9 +14,10 @@ from compiler.expand.evaluate import Evaluator
 from compiler.expand.nodes import NodeExpander, bind_settings, word_options
 from compiler.expand.options import Callee, evaluate_item, split_word
 from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label
+from compiler.expand.workings import Workings
 from compiler.expand.written import Items
 from compiler.ops import OPERATORS
-from compiler.ops.kinds import Whole, Word
+from compiler.ops.kinds import NONE, Whole, Word
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Fault
 from dsl.source import Span
@@ -83,7 +84,8 @@ class ItemExpander(NodeExpander):
         try:
             count = Whole(0).read("the number of copies", value, 1)
         except Fault as fault:
-            raise Fault(fault.diagnostic.at(item.count.span)) from None
+            found = fault.diagnostic.at(item.count.span)
+            raise Fault(Workings(item.count, Evaluator(env, scope, current), value).added_to(found)) from None
         self._step(item.span, count)
         inner = scope
         if label is not None:
@@ -127,6 +129,8 @@ class ItemExpander(NodeExpander):
         if isinstance(held, Poison):
             return UNKNOWN
         block = held if isinstance(held, BlockValue) else None
+        if held == NONE:  # a parameter that holds nothing does nothing
+            return self._alias(current, label, scope, op.span)
         if isinstance(held, Word):
             stem = held.text
         operator = None if block is not None else OPERATORS.get(stem.lower())

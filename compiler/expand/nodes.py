@@ -11,7 +11,7 @@ from compiler.expand.builder import NOTHING, Builder, Failure
 from compiler.expand.environment import PARAMETER, BlockValue, Env, Given, SharedNode, SharedPart
 from compiler.expand.options import blamed, check_options, read_options, read_place
 from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, join
-from compiler.expand.sides import with_histories
+from compiler.expand.sides import with_histories, with_history
 from compiler.expand.written import Items
 from compiler.graph import Node
 from compiler.ops import OPERATORS
@@ -95,6 +95,8 @@ class NodeExpander(Builder):
             found = fault.diagnostic
             if found.code in ("E0302", "E0303"):
                 found = with_histories(found, written, self.graph, operands)
+            if found.code == "E0301":
+                found = with_history(found, self.graph, operands[0])
             raise Fault(blamed(found, options, span)) from None
         path = scope.full(name)
         key = join(scope.key, name)
@@ -158,7 +160,7 @@ class NodeExpander(Builder):
             )
             raise Fault(fault.at(span))
         listed = ", ".join(f"{name}={written_value(value)}" for name, value in arguments.items())
-        with self._within(f"{block.name}({listed})", span, block.name, inner.path):
+        with self._within(f"{block.name}({listed})", span, block.block, inner.path):
             if block.shared is not None:
                 result = self._shared_call(block, block.shared, name, inner, env, current, span)
             else:

@@ -11,6 +11,7 @@ from compiler.expand.arithmetic import describe
 from compiler.expand.environment import BlockValue, Env, Given
 from compiler.expand.evaluate import SETTING_WORDS, TRUTH, Evaluator
 from compiler.expand.scopes import POISON, Poison, Tensor
+from compiler.expand.workings import Workings
 from compiler.ops import OPERATORS
 from compiler.ops.kinds import Choice, Flag, Kind, Optional, PerAxis, Recipe, Table, Value, Whole, Word
 from compiler.ops.record import Like, Operator, Required
@@ -104,10 +105,10 @@ def evaluate_item(
     given: dict[str, Given] = {}
     sound = True
 
-    def enter(option: str, value: Any, span: Span) -> None:
+    def enter(option: str, value: Any, span: Span, expr: ast.Expr) -> None:
         if option in given:
             raise Fault(names.given_twice(callee.name, option).at(span))
-        given[option] = Given(value, span)
+        given[option] = Given(value, span, Workings(expr, evaluator, value).added_to)
 
     parts = (("kernel", kernel), ("`-` with a number", (op.out,) if op.out else ()), ("`/` with a number", op.stride))
     for (part, exprs), option in zip(parts, callee.short, strict=True):
@@ -121,7 +122,7 @@ def evaluate_item(
                 raise Fault(names.no_short_form(callee.name, part, callee.signature, meant).at(span))
             numbers = [evaluator.value(expr) for expr in exprs]
             value = POISON if any(isinstance(n, Poison) for n in numbers) else numbers[0] if len(numbers) == 1 else tuple(numbers)
-            enter(option, value, span)
+            enter(option, value, span, exprs[0])
         except Fault as fault:
             sound = report(fault)
     free = [option for option in callee.order if option not in given]
@@ -134,8 +135,9 @@ def evaluate_item(
                     raise Fault(names.too_many_arguments(callee.name, len(callee.order), got, callee.signature).at(arg.span))
                 option = free[position]
             elif arg.name not in callee.order and arg.name != PLACE:
-                raise Fault(names.unknown_option(callee.name, arg.name, callee.order).at(arg.span))
-            enter(option, argument(arg.value, option, callee, evaluator, doubt), arg.value.span)
+                signature = "" if callee.kinds else callee.signature
+                raise Fault(names.unknown_option(callee.name, arg.name, callee.order, signature).at(arg.span))
+            enter(option, argument(arg.value, option, callee, evaluator, doubt), arg.value.span, arg.value)
         except Fault as fault:
             sound = report(fault)
     return given if sound else None
@@ -219,7 +221,7 @@ def _read(kind: Any, name: str, option: Given, axes: int) -> Any:
     try:
         return kind.read(name, option.value, axes)
     except Fault as fault:
-        raise Fault(fault.diagnostic.at(option.span)) from None
+        raise Fault(option.explained(fault.diagnostic.at(option.span))) from None
 
 
 def read_place(given: dict[str, Given]) -> tuple[int, ...]:
@@ -235,4 +237,6 @@ def blamed(diagnostic: Diagnostic, given: dict[str, Given], span: Span) -> Diagn
     """A fact with a place: that of the argument it blames, where the item gives one."""
     option = given.get(diagnostic.blame)
     inside = option is not None and option.span.source is span.source and span.start <= option.span.start <= span.end
-    return replace(diagnostic, span=option.span if option is not None and inside else span)
+    if option is None or not inside:
+        return replace(diagnostic, span=span)
+    return option.explained(replace(diagnostic, span=option.span))

@@ -1,4 +1,4 @@
-"""How the branches of a merge came about: their histories back to the fork, for messages."""
+"""How a shape came about, for messages: its history back to the input, and those of branches back to their fork."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ def with_histories(found: Diagnostic, written: str, graph: ArchGraph, operands: 
     )
     facts = {"shapes": tuple(operand.shape for operand in operands), "fork": graph[fork].shape if fork else None}
     return replace(found, message=message, notes=(*histories, *found.notes[len(names) :]), facts=facts)
+
+
+def with_history(found: Diagnostic, graph: ArchGraph, operand: Tensor) -> Diagnostic:
+    """The diagnostic of an input that is too small, with what made it so."""
+    if not graph.operands(operand.name):
+        return found
+    return replace(found, notes=(*found.notes, f"its input: {_history(graph, operand.name, '')}"))
 
 
 def _line(graph: ArchGraph, name: str) -> list[str]:

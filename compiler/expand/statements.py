@@ -13,13 +13,14 @@ from compiler.expand.evaluate import Evaluator
 from compiler.expand.items import ItemExpander
 from compiler.expand.options import Callee, argument
 from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label, join
+from compiler.expand.workings import Workings
 from compiler.expand.written import Items, literal
 from compiler.graph import INPUT, Node, Output
 from compiler.ops import OPERATORS
 from compiler.ops.kinds import Word
 from compiler.ops.record import Operator, check_values
 from dsl import ast
-from dsl.diagnostics import Fault
+from dsl.diagnostics import Fault, Related
 from dsl.vocabulary import files, names, values
 
 TOP_ONLY = (ast.Arch, ast.Use, ast.Input, ast.Output, ast.Expect)
@@ -89,7 +90,10 @@ class StatementExpander(ItemExpander):
                 self.report(values.not_a_choice("when", f"`{value}`", ["training"]), arg.span)
             training = True
         chain = statement.chain
-        if chain and chain[-1].label is None and not isinstance(chain[-1].core, (ast.Ref, ast.Here)):
+        first = self._output_places.setdefault(statement.name, statement.span)
+        if first is not statement.span:
+            self.report(names.parameter_twice(statement.name).at(statement.span, related=[Related(first, "the first is here")]))
+        elif chain and chain[-1].label is None and not isinstance(chain[-1].core, (ast.Ref, ast.Here)):
             chain = (*chain[:-1], replace(chain[-1], label=ast.Label(statement.span, statement.name, None)))
         with self.recorder.collected() as written:
             tensor = self._statements(chain, Env(parent=env), scope, current) if chain else current
@@ -98,14 +102,12 @@ class StatementExpander(ItemExpander):
         self.recorder.statement(replace(statement, args=statement.args, chain=tuple(_items(written))))
         try:
             check_label(statement.name, statement.span)
-            if statement.name in self.graph.outputs:
-                raise Fault(names.parameter_twice(statement.name))
         except Fault as fault:
             self.report(fault, statement.span)
             return current
         if tensor is NOTHING:
             self.report(files.no_input(), statement.span)
-        elif tensor.shape is not None:
+        elif tensor.shape is not None and first is statement.span:
             self.graph.outputs[statement.name] = Output(tensor.name, training)
         return current
 
@@ -127,7 +129,7 @@ class StatementExpander(ItemExpander):
                 self.report(names.unknown_option(operator.name, arg.name, operator.option_names), arg.span)
                 continue
             value = self._default_value(arg, operator, env)
-            known[arg.name] = Given(value, arg.value.span)
+            known[arg.name] = Given(value, arg.value.span, Workings(arg.value, Evaluator(env, spend=self._spend), value).added_to)
         env.set_defaults(operator.name, known)
         return current
 
@@ -174,7 +176,7 @@ class StatementExpander(ItemExpander):
             self.report(names.reserved("in", "it is the incoming tensor"), statement.span)
         value = self._value(statement.value, env, scope, current)
         try:
-            env.bind(statement.name, value, VARIABLE, statement.span)
+            env.bind(statement.name, value, VARIABLE, statement.span, statement.value)
         except Fault as fault:
             self.report(fault)
         return current

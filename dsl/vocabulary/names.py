@@ -67,7 +67,7 @@ def unknown_operator(word: str, known: Sequence[str], hint: str = "") -> Diagnos
 
 
 @diagnostic("E0202")
-def unknown_option(operator: str, option: str, known: Sequence[str]) -> Diagnostic:
+def unknown_option(operator: str, option: str, known: Sequence[str], signature: str = "") -> Diagnostic:
     """An argument has a name that the operator or block does not have.
 
     Wrong:
@@ -82,11 +82,13 @@ def unknown_option(operator: str, option: str, known: Sequence[str]) -> Diagnost
     """
     here = foreign.options(option, list(known))
     needless = foreign.NEEDLESS.get(option.lower(), "")
-    help_text = f"leave it out: {needless}" if needless else f"it is `{here[0]}` here" if here else did_you_mean(option, known)
-    notes = (f"it has: {', '.join(known)}",) if known else ()
+    close = near(option, known) or [name for name in known if len(name) < 3 and option.startswith(name)]
+    meant = f"did you mean {' or '.join(f'`{other}`' for other in close)}?" if close else ""
+    help_text = f"leave it out: {needless}" if needless else f"it is `{here[0]}` here" if here else meant
+    notes = (f"it is written {signature}" if signature else f"it has: {', '.join(known)}",) if known else ()
     if not known:
         help_text = f"`{operator}` takes no options"
-    facts = {"delete": True} if needless else misspelt(option, here or near(option, known))
+    facts = {"delete": True} if needless else misspelt(option, here or close)
     return Diagnostic("", f"`{operator}` has no option `{option}`", notes=notes, help=help_text, facts=facts)
 
 
