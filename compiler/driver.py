@@ -12,20 +12,20 @@ from compiler.analysis.blame import with_blame
 from compiler.analysis.claims import check_expects
 from compiler.analysis.cost import Cost, cost
 from compiler.analysis.legality import legality
-from compiler.analysis.lint import lint
+from compiler.analysis.lint import causes, lint
 from compiler.collection import without_collection
 from compiler.expand.builder import Failure, Limits, Overrides
 from compiler.expand.claims import ClaimResult
+from compiler.expand.environment import Env
 from compiler.expand.expander import Expander
 from compiler.expand.loader import Loaded, Loader
-from compiler.expand.scopes import Env
 from compiler.graph import ArchGraph, shape_text
 from compiler.repair.offers import with_repairs
 from compiler.repair.trial import EFFORT, Attempts, Trials, Tried
 from compiler.shapes.conditions import Legal
 from compiler.shapes.dim import Dim
 from dsl import ast
-from dsl.diagnostics import WARNING, ArchError, Diagnostic, Fault
+from dsl.diagnostics import ArchError, Diagnostic, Fault
 from dsl.formatter import format_text
 from dsl.parser import MAX_NESTING, parse_size, parse_value
 from dsl.printer import print_file
@@ -149,8 +149,10 @@ class _Task:
 
 def _checked(loaded: Loaded, loader: Loader, task: _Task, mend: bool, begin: float) -> Report:
     report = _check(loaded, loader, task, begin)
-    if report.ok and loaded.tree is not None:
-        report.warnings = lint(report.graph, loaded.tree)
+    if loaded.tree is not None and report.ok:
+        report.warnings = lint(report.graph, loaded.tree, report.warnings)
+    elif loaded.tree is not None:
+        report.warnings = causes(report.diagnostics, report.graph, loaded.tree, report.warnings)
     if mend and loaded.tree is not None and (report.diagnostics or report.warnings) and len(report.graph) <= EFFORT:
         _mend(report, loaded, task)
     return report
@@ -165,18 +167,27 @@ def _mend(report: Report, loaded: Loaded, task: _Task) -> None:
         other = Loader(task.limits.max_nesting)
         changed = other.text(loaded.source.name, text.encode(), task.folder)
         found = _check(changed, other, task, perf_counter(), explained=False)
-        warnings = lint(found.graph, changed.tree) if linted and found.ok and changed.tree is not None else []
+        warnings = lint(found.graph, changed.tree, found.warnings) if linted and found.ok and changed.tree is not None else []
         return _tried(found, [*found.diagnostics, *warnings], changed.tree)
 
     def opened(sizes: str) -> Tried:
         return attempt(loaded.source.text, replace(small, overrides=parse_overrides({}, {"": sizes})), linted=False)
 
-    there = _tried(report, [*report.diagnostics, *report.warnings], loaded.tree)
     attempts = Attempts(attempt, opened)
-    effort = EFFORT if report.diagnostics else EFFORT // 10
-    found = with_repairs([*report.diagnostics, *report.warnings], Trials(loaded.source, loaded.tree, there, attempts, effort))
-    report.diagnostics = [d for d in found if d.severity != WARNING]
-    report.warnings = [d for d in found if d.severity == WARNING]
+    if report.ok:
+        there = _tried(report, report.warnings, loaded.tree)
+        report.warnings = with_repairs(report.warnings, Trials(loaded.source, loaded.tree, there, attempts, EFFORT // 10))
+    else:
+        there = _tried(report, report.diagnostics, loaded.tree)
+        report.diagnostics = with_repairs(report.diagnostics, Trials(loaded.source, loaded.tree, there, attempts))
+        report.warnings = [warning for warning in report.warnings if not _told(warning, report.diagnostics)]
+
+
+def _told(warning: Diagnostic, errors: list[Diagnostic]) -> bool:
+    """Does a repair of an error change the very place that a warning is about?"""
+    edits = [edit.span for error in errors for repair in error.repairs for edit in repair.edits]
+    at = warning.span
+    return at is not None and any(e.source is at.source and e.start <= at.end and at.start <= e.end for e in edits)
 
 
 def _tried(report: Report, found: list[Diagnostic], tree: ast.File | None) -> Tried:
@@ -202,7 +213,7 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
         except RecursionError:  # a chain of signs or powers, which no bracket counts
             expander.problems.append(syntax.too_deep_brackets(limits.max_nesting).at(Span(loaded.source, 0, 1)))
     diagnostics = [*loaded.problems, *_not_of_a_guess(expander.problems, loaded.problems)]
-    claims = list(expander.claims.values())
+    claims, doubts = list(expander.claims.values()), list(expander.doubts.values())
     legal: list[Legal] = []
     seconds["expand"] = perf_counter() - read
     if not expander.problems and (loaded.whole or not diagnostics):
@@ -216,11 +227,12 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
     if not loaded.tree.statements and not diagnostics:
         diagnostics = [files.nothing_to_build().at(Span(loaded.source, 0, 0))]
     if not len(expander.graph) and not diagnostics:
-        return Report(expander.graph.name, expander.graph, [], claims, nothing_at=Span(loaded.source, 0, 0), seconds=seconds)
+        nothing_at = Span(loaded.source, 0, 0)
+        return Report(expander.graph.name, expander.graph, [], claims, nothing_at=nothing_at, seconds=seconds, warnings=doubts)
     claims.sort(key=lambda claim: (claim.span.source.name, claim.span.start))
     expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None
-    failures = expander.failures
-    return Report(expander.graph.name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, failures=failures)
+    name, failures = expander.graph.name, expander.failures
+    return Report(name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, warnings=doubts, failures=failures)
 
 
 def _not_of_a_guess(found: Sequence[Diagnostic], writing: Sequence[Diagnostic]) -> list[Diagnostic]:

@@ -29,9 +29,10 @@ class Number(Node):
 
 @dataclass(frozen=True, slots=True)
 class Name(Node):
-    """`w`, `same`, `relu`, and `in`, the incoming tensor."""
+    """`w`, `same`, `relu`, and `in`, the incoming tensor. In parentheses, `(w)`, it is never a word of an option."""
 
     name: str
+    variable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +285,11 @@ Statement = Use | Arch | Input | Output | Default | Block | Share | Let | Expect
 @dataclass(frozen=True, slots=True)
 class File(Node):
     statements: tuple[Statement, ...]
+
+
+def bare(expr: Expr) -> str:
+    """The name that an expression is, if it stands there without parentheses; else nothing."""
+    return expr.name if isinstance(expr, Name) and not expr.variable else ""
 
 
 PLAIN = ("str", "Span", "bool", "int")  # types of fields that hold no nodes

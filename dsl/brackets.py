@@ -114,7 +114,7 @@ def unclosed(text: str, end: int) -> list[tuple[str, int]]:
     return [(opened.bracket, opened.at) for opened in scan.stack]
 
 
-_CONTINUES = re.compile(r"[ \t]*(?:else\b|=>)")
+_CONTINUES = re.compile(r"[ \t]*(?:=>|else\b|#|$)", re.M)  # a blank line or a comment may be before one that goes on
 
 
 def pieces(text: str) -> Iterator[tuple[int, int]]:

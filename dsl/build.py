@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from lark import Token, Tree
@@ -234,6 +235,11 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
 
     def name(self, meta: Meta, children: Children) -> ast.Name:
         return ast.Name(self._span(meta), str(children[0]))
+
+    def parenthesised(self, meta: Meta, children: Children) -> ast.Expr:
+        """Parentheses group, which the tree says by itself; around a bare name they say that no word of an option is meant."""
+        inner: ast.Expr = children[0]
+        return replace(inner, variable=True) if isinstance(inner, ast.Name) else inner
 
     def list(self, meta: Meta, children: Children) -> ast.List:
         return ast.List(self._span(meta), tuple(child for child in children if child is not None))

@@ -1,8 +1,8 @@
 """Text to the same text in canonical form: spacing, indentation and alignment change; tokens, line breaks and comments stay.
 
-Line breaks are the author's. What is made uniform: one statement separator between items (`;` on a line), two spaces
-of indentation for every bracket, the branches of a merge under its `<`, claims of neighbouring lines under each
-other, operator names in lower case, at most one blank line.
+Line breaks are the author's, but for those before a claim and an `else`. What is made uniform: one statement separator
+between items (`;` on a line), two spaces of indentation for every bracket, the branches of a merge under its `<`, claims of
+neighbouring lines under each other, operator names in lower case, at most one blank line.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ CLOSERS = {"RPAR", "RSQB", "RBRACE"}
 TIGHT = {"_DASH", "_SLASH", "_GLUE", "TIMES", "DIVIDE", "FLOORDIV", "_POWER", "MODULO"}
 BEFORE_SIGN = {"PLUS", "MINUS", "EQUAL", "EQ", "NE", "LE", "GE", "LT", "GT", "COMMA", "LPAR", "_LIST_OPEN", "_BRACE_OPEN"}
 BEFORE_SIGN |= TIGHT | {"AND", "OR", "NOT", "IN", "IF"}
+JOINED = {"_ARROW", "ELSE"}  # go on the line before them, unless a comment stands between
 VALUE_ENDS = {"NAME", "IN", "RPAR", "RSQB", "INT", "FLOAT", "SCALED", "SHAPE", "REF"}
 
 
@@ -92,7 +93,7 @@ class _Writer:
         for token in self.stream:
             start = token.start_pos or 0
             gap = self.text[previous.end_pos if previous else 0 : start]
-            if "\n" in gap or previous is None:
+            if previous is None or ("\n" in gap and not (token.type in JOINED and "#" not in gap)):
                 self._break(gap, token, first=previous is None)
                 separator = ""
             elif ";" in re.sub(r"#.*", "", gap) and not self._opens(previous) and not self._closes(token):

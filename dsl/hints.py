@@ -133,8 +133,8 @@ RULES = (
     # other languages
     Rule(r"\}\s*", r"(?:elif|elsif|elseif)\b", "it is `else if` here", "}} else if"),
     Rule(r"\}\s*", r"(?:esle|els|elsee|eles|lese|otherwise)\b(?=\s*(?:\{|if\b))", "it is `else` here", "}} else"),
-    Rule(r"^\s*\}?\s*elif\b.*", r"", "it is `else if` here, on the line of the `}` before it"),
-    Rule(r"", r"elif\b", "it is `else if` here, on the line of the `}` before it"),
+    Rule(r"^\s*\}?\s*elif\b.*", r"", "it is `else if` here"),
+    Rule(r"", r"elif\b", "it is `else if` here"),
     Rule(r"^\s*(?:def|function|fn|class|module)\s+.*", r"", "a block is written `block name(width) { ... }`"),
     Rule(r"^\s*(?:import|from|include)\s+.*", r"", 'another file is brought in by `use "std/resnet.arch"`'),
     Rule(r"return\s+", r"", "a block gives what its last item gives: leave `return` out", ""),
@@ -226,7 +226,8 @@ RULES = (
     # arguments
     Rule(r"\(\s*(\d+)\s*", r",\s*(\d+)\s*\)", "a number for each axis is written `{0}x{1}`", "{0}x{1}", bracket="("),
     Rule(r"", r":\s*(?=\S)", "an option is written with `=`: `stride=2`", "=", bracket="("),
-    Rule(r"", r"else\b", "`else` stands on the line of the `}` before it"),
+    Rule(r"", r"else\b", "`else` follows the `}` of an `if`"),
+    Rule(r"^\s*", r"(?==>)", "a claim follows an item; `.` is the current tensor: `. => 64x56x56`", ". "),
 )
 ALIKE = {  # characters that look like others: pasted from papers, or typed on another keyboard
     **dict.fromkeys("×х", "x"),

@@ -123,7 +123,7 @@ def _branch(statements: Sequence[ast.Statement]) -> str:
 
 def _dims(dims: Sequence[ast.Expr]) -> str:
     """The sizes of a shape or a stride, where open sizes need no braces."""
-    return "x".join(dim.name if isinstance(dim, ast.Name) and _is_size(dim.name) else _dim(dim) for dim in dims)
+    return "x".join(dim.name if isinstance(dim, ast.Name) and not dim.variable and _is_size(dim.name) else _dim(dim) for dim in dims)
 
 
 def _is_size(name: str) -> bool:
@@ -157,7 +157,7 @@ def expression(expr: ast.Expr) -> str:
         case ast.Number():
             return expr.text
         case ast.Name():
-            return expr.name
+            return f"({expr.name})" if expr.variable else expr.name
         case ast.Ref():
             return f"@{expr.path}"
         case ast.List():

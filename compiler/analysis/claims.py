@@ -8,8 +8,8 @@ from math import prod
 from typing import Any
 
 from compiler.analysis.cost import MEASURES, node_params, weights
+from compiler.expand.arithmetic import COMPARISONS, describe
 from compiler.expand.claims import ClaimResult
-from compiler.expand.evaluate import COMPARISONS, describe
 from compiler.expand.scopes import Scope, Tensor
 from compiler.graph import INPUT, ArchGraph, Node
 from compiler.shapes.dim import Dim, Formula, show_shape

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compiler.expand.claims import ClaimResult
+from compiler.expand.environment import OPEN_SIZE, Env
 from compiler.expand.evaluate import Evaluator
 from compiler.expand.loader import Loader
-from compiler.expand.scopes import Env, Poison, Scope, Tensor
+from compiler.expand.scopes import Poison, Scope, Tensor
 from compiler.expand.written import Recorder
 from compiler.graph import ArchGraph, Frame, Node
 from compiler.ops.kinds import Whole
@@ -74,6 +75,7 @@ class Builder(ABC):
         self.overrides = overrides
         self.graph = ArchGraph()
         self.problems: list[Diagnostic] = []
+        self.doubts: dict[tuple[str, Span], Diagnostic] = {}  # warnings of what only the expansion sees
         self.failures: list[Failure] = []
         self.expects: list[tuple[ast.Expect, Any]] = []
         self.claims: dict[Span, ClaimResult] = {}
@@ -81,15 +83,15 @@ class Builder(ABC):
         self.top = Scope("", "", None)
         self._reported: dict[tuple[str, str, int, int], int] = {}  # -> the number among the problems
         self._again: Counter[int] = Counter()  # how often a problem came again, in other copies or calls
-        self.defined: dict[str, Span] = {}  # the blocks of the file, wherever they stand
         self._frame: Frame | None = None
-        self._calls: list[str] = []
+        self._calls: list[ast.Block | ast.Share] = []
         self._depth = 0
         self._steps = 0
         self._list_values = 0
         self._created: list[Node] = []
         self._using: list[str] = []
         self._used_inputs: set[str] = set()
+        self._output_places: dict[str, Span] = {}
         self._own_expects = True
 
     def report(self, fault: Fault | Diagnostic, span: Span | None = None) -> bool:
@@ -107,6 +109,11 @@ class Builder(ABC):
         if found.code in FATAL:
             raise Abort
         return False
+
+    def doubt(self, warning: Diagnostic) -> None:
+        """Note what is probably not meant, once for each place."""
+        assert warning.span is not None
+        self.doubts.setdefault((warning.code, warning.span), warning)
 
     def _tell_copies(self) -> None:
         """A mistake that came again in other copies or calls is told once, with how often."""
@@ -128,20 +135,27 @@ class Builder(ABC):
             raise Fault(files.too_many_nodes(self.limits.max_nodes))
 
     @contextmanager
-    def _within(self, text: str, span: Span, call: str = "", scope: str = "") -> Iterator[None]:
+    def _within(self, text: str, span: Span, call: ast.Block | ast.Share | None = None, scope: str = "") -> Iterator[None]:
         """Inside a block call or a copy: nodes made here remember it."""
         outer = self._frame
         self._frame = Frame(text, span, outer, scope)
-        if call:
+        if call is not None:
             self._calls.append(call)
         self._depth += 1
         if self._depth > self.limits.max_nesting:
-            self.report(files.too_deep(self.limits.max_nesting, [*self._calls[:3], "..."] if len(self._calls) > 4 else self._calls), span)
+            self.report(self._too_deep(self._frame, span))
         yield
         self._depth -= 1
-        if call:
+        if call is not None:
             self._calls.pop()
         self._frame = outer
+
+    def _too_deep(self, frame: Frame, span: Span) -> Diagnostic:
+        """The fault of calls that go too deep, with the first of them: the rest is more of the same."""
+        calls = [f for f in reversed(frame.chain()) if f.scope]
+        ends = any(isinstance(node, ast.If) for block in {id(b): b for b in self._calls}.values() for node in ast.walk(block))
+        shown = [*(f.text for f in calls[:3]), *(["..."] if len(calls) > 3 else [])]
+        return files.too_deep(self.limits.max_nesting, shown, ends).at(span, trail=_trail(calls[0]) if calls else ())
 
     def _value(self, expr: ast.Expr, env: Env, scope: Scope | None, current: Tensor | None) -> Any:
         """The value of an expression; after a mistake, which is reported, Poison."""
@@ -158,8 +172,8 @@ class Builder(ABC):
 
     def _size(self, expr: ast.Expr, env: Env) -> Any:
         """A size of an input: a number, or a name that is left open."""
-        if isinstance(expr, ast.Name) and env.variable(expr.name) is None and env.block(expr.name) is None:
-            env.variables[expr.name] = unknown(expr.name)
+        if isinstance(expr, ast.Name) and env.find(expr.name) is None:
+            env.bind(expr.name, unknown(expr.name), OPEN_SIZE, expr.span)
         value = self._value(expr, env, None, None)
         if isinstance(value, (Poison, Formula)):
             return value

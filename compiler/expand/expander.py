@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from compiler.expand.builder import NOTHING, Abort
+from compiler.expand.environment import BLOCK, PARAMETER, ArchValue, BlockValue, Env, Given, LaterBlock
 from compiler.expand.evaluate import Evaluator
-from compiler.expand.scopes import UNKNOWN, ArchValue, Env, Poison, Scope, Tensor
+from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor
 from compiler.expand.statements import StatementExpander
 from compiler.graph import Output
 from dsl import ast
@@ -21,9 +23,9 @@ class Expander(StatementExpander):
 
     def network(self, statements: Sequence[ast.Statement], env: Env) -> None:
         """Expand the network of the main file."""
+        self._using = [statement.span.source.name for statement in statements[:1]]
         try:
             arch = self._header(statements)
-            self.defined = {s.name: s.span for s in statements if isinstance(s, (ast.Block, ast.Share))}
             if arch is not None:
                 self.graph.name, self.graph.title = arch.name, arch.title
                 self.recorder.statement(replace(arch, params=(), base=None))
@@ -45,15 +47,16 @@ class Expander(StatementExpander):
 
     def _instance(self, arch: ast.Arch, base: ast.CallExpr, statements: Sequence[ast.Statement], env: Env) -> Tensor:
         """`arch NAME = base(args)`: the network of another file, with parameters."""
-        own = [s for s in statements if isinstance(s, (ast.Input, ast.Item, ast.Output, ast.For, ast.If, ast.Default, ast.Share))]
-        for statement in own:
-            self.report(files.arch_twice(), statement.span)
-        self._statements([s for s in statements if s not in own], env, self.top, NOTHING)
+        own = (ast.Input, ast.Item, ast.Output, ast.For, ast.If, ast.Default, ast.Share)
+        for statement in statements:
+            if isinstance(statement, own):
+                self.report(files.arch_twice(), statement.span)
+        self._statements([s for s in statements if not isinstance(s, own)], env, self.top, NOTHING)
         self._bind_own(arch, env)
         found = env.arch(base.name)
         if found is None or found.arch is arch:
             if not env.is_incomplete:
-                known = [name for e in env.outward() for name in e.archs if name != arch.name]
+                known = [name for e, _ in env.outward() for name in e.archs if name != arch.name]
                 self.report(files.not_an_arch(base.name, known), base.span)
             return UNKNOWN
         if found.arch.base is not None:  # an instance itself, which has no parameters of its own
@@ -71,7 +74,8 @@ class Expander(StatementExpander):
                     raise Fault(names.unknown_option(base.name, name, params))
                 if name in given:
                     raise Fault(names.given_twice(base.name, name))
-                given[name] = Evaluator(env, spend=self._spend).value(arg.value)
+                value = Evaluator(env, spend=self._spend).value(arg.value)
+                given[name] = _block_of(found.statements, value) or value
             except Fault as fault:
                 self.report(fault, arg.span)
         self._own_expects = False
@@ -84,10 +88,10 @@ class Expander(StatementExpander):
 
     def _body(self, arch: ast.Arch | None, statements: Sequence[ast.Statement], given: dict[str, Any], env: Env) -> Tensor:
         """The statements of a network, its parameters bound where its header stands."""
-        uses = [s for s in statements if isinstance(s, ast.Use)]
-        self._statements(uses, env, self.top, NOTHING)
+        env.body = statements
+        self._statements([s for s in statements if isinstance(s, ast.Use)], env, self.top, NOTHING)
         self._bind_parameters(arch.params if arch else (), given, env)
-        return self._statements([s for s in statements if s not in uses], env, self.top, NOTHING)
+        return self._statements([s for s in statements if not isinstance(s, ast.Use)], env, self.top, NOTHING)
 
     def _bind_parameters(self, params: Sequence[ast.Param], given: dict[str, Any], env: Env) -> None:
         """Parameters of the arch: from `--set`, else from the instance, else their defaults."""
@@ -95,26 +99,39 @@ class Expander(StatementExpander):
         for name, setting in self.overrides.settings.items():
             if name not in known:
                 self.report(names.unknown_setting("parameter", name, known), setting.span)
-        seen: set[str] = set()
         for param in params:
-            if param.name in seen:
+            if (bound := env.own(param.name)) is not None and bound.kind == PARAMETER:
                 self.report(names.parameter_twice(param.name), param.span)
+                continue
             if param.name == "in":
                 self.report(names.reserved("in", "it is the incoming tensor"), param.span)
-            seen.add(param.name)
-            if param.name not in self.overrides.settings and param.name in given:
-                env.variables[param.name] = given[param.name]
-                continue
             expr = self.overrides.settings.get(param.name, param.default)
-            if expr is None:
-                self.report(names.missing_argument("arch", [param.name], f"`--set {param.name}=...`"), param.span)
-                env.variables[param.name] = Poison()
+            if param.name in given and param.name not in self.overrides.settings:
+                value = given[param.name]
+            elif expr is not None:
+                value = self._parameter(expr, env)
             else:
-                env.variables[param.name] = self._value(expr, env, None, None)
+                self.report(names.missing_argument("arch", [param.name], f"`--set {param.name}=...`"), param.span)
+                value = Poison()
+            self._enter(param, value, env)
+
+    def _parameter(self, expr: ast.Expr, env: Env) -> Any:
+        """The value of a parameter of the network, which may name a block that the file defines further down."""
+        named = expr.name if isinstance(expr, (ast.Name, ast.CallExpr)) else ""
+        if env.own(named) is None and any(isinstance(s, ast.Block) and s.name == named for s in env.body):
+            args = expr.args if isinstance(expr, ast.CallExpr) else ()
+            return LaterBlock(named, tuple((a.name or "", Given(self._value(a.value, env, None, None), a.span)) for a in args))
+        return self._value(expr, env, None, None)
+
+    def _enter(self, param: ast.Param, value: Any, env: Env) -> None:
+        try:
+            env.bind(param.name, value, PARAMETER, param.span)
+        except Fault as fault:
+            self.report(fault)
 
     def _use(self, use: ast.Use, env: Env, scope: Scope, current: Tensor) -> Tensor:
         try:
-            loaded = self.loader.used(use.path, env.folder)
+            loaded = self.loader.used(use.path, env.folder or Path())
         except Fault as fault:
             self.report(fault, use.span)
             env.incomplete = True
@@ -134,11 +151,12 @@ class Expander(StatementExpander):
         self._definitions(loaded.tree.statements, module)
         self._using.pop()
         env.incomplete = env.incomplete or module.incomplete or bool(loaded.problems)
-        for block in module.blocks.values():
-            known = env.block(block.name)
-            if known is not None and known.block is not block.block:
-                self.report(names.block_name_taken(block.name, f"a block, of {known.block.span.source.name}"), use.span)
-            env.blocks[block.name] = block
+        for block in module.own_blocks():
+            known = env.own(block.name)
+            if known is None:
+                env.bind(block.name, block, BLOCK, block.block.name_span)
+            elif not isinstance(known.value, BlockValue) or known.value.block is not block.block:
+                self.report(names.block_name_taken(block.name, f"a {known.kind}, of {known.span.source.name}"), use.span)
         env.archs.update(module.archs)
         return current
 
@@ -147,12 +165,11 @@ class Expander(StatementExpander):
         arch = self._header(statements)
         if arch is not None:
             env.archs[arch.name] = ArchValue(arch, tuple(statements), env)
-        definitions = [s for s in statements if isinstance(s, (ast.Use, ast.Block, ast.Let, ast.Default))]
-        uses = [s for s in definitions if isinstance(s, ast.Use)]
-        self._statements(uses, env, self.top, NOTHING)
+        env.body = statements
+        self._statements([s for s in statements if isinstance(s, ast.Use)], env, self.top, NOTHING)
         for param in arch.params if arch is not None else ():
-            env.variables[param.name] = Poison() if param.default is None else self._value(param.default, env, None, None)
-        self._statements([s for s in definitions if s not in uses], env, self.top, NOTHING)
+            self._enter(param, Poison() if param.default is None else self._parameter(param.default, env), env)
+        self._statements([s for s in statements if isinstance(s, (ast.Block, ast.Let, ast.Default))], env, self.top, NOTHING)
 
     def _finish(self, result: Tensor, arch: ast.Arch | None) -> None:
         for name, dims in self.overrides.inputs.items():
@@ -166,3 +183,10 @@ class Expander(StatementExpander):
 
     def _arch(self, arch: ast.Arch, env: Env, scope: Scope, current: Tensor) -> Tensor:
         return current
+
+
+def _block_of(statements: Sequence[ast.Statement], value: Any) -> LaterBlock | None:
+    """A block of the very file that is instantiated: the block that its statements define, under the parameters given now."""
+    if isinstance(value, BlockValue) and any(statement is value.block for statement in statements):
+        return LaterBlock(value.name, value.args)
+    return None

@@ -9,13 +9,15 @@ from dataclasses import replace
 
 from compiler.expand.builder import NOTHING
 from compiler.expand.claims import check_shape
+from compiler.expand.environment import BlockValue, Env
 from compiler.expand.evaluate import Evaluator
 from compiler.expand.nodes import NodeExpander, bind_settings, word_options
 from compiler.expand.options import Callee, evaluate_item, split_word
-from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Poison, Scope, Tensor, check_label
+from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label
+from compiler.expand.workings import Workings
 from compiler.expand.written import Items
 from compiler.ops import OPERATORS
-from compiler.ops.kinds import Whole, Word
+from compiler.ops.kinds import NONE, Whole, Word
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Fault
 from dsl.source import Span
@@ -24,8 +26,8 @@ from dsl.vocabulary import shapes as shape_says
 
 RESIDUAL = "residual"
 STRANGERS = {  # words of programming languages
-    "else": "`else` stands on the line of the `}` before it",
-    "elif": "`else if` stands on the line of the `}` before it",
+    "else": "`else` follows the `}` of an `if`",
+    "elif": "it is `else if` here",
     "while": "there is `for`, over a list, and `x3` behind an item",
     "def": "a block is written `block name(width) { ... }`",
     "class": "a block is written `block name(width) { ... }`",
@@ -82,7 +84,8 @@ class ItemExpander(NodeExpander):
         try:
             count = Whole(0).read("the number of copies", value, 1)
         except Fault as fault:
-            raise Fault(fault.diagnostic.at(item.count.span)) from None
+            found = fault.diagnostic.at(item.count.span)
+            raise Fault(Workings(item.count, Evaluator(env, scope, current), value).added_to(found)) from None
         self._step(item.span, count)
         inner = scope
         if label is not None:
@@ -122,26 +125,29 @@ class ItemExpander(NodeExpander):
 
     def _op(self, op: ast.Op, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
         stem, kernel = split_word(op.word, op.kernel, env, op.word_span)
-        held = env.variable(stem)
-        block = held if isinstance(held, BlockValue) else env.block(stem)
+        held = env.callee(stem)
+        if isinstance(held, Poison):
+            return UNKNOWN
+        block = held if isinstance(held, BlockValue) else None
+        if held == NONE:  # a parameter that holds nothing does nothing
+            return self._alias(current, label, scope, op.span)
         if isinstance(held, Word):
             stem = held.text
         operator = None if block is not None else OPERATORS.get(stem.lower())
         evaluator = Evaluator(env, scope, current, self._spend)
         if block is not None:
-            given = evaluate_item(op, kernel, Callee.of_block(block), evaluator, self.report)
+            given = evaluate_item(op, kernel, Callee.of_block(block), evaluator, self.report, self.doubt)
             if given is None:
                 self._skip(label, block.name, scope, op.span)
                 return UNKNOWN
             return self._call(block, {**bind_settings(block, op.span), **given}, label, scope, current, op.span)
         if operator is None:
             if not env.is_incomplete:
-                later = self.defined.get(op.word)
-                found = names.defined_later(op.word, later.line) if later is not None else _unknown(op.word, stem, env)
+                found = env.defined_later(stem) or env.defined_later(op.word) or _unknown(op.word, stem, env)
                 self.report(found.at(op.word_span))
             self._skip(label, stem, scope, op.span)
             return UNKNOWN
-        given = evaluate_item(op, kernel, Callee.of_operator(operator), evaluator, self.report)
+        given = evaluate_item(op, kernel, Callee.of_operator(operator), evaluator, self.report, self.doubt)
         if operator.operands != (1, 1):
             raise Fault(shape_says.wrong_branch_count(operator.name, "branches: `" + operator.name + "<a | b>`", 0).at(op.span))
         if given is None:
@@ -164,7 +170,7 @@ class ItemExpander(NodeExpander):
             return UNKNOWN
         options = ast.Op(merge.span, merge.word, (), None, (), merge.args, merge.word_span)
         evaluator = Evaluator(env, scope, current, self._spend)
-        given = evaluate_item(options, (), Callee.of_operator(operator), evaluator, self.report)
+        given = evaluate_item(options, (), Callee.of_operator(operator), evaluator, self.report, self.doubt)
         tensors: list[Tensor] = []
         written: list[Items] = []
         for branch in merge.branches:
@@ -226,7 +232,7 @@ class ItemExpander(NodeExpander):
 
 def _unknown(word: str, stem: str, env: Env) -> Diagnostic:
     """What to say of a word that is neither operator nor block."""
-    known = [*OPERATORS, RESIDUAL, *env.known_blocks()]
+    known = [*OPERATORS, RESIDUAL, *env.known(blocks=True)]
     if word in STRANGERS:
         return names.unknown_operator(word, [], STRANGERS[word])
     if here := OPERATORS.get(foreign.operator(word).rstrip("0123456789")):

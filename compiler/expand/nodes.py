@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import zip_longest
+from typing import Any
 
+from compiler.expand.arithmetic import describe
+from compiler.expand.arithmetic import written as written_value
 from compiler.expand.builder import NOTHING, Builder, Failure
-from compiler.expand.evaluate import describe
-from compiler.expand.evaluate import written as written_value
+from compiler.expand.environment import PARAMETER, BlockValue, Env, Given, SharedNode, SharedPart
 from compiler.expand.options import blamed, check_options, read_options, read_place
-from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Given, Poison, Scope, SharedNode, SharedPart, Tensor, join
-from compiler.expand.sides import with_histories
+from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, join
+from compiler.expand.sides import with_histories, with_history
 from compiler.expand.written import Items
 from compiler.graph import Node
 from compiler.ops import OPERATORS
@@ -96,6 +98,8 @@ class NodeExpander(Builder):
             found = fault.diagnostic
             if found.code in ("E0302", "E0303"):
                 found = with_histories(found, written, self.graph, operands)
+            if found.code == "E0301":
+                found = with_history(found, self.graph, operands[0])
             raise Fault(blamed(found, options, span)) from None
         path = scope.full(name)
         key = join(scope.key, name)
@@ -137,16 +141,20 @@ class NodeExpander(Builder):
         numbered = isinstance(block.block, ast.Block) and block.block.numbered
         inner = scope.child(name, numbered, boundary=True)
         scope.members[name] = inner
-        env = Env(parent=block.env)
+        env = Env(block.env)
+        env.reader = block.name
         missing = []
+        arguments: dict[str, Any] = {}
         for param in block.params:
             if param.name in given:
-                env.variables[param.name] = given[param.name].value
+                arguments[param.name] = given[param.name].value
             elif param.default is not None:
-                env.variables[param.name] = self._value(param.default, env, None, None)
+                arguments[param.name] = self._value(param.default, env, None, None)
             else:
                 missing.append(param.name)
-        unknown_args = [name for name in given if name not in env.variables]
+                continue
+            env.bind(param.name, arguments[param.name], PARAMETER, param.span)
+        unknown_args = [name for name in given if name not in arguments]
         if missing or unknown_args:
             fault = (
                 names.missing_argument(block.name, missing, block.signature)
@@ -154,8 +162,8 @@ class NodeExpander(Builder):
                 else names.unknown_option(block.name, unknown_args[0], [p.name for p in block.params])
             )
             raise Fault(fault.at(span))
-        listed = ", ".join(f"{name}={written_value(value)}" for name, value in env.variables.items())
-        with self._within(f"{block.name}({listed})", span, block.name, inner.path):
+        listed = ", ".join(f"{name}={written_value(value)}" for name, value in arguments.items())
+        with self._within(f"{block.name}({listed})", span, block.block, inner.path):
             if block.shared is not None:
                 result = self._shared_call(block, block.shared, name, inner, env, current, span)
             else:

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
-from compiler.expand.evaluate import Evaluator
-from compiler.expand.scopes import POISON, BlockValue, Env, Given, Poison, Tensor
+from compiler.expand.arithmetic import describe
+from compiler.expand.environment import BlockValue, Env, Given
+from compiler.expand.evaluate import SETTING_WORDS, TRUTH, Evaluator
+from compiler.expand.scopes import POISON, Poison, Tensor
+from compiler.expand.workings import Workings
 from compiler.ops import OPERATORS
-from compiler.ops.kinds import Choice, Flag, Kind, Recipe, Value, Whole, Word
+from compiler.ops.kinds import Choice, Flag, Kind, Optional, PerAxis, Recipe, Table, Value, Whole, Word
 from compiler.ops.record import Like, Operator, Required
 from compiler.shapes.dim import Formula
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Fault
 from dsl.numbers import whole
 from dsl.source import Span
-from dsl.vocabulary import names, values
+from dsl.vocabulary import names, values, warnings
 
 Report = Callable[[Fault], bool]
+Doubt = Callable[[Diagnostic], None]
 
 PLACE = "place"  # every operator takes it: the devices its parts lie on
 FOLLOWERS = ("norm", "act")
+FOLLOWER_FAMILIES = ("normalisation", "activation")
 
 
 def split_word(word: str, kernel: ast.Dims, env: Env, span: Span) -> tuple[str, ast.Dims]:
@@ -41,40 +47,69 @@ def split_word(word: str, kernel: ast.Dims, env: Env, span: Span) -> tuple[str, 
 
 
 def is_known(word: str, env: Env) -> bool:
-    return word.lower() in OPERATORS or env.block(word) is not None or isinstance(env.variable(word), (Word, BlockValue))
+    return word.lower() in OPERATORS or env.callee(word) is not None
 
 
 @dataclass(frozen=True)
 class Callee:
-    """What an item calls, an operator or a block: its name, how it is written, and what it takes."""
+    """What an item calls, an operator or a block: its name, how it is written, what it takes, and which words."""
 
     name: str
     signature: str
     order: list[str]
     short: tuple[str, str, str]
     kinds: Mapping[str, Kind]
+    words: Mapping[str, frozenset[str]]
 
     @classmethod
     def of_operator(cls, operator: Operator) -> Callee:
-        kinds = {attr.name: attr.kind for attr in operator.attrs}
-        return cls(operator.name, operator.signature, operator.option_names, operator.short, kinds)
+        return _operator_callee(operator.name)
 
     @classmethod
     def of_block(cls, block: BlockValue) -> Callee:
         order = [param.name for param in block.params]
         kernel, out, stride = (part if part in order else "" for part in ("kernel", "out", "stride"))
-        return cls(block.name, block.signature, order, (kernel, out, stride), {})
+        return cls(block.name, block.signature, order, (kernel, out, stride), {}, {})
 
 
-def evaluate_item(op: ast.Op, kernel: ast.Dims, callee: Callee, evaluator: Evaluator, report: Report) -> dict[str, Given] | None:
+@cache
+def _operator_callee(name: str) -> Callee:
+    operator = OPERATORS[name]
+    kinds = {attr.name: attr.kind for attr in operator.attrs}
+    words = {option: _words(kind) for option, kind in kinds.items()}
+    for option, family in zip(FOLLOWERS, FOLLOWER_FAMILIES, strict=True) if operator.followers else ():
+        words[option] = frozenset({"none", *(other.name for other in OPERATORS.values() if other.family == family)})
+    return Callee(name, operator.signature, operator.option_names, operator.short, kinds, words)
+
+
+def _words(kind: Kind) -> frozenset[str]:
+    """The words that an option of this kind takes."""
+    match kind:
+        case Choice() | PerAxis():
+            return frozenset(kind.words)
+        case Recipe():
+            return frozenset(kind.table)
+        case Flag():
+            return frozenset(TRUTH)
+        case Optional():
+            return _words(kind.kind) | {"none"}
+        case Table():
+            return frozenset({"none"})
+        case _:
+            return frozenset()
+
+
+def evaluate_item(
+    op: ast.Op, kernel: ast.Dims, callee: Callee, evaluator: Evaluator, report: Report, doubt: Doubt
+) -> dict[str, Given] | None:
     """The options that an item gives, by name; None, with everything reported, where one is wrong."""
     given: dict[str, Given] = {}
     sound = True
 
-    def enter(option: str, value: Any, span: Span) -> None:
+    def enter(option: str, value: Any, span: Span, expr: ast.Expr) -> None:
         if option in given:
             raise Fault(names.given_twice(callee.name, option).at(span))
-        given[option] = Given(value, span)
+        given[option] = Given(value, span, Workings(expr, evaluator, value).added_to)
 
     parts = (("kernel", kernel), ("`-` with a number", (op.out,) if op.out else ()), ("`/` with a number", op.stride))
     for (part, exprs), option in zip(parts, callee.short, strict=True):
@@ -88,7 +123,7 @@ def evaluate_item(op: ast.Op, kernel: ast.Dims, callee: Callee, evaluator: Evalu
                 raise Fault(names.no_short_form(callee.name, part, callee.signature, meant).at(span))
             numbers = [evaluator.value(expr) for expr in exprs]
             value = POISON if any(isinstance(n, Poison) for n in numbers) else numbers[0] if len(numbers) == 1 else tuple(numbers)
-            enter(option, value, span)
+            enter(option, value, span, exprs[0])
         except Fault as fault:
             sound = report(fault)
     free = [option for option in callee.order if option not in given]
@@ -101,18 +136,45 @@ def evaluate_item(op: ast.Op, kernel: ast.Dims, callee: Callee, evaluator: Evalu
                     raise Fault(names.too_many_arguments(callee.name, len(callee.order), got, callee.signature).at(arg.span))
                 option = free[position]
             elif arg.name not in callee.order and arg.name != PLACE:
-                raise Fault(names.unknown_option(callee.name, arg.name, callee.order).at(arg.span))
-            enter(option, argument(arg.value, callee.kinds.get(option), evaluator), arg.value.span)
+                signature = "" if callee.kinds else callee.signature
+                raise Fault(names.unknown_option(callee.name, arg.name, callee.order, signature).at(arg.span))
+            enter(option, argument(arg.value, option, callee, evaluator, doubt), arg.value.span, arg.value)
         except Fault as fault:
             sound = report(fault)
     return given if sound else None
 
 
-def argument(expr: ast.Expr, kind: Kind | None, evaluator: Evaluator) -> Any:
-    """A value; a name that means nothing is left to an option that takes words, which knows its choices."""
-    if isinstance(expr, ast.Name) and isinstance(kind, (Choice, Flag, Recipe)) and not evaluator.knows(expr.name):
-        return Word(expr.name)
+def argument(expr: ast.Expr, option: str, callee: Callee, evaluator: Evaluator, doubt: Doubt) -> Any:
+    """The value that is given to an option. A bare word of the option is that word, whatever variable has its name.
+
+    A name that means nothing at all is left to the option, which knows its choices.
+    """
+    kind, words = callee.kinds.get(option), callee.words.get(option, frozenset())
+    if isinstance(expr, ast.CallExpr) and expr.name.lower() in words:
+        return evaluator.word(expr, SETTING_WORDS)
+    name = ast.bare(expr)
+    if name in words:
+        word = TRUTH.get(name, Word(name))
+        hidden = evaluator.env.find(name)
+        if hidden is not None and hidden.value != word and _could_be(kind, option, hidden.value):
+            doubt(warnings.word_before_variable(option, name, hidden.kind, describe(hidden.value)).at(expr.span))
+        return word
+    if name and isinstance(kind, (Choice, Flag, Recipe)) and not evaluator.knows(name):
+        return Word(name)
     return evaluator.value(expr)
+
+
+def _could_be(kind: Kind | None, option: str, value: Any) -> bool:
+    """Would an option take this value?"""
+    if option in FOLLOWERS:
+        return isinstance(value, BlockValue) or (isinstance(value, Word) and value.text in OPERATORS)
+    if kind is None or isinstance(value, (BlockValue, Tensor, Poison)):
+        return False
+    try:
+        kind.read(option, value, 2)
+    except Fault:
+        return False
+    return True
 
 
 def require_options(op: Operator, given: Mapping[str, Given], span: Span) -> None:
@@ -160,7 +222,7 @@ def _read(kind: Any, name: str, option: Given, axes: int) -> Any:
     try:
         return kind.read(name, option.value, axes)
     except Fault as fault:
-        raise Fault(fault.diagnostic.at(option.span)) from None
+        raise Fault(option.explained(fault.diagnostic.at(option.span))) from None
 
 
 def read_place(given: dict[str, Given]) -> tuple[int, ...]:
@@ -176,4 +238,6 @@ def blamed(diagnostic: Diagnostic, given: dict[str, Given], span: Span) -> Diagn
     """A fact with a place: that of the argument it blames, where the item gives one."""
     option = given.get(diagnostic.blame)
     inside = option is not None and option.span.source is span.source and span.start <= option.span.start <= span.end
-    return replace(diagnostic, span=option.span if option is not None and inside else span)
+    if option is None or not inside:
+        return replace(diagnostic, span=span)
+    return option.explained(replace(diagnostic, span=option.span))

@@ -1,17 +1,12 @@
-"""What names mean: tensors, the lexical environment of variables, blocks and defaults, and the scopes of labels."""
+"""Tensors, and the scopes of labels that name them."""
 
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from compiler.expand.reserved import MODULE_NAMES
-from compiler.ops import OPERATORS
-from compiler.ops.record import Weights
 from compiler.shapes.dim import Shape
-from dsl import ast
 from dsl.diagnostics import Fault, Related
 from dsl.source import Span
 from dsl.vocabulary import names as says
@@ -36,113 +31,6 @@ class Poison:
 
 
 POISON = Poison()
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """An option with the value that a default or a use gives it, and where."""
-
-    value: Any
-    span: Span
-
-
-@dataclass(frozen=True)
-class BlockValue:
-    """A block with the environment it was written in; `args` where it stands as a value with settings."""
-
-    block: ast.Block | ast.Share
-    env: Env = field(compare=False, repr=False)
-    args: tuple[tuple[str, Given], ...] = ()
-    shared: SharedPart | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def name(self) -> str:
-        return self.block.name
-
-    @property
-    def params(self) -> tuple[ast.Param, ...]:
-        return self.block.params if isinstance(self.block, ast.Block) else ()
-
-    @property
-    def signature(self) -> str:
-        listed = ", ".join(p.name if p.default is None else f"{p.name}=..." for p in self.params)
-        return f"`{self.name}({listed})`"
-
-
-SharedNode = tuple[str, str, dict[str, Any]]  # key, operator, options
-
-
-@dataclass
-class SharedPart:
-    """The weights of a `share`: the prefix of their keys, and what the first call made of them."""
-
-    key: str
-    called: bool = field(default=False, compare=False)
-    nodes: list[SharedNode] = field(default_factory=list)
-    weights: dict[str, Weights] = field(default_factory=dict)
-
-
-@dataclass
-class ArchValue:
-    """A network that another file describes, to be instantiated with parameters."""
-
-    arch: ast.Arch
-    statements: tuple[ast.Statement, ...]
-    env: Env
-
-
-@dataclass
-class Env:
-    """A lexical environment. A block body sees what surrounds its definition, not what surrounds its call."""
-
-    parent: Env | None = None
-    folder: Any = None  # of the file, for `use`
-    variables: dict[str, Any] = field(default_factory=dict)
-    blocks: dict[str, BlockValue] = field(default_factory=dict)
-    archs: dict[str, ArchValue] = field(default_factory=dict)
-    defaults: dict[str, dict[str, Given]] = field(default_factory=dict)
-    incomplete: bool = False  # a `use` failed, so an unknown name may have come from there
-
-    def outward(self) -> Iterator[Env]:
-        env: Env | None = self
-        while env is not None:
-            yield env
-            env = env.parent
-
-    def variable(self, name: str) -> Any:
-        """The value of a variable, or None."""
-        for env in self.outward():
-            if name in env.variables:
-                return env.variables[name]
-        return None
-
-    def block(self, name: str) -> BlockValue | None:
-        for env in self.outward():
-            if name in env.blocks:
-                return env.blocks[name]
-        return None
-
-    def arch(self, name: str) -> ArchValue | None:
-        for env in self.outward():
-            if name in env.archs:
-                return env.archs[name]
-        return None
-
-    def defaults_of(self, operator: str) -> dict[str, Given]:
-        for env in self.outward():
-            if operator in env.defaults:
-                return env.defaults[operator]
-        return {}
-
-    def known_blocks(self) -> list[str]:
-        return [name for env in self.outward() for name in env.blocks]
-
-    def known_variables(self) -> list[str]:
-        return [name for env in self.outward() for name in env.variables]
-
-    @property
-    def is_incomplete(self) -> bool:
-        return any(env.incomplete for env in self.outward())
 
 
 class Scope:
@@ -243,11 +131,3 @@ def check_label(label: str, span: Span) -> None:
         raise Fault(says.reserved(label, "it is a keyword of Python").at(span))
     if label in MODULE_NAMES or label.startswith("_"):
         raise Fault(says.reserved(label, "modules of torch have something of that name").at(span))
-
-
-def check_block_name(name: str, span: Span, env: Env) -> None:
-    if name.lower() in OPERATORS or name in ("residual", "input"):
-        raise Fault(says.block_name_taken(name, "an operator").at(span))
-    if name in env.blocks:
-        other = env.blocks[name].block.name_span
-        raise Fault(says.block_name_taken(name, f"a block, of line {other.line} of {other.source.name}").at(span))

@@ -1,4 +1,4 @@
-"""How the branches of a merge came about: their histories back to the fork, for messages."""
+"""How a shape came about, for messages: its history back to the input, and those of branches back to their fork."""
 
 from __future__ import annotations
 
@@ -36,6 +36,13 @@ def histories(graph: ArchGraph, names: Sequence[str], written: str = "") -> list
     if written == "residual" and names[1] == fork:
         told[1] = f"shortcut: {show_shape(graph[fork].shape)} (identity)"
     return told
+
+
+def with_history(found: Diagnostic, graph: ArchGraph, operand: Tensor) -> Diagnostic:
+    """The diagnostic of an input that is too small, with what made it so."""
+    if not graph.operands(operand.name):
+        return found
+    return replace(found, notes=(*found.notes, f"its input: {_history(graph, operand.name, '')}"))
 
 
 def _line(graph: ArchGraph, name: str) -> list[str]:

@@ -6,18 +6,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from compiler.expand.arithmetic import describe
 from compiler.expand.builder import NOTHING
-from compiler.expand.evaluate import Evaluator, describe
+from compiler.expand.environment import LOOP_NAME, OPEN_SIZE, VARIABLE, Env, Given, SharedPart, check_block_name
+from compiler.expand.evaluate import Evaluator
 from compiler.expand.items import ItemExpander
-from compiler.expand.options import argument
-from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Given, Poison, Scope, SharedPart, Tensor, check_block_name, check_label, join
+from compiler.expand.options import Callee, argument
+from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label, join
+from compiler.expand.workings import Workings
 from compiler.expand.written import Items, literal
 from compiler.graph import INPUT, Node, Output
 from compiler.ops import OPERATORS
 from compiler.ops.kinds import Word
 from compiler.ops.record import Operator, check_values
 from dsl import ast
-from dsl.diagnostics import Fault
+from dsl.diagnostics import Fault, Related
 from dsl.vocabulary import files, names, values
 
 TOP_ONLY = (ast.Arch, ast.Use, ast.Input, ast.Output, ast.Expect)
@@ -27,6 +30,7 @@ class StatementExpander(ItemExpander):
     """Expands statements."""
 
     def _statements(self, statements: Sequence[ast.Statement], env: Env, scope: Scope, current: Tensor) -> Tensor:
+        env.body = env.body or statements
         for statement in statements:
             current = self._statement(statement, env, scope, current)
         return current
@@ -73,20 +77,23 @@ class StatementExpander(ItemExpander):
     def _bind_sizes(self, written: ast.Dims, given: ast.Dims, env: Env) -> None:
         """`input 3xHxW` under `--input 3x224x224`: H and W are now 224."""
         for name, number in zip(written, given, strict=False):
-            if isinstance(name, ast.Name) and isinstance(number, ast.Number):
-                env.variables.setdefault(name.name, number.value)
+            if isinstance(name, ast.Name) and isinstance(number, ast.Number) and env.own(name.name) is None:
+                env.bind(name.name, number.value, OPEN_SIZE, name.span)
 
     def _output(self, statement: ast.Output, env: Env, scope: Scope, current: Tensor) -> Tensor:
         training = False
         for arg in statement.args:
-            value = self._value(arg.value, env, scope, current)
+            value = Word("training") if ast.bare(arg.value) == "training" else self._value(arg.value, env, scope, current)
             if arg.name != "when":
                 self.report(names.unknown_option("output", arg.name or str(value), ["when"]), arg.span)
             elif not isinstance(value, Poison) and value != Word("training"):
                 self.report(values.not_a_choice("when", f"`{value}`", ["training"]), arg.span)
             training = True
         chain = statement.chain
-        if chain and chain[-1].label is None and not isinstance(chain[-1].core, (ast.Ref, ast.Here)):
+        first = self._output_places.setdefault(statement.name, statement.span)
+        if first is not statement.span:
+            self.report(names.parameter_twice(statement.name).at(statement.span, related=[Related(first, "the first is here")]))
+        elif chain and chain[-1].label is None and not isinstance(chain[-1].core, (ast.Ref, ast.Here)):
             chain = (*chain[:-1], replace(chain[-1], label=ast.Label(statement.span, statement.name, None)))
         with self.recorder.collected() as written:
             tensor = self._statements(chain, Env(parent=env), scope, current) if chain else current
@@ -95,14 +102,12 @@ class StatementExpander(ItemExpander):
         self.recorder.statement(replace(statement, args=statement.args, chain=tuple(_items(written))))
         try:
             check_label(statement.name, statement.span)
-            if statement.name in self.graph.outputs:
-                raise Fault(names.parameter_twice(statement.name))
         except Fault as fault:
             self.report(fault, statement.span)
             return current
         if tensor is NOTHING:
             self.report(files.no_input(), statement.span)
-        elif tensor.shape is not None:
+        elif tensor.shape is not None and first is statement.span:
             self.graph.outputs[statement.name] = Output(tensor.name, training)
         return current
 
@@ -124,14 +129,13 @@ class StatementExpander(ItemExpander):
                 self.report(names.unknown_option(operator.name, arg.name, operator.option_names), arg.span)
                 continue
             value = self._default_value(arg, operator, env)
-            known[arg.name] = Given(value, arg.value.span)
-        env.defaults[operator.name] = known
+            known[arg.name] = Given(value, arg.value.span, Workings(arg.value, Evaluator(env, spend=self._spend), value).added_to)
+        env.set_defaults(operator.name, known)
         return current
 
     def _default_value(self, arg: ast.Arg, operator: Operator, env: Env) -> Any:
-        kind = next((attr.kind for attr in operator.attrs if attr.name == arg.name), None)
         try:
-            return argument(arg.value, kind, Evaluator(env, spend=self._spend))
+            return argument(arg.value, arg.name or "", Callee.of_operator(operator), Evaluator(env, spend=self._spend), self.doubt)
         except Fault as fault:
             self.report(fault, arg.value.span)
             return Poison()
@@ -150,7 +154,7 @@ class StatementExpander(ItemExpander):
             self.report(fault)
             env.incomplete = True  # calls of it are not to be judged
             return current
-        env.blocks[statement.name] = BlockValue(statement, env)
+        env.define(statement)
         return current
 
     def _share(self, statement: ast.Share, env: Env, scope: Scope, current: Tensor) -> Tensor:
@@ -160,15 +164,21 @@ class StatementExpander(ItemExpander):
             scope.reserve(statement.name, statement.name_span)
         except Fault as fault:
             self.report(fault)
+            env.incomplete = True  # calls of it are not to be judged
+            return current
         part = SharedPart(join(scope.key, statement.name))
-        env.blocks[statement.name] = BlockValue(statement, env, shared=part)
+        env.define(statement, part)
         self.recorder.share(part, statement.name)
         return current
 
     def _let(self, statement: ast.Let, env: Env, scope: Scope, current: Tensor) -> Tensor:
         if statement.name == "in":
             self.report(names.reserved("in", "it is the incoming tensor"), statement.span)
-        env.variables[statement.name] = self._value(statement.value, env, scope, current)
+        value = self._value(statement.value, env, scope, current)
+        try:
+            env.bind(statement.name, value, VARIABLE, statement.span, statement.value)
+        except Fault as fault:
+            self.report(fault)
         return current
 
     def _expect(self, statement: ast.Expect, env: Env, scope: Scope, current: Tensor) -> Tensor:
@@ -221,7 +231,7 @@ def _unpack(pattern: ast.Pattern, value: Any, env: Env) -> None:
     if pattern.name == "in":
         raise Fault(names.reserved("in", "it is the incoming tensor"))
     if pattern.name is not None:
-        env.variables[pattern.name] = value
+        env.bind(pattern.name, value, LOOP_NAME, pattern.span)
         return
     if not isinstance(value, tuple) or len(value) != len(pattern.parts):
         raise Fault(values.does_not_unpack(len(pattern.parts), describe(value)))

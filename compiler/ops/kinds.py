@@ -226,7 +226,8 @@ def _whole(name: str, value: Any, minimum: int) -> int:
         raise Fault(says.wrong_kind(f"`{name}`", "a number", f"the open size {value}", "fix the size at the input"))
     if isinstance(value, bool) or not isinstance(value, int):
         help_text = "`//` divides and rounds down, `round()` to the nearest" if isinstance(value, float) else ""
-        raise Fault(says.wrong_kind(f"`{name}`", "a whole number", show(value), help_text))
+        got = f"{value:.6g}" if isinstance(value, float) else show(value)
+        raise Fault(says.wrong_kind(f"`{name}`", "a whole number", got, help_text))
     if value < minimum:
         raise Fault(says.wrong_kind(f"`{name}`", f"at least {minimum}", str(value)))
     return value

@@ -77,6 +77,7 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0602": (words.near_names,),
     "E0611": (words.near_names,),
     "W0101": (shapes.no_bias,),
+    "W0113": (words.meant,),
     "W0117": (words.as_meant,),
     "W0118": (words.as_meant,),
     "W0119": (words.as_meant,),

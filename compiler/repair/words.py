@@ -36,8 +36,8 @@ def translated(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 def meant(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     op = around(tree, span, ast.Op)
     text = d.facts.get("meant")
-    if op is not None and text:
-        yield repair(f"`{text}`", Edit(op.word_span, text))
+    if text:
+        yield repair(f"`{text}`", Edit(op.word_span if op is not None else span, text))
 
 
 def deletion(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:

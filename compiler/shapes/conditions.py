@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import lcm
 
@@ -59,18 +59,37 @@ class Legal:
         if not self.classes:
             return f"no {self.name} is legal"
         lows = sorted(low for low, _ in self.classes)
-        least = lows[0]
-        bounded = any(high is not None for _, high in self.classes)
-        if not bounded and lows == list(range(least, least + self.period)):
+        if lows[-1] >= lows[0] + self.period or any(high is not None for _, high in self.classes):
+            parts = [_class_text(low, high, self.period) for low, high in sorted(self.classes)[:6]]
+            more = ", ..." if len(self.classes) > 6 else ""
+            return f"{self.name} in {{{', '.join(parts)}{more}}}"
+        return self._periodic(lows[0])
+
+    def _periodic(self, least: int) -> str:
+        """Of values that all go on for ever: from the least one on, those of some residues."""
+        legal = {low % self.period for low, _ in self.classes}
+        divisors = (n for n in range(1, self.period + 1) if self.period % n == 0)
+        step = next(n for n in divisors if all((residue + n) % self.period in legal for residue in legal))
+        residues = [n % step for n in range(least, least + step) if n % self.period in legal]
+        if len(residues) == step:
             return f"{self.name} >= {least}"
-        step = self.period // len(lows) if self.period % len(lows) == 0 else 0
-        if not bounded and step and lows == list(range(least, least + self.period, step)):
-            if least % step == 0:
-                return f"{self.name} >= {least} and {self.name} a multiple of {step}"
+        if len(residues) == 1 and least % step == 0:
+            return f"{self.name} >= {least} and {self.name} a multiple of {step}"
+        if len(residues) == 1:
             return f"{self.name} = {least}, {least + step}, {least + 2 * step}, ..."
-        parts = [_class_text(low, high, self.period) for low, high in sorted(self.classes)[:6]]
-        more = ", ..." if len(self.classes) > 6 else ""
-        return f"{self.name} in {{{', '.join(parts)}{more}}}"
+        first = min(residue or step for residue in residues)  # the least positive number of these residues
+        bound = f"{self.name} >= {least} and " if least > first else ""
+        return f"{bound}{self.name} mod {step} in {', '.join(_runs(residues))}"
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[str]:
+    """`25..31, 0` for 25, 26, ..., 31, 0."""
+    begin = 0
+    for end in range(1, len(numbers) + 1):
+        if end == len(numbers) or numbers[end] != numbers[end - 1] + 1:
+            run = [str(number) for number in numbers[begin:end]]
+            yield f"{run[0]}..{run[-1]}" if len(run) > 2 else ", ".join(run)
+            begin = end
 
 
 def _class_text(low: int, high: int | None, period: int) -> str:

@@ -75,7 +75,7 @@ def too_many_nodes(limit: int) -> Diagnostic:
 
 
 @diagnostic("E0605")
-def too_deep(limit: int, chain: Sequence[str]) -> Diagnostic:
+def too_deep(limit: int, chain: Sequence[str], ends: bool) -> Diagnostic:
     """Blocks call blocks more deeply than the limit, which `--max-nesting` sets. A block that calls itself never ends.
 
     Wrong:
@@ -90,12 +90,10 @@ def too_deep(limit: int, chain: Sequence[str]) -> Diagnostic:
         block again(n) { relu; if n > 1 { again(n - 1) } }
         again(3)
     """
-    return Diagnostic(
-        "",
-        f"blocks are nested deeper than {limit}",
-        notes=(f"calls: {' -> '.join(chain)}",),
-        help="a block that calls itself needs an `if` that ends it",
-    )
+    help_text = "a block that calls itself needs an `if` that ends it"
+    if ends:
+        help_text = f"see that its `if` ends it; if it does, `--max-nesting {2 * limit}` lets it go deeper"
+    return Diagnostic("", f"blocks are nested deeper than {limit}", notes=(f"calls: {' -> '.join(chain)}",), help=help_text)
 
 
 @diagnostic("E0606")

@@ -38,7 +38,7 @@ def unknown_operator(word: str, known: Sequence[str], hint: str = "") -> Diagnos
 
 
 @diagnostic("E0202")
-def unknown_option(operator: str, option: str, known: Sequence[str]) -> Diagnostic:
+def unknown_option(operator: str, option: str, known: Sequence[str], signature: str = "") -> Diagnostic:
     """An argument has a name that the operator or block does not have.
 
     Wrong:
@@ -53,11 +53,13 @@ def unknown_option(operator: str, option: str, known: Sequence[str]) -> Diagnost
     """
     here = foreign.options(option, list(known)) or _misspelt_option(option, known)
     needless = foreign.NEEDLESS.get(option.lower(), "")
-    help_text = f"leave it out: {needless}" if needless else did_you_mean(option, known) or (f"it is `{here[0]}` here" if here else "")
-    notes = (f"it has: {', '.join(known)}",) if known else ()
+    close = near(option, known) or [name for name in known if len(name) < 3 and option.startswith(name)]
+    meant = did_you_mean(option, known) or (f"did you mean {' or '.join(f'`{other}`' for other in close)}?" if close else "")
+    help_text = f"leave it out: {needless}" if needless else meant or (f"it is `{here[0]}` here" if here else "")
+    notes = (f"it is written {signature}" if signature else f"it has: {', '.join(known)}",) if known else ()
     if not known:
         help_text = f"`{operator}` takes no options"
-    facts = {"delete": True} if needless else misspelt(option, near(option, known) if near(option, known) else here)
+    facts = {"delete": True} if needless else misspelt(option, close or here)
     return Diagnostic("", f"`{operator}` has no option `{option}`", notes=notes, help=help_text, facts=facts)
 
 
@@ -315,8 +317,10 @@ def option_without_name(operator: str, known: Sequence[str]) -> Diagnostic:
 
 
 @diagnostic("E0216")
-def defined_later(name: str, line: int) -> Diagnostic:
-    """A block is called before it is defined.
+def defined_later(name: str, line: int, through: str = "", reader: str = "") -> Diagnostic:
+    """A block or a variable is used before it is defined.
+
+    A block sees what stands before its own definition, wherever it is called: what it uses is defined before it.
 
     Wrong:
 
@@ -330,4 +334,33 @@ def defined_later(name: str, line: int) -> Diagnostic:
         block stem(w) { conv3-{w} }
         stem(8)
     """
-    return Diagnostic("", f"`{name}` is defined only in line {line}", help="put the block before its first call")
+    what = f"`{through}` is the block `{name}`, which" if through else f"`{name}`"
+    help_text = f"put it before the block `{reader}`, which sees only what stands before it" if reader else "put it before its first use"
+    return Diagnostic("", f"{what} is defined only in line {line}", help=help_text)
+
+
+@diagnostic("E0217")
+def already_bound(name: str, kind: str) -> Diagnostic:
+    """A name is given a second meaning in the same scope.
+
+    Names are not assigned again: a `let`, a parameter, the name of a loop, an open size and a block keep their names for
+    themselves, so what a name means does not depend on where it is read. A body in braces is a scope of its own and may
+    use a name of those around it anew, up to its end.
+
+    Wrong:
+
+        input 3x32x32
+        let w = 8
+        conv3-{w}
+        let w = 16
+        conv3-{w}
+
+    Right:
+
+        input 3x32x32
+        let w = 8
+        conv3-{w}
+        let wide = 16
+        conv3-{wide}
+    """
+    return Diagnostic("", f"`{name}` is already a {kind} in this scope", help="a name is not assigned again: take another one")

@@ -91,7 +91,8 @@ def leads_nowhere(name: str) -> Diagnostic:
 def never_used(kind: str, name: str, why: str = "") -> Diagnostic:
     """A block, a parameter, a variable, or a second name for a tensor is defined and not used.
 
-    Labels of operators are not meant: they name weights.
+    Labels of operators are not meant: they name weights. A `let` within an `if` or a `for` ends with its body and assigns
+    nothing to a variable of that name outside.
 
     Wrong:
 
@@ -192,21 +193,86 @@ def channels_last(size: str, meant: str, read: str, condition: str) -> Diagnosti
 def branches_misaligned(name: str, places: Sequence[str]) -> Diagnostic:
     """The branches that meet at a merge look at different places: position i of one is not position i of the other.
 
-    A window is centred where its padding is half of its kernel. Half a position is little in a fine map, and many pixels
-    of the input in a coarse one (Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks").
+    A window is centred where its padding is half of its kernel (Araujo, Norris & Sim 2019, "Computing receptive fields of
+    convolutional neural networks"). Only what padding can mend is told: branches that lie a whole number of positions apart, or
+    positions of different distances. A fraction of a position is common and harmless: even kernels, and nearest upsampling
+    after convolutions with a stride, bring it with them. Branches that all look back from one last pixel are causal, and meant.
 
     Wrong:
 
         input 3x32x32
-        concat<conv3-16/2(pad=same) | maxpool2>
+        concat<conv3-16(pad=1) | conv3-16; pad(h=[0, 2], w=[0, 2])>
 
     Right:
 
         input 3x32x32
-        concat<conv3-16/2(pad=same) | maxpool3/2(pad=same)>
+        concat<conv3-16(pad=1) | conv3-16; pad(h=1, w=1)>
     """
     message = f"the branches of {name} look at different places of the input"
-    return Diagnostic("", message, notes=tuple(places), help="pad the windows of all branches alike: none of them, or each by `pad=same`")
+    return Diagnostic("", message, notes=tuple(places), help="pad or crop both ends of every branch alike, so that all begin at one pixel")
+
+
+@diagnostic("W0111")
+def default_rules_nothing(operator: str, why: str) -> Diagnostic:
+    """A `default` has no operator to rule: none of its kind comes after it in its body.
+
+    A `default` ends with the body that it stands in, that of an `if`, a `for` or a block included, and reaches neither what
+    stands before it nor blocks that are defined before it.
+
+    Wrong:
+
+        input 3x32x32
+        if 3 > 2 { default conv(pad=1) }
+        conv3-8
+
+    Right:
+
+        input 3x32x32
+        default conv(pad=1)
+        conv3-8
+    """
+    return Diagnostic("", f"this default rules no `{operator}`", notes=(why,), help="put it before what it is for, or delete it")
+
+
+@diagnostic("W0112")
+def word_before_variable(option: str, word: str, kind: str, value: str) -> Diagnostic:
+    """A bare word of an option is that word, although there is a variable of that name which the option would take as well.
+
+    In parentheses the variable is meant.
+
+    Wrong:
+
+        input 3x32x32
+        let same = 0
+        conv3-8(pad=same)
+
+    Right:
+
+        input 3x32x32
+        let same = 0
+        conv3-8(pad=(same))
+    """
+    message = f"`{word}` is the word of `{option}` here, not the {kind} `{word}`, which is {value}"
+    return Diagnostic("", message, help=f"write `({word})` for the {kind}, or give it another name")
+
+
+@diagnostic("W0113")
+def channels_missing(size: str, length: int) -> Diagnostic:
+    """An input has two equal sizes, which read as channels and a length: an image has channels before its height and width.
+
+    Wrong:
+
+        input 28x28
+        conv3-8
+
+    Right:
+
+        input 1x28x28
+        conv3-8
+    """
+    meant = f"1x{length}x{length}"
+    message = f"{size} is read as {length} channels of a sequence of {length}"
+    return Diagnostic("", message, help=f"did you mean `{meant}`, an image of one channel?", facts={"meant": meant})
 
 
 @diagnostic("W0117")

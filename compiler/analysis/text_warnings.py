@@ -1,0 +1,163 @@
+"""The rules of warnings that look at the text: what is written to no effect, or read in another way than it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from compiler.graph import INPUT, ArchGraph, Node
+from dsl import ast
+from dsl.diagnostics import Diagnostic
+from dsl.source import Span
+from dsl.vocabulary import warnings as says
+
+SMALLEST_IMAGE = 8  # pixels
+
+Found = Iterator[Diagnostic]
+
+
+def channels_last(graph: ArchGraph, tree: ast.File) -> Found:
+    for line in tree.statements:
+        if isinstance(line, ast.Input) and len(line.dims) == 4:
+            _, c, h, w = (dim.value if isinstance(dim, ast.Number) else 0 for dim in line.dims)
+            if c in (1, 3, 4) and h == w and h >= 16:
+                shown = Span(line.span.source, line.dims[0].span.start, line.dims[-1].span.end)
+                yield says.channels_last(shown.text, f"{c}x{h}x{w}", "channels x depth x height x width", "the first is the batch").at(
+                    shown
+                )
+        if isinstance(line, ast.Input) and len(line.dims) == 3:
+            h, w, c = (dim.value if isinstance(dim, ast.Number) else 0 for dim in line.dims)
+            if c in (1, 3, 4) and h == w and h >= 16:
+                shown = Span(line.span.source, line.dims[0].span.start, line.dims[-1].span.end)
+                yield says.channels_last(shown.text, f"{c}x{h}x{w}", "channels x height x width", "the last is the channels").at(shown)
+
+
+def channels_missing(graph: ArchGraph, tree: ast.File) -> Found:
+    """Two equal sizes are an image without its channels; sequences have many channels, or many positions, and rarely as many."""
+    for line in tree.statements:
+        if isinstance(line, ast.Input) and len(line.dims) == 2:
+            channels, length = (dim.value if isinstance(dim, ast.Number) else 0 for dim in line.dims)
+            if isinstance(length, int) and channels == length >= SMALLEST_IMAGE:
+                shown = line.dims[0].span.to(line.dims[-1].span)
+                yield says.channels_missing(shown.text, length).at(shown)
+
+
+def stays_at_inference(graph: ArchGraph, tree: ast.File) -> Found:
+    """Every node of a training-only chain should be gone at inference."""
+    for line in tree.statements:
+        if isinstance(line, ast.Output) and line.args and line.chain and line.name in graph.outputs:
+            inside = [node for node in graph if _within(node, line.span) and not node.training_only and node.op != INPUT]
+            if inside:
+                yield says.stays_at_inference(line.name, inside[-1].name).at(line.span)
+
+
+def _within(node: Node, span: Span) -> bool:
+    """Does a node come from this stretch of the text, directly or through a call?"""
+    places = [node.span, *(frame.span for frame in (node.frame.chain() if node.frame else ()))]
+    return any(p.source is span.source and span.start <= p.start and p.end <= span.end for p in places)
+
+
+def never_used(graph: ArchGraph, tree: ast.File) -> Found:
+    nodes = list(ast.walk(tree))
+    words = {node.word for node in nodes if isinstance(node, (ast.Op, ast.Merge, ast.Default))}
+    names = {node.name for node in nodes if isinstance(node, (ast.Name, ast.CallExpr))}
+    stems = {word.rstrip("0123456789x") for word in words} | {word.rstrip("0123456789") for word in words}
+    used = words | stems | names
+    paths = [n.path for n in nodes if isinstance(n, ast.Ref)] + [n.target for n in nodes if isinstance(n, ast.Expect) and n.target]
+    parts = {part for path in paths for part in path.split(".")}
+    called = used | parts
+    is_network = any(isinstance(line, ast.Input) for line in tree.statements)
+    is_family = any(isinstance(line, ast.Arch) and line.params for line in tree.statements)
+    for node in nodes:
+        if isinstance(node, ast.Block):
+            body = set()
+            for inner in ast.walk(node):
+                body |= _mentioned(inner)
+            for param in node.params:
+                if param.name not in body:
+                    yield says.never_used("parameter", param.name).at(param.span)
+            if is_network and not is_family and node.name not in called:
+                yield says.never_used("block", node.name).at(node.name_span)
+        elif isinstance(node, ast.Share) and node.name not in called:
+            yield says.never_used("shared part", node.name).at(node.name_span)
+        elif isinstance(node, ast.Let) and node.name not in called:
+            yield says.never_used("variable", node.name).at(node.span)
+        elif isinstance(node, ast.Item) and node.label is not None and isinstance(node.core, (ast.Here, ast.Ref)):
+            yield from _unused_label(node.label, parts)
+
+
+def ends_with_its_body(graph: ArchGraph, tree: ast.File) -> Found:
+    """A `let` that nothing after it in its body reads: it does not reach the next turn, nor what stands outside."""
+    lets = [statement for statement in tree.statements if isinstance(statement, ast.Let)]
+    for node in ast.walk(tree):
+        bodies = [node.then, node.otherwise] if isinstance(node, ast.If) else [node.body] if isinstance(node, ast.For) else []
+        for body in bodies:
+            for statement, later in _with_what_follows(body, ast.Let):
+                if isinstance(statement, ast.Let) and statement.name not in later:
+                    outer = next((let for let in lets if let.name == statement.name and let.span.end <= node.span.start), None)
+                    stays = f", and the `{outer.name}` of line {outer.span.line} stays as it is" if outer is not None else ""
+                    found = says.never_used("variable", statement.name, f"it ends with this body{stays}")
+                    yield replace(found, facts={"name": statement.name}).at(statement.span)
+
+
+def default_rules_nothing(graph: ArchGraph, tree: ast.File) -> Found:
+    """A `default` with no operator of its kind after it in its body; one that is named as a word may be anywhere."""
+    words = {node.name.lower() for node in ast.walk(tree) if isinstance(node, (ast.Name, ast.CallExpr))}
+    for body in _bodies(tree):
+        for statement, later in _with_what_follows(body, ast.Default):
+            if isinstance(statement, ast.Default) and not any(statement.word.lower() in names for names in (later, words)):
+                why = "none comes after it" if body is tree.statements else "it ends with this body"
+                yield says.default_rules_nothing(statement.word.lower(), why).at(statement.span)
+
+
+def _bodies(tree: ast.File) -> Iterator[tuple[ast.Statement, ...]]:
+    """All runs of statements that are a scope of their own."""
+    yield tree.statements
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Block, ast.Share, ast.For, ast.Group)):
+            yield node.body
+        elif isinstance(node, ast.If):
+            yield node.then
+            yield node.otherwise
+        elif isinstance(node, ast.Merge):
+            yield from node.branches
+
+
+def _with_what_follows(body: Sequence[ast.Statement], kind: type[ast.Statement]) -> Iterator[tuple[ast.Statement, set[str]]]:
+    """The statements of a kind, the last first, each with the names that are mentioned after it in its body."""
+    if not any(isinstance(statement, kind) for statement in body):
+        return
+    later: set[str] = set()
+    for statement in reversed(body):
+        if isinstance(statement, kind):
+            yield statement, later
+        for inner in ast.walk(statement):
+            later |= _mentioned(inner)
+
+
+def _unused_label(label: ast.Label, parts: set[str]) -> Found:
+    if label.index is None and label.text not in parts:
+        yield says.never_used("label", label.text).at(label.span)
+
+
+def _mentioned(node: ast.Node) -> set[str]:
+    """The names that a node may mean a parameter by."""
+    if isinstance(node, (ast.Op, ast.Merge)):
+        word = "add" if node.word.lower() == "residual" else node.word
+        return {form for w in (word, word.lower()) for form in (w, w.rstrip("0123456789x"), w.rstrip("0123456789"))}
+    if isinstance(node, (ast.Name, ast.CallExpr)):
+        return {node.name}
+    if isinstance(node, ast.Ref):
+        return set(node.path.split("."))
+    return set()
+
+
+TEXT_RULES: tuple[Callable[[ArchGraph, ast.File], Found], ...] = (
+    channels_last,
+    channels_missing,
+    stays_at_inference,
+    ends_with_its_body,
+    default_rules_nothing,
+    never_used,
+)
+EXPLAINING = (channels_last, channels_missing, ends_with_its_body, default_rules_nothing)  # may be why a network is not sound

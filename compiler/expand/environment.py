@@ -1,0 +1,243 @@
+"""What names mean at a place of the text: variables, blocks and defaults, bound early.
+
+A binding is entered once and stays. An environment sees of its parent what stood there when it was made, so a block, which is
+expanded in an environment made at its definition, never sees what comes after it. Nothing is copied.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from compiler.expand.scopes import POISON, Poison
+from compiler.ops import OPERATORS
+from compiler.ops.kinds import Word
+from compiler.ops.record import Weights
+from dsl import ast
+from dsl.diagnostics import Diagnostic, Fault, Related
+from dsl.source import Span
+from dsl.vocabulary import names as says
+
+VARIABLE, PARAMETER, LOOP_NAME, OPEN_SIZE, BLOCK = "variable", "parameter", "name of a loop", "open size", "block"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An option with the value that a default or a use gives it, where, and how a message shows where it comes from."""
+
+    value: Any
+    span: Span
+    explained: Callable[[Diagnostic], Diagnostic] = field(default=lambda found: found, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class BlockValue:
+    """A block with the environment of its definition; `args` where it stands as a value with settings."""
+
+    block: ast.Block | ast.Share
+    env: Env = field(compare=False, repr=False)
+    args: tuple[tuple[str, Given], ...] = ()
+    shared: SharedPart | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.block.name
+
+    @property
+    def params(self) -> tuple[ast.Param, ...]:
+        return self.block.params if isinstance(self.block, ast.Block) else ()
+
+    @property
+    def signature(self) -> str:
+        listed = ", ".join(p.name if p.default is None else f"{p.name}=..." for p in self.params)
+        return f"`{self.name}({listed})`"
+
+
+SharedNode = tuple[str, str, dict[str, Any]]  # key, operator, options
+
+
+@dataclass
+class SharedPart:
+    """The weights of a `share`: the prefix of their keys, and what the first call made of them."""
+
+    key: str
+    called: bool = field(default=False, compare=False)
+    nodes: list[SharedNode] = field(default_factory=list)
+    weights: dict[str, Weights] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LaterBlock:
+    """The value of a parameter of the network that names a block of the file: that block, from its definition on."""
+
+    name: str
+    args: tuple[tuple[str, Given], ...] = ()
+
+
+@dataclass
+class ArchValue:
+    """A network that another file describes, to be instantiated with parameters."""
+
+    arch: ast.Arch
+    statements: tuple[ast.Statement, ...]
+    env: Env
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a name means, what kind of name it is, where it was bound, and its number among the bindings of its scope.
+
+    Of a `let` also its expression and the scope, for messages.
+    """
+
+    value: Any
+    kind: str
+    span: Span
+    position: int
+    expr: ast.Expr | None = None
+    home: Env | None = field(default=None, compare=False, repr=False)
+
+
+class Env:
+    """The names of one body, and as much of those around it as stood there when it was entered."""
+
+    def __init__(self, parent: Env | None = None, folder: Path | None = None, seen: int | None = None) -> None:
+        self.parent = parent
+        self.folder = folder  # of the file, for `use`
+        self.body: Sequence[ast.Statement] = ()  # what is expanded here, for names that are defined only later
+        self.reader = ""  # the block whose body this is
+        self.archs: dict[str, ArchValue] = {}
+        self.incomplete = False  # a `use` failed, so an unknown name may have come from there
+        self.size = 0  # how many bindings have been made here
+        self._seen = seen if seen is not None else parent.size if parent is not None else 0  # how many of the parent's are seen
+        self._names: dict[str, Binding] = {}
+        self._defaults: dict[str, list[tuple[int, Mapping[str, Given]]]] = {}
+        self._lines: dict[str, int] | None = None
+
+    # ---- entering
+
+    def bind(self, name: str, value: Any, kind: str, span: Span, expr: ast.Expr | None = None) -> None:
+        """Give a name its meaning in this scope. Raises Fault when it has one; from then on it may mean anything."""
+        if (first := self._names.get(name)) is not None:
+            self._names[name] = replace(first, value=POISON)
+            fault = says.already_bound(name, first.kind)
+            raise Fault(fault.at(span, related=[Related(first.span, "the first is here")]))
+        self._names[name] = Binding(value, kind, span, self.size, expr, self)
+        self.size += 1
+
+    def define(self, block: ast.Block | ast.Share, shared: SharedPart | None = None) -> None:
+        """Enter a block; its body sees what stands here now, and the block itself. Raises Fault when the name is taken."""
+        self.bind(block.name, BlockValue(block, Env(self, seen=self.size + 1), shared=shared), BLOCK, block.name_span)
+
+    def set_defaults(self, operator: str, options: Mapping[str, Given]) -> None:
+        """Give options of an operator other values, from here on."""
+        self._defaults.setdefault(operator, []).append((self.size, options))
+        self.size += 1
+
+    def until(self, position: int) -> Env:
+        """This environment as it stood before a binding."""
+        return Env(self, seen=position)
+
+    # ---- looking up
+
+    def outward(self) -> Iterator[tuple[Env, int]]:
+        """This environment and those around it, each with the number of its bindings that are seen from here."""
+        yield self, self.size
+        env = self
+        while env.parent is not None:
+            yield env.parent, env._seen
+            env = env.parent
+
+    def find(self, name: str, accept: Callable[[Any], bool] | None = None) -> Binding | None:
+        """The innermost meaning of a name whose value is accepted.
+
+        Raises Fault, without a place, for a parameter that is a block which is not defined yet.
+        """
+        reader = ""
+        for env, seen in self.outward():
+            found = env._names.get(name)
+            if found is not None and found.position < seen:
+                if isinstance(found.value, LaterBlock):
+                    found = replace(found, value=env._resolved(found.value, seen, name, reader))
+                if accept is None or accept(found.value):
+                    return found
+            reader = env.reader or reader
+        return None
+
+    def value(self, name: str) -> Any:
+        """What a name stands for, or None."""
+        found = self.find(name)
+        return found.value if found is not None else None
+
+    def callee(self, name: str) -> Any:
+        """What a name stands for as an item: a block, a word such as `relu`, Poison; else None."""
+        found = self.find(name, lambda value: isinstance(value, (BlockValue, Word, Poison)))
+        return found.value if found is not None else None
+
+    def block(self, name: str) -> BlockValue | None:
+        found = self.find(name, lambda value: isinstance(value, BlockValue))
+        return found.value if found is not None else None
+
+    def _resolved(self, later: LaterBlock, seen: int, through: str, reader: str) -> BlockValue:
+        """The block of this scope that a parameter names, as far as this scope is seen."""
+        found = self._names.get(later.name)
+        if found is None or found.position >= seen or not isinstance(found.value, BlockValue):
+            raise Fault(says.defined_later(later.name, self._line_of(later.name), through, reader))
+        return replace(found.value, args=later.args)
+
+    def _line_of(self, name: str) -> int:
+        """The line that defines a name in this body, before this point or after it; 0 where none does."""
+        if self._lines is None:
+            self._lines = {s.name: s.span.line for s in reversed(self.body) if isinstance(s, (ast.Let, ast.Block, ast.Share))}
+        return self._lines.get(name, 0)
+
+    def own(self, name: str) -> Binding | None:
+        """The meaning that a name has been given in this very scope."""
+        return self._names.get(name)
+
+    def own_blocks(self) -> Iterator[BlockValue]:
+        return (binding.value for binding in self._names.values() if binding.kind == BLOCK)
+
+    def arch(self, name: str) -> ArchValue | None:
+        return next((env.archs[name] for env, _ in self.outward() if name in env.archs), None)
+
+    def defaults_of(self, operator: str) -> Mapping[str, Given]:
+        for env, seen in self.outward():
+            if (all_ := env._defaults.get(operator)) is not None and (count := bisect_left(all_, seen, key=lambda entry: entry[0])):
+                return all_[count - 1][1]
+        return {}
+
+    def defined_later(self, name: str) -> Diagnostic | None:
+        """What to say of a name that means nothing here and is defined further down, in this body or one around it."""
+        reader = ""
+        for env, seen in self.outward():
+            bound = env._names.get(name)
+            if (line := env._line_of(name)) and (bound is None or bound.position >= seen):
+                return says.defined_later(name, line, reader=reader)
+            reader = env.reader or reader
+        return None
+
+    def known(self, blocks: bool) -> list[str]:
+        """The names of blocks, or of anything else, that are seen here."""
+        return [
+            name
+            for env, seen in self.outward()
+            for name, binding in env._names.items()
+            if binding.position < seen and (binding.kind == BLOCK) is blocks
+        ]
+
+    @property
+    def is_incomplete(self) -> bool:
+        return any(env.incomplete for env, _ in self.outward())
+
+
+def check_block_name(name: str, span: Span, env: Env) -> None:
+    """Refuse a block the name of an operator, or one that is taken in its scope."""
+    if name.lower() in OPERATORS or name in ("residual", "input"):
+        raise Fault(says.block_name_taken(name, "an operator").at(span))
+    if (first := env.own(name)) is not None:
+        what = f"a {first.kind}, of line {first.span.line} of {first.span.source.name}"
+        raise Fault(says.block_name_taken(name, what).at(span))
