@@ -61,9 +61,9 @@ def test_resnet152_folds() -> None:
 
 
 def test_branches_that_look_at_different_places_are_told() -> None:
-    fields = receptive_fields(loads("input 1x16x16\nconcat<conv2-1/2 | conv1-1/2>").graph)
+    fields = receptive_fields(loads("input 1x16x16\nconcat<conv3-1(pad=1) | conv3-1; pad(h=[0, 2], w=[0, 2])>").graph)
     assert fields["concat1"].misaligned
-    table = Summary(loads("input 1x16x16\nconcat<conv2-1/2 | conv1-1/2>").graph)
+    table = Summary(loads("input 1x16x16\nconcat<conv3-1(pad=1) | conv3-1; pad(h=[0, 2], w=[0, 2])>").graph)
     assert "look at different places of the input meet at concat1." in summaries.text(table, table.rows(1), summaries.Style())
 
 

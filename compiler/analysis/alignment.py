@@ -28,13 +28,11 @@ class View:
     last: Fraction = Fraction(0)
 
     def through(self, sight: Sight) -> View:
-        half, middle = Fraction(sight.reach - 1, 2), sight.offset
-        return View(
-            self.start + middle * self.step,
-            self.step * sight.step,
-            self.first + (middle - half) * self.step,
-            self.last + (middle + half) * self.step,
-        )
+        step = Fraction(sight.advance) / len(sight.windows)
+        ends = [(w.first - phase * step, w.last - phase * step) for phase, w in enumerate(sight.windows) if w is not None]
+        middle = Fraction(sum(first + last for first, last in ends)) / (2 * max(len(ends), 1))
+        first, last = (min(first for first, _ in ends), max(last for _, last in ends)) if ends else (middle, middle)
+        return View(self.start + middle * self.step, self.step * step, self.first + first * self.step, self.last + last * self.step)
 
 
 Views = tuple[View, ...] | None  # one for each axis; None where all of the input is seen
@@ -52,12 +50,13 @@ def misaligned(graph: ArchGraph) -> Iterator[tuple[Node, list[tuple[str, Views]]
         sights = node.operator.sight(graph.call(node.name), node.shape)
         if len(seen) > 1 and any(_displaced(axis) for axis in zip(*seen, strict=True)):
             yield node, branches
-        if len(seen) < len(branches) or sights is None or _resized_unknown(graph, node):
+        known = [sight for sight in sights if sight is not None and sight.advance]
+        if len(seen) < len(branches) or len(known) < len(sights) or _resized_unknown(graph, node):
             views[node.name] = None
         else:
             together = seen[0] if len(seen) == 1 else tuple(_union(axis) for axis in zip(*seen, strict=True))
-            same = all(sight is EACH for sight in sights)
-            views[node.name] = together if same else tuple(axis.through(sight) for axis, sight in zip(together, sights, strict=True))
+            same = all(sight is EACH for sight in known)
+            views[node.name] = together if same else tuple(axis.through(sight) for axis, sight in zip(together, known, strict=True))
 
 
 def _resized_unknown(graph: ArchGraph, node: Node) -> bool:

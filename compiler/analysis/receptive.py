@@ -16,6 +16,7 @@ from functools import lru_cache
 from itertools import pairwise
 from math import ceil, gcd, lcm
 
+from compiler.analysis.alignment import misaligned
 from compiler.graph import INPUT, ArchGraph, Node
 from compiler.ops.joining import AXIS_NUMBERS
 from compiler.ops.sight import EACH, MAX_PHASES, ONCE, Position, Sight, Window
@@ -69,7 +70,7 @@ class Field:
     """The receptive field of a node: an entry for each axis after the channels, for a flat node those of the map before it."""
 
     axes: tuple[Axis, ...]
-    misaligned: bool = False  # the branches that meet here look at different places
+    misaligned: bool = False  # the branches that meet here look at different places (`alignment`)
 
     @property
     def whole(self) -> bool:
@@ -89,6 +90,7 @@ class Field:
 def receptive_fields(graph: ArchGraph) -> dict[str, Field]:
     """The receptive field of every node, in one walk."""
     limit = max(FEWEST, min(MAX_PHASES, WORK // max(len(graph), 1)))
+    displaced = {node.name for node, _ in misaligned(graph)}
     fields: dict[str, Field] = {}
     for node in graph:
         if node.op == INPUT:
@@ -104,9 +106,7 @@ def receptive_fields(graph: ArchGraph) -> dict[str, Field]:
             counts = node.shape[1:] if len(node.shape) > 1 else (1,) * len(sights)
             axes = tuple(_through(*parts, limit) for parts in zip(field.axes, sights, counts, strict=True))
             field = Field(axes)
-        elif len(operands) == 1 and field.misaligned:
-            field = Field(field.axes)
-        fields[node.name] = field
+        fields[node.name] = field if field.misaligned == (node.name in displaced) else Field(field.axes, node.name in displaced)
     return fields
 
 
@@ -250,13 +250,7 @@ def _joined(node: Node, shapes: Sequence[Shape], fields: Sequence[Field], limit:
             axes.append(_in_turn(together, [shape[number] for shape in shapes], limit))
         else:
             axes.append(_union(together, node.shape[number] if len(node.shape) > 1 else 1, limit))
-    matched = [axes for axes in zip(*(field.axes for field in fields), strict=True) if not any(axis.whole for axis in axes)]
-    return Field(tuple(axes), not along and any(not _aligned(together) for together in matched))
-
-
-def _aligned(together: Sequence[Axis]) -> bool:
-    """Whether output i of one looks at the place of output i of the others; one that is stretched looks everywhere."""
-    return len({(axis.jump, axis.start) for axis in together if axis.advance}) <= 1
+    return Field(tuple(axes))
 
 
 def _union(together: Sequence[Axis], count: Dim, limit: int) -> Axis:

@@ -101,9 +101,9 @@ def _reason(graph: ArchGraph, region: Region, inside: Sequence[Node], places: di
         if not node.key.startswith(region.key + "."):
             return f"its {node.name[len(path) + 1 :]} uses the weights of {node.key}, which is outside of it"
     evaluated = {node.name for node in inside if not node.training_only}
-    if (evaluated and len(evaluated) < len(inside)) or not _same_users(graph, inside):
-        if _interface(graph, inside, evaluated) != (entering(graph, inside), leaving(graph, inside)):
-            return "the tensors that enter or leave it in training are not those of evaluation"
+    differ = 0 < len(evaluated) < len(inside) or not _same_users(graph, inside)
+    if differ and _interface(graph, inside, evaluated) != (entering(graph, inside), leaving(graph, inside)):
+        return "the tensors that enter or leave it in training are not those of evaluation"
     return ""
 
 
