@@ -27,37 +27,36 @@ class View:
     first: Fraction = Fraction(0)
     last: Fraction = Fraction(0)
 
-    def through(self, sight: Sight) -> View:
-        half, middle = Fraction(sight.reach - 1, 2), sight.offset
-        return View(
-            self.start + middle * self.step,
-            self.step * sight.step,
-            self.first + (middle - half) * self.step,
-            self.last + (middle + half) * self.step,
-        )
 
-
-Views = tuple[View, ...] | None  # one for each axis; None where all of the input is seen
+Views = tuple[View | None, ...]  # one for each axis after the channels; None where nothing can be said, or all is seen
 
 
 def misaligned(graph: ArchGraph) -> Iterator[tuple[Node, list[tuple[str, Views]]]]:
     """The merges whose branches look at different places, each with its branches and where they look."""
     views: dict[str, Views] = {}
     for node in graph:
-        if node.op == INPUT:
-            views[node.name] = (View(),) * (len(node.shape) - 1) if len(node.shape) > 1 else None
-            continue
+        axes = len(node.shape) - 1
         branches = [(name, views[name]) for name in dict.fromkeys(graph.operands(node.name))]
-        seen = [view for _, view in branches if view is not None]
-        sights = node.operator.sight(graph.call(node.name), node.shape)
-        if len(seen) > 1 and any(_displaced(axis) for axis in zip(*seen, strict=True)):
+        if not branches or any(len(seen) != axes for _, seen in branches):
+            views[node.name] = (View(),) * axes if node.op == INPUT else (None,) * axes
+            continue
+        together = [[view for view in axis if view is not None] for axis in zip(*(seen for _, seen in branches), strict=True)]
+        if any(_displaced(axis) for axis in together):
             yield node, branches
-        if len(seen) < len(branches) or sights is None or _resized_unknown(graph, node):
-            views[node.name] = None
-        else:
-            together = seen[0] if len(seen) == 1 else tuple(_union(axis) for axis in zip(*seen, strict=True))
-            same = all(sight is EACH for sight in sights)
-            views[node.name] = together if same else tuple(axis.through(sight) for axis, sight in zip(together, sights, strict=True))
+        joined = [_union(axis) if axis else None for axis in together]
+        sights: Sequence[Sight | None] = node.operator.sight(graph.call(node.name), node.shape) or (None,) * axes
+        unknown = _resized_unknown(graph, node)
+        views[node.name] = tuple(
+            None if view is None or sight is None or unknown else view if sight is EACH else _through(view, sight)
+            for view, sight in zip(joined, sights, strict=True)
+        )
+
+
+def _through(view: View, sight: Sight) -> View:
+    half = Fraction(sight.reach - 1, 2)
+    low, high = sight.offset - half, sight.offset + half
+    start, first, last = view.start + sight.offset * view.step, view.first + low * view.step, view.last + high * view.step
+    return View(start, view.step * sight.step, first, last)
 
 
 def _resized_unknown(graph: ArchGraph, node: Node) -> bool:
@@ -71,7 +70,7 @@ def _displaced(views: Sequence[View]) -> bool:
     steps = [view.step for view in views]
     if len(set(steps)) > 1:
         return max(steps) >= OUT_OF_STEP * min(steps)
-    if len({view.last for view in views}) == 1:
+    if len({view.last for view in views}) <= 1:
         return False
     apart = {(view.start - views[0].start) / steps[0] for view in views}
     return any(distance and distance.denominator == 1 for distance in apart)
