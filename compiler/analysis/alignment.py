@@ -27,36 +27,38 @@ class View:
     first: Fraction = Fraction(0)
     last: Fraction = Fraction(0)
 
-    def through(self, sight: Sight) -> View:
-        step = Fraction(sight.advance) / len(sight.windows)
-        ends = [(w.first - phase * step, w.last - phase * step) for phase, w in enumerate(sight.windows) if w is not None]
-        middle = Fraction(sum(first + last for first, last in ends)) / (2 * max(len(ends), 1))
-        first, last = (min(first for first, _ in ends), max(last for _, last in ends)) if ends else (middle, middle)
-        return View(self.start + middle * self.step, self.step * step, self.first + first * self.step, self.last + last * self.step)
 
-
-Views = tuple[View, ...] | None  # one for each axis; None where all of the input is seen
+Views = tuple[View | None, ...]  # one for each axis after the channels; None where nothing can be said, or all is seen
 
 
 def misaligned(graph: ArchGraph) -> Iterator[tuple[Node, list[tuple[str, Views]]]]:
     """The merges whose branches look at different places, each with its branches and where they look."""
     views: dict[str, Views] = {}
     for node in graph:
-        if node.op == INPUT:
-            views[node.name] = (View(),) * (len(node.shape) - 1) if len(node.shape) > 1 else None
-            continue
+        axes = len(node.shape) - 1
         branches = [(name, views[name]) for name in dict.fromkeys(graph.operands(node.name))]
-        seen = [view for _, view in branches if view is not None]
-        sights = node.operator.sight(graph.call(node.name), node.shape)
-        if len(seen) > 1 and any(_displaced(axis) for axis in zip(*seen, strict=True)):
+        if not branches or any(len(seen) != axes for _, seen in branches):
+            views[node.name] = (View(),) * axes if node.op == INPUT else (None,) * axes
+            continue
+        together = [[view for view in axis if view is not None] for axis in zip(*(seen for _, seen in branches), strict=True)]
+        if any(_displaced(axis) for axis in together):
             yield node, branches
-        known = [sight for sight in sights if sight is not None and sight.advance]
-        if len(seen) < len(branches) or len(known) < len(sights) or _resized_unknown(graph, node):
-            views[node.name] = None
-        else:
-            together = seen[0] if len(seen) == 1 else tuple(_union(axis) for axis in zip(*seen, strict=True))
-            same = all(sight is EACH for sight in known)
-            views[node.name] = together if same else tuple(axis.through(sight) for axis, sight in zip(together, known, strict=True))
+        joined = [_union(axis) if axis else None for axis in together]
+        sights = node.operator.sight(graph.call(node.name), node.shape)
+        unknown = _resized_unknown(graph, node)
+        views[node.name] = tuple(
+            None if view is None or sight is None or not sight.advance or unknown else view if sight is EACH else _through(view, sight)
+            for view, sight in zip(joined, sights, strict=True)
+        )
+
+
+def _through(view: View, sight: Sight) -> View:
+    """Where an operator looks, that sees a view in this way; of several windows, as their mean has it."""
+    step = Fraction(sight.advance) / len(sight.windows)
+    ends = [(w.first - phase * step, w.last - phase * step) for phase, w in enumerate(sight.windows) if w is not None] or [(step, step)]
+    middle = Fraction(sum(first + last for first, last in ends)) / (2 * len(ends))
+    low, high = min(first for first, _ in ends), max(last for _, last in ends)
+    return View(view.start + middle * view.step, view.step * step, view.first + low * view.step, view.last + high * view.step)
 
 
 def _resized_unknown(graph: ArchGraph, node: Node) -> bool:
@@ -70,7 +72,7 @@ def _displaced(views: Sequence[View]) -> bool:
     steps = [view.step for view in views]
     if len(set(steps)) > 1:
         return max(steps) >= OUT_OF_STEP * min(steps)
-    if len({view.last for view in views}) == 1:
+    if len({view.last for view in views}) <= 1:
         return False
     apart = {(view.start - views[0].start) / steps[0] for view in views}
     return any(distance and distance.denominator == 1 for distance in apart)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from math import prod
 
-from compiler.analysis.alignment import View, misaligned
+from compiler.analysis.alignment import Views, misaligned
 from compiler.graph import ArchGraph, Node
 from compiler.ops import LINEAR
 from compiler.ops.record import AXES
@@ -92,15 +92,16 @@ def softmax_at_the_end(graph: ArchGraph) -> FoundAt:
 
 def branches_misaligned(graph: ArchGraph) -> FoundAt:
     for node, branches in misaligned(graph):
-        places = [f"{name}: {_places(views, len(node.shape))}" for name, views in branches if views is not None]
+        places = [f"{name}: {_places(views)}" for name, views in branches if any(views)]
         yield node, says.branches_misaligned(node.name, places)
 
 
-def _places(views: Sequence[View], rank: int) -> str:
+def _places(views: Views) -> str:
     """`around pixels 1/2, 5/2, 9/2, ...`, of every axis or, where they are the same, once."""
     shown = {
         name: f"{axis.start}, {axis.start + axis.step}, {axis.start + 2 * axis.step}"
-        for name, axis in zip(AXES[rank - 1], views, strict=True)
+        for name, axis in zip(AXES[len(views)], views, strict=True)
+        if axis is not None
     }
     if len(set(shown.values())) == 1:
         return f"around pixels {next(iter(shown.values()))}, ..."

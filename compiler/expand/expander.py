@@ -165,7 +165,7 @@ class Expander(StatementExpander):
         arch = self._header(statements)
         if arch is not None:
             env.archs[arch.name] = ArchValue(arch, tuple(statements), env)
-        env.body = statements
+        env.body = [s for s in statements if isinstance(s, (ast.Block, ast.Let))]
         self._statements([s for s in statements if isinstance(s, ast.Use)], env, self.top, NOTHING)
         for param in arch.params if arch is not None else ():
             self._enter(param, Poison() if param.default is None else self._parameter(param.default, env), env)
