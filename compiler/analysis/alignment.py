@@ -55,7 +55,7 @@ def misaligned(graph: ArchGraph) -> Iterator[tuple[Node, list[tuple[str, Views]]
 def _through(view: View, sight: Sight) -> View:
     """Where an operator looks, that sees a view in this way; of several windows, as their mean has it."""
     step = Fraction(sight.advance) / len(sight.windows)
-    ends = [(w.first - phase * step, w.last - phase * step) for phase, w in enumerate(sight.windows) if w is not None] or [(step, step)]
+    ends = [(w.first - phase * step, w.last - phase * step) for phase, w in enumerate(sight.windows) if w is not None] or [(0, 0)]
     middle = Fraction(sum(first + last for first, last in ends)) / (2 * len(ends))
     low, high = min(first for first, _ in ends), max(last for _, last in ends)
     return View(view.start + middle * view.step, view.step * step, view.first + low * view.step, view.last + high * view.step)
