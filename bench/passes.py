@@ -31,9 +31,9 @@ from bench.machine import machine  # noqa: E402
 from bench.runtime import models, step  # noqa: E402
 from compiler.analysis.listing import listing  # noqa: E402
 from compiler.backends import cpu, winograd  # noqa: E402
+from compiler.backends.nodes import fx_graph, modules_of, tree_of  # noqa: E402
 from compiler.backends.optimise import optimised, realised  # noqa: E402
 from compiler.backends.timing import in_turn  # noqa: E402
-from compiler.backends.nodes import fx_graph, modules_of, tree_of  # noqa: E402
 from compiler.files import write_text  # noqa: E402
 from compiler.graph import ArchGraph  # noqa: E402
 from compiler.passes import INFERENCE, TRAINING, Pass, run  # noqa: E402

@@ -27,7 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.collection": set(),
     "compiler.show": FRONT | {"compiler.driver", "compiler.expand", "compiler.analysis", "compiler.pages", "compiler.files"},
     "compiler.pages": {"dsl"},
-    "compiler.backends": FRONT | {"compiler.passes", "compiler.files", "compiler.collection"},
+    "compiler.backends": FRONT | {"compiler.analysis", "compiler.passes", "compiler.files", "compiler.collection"},
     "compiler.repair": FRONT,
     "compiler.driver": FRONT | {"compiler.expand", "compiler.analysis", "compiler.repair", "compiler.collection"},
     "compiler.draw": FRONT | {"compiler.expand", "compiler.analysis"},

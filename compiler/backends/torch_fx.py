@@ -14,7 +14,7 @@ from compiler.collection import without_collection
 from compiler.graph import ArchGraph, Node
 from compiler.passes import INFERENCE, TRAINING, run
 from compiler.passes.in_place import in_place
-from compiler.passes.regions import Region, Regions, entering, leaving, regions, scopes_of
+from compiler.analysis.regions import Region, Regions, entering, leaving, regions, scopes_of
 from compiler.shapes.dim import Formula
 from dsl.diagnostics import ArchError
 from dsl.vocabulary import files
@@ -25,9 +25,6 @@ class ArchModule(Block):
 
     Takes one tensor `(N, *shape)` for each input, in order. Returns a tensor where there is one output, else a dict of them by name.
     """
-
-
-ArchModule._base = ArchModule
 
 
 @without_collection()
