@@ -13,9 +13,9 @@ import torch
 import torchinfo
 from torch import Tensor, fx, nn
 
-from compiler import load, loads
+from compiler import ArchError, load, loads
 from compiler.backends.blocks import Block, Chain
-from compiler.backends.torch_fx import ArchModule, lower
+from compiler.backends.torch_fx import ArchModule, InputError, lower
 from compiler.backends.torch_run import DTYPES, compile_and_run
 from tests.support import ROOT, stirred, torchvision_models
 
@@ -298,3 +298,70 @@ def test_a_network_within_a_module_of_ones_own() -> None:
         assert torch.equal(torch.compile(both, fullgraph=True, backend="eager")(X), expected)
         assert torch.equal(copy.deepcopy(both)(X), expected)
     assert isinstance(both.body.layer1, Chain)
+
+
+# ---- inputs that it cannot take
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "code", "words"),
+    [
+        (
+            "alexnet",
+            (1, 3, 96, 96),
+            "E0390",
+            ["fc6 has weights for 9216 values", "256x1x1 = 256 comes", "H is 227 to 258", "alexnet.arch:19"],
+        ),
+        ("alexnet", (1, 3, 64, 64), "E0301", ["at pool5", "height 3 over 2"]),
+        ("alexnet", (1, 1, 227, 227), "E0390", ["conv1 has weights for 3 channels, and gets 1"]),
+        ("alexnet", (3, 227, 227), "E0690", ["x.unsqueeze(0)", "Nx3x227x227"]),
+        ("unet", (1, 1, 188, 188), "E0306", ["dec4.crop1", 'inputs="1x188x188"']),
+        ("resnet18", (2, 3, 64), "E0690", ["4 axes", "2x3x64 came"]),
+        ("lenet5", (1, 1, 28, 28), "E0301", ["at c5", "H is 32 to 35"]),
+    ],
+)
+def test_an_input_of_another_shape(name: str, shape: tuple[int, ...], code: str, words: list[str]) -> None:
+    with torch.device("meta"):
+        module = load(ROOT / f"archs/{name}.arch").lower().eval()
+        with pytest.raises(InputError, match=code) as caught:
+            module(torch.empty(shape))
+    error = caught.value
+    assert isinstance(error, ValueError) and isinstance(error, ArchError) and isinstance(error.__cause__, Exception)
+    assert [found.code for found in error.diagnostics] == [code]
+    for word in words:
+        assert word in str(error)
+
+
+def test_two_inputs_and_what_came() -> None:
+    module = loads("input left: 3x8x8\ninput right: 3x8x8\nconcat<@left | @right>\nconv3-4\n").lower()
+    x = torch.randn(1, 3, 8, 8)
+    assert module(right=x, left=x).shape == (1, 4, 6, 6)
+    for given, words in (([x], "takes 2 inputs, and 1 came"), ([x, x, x], "takes 2 inputs, and 3 came"), ([x, [1]], "right is no tensor")):
+        with pytest.raises(InputError, match=words):
+            module(*given)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        module(x, other=x)
+
+
+def test_a_size_that_works_goes_on_working_and_other_errors_are_torchs() -> None:
+    module = resnet18()
+    assert module(torch.randn(1, 3, 100, 80)).shape == (1, 1000)
+    with pytest.raises(RuntimeError, match=r"scalar type|dtype|type") as caught:
+        module(X.double())
+    assert not isinstance(caught.value, InputError)
+    module.layer3 = nn.Linear(3, 3)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        module(X)
+
+
+def test_a_copy_still_knows_what_it_takes() -> None:
+    for way in COPIES.values():
+        with pytest.raises(InputError, match="conv1 has weights for 3 channels"):
+            way(resnet18())(torch.randn(1, 4, 64, 64))
+
+
+def test_only_what_runs_in_a_mode_is_blamed() -> None:
+    module = load(ROOT / "archs/inception_v3.arch").lower()
+    with pytest.raises(InputError, match="AuxLogits"):
+        module(torch.randn(2, 3, 96, 96))
+    assert module.eval()(torch.randn(2, 3, 96, 96)).shape == (2, 1000)
