@@ -1,8 +1,8 @@
 """The gallery: wrong files in tests/cases/errors/, each with its whole message beside it (.txt).
 
 A first line `# archc check --set NAME=VALUE`, `# archc compile` or `# archc run SHAPE...` says how a case is run.
-`ARCHC_WRITE=1` writes the messages as they are now, to be read before they are committed. The JSON of a diagnostic states the same record, so it is
-held against the text of every case, and whole for the few cases that have a .json.
+`ARCHC_WRITE=1` writes the messages as they are now, to be read before they are committed. The JSON of a diagnostic states the
+same record, so it is held against the text of every case, and whole for the few cases that have a .json.
 """
 
 from __future__ import annotations

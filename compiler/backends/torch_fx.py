@@ -50,6 +50,10 @@ class ArchModule(Block):
     Raises InputError for tensors that it cannot take.
     """
 
+    def __init__(self, name: str, graphs: Graphs, members: Mapping[str, nn.Module | nn.Parameter], graph: ArchGraph) -> None:
+        super().__init__(name, graphs, members)
+        self._origin = Origin(graph)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().__call__(*args, **kwargs)
@@ -126,9 +130,7 @@ class _Assembly:
         training = self.training[key]
         graphs: Graphs = (self.evaluation.get(key, training), training)
         if not key:
-            module = ArchModule(_class_name(self.graph.name), graphs, members)
-            module._origin = Origin(self.graph)
-            return module
+            return ArchModule(_class_name(self.graph.name), graphs, members, self.graph)
         region = self.by_key[key]
         kind: type[Block] = NumberedBlock if numbered else Block
         if numbered and all(is_chain(graph, len(members)) for graph in graphs):
