@@ -139,9 +139,10 @@ class Network:
             return {"text/plain": repr(self)}
 
     def lower(self, *, level: int = 0) -> ArchModule:
-        """A torch.fx GraphModule with the initialisation that the file states; at level 1 with exact rewrites.
+        """A torch.fx GraphModule in training mode, with the initialisation that the file states; at level 1 activations are in place.
 
-        Takes one tensor `(N, *shape)` for each input; gives a tensor, or a dict by name where there are several outputs.
+        Takes one tensor `(N, *shape)` for each input; returns a tensor, or a dict by name where there are several outputs. Blocks are
+        modules too: `module.layer4` has hooks, and can be called.
         """
         from compiler.backends.torch_fx import lower
 
@@ -150,7 +151,7 @@ class Network:
     def optimise(self, module: ArchModule, *, batch: int = 1, level: int = 2) -> Callable[..., Any]:
         """A network for inference with the weights, device and dtype of a lowered one, as fast as this knows.
 
-        `batch` is the usual one; others run as well. Level 2 folds and packs, 3 lets torch's compiler try too.
+        `batch` is the usual one; others run as well. Level 1 is bit-equal, 2 folds and packs, 3 lets torch's compiler try too.
         """
         from compiler.backends.optimise import optimised
         from compiler.backends.torch_fx import random_inputs

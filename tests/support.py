@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
 from compiler.backends.blocks import Block
+from compiler.backends.published import torchvision_models as torchvision_models
 from compiler.backends.torch_fx import ArchModule, lower
 from compiler.graph import INPUT, ArchGraph
 
@@ -24,17 +25,6 @@ NETWORKS = [path for path in FILES if path.stem in PUBLISHED]  # those of the pa
 # torchvision's classifiers: parameters, and GMACs as its weights' metadata has them (0.28, `num_params` and `_ops`).
 with (ROOT / "tests/zoo.tsv").open(encoding="utf-8") as table:
     ZOO = {row["name"]: row for row in csv.DictReader(table, delimiter="\t")}
-
-
-def torchvision_models() -> Any:
-    """torchvision's models. On CPU torch, its import registers operators that this build lacks; that call is passed over."""
-    register = torch.library.register_fake
-    torch.library.register_fake = lambda *args, **kwargs: lambda function: function  # type: ignore[assignment]
-    try:
-        import torchvision
-    finally:
-        torch.library.register_fake = register
-    return torchvision.models
 
 
 def timm_model(name: str) -> Any:

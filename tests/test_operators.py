@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from compiler.driver import check_text
-from compiler.network import loads
+from compiler.network import load, loads
 from compiler.ops import FAMILIES, OPERATORS, reference
 from compiler.ops.record import Operator, Required
 from dsl.rendering import render_all
@@ -167,3 +172,42 @@ def test_stochastic_depth_drops_whole_samples_in_training_only() -> None:
     torch.manual_seed(0)
     kept = module(x).flatten(1)
     assert {tuple(set(row.tolist())) for row in kept} == {(0.0,), (2.0,)}
+
+
+class _Pools(TorchDispatchMode):
+    """Notes the arguments of every mean pool that runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[tuple[object, ...]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if "avg_pool" in func.name() and "adaptive" not in func.name():
+            self.given.append((*args[1:], *(kwargs or {}).values()))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("operator", RECORDS, ids=lambda operator: operator.name)
+def test_no_operator_needs_what_the_exporter_to_onnx_drops(operator: Operator) -> None:
+    """ONNX has no `divisor_override`, the seventh argument of a mean pool; torch's exporter leaves it out without a word."""
+    net = loads(example(operator))
+    with _Pools() as pools, torch.device("meta"):
+        net.lower().eval()(*(torch.empty(2, *node.shape) for node in net.graph.inputs))
+    assert all(len(given) < 6 or given[5] is None for given in pools.given)
+    assert pools.given or operator.name not in ("avgpool", "subsample")
+
+
+def test_lenet5_is_exported_as_it_runs(tmp_path: Path) -> None:
+    module, x = load(ROOT / "archs/lenet5.arch").lower().eval(), torch.randn(3, 1, 32, 32)
+    program = torch.export.export(module, (x,))
+    pools = [node for node in program.graph.nodes if "avg_pool2d" in str(node.target)]
+    assert len(pools) == 2 and all(len(node.args) < 7 and "divisor_override" not in node.kwargs for node in pools)
+    with torch.no_grad():
+        expected = module(x)
+    assert torch.equal(program.module()(x), expected)
+    if find_spec("onnx") is None or find_spec("onnxscript") is None:
+        return
+    torch.onnx.export(module, (x,), tmp_path / "lenet5.onnx", dynamo=True)
+    evaluator = import_module("onnx.reference").ReferenceEvaluator(str(tmp_path / "lenet5.onnx"))
+    (found,) = evaluator.run(None, {evaluator.input_names[0]: x.numpy()})
+    assert torch.allclose(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-3)

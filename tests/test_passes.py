@@ -127,6 +127,7 @@ def test_levels_agree_and_leave_the_network_as_it_is(name: str) -> None:
         first = lower(graph, level=1).eval()
         first.load_state_dict(module.state_dict())
         assert apart(first(*inputs), plain) == 0
+        assert apart(optimised(module, graph, inputs, 1)(*inputs), plain) == 0
         second = optimised(module, graph, inputs, 2)
         assert apart(second(*inputs), exact) < max(DIFFERENT, 4 * apart(plain, exact))
         larger = [torch.cat([x, x]) for x in inputs]
@@ -152,6 +153,7 @@ def test_random_networks_agree_at_every_level(text: str) -> None:
         first = lower(graph, level=1).eval()
         first.load_state_dict(module.state_dict())
         assert apart(first(*[x.clone() for x in inputs]), expected) == 0
+        assert apart(optimised(module, graph, inputs, 1)(*[x.clone() for x in inputs]), expected) == 0
         program, doubles = run(graph, INFERENCE[2]), [x.double() for x in inputs]
         assert apart(realised(module.double(), program)(*doubles), module(*doubles)) < DIFFERENT / 1000
         second = optimised(module.float(), graph, inputs, 2)(*inputs)
@@ -381,7 +383,7 @@ def test_the_command_line_optimises(tmp_path: Path) -> None:
     program = shown[: shown.index("resnet18  ")].split("\n", 1)[1]
     assert "bn" not in program
     assert check_text(program).ok
-    assert "drop_idle" in archc("compile", "archs/resnet18.arch", "--print-after", "fold_batch_norm", "--optimize", "1", code=2).stderr
+    assert "drop_training" in archc("compile", "archs/resnet18.arch", "--print-after", "fold_batch_norm", "--optimize", "1", code=2).stderr
     assert "level 0 or 1" in archc("compile", "archs/lenet5.arch", "--optimize", "2", "-o", str(tmp_path / "a.pt2"), code=2).stderr
     table = facts("bench", "archs/lenet5.arch", "--runs", "2")
     assert [row["level"] for row in table["levels"]] == [0, 1, 2]
@@ -394,6 +396,7 @@ def test_the_interface_of_python() -> None:
     x = torch.randn(3, 3, 64, 64)
     with torch.no_grad():
         assert apart(net.optimise(model, batch=3)(x), model(x)) < 1e-4
+        assert torch.equal(net.optimise(model, level=1)(x), model(x))
         half = copy.deepcopy(model).bfloat16()
         assert net.optimise(half)(x.bfloat16()).dtype == torch.bfloat16
 

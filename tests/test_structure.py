@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from torch import fx, nn
 
+from compiler import loads
+from compiler.backends.blocks import NumberedScope, Scope
 from compiler.expand.reserved import MODULE_NAMES
 from tests.support import ROOT
 
@@ -28,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.version": set(),
     "compiler.show": FRONT | {f"compiler.{room}" for room in ("driver", "expand", "analysis", "pages", "files", "version")},
     "compiler.pages": {"dsl"},
-    "compiler.backends": FRONT | {"compiler.passes", "compiler.files", "compiler.collection"},
+    "compiler.backends": FRONT | {"compiler.analysis", "compiler.passes", "compiler.files", "compiler.collection"},
     "compiler.repair": FRONT,
     "compiler.driver": FRONT | {"compiler.expand", "compiler.analysis", "compiler.repair", "compiler.collection"},
     "compiler.draw": FRONT | {"compiler.expand", "compiler.analysis"},
@@ -115,5 +117,8 @@ def test_the_front_end_does_not_import_torch(args: list[str]) -> None:
 
 
 def test_reserved_labels_are_those_of_torch() -> None:
-    taken = {name for module in (nn.Module(), nn.ModuleList(), fx.GraphModule(nn.Module(), fx.Graph())) for name in dir(module)}
+    made = loads("input 3x4x4\na: { conv1-3 } x2\nb: [ conv1-3; relu; residual<conv1-3>; conv1-3 ]\nc: { conv1-3; relu }\n").lower()
+    modules = (*made.modules(), nn.ModuleList(), fx.GraphModule(nn.Module(), fx.Graph()), Scope("", ""), NumberedScope("", ""))
+    own = {name for part in made.modules() for name, _ in part.named_children()}
+    taken = {name for module in modules for name in dir(module) if name not in own and not isinstance(module, (nn.Conv2d, nn.ReLU))}
     assert {name for name in taken if not name.startswith("_")} <= MODULE_NAMES

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+import re
+from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from compiler import load
+from compiler.backends import room
 from compiler.backends.foreign import converted, fit
+from compiler.backends.published import Unreadable, published
 from compiler.backends.torch_fx import lower
-from compiler.backends.torch_run import fitted
+from compiler.backends.weight_files import fitted, load_weights
 from compiler.driver import check_text
 from tests.support import FILES, ROOT, stirred, timm_model, torchvision_models
 from tests.test_cli import archc, facts
@@ -155,28 +158,132 @@ def test_the_command_writes_mapping_and_weights(tmp_path: Path) -> None:
     assert "cannot read" in archc(*command[:3], str(tmp_path / "nothing.pth"), code=1).stderr
 
 
-def test_weights_of_torchvision_that_cannot_be_had() -> None:
-    said = archc("compile", "archs/resnet18.arch", "--weights", "torchvision:IMAGENET1K_V1", code=1).stderr
-    assert "torchvision" in said and "--weights FILE.pth" in said
+def cached(folder: Path, state: dict[str, torch.Tensor]) -> dict[str, str]:
+    """An environment in which torch.hub's cache holds the weights of ResNet-18, as a download would have left them."""
+    checkpoints = folder / "hub/checkpoints"
+    checkpoints.mkdir(parents=True)
+    torch.save(state, checkpoints / torchvision_models().ResNet18_Weights.IMAGENET1K_V1.url.rpartition("/")[2])
+    return {**os.environ, "TORCH_HOME": str(folder)}
 
 
 def test_weights_of_torchvision_by_name(tmp_path: Path) -> None:
-    """torch.hub looks into its cache first; a file that lies there is what a download would have left."""
     torch.manual_seed(3)
     state = torchvision_models().resnet18().state_dict()
-    weights = torchvision_models().ResNet18_Weights.IMAGENET1K_V1
-    cache = tmp_path / "hub/checkpoints"
-    cache.mkdir(parents=True)
-    torch.save(state, cache / weights.url.rpartition("/")[2])
     out = tmp_path / "out.safetensors"
-    program = (
-        "import sys; from tests.support import torchvision_models; torchvision_models(); import cli; "
-        "sys.argv = ['archc', 'compile', 'archs/resnet18.arch', '--weights', 'torchvision:IMAGENET1K_V1', '-o', sys.argv[1]]; cli.main()"
+    archc(
+        *("compile", "archs/resnet18.arch", "--weights", "torchvision:IMAGENET1K_V1", "-o", str(out)),
+        env=cached(tmp_path, state),
     )
-    environment = {**os.environ, "TORCH_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", program, str(out)], cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
     assert all(torch.equal(tensor, state[key]) for key, tensor in load_file(out).items())
+
+
+def test_weights_of_torchvision_that_cannot_be_had() -> None:
+    said = archc("compile", "archs/resnet18.arch", "--weights", "torchvision:IMAGENET_V1", code=1).stderr
+    assert "no weights IMAGENET_V1 for resnet18 (did you mean IMAGENET1K_V1?)" in said
+    with pytest.raises(Unreadable, match=r"no network resnet19 \(did you mean resnet"):
+        published("resnet19", "IMAGENET1K_V1")
+    said = archc("compile", "archs/lenet5.arch", "--weights", "torchvision:DEFAULT", code=1).stderr
+    assert "no network lenet5" in said and "--weights FILE.pth" in said
+
+
+LENET = ("compile", "archs/lenet5_modern.arch", "--weights")
+
+
+def test_weights_under_other_names_are_a_few_lines_and_the_way_out(tmp_path: Path) -> None:
+    own = load(ROOT / "archs/resnet18.arch").lower().state_dict()
+    torch.save({f"module.{key}": tensor for key, tensor in own.items()}, tmp_path / "ddp.pth")
+    said = archc("compile", "archs/resnet18.arch", "--weights", str(tmp_path / "ddp.pth"), code=1).stderr
+    assert len(said.splitlines()) < 16 and "as DistributedDataParallel saves them" in said
+    assert f"archc weights archs/resnet18.arch --from {tmp_path / 'ddp.pth'} -o fitted.safetensors" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda tensor: tensor.to_sparse(), "is sparse (torch.float32)"),
+        (lambda tensor: tensor.to("meta"), "on the meta device"),
+        (lambda tensor: tensor.to(torch.complex64), "is torch.complex64, and the network has torch.float32"),
+        (lambda tensor: tensor > 0, "is torch.bool, and the network has torch.float32"),
+        (lambda tensor: tensor.to(torch.int64), "is torch.int64"),
+        (lambda tensor: tensor / 0 * 0, "holds NaN; --allow-nan loads it"),
+        (lambda tensor: tensor / 0, "holds an infinite value"),
+    ],
+    ids=["sparse", "meta", "complex", "bool", "int", "nan", "inf"],
+)
+def test_weights_that_would_be_changed_in_silence_are_refused(
+    change: Callable[[torch.Tensor], torch.Tensor], word: str, tmp_path: Path
+) -> None:
+    net = load(ROOT / "archs/lenet5_modern.arch")
+    state = net.lower().state_dict()
+    key = list(state)[2]
+    torch.save({**state, key: change(state[key])}, tmp_path / "odd.pth")
+    module = net.lower()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    with pytest.raises(Unreadable, match=re.escape(word)) as caught:
+        load_weights(module, str(tmp_path / "odd.pth"))
+    assert str(caught.value).startswith(f"{key} of ")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    if "--allow-nan" in word:
+        load_weights(module, str(tmp_path / "odd.pth"), any_value=True)
+        archc(*LENET, str(tmp_path / "odd.pth"), "--allow-nan")
+
+
+def test_a_pickle_of_objects_is_refused_in_our_words(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pth")
+    (tmp_path / "text.pth").write_text("weights")
+    said = archc(*LENET, str(tmp_path / "module.pth"), code=1).stderr
+    assert "holds Python objects, which could run code; save the state_dict" in said and "weights_only" not in said
+    assert len(said.splitlines()) == 1
+    said = archc(*LENET, str(tmp_path / "text.pth"), code=1).stderr
+    assert "no file that torch.save or safetensors wrote" in said and "weights_only" not in said
+
+
+# ---- memory
+
+
+def test_weights_that_do_not_fit_into_memory_are_told_before(tmp_path: Path) -> None:
+    path = tmp_path / "huge.arch"
+    path.write_text("input 3x224x224\nFC-1000000000\n")
+    begin = perf_counter()
+    said = archc("compile", str(path), code=1).stderr
+    assert re.search(r"huge needs 602\.1 TB for its weights, and [\d.]+ [GM]B of memory are free", said)
+    assert len(said.splitlines()) == 1 and perf_counter() - begin < 30
+    assert "3 times 602.1 TB" in archc("bench", str(path), code=1).stderr
+
+
+def test_a_batch_that_may_not_fit_is_told_and_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "free_memory", lambda: 50_000_000)
+    graph = load(ROOT / "archs/resnet18.arch").graph
+    cpu = torch.device("cpu")
+    assert room.check_room(graph, "float32", 1, cpu).startswith("resnet18 needs 46.8 MB for its weights and 6.4 MB for values")
+    assert room.check_room(load(ROOT / "archs/lenet5.arch").graph, "float32", 1, cpu) == ""
+    with pytest.raises(room.NoMemory, match=r"2 times 46\.8 MB for its weights, and 50\.0 MB"):
+        room.check_room(graph, "float32", 1, cpu, copies=2)
+    with pytest.raises(room.NoMemory, match="not enough memory for resnet18"), room.told(graph):
+        torch.empty(2**55)
+
+
+def test_free_memory_is_the_least_of_machine_groups_and_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    free = room.free_memory()
+    assert free is not None and 0 < free < 2**50
+    files = {
+        "/proc/meminfo": "MemTotal: 9000 kB\nMemAvailable: 8000 kB\n",
+        "/proc/self/cgroup": "4:memory:/jobs/one\n3:cpuset:/\n0::/user/two\n",
+        f"{tmp_path}/memory/jobs/one/memory.limit_in_bytes": str(2**63 - 4096),
+        f"{tmp_path}/memory/jobs/memory.limit_in_bytes": "6000000",
+        f"{tmp_path}/memory/jobs/memory.usage_in_bytes": "1000000",
+        f"{tmp_path}/memory/jobs/memory.stat": "total_inactive_file 500\n",
+        f"{tmp_path}/user/memory.max": "max",
+        f"{tmp_path}/user/two/memory.max": "5000000",
+        f"{tmp_path}/user/two/memory.current": "2000000",
+        f"{tmp_path}/user/two/memory.stat": "anon 7\ninactive_file 1000\n",
+    }
+    monkeypatch.setattr(room, "CGROUPS", tmp_path)
+    monkeypatch.setattr(room, "_read", lambda path: files.get(str(path), ""))
+    monkeypatch.setattr(room, "_limit", lambda: None)
+    assert room._machine() == 8000 * 1024
+    assert list(room._control_groups()) == [5_000_500, 3_001_000]
+    assert room.free_memory() == 3_001_000
 
 
 def test_networks_are_listed() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import prod
 
 from compiler.analysis.cost import params_of
+from compiler.analysis.regions import regions, scopes_of
 from compiler.graph import INPUT, ArchGraph, Node
 from compiler.shapes.dim import Dim, product
 
@@ -78,13 +79,20 @@ def _storage(graph: ArchGraph, training: bool) -> dict[str, str]:
 
 
 def _peak(graph: ArchGraph) -> tuple[int, str]:
-    """The largest sum of live tensors over the nodes in order, in values; a tensor lives until its last use."""
+    """The largest sum of live tensors over the nodes in order, in values; a tensor lives until its last use.
+
+    What enters a module is held by its caller until the module returns.
+    """
     nodes = [node for node in graph if not node.training_only]
     storage = _storage(graph, training=False)
+    found = regions(graph).found
+    ends = {path: number for number, node in enumerate(nodes) for path in scopes_of(node.name) if path in found}
     last: dict[str, int] = {}
     for number, node in enumerate(nodes):
-        for name in (node.name, *graph.operands(node.name)):
-            last[storage[name]] = number
+        last[storage[node.name]] = max(number, last.get(storage[node.name], 0))
+        for name in graph.operands(node.name):
+            entered = next((path for path in scopes_of(node.name) if path in ends and not name.startswith(path + ".")), "")
+            last[storage[name]] = max(ends.get(entered, number), last.get(storage[name], 0))
     for output in graph.outputs.values():
         last[storage[output.node]] = len(nodes)
     ending: dict[int, list[str]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import weakref
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -38,8 +39,13 @@ def _form(base: type[Block], name: str, graph: fx.Graph) -> Form:
     kind = _kinds.get(mark)
     if kind is None:
         forward = _forward_from_src(code.src, code.globals)
-        kind = _kinds[mark] = type(name, (base,), {"forward": forward, "_base": base, "__module__": base.__module__})
+        kind = _kinds[mark] = type(name, (base,), {"forward": forward, "_generated": True, "__module__": base.__module__})
     return Form(graph, kind, code)
+
+
+def _written(kind: type[Block]) -> type[Block]:
+    """The class that a generated one is made from; any other class itself."""
+    return next(base for base in kind.__mro__ if "_generated" not in vars(base))
 
 
 class Block(fx.GraphModule):
@@ -80,7 +86,7 @@ class Block(fx.GraphModule):
         self._take(form if self._forms is None else self._forms[self.training])
 
     def _formed(self, graph: fx.Graph) -> Form:
-        return _form(self._base, self._name, graph)
+        return _form(_written(type(self)), self._name, graph)
 
     def _take(self, form: Form) -> None:
         self._graph = form.graph
@@ -89,7 +95,7 @@ class Block(fx.GraphModule):
 
     def recompile(self) -> PythonCode:
         """Compile the graph of the present mode, after it was changed."""
-        form = _form(self._base, self._name, self._graph)
+        form = _form(_written(type(self)), self._name, self._graph)
         if self._forms is not None:
             self._forms = (self._forms[0], form) if self.training else (form, self._forms[1])
         self._take(form)
@@ -116,17 +122,14 @@ class Block(fx.GraphModule):
         self._take_graphs((graphs[0], graphs[-1]))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _revived, (self._base, self._state())
+        return _revived, (_written(type(self)), self._state())
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Block:
         memo = {} if memo is None else memo
-        made: Block = object.__new__(self._base)
+        made: Block = object.__new__(_written(type(self)))
         memo[id(self)] = made
         made._revive(copy.deepcopy(self._state(), memo))
         return made
-
-
-Block._base = Block  # of every class below: itself, without a forward that is made from a graph
 
 
 def _revived(base: type[Block], state: Mapping[str, Any]) -> Block:
@@ -155,9 +158,6 @@ class NumberedBlock(Block):
         setattr(self, next(islice(self._modules, index % len(self), None)), module)
 
 
-NumberedBlock._base = NumberedBlock
-
-
 class Chain(Block, nn.Sequential):
     """A block whose members run one after the other and nothing else: a Sequential. Its graph says where they come from."""
 
@@ -165,15 +165,12 @@ class Chain(Block, nn.Sequential):
         return Form(graph, Chain, graph.python_code(root_module="self"))
 
     def __getitem__(self, index: Any) -> Any:
-        return nn.Sequential(dict(list(self._modules.items())[index])) if isinstance(index, slice) else super().__getitem__(index)
+        return nn.Sequential(OrderedDict(list(self.named_children())[index])) if isinstance(index, slice) else super().__getitem__(index)
 
     def forward(self, input: Tensor) -> Tensor:
         for module in self:
             input = module(input)
         return input
-
-
-Chain._base = Chain
 
 
 def is_chain(graph: fx.Graph, length: int) -> bool:
@@ -185,7 +182,7 @@ def is_chain(graph: fx.Graph, length: int) -> bool:
         if call.op != "call_module" or call.target != str(number) or call.args != (before,):
             return False
         before = call
-    return last.args == (before,)
+    return bool(last.args == (before,))
 
 
 # ---- scopes that cannot be modules
@@ -222,10 +219,13 @@ class _At:
 def _rows(graph: fx.Graph) -> list[tuple[Any, ...]]:
     places = {node: _At(row) for row, node in enumerate(graph.nodes)}
 
-    def plain(value: Any) -> Any:
-        return map_aggregate(value, lambda part: places[part] if isinstance(part, fx.Node) else part)
+    def plain(part: Any) -> Any:
+        return places[part] if isinstance(part, fx.Node) else part
 
-    return [(n.op, n.name, _named(n.target), plain(n.args), plain(n.kwargs), copy.copy(n.meta)) for n in graph.nodes]
+    return [
+        (n.op, n.name, _named(n.target), map_aggregate(n.args, plain), map_aggregate(n.kwargs, plain), copy.copy(n.meta))
+        for n in graph.nodes
+    ]
 
 
 def _named(target: Any) -> Any:
@@ -242,10 +242,13 @@ def _named(target: Any) -> Any:
 def _graph(rows: list[tuple[Any, ...]]) -> fx.Graph:
     graph = fx.Graph()
     nodes: list[fx.Node] = []
+
+    def real(part: Any) -> Any:
+        return nodes[part.row] if isinstance(part, _At) else part
+
     for op, name, target, args, kwargs, meta in rows:
         there = getattr(import_module(target[0]), target[1]) if isinstance(target, tuple) else target
-        args, kwargs = (map_aggregate(part, lambda part: nodes[part.row] if isinstance(part, _At) else part) for part in (args, kwargs))
-        made = graph.create_node(op, there, args, kwargs, name=name)
+        made = graph.create_node(op, there, map_aggregate(args, real), map_aggregate(kwargs, real), name=name)
         made.meta.update(meta)
         nodes.append(made)
     return graph

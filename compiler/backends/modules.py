@@ -70,8 +70,10 @@ class Subsample(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        sums = nn.functional.avg_pool2d(x, self.kernel_size, self.stride, divisor_override=1)
-        return sums * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+        # Means, times the area: ONNX has no pool that adds up, and torch's exporter drops `divisor_override` without a word.
+        scale = self.weight * (self.kernel_size[0] * self.kernel_size[1])
+        means = nn.functional.avg_pool2d(x, self.kernel_size, self.stride)
+        return means * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
 
 
 class ScaledTanh(nn.Module):

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import torch
 from torch import fx, nn
 
+from compiler.analysis.regions import Region
 from compiler.backends.initialise import initialise
 from compiler.graph import INPUT, ArchGraph, Node
 from compiler.ops.record import Function, Lowering, Module, Operand, Operands, Parameter
-from compiler.passes.regions import Region
 from compiler.shapes.dim import Formula
 from dsl.diagnostics import ArchError, Fault
 from dsl.vocabulary import files

@@ -1,5 +1,6 @@
-"""Networks for inference, faster: levels 2 and 3.
+"""Networks for inference, faster.
 
+1: as written, activations in place: the same values to the last bit.
 2: batch norms folded, siblings merged, channels last, activations in place; on a CPU the layers packed (`packed`), and large batches
    in slices.
 3: the same under torch's compiler (Inductor), freezing on a CPU, CUDA graphs on a GPU; on a CPU also with Winograd's
@@ -31,15 +32,20 @@ DIFFERENT = 1e-5  # how far a program may be from the network in float64, relati
 
 
 def optimised(
-    module: ArchModule, graph: ArchGraph, inputs: Sequence[Tensor], level: int = 2, pipeline: tuple[Pass, ...] = INFERENCE[2]
+    module: ArchModule, graph: ArchGraph, inputs: Sequence[Tensor], level: int = 2, pipeline: tuple[Pass, ...] | None = None
 ) -> Callable[..., Any]:
     """A network as fast as this knows, with the weights, device and dtype of `module`, for inputs like these.
 
     `module` is as `lower` gave it, at level 0 or 1; it stays as it is. The result is for inference, and takes inputs in any layout; other
-    batches than that of `inputs` run as well, but slower.
+    batches than that of `inputs` run as well, but slower. `pipeline` are the passes, those of the level if not given. Raises ValueError
+    for a level that does not exist.
     """
-    program = run(graph, pipeline)
-    plain = realised(module, program)
+    if level not in (0, 1, 2, 3):
+        raise ValueError(f"the levels of optimisation are 0, 1, 2 and 3, not {level}")
+    program = run(graph, INFERENCE[min(level, 2)] if pipeline is None else pipeline)
+    plain = realised(module, program, level > 0)
+    if level < 2:
+        return plain
     if any(x.dim() == 4 for x in inputs):
         plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     on_cpu = inputs[0].device.type == "cpu"
@@ -65,11 +71,14 @@ def _last_layout(module: Callable[..., Any]) -> Callable[..., Any]:
     return forward
 
 
-def realised(module: ArchModule, program: Program) -> fx.GraphModule:
-    """A module for a program, its weights made from those of the network; nothing is shared between them."""
+def realised(module: ArchModule, program: Program, overwriting: bool = True) -> fx.GraphModule:
+    """A module for a program, its weights made from those of the network; nothing is shared between them.
+
+    `overwriting`: activations are in place where they can be.
+    """
     state = {name: tensor.detach() for name, tensor in module.state_dict().items()}
     with torch.device("meta"):
-        modules = modules_of(program.graph, in_place(program.graph))
+        modules = modules_of(program.graph, in_place(program.graph) if overwriting else ())
     for key, part in modules.items():
         if isinstance(part, nn.Parameter):
             modules[key] = copy.deepcopy(module.get_parameter(key))

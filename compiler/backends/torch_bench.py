@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from compiler.backends.measure import activations
 from compiler.backends.optimise import optimised
+from compiler.backends.room import check_room, told
 from compiler.backends.timing import in_turn
 from compiler.backends.torch_fx import lower, random_inputs
 from compiler.backends.torch_run import DTYPES, SEED, pick_device
@@ -32,8 +33,14 @@ class Timed:
 
 
 def levels(graph: ArchGraph, device: str, dtype: str, batch: int, runs: int, upto: int) -> tuple[str, list[Timed]]:
-    """The device, and a row for each level up to one. All levels have the same weights and the same input."""
+    """The device, and a row for each level up to one. All levels have the same weights and the same input. Raises NoDevice, NoMemory."""
     where = pick_device(device)
+    check_room(graph, dtype, batch, where, copies=upto + 1)
+    with told(graph):
+        return _levels(graph, where, dtype, batch, runs, upto)
+
+
+def _levels(graph: ArchGraph, where: torch.device, dtype: str, batch: int, runs: int, upto: int) -> tuple[str, list[Timed]]:
     torch.manual_seed(SEED)
     plain = lower(graph).eval()
     inputs = random_inputs(graph, batch, where, DTYPES[dtype])

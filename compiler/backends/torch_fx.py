@@ -4,30 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from operator import getitem
+from typing import Any
 
 import torch
 from torch import fx, nn
 
+from compiler.analysis.misfit import misfit
+from compiler.analysis.regions import Region, Regions, entering, leaving, regions, scopes_of
 from compiler.backends.blocks import Block, Chain, Graphs, NumberedBlock, NumberedScope, Scope, is_chain
 from compiler.backends.nodes import WHOLE, Parts, below, fx_name, fx_node, fx_output, modules_of
 from compiler.collection import without_collection
 from compiler.graph import ArchGraph, Node
 from compiler.passes import INFERENCE, TRAINING, run
 from compiler.passes.in_place import in_place
-from compiler.passes.regions import Region, Regions, entering, leaving, regions, scopes_of
 from compiler.shapes.dim import Formula
-from dsl.diagnostics import ArchError
+from dsl.diagnostics import ArchError, Diagnostic
 from dsl.vocabulary import files
+
+
+class InputError(ArchError, ValueError):
+    """A network was called with tensors that it cannot take. Its text names the operator that fails, and the sizes that it takes."""
+
+
+class Origin:
+    """The network that a module was lowered from; shared by copies of the module, and pickled as plain data."""
+
+    def __init__(self, graph: ArchGraph) -> None:
+        self.graph = graph
+
+    def __deepcopy__(self, memo: Any) -> Origin:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _origin, (self.graph.to_json(),)
+
+
+def _origin(data: dict[str, Any]) -> Origin:
+    return Origin(ArchGraph.from_json(data))
 
 
 class ArchModule(Block):
     """A network. Its graph follows the mode: training-only outputs are there in training mode only.
 
     Takes one tensor `(N, *shape)` for each input, in order. Returns a tensor where there is one output, else a dict of them by name.
+    Raises InputError for tensors that it cannot take.
     """
 
+    def __init__(self, name: str, graphs: Graphs, members: Mapping[str, nn.Module | nn.Parameter], graph: ArchGraph) -> None:
+        super().__init__(name, graphs, members)
+        self._origin = Origin(graph)
 
-ArchModule._base = ArchModule
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except Exception as error:
+            found = None if torch.compiler.is_compiling() else self._misfit(args, kwargs)
+            if found is None:
+                raise
+            raise InputError([found]) from error
+
+    def _misfit(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Diagnostic | None:
+        """What was wrong with the inputs of a call that failed; None where that was not its reason."""
+        graph = self._origin.graph
+        names = [node.name for node in graph.inputs][len(args) :]
+        if not set(kwargs) <= set(names):
+            return None
+        given = [*args, *(kwargs[name] for name in names if name in kwargs)]
+        return misfit(graph, [tuple(x.shape) if isinstance(x, torch.Tensor) else None for x in given], self.training)
 
 
 @without_collection()
@@ -87,7 +130,7 @@ class _Assembly:
         training = self.training[key]
         graphs: Graphs = (self.evaluation.get(key, training), training)
         if not key:
-            return ArchModule(_class_name(self.graph.name), graphs, members)
+            return ArchModule(_class_name(self.graph.name), graphs, members, self.graph)
         region = self.by_key[key]
         kind: type[Block] = NumberedBlock if numbered else Block
         if numbered and all(is_chain(graph, len(members)) for graph in graphs):

@@ -11,27 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compiler.backends.foreign import Fit, converted, fit
 from compiler.backends.optimise import optimised
+from compiler.backends.room import check_room, told
 from compiler.backends.torch_fx import ArchModule, lower, parameter_count, random_inputs
+from compiler.backends.weight_files import load_weights
 from compiler.files import CannotWrite, Lenient, replacing
 from compiler.graph import ArchGraph
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SEED = 0
-PUBLISHED = "torchvision:"
-
-
-class Unfit(Exception):
-    """Weights do not fit the network. `rows` says how: (what, key, in the file, in the network)."""
-
-    def __init__(self, path: str, rows: list[tuple[str, str, str, str]]) -> None:
-        super().__init__(f"{path} does not fit the network in {len(rows)} keys")
-        self.rows = rows
-
-
-class Unreadable(Exception):
-    """A file of weights cannot be read."""
 
 
 class NoDevice(Exception):
@@ -60,9 +48,27 @@ def pick_device(name: str) -> torch.device:
 
 
 def compile_and_run(
-    graph: ArchGraph, device: str = "auto", dtype: str = "float32", batch: int = 1, weights: str = "", level: int = 0
+    graph: ArchGraph,
+    device: str = "auto",
+    dtype: str = "float32",
+    batch: int = 1,
+    weights: str = "",
+    level: int = 0,
+    any_value: bool = False,
+    talk: Callable[[str], object] = lambda text: None,
 ) -> Ran:
-    """Lower, load weights, move to the device, optimise, and run one forward pass in evaluation mode on seeded random input."""
+    """Lower, load weights, move to the device, optimise, and run one forward pass in evaluation mode on seeded random input.
+
+    `talk` is told where memory may be short. Raises NoDevice, NoMemory, Unreadable and Unfit.
+    """
+    where = pick_device(device)
+    if doubt := check_room(graph, dtype, batch, where, copies=2 if level > 1 else 1):
+        talk(doubt)
+    with told(graph):
+        return _compile_and_run(graph, where, dtype, batch, weights, level, any_value)
+
+
+def _compile_and_run(graph: ArchGraph, where: torch.device, dtype: str, batch: int, weights: str, level: int, any_value: bool) -> Ran:
     seconds: dict[str, float] = {}
     clock = perf_counter()
 
@@ -72,12 +78,11 @@ def compile_and_run(
         seconds[stage] = now - clock
         clock = now
 
-    where = pick_device(device)
     torch.manual_seed(SEED)
     module = lower(graph, level=min(level, 1)).eval()
     lap("lower")
     if weights:
-        load_weights(module, weights, graph.name)
+        load_weights(module, weights, graph.name, any_value)
         lap("weights")
     inputs = random_inputs(graph, batch, where, DTYPES[dtype])
     module.to(device=where, dtype=DTYPES[dtype])
@@ -98,93 +103,15 @@ def compile_and_run(
 
 
 def measured(graph: ArchGraph, dtype: str, batch: int) -> tuple[int, int]:
-    """Bytes of activations: the peak at inference, and what training keeps; on the GPU where there is one."""
+    """Bytes of activations: the peak at inference, and what training keeps; on the GPU where there is one. Raises NoMemory."""
     from compiler.backends.measure import activations
 
     where = pick_device("auto")
-    module = lower(graph).to(device=where, dtype=DTYPES[dtype])
-    inputs = tuple(random_inputs(graph, batch, where, DTYPES[dtype]))
-    return activations(module, inputs, training=False), activations(module, inputs, training=True)
-
-
-# ---- weights
-
-
-def load_weights(module: nn.Module, source: str, network: str = "") -> None:
-    """Load a state_dict by name, from a file or, by `torchvision:NAME`, from torchvision's weights of that name.
-
-    Raises Unfit, with every key that does not fit, and Unreadable; nothing is changed then.
-    """
-    state = published(network, source.removeprefix(PUBLISHED)) if source.startswith(PUBLISHED) else read_weights(Path(source))
-    own = module.state_dict()
-    rows: list[tuple[str, str, str, str]] = []
-    for key, tensor in own.items():
-        if key not in state:
-            if not key.endswith("num_batches_tracked"):  # a counter that older files do not have
-                rows.append(("missing", key, "", _size(tensor)))
-        elif state[key].shape != tensor.shape:
-            rows.append(("misshapen", key, _size(state[key]), _size(tensor)))
-    rows.extend(("unexpected", key, _size(tensor), "") for key, tensor in state.items() if key not in own)
-    if rows:
-        raise Unfit(source, rows)
-    module.load_state_dict(state, strict=False)
-
-
-def fitted(graph: ArchGraph, path: Path) -> tuple[Fit, dict[str, Tensor]]:
-    """How the weights of a file fit a network, whatever they are called; and those that do, under our names."""
-    state = read_weights(path)
-    with torch.device("meta"):
-        own = lower(graph).state_dict()
-    found = fit(own, state, ordered=path.suffix != ".safetensors")  # such a file has its tensors in an order of its own
-    return found, converted(found, own, state)
-
-
-def published(network: str, name: str) -> dict[str, Tensor]:
-    """The weights that torchvision publishes for a network under a name of its enum, downloaded once by torch.hub."""
-    try:
-        from torchvision.models import get_model_weights
-    except ModuleNotFoundError as error:
-        raise Unreadable(
-            f"{PUBLISHED} needs torchvision: pip install torchvision, or give a file of weights: --weights FILE.pth"
-        ) from error
-    except Exception as error:  # it may be built for another torch
-        raise Unreadable(f"torchvision is installed and cannot be imported ({error}); give a file: --weights FILE.pth") from error
-    constructor = network.removesuffix("_torchvision")
-    try:
-        enum = get_model_weights(constructor)
-    except ValueError as error:
-        raise Unreadable(f"torchvision has no network {constructor}; give a file of weights instead") from error
-    if name not in enum.__members__:
-        raise Unreadable(f"torchvision has no weights {name} for {constructor}; it has {', '.join(enum.__members__)}")
-    try:
-        state: dict[str, Tensor] = enum[name].get_state_dict(progress=False)
-    except OSError as error:
-        raise Unreadable(
-            f"cannot reach {enum[name].url} ({error}); download it where there is a network, and give the file: --weights FILE.pth"
-        ) from error
-    return state
-
-
-def _size(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "scalar"
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        data: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise Unreadable(
-            f"cannot read weights from {path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        ) from error
-    if isinstance(data, dict) and isinstance(data.get("state_dict"), dict):
-        data = data["state_dict"]
-    if not isinstance(data, dict) or not all(isinstance(value, Tensor) for value in data.values()):
-        raise Unreadable(f"{path} holds no state_dict, a table of tensors by name")
-    return data
+    check_room(graph, dtype, batch, where)
+    with told(graph):
+        module = lower(graph).to(device=where, dtype=DTYPES[dtype])
+        inputs = tuple(random_inputs(graph, batch, where, DTYPES[dtype]))
+        return activations(module, inputs, training=False), activations(module, inputs, training=True)
 
 
 # ---- files

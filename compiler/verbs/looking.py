@@ -139,8 +139,10 @@ def predicted(report: Report, dtype: str, batch: int, optimizer: str) -> Usage:
 def measure(report: Report, dtype: str, batch: int) -> tuple[int, int]:
     """The peak at inference and what training keeps, measured on the GPU where there is one."""
     from compiler.backends import torch_run
+    from compiler.verbs.running import refusals
 
-    return torch_run.measured(report.graph, dtype, batch)
+    with refusals():
+        return torch_run.measured(report.graph, dtype, batch)
 
 
 def table_(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +30,10 @@ def compile(
     weights: Annotated[
         str, typer.Option(metavar="FILE", help="load weights by name from .safetensors or .pth, or torchvision:IMAGENET1K_V1")
     ] = "",
-    optimize: Annotated[int, typer.Option(min=0, max=3, help="0 as written; 1 exact rewrites; 2 folded and packed; 3 torch.compile")] = 0,
+    allow_nan: Annotated[bool, typer.Option("--allow-nan", help="load weights that hold NaN or infinite values")] = False,
+    optimize: Annotated[
+        int, typer.Option(min=0, max=3, help="0 as written; 1 bit-equal, activations in place; 2 folded and packed; 3 torch.compile")
+    ] = 0,
     print_after: Annotated[str, typer.Option(metavar="PASS", help="print the program behind a pass, or `all`")] = "",
     set_: Set = None,
     input_: Input = None,
@@ -51,17 +56,15 @@ def compile(
     report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
     if print_after:
         programs(report.graph, optimize, print_after)
-    from compiler.backends import torch_run
+    from compiler.backends import torch_run, weight_files
 
-    try:
-        ran = torch_run.compile_and_run(report.graph, device, dtype, batch, weights, optimize)
-    except torch_run.NoDevice as error:
-        usage(str(error))
-    except torch_run.Unreadable as error:
-        fail(str(error))
-    except torch_run.Unfit as error:
-        talk(unfit_table(error.rows))
-        fail(str(error))
+    with refusals():
+        try:
+            ran = torch_run.compile_and_run(report.graph, device, dtype, batch, weights, optimize, allow_nan, talk)
+        except weight_files.Unfit as error:
+            talk(unfit_table(error.rows))
+            found = "shows what fits under other names, and writes it"
+            fail(f"{error}\n`archc weights {file} --from {weights} -o fitted.safetensors` {found}")
     for target in targets:
         if target.suffix == ".pt2":
             torch_run.save_exported(ran.module, ran.inputs, target)
@@ -81,6 +84,19 @@ def compile(
         say("  seconds     " + ", ".join(f"{stage} {time:.3f}" for stage, time in seconds.items()))
 
 
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What a backend refuses, as a plain error and an exit code."""
+    from compiler.backends import published, room, torch_run
+
+    try:
+        yield
+    except torch_run.NoDevice as error:
+        usage(str(error))
+    except (published.Unreadable, room.NoMemory) as error:
+        fail(str(error))
+
+
 def bench(
     file: File,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
@@ -96,12 +112,10 @@ def bench(
     if device not in ("auto", "cpu", "cuda") or dtype not in ("float32", "bfloat16", "float16"):
         usage("--device is auto, cpu or cuda; --dtype is float32, bfloat16 or float16")
     report = sound(file, overrides(set_, input_), Limits(), json_)
-    from compiler.backends import torch_bench, torch_run
+    from compiler.backends import torch_bench
 
-    try:
+    with refusals():
         where, rows = torch_bench.levels(report.graph, device, dtype, batch, runs, upto)
-    except torch_run.NoDevice as error:
-        usage(str(error))
     if json_:
         print_json({"name": report.name, "device": where, "dtype": dtype, "batch": batch, "levels": [asdict(row) for row in rows]})
     else:
@@ -128,12 +142,10 @@ def weights(
     if output is not None and output.suffix != ".safetensors":
         usage(f"-o writes .safetensors, not {output.name}")
     report = sound(file, overrides(set_, None), Limits(), json_)
-    from compiler.backends import foreign, torch_run
+    from compiler.backends import foreign, torch_run, weight_files
 
-    try:
-        found, tensors = torch_run.fitted(report.graph, source)
-    except torch_run.Unreadable as error:
-        fail(str(error))
+    with refusals():
+        found, tensors = weight_files.fitted(report.graph, source)
     if json_:
         print_json(asdict(found) | {"whole": found.whole})
     else:

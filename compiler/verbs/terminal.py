@@ -98,7 +98,7 @@ def programs(graph: ArchGraph, level: int, after: str) -> None:
     run(graph, pipeline, watch)
 
 
-def unfit_table(rows: list[tuple[str, str, str, str]], most: int = 40) -> str:
+def unfit_table(rows: list[tuple[str, str, str, str]], most: int = 10) -> str:
     width = max(len(key) for _, key, _, _ in rows[:most])
     lines = [f"{'':<11}{'key':<{width}}  {'in the file':<16}in the network"]
     lines.extend(f"{what:<11}{key:<{width}}  {theirs:<16}{ours}".rstrip() for what, key, theirs, ours in rows[:most])

@@ -141,6 +141,16 @@ def cannot_lower(problem: str, help: str) -> Diagnostic:
     return Diagnostic("", problem, help=help)
 
 
+@diagnostic("E0690")
+def wrong_inputs(problem: str, takes: str, help: str = "") -> Diagnostic:
+    """A compiled network is called with too few or too many tensors, or with tensors of another rank than its inputs have.
+
+    A network takes one tensor for each `input` line, in their order, with the batch as first axis: `Nx3x224x224` for
+    `input 3x224x224`. Raised when the module is called; it is a ValueError as well.
+    """
+    return Diagnostic("", problem, notes=(f"it takes {takes}",), help=help or "give one tensor for each `input` line, in order")
+
+
 @diagnostic("E0610")
 def arch_twice() -> Diagnostic:
     """A file holds two `arch` lines, or an `arch NAME = base(...)` beside a network of its own.

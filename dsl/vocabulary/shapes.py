@@ -318,3 +318,13 @@ def takes_no_branches(name: str) -> Diagnostic:
     """
     help_text = "`concat`, `add`, `mul` and `residual` join branches; put the parts one behind the other with `;`"
     return Diagnostic("", f"`{name}` takes one tensor, and no branches", help=help_text)
+
+
+@diagnostic("E0390")
+def weights_do_not_fit(name: str, what: str, needed: object, found: object, built: str, came: str) -> Diagnostic:
+    """A compiled network is called with an input for which the weights of an operator are not made.
+
+    A fully-connected layer has a weight for every value of its input, so it holds the network to one size; a
+    convolution has weights for every channel. Raised when the module is called; it is a ValueError as well.
+    """
+    return Diagnostic("", f"{name} has weights for {needed} {what}, and gets {found}", notes=(f"built for {built}, and {came} comes",))

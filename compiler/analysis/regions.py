@@ -1,4 +1,4 @@
-"""Which scopes can be modules with a forward of their own: no rewrite, but what the graph allows a lowering to do.
+"""Which scopes can be modules with a forward of their own.
 
 A scope is the path of a label, a block call or a copy. It can be a module where its operators are one unbroken part of the order of
 execution, where all their weights are under one key, and where the same tensors enter and leave it in training and in evaluation.
@@ -101,8 +101,8 @@ def _reason(graph: ArchGraph, region: Region, inside: Sequence[Node], places: di
         if not node.key.startswith(region.key + "."):
             return f"its {node.name[len(path) + 1 :]} uses the weights of {node.key}, which is outside of it"
     evaluated = {node.name for node in inside if not node.training_only}
-    differ = 0 < len(evaluated) < len(inside) or not _same_users(graph, inside)
-    if differ and _interface(graph, inside, evaluated) != (entering(graph, inside), leaving(graph, inside)):
+    follows = len(evaluated) < len(inside) or not _same_users(graph, inside)
+    if follows and _interface(graph, inside, evaluated) != (entering(graph, inside), leaving(graph, inside)):
         return "the tensors that enter or leave it in training are not those of evaluation"
     return ""
 

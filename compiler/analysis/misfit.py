@@ -1,0 +1,161 @@
+"""Why a network cannot run on tensors of certain shapes: where it breaks, by its own rules, and which sizes it takes.
+
+Weights stay as they are, so this is not the question that `--input` asks, which builds the network anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from compiler.graph import INPUT, ArchGraph, Node
+from compiler.ops.record import Call
+from compiler.shapes.conditions import Condition, Legal, legal_sizes
+from compiler.shapes.dim import Shape, show_shape, unknown
+from dsl.diagnostics import Diagnostic, Fault
+from dsl.vocabulary import files
+from dsl.vocabulary import shapes as says
+
+SIZES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
+BATCH = 1  # what stands before the shape of an input
+
+Given = Sequence[tuple[int, ...] | None]  # the shape of each tensor, its batch included; none for what is no tensor
+
+
+def misfit(graph: ArchGraph, given: Given, training: bool = False) -> Diagnostic | None:
+    """What is wrong with inputs of these shapes, in one mode; None where the rules of the network find nothing."""
+    if not training:
+        graph = graph.without({node.name for node in graph if node.training_only})
+    inputs = graph.inputs
+    takes = ", ".join(f"{node.name}: Nx{show_shape(node.shape)}" for node in inputs)
+    if len(given) != len(inputs):
+        came = ", ".join(_shown(shape) for shape in given) or "none"
+        return files.wrong_inputs(f"{graph.name} takes {_count(len(inputs))}, and {len(given)} came: {came}", takes).at(inputs[0].span)
+    for node, shape in zip(inputs, given, strict=True):
+        if shape is None:
+            return files.wrong_inputs(f"{_name(node)} is no tensor", takes).at(node.span)
+        if len(shape) != BATCH + len(node.shape):
+            unbatched = len(shape) == len(node.shape)
+            help = "the batch comes first: `x.unsqueeze(0)` makes a batch of one" if unbatched else ""
+            problem = f"{_name(node)} has {_count(BATCH + len(node.shape), 'axis', 'axes')}, and {_shown(shape)} came"
+            return files.wrong_inputs(problem, takes, help).at(node.span)
+    shapes = {node.name: tuple(shape[BATCH:]) for node, shape in zip(inputs, given, strict=True) if shape is not None}
+    broken = _walk(graph, shapes)
+    if broken is None:
+        return None
+    node, found = broken
+    notes = [f"{_name(input)} is {show_shape(shapes[input.name])}; in the file it is {show_shape(input.shape)}" for input in inputs]
+    if legal := _legal(graph):
+        notes.append(f"with its weights it runs at {legal}")
+    help = "give it such an input" if legal else "give it inputs as in the file"
+    if found.code != "E0301" and len(inputs) == 1:
+        help += f', or build it anew for this one: `load(..., inputs="{show_shape(shapes[inputs[0].name])}")`'
+    trail = [f"in {f.text}, line {f.span.line} of {f.span.source.name}" for f in (node.frame.chain() if node.frame else []) if f.scope]
+    return replace(found, notes=(*found.notes, *notes), help=help).at(node.span, trail[:4])
+
+
+def _name(node: Node) -> str:
+    return "the input" if node.name == INPUT else f"the input {node.name}"
+
+
+def _count(number: int, one: str = "input", several: str = "") -> str:
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
+def _shown(shape: tuple[int, ...] | None) -> str:
+    return "no tensor" if shape is None else "x".join(map(str, shape)) or "a scalar"
+
+
+def _walk(graph: ArchGraph, shapes: Mapping[str, Shape]) -> tuple[Node, Diagnostic] | None:
+    """The first node that cannot take what comes, and why."""
+    known: dict[str, Shape] = dict(shapes)
+    for node in graph:
+        if node.op == INPUT:
+            continue
+        call = Call(node.op, node.attrs, tuple(known[name] for name in graph.operands(node.name)))
+        try:
+            known[node.name] = node.operator.shape(call)
+            weights, own = _tensors(node, call), _tensors(node, graph.call(node.name))
+        except Fault as fault:
+            return node, replace(fault.diagnostic, message=f"at {node.name}, {fault.diagnostic.message}")
+        if weights != own:
+            built, came = graph.call(node.name).x, call.x
+            shapes_text = [show_shape(built), show_shape(came)]
+            (before,) = graph.operands(node.name)[:1]
+            if graph[before].op == "flatten":  # the maps, and how many values they are
+                (map_,) = graph.operands(before)
+                shapes_text = [f"{show_shape(graph[map_].shape)} = {built[0]}", f"{show_shape(known[map_])} = {came[0]}"]
+            what = "values" if len(built) == 1 else "channels"
+            return node, says.weights_do_not_fit(node.name, what, built[0], came[0], *shapes_text)
+    return None
+
+
+def _tensors(node: Node, call: Call) -> dict[str, tuple[int, ...]]:
+    return {**node.operator.weights(call), **node.operator.buffers(call)}
+
+
+# ---- the sizes that it takes
+
+
+def _legal(graph: ArchGraph) -> str:
+    """The sizes at which a network runs with the weights that it has, in words; nothing where they cannot be told."""
+    if len(graph.inputs) != 1 or len(graph.inputs[0].shape) not in (2, 3, 4):
+        return ""
+    (only,) = graph.inputs
+    names = SIZES[len(only.shape) - 1]
+    try:
+        conditions = _conditions(graph, (only.shape[0], *(unknown(name) for name in names)))
+    except Fault:
+        return ""
+    found = [legal_sizes(name, conditions) for name in names]
+    if any(legal is None or not legal.classes for legal in found):
+        return ""
+    return f"{show_shape((only.shape[0], *map(unknown, names)))}, where " + " and ".join(_words(legal) for legal in found if legal)
+
+
+def _words(legal: Legal) -> str:
+    """`H >= 63`; `H is 227 to 258` where the sizes are an unbroken range."""
+    sizes: set[int] = set()
+    for low, high in legal.classes:
+        if high is None:
+            return str(legal)
+        sizes.update(range(low, high + 1, legal.period))
+    least, most = min(sizes), max(sizes)
+    if len(sizes) != most - least + 1:
+        return str(legal)
+    return f"{legal.name} is {least}" if least == most else f"{legal.name} is {least} to {most}"
+
+
+def _conditions(graph: ArchGraph, shape: Shape) -> list[Condition]:
+    """What must hold of open sizes. A map that is flattened for weights must be as large as the one that they were made for."""
+    fixed = _flattened_for_weights(graph)
+    known: dict[str, Shape] = {graph.inputs[0].name: shape}
+    conditions: list[Condition] = []
+    for node in graph:
+        if node.op == INPUT:
+            continue
+        operands = graph.operands(node.name)
+        call = Call(node.op, node.attrs, tuple(known[name] for name in operands))
+        if node.name in fixed:
+            built = graph[operands[0]].shape
+            for size, needed in zip(call.x, built, strict=True):
+                if size != needed:
+                    conditions.append(Condition(size, "==", needed))
+            call = Call(node.op, node.attrs, (built, *call.inputs[1:]))
+        known[node.name] = node.operator.shape(call)
+        conditions += call.conditions
+    return conditions
+
+
+def _flattened_for_weights(graph: ArchGraph) -> set[str]:
+    """The nodes that flatten a map whose values meet weights one by one."""
+    meeting: set[str] = set()  # flat values that come to such weights
+    for node in reversed(list(graph)):
+        if node.op != INPUT and any(user in meeting or _needs_number(graph, graph[user]) for user in graph.users(node.name)):
+            meeting |= {node.name} if len(node.shape) == 1 else set()
+    return {name for name in meeting if graph[name].op == "flatten"}
+
+
+def _needs_number(graph: ArchGraph, node: Node) -> bool:
+    """Does a node have weights for every value of a flat input?"""
+    return len(graph.call(node.name).x) == 1 and bool(_tensors(node, graph.call(node.name)))

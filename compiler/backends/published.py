@@ -1,0 +1,74 @@
+"""The weights that torchvision publishes, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dsl.vocabulary.names import near
+
+PREFIX = "torchvision:"
+
+
+class Unreadable(Exception):
+    """Weights cannot be read, or cannot be used."""
+
+
+def torchvision_models() -> Any:
+    """Import torchvision's networks, also where its operators in C++ cannot be loaded: its wheel for CUDA beside torch for CPUs.
+
+    Its import describes these operators to torch, which fails for those that are not there. No network needs them.
+    """
+    register = torch.library.register_fake
+
+    def describe(*args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+        def decorate(function: Any) -> Any:
+            try:
+                return register(*args, **kwargs)(function)
+            except RuntimeError:
+                return function
+
+        return decorate
+
+    torch.library.register_fake = describe
+    try:
+        import torchvision
+    finally:
+        torch.library.register_fake = register
+    return torchvision.models
+
+
+def published(network: str, name: str) -> dict[str, Tensor]:
+    """The weights of a network under a name of torchvision's enum, downloaded once by torch.hub. Raises Unreadable."""
+    try:
+        models = torchvision_models()
+    except ModuleNotFoundError as error:
+        raise Unreadable(f"{PREFIX} needs torchvision: pip install torchvision, or give a file of weights: --weights FILE.pth") from error
+    except Exception as error:  # it may be built for another torch
+        raise Unreadable(f"torchvision is installed and cannot be imported ({error}); give a file: --weights FILE.pth") from error
+    constructor = network.removesuffix("_torchvision")
+    known = models.list_models()
+    if constructor not in known:
+        raise Unreadable(
+            f"torchvision has no network {constructor}{_meant(constructor, known)}; give a file of weights: --weights FILE.pth"
+        )
+    enum = models.get_model_weights(constructor)
+    if name not in enum.__members__:
+        raise Unreadable(
+            f"torchvision has no weights {name} for {constructor}{_meant(name, enum.__members__)}; it has {', '.join(enum.__members__)}"
+        )
+    try:
+        state: dict[str, Tensor] = enum[name].get_state_dict(progress=False)
+    except OSError as error:
+        raise Unreadable(
+            f"cannot reach {enum[name].url} ({error}); download it where there is a network, and give the file: --weights FILE.pth"
+        ) from error
+    return state
+
+
+def _meant(name: str, known: Any) -> str:
+    names = near(name, known)
+    return f" (did you mean {' or '.join(names)}?)" if names else ""

@@ -1,0 +1,136 @@
+"""Whether a network fits into memory, told before anything is allocated."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from compiler.analysis.cost import cost
+from compiler.analysis.memory import usage
+from compiler.graph import ArchGraph
+
+CGROUPS = Path("/sys/fs/cgroup")
+UNLIMITED = 2**60  # what version 1 of control groups has for no limit is near 2^63
+
+
+class NoMemory(Exception):
+    """A network does not fit into the memory that is free."""
+
+
+def check_room(graph: ArchGraph, dtype: str, batch: int, device: torch.device, copies: int = 1) -> str:
+    """Hold what a network needs against the memory that is free, before it is made.
+
+    Returns a sentence where the weights fit and the values of a batch may not, else nothing. Raises NoMemory where the weights alone
+    do not. They are made on the CPU, in float32, and stay there `copies` times.
+    """
+    if graph.unknowns:
+        return ""  # it cannot be lowered, which the lowering tells
+    weights = 4 * cost(graph).params_training
+    needs = usage(graph, dtype, batch)
+    on_cpu = device.type == "cpu"
+    free = free_memory()
+    if free is not None and copies * weights > free:
+        several = f"{copies} times " * (copies > 1)
+        raise NoMemory(f"{graph.name} needs {several}{size_text(weights)} for its weights, and {size_text(free)} of memory are free")
+    if not on_cpu:
+        free, _ = torch.cuda.mem_get_info(device)
+        if needs.parameters > free:
+            raise NoMemory(f"{graph.name} needs {size_text(needs.parameters)} for its weights, and {size_text(free)} are free on the GPU")
+    held = copies * weights if on_cpu else needs.parameters
+    if free is None or held + needs.peak <= free:
+        return ""
+    return (
+        f"{graph.name} needs {size_text(held)} for its weights and {size_text(needs.peak)} for values at batch {batch}, most of them at "
+        f"{needs.peak_at}, and {size_text(free)} are free"
+    )
+
+
+@contextmanager
+def told(graph: ArchGraph) -> Iterator[None]:
+    """An allocation that fails within is NoMemory."""
+    try:
+        yield
+    except MemoryError as error:
+        raise NoMemory(f"there is not enough memory for {graph.name}") from error
+    except torch.OutOfMemoryError as error:
+        raise NoMemory(f"there is not enough memory for {graph.name}: {str(error).splitlines()[0]}") from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error) and "not enough memory" not in str(error):
+            raise
+        raise NoMemory(f"there is not enough memory for {graph.name}; {_free_text()}") from error
+
+
+def _free_text() -> str:
+    free = free_memory()
+    return "how much is free cannot be told" if free is None else f"{size_text(free)} are free"
+
+
+def free_memory() -> int | None:
+    """Bytes that this process may still allocate: those of the machine, its control groups and its limits; None where nothing says."""
+    found = [free for free in (_machine(), *_control_groups(), _limit()) if free is not None]
+    return max(0, min(found)) if found else None
+
+
+def size_text(size: int) -> str:
+    """`1.2 GB`, in powers of 1000."""
+    for unit, power in (("TB", 4), ("GB", 3), ("MB", 2)):
+        if size >= 1000**power:
+            return f"{size / 1000**power:,.1f} {unit}"
+    return f"{size / 1000:.1f} kB"
+
+
+def _machine() -> int | None:
+    lines = _read(Path("/proc/meminfo")).splitlines()
+    kilobytes = next((int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+    if kilobytes is not None:
+        return kilobytes * 1024
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES" if sys.platform == "linux" else "SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _control_groups() -> Iterator[int]:
+    """What is left within each control group around this process, of version 2 or 1. Pages of files can be taken back."""
+    for line in _read(Path("/proc/self/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root = CGROUPS / "memory" if controllers else CGROUPS
+        limit, used, files = (
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            if controllers
+            else ("memory.max", "memory.current", "inactive_file")
+        )
+        group = root / path.lstrip("/")
+        while group == root or root in group.parents:
+            most, now = _read(group / limit).strip(), _read(group / used).strip()
+            if most.isdigit() and now.isdigit() and int(most) < UNLIMITED:
+                counts = dict(row.split() for row in _read(group / "memory.stat").splitlines() if row.count(" ") == 1)
+                yield int(most) - int(now) + int(counts.get(files, 0))
+            group = group.parent
+
+
+def _limit() -> int | None:
+    """What `ulimit -v` leaves."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    pages = _read(Path("/proc/self/statm")).split()
+    if most == resource.RLIM_INFINITY or not pages:
+        return None
+    return most - int(pages[0]) * resource.getpagesize()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

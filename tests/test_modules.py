@@ -1,0 +1,367 @@
+"""The lowered network as PyTorch's users take modules: blocks with hooks, calls, slices, copies, and the tools around them."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torchinfo
+from torch import Tensor, fx, nn
+
+from compiler import ArchError, load, loads
+from compiler.backends.blocks import Block, Chain
+from compiler.backends.torch_fx import ArchModule, InputError, lower
+from compiler.backends.torch_run import DTYPES, compile_and_run
+from tests.support import ROOT, stirred, torchvision_models
+
+X = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+def resnet18() -> ArchModule:
+    torch.manual_seed(0)
+    module = load(ROOT / "archs/resnet18.arch").lower()
+    module.load_state_dict(stirred(module))
+    return module.eval()
+
+
+def blocks(module: nn.Module) -> dict[str, Block]:
+    return {name: part for name, part in module.named_modules() if isinstance(part, Block)}
+
+
+# ---- the mode
+
+
+def test_a_module_comes_in_training_mode_as_from_every_constructor() -> None:
+    text = "input 3x8x8\nconv3-4; bn; block1: { relu; dropout(0.5) }\noutput side(when=training): FC-2\noutput top: FC-5\n"
+    module = loads(text).lower()
+    assert all(part.training for part in module.modules())
+    assert set(module(torch.randn(2, 3, 8, 8))) == {"side", "top"}
+    assert not any(part.training for part in module.eval().modules())
+    assert isinstance(module(torch.randn(2, 3, 8, 8)), Tensor)
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_statistics_are_those_of_the_start_after_a_run(level: int) -> None:
+    graph = loads("input 3x8x8\nconv3-4(norm=bn, act=relu); FC-2\n").graph
+    state = compile_and_run(graph, "cpu", batch=2, level=level).module.state_dict()
+    assert state["bn1.num_batches_tracked"] == 0 and not state["bn1.running_mean"].any()
+    assert set(DTYPES) == {"float32", "bfloat16", "float16"}
+
+
+# ---- blocks
+
+
+def test_hooks_of_blocks_fire() -> None:
+    module = resnet18()
+    fired: list[tuple[str, tuple[int, ...]]] = []
+    for name, part in (("layer4", module.layer4), ("layer4.1", module.layer4[1]), ("downsample", module.layer4[0].downsample)):
+        part.register_forward_hook(lambda _, args, out, name=name: fired.append((name, tuple(out.shape))))
+        part.register_full_backward_hook(lambda _, given, taken, name=name: fired.append((f"{name} back", tuple(taken[0].shape))))
+    module(X).sum().backward()
+    shape = (2, 512, 2, 2)
+    assert fired[:3] == [("downsample", shape), ("layer4.1", shape), ("layer4", shape)]
+    assert sorted(fired[3:]) == [("downsample back", shape), ("layer4 back", shape), ("layer4.1 back", shape)]
+
+
+def test_blocks_run_by_themselves() -> None:
+    module = resnet18()
+    with torch.no_grad():
+        expected = module(X)
+        by_hand = nn.Sequential(*list(module.children())[:-1])(X)
+        assert torch.equal(module.fc(by_hand.flatten(1)), expected)
+        x = torch.randn(1, 256, 4, 4)
+        assert torch.equal(module.layer4(x), module.layer4[1](module.layer4[0](x)))
+        assert torch.equal(module.layer4[:1](x), module.layer4[0](x))
+    assert isinstance(module.layer4, nn.Sequential) and len(module.layer4) == 2
+    assert [type(part).__name__ for part in module.layer4] == ["basic", "basic"]
+    assert type(module.layer1[0]) is type(module.layer3[1])  # compiled once
+
+
+def test_the_first_layers_of_vgg_are_a_slice() -> None:
+    module = load(ROOT / "archs/vgg11.arch").lower().eval()
+    taken: list[Tensor] = []
+    module.features[8].register_forward_hook(lambda _, args, out: taken.append(out))
+    with torch.no_grad():
+        module.features(X)
+        assert torch.equal(module.features[:9](X), taken[0])
+    assert module.classifier[6].out_features == 1000 and len(module.classifier) == 7
+    module.classifier[6] = nn.Linear(4096, 10)
+    assert module.classifier(torch.randn(2, 512, 7, 7)).shape == (2, 10)
+
+
+def test_several_tensors_enter_and_leave() -> None:
+    module = loads("input 3x8x8\nstem: conv1-4; conv1-4\nl: { a: conv1-4; relu; b: conv1-4; add<. | @stem> }\nconcat<@l.a | .>\n").lower()
+    x = torch.randn(1, 4, 8, 8)
+    first, second = module.l(x, x)
+    assert torch.equal(first, module.l.a(x)) and second.shape == (1, 4, 8, 8)
+    assert "l = self.l(conv2, stem)" in module.code
+    net = load(ROOT / "archs/unet.arch", inputs="1x188x188")
+    up = net.lower().dec4
+    assert up(torch.randn(1, 1024, 4, 4), torch.randn(1, 512, 16, 16)).shape == (1, 512, 4, 4)  # what goes up, then the skip
+
+
+def test_a_shared_part_is_one_module_called_twice() -> None:
+    text = "share tower { conv3-8; relu }\ninput left: 3x8x8\ninput right: 3x8x8\nconcat<@left; tower | @right; tower>\n"
+    module = loads(text).lower()
+    calls: list[Any] = []
+    module.tower.register_forward_hook(lambda _, args, out: calls.append(out))
+    module(torch.randn(1, 3, 8, 8), torch.randn(1, 3, 8, 8))
+    assert len(calls) == 2 and list(module.state_dict()) == ["tower.conv1.weight", "tower.conv1.bias"]
+
+
+@pytest.mark.parametrize(
+    ("text", "scope", "reason"),
+    [
+        ("l: { a: conv1-4; conv1-4 }\noutput side(when=training): { @l.a; FC-2 }\noutput top: FC-5\n", "l", "in training"),
+        ("l: b x2\n", "l.1", "uses the weights of t.conv1"),
+    ],
+)
+def test_a_scope_that_cannot_be_called_says_why(text: str, scope: str, reason: str) -> None:
+    net = loads("share t { conv1-3; relu }\nblock b() { t; conv1-3 }\ninput 3x8x8\n" + text)
+    module = net.lower()
+    module(torch.randn(2, 3, 8, 8))
+    with pytest.raises(NotImplementedError, match=f"^{scope} cannot be called by itself: .*{reason}.*; call its members"):
+        module.get_submodule(scope)(torch.randn(2, 3, 8, 8))
+
+
+def test_every_scope_of_the_zoo_is_a_module() -> None:
+    for name in ("densenet121", "efficientnet_b0", "googlenet_torchvision", "inception_v3", "shufflenet_v2_x0_5", "unet", "regnet_y_400mf"):
+        with torch.device("meta"):
+            module = load(ROOT / f"archs/{name}.arch").lower()
+        assert all(isinstance(part, Block) for part in module.modules() if list(part.children())), name
+
+
+def test_a_frozen_block_within_a_network_in_training() -> None:
+    module = load(ROOT / "archs/googlenet_torchvision.arch").lower()
+    module.inception4a.eval()
+    module.aux1.eval()
+    assert set(module(torch.randn(2, 3, 224, 224))) == {"output", "aux1", "aux2"}
+
+
+def test_nodes_are_called_as_in_the_file() -> None:
+    module = loads("input 3x8x8\nb: [ conv1-3 x10; add<conv1-3 | conv1-3 | .> ]\nadd<. | . | .>\n").lower()
+    assert [node.name for node in module.graph.nodes] == ["input_1", "b", "add1_part", "add1", "output"]
+    names = [node.meta["arch"]["name"] for node in module.b.graph.nodes if "arch" in node.meta]
+    assert [name for name in names if name == "b.12"] and module.b.graph.output_node().args[0].name == "_12"
+    traced = fx.symbolic_trace(resnet18())
+    assert "layer4_1_conv2" in {node.name for node in traced.graph.nodes}
+
+
+def test_where_a_node_comes_from() -> None:
+    for node in resnet18().layer4[1].graph.nodes:
+        if node.op == "call_module":
+            assert node.meta["arch"]["name"] == f"layer4.1.{node.target}"
+            assert "residual.arch" in node.meta["stack_trace"]
+
+
+# ---- copies
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda module: pickle.loads(pickle.dumps(module)),
+    "save": lambda module: _saved(module),
+}
+
+
+def _saved(module: nn.Module) -> Any:
+    file = io.BytesIO()
+    torch.save(module, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize("way", COPIES.values(), ids=COPIES.keys())
+@pytest.mark.parametrize("level", [0, 1])
+def test_copies_are_the_same_network(way: Callable[[Any], Any], level: int) -> None:
+    text = "input 3x8x8\nl: { conv3-4; bn; relu } x2\nm: [ conv1-4; relu ]\noutput side(when=training): FC-2\noutput top: FC-5\n"
+    module = lower(loads(text).graph, level)
+    other = way(module)
+    x = torch.randn(2, 3, 8, 8)
+    for mode in (True, False):
+        module.train(mode), other.train(mode)
+        assert other.code == module.code and type(other) is type(module) and other.graph is not module.graph
+        ours, theirs = module(x), other(x)
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours) if mode else torch.equal(ours, theirs)
+    assert [node.meta for node in other.l[1].graph.nodes] == [node.meta for node in module.l[1].graph.nodes]
+    assert not {id(p) for p in module.parameters()} & {id(p) for p in other.parameters()}
+    with torch.no_grad():
+        other.l[0].conv1.weight.zero_()
+    assert not torch.equal(module.eval()(x), other.eval()(x))
+
+
+def test_a_graph_that_is_edited_changes_one_block() -> None:
+    module = resnet18()
+    block, other = module.layer1[0], module.layer1[1]
+    before = other(torch.ones(1, 64, 4, 4))
+    for node in block.graph.nodes:
+        if node.target == "relu2":
+            node.replace_all_uses_with(node.args[0])
+            block.graph.erase_node(node)
+    block.recompile()
+    assert "relu2" not in block.code and "relu2" in other.code and type(block) is not type(other)
+    assert block(-torch.ones(1, 64, 4, 4)).min() < 0
+    assert torch.equal(other(torch.ones(1, 64, 4, 4)), before)
+    assert "relu2" not in copy.deepcopy(module).layer1[0].code
+
+
+# ---- the tools around
+
+
+def test_torch_compile_takes_the_network_as_a_whole() -> None:
+    module = resnet18()
+    compiled = torch.compile(module, fullgraph=True, backend="eager")
+    with torch.no_grad():
+        assert torch.equal(compiled(X), module(X))
+    compiled.train()(X).sum().backward()
+    assert module.layer4[1].conv1.weight.grad is not None
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_torch_export(strict: bool) -> None:
+    module = resnet18()
+    program = torch.export.export(module, (X,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},), strict=strict).module()
+    with torch.no_grad():
+        assert torch.equal(program(X[:1]), module(X[:1]))
+
+
+@pytest.mark.parametrize(
+    "way", [torch.jit.script, lambda module: torch.jit.trace(module, (X,)), fx.symbolic_trace], ids=["script", "trace", "fx"]
+)
+def test_other_forms_of_torch(way: Callable[[Any], Any]) -> None:
+    module = resnet18()
+    with torch.no_grad():
+        assert torch.allclose(way(module)(X), module(X), rtol=1e-4, atol=1e-4)
+
+
+def test_fx_quantisation() -> None:
+    from torch.ao.quantization import get_default_qconfig_mapping
+    from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
+
+    module = loads("input 3x16x16\nl: { conv3-8(norm=bn, act=relu) } x2\nadaptive_avgpool1; fc-4\n").lower().eval()
+    x = torch.randn(4, 3, 16, 16)
+    prepared = prepare_fx(module, get_default_qconfig_mapping("x86"), (x,))
+    with torch.no_grad():
+        prepared(x)
+        expected = module(x)
+        assert (convert_fx(prepared)(x) - expected).abs().max() < 0.1 * expected.abs().max()
+
+
+def test_torchinfo_shows_the_shapes_of_blocks() -> None:
+    shown = str(torchinfo.summary(resnet18(), (1, 3, 64, 64), depth=2, verbose=0))
+    assert [line.split() for line in shown.splitlines() if "Chain: 1-8" in line] == [["├─Chain:", "1-8", "[1,", "512,", "2,", "2]", "--"]]
+
+
+def test_torchvisions_feature_extractor() -> None:
+    torchvision_models()
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    module = resnet18()
+    found = create_feature_extractor(module, {"layer4": "x", "layer3.0": "y"})(X)
+    with torch.no_grad():
+        third = module.layer2(module.layer1(module.maxpool1(module.relu1(module.bn1(module.conv1(X))))))
+        assert torch.equal(found["y"], module.layer3[0](third))
+        assert torch.equal(found["x"], module.layer4(module.layer3(third)))
+
+
+def test_a_pipeline_is_split_at_a_label() -> None:
+    from torch.distributed.pipelining import SplitPoint, pipeline
+
+    module = resnet18()
+    pipe = pipeline(module, (X,), split_spec={"layer3": SplitPoint.BEGINNING})
+    assert pipe.num_stages == 2
+    first, second = (pipe.get_stage_module(number) for number in range(2))
+    assert any(name.startswith("layer2") for name, _ in first.named_parameters())
+    assert not any(name.startswith("layer2") for name, _ in second.named_parameters())
+    with torch.no_grad():
+        assert torch.equal(second(first(X)), module(X))
+
+
+def test_a_network_within_a_module_of_ones_own() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = resnet18(), nn.Linear(1000, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.body(x))  # type: ignore[no-any-return]
+
+    both = Both().eval()
+    with torch.no_grad():
+        expected = both(X)
+        assert torch.equal(fx.symbolic_trace(both)(X), expected)
+        assert torch.equal(torch.compile(both, fullgraph=True, backend="eager")(X), expected)
+        assert torch.equal(copy.deepcopy(both)(X), expected)
+    assert isinstance(both.body.layer1, Chain)
+
+
+# ---- inputs that it cannot take
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "code", "words"),
+    [
+        (
+            "alexnet",
+            (1, 3, 96, 96),
+            "E0390",
+            ["fc6 has weights for 9216 values", "256x1x1 = 256 comes", "H is 227 to 258", "alexnet.arch:19"],
+        ),
+        ("alexnet", (1, 3, 64, 64), "E0301", ["at pool5", "height 3 over 2"]),
+        ("alexnet", (1, 1, 227, 227), "E0390", ["conv1 has weights for 3 channels, and gets 1"]),
+        ("alexnet", (3, 227, 227), "E0690", ["x.unsqueeze(0)", "Nx3x227x227"]),
+        ("unet", (1, 1, 188, 188), "E0306", ["dec4.crop1", 'inputs="1x188x188"']),
+        ("resnet18", (2, 3, 64), "E0690", ["4 axes", "2x3x64 came"]),
+        ("lenet5", (1, 1, 28, 28), "E0301", ["at c5", "H is 32 to 35"]),
+    ],
+)
+def test_an_input_of_another_shape(name: str, shape: tuple[int, ...], code: str, words: list[str]) -> None:
+    with torch.device("meta"):
+        module = load(ROOT / f"archs/{name}.arch").lower().eval()
+        with pytest.raises(InputError, match=code) as caught:
+            module(torch.empty(shape))
+    error = caught.value
+    assert isinstance(error, ValueError) and isinstance(error, ArchError) and isinstance(error.__cause__, Exception)
+    assert [found.code for found in error.diagnostics] == [code]
+    for word in words:
+        assert word in str(error)
+
+
+def test_two_inputs_and_what_came() -> None:
+    module = loads("input left: 3x8x8\ninput right: 3x8x8\nconcat<@left | @right>\nconv3-4\n").lower()
+    x = torch.randn(1, 3, 8, 8)
+    assert module(right=x, left=x).shape == (1, 4, 6, 6)
+    for given, words in (([x], "takes 2 inputs, and 1 came"), ([x, x, x], "takes 2 inputs, and 3 came"), ([x, [1]], "right is no tensor")):
+        with pytest.raises(InputError, match=words):
+            module(*given)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        module(x, other=x)
+
+
+def test_a_size_that_works_goes_on_working_and_other_errors_are_torchs() -> None:
+    module = resnet18()
+    assert module(torch.randn(1, 3, 100, 80)).shape == (1, 1000)
+    with pytest.raises(RuntimeError, match=r"scalar type|dtype|type") as caught:
+        module(X.double())
+    assert not isinstance(caught.value, InputError)
+    module.layer3 = nn.Linear(3, 3)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        module(X)
+
+
+def test_a_copy_still_knows_what_it_takes() -> None:
+    for way in COPIES.values():
+        with pytest.raises(InputError, match="conv1 has weights for 3 channels"):
+            way(resnet18())(torch.randn(1, 4, 64, 64))
+
+
+def test_only_what_runs_in_a_mode_is_blamed() -> None:
+    module = load(ROOT / "archs/inception_v3.arch").lower()
+    with pytest.raises(InputError, match="AuxLogits"):
+        module(torch.randn(2, 3, 96, 96))
+    assert module.eval()(torch.randn(2, 3, 96, 96)).shape == (2, 1000)
