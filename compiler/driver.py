@@ -97,7 +97,7 @@ def check(path: Path, overrides: Overrides | None = None, limits: Limits | None 
     With `mend`, repairs of its mistakes are worked out and tried.
     """
     task = _Task(path.stem, path.parent, overrides or Overrides(), limits or Limits(), record)
-    loader = Loader(task.limits.max_nesting)
+    loader = Loader(task.limits.max_nesting, task.limits.max_nodes)
     begin = perf_counter()
     try:
         loaded = loader.open(path)
@@ -128,7 +128,7 @@ def check_text(
     """As `check`, for a text that is in no file."""
     data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
     task = _Task(Path(name).stem.strip("<>"), folder or Path.cwd(), overrides or Overrides(), limits or Limits(), record)
-    loader = Loader(task.limits.max_nesting)
+    loader = Loader(task.limits.max_nesting, task.limits.max_nodes)
     begin = perf_counter()
     return _checked(loader.text(name, data, task.folder), loader, task, mend, begin)
 
@@ -152,7 +152,7 @@ def _checked(loaded: Loaded, loader: Loader, task: _Task, mend: bool, begin: flo
         return report
 
     def attempt(text: str) -> Tried:
-        other = Loader(task.limits.max_nesting)
+        other = Loader(task.limits.max_nesting, task.limits.max_nodes)
         small = replace(
             task, record=False, limits=replace(task.limits, max_nodes=min(task.limits.max_nodes, 4 * len(report.graph) + 5_000))
         )
@@ -178,7 +178,8 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float) -> Report:
         try:
             expander.network(loaded.tree.statements, Env(folder=loaded.folder))
         except RecursionError:  # a chain of signs or powers, which no bracket counts
-            expander.problems.append(syntax.too_deep_brackets(limits.max_nesting).at(Span(loaded.source, 0, 1)))
+            found = next(filter(None, (ast.deeper(tree, limits.max_nesting) for tree in (loaded.tree, *loader.trees()))), loaded.tree)
+            expander.problems.append(syntax.too_deep_brackets(limits.max_nesting).at(found.span))
     diagnostics = [*loaded.problems, *expander.problems]
     claims = list(expander.claims.values())
     legal: list[Legal] = []

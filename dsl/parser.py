@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,9 +20,11 @@ from dsl.diagnostics import ArchError, Diagnostic
 from dsl.explain import BRACKET, BRACKET_OR_LINE, CLOSERS, PAIRS, explain, show_character, unclosed
 from dsl.hints import other_format
 from dsl.source import Source, Span
-from dsl.vocabulary import syntax
+from dsl.vocabulary import files, syntax
 
 MAX_NESTING = 200
+MOST_MISTAKES = 500  # of syntax in one file; with more of them, there is no use in reading on
+EFFORT = 1_000_000  # characters that are read again in a stretch of the text, to find the mistakes after its first
 BROKEN = "\0"  # stands in the text for a stretch that could not be read
 
 
@@ -33,19 +36,36 @@ class Parsed:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def parse(source: Source, max_nesting: int = MAX_NESTING) -> Parsed:
-    """Read a whole file. Goes on behind an error with the next statement, so that all are found."""
+def parse(source: Source, max_nesting: int = MAX_NESTING, max_statements: int | None = None) -> Parsed:
+    """Read a whole file. Goes on after an error with the next statement, so that all are found."""
     problems = list(_bad_characters(source)) or list(_too_deep(source, max_nesting))
     if problems:
         return Parsed(None, tuple(problems))
+    unlimited = _limit.set(max_statements)
+    try:
+        return _parsed(source, problems, max_statements)
+    except _TooMany as found:
+        place = min(found.place, len(source.text))
+        return Parsed(None, (files.too_many_statements(max_statements or 0).at(Span(source, place, place)),))
+    finally:
+        _limit.reset(unlimited)
+
+
+def _parsed(source: Source, problems: list[Diagnostic], max_statements: int | None) -> Parsed:
     tree = _tree(source.text)
     if tree is None and (other := other_format(source.text)) is not None:
         name, first, last = other
         return Parsed(None, (syntax.other_format(name).at(Span(source, first, last)),))
     if tree is None:
-        text = "".join(_readable(source, begin, end, problems) for begin, end in _pieces(source.text))
+        text = ""
+        for number, (begin, end) in enumerate(_pieces(source.text)):
+            if max_statements is not None and number > max_statements:
+                raise _TooMany(begin)
+            text += _readable(source, begin, end, problems)
+            if len(problems) >= MOST_MISTAKES:
+                return Parsed(None, tuple(problems))
         tree = _tree(text)
-    file = None if tree is None else cast(ast.File, TreeBuilder(source).transform(tree))
+    file = None if tree is None else cast(ast.File, TreeBuilder(source).build(tree))
     return Parsed(file, tuple(problems))
 
 
@@ -78,6 +98,7 @@ def _readable(source: Source, begin: int, end: int, problems: list[Diagnostic]) 
     """A stretch of the text, its unreadable statements replaced by `BROKEN`; what is wrong with them is entered."""
     text = source.text[begin:end]
     known = len(problems)
+    attempts = max(5, EFFORT // (len(text) + 1))
     while True:
         try:
             _lark().parse(text + "\n", start="file")
@@ -90,7 +111,8 @@ def _readable(source: Source, begin: int, end: int, problems: list[Diagnostic]) 
                 mended: str | None = text[:start] + " " + text[start + 1 :]
             else:
                 mended = None if again else _blank(text, start, stop)
-            if mended is None:
+            attempts -= 1
+            if mended is None or not attempts:
                 return _blanked(text)
             text = mended
             continue
@@ -120,16 +142,27 @@ def _parse_part(source: Source, start: str) -> Any:
         tree = _lark().parse(source.text, start=start)
     except UnexpectedInput as error:
         raise ArchError([explain(source, 0, source.text, error)[0]]) from None
-    return TreeBuilder(source).transform(tree)
+    return TreeBuilder(source).build(tree)
+
+
+class _TooMany(Exception):
+    """A text has more statements than are allowed, from this offset on."""
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+
+_limit: ContextVar[int | None] = ContextVar("limit", default=None)  # of statements in the text that is read
 
 
 class _NewlinesInBrackets(PostLex):
-    """Drops newlines inside `( )` and list brackets, where a line may be broken freely."""
+    """Drops newlines inside `( )` and list brackets, where a line may be broken freely. Counts the statements."""
 
     always_accept = ("_NEWLINE",)
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         open_brackets: list[bool] = []
+        limit, separators = _limit.get(), 0
         for token in stream:
             if token.type in ("LPAR", "_LIST_OPEN"):
                 open_brackets.append(True)
@@ -139,6 +172,10 @@ class _NewlinesInBrackets(PostLex):
                 open_brackets.pop()
             elif token.type == "_NEWLINE" and open_brackets and open_brackets[-1]:
                 continue
+            if token.type in ("_NEWLINE", "_SEMI"):
+                separators += 1
+                if limit is not None and separators > limit:
+                    raise _TooMany(token.end_pos or 0)
             yield token
 
 
