@@ -28,6 +28,7 @@ class ClaimResult:
     actual: str
     held: bool
     waived: bool = False
+    why: tuple[str, ...] = ()  # the arithmetic of a shape that does not hold
 
     @property
     def status(self) -> str:
@@ -45,10 +46,10 @@ def check_shape(
     actual = tensor.shape
     assert actual is not None
     held = actual == claimed
-    result = ClaimResult(span, f"=> {show_shape(claimed)}", show_shape(actual), held, waived and not held)
+    notes = () if held else tuple(_arithmetic(tensor.name, claimed, graph))
+    result = ClaimResult(span, f"=> {show_shape(claimed)}", show_shape(actual), held, waived and not held, notes)
     if held or waived:
         return result, None
-    notes = list(_arithmetic(tensor.name, claimed, graph))
     facts = {"actual": actual, "claimed": claimed, **_window_facts(tensor.name, graph)}
     found = replace(says.shape_claim(shown, show_shape(actual), show_shape(claimed), notes), facts=facts)
     return result, found.at(item, related=[Related(span, "claimed here")])

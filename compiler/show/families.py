@@ -36,12 +36,18 @@ def cells(entries: Sequence[Entry]) -> list[list[str]]:
 
 def show(entries: Sequence[Entry], form: str) -> str:
     if form == "csv":
-        out = io.StringIO()
-        writer = csv.DictWriter(out, list(facts(entries)[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(facts(entries))
-        return out.getvalue()
+        return comma_separated(entries)
     return {"text": text_table, "md": markdown_table, "latex": latex_table}[form](HEADS, cells(entries))
+
+
+def comma_separated(entries: Sequence[Entry]) -> str:
+    """The columns of the table, under its heads, memory in bytes."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    heads = [head.removeprefix(">") for head in HEADS]
+    writer.writerow([*heads[:5], *(f"{head} (bytes)" for head in heads[5:])])
+    writer.writerows([e.name, e.params, shape_text((e.macs,))[0], e.depth, e.field, e.peak, e.saved] for e in entries)
+    return out.getvalue()
 
 
 def facts(entries: Sequence[Entry]) -> list[dict[str, Any]]:

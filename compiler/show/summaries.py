@@ -31,7 +31,11 @@ class Style:
         return show_shape(shape)
 
     def memory(self, values: Dim) -> str:
-        return "" if isinstance(values, Formula) else in_bytes(values * BYTES[self.dtype] * self.batch)
+        size = self.bytes(values)
+        return "" if isinstance(size, Formula) else in_bytes(size)
+
+    def bytes(self, values: Dim) -> Dim:
+        return values * BYTES[self.dtype] * self.batch
 
 
 def in_bytes(size: int) -> str:
@@ -134,26 +138,15 @@ def _facts(row: Row) -> dict[str, Any]:
     }
 
 
-def comma_separated(rows: Sequence[Row]) -> str:
+def comma_separated(rows: Sequence[Row], style: Style) -> str:
+    """The columns of the table, under its heads, those of one copy; memory in bytes."""
     out = io.StringIO()
-    columns = [
-        "depth",
-        "name",
-        "operator",
-        "copies",
-        "nodes",
-        "output",
-        "params",
-        "macs",
-        "flops",
-        "values",
-        "activations",
-        "receptive_field",
-    ]
-    writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["depth", "name", "operator", "copies", "nodes", "output", "parameters", "MACs", "FLOPs", "memory (bytes)", "field"])
     for level, row in flat(rows):
-        writer.writerow(_facts(row) | {"depth": level, "output": show_shape(row.shape), "receptive_field": str(row.sees)})
+        macs, flops, memory = shape_text((row.macs, 2 * row.macs, style.bytes(row.activations)))
+        shape = style.shape(row.shape)
+        writer.writerow([level, row.name, row.written, row.copies, row.nodes, shape, row.params, macs, flops, memory, str(row.sees)])
     return out.getvalue()
 
 

@@ -96,7 +96,7 @@ def explain(
             autocompletion=completion.explained,
         ),
     ] = None,
-    back: Annotated[bool, typer.Option("--back", help="with FILE:NODE: derive its shape back to the input")] = False,
+    back: Annotated[bool, typer.Option("--back", help="with FILE or FILE:NODE: derive the shape back to the input")] = False,
     why_not: Annotated[
         str, typer.Option("--why-not", metavar="SHAPE", help="with FILE: what fails at another input, and what is legal")
     ] = "",
@@ -107,7 +107,7 @@ def explain(
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
-    """Explain an error code, or derive a node of a network in words and arithmetic."""
+    """Explain an error code or an operator, or derive the nodes of a network in words and arithmetic."""
     from compiler.pages import manual, page, pages
 
     if what is not None and (".arch" in what or what.partition(":")[0] == "-"):

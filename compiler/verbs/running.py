@@ -29,7 +29,7 @@ def compile(
         str, typer.Option(metavar="FILE", help="load weights by name from .safetensors or .pth, or torchvision:IMAGENET1K_V1")
     ] = "",
     optimize: Annotated[int, typer.Option(min=0, max=3, help="0 as written; 1 exact rewrites; 2 folded and packed; 3 torch.compile")] = 0,
-    print_after: Annotated[str, typer.Option(metavar="PASS", help="print the program behind a pass, or `all`")] = "",
+    print_after: Annotated[str, typer.Option(metavar="PASS", help="print the program after a pass, or after `all`")] = "",
     set_: Set = None,
     input_: Input = None,
     json_: Json = False,

@@ -83,7 +83,7 @@ def sound(
 
 
 def programs(graph: ArchGraph, level: int, after: str) -> None:
-    """Print the program behind a pass of a level, or behind every pass."""
+    """Print the program after a pass of a level, or after every pass."""
     pipeline = INFERENCE[min(level, 2)]
     names = [rewrite.__name__ for rewrite in pipeline]
     if after not in (*names, "all"):
