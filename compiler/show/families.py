@@ -14,9 +14,10 @@ from compiler.files import replacing
 from compiler.graph import shape_text
 from compiler.shapes.dim import Formula
 from compiler.show.summaries import in_bytes
-from compiler.show.tables import latex_table, markdown_table, text_table
+from compiler.show.tables import Room, latex_table, markdown_table, text_table
 
 HEADS = ("network", ">parameters", ">MACs", ">layers", ">field", ">inference", ">kept for backward")
+SPARE = ("kept for backward", "inference", "field", "layers")  # what a narrow terminal does without, in this order
 
 
 def cells(entries: Sequence[Entry]) -> list[list[str]]:
@@ -34,10 +35,12 @@ def cells(entries: Sequence[Entry]) -> list[list[str]]:
     ]
 
 
-def show(entries: Sequence[Entry], form: str) -> str:
+def show(entries: Sequence[Entry], form: str, width: int | None = None) -> str:
     if form == "csv":
         return comma_separated(entries)
-    return {"text": text_table, "md": markdown_table, "latex": latex_table}[form](HEADS, cells(entries))
+    if form == "text":
+        return text_table(HEADS, cells(entries), room=Room(width, SPARE, "network") if width is not None else None)
+    return {"md": markdown_table, "latex": latex_table}[form](HEADS, cells(entries))
 
 
 def comma_separated(entries: Sequence[Entry]) -> str:

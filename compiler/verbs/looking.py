@@ -44,6 +44,7 @@ from compiler.verbs.terminal import (
     sweeps,
     talk,
     usage,
+    width,
 )
 from dsl.parser import MAX_NESTING
 from dsl.rendering import render_all
@@ -117,7 +118,10 @@ def summary_(
     elif format_ == "csv":
         sys.stdout.write(summaries.comma_separated(rows, style))
     else:
-        sys.stdout.write({"text": summaries.text, "md": summaries.markdown, "latex": summaries.latex}[format_](table, rows, style))
+        if format_ == "text":
+            sys.stdout.write(summaries.text(table, rows, style, width()))
+        else:
+            sys.stdout.write({"md": summaries.markdown, "latex": summaries.latex}[format_](table, rows, style))
         if needs is not None:
             sys.stdout.write(summaries.memory(needs, style, optimizer, measured))
 
@@ -180,7 +184,7 @@ def table_(
     if form == "json":
         print_json(families.facts(entries))
     else:
-        sys.stdout.write(families.show(entries, form))
+        sys.stdout.write(families.show(entries, form, width()))
     if output is not None:
         families.plot(entries, output)
         talk(f"wrote {output}")

@@ -13,11 +13,11 @@ import typer
 
 from compiler.expand.builder import MAX_NODES, Limits, Overrides
 from compiler.ops import OPERATORS
-from compiler.show.tables import text_table
+from compiler.show.tables import Room, text_table
 from compiler.verbs import completion
 from compiler.verbs.options import Input, Json, MaxNesting, MaxNodes, Set
 from compiler.verbs.sources import checked, named
-from compiler.verbs.terminal import must_be_writable, overrides, print_json, say, sound, talk, usage, write
+from compiler.verbs.terminal import must_be_writable, overrides, print_json, say, sound, talk, usage, width, write
 from dsl.parser import MAX_NESTING
 from dsl.vocabulary.names import did_you_mean
 
@@ -33,7 +33,9 @@ def list_(json_: Json = False) -> None:
     cells = [
         [net.name, net.family, f"{net.params:,}", f"{net.macs / 1e9:.3f}" if isinstance(net.macs, int) else "", net.source] for net in found
     ]
-    sys.stdout.write(text_table(["name", "family", ">parameters", ">GMACs", "source"], cells))
+    columns = width()
+    room = Room(columns, ("family",), "source") if columns is not None else None
+    sys.stdout.write(text_table(["name", "family", ">parameters", ">GMACs", "source"], cells, room=room))
 
 
 def new(

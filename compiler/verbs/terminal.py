@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,6 +25,8 @@ from compiler.verbs import sources
 from compiler.verbs.sources import STDIN, checked
 from dsl.diagnostics import ArchError
 from dsl.rendering import edited, render_all
+
+NARROWEST = 40  # columns; what is laid out for fewer is unreadable
 
 
 def sweeps(settings: list[str]) -> list[list[str]]:
@@ -104,6 +107,11 @@ def unfit_table(rows: list[tuple[str, str, str, str]], most: int = 40) -> str:
     if len(rows) > most:
         lines.append(f"... and {len(rows) - most} more")
     return "\n".join(lines)
+
+
+def width() -> int | None:
+    """The columns of the terminal that stdout is; None where it is none, and lines are as long as they get."""
+    return max(NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
 
 
 def must_be_writable(path: Path) -> None:
