@@ -18,7 +18,7 @@ from compiler.show.reports import summary, table
 from compiler.verbs.completion import words
 from compiler.verbs.options import File, Files, Input, Json, MaxNesting, MaxNodes, Out, Set
 from compiler.verbs.sources import STDIN, checked, content, loaded
-from compiler.verbs.terminal import arch_files, fail, mend, must_be_writable, overrides, print_json, say, sound, talk, usage, write
+from compiler.verbs.terminal import arch_files, mend, must_be_writable, overrides, print_json, say, sound, talk, usage, write
 from dsl.diagnostics import ArchError
 from dsl.parser import MAX_NESTING
 from dsl.rendering import MAX_SHOWN, render_all
@@ -52,8 +52,6 @@ def check_(
     if format_ not in ("text", "json", "github", "sarif"):
         usage(f"--format is text, json, github or sarif, not {format_}")
     paths = arch_files(files)
-    if not paths:
-        fail(f"there is no `.arch` file in {files[0]}")
     changed = overrides(set_, input_)
     reports = [(path, checked(path, changed, Limits(max_nodes, max_nesting))) for path in paths]
     found = [d for _, report in reports for d in (*report.diagnostics, *report.warnings)]

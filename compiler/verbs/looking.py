@@ -41,6 +41,7 @@ from compiler.verbs.terminal import (
     overrides,
     print_json,
     sound,
+    stdin_once,
     sweeps,
     talk,
     usage,
@@ -215,7 +216,7 @@ def diff_(
     from compiler.analysis.diff import diff
     from compiler.show import differences
 
-    arch_files([first, second])  # stdin at most once
+    stdin_once([first, second])
     limits = Limits(max_nodes, max_nesting)
     changed = (Overrides(), overrides(set_, None))
     reports = [sound(file, change, limits, json_, wrong=2) for file, change in zip((first, second), changed, strict=True)]

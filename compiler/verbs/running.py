@@ -12,9 +12,13 @@ import typer
 from compiler.expand.builder import MAX_NODES, Limits
 from compiler.show.reports import summary
 from compiler.show.tables import text_table
+from compiler.verbs.completion import any_files, words
 from compiler.verbs.options import File, Input, Json, MaxNesting, MaxNodes, Set
 from compiler.verbs.terminal import fail, must_be_writable, overrides, print_json, programs, say, sound, talk, unfit_table, usage, write
 from dsl.parser import MAX_NESTING
+
+DEVICES = words("auto", "cpu", "cuda")
+DTYPES = words("float32", "bfloat16", "float16")
 
 
 def compile(
@@ -22,8 +26,8 @@ def compile(
     output: Annotated[
         list[Path] | None, typer.Option("-o", "--output", metavar="FILE", help=".pt2, .safetensors or .json; may be repeated")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes the GPU where there is one")] = "auto",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes the GPU where there is one", autocompletion=DEVICES)] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16", autocompletion=DTYPES)] = "float32",
     batch: Annotated[int, typer.Option(min=1, help="how many samples the forward pass gets")] = 1,
     weights: Annotated[
         str, typer.Option(metavar="FILE", help="load weights by name from .safetensors or .pth, or torchvision:IMAGENET1K_V1")
@@ -83,8 +87,8 @@ def compile(
 
 def bench(
     file: File,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda", autocompletion=DEVICES)] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16", autocompletion=DTYPES)] = "float32",
     batch: Annotated[int, typer.Option(min=1, help="how many samples a forward pass gets")] = 1,
     runs: Annotated[int, typer.Option(min=1, help="how often every level is run")] = 9,
     upto: Annotated[int, typer.Option(min=0, max=3, help="the last level; 3 compiles, which takes a while")] = 2,
@@ -115,7 +119,9 @@ def bench(
 
 def weights(
     file: File,
-    source: Annotated[Path, typer.Option("--from", metavar="FILE", help="weights under other names: .pth or .safetensors")],
+    source: Annotated[
+        Path, typer.Option("--from", metavar="FILE", help="weights under other names: .pth or .safetensors", autocompletion=any_files)
+    ],
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="write them under our names: .safetensors")] = None,
     mapping: Annotated[Path | None, typer.Option("--map", metavar="FILE", help="write which key is which, as JSON")] = None,
     set_: Set = None,

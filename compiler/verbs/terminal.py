@@ -45,10 +45,18 @@ def chosen_format(format_: str, json_: bool, csv: bool, md: bool, latex: bool) -
 
 
 def arch_files(files: list[Path]) -> list[Path]:
-    """The files themselves, and the `.arch` files of the folders among them; stdin at most once."""
+    """The files themselves, and the `.arch` files of the folders among them; one at least, and stdin at most once."""
+    stdin_once(files)
+    found = sources.arch_files(files)
+    if not found:
+        fail(f"there is no `.arch` file in {', '.join(map(str, files))}")
+    return found
+
+
+def stdin_once(files: list[Path]) -> None:
+    """End where several arguments are stdin."""
     if sum(file is STDIN for file in files) > 1:
         usage("stdin can be read once: give `-` once")
-    return sources.arch_files(files)
 
 
 def overrides(settings: list[str] | None, inputs: list[str] | None) -> Overrides:
