@@ -119,6 +119,8 @@ def test_files_that_use(tmp_path: Path) -> None:
     (tmp_path / "a.arch").write_text('use "b.arch"\ninput 1x4x4\nrelu\n')
     (tmp_path / "b.arch").write_text('use "a.arch"\n')
     assert [d.code for d in check(tmp_path / "a.arch").diagnostics] == ["E0603"]
+    (tmp_path / "b.arch").write_text('use "a.arch"\nblock part() { relu }\ninput 1x4x4\npart()\n')
+    assert [d.code for d in check(tmp_path / "b.arch").diagnostics] == ["E0603"]
     inner = tmp_path / "inner"
     inner.mkdir()
     (tmp_path / "secret.arch").write_text("block secret() { relu }\n")

@@ -77,6 +77,13 @@ class StatementExpander(ItemExpander):
                 env.variables.setdefault(name.name, number.value)
 
     def _output(self, statement: ast.Output, env: Env, scope: Scope, current: Tensor) -> Tensor:
+        try:
+            check_label(statement.name, statement.span)
+            if statement.name in self.graph.outputs:
+                raise Fault(names.parameter_twice(statement.name))
+        except Fault as fault:
+            self.report(fault, statement.span)
+            return current
         training = False
         for arg in statement.args:
             value = self._value(arg.value, env, scope, current)
@@ -93,13 +100,6 @@ class StatementExpander(ItemExpander):
             if not chain:
                 self.recorder.ref(tensor, scope)
         self.recorder.statement(replace(statement, args=statement.args, chain=tuple(_items(written))))
-        try:
-            check_label(statement.name, statement.span)
-            if statement.name in self.graph.outputs:
-                raise Fault(names.parameter_twice(statement.name))
-        except Fault as fault:
-            self.report(fault, statement.span)
-            return current
         if tensor is NOTHING:
             self.report(files.no_input(), statement.span)
         elif tensor.shape is not None:
