@@ -100,7 +100,7 @@ def check(path: Path, overrides: Overrides | None = None, limits: Limits | None 
     With `mend`, repairs of its mistakes are worked out and tried.
     """
     task = _Task(path.stem, path.parent, overrides or Overrides(), limits or Limits(), record)
-    loader = Loader(task.limits.max_nesting)
+    loader = Loader(task.limits.max_nesting, task.limits.max_nodes)
     begin = perf_counter()
     try:
         loaded = loader.open(path)
@@ -131,7 +131,7 @@ def check_text(
     """As `check`, for a text that is in no file."""
     data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
     task = _Task(Path(name).stem.strip("<>"), folder or Path.cwd(), overrides or Overrides(), limits or Limits(), record)
-    loader = Loader(task.limits.max_nesting)
+    loader = Loader(task.limits.max_nesting, task.limits.max_nodes)
     begin = perf_counter()
     return _checked(loader.text(name, data, task.folder), loader, task, mend, begin)
 
@@ -211,7 +211,8 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
         try:
             expander.network(loaded.tree.statements, Env(folder=loaded.folder))
         except RecursionError:  # a chain of signs or powers, which no bracket counts
-            expander.problems.append(syntax.too_deep_brackets(limits.max_nesting).at(Span(loaded.source, 0, 1)))
+            found = next(filter(None, (ast.deeper(tree, limits.max_nesting) for tree in (loaded.tree, *loader.trees()))), loaded.tree)
+            expander.problems.append(syntax.too_deep_brackets(limits.max_nesting).at(found.span))
     diagnostics = [*loaded.problems, *_not_of_a_guess(expander.problems, loaded.problems)]
     claims, doubts = list(expander.claims.values()), list(expander.doubts.values())
     legal: list[Legal] = []

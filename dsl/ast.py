@@ -303,10 +303,28 @@ def walk(node: Node) -> Iterator[Node]:
         value = waiting.pop()
         if isinstance(value, Node):
             yield value
-            names = _members.get(type(value))
-            if names is None:
-                names = [part.name for part in reversed(fields(value)) if part.name != "span" and part.type not in PLAIN]
-                _members[type(value)] = names
-            waiting.extend([getattr(value, name) for name in names])
+            waiting.extend(_inside(value))
         elif isinstance(value, tuple):
             waiting.extend(reversed(value))
+
+
+def _inside(node: Node) -> list[object]:
+    names = _members.get(type(node))
+    if names is None:
+        names = [part.name for part in reversed(fields(node)) if part.name != "span" and part.type not in PLAIN]
+        _members[type(node)] = names
+    return [getattr(node, name) for name in names]
+
+
+def deeper(node: Node, limit: int) -> Node | None:
+    """The first node, in the order of the text, that is within more than so many others; None where there is none."""
+    waiting: list[tuple[object, int]] = [(node, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if isinstance(value, Node):
+            if depth > limit:
+                return value
+            waiting.extend((inner, depth + 1) for inner in _inside(value))
+        elif isinstance(value, tuple):
+            waiting.extend((inner, depth) for inner in reversed(value))
+    return None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from lark import Token, Tree
 from lark.tree import Meta
-from lark.visitors import Transformer_NonRecursive, v_args
 
 from dsl import ast
 from dsl.numbers import number, whole
@@ -17,15 +16,43 @@ from dsl.source import Source, Span
 Children = list[Any]
 
 
-@v_args(meta=True)
-class TreeBuilder(Transformer_NonRecursive[Token, Any]):
+class TreeBuilder:
     """Builds the tree of one source. Not recursive, so that no text is too deep for it."""
 
     def __init__(self, source: Source, origin: Sequence[int] | None = None) -> None:
-        """`origin` gives, for every offset of a text that was mended, that of the source."""
-        super().__init__(visit_tokens=False)
+        """`origin` is, for every offset of a text that was mended, that of the source."""
         self.source = source
-        self.origin = range(len(source.text) + 1) if origin is None else origin
+        self.origin = origin
+        self._end = len(source.text)
+
+    def build(self, tree: Tree[Token]) -> Any:
+        """What the methods make of a tree, its leaves first.
+
+        lark's `Transformer_NonRecursive` does the same; it looks a method up and wraps it at every node, which takes
+        half of the time.
+        """
+        waiting: list[Any] = [tree]
+        nodes: list[Any] = []
+        while waiting:
+            node = waiting.pop()
+            nodes.append(node)
+            if type(node) is Tree:
+                waiting += node.children
+        methods: dict[str, Callable[[Meta, Children], Any]] = {}
+        done: Children = []
+        for node in reversed(nodes):
+            if type(node) is not Tree:
+                done.append(node)
+                continue
+            method = methods.get(node.data)
+            if method is None:
+                method = methods[node.data] = getattr(self, node.data)
+            size = len(node.children)
+            children = done[-size:] if size else []
+            if size:
+                del done[-size:]
+            done.append(method(node.meta, children))
+        return done[0]
 
     def _span(self, meta: Meta) -> Span:
         if meta.empty:
@@ -33,6 +60,8 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
         return self._place(meta.start_pos, meta.end_pos)
 
     def _place(self, start: int, end: int) -> Span:
+        if self.origin is None:
+            return Span(self.source, min(start, self._end), min(end, self._end))
         last = len(self.origin) - 1
         return Span(self.source, self.origin[min(start, last)], self.origin[min(end, last)])
 
@@ -251,6 +280,3 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
     def number(self, meta: Meta, children: Children) -> ast.Number:
         text = str(children[0])
         return ast.Number(self._span(meta), number(text), text)
-
-    def __default__(self, data: str, children: Children, meta: Meta) -> Tree[Token]:
-        raise AssertionError(f"the grammar has a rule {data} that nothing builds")

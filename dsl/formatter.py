@@ -19,6 +19,7 @@ from dsl.diagnostics import ArchError
 from dsl.parser import MAX_NESTING, parse, tokens
 from dsl.source import Source
 from dsl.stack import deep_stack
+from dsl.vocabulary import syntax
 
 INDENT = 2
 ALIGN_WITHIN = 72  # claims are put under each other up to this column
@@ -69,8 +70,12 @@ def format_text(source: Source, operators: Collection[str] = (), max_nesting: in
         raise ArchError(parsed.diagnostics)
     layout = _Layout()
     with deep_stack(max_nesting):
-        for statement in parsed.file.statements:
-            _collect(statement, layout)
+        try:
+            for statement in parsed.file.statements:
+                _collect(statement, layout)
+        except RecursionError:  # a chain of `else if`
+            found = ast.deeper(parsed.file, max_nesting) or parsed.file
+            raise ArchError([syntax.too_deep_brackets(max_nesting).at(found.span)]) from None
     lines = _Writer(source.text, tokens(source), layout, operators).lines()
     return "".join(f"{text}\n" for text in _render(lines))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,7 @@ from dsl.formats import other_format
 from dsl.hints import named
 from dsl.recovery import Recovery
 from dsl.source import Source, Span
-from dsl.vocabulary import syntax
+from dsl.vocabulary import files, syntax
 
 MAX_NESTING = 200
 BRACKET = re.compile(r'#[^\n]*|"[^"\n]*"|=>|>=|<=|(?<=[\w)])<|[()\[\]{}>]')
@@ -41,21 +42,33 @@ class Parsed:
     whole: bool = True
 
 
-def parse(source: Source, max_nesting: int = MAX_NESTING) -> Parsed:
+def parse(source: Source, max_nesting: int = MAX_NESTING, max_statements: int | None = None) -> Parsed:
     """Read a whole file. Goes on after an error, with its repair where that is certain, so that all are found."""
     problems = list(_bad_characters(source)) or list(_too_deep(source, max_nesting))
     if problems:
         return Parsed(None, tuple(problems), whole=False)
+    unlimited = _limit.set(max_statements)
+    try:
+        return _parsed(source)
+    except _TooMany as found:
+        place = min(found.place, len(source.text))
+        problem = files.too_many_statements(max_statements or 0).at(Span(source, place, place))
+        return Parsed(None, (problem,), whole=False)
+    finally:
+        _limit.reset(unlimited)
+
+
+def _parsed(source: Source) -> Parsed:
     tree, first = _tree(source.text)
     if tree is None and (other := other_format(source.text)) is not None:
         name, begin, end = other
         return Parsed(None, (syntax.other_format(name).at(Span(source, begin, end)),), whole=False)
     if tree is not None:
-        return Parsed(cast(ast.File, TreeBuilder(source).transform(tree)), ())
+        return Parsed(cast(ast.File, TreeBuilder(source).build(tree)), ())
     recovery = Recovery(source, lambda text: _tree(text)[1])
     draft = recovery.readable(first)
     tree, _ = _tree(draft.text)
-    file = None if tree is None else cast(ast.File, TreeBuilder(source, draft.origin).transform(tree))
+    file = None if tree is None else cast(ast.File, TreeBuilder(source, draft.origin).build(tree))
     return Parsed(file, tuple(recovery.problems), recovery.whole and tree is not None)
 
 
@@ -85,16 +98,27 @@ def _parse_part(source: Source, start: str) -> Any:
         tree = _lark().parse(source.text, start=start)
     except UnexpectedInput as error:
         raise ArchError([explain(source, Draft.of(source.text), error).diagnostic]) from None
-    return TreeBuilder(source).transform(tree)
+    return TreeBuilder(source).build(tree)
+
+
+class _TooMany(Exception):
+    """A text has more statements than are allowed, from this offset on."""
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+
+_limit: ContextVar[int | None] = ContextVar("limit", default=None)  # of statements in the text that is read
 
 
 class _NewlinesInBrackets(PostLex):
-    """Drops newlines inside `( )` and list brackets, where a line may be broken freely."""
+    """Drops newlines inside `( )` and list brackets, where a line may be broken freely. Counts the statements."""
 
     always_accept = ("_NEWLINE",)
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         open_brackets: list[bool] = []
+        limit, separators = _limit.get(), 0
         for token in stream:
             if token.type in ("LPAR", "_LIST_OPEN"):
                 open_brackets.append(True)
@@ -104,6 +128,10 @@ class _NewlinesInBrackets(PostLex):
                 open_brackets.pop()
             elif token.type == "_NEWLINE" and open_brackets and open_brackets[-1]:
                 continue
+            if token.type in ("_NEWLINE", "_SEMI"):
+                separators += 1
+                if limit is not None and separators > limit:
+                    raise _TooMany(token.end_pos or 0)
             yield token
 
 

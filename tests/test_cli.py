@@ -99,6 +99,19 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_full_disk_is_told_and_leaves_the_old_weights(tiny: Path) -> None:
+    program = "import resource, torch.export, cli\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); cli.main()"
+    for suffix in ("pt2", "safetensors", "json"):
+        target = tiny.parent / f"net.{suffix}"
+        target.write_text("old")
+        args = [sys.executable, "-B", "-c", program, "compile", str(tiny), "-o", str(target)]
+        done = subprocess.run(args, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 1, done.stderr
+        assert f"archc: cannot write {target}: " in done.stderr and "File too large" in done.stderr
+        assert target.read_text() == "old"
+    assert sorted(path.name for path in tiny.parent.iterdir()) == ["net.json", "net.pt2", "net.safetensors", "tiny.arch"]
+
+
 def test_check_of_files_and_folders(tiny: Path) -> None:
     data = facts("check", str(tiny))
     assert (data["params"], data["params_training"]) == (4 * 28 + 145 * 2, 4 * 28 + 145 * 2 + 145 * 5)

@@ -18,7 +18,7 @@ from tests.support import ROOT
 
 PAGES = list(pages())
 # no text alone has these; each has a test below
-SHOWN_ELSEWHERE = {"E0106", "E0107", "E0114", "E0211", "E0603", "E0608", "E0609", "E0390", "E0690"}
+SHOWN_ELSEWHERE = {"E0106", "E0107", "E0114", "E0211", "E0603", "E0608", "E0609", "E0390", "E0690", "E0612"}
 
 
 def codes(text: str, limits: Limits | None = None) -> list[str]:
@@ -111,7 +111,7 @@ def test_limits() -> None:
     small = Limits(max_nodes=100, max_nesting=20)
     assert codes("input 1x4x4\nrelu x1000", small) == ["E0604"]
     assert codes("input 1x4x4\nfor i in range(1000) { for j in range(1000) { } }", small) == ["E0604"]
-    assert codes("input 1x4x4\nlet a = range(900)\nlet b = a + a", small) == ["E0604"]
+    assert codes("input 1x4x4\nlet a = range(900)\nlet b = a + a", small) == ["E0613"]
     assert codes("input 1x4x4\nblock f() { f() }\nf()", small) == ["E0605"]
     assert codes("input 1x4x4\n" + "{" * 30 + "relu" + "}" * 30, small) == ["E0107"]
     assert codes("input 1x4x4\nblock f(n) { relu; if n > 1 { f(n - 1) } }\nf(150)") == []
@@ -121,6 +121,8 @@ def test_files_that_use(tmp_path: Path) -> None:
     (tmp_path / "a.arch").write_text('use "b.arch"\ninput 1x4x4\nrelu\n')
     (tmp_path / "b.arch").write_text('use "a.arch"\n')
     assert [d.code for d in check(tmp_path / "a.arch").diagnostics] == ["E0603"]
+    (tmp_path / "b.arch").write_text('use "a.arch"\nblock part() { relu }\ninput 1x4x4\npart()\n')
+    assert [d.code for d in check(tmp_path / "b.arch").diagnostics] == ["E0603"]
     inner = tmp_path / "inner"
     inner.mkdir()
     (tmp_path / "secret.arch").write_text("block secret() { relu }\n")

@@ -1,8 +1,8 @@
 """The gallery: wrong files in tests/cases/errors/, each with its whole message beside it (.txt).
 
-A first line `# archc check --set NAME=VALUE`, `# archc compile` or `# archc run SHAPE...` says how a case is run.
-`ARCHC_WRITE=1` writes the messages as they are now, to be read before they are committed. The JSON of a diagnostic states the
-same record, so it is held against the text of every case, and whole for the few cases that have a .json.
+A first line `# archc check --set NAME=VALUE`, `--max-nodes N`, `# archc compile` or `# archc run SHAPE...` says how a case is
+run. `ARCHC_WRITE=1` writes the messages as they are now, to be read before they are committed. The JSON of a diagnostic states
+the same record, so it is held against the text of every case, and whole for the few cases that have a .json.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from compiler.driver import check, parse_overrides
+from compiler.expand.builder import Limits
 from dsl.diagnostics import CODES, ArchError, Diagnostic
 from dsl.rendering import render_all
 from tests.support import ROOT
@@ -29,8 +30,10 @@ def said(name: str) -> list[Diagnostic]:
     path = Path(name)
     head = path.read_bytes().splitlines()[:1] if path.is_file() else []
     words = head[0].decode(errors="replace").removeprefix("# archc ").split() if head and head[0].startswith(b"# archc ") else ["check"]
-    settings = dict(word.split("=", 1) for flag, word in zip(words[1::2], words[2::2], strict=False) if flag == "--set")
-    report = check(path, parse_overrides(settings, {}))
+    options = list(zip(words[1::2], words[2::2], strict=False))
+    settings = dict(word.split("=", 1) for flag, word in options if flag == "--set")
+    limits = Limits(**{flag.removeprefix("--").replace("-", "_"): int(word) for flag, word in options if flag.startswith("--max-")})
+    report = check(path, parse_overrides(settings, {}), limits)
     if words[0] == "run":
         from compiler.analysis.misfit import misfit
 

@@ -73,7 +73,7 @@ def test_formats_hold_the_same_numbers() -> None:
     assert (data["params"], data["macs"]) == (11_689_512, 1_814_073_344)
     assert rows["layer4"]["output"] == [512, 7, 7]
     read = list(csv.DictReader(io.StringIO(archc("summary", "archs/resnet18.arch", "--depth", "1", "--format", "csv").stdout)))
-    assert {row["name"]: int(row["params"]) for row in read} == {name: row["params"] for name, row in rows.items()}
+    assert {row["name"]: int(row["parameters"]) for row in read} == {name: row["params"] for name, row in rows.items()}
     for form, part in (("text", "1,814,073,344"), ("md", "| layer4"), ("latex", "\\toprule")):
         assert part in archc("summary", "archs/resnet18.arch", "--depth", "1", "--format", form).stdout
     assert "224x224x3" in archc("summary", "archs/vgg16.arch", "--layout", "hwc").stdout
@@ -236,7 +236,7 @@ def test_a_family_in_a_table(tmp_path: Path) -> None:
     assert "21,797,672" in archc("table", *files).stdout
     assert "| resnet34" in archc("table", *files, "--md").stdout
     assert archc("table", *files, "--csv").stdout.startswith(
-        "name,params,macs,depth,receptive_field,peak,saved\nresnet18,11689512,1814073344,18,435,"
+        "network,parameters,MACs,layers,field,inference (bytes),kept for backward (bytes)\nresnet18,11689512,1814073344,18,435,"
     )
     drawn = tmp_path / "family.svg"
     archc("table", *files, "-o", str(drawn))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from compiler.draw.dot import Look
@@ -21,7 +22,7 @@ FORMS = {
 def mermaid(scene: Scene, look: Look) -> str:
     """A flowchart from top to bottom, opened blocks as subgraphs."""
     ids = {box.id: f"n{number}" for number, box in enumerate(scene.every())}
-    lines = [f"%% {scene.name}: {scene.title}" if scene.title else f"%% {scene.name}", "flowchart TB"]
+    lines = [f"%% {_comment(f'{scene.name}: {scene.title}' if scene.title else scene.name)}", "flowchart TB"]
     for box in scene.boxes:
         lines += _drawn(box, ids, 1)
     for edge in scene.edges:
@@ -47,6 +48,14 @@ def _drawn(box: Box, ids: dict[str, str], depth: int) -> Iterator[str]:
     yield f'{indent}{ids[box.id]}{left}"{text}"{right}:::{box.status or box.family}'
 
 
+# Quotation marks, and the marks that Mermaid would read. It takes `%%{...}%%` for a directive wherever it is, and carries it out.
+MARKS = str.maketrans({"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "%": "#37;", "`": "'"})
+
+
 def _text(text: str) -> str:
-    """Quotation marks and the marks of its own that Mermaid would read."""
-    return text.replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;").replace("`", "'")
+    return text.translate(MARKS)
+
+
+def _comment(text: str) -> str:
+    """A comment has no marks of its own; no two percent signs meet in it."""
+    return re.sub("%(?=%)", "% ", text)

@@ -27,7 +27,7 @@ from dsl.vocabulary import files
 MAX_NODES = 50_000  # ten times the largest network in archs/, and a few seconds
 LIST_BUDGET = 10  # list values that may be made, for each node that the limit allows
 
-FATAL = ("E0604", "E0605")  # the limits: there is no going on behind them
+FATAL = ("E0604", "E0605", "E0613")  # the limits: there is no going on behind them
 
 NOTHING = Tensor("", None)  # what there is before an input
 
@@ -132,7 +132,7 @@ class Builder(ABC):
     def _spend(self, count: int) -> None:
         self._list_values += count
         if self._list_values > LIST_BUDGET * self.limits.max_nodes:
-            raise Fault(files.too_many_nodes(self.limits.max_nodes))
+            raise Fault(files.too_many_list_values(LIST_BUDGET * self.limits.max_nodes))
 
     @contextmanager
     def _within(self, text: str, span: Span, call: ast.Block | ast.Share | None = None, scope: str = "") -> Iterator[None]:

@@ -29,6 +29,7 @@ class ClaimResult:
     held: bool
     waived: bool = False
     node: str = ""  # whose shape it speaks of
+    why: tuple[str, ...] = ()  # the arithmetic of a shape that does not hold
 
     @property
     def status(self) -> str:
@@ -46,10 +47,10 @@ def check_shape(
     actual = tensor.shape
     assert actual is not None
     held = actual == claimed
-    result = ClaimResult(span, f"=> {show_shape(claimed)}", show_shape(actual), held, waived and not held, tensor.name)
+    notes = () if held else tuple(_arithmetic(tensor.name, claimed, graph))
+    result = ClaimResult(span, f"=> {show_shape(claimed)}", show_shape(actual), held, waived and not held, tensor.name, notes)
     if held or waived:
         return result, None
-    notes = list(_arithmetic(tensor.name, claimed, graph))
     facts = {"actual": actual, "claimed": claimed, "node": tensor.name, "claim": span, **_window_facts(tensor.name, graph)}
     found = replace(says.shape_claim(shown, show_shape(actual), show_shape(claimed), notes), facts=facts)
     return result, found.at(item, related=[Related(span, "claimed here")])

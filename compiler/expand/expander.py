@@ -23,7 +23,7 @@ class Expander(StatementExpander):
 
     def network(self, statements: Sequence[ast.Statement], env: Env) -> None:
         """Expand the network of the main file."""
-        self._using = [statement.span.source.name for statement in statements[:1]]
+        self._using = [statement.span.source.name for statement in statements[:1]]  # a file that it uses may use it in turn
         try:
             arch = self._header(statements)
             if arch is not None:

@@ -35,6 +35,7 @@ class Loader:
     """Reads every file once."""
 
     max_nesting: int = MAX_NESTING
+    max_statements: int | None = None
     _read: dict[str, Loaded] = field(default_factory=dict)
     _root: Path | None = None  # the folder of the first file, from which labels are counted
     _labels: set[str] = field(default_factory=set)
@@ -50,6 +51,10 @@ class Loader:
             self._read[real] = self.text(_shown(path), data, path.parent)
         return self._read[real]
 
+    def trees(self) -> list[ast.File]:
+        """Of all files that have been read."""
+        return [loaded.tree for loaded in self._read.values() if loaded.tree is not None]
+
     @staticmethod
     def fault(path: Path, error: Exception) -> Fault:
         """What is said of a file that cannot be read."""
@@ -62,7 +67,7 @@ class Loader:
         if decoded.bad_byte is not None:
             at = decoded.text.find("\ufffd")
             return Loaded(source, folder, None, (syntax.not_utf8(decoded.bad_byte).at(Span(source, at, at + 1)),))
-        parsed = parse(source, self.max_nesting)
+        parsed = parse(source, self.max_nesting, self.max_statements)
         return Loaded(source, folder, parsed.file, parsed.diagnostics, parsed.whole)
 
     def used(self, path: str, folder: Path) -> Loaded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,12 @@ def text(data: list[dict[str, Any]]) -> str:
     return "\n".join(out) + "\n"
 
 
+def _without_formula(message: str) -> str:
+    """A message without the formula of a size, which says nothing to a reader."""
+    known, found, value = message.partition(", and it is ")
+    return f"{known}, and it changes with the size of the input" if found and re.search("[A-Z]", value) else message
+
+
 def why_not(check: Callable[[Overrides], Report], size: str) -> str:
     """What first fails when the input of a file, which `check` reads, has another shape; and which sizes are legal.
 
@@ -66,11 +73,12 @@ def why_not(check: Callable[[Overrides], Report], size: str) -> str:
         outputs = ", ".join(f"{name}: {show_shape(changed.graph[out.node].shape)}" for name, out in changed.graph.outputs.items())
         lines = [f"{report.name} takes {size}, and gives {outputs}."]
         failed = [claim for claim in changed.claims if claim.waived]
-        lines += [f"It is not what the file claims: {claim.text} would be {claim.actual}." for claim in failed[:1]]
+        for claim in failed[:1]:
+            lines += [f"It is not what the file claims: {claim.text} would be {claim.actual}.", *(f"  {line}" for line in claim.why)]
     shape = report.graph.inputs[0].shape
     opened = check(parse_overrides({}, {"": f"{shape[0]}x{SIZES[len(shape) - 1]}"})) if len(shape) > 1 else None
     if opened is not None and opened.ok:
         lines.append("Legal: " + ", ".join(str(legal) for legal in opened.legal) + ".")
     elif opened is not None:
-        lines.append(f"Its sizes cannot be left open: {opened.diagnostics[0].message}.")
+        lines.append(f"Its sizes cannot be left open: {_without_formula(opened.diagnostics[0].message)}.")
     return "\n".join(lines)

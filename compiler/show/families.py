@@ -13,9 +13,10 @@ from compiler.files import replacing
 from compiler.graph import shape_text
 from compiler.shapes.dim import Formula
 from compiler.show.summaries import in_bytes
-from compiler.show.tables import latex_table, markdown_table, text_table
+from compiler.show.tables import Room, latex_table, markdown_table, text_table
 
-HEADS = ("network", ">parameters", ">MACs", ">depth", ">field", ">peak", ">saved for backward")
+HEADS = ("network", ">parameters", ">MACs", ">layers", ">field", ">inference", ">kept for backward")
+SPARE = ("kept for backward", "inference", "field", "layers")  # what a narrow terminal does without, in this order
 
 
 def cells(entries: Sequence[Entry]) -> list[list[str]]:
@@ -33,15 +34,22 @@ def cells(entries: Sequence[Entry]) -> list[list[str]]:
     ]
 
 
-def show(entries: Sequence[Entry], form: str) -> str:
+def show(entries: Sequence[Entry], form: str, width: int | None = None) -> str:
     if form == "csv":
-        out = io.StringIO()
-        rows = [entry | {"receptive_field": str(e.field)} for e, entry in zip(entries, facts(entries), strict=True)]
-        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        return out.getvalue()
-    return {"text": text_table, "md": markdown_table, "latex": latex_table}[form](HEADS, cells(entries))
+        return comma_separated(entries)
+    if form == "text":
+        return text_table(HEADS, cells(entries), room=Room(width, SPARE, "network") if width is not None else None)
+    return {"md": markdown_table, "latex": latex_table}[form](HEADS, cells(entries))
+
+
+def comma_separated(entries: Sequence[Entry]) -> str:
+    """The columns of the table, under its heads, memory in bytes."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    heads = [head.removeprefix(">") for head in HEADS]
+    writer.writerow([*heads[:5], *(f"{head} (bytes)" for head in heads[5:])])
+    writer.writerows([e.name, e.params, shape_text((e.macs,))[0], e.depth, e.field, e.peak, e.saved] for e in entries)
+    return out.getvalue()
 
 
 def facts(entries: Sequence[Entry]) -> list[dict[str, Any]]:

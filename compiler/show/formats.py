@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 
 from compiler.pages import page
 from compiler.version import version
@@ -74,7 +75,9 @@ def _location(span: Span) -> dict[str, Any]:
 
 
 def _artifact(span: Span) -> dict[str, str]:
-    return {"uri": PurePath(span.source.name).as_posix()}
+    """The file as a URI reference: relative, as it was named, with whatever is no letter of a path encoded."""
+    path = PurePath(span.source.name)
+    return {"uri": path.as_uri() if path.is_absolute() else quote(path.as_posix(), errors="surrogateescape")}
 
 
 def _region(span: Span) -> dict[str, int]:

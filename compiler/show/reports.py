@@ -45,7 +45,7 @@ def table(reports: Sequence[tuple[Path, Report]]) -> str:
     claims = [claim for report in networks for claim in report.claims]
     held, waived = sum(claim.held for claim in claims), sum(claim.waived for claim in claims)
     wrong, doubtful = sum(not report.ok for _, report in reports), sum(len(report.warnings) for _, report in reports)
-    total = f"{len(reports)} files, {len(networks)} networks; {held:,} of {len(claims):,} claims hold"
+    total = f"{len(reports)} files, {len(networks)} networks; " + (f"{held:,} of {len(claims):,} claims hold" if claims else "no claims")
     total += f", {waived:,} waived" * bool(waived)
     total += f"; {wrong} file{'s have' if wrong != 1 else ' has'} errors" * bool(wrong)
     total += f"; {_count(doubtful, 'warning')}" * bool(doubtful)
@@ -73,6 +73,8 @@ def _count(number: int, word: str) -> str:
 
 
 def _claims(report: Report) -> str:
+    if not report.claims:
+        return "none"
     held = sum(claim.held for claim in report.claims)
     waived = sum(claim.waived for claim in report.claims)
     text = f"{held} of {len(report.claims)} hold"

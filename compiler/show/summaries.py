@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,10 @@ from compiler.analysis.memory import BYTES, Usage
 from compiler.analysis.summary import Row, Summary
 from compiler.graph import shape_text
 from compiler.shapes.dim import Dim, Formula, Shape, show_shape
-from compiler.show.tables import latex_table, markdown_table, text_table
+from compiler.show.tables import Room, latex_table, markdown_table, text_table
 
 HEADS = ("name", "operator", ">output", ">parameters", ">MACs", ">share", ">FLOPs", ">memory", ">field")
+SPARE = ("FLOPs", "share", "memory", "field", "MACs")  # what a narrow terminal does without, in this order
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,11 @@ class Style:
         return show_shape(shape)
 
     def memory(self, values: Dim) -> str:
-        return "" if isinstance(values, Formula) else in_bytes(values * BYTES[self.dtype] * self.batch)
+        size = self.bytes(values)
+        return "" if isinstance(size, Formula) else in_bytes(size)
+
+    def bytes(self, values: Dim) -> Dim:
+        return values * BYTES[self.dtype] * self.batch
 
 
 def in_bytes(size: int) -> str:
@@ -45,8 +51,8 @@ def flat(rows: Sequence[Row], level: int = 0) -> Iterator[tuple[int, Row]]:
         yield from flat(row.inside, level + 1)
 
 
-def cells(summary: Summary, rows: Sequence[Row], style: Style) -> list[list[str]]:
-    """The rows as text, blocks before what is in them."""
+def cells(summary: Summary, rows: Sequence[Row], style: Style, short: bool = False) -> list[list[str]]:
+    """The rows as text, blocks before what is in them; in short, without the counts of one copy."""
     found = []
     for level, row in flat(rows):
         share = "" if isinstance(row.macs, Formula) or isinstance(summary.macs, Formula) else _share(row, summary.macs)
@@ -58,8 +64,8 @@ def cells(summary: Summary, rows: Sequence[Row], style: Style) -> list[list[str]
                 name,
                 written + (f"  x{row.copies}" if row.copies > 1 else ""),
                 style.shape(row.shape),
-                _count(row.params, row.copies),
-                _count(row.macs, row.copies),
+                _count(row.params * row.copies, 1) if short else _count(row.params, row.copies),
+                _count(row.macs * row.copies, 1) if short else _count(row.macs, row.copies),
                 share,
                 _count(flops, 1),
                 style.memory(row.activations * row.copies),
@@ -88,10 +94,17 @@ def totals(summary: Summary, style: Style) -> list[str]:
     return ["total", "", "", f"{summary.params:,}", f"{macs:,}" if isinstance(macs, int) else str(macs), "", flops, "", str(summary.field)]
 
 
-def text(summary: Summary, rows: Sequence[Row], style: Style) -> str:
+def text(summary: Summary, rows: Sequence[Row], style: Style, width: int | None = None) -> str:
+    """The table and what its columns mean; with a width, no line is longer."""
     table = text_table(HEADS, cells(summary, rows, style), totals(summary, style))
+    if width is not None and len(table.partition("\n")[0]) > width:
+        table = text_table(HEADS, cells(summary, rows, style, short=True), totals(summary, style), Room(width, SPARE, "operator"))
     memory = f"Memory: all values that the row's nodes give, {style.dtype}, batch {style.batch}."
-    return f"{table}\n{summary.rule}\n{memory} Field: the receptive field, in pixels of the input.\n" + _misaligned(summary)
+    memory += " Field: the receptive field, in pixels of the input."
+    if width is None:
+        return f"{table}\n{summary.rule}\n{memory}\n{_misaligned(summary)}"
+    legend = (summary.rule.replace("\n", " "), memory, _misaligned(summary).rstrip())
+    return f"{table}\n" + "".join(f"{textwrap.fill(text, width)}\n" for text in legend if text)
 
 
 def _misaligned(summary: Summary) -> str:
@@ -134,26 +147,15 @@ def _facts(row: Row) -> dict[str, Any]:
     }
 
 
-def comma_separated(rows: Sequence[Row]) -> str:
+def comma_separated(rows: Sequence[Row], style: Style) -> str:
+    """The columns of the table, under its heads, those of one copy; memory in bytes."""
     out = io.StringIO()
-    columns = [
-        "depth",
-        "name",
-        "operator",
-        "copies",
-        "nodes",
-        "output",
-        "params",
-        "macs",
-        "flops",
-        "values",
-        "activations",
-        "receptive_field",
-    ]
-    writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["depth", "name", "operator", "copies", "nodes", "output", "parameters", "MACs", "FLOPs", "memory (bytes)", "field"])
     for level, row in flat(rows):
-        writer.writerow(_facts(row) | {"depth": level, "output": show_shape(row.shape), "receptive_field": str(row.sees)})
+        macs, flops, memory = shape_text((row.macs, 2 * row.macs, style.bytes(row.activations)))
+        shape = style.shape(row.shape)
+        writer.writerow([level, row.name, row.written, row.copies, row.nodes, shape, row.params, macs, flops, memory, str(row.sees)])
     return out.getvalue()
 
 

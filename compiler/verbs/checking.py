@@ -15,9 +15,10 @@ from compiler.shapes.dim import show_shape
 from compiler.show import formats
 from compiler.show.colour import painter
 from compiler.show.reports import summary, table
+from compiler.verbs.completion import words
 from compiler.verbs.options import File, Files, Input, Json, MaxNesting, MaxNodes, Out, Set
 from compiler.verbs.sources import STDIN, checked, content, loaded
-from compiler.verbs.terminal import arch_files, fail, mend, must_be_writable, overrides, print_json, say, sound, talk, usage, write
+from compiler.verbs.terminal import arch_files, mend, must_be_writable, overrides, print_json, say, sound, talk, usage, write
 from dsl.diagnostics import ArchError
 from dsl.parser import MAX_NESTING
 from dsl.rendering import MAX_SHOWN, render_all
@@ -28,11 +29,21 @@ def check_(
     set_: Set = None,
     input_: Input = None,
     json_: Json = False,
-    format_: Annotated[str, typer.Option("--format", help="text, json, github or sarif")] = "text",
+    format_: Annotated[
+        str, typer.Option("--format", help="text, json, github or sarif", autocompletion=words("text", "json", "github", "sarif"))
+    ] = "text",
     max_errors: Annotated[int, typer.Option("--max-errors", min=1, help="how many messages are shown in full")] = MAX_SHOWN,
-    fix: Annotated[bool, typer.Option("--fix", help="carry out a repair, after showing what it does, as a diff")] = False,
-    choose: Annotated[int, typer.Option("--choose", min=0, metavar="N", help="with --fix: the repair of this number")] = 0,
-    all_: Annotated[bool, typer.Option("--all", help="with --fix: all that only mend the writing, not the network or a claim")] = False,
+    fix: Annotated[
+        bool,
+        typer.Option("--fix", help="carry out a repair that a message offers, after showing it as a diff; of stdin, print the mended text"),
+    ] = False,
+    choose: Annotated[
+        int,
+        typer.Option("--choose", min=0, metavar="N", help="with --fix: which repair, where there are several; asked for where not given"),
+    ] = 0,
+    all_: Annotated[
+        bool, typer.Option("--all", help="with --fix: every repair that changes only how the file is written, never what it computes")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="with --fix: do not ask")] = False,
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
@@ -41,8 +52,6 @@ def check_(
     if format_ not in ("text", "json", "github", "sarif"):
         usage(f"--format is text, json, github or sarif, not {format_}")
     paths = arch_files(files)
-    if not paths:
-        fail(f"there is no `.arch` file in {files[0]}")
     changed = overrides(set_, input_)
     reports = [(path, checked(path, changed, Limits(max_nodes, max_nesting))) for path in paths]
     found = [d for _, report in reports for d in (*report.diagnostics, *report.warnings)]
@@ -91,10 +100,10 @@ def expand(
 
 def fmt(
     files: Files,
-    check: Annotated[bool, typer.Option("--check", help="change nothing; exit with 1 where something would change")] = False,
+    check: Annotated[bool, typer.Option("--check", help="change nothing; exit code 1 where something would change")] = False,
     json_: Json = False,
 ) -> None:
-    """Rewrite files in canonical form. Comments and line breaks stay."""
+    """Rewrite files in canonical form. Comments and line breaks stay. The text of stdin is printed."""
     from dsl.diagnostics import Fault
     from dsl.formatter import format_text
 
@@ -137,7 +146,7 @@ def graph(
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
-    """Print the graph: a line for every node, or networkx's node-link form with --json."""
+    """Print the graph: a line for every node, or networkx's node-link form with --json or -o FILE.json."""
     if output is not None:
         must_be_writable(output)
     report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)

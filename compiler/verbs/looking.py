@@ -14,6 +14,7 @@ from compiler.driver import Report
 from compiler.expand.builder import MAX_NODES, Limits, Overrides
 from compiler.graph import shape_text
 from compiler.show.colour import painter
+from compiler.verbs.completion import words
 from compiler.verbs.options import (
     Collapse,
     Depth,
@@ -40,14 +41,18 @@ from compiler.verbs.terminal import (
     overrides,
     print_json,
     sound,
+    stdin_once,
     sweeps,
     talk,
     usage,
+    width,
 )
 from dsl.parser import MAX_NESTING
 from dsl.rendering import render_all
 
-Form = Annotated[str, typer.Option("--format", help="text, json, csv, md or latex")]
+Form = Annotated[
+    str, typer.Option("--format", help="text, json, csv, md or latex", autocompletion=words("text", "json", "csv", "md", "latex"))
+]
 Csv = Annotated[bool, typer.Option("--csv", help="the same as --format csv")]
 Md = Annotated[bool, typer.Option("--md", help="the same as --format md")]
 Latex = Annotated[bool, typer.Option("--latex", help="the same as --format latex")]
@@ -68,7 +73,7 @@ def summary_(
     batch: MemoryBatch = 1,
     memory: Annotated[bool, typer.Option("--memory", help="what inference and training need of memory, below the table")] = False,
     optimizer: Annotated[str, typer.Option(help="sgd, momentum or adam, for --memory")] = "adam",
-    verify: Annotated[bool, typer.Option("--verify", help="with --memory: measure it too, which needs torch")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="--memory, and measure it too, which needs torch")] = False,
     format_: Form = "text",
     csv: Csv = False,
     md: Md = False,
@@ -119,9 +124,12 @@ def summary_(
             | extra
         )
     elif format_ == "csv":
-        sys.stdout.write(summaries.comma_separated(rows))
+        sys.stdout.write(summaries.comma_separated(rows, style))
     else:
-        sys.stdout.write({"text": summaries.text, "md": summaries.markdown, "latex": summaries.latex}[format_](table, rows, style))
+        if format_ == "text":
+            sys.stdout.write(summaries.text(table, rows, style, width()))
+        else:
+            sys.stdout.write({"md": summaries.markdown, "latex": summaries.latex}[format_](table, rows, style))
         if needs is not None:
             sys.stdout.write(summaries.memory(needs, style, optimizer, measured))
 
@@ -186,7 +194,7 @@ def table_(
     if form == "json":
         print_json(families.facts(entries))
     else:
-        sys.stdout.write(families.show(entries, form))
+        sys.stdout.write(families.show(entries, form, width()))
     if output is not None:
         families.plot(entries, output)
         talk(f"wrote {output}")
@@ -196,7 +204,12 @@ def diff_(
     first: File,
     second: File,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="give a parameter of the second network another value")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="give a parameter of the second network another value; FILE FILE --set compares two settings",
+        ),
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="draw it as well: .svg, .pdf, .png, ...")] = None,
     depth: Depth = None,
@@ -212,6 +225,7 @@ def diff_(
     from compiler.analysis.diff import diff
     from compiler.show import differences
 
+    stdin_once([first, second])
     limits = Limits(max_nodes, max_nesting)
     changed = (Overrides(), overrides(set_, None))
     reports = [sound(file, change, limits, json_, wrong=2) for file, change in zip((first, second), changed, strict=True)]
@@ -241,7 +255,9 @@ def draw(
     collapse: Collapse = None,
     flat: Flat = False,
     theme: Theme = "auto",
-    heat: Annotated[str, typer.Option(help="colour by cost: macs, params or memory")] = "",
+    heat: Annotated[
+        str, typer.Option(help="colour by cost: macs, params or memory", autocompletion=words("macs", "params", "memory"))
+    ] = "",
     legend: Annotated[bool, typer.Option("--legend/--no-legend", help="a key to the colours")] = True,
     partial: Annotated[bool, typer.Option("--partial", help="draw a wrong file too, as far as its shapes are known")] = False,
     set_: Set = None,
@@ -249,7 +265,7 @@ def draw(
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
-    """Draw a network: blocks folded, repeats as one, every box with its shape and counts."""
+    """Draw a network: blocks folded, repeats as one, every box with its shape; in svg and html, its counts in a tooltip."""
     from compiler.draw.fold import Folding
     from compiler.verbs import drawing
 

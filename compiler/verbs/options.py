@@ -26,8 +26,10 @@ Files = Annotated[
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="give a parameter of the `arch` line another value")]
 Input = Annotated[list[str] | None, typer.Option("--input", metavar="[NAME=]SHAPE", help="give an input another shape, as 3x299x299")]
 Json = Annotated[bool, typer.Option("--json", help="print the facts as JSON")]
-MaxNodes = Annotated[int, typer.Option("--max-nodes", min=1, help="how large a network may get")]
-MaxNesting = Annotated[int, typer.Option("--max-nesting", min=1, max=10_000, help="how deeply blocks may call blocks")]
+MaxNodes = Annotated[int, typer.Option("--max-nodes", min=1, help="the most nodes of a network, and the most statements of a file")]
+MaxNesting = Annotated[
+    int, typer.Option("--max-nesting", min=1, max=10_000, help="how deeply blocks may call blocks, and brackets hold brackets")
+]
 Out = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="write to a file instead of stdout")]
 Style = Annotated[
     str, typer.Option(help="graph (boxes, top to bottom) or paper (volumes, left to right)", autocompletion=words("graph", "paper"))
@@ -43,4 +45,11 @@ Depth = Annotated[int | None, typer.Option(min=0, help="levels of blocks to open
 Expand = Annotated[list[str] | None, typer.Option("--expand", metavar="PATTERN", help="open these blocks too: layer3, 'layer3*'")]
 Collapse = Annotated[list[str] | None, typer.Option("--collapse", metavar="PATTERN", help="keep these blocks closed")]
 Flat = Annotated[bool, typer.Option("--flat", help="a box for every operator, no blocks")]
-PictureFormat = Annotated[str, typer.Option("--format", help="svg, pdf, png, dot, html, mermaid or tex; else by the file's suffix")]
+PictureFormat = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        help="svg, pdf, png, dot, html, mermaid or tex; else by the file's suffix; else svg",
+        autocompletion=words("svg", "pdf", "png", "dot", "html", "mermaid", "tex"),
+    ),
+]

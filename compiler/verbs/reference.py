@@ -13,11 +13,11 @@ import typer
 
 from compiler.expand.builder import MAX_NODES, Limits, Overrides
 from compiler.ops import OPERATORS
-from compiler.show.tables import text_table
+from compiler.show.tables import Room, text_table
 from compiler.verbs import completion
 from compiler.verbs.options import Input, Json, MaxNesting, MaxNodes, Set
 from compiler.verbs.sources import checked, named
-from compiler.verbs.terminal import must_be_writable, overrides, print_json, say, sound, talk, usage, write
+from compiler.verbs.terminal import must_be_writable, overrides, print_json, say, sound, talk, usage, width, write
 from dsl.parser import MAX_NESTING
 from dsl.vocabulary.spelling import did_you_mean
 
@@ -33,7 +33,9 @@ def list_(json_: Json = False) -> None:
     cells = [
         [net.name, net.family, f"{net.params:,}", f"{net.macs / 1e9:.3f}" if isinstance(net.macs, int) else "", net.source] for net in found
     ]
-    sys.stdout.write(text_table(["name", "family", ">parameters", ">GMACs", "source"], cells))
+    columns = width()
+    room = Room(columns, ("family",), "source") if columns is not None else None
+    sys.stdout.write(text_table(["name", "family", ">parameters", ">GMACs", "source"], cells, room=room))
 
 
 def new(
@@ -96,7 +98,7 @@ def explain(
             autocompletion=completion.explained,
         ),
     ] = None,
-    back: Annotated[bool, typer.Option("--back", help="with FILE:NODE: derive its shape back to the input")] = False,
+    back: Annotated[bool, typer.Option("--back", help="with FILE or FILE:NODE: derive the shape back to the input")] = False,
     why_not: Annotated[
         str, typer.Option("--why-not", metavar="SHAPE", help="with FILE: what fails at another input, and what is legal")
     ] = "",
@@ -107,7 +109,7 @@ def explain(
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
-    """Explain an error code, or derive a node of a network in words and arithmetic."""
+    """Explain an error code or an operator, or derive the nodes of a network in words and arithmetic."""
     from compiler.pages import manual, page, pages
 
     if what is not None and (".arch" in what or what.partition(":")[0] == "-"):

@@ -14,9 +14,13 @@ import typer
 from compiler.expand.builder import MAX_NODES, Limits
 from compiler.show.reports import summary
 from compiler.show.tables import text_table
+from compiler.verbs.completion import any_files, words
 from compiler.verbs.options import File, Input, Json, MaxNesting, MaxNodes, Set
 from compiler.verbs.terminal import fail, must_be_writable, overrides, print_json, programs, say, sound, talk, unfit_table, usage, write
 from dsl.parser import MAX_NESTING
+
+DEVICES = words("auto", "cpu", "cuda")
+DTYPES = words("float32", "bfloat16", "float16")
 
 
 def compile(
@@ -24,8 +28,8 @@ def compile(
     output: Annotated[
         list[Path] | None, typer.Option("-o", "--output", metavar="FILE", help=".pt2, .safetensors or .json; may be repeated")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes the GPU where there is one")] = "auto",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes the GPU where there is one", autocompletion=DEVICES)] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16", autocompletion=DTYPES)] = "float32",
     batch: Annotated[int, typer.Option(min=1, help="how many samples the forward pass gets")] = 1,
     weights: Annotated[
         str, typer.Option(metavar="FILE", help="load weights by name from .safetensors or .pth, or torchvision:IMAGENET1K_V1")
@@ -34,7 +38,7 @@ def compile(
     optimize: Annotated[
         int, typer.Option(min=0, max=3, help="0 as written; 1 bit-equal, activations in place; 2 folded and packed; 3 torch.compile")
     ] = 0,
-    print_after: Annotated[str, typer.Option(metavar="PASS", help="print the program behind a pass, or `all`")] = "",
+    print_after: Annotated[str, typer.Option(metavar="PASS", help="print the program after a pass, or after `all`")] = "",
     set_: Set = None,
     input_: Input = None,
     json_: Json = False,
@@ -99,8 +103,8 @@ def refusals() -> Iterator[None]:
 
 def bench(
     file: File,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda", autocompletion=DEVICES)] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16", autocompletion=DTYPES)] = "float32",
     batch: Annotated[int, typer.Option(min=1, help="how many samples a forward pass gets")] = 1,
     runs: Annotated[int, typer.Option(min=1, help="how often every level is run")] = 9,
     upto: Annotated[int, typer.Option(min=0, max=3, help="the last level; 3 compiles, which takes a while")] = 2,
@@ -129,7 +133,9 @@ def bench(
 
 def weights(
     file: File,
-    source: Annotated[Path, typer.Option("--from", metavar="FILE", help="weights under other names: .pth or .safetensors")],
+    source: Annotated[
+        Path, typer.Option("--from", metavar="FILE", help="weights under other names: .pth or .safetensors", autocompletion=any_files)
+    ],
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="write them under our names: .safetensors")] = None,
     mapping: Annotated[Path | None, typer.Option("--map", metavar="FILE", help="write which key is which, as JSON")] = None,
     set_: Set = None,

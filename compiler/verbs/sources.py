@@ -27,7 +27,7 @@ def arch_files(files: list[Path]) -> list[Path]:
 
 def _within(folder: Path) -> list[Path]:
     found = folder.rglob("*.arch")
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    return sorted(path for path in found if not path.is_dir() and not any(p.startswith(".") for p in path.relative_to(folder).parts))
 
 
 @cache

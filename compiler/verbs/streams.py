@@ -11,7 +11,7 @@ import errno
 import io
 import os
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 from compiler.files import Lenient, reason
 
@@ -45,7 +45,7 @@ def prepare() -> None:
 def finish(code: int) -> int:
     """Flush; the exit code, which is 1 where a result could not be written."""
     sys.stdout.flush()
-    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    raw = _raw(sys.stdout)
     if isinstance(raw, Lenient) and raw.error is not None and raw.error.errno not in (errno.EPIPE, errno.EBADF):
         sys.stderr.write(f"archc: cannot write to stdout: {reason(raw.error)}\n")
         code = code or 1
@@ -56,12 +56,16 @@ def finish(code: int) -> int:
 def _safe(stream: TextIO | None, number: int) -> TextIO:
     if stream is None:  # it was closed when the process began
         return open(os.devnull, "w", encoding="utf-8", errors="replace")
-    raw = getattr(getattr(stream, "buffer", None), "raw", None)
-    if type(raw) is not io.FileIO or not isinstance(stream, io.TextIOWrapper):
+    if type(_raw(stream)) is not io.FileIO or not isinstance(stream, io.TextIOWrapper):
         return stream  # a console of Windows, or what a test has put there
-    stream.flush()
     buffer = io.BufferedWriter(Lenient(number, "wb", closefd=False))
-    return io.TextIOWrapper(buffer, encoding=stream.encoding, errors=HANDLER, line_buffering=stream.line_buffering)
+    return io.TextIOWrapper(buffer, encoding=stream.encoding, errors=HANDLER, line_buffering=stream.line_buffering or stream.write_through)
+
+
+def _raw(stream: TextIO) -> Any:
+    """What the bytes of a stream go to in the end; with `python -u` there is no buffer between."""
+    buffer = getattr(stream, "buffer", None)
+    return getattr(buffer, "raw", buffer)
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:

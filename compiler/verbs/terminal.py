@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,6 +27,8 @@ from dsl.diagnostics import CLAIM, ArchError, Diagnostic, Repair
 from dsl.rendering import edited, render_all
 from dsl.source import Source
 
+NARROWEST = 40  # columns; what is laid out for fewer is unreadable
+
 
 def sweeps(settings: list[str]) -> list[list[str]]:
     """Every combination of settings, where one parameter is set to several values."""
@@ -43,10 +46,18 @@ def chosen_format(format_: str, json_: bool, csv: bool, md: bool, latex: bool) -
 
 
 def arch_files(files: list[Path]) -> list[Path]:
-    """The files themselves, and the `.arch` files of the folders among them; stdin at most once."""
+    """The files themselves, and the `.arch` files of the folders among them; one at least, and stdin at most once."""
+    stdin_once(files)
+    found = sources.arch_files(files)
+    if not found:
+        fail(f"there is no `.arch` file in {', '.join(map(str, files))}")
+    return found
+
+
+def stdin_once(files: list[Path]) -> None:
+    """End where several arguments are stdin."""
     if sum(file is STDIN for file in files) > 1:
         usage("stdin can be read once: give `-` once")
-    return sources.arch_files(files)
 
 
 def overrides(settings: list[str] | None, inputs: list[str] | None) -> Overrides:
@@ -84,7 +95,7 @@ def sound(
 
 
 def programs(graph: ArchGraph, level: int, after: str) -> None:
-    """Print the program behind a pass of a level, or behind every pass."""
+    """Print the program after a pass of a level, or after every pass."""
     pipeline = INFERENCE[min(level, 2)]
     names = [rewrite.__name__ for rewrite in pipeline]
     if after not in (*names, "all"):
@@ -105,6 +116,11 @@ def unfit_table(rows: list[tuple[str, str, str, str]], most: int = 10) -> str:
     if len(rows) > most:
         lines.append(f"... and {len(rows) - most} more")
     return "\n".join(lines)
+
+
+def width() -> int | None:
+    """The columns of the terminal that stdout is; None where it is none, and lines are as long as they get."""
+    return max(NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
 
 
 def must_be_writable(path: Path) -> None:

@@ -191,3 +191,38 @@ def not_an_arch(name: str, known: Sequence[str]) -> Diagnostic:
         help=did_you_mean(name, known),
         facts=misspelt(name, near(name, known)),
     )
+
+
+@diagnostic("E0612")
+def too_many_statements(limit: int) -> Diagnostic:
+    """A file has more statements than the limit that `--max-nodes` sets. Nothing after that is read."""
+    return Diagnostic(
+        "",
+        f"this file has more than {limit:,} statements",
+        help="write what comes again as a repeat (`relu x3`) or a loop, or raise `--max-nodes`",
+    )
+
+
+@diagnostic("E0613")
+def too_many_list_values(limit: int) -> Diagnostic:
+    """The lists that a file makes grow beyond the limit, ten values for each node that `--max-nodes` allows.
+
+    Wrong:
+
+        let a = range(400_000)
+        let b = a + a
+        input 3x32x32
+        relu x{len(b)}
+
+    Right:
+
+        let a = range(4)
+        let b = a + a
+        input 3x32x32
+        relu x{len(b)}
+    """
+    return Diagnostic(
+        "",
+        f"the lists of this file grow beyond {limit:,} values",
+        help="a list that is added to itself doubles; check the loops, or raise `--max-nodes`",
+    )
