@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import logging
-import re
 from pathlib import Path
 
 import pytest
@@ -17,10 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from compiler import Network, load, loads
 from compiler.analysis.family import depth
-from compiler.analysis.memory import usage
 from compiler.analysis.receptive import receptive_fields
 from compiler.analysis.summary import Summary
-from compiler.backends.measure import activations
 from compiler.graph import INPUT
 from compiler.show import summaries
 from tests.support import NETWORKS, ROOT, torchvision_models
@@ -173,47 +170,6 @@ def test_torchvisions_published_numbers(name: str) -> None:
     assert table.params == published
     assert isinstance(table.macs, int)
     assert f"{table.macs / 1e9:.3f}" == f"{meta['_ops']:.3f}"
-
-
-# ---- memory: predictions against tensors that are tracked
-
-
-def networks_to_measure() -> list[object]:
-    small = {"unet": "1x188x188", "vgg16_fcn": "3x224x224", "cifar_resnet1202": "3x8x8"}
-    return [
-        pytest.param(path.stem, small.get(path.stem), id=path.stem) for path in NETWORKS if not path.stem.startswith(("vgg19", "resnet152"))
-    ]
-
-
-@pytest.mark.parametrize(("name", "size"), networks_to_measure())
-def test_predicted_memory_is_what_is_measured(name: str, size: str | None) -> None:
-    net = load(ROOT / f"archs/{name}.arch", inputs=size)
-    module, inputs = net.lower(), tuple(torch.randn(2, *node.shape) for node in net.graph.inputs)
-    predicted = usage(net.graph, batch=2)
-    assert predicted.peak == pytest.approx(activations(module, inputs, training=False), rel=0.05)
-    if name != "lenet5":  # the dense kernels of its connection table are kept as well, which are large beside so small a network
-        assert predicted.saved == pytest.approx(activations(module, inputs, training=True), rel=0.05)
-    assert predicted.parameters == sum(p.numel() * 4 for p in module.parameters())
-    assert predicted.buffers == pytest.approx(
-        sum(b.numel() * b.element_size() for b in module.state_dict().values()) - predicted.parameters
-    )
-
-
-def test_optimizers_and_dtypes() -> None:
-    graph = load(ROOT / "archs/resnet18.arch").graph
-    sgd, adam = usage(graph), usage(graph, optimizer="adam")
-    assert (sgd.optimizer, usage(graph, optimizer="momentum").optimizer, adam.optimizer) == (0, 4 * 11_689_512, 8 * 11_689_512)
-    assert usage(graph, "bfloat16").peak * 2 == sgd.peak == usage(graph, batch=3).peak // 3
-    assert adam.training == sgd.training + adam.optimizer
-
-
-def test_memory_on_the_command_line() -> None:
-    data = facts("summary", "archs/lenet5_modern.arch", "--memory", "--verify", "--batch", "4")
-    assert data["memory"]["peak"] == data["measured"]["peak"]
-    assert data["memory"]["saved"] == data["measured"]["saved"]
-    shown = archc("summary", "archs/resnet18.arch", "--memory", "--optimizer", "adam").stdout
-    assert re.search(r"state of the optimizer \(adam\) +89.18 MiB", shown)
-    assert "give the sizes with --input" in archc("summary", "archs/vgg16_fcn.arch", "--memory", code=1).stderr
 
 
 # ---- families

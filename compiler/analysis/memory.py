@@ -1,7 +1,7 @@
 """Memory: parameters, gradients, optimizer state, what backward keeps, and the peak of inference over the schedule that is run.
 
-Predictions for the modules that the network is lowered to, tensor by tensor; buffers inside of libraries are not tensors, and what does not
-grow with the batch beside weights (the means of a batch norm) is not counted.
+Predictions for the modules that the network is lowered to at level 0, tensor by tensor, on a CPU, where every parameter is trained
+and no input is; buffers inside of libraries are not tensors.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from compiler.analysis.cost import params_of
+from compiler.analysis.cost import params_of, weights
 from compiler.analysis.regions import regions, scopes_of
 from compiler.graph import INPUT, ArchGraph, Node
-from compiler.shapes.dim import Dim, product
+from compiler.ops.record import Call
+from compiler.shapes.dim import Dim, Shape, product
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
+INDEX = 8  # bytes of a position that a maximum is found at
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}  # tensors that each keeps for every parameter
 
 
@@ -53,14 +55,13 @@ def usage(graph: ArchGraph, dtype: str = "float32", batch: int = 1, optimizer: s
             keys.add(node.key)
             kept = node.operator.buffers(graph.call(node.name))
             buffers += sum((prod(shape) if shape else 2) * size for shape in kept.values())  # a counter is an int64
-    peak, place = _peak(graph)
-    saved = _saved(graph) * size + _indices(graph) * 8
+    peak, place = _peak(graph, size, batch)
     states = OPTIMIZERS[optimizer] * params * size
-    return Usage(params * size, buffers, params * size, states, saved * batch, peak * size * batch, place)
+    return Usage(params * size, buffers, params * size, states, _saved(graph, size, batch), peak, place)
 
 
-def _values(node: Node) -> int:
-    return _number(product(node.shape))
+def _values(shape: Shape) -> int:
+    return _number(product(shape))
 
 
 def _number(dim: Dim) -> int:
@@ -68,23 +69,55 @@ def _number(dim: Dim) -> int:
     return dim
 
 
-def _storage(graph: ArchGraph, training: bool) -> dict[str, str]:
-    """The node whose tensor each node's output lies in: its own, or, for a view, that of its operand."""
-    storage: dict[str, str] = {}
-    for node in graph:
-        rule = None if node.op == INPUT else node.operator.memory
-        passes = rule is not None and (rule.view or (rule.idle and not training))
-        storage[node.name] = storage[graph.operands(node.name)[0]] if passes else node.name
-    return storage
+@dataclass(frozen=True)
+class _Held:
+    """How the output of a node lies in memory: in the tensor of which node, whether with the channels last, and what is cut away."""
+
+    storage: str
+    last: bool = False
+    cut: str = ""
 
 
-def _peak(graph: ArchGraph) -> tuple[int, str]:
-    """The largest sum of live tensors over the nodes in order, in values; a tensor lives until its last use.
+class _Layout:
+    """The memory that outputs lie in, in training or at inference, and what is copied on the way."""
+
+    def __init__(self, graph: ArchGraph, training: bool) -> None:
+        self.held: dict[str, _Held] = {}
+        self.copied: set[str] = set()  # nodes that work on a copy of their input
+        for node in graph:
+            self.held[node.name] = _Held(node.name) if node.op == INPUT else self._output(graph, node, training)
+
+    def _output(self, graph: ArchGraph, node: Node, training: bool) -> _Held:
+        rule, call = node.operator.memory, graph.call(node.name)
+        operands = [self.held[name] for name in graph.operands(node.name)]
+        if rule.idle and (not training or rule.passes(call)):
+            return operands[0]
+        if rule.reads and not _in_order(rule.reads, operands[0], call.x):
+            self.copied.add(node.name)
+        if rule.view and node.name not in self.copied:
+            cut = rule.cuts if node.shape != call.x else ""
+            return _Held(operands[0].storage, operands[0].last and len(node.shape) > 1, cut or operands[0].cut)
+        return _Held(node.name, len(node.shape) > 1 and rule.order(call, [operand.last for operand in operands]))
+
+
+def _in_order(reads: str, held: _Held, shape: Shape) -> bool:
+    """Whether a tensor can be read in an order without a copy; one with one position, or one channel, lies in both."""
+    if reads == "whole":
+        return not held.cut
+    either = shape[0] == 1 or all(size == 1 for size in shape[1:])
+    if reads == "last":
+        return (held.last or either) and not held.cut
+    return (either or not held.last) and held.cut != "positions"
+
+
+def _peak(graph: ArchGraph, size: int, batch: int) -> tuple[int, str]:
+    """The largest sum of live tensors over the nodes in order, in bytes; a tensor lives until its last use.
 
     What enters a module is held by its caller until the module returns.
     """
     nodes = [node for node in graph if not node.training_only]
-    storage = _storage(graph, training=False)
+    layout = _Layout(graph, training=False)
+    storage = {name: held.storage for name, held in layout.held.items()}
     found = regions(graph).found
     ends = {path: number for number, node in enumerate(nodes) for path in scopes_of(node.name) if path in found}
     last: dict[str, int] = {}
@@ -103,37 +136,57 @@ def _peak(graph: ArchGraph) -> tuple[int, str]:
     for number, node in enumerate(nodes):
         if node.op == INPUT:
             continue
-        live += _values(node) if storage[node.name] == node.name else 0
-        work = _number(node.operator.memory.work(graph.call(node.name), node.shape))
+        live += _values(node.shape) * size * batch if storage[node.name] == node.name else 0
+        work = _work(graph.call(node.name), node, node.name in layout.copied, size, batch)
         if live + work > peak:
             peak, place = live + work, node.name
-        live -= sum(_values(graph[name]) for name in ending.get(number, ()) if graph[name].op != INPUT)
+        live -= sum(_values(graph[name].shape) * size * batch for name in ending.get(number, ()) if graph[name].op != INPUT)
     return peak, place
 
 
-def _saved(graph: ArchGraph) -> int:
-    """Values that are alive at the end of a forward pass in training: what backward needs, and the outputs."""
-    storage = _storage(graph, training=True)
+def _work(call: Call, node: Node, copies: bool, size: int, batch: int) -> int:
+    """Bytes that a node needs beside its output while it runs."""
+    rule = node.operator.memory
+    values = _number(rule.work(call, node.shape)) + (_values(call.x) if copies and not rule.view else 0)
+    indices = _values(node.shape) * INDEX if rule.indices and call.axes > 1 else 0  # of a sequence torch finds the maximum alone
+    return (values * size + indices) * batch + _number(rule.work_once(call, node.shape)) * size
+
+
+def _saved(graph: ArchGraph, size: int, batch: int) -> int:
+    """Bytes that are alive at the end of a forward pass in training: what backward needs, and the outputs.
+
+    Backward goes as far as there are parameters: nothing is kept by nodes that none comes before.
+    """
+    layout = _Layout(graph, training=True)
+    storage = {name: held.storage for name, held in layout.held.items()}
     kept = {storage[output.node] for output in graph.outputs.values()}
-    extra = 0
+    trained: set[str] = set()
+    total = 0
     for node in graph:
-        if node.op == INPUT:
+        operands = graph.operands(node.name)
+        behind = [name for name in operands if name in trained]
+        if not behind and not weights(graph, node):
             continue
-        rule = node.operator.memory
-        call = graph.call(node.name)
-        if "input" in rule.saves and _needs_input(graph, node):
-            kept |= {storage[name] for name in graph.operands(node.name)}
-        if "output" in rule.saves:
+        trained.add(node.name)
+        rule, call = node.operator.memory, graph.call(node.name)
+        if layout.held[node.name] in [layout.held[name] for name in operands]:
+            continue  # nothing is done
+        saves = rule.saves(call)
+        if "output" in saves:
             kept.add(storage[node.name])
-        extra += _values(node) if "noise" in rule.saves else 0
-        extra += _number(rule.work_saved(call, node.shape))
-    return extra + sum(_values(graph[name]) for name in kept if graph[name].op != INPUT)
+        if "differentiated" in saves:
+            kept |= {storage[name] for name in behind}
+        if "factors" in saves:
+            total += _values(node.shape) * size * batch * _partial_products(operands, trained)
+            kept |= {storage[name] for number, name in enumerate(operands) if trained & {*operands[:number], *operands[number + 1 :]}}
+        if "input" in saves and node.name not in layout.copied:
+            kept |= {storage[name] for name in operands}
+        values = _number(rule.saved(call, node.shape)) + (_values(call.x) if node.name in layout.copied and not rule.view else 0)
+        indices = _values(node.shape) * INDEX if rule.indices else 0
+        total += (values * size + indices) * batch + _number(rule.saved_once(call, node.shape)) * size
+    return total + sum(_values(graph[name].shape) for name in kept if graph[name].op != INPUT) * size * batch
 
 
-def _needs_input(graph: ArchGraph, node: Node) -> bool:
-    """Global average pooling is a mean, which keeps nothing."""
-    return not (node.op == "adaptive_avgpool" and all(size == 1 for size in node.shape[1:]))
-
-
-def _indices(graph: ArchGraph) -> int:
-    return sum(_values(node) for node in graph if node.op != INPUT and "indices" in node.operator.memory.saves)
+def _partial_products(operands: list[str], trained: set[str]) -> int:
+    """How many products of the first of several factors are kept: those that a factor that is differentiated comes after."""
+    return sum(1 for number in range(2, len(operands)) if operands[number] in trained)

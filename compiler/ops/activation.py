@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from compiler.ops.kinds import Choice, Real, Whole, Word
-from compiler.ops.memory import KEEPS_INPUT, KEEPS_OUTPUT, Memory
+from compiler.ops.memory import KEEPS_INPUT, KEEPS_OUTPUT, Memory, always, channels_first, one_each
 from compiler.ops.record import Attr, Call, Module, Operator, Weights
-from compiler.shapes.dim import Dim, Shape, product
+from compiler.shapes.dim import Shape
 from dsl.diagnostics import Fault
 from dsl.vocabulary import shapes as says
 
@@ -45,9 +45,7 @@ def prelu_weights(call: Call) -> Weights:
     return {"weight": (call.attrs["slopes"],)}
 
 
-def values(call: Call, out: Shape) -> Dim:
-    return product(out)
-
+SOFTMAX = Memory(saves=always("output"), order=channels_first)
 
 OPERATORS = (
     _plain("relu", "torch.nn.ReLU", "max(x, 0)", "torch.nn.ReLU; Nair & Hinton 2010", memory=KEEPS_OUTPUT),
@@ -58,10 +56,8 @@ OPERATORS = (
     _plain("hardswish", "torch.nn.Hardswish", "x*min(max(x + 3, 0), 6)/6", "torch.nn.Hardswish; Howard et al. 2019, arXiv:1905.02244"),
     _plain("hardsigmoid", "torch.nn.Hardsigmoid", "min(max(x + 3, 0), 6)/6", "torch.nn.Hardsigmoid; Howard et al. 2019, arXiv:1905.02244"),
     _plain("softplus", "torch.nn.Softplus", "log(1 + exp(x))"),
-    _plain("softmax", "torch.nn.Softmax", "exp(x)/sum of exp(x) over the channels", "torch.nn.Softmax", dim=1, memory=KEEPS_OUTPUT),
-    _plain(
-        "log_softmax", "torch.nn.LogSoftmax", "x - log(sum of exp(x) over the channels)", "torch.nn.LogSoftmax", dim=1, memory=KEEPS_OUTPUT
-    ),
+    _plain("softmax", "torch.nn.Softmax", "exp(x)/sum of exp(x) over the channels", "torch.nn.Softmax", dim=1, memory=SOFTMAX),
+    _plain("log_softmax", "torch.nn.LogSoftmax", "x - log(sum of exp(x) over the channels)", "torch.nn.LogSoftmax", dim=1, memory=SOFTMAX),
     Operator(
         name="gelu",
         family="activation",
@@ -129,7 +125,7 @@ OPERATORS = (
         source="LeCun et al. 1998, appendix A",
         example="input 8x4x4; scaled_tanh => 8x4x4",
         attrs=(Attr("amplitude", Real(0), 1.7159, "the value it tends to"), Attr("slope", Real(0), 2 / 3, "the slope inside")),
-        memory=Memory(work=values, work_saved=values),
+        memory=Memory(work=one_each, saved=one_each),
         lower=_renamed("compiler.backends.modules.ScaledTanh", {"amplitude": "amplitude", "slope": "slope"}),
     ),
 )

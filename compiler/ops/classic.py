@@ -6,7 +6,7 @@ from math import prod
 
 from compiler.ops import sight
 from compiler.ops.kinds import PerAxis, Whole
-from compiler.ops.memory import Memory
+from compiler.ops.memory import Memory, always, one_each
 from compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator, Weights
 from compiler.ops.windows import slide
 from compiler.shapes.dim import Dim, Shape, product, show_shape
@@ -31,6 +31,11 @@ def subsample_connections(call: Call, out: Shape) -> Dim:
     return product(out) * (window + 1)
 
 
+def subsample_work(call: Call, out: Shape) -> Dim:
+    # The sums, and what they are times the coefficients.
+    return 2 * product(out)
+
+
 def lower_subsample(call: Call) -> Module:
     return Module(
         "compiler.backends.modules.Subsample",
@@ -51,10 +56,6 @@ def rbf_buffers(call: Call) -> Weights:
 def rbf_macs(call: Call, out: Shape) -> Dim:
     # One difference, squared and summed up, for every pair of an input and a unit.
     return prod(rbf_buffers(call)["codes"])
-
-
-def values(call: Call, out: Shape) -> Dim:
-    return product(out)
 
 
 def rbf_work(call: Call, out: Shape) -> Dim:
@@ -84,7 +85,7 @@ OPERATORS = (
         weights=subsample_weights,
         connections=subsample_connections,
         sight=sight.window,
-        memory=Memory(saves=("input",), work=values, work_saved=values),
+        memory=Memory(saves=always("input"), work=subsample_work, saved=one_each),
         lower=lower_subsample,
         short=("kernel", "", "stride"),
     ),
@@ -103,7 +104,7 @@ OPERATORS = (
         buffers=rbf_buffers,
         macs=rbf_macs,
         connections=rbf_macs,
-        memory=Memory(work=rbf_work, work_saved=rbf_macs),
+        memory=Memory(work=rbf_work, saved=rbf_macs),
         lower=lower_rbf,
         short=("", "out", ""),
     ),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 from compiler.ops import sight
 from compiler.ops.kinds import INIT, Choice, Flag, PerAxis, Recipe, Table, Whole, Word
-from compiler.ops.memory import KEEPS_INPUT
+from compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_last
 from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights, macs_and_bias
 from compiler.ops.windows import DILATION, PAD, STRIDE, settle_same, slide
 from compiler.shapes.dim import Dim, Shape, product, show_shape
@@ -92,6 +93,29 @@ def lower_conv(call: Call) -> Module:
         del arguments["in_channels"], arguments["out_channels"], arguments["groups"]
         return Module("compiler.backends.modules.TableConv", {"in_channels": call.channels, "table": table, **arguments})
     return Module(f"torch.nn.Conv{call.axes}d", _conv_arguments(call))
+
+
+def conv_saves(call: Call) -> Sequence[str]:
+    """Of an input that is padded in another way than with zeros it keeps the padded copy; padding keeps the input itself, too."""
+    mode = call.attrs["pad_mode"]
+    return ("input",) if mode == "zeros" else () if mode == "circular" else ("differentiated",)
+
+
+def padded(call: Call, out: Shape) -> Dim:
+    """The copy of the input that is padded, unless with zeros, which is done on the way."""
+    if call.attrs["pad_mode"] == "zeros":
+        return 0
+    return call.x[0] * product(tuple(size + 2 * pad for size, pad in zip(call.x[1:], call.attrs["pad"], strict=True)))
+
+
+def dense(call: Call, out: Shape) -> Dim:
+    """The kernels of a connection table, with the zeros between them."""
+    kernel: int = prod(call.attrs["kernel"])
+    return call.attrs["out"] * call.channels * kernel if call.attrs["from"] is not None else 0
+
+
+def conv_order(call: Call, last: Sequence[bool]) -> bool:
+    return as_maps(call, last) and call.attrs["pad_mode"] != "circular"
 
 
 def transposed_shape(call: Call) -> Shape:
@@ -212,7 +236,7 @@ OPERATORS = (
         macs=conv_macs,
         connections=macs_and_bias(conv_macs),
         sight=sight.window,
-        memory=KEEPS_INPUT,
+        memory=Memory(saves=conv_saves, saved=padded, saved_once=dense, work=padded, work_once=dense, order=conv_order),
         lower=lower_conv,
         settle=settle_same,
         short=("kernel", "out", "stride"),
@@ -247,7 +271,7 @@ OPERATORS = (
         macs=transposed_macs,
         connections=macs_and_bias(transposed_macs),
         sight=sight.transposed,
-        memory=KEEPS_INPUT,
+        memory=Memory(saves=always("input"), order=as_maps),
         lower=lower_transposed,
         short=("kernel", "out", "stride"),
         followers=True,
@@ -290,7 +314,7 @@ OPERATORS = (
         weights=channel_fc_weights,
         macs=channel_fc_macs,
         connections=macs_and_bias(channel_fc_macs),
-        memory=KEEPS_INPUT,
+        memory=Memory(saves=always("input"), reads="last", order=channels_last),
         lower=lower_channel_fc,
         short=("", "out", ""),
         followers=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.ops import sight
 from compiler.ops.kinds import Bounds, Choice, Real, Whole, Word
-from compiler.ops.memory import VIEW, Memory
+from compiler.ops.memory import Memory, always, as_maps
 from compiler.ops.record import AXES, REQUIRED, Attr, Call, Function, Module, Operand, Operands, Operator, differences
 from compiler.ops.sight import Sights
 from compiler.shapes.dim import Dim, Shape, product, show_shape
@@ -143,6 +143,7 @@ OPERATORS = (
         example="input 16x28x28; concat<conv1-8 | conv3-8(pad=1)> => 16x28x28",
         attrs=(Attr("axis", Choice(("c", "d", "h", "w")), Word("c"), "the axis: channels, depth, height or width"),),
         shape=concat_shape,
+        memory=Memory(order=as_maps),
         lower=lower_concat,
         operands=(1, None),
     ),
@@ -169,7 +170,7 @@ OPERATORS = (
         source="torch.mul; gates: Hu, Shen & Sun 2018, arXiv:1709.01507",
         example="input 16x28x28; mul<. | adaptive_avgpool1; conv1-16; sigmoid> => 16x28x28",
         shape=mul_shape,
-        memory=Memory(saves=("input",)),
+        memory=Memory(saves=always("factors")),
         lower=lower_mul,
         operands=(2, None),
     ),
@@ -184,7 +185,7 @@ OPERATORS = (
         example="input 256x6x6; flatten => 9216",
         shape=flatten_shape,
         sight=sight.flattened,
-        memory=VIEW,
+        memory=Memory(view=True, reads="first"),
         lower=lower_flatten,
     ),
     Operator(
@@ -201,7 +202,7 @@ OPERATORS = (
             Attr("stop", Whole(1), REQUIRED, "the channel behind the last"),
         ),
         shape=slice_shape,
-        memory=VIEW,
+        memory=Memory(view=True, cuts="channels"),
         lower=lower_slice,
     ),
     Operator(
@@ -215,6 +216,7 @@ OPERATORS = (
         example="input 16x28x28; channel_shuffle(2) => 16x28x28",
         attrs=(Attr("groups", Whole(1), REQUIRED, "how many groups"),),
         shape=shuffle_shape,
+        memory=Memory(order=as_maps),
         lower=lower_shuffle,
     ),
     Operator(
@@ -236,6 +238,7 @@ OPERATORS = (
         ),
         shape=pad_shape,
         sight=pad_sight,
+        memory=Memory(order=as_maps),
         lower=lower_pad,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.ops import sight
 from compiler.ops.kinds import SMALLEST, Choice, Flag, Real, Whole, Word
-from compiler.ops.memory import KEEPS_INPUT, Memory
+from compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_last
 from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Parameter, Weights
 from compiler.ops.sight import Sights
 from compiler.shapes.dim import Dim, Shape, product, show_shape
@@ -62,6 +62,31 @@ def lrn_shape(call: Call) -> Shape:
             )
         )
     return call.x
+
+
+def bn_saved(call: Call, out: Shape) -> Dim:
+    return 2 * call.channels  # mean and deviation of every channel
+
+
+def group_statistics(call: Call, out: Shape) -> Dim:
+    groups: int = call.attrs["groups"]
+    return 2 * groups
+
+
+def statistics(call: Call, out: Shape) -> Dim:
+    return 2 * product(call.x[1:])  # of every position
+
+
+def drops_nothing(call: Call) -> bool:
+    return bool(call.attrs["p"] == 0)
+
+
+def noise(call: Call, out: Shape) -> Dim:
+    return product(out) if call.attrs["p"] < 1 else 0
+
+
+def keeps(call: Call, out: Shape) -> Dim:
+    return 1 if call.attrs["mode"] == "row" else 0
 
 
 def lower_lrn(call: Call) -> Module:
@@ -129,7 +154,7 @@ OPERATORS = (
         shape=bn_shape,
         weights=scale_and_shift,
         buffers=bn_buffers,
-        memory=KEEPS_INPUT,
+        memory=Memory(saves=always("input"), saved_once=bn_saved, order=as_maps),
         lower=lower_bn,
     ),
     Operator(
@@ -148,7 +173,7 @@ OPERATORS = (
         ),
         shape=group_norm_shape,
         weights=scale_and_shift,
-        memory=KEEPS_INPUT,
+        memory=Memory(saves=always("input"), work=group_statistics, saved=group_statistics, reads="whole", order=as_maps),
         lower=lower_group_norm,
     ),
     Operator(
@@ -162,7 +187,7 @@ OPERATORS = (
         example="input 96x56x56; layer_norm => 96x56x56",
         attrs=(Attr("eps", Real(0, 1), 1e-5, "what is added to the variance"), AFFINE),
         weights=scale_and_shift,
-        memory=KEEPS_INPUT,
+        memory=Memory(saves=always("input"), work=statistics, saved=statistics, order=channels_last),
         lower=lower_layer_norm,
     ),
     Operator(
@@ -187,7 +212,7 @@ OPERATORS = (
         ),
         shape=lrn_shape,
         sight=lrn_sight,
-        memory=Memory(saves=("input",), work=lrn_work, work_saved=lrn_saved),
+        memory=Memory(saves=always("input"), work=lrn_work, saved=lrn_saved),
         lower=lower_lrn,
     ),
     Operator(
@@ -200,7 +225,7 @@ OPERATORS = (
         source="torch.nn.Dropout; Hinton et al. 2012, arXiv:1207.0580",
         example="input 4096; dropout(0.5) => 4096",
         attrs=(P,),
-        memory=Memory(idle=True, saves=("noise",)),
+        memory=Memory(idle=True, passes=drops_nothing, saved=noise),
         lower=lower_dropout,
     ),
     Operator(
@@ -213,7 +238,7 @@ OPERATORS = (
         source="Huang et al. 2016, arXiv:1603.09382",
         example="input 64x28x28; residual<conv3-64(pad=1); stochastic_depth(0.2)> => 64x28x28",
         attrs=(P, Attr("mode", Choice(("row", "batch")), Word("row"), "what is dropped together")),
-        memory=Memory(idle=True),
+        memory=Memory(idle=True, passes=drops_nothing, saved=keeps),
         lower=lower_stochastic_depth,
     ),
     Operator(

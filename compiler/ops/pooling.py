@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from compiler.ops import sight
 from compiler.ops.kinds import Choice, Flag, Optional, PerAxis, Word
-from compiler.ops.memory import KEEPS_INPUT, VIEW, Memory
+from compiler.ops.memory import Memory, always, as_input, as_maps
 from compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator
 from compiler.ops.sight import Sights
 from compiler.ops.windows import DILATION, PAD, settle_same, slide
@@ -46,6 +48,16 @@ def lower_avgpool(call: Call) -> Module:
         "count_include_pad": a["count_pad"],
     }
     return Module(f"torch.nn.AvgPool{call.axes}d", arguments)
+
+
+def as_image(call: Call, last: Sequence[bool]) -> bool:
+    """As its input, but for maps with three sizes, whose pools do not keep the order."""
+    return as_input(call, last) and call.axes < 3
+
+
+def mean_saves(call: Call) -> Sequence[str]:
+    """Global average pooling is a mean, which keeps nothing."""
+    return () if all(size == 1 for size in call.attrs["out"]) else ("input",)
 
 
 def adaptive_shape(call: Call) -> Shape:
@@ -118,7 +130,7 @@ OPERATORS = (
         attrs=(KERNEL, STRIDE, PAD, DILATION, CEIL),
         shape=pool_shape,
         sight=sight.window,
-        memory=Memory(saves=("input", "indices")),
+        memory=Memory(saves=always("input"), indices=True),
         lower=lower_maxpool,
         settle=settle_same,
         short=SHORT,
@@ -135,7 +147,7 @@ OPERATORS = (
         attrs=(KERNEL, STRIDE, PAD, CEIL, Attr("count_pad", Flag(), True, "whether padding counts in the divisor")),
         shape=pool_shape,
         sight=sight.window,
-        memory=KEEPS_INPUT,
+        memory=Memory(saves=always("input"), order=as_image),
         lower=lower_avgpool,
         settle=settle_same,
         short=SHORT,
@@ -152,7 +164,7 @@ OPERATORS = (
         attrs=(Attr("out", PerAxis(1), REQUIRED, "the output sizes"),),
         shape=adaptive_shape,
         sight=sight.divided,
-        memory=KEEPS_INPUT,
+        memory=Memory(saves=mean_saves, order=as_image),
         lower=lower_adaptive,
         short=("out", "", ""),
     ),
@@ -168,7 +180,7 @@ OPERATORS = (
         attrs=(Attr("out", PerAxis(1), REQUIRED, "the output sizes"),),
         shape=adaptive_shape,
         sight=sight.divided,
-        memory=Memory(saves=("input", "indices")),
+        memory=Memory(saves=always("input"), indices=True, order=as_image),
         lower=lower_adaptive,
         short=("out", "", ""),
     ),
@@ -190,6 +202,7 @@ OPERATORS = (
         ),
         shape=upsample_shape,
         sight=sight.resized,
+        memory=Memory(order=as_maps),
         lower=lower_upsample,
         short=("scale", "", ""),
     ),
@@ -205,7 +218,7 @@ OPERATORS = (
         attrs=(Attr("size", PerAxis(1, open=True), REQUIRED, "the sizes to keep"),),
         shape=crop_shape,
         sight=crop_sight,
-        memory=VIEW,
+        memory=Memory(view=True, cuts="positions"),
         lower=lower_crop,
     ),
 )

@@ -19,6 +19,6 @@ def in_place(graph: ArchGraph) -> set[str]:
             before = graph[graph.operands(node.name)[0]]
             free = before.op != INPUT and only_user(graph, before) is node
             memory = before.operator.memory if before.op != INPUT else None
-            sound = memory is not None and not (memory.view or memory.idle) and "output" not in memory.saves
+            sound = memory is not None and not (memory.view or memory.idle) and "output" not in memory.saves(graph.call(before.name))
             allowed[node.key] = allowed.get(node.key, True) and free and sound
     return {key for key, may in allowed.items() if may}
