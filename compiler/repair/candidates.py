@@ -83,5 +83,5 @@ SEARCHES: dict[str, tuple[Search, ...]] = {
     "E0303": (merges.branch_that_agrees, *MAPS),
     "E0308": (merges.branch_that_agrees, merges.padded_before),
     "E0501": (stages.as_other_stages, numbers.near, numbers.channels, numbers.far),
-    "E0502": (shapes.biases, numbers.counted),
+    "E0502": (stages.as_other_stages, numbers.near, numbers.channels, shapes.biases, numbers.counted),
 }

@@ -78,8 +78,10 @@ def exact_claim(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     actual = d.facts.get("actual")
     if d.code == "E0502":
         expect = around(tree, span, ast.Expect)
-        if expect is not None and isinstance(actual, int) and expect.relation == "==":
-            yield Repair(f"the claim as {actual:_}", (Edit(expect.value.span, f"{actual:_}"),), changes=CLAIM)
+        shape = isinstance(actual, tuple) and len(actual) > 1 and all(isinstance(dim, int) for dim in actual)
+        if expect is not None and (shape or isinstance(actual, int)) and expect.relation == "==":
+            text = show_shape(actual) if isinstance(actual, tuple) else f"{actual:_}"
+            yield Repair(f"the claim as {text}", (Edit(expect.value.span, text),), changes=CLAIM)
         return
     item = around(tree, span, ast.Item)
     if item is not None and item.claim and actual and all(isinstance(dim, int) for dim in actual):

@@ -51,7 +51,7 @@ class Spot:
 def near(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     """A number since the last claim that holds: with two digits exchanged, or as the same number is in other lines."""
     inside, outside = _spots_of(d, trials)
-    spots = inside or outside
+    spots = (inside or outside) if isinstance(d.facts["actual"], tuple) else []
     yield from _exchanges(spots)
     for spot in spots:
         for value, line in _elsewhere(spot, [*inside, *outside]):
@@ -62,6 +62,8 @@ def channels(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     """A number since the last claim that holds, with as many channels more as are missing, or as many times more."""
     inside, outside = _spots_of(d, trials)
     actual, claimed = d.facts["actual"], d.facts["claimed"]
+    if not isinstance(actual, tuple) or not isinstance(claimed, tuple):
+        return
     if len(actual) == len(claimed) and actual[1:] == claimed[1:] and isinstance(actual[0], int) and isinstance(claimed[0], int):
         found = [(spot, value) for spot in inside or outside for value in _of_channels(spot.value, actual[0], claimed[0])]
         for spot, value in sorted(found, key=lambda pair: bool(pair[1] % ROUND)):  # the order of the file else

@@ -15,6 +15,8 @@ MOST_MODELS = 6  # other uses that are looked at, the nearest first
 
 def as_other_stages(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     """Of the items since the last claim, one with an argument that other uses of it have, or a pool as elsewhere."""
+    if d.code == "E0502" and not d.facts.get("node"):
+        return
     between: Sequence[Span] = d.facts.get("between") or [span]
     ops = ops_in(trials.tree)
     mine = [op for op in ops if any(_within(op.span, step) for step in between if step.source is trials.source)]
@@ -25,7 +27,7 @@ def as_other_stages(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
                 yield repair(f"{text}, as in line {model.span.line}", edit)
     actual, claimed = d.facts["actual"], d.facts["claimed"]
     pool = next((op for op in ops if op.word.lower().startswith("maxpool") and op not in mine), None)
-    if pool is not None and len(actual) == len(claimed) and actual[0] == claimed[0] and actual != claimed:
+    if pool is not None and "claim" in d.facts and len(actual) == len(claimed) and actual[0] == claimed[0] and actual != claimed:
         end = d.facts["claim"].start
         text = span.source.text
         while text[end - 1] in " \t":
