@@ -63,10 +63,13 @@ def _blamed(d: Diagnostic, graph: ArchGraph, claims: dict[str, ClaimResult]) -> 
 
 
 def _since_a_claim(graph: ArchGraph, name: str, claims: dict[str, ClaimResult]) -> list[Node]:
-    """The nodes on the line of first operands to a failed claim, from the last that is claimed, or from an input."""
+    """The nodes that lead to a failed claim, from the last that is claimed, or from an input; on the longest way."""
+    depths: dict[str, int] = {}
+    for node in graph:
+        depths[node.name] = 1 + max((depths[operand] for operand in graph.operands(node.name)), default=0)
     line = [graph[name]]
     while (operands := graph.operands(line[-1].name)) and not (len(line) > 1 and line[-1].name in claims):
-        line.append(graph[operands[0]])
+        line.append(graph[max(operands, key=lambda operand: depths[operand])])
     return line[::-1]
 
 

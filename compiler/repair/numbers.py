@@ -13,7 +13,7 @@ from fractions import Fraction
 from math import isqrt
 
 from compiler.ops import OPERATORS
-from compiler.repair.places import SOLVED, Candidates, repair
+from compiler.repair.places import SOLVED, Candidates, around, repair
 from compiler.repair.trial import Trials
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Edit, Repair
@@ -56,6 +56,18 @@ def near(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     for spot in spots:
         for value, line in _elsewhere(spot, [*inside, *outside]):
             yield spot.with_value(value, f", as in line {line}")
+
+
+def exchanged_here(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """A number of the item itself, with two digits exchanged."""
+    yield from _exchanges(s for s in _spots(trials.tree) if span.source is trials.source and span.start <= s.span.start < span.end)
+
+
+def exchanged_around(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """The same for an operator of whose arguments one is blamed."""
+    item = around(trials.tree, span, ast.Op)
+    if item is not None:
+        yield from exchanged_here(d, item.span, trials)
 
 
 def channels(d: Diagnostic, span: Span, trials: Trials) -> Candidates:

@@ -66,7 +66,7 @@ def _kept(d: Diagnostic, offers: Iterable[Repair], trials: Trials, most: int) ->
             found.append(replace(repair, complete=not tried.found, effect=effect))
             if len(found) == most:
                 break  # before a search goes on
-    return _told_apart(found, trials)
+    return sorted(_told_apart(found, trials), key=lambda repair: not repair.complete)  # of equals the likelier first
 
 
 def _told_apart(found: list[Repair], trials: Trials) -> list[Repair]:
