@@ -128,3 +128,23 @@ def test_the_effort_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert spent
         assert min(spent) > -5_000
         monkeypatch.setattr(trial.Trials, "of_text", made)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("alexnet", "-256(", "-265("),  # digits exchanged, where groups no longer divide
+        ("unet", "convt2-{w}/2", "convt2-{w}"),  # a stride within a block
+        ("mobilenet_v2", "[ conv3-32/2 ]", "[ conv3-32 ]"),  # a stride within a group
+        ("mobilenet_v2", "conv1-1280", "conv1-1281"),
+        ("googlenet", "default conv(pad=same", "default conv(pad=0"),
+        ("inception_v3", "conv1-192", "conv1-193"),
+    ],
+)
+def test_the_first_repair_restores_a_network_of_the_zoo(name: str, old: str, new: str) -> None:
+    text = (ROOT / "archs" / f"{name}.arch").read_text(encoding="utf-8")
+    assert old in text
+    _, report = mended(text.replace(old, new, 1))
+    right = check_text(text, folder=ROOT / "archs/std")
+    assert report.ok
+    assert report.graph.same_as(right.graph)

@@ -26,6 +26,8 @@ def window_that_gives(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     if not all(isinstance(dim, int) for dim in (*claimed, *actual)):
         return
     op = item.core if isinstance(item.core, ast.Op) else None
+    if (at := facts.get("window")) is not None and at.source is span.source:  # in a group, or in a block that the item calls
+        op = around(tree, at, ast.Op)
     attrs, before = facts.get("attrs") or {}, facts.get("before")
     stays = before is not None and before[1:] == claimed[1:]
     inputs = list(_other_input(tree)) if claimed[1:] != actual[1:] else []
