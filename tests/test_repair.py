@@ -138,7 +138,7 @@ def test_the_effort_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         ("mobilenet_v2", "[ conv3-32/2 ]", "[ conv3-32 ]"),  # a stride within a group
         ("mobilenet_v2", "conv1-1280", "conv1-1281"),
         ("googlenet", "default conv(pad=same", "default conv(pad=0"),
-        ("inception_v3", "conv1-192", "conv1-193"),
+        ("inception_v3", "branch3x3_1: unit1-192", "branch3x3_1: unit1-193"),
     ],
 )
 def test_the_first_repair_restores_a_network_of_the_zoo(name: str, old: str, new: str) -> None:

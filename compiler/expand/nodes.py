@@ -10,7 +10,7 @@ from compiler.expand.evaluate import describe
 from compiler.expand.evaluate import written as written_value
 from compiler.expand.options import blamed, check_options, read_options, read_place
 from compiler.expand.scopes import UNKNOWN, BlockValue, Env, Given, Poison, Scope, SharedNode, SharedPart, Tensor, join
-from compiler.expand.sides import with_histories
+from compiler.expand.sides import with_histories, with_way
 from compiler.expand.written import Items
 from compiler.graph import Node
 from compiler.ops import OPERATORS
@@ -96,6 +96,8 @@ class NodeExpander(Builder):
             found = fault.diagnostic
             if found.code in ("E0302", "E0303"):
                 found = with_histories(found, written, self.graph, operands)
+            if found.code == "E0301" and len(operands) == 1:
+                found = with_way(found, self.graph, operands[0])
             raise Fault(blamed(found, options, span)) from None
         path = scope.full(name)
         key = join(scope.key, name)

@@ -38,6 +38,13 @@ def histories(graph: ArchGraph, names: Sequence[str], written: str = "") -> list
     return told
 
 
+def with_way(found: Diagnostic, graph: ArchGraph, operand: Tensor) -> Diagnostic:
+    """The diagnostic of a window that is larger than its input, with how that has become so small."""
+    if len(_line(graph, operand.name)) < 2:
+        return found
+    return replace(found, notes=(*found.notes, f"before it: {_history(graph, operand.name, '')}"))
+
+
 def _line(graph: ArchGraph, name: str) -> list[str]:
     """A node and what leads to it along first operands, back to an input."""
     line = [name]
