@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from compiler.expand.claims import ClaimResult
-from compiler.graph import INPUT, ArchGraph, Node
+from compiler.graph import INPUT, ArchGraph, Frame, Node
 from compiler.ops.record import AXES
 from compiler.shapes.dim import Shape, show_shape
 from dsl.diagnostics import Diagnostic, Related
@@ -33,13 +34,13 @@ class Step:
 def with_blame(found: Sequence[Diagnostic], graph: ArchGraph, claims: Iterable[ClaimResult]) -> list[Diagnostic]:
     """The diagnostics of failed shape claims, with what happened since the last claim that holds."""
     by_node = {claim.node: claim for claim in claims if claim.node}
-    return [_blamed(d, graph, by_node) if d.code == "E0501" and d.facts.get("node") in graph else d for d in found]
+    return [_blamed(d, graph, by_node) if d.code in ("E0501", "E0502") and d.facts.get("node") in graph else d for d in found]
 
 
 def _blamed(d: Diagnostic, graph: ArchGraph, claims: dict[str, ClaimResult]) -> Diagnostic:
-    item, actual, claimed = d.facts["item"], d.facts["actual"], d.facts["claimed"]
+    item, actual, claimed = d.facts.get("item", d.span), d.facts["actual"], d.facts["claimed"]
     line = _since_a_claim(graph, d.facts["node"], claims)
-    begin, steps = line[0], _steps(line[1:], item, graph[d.facts["node"]])
+    begin, steps = line[0], _steps(line[1:], item, _around(graph[d.facts["node"]], item, d.facts.get("label")))
     notes = [*_sum(graph, d.facts["node"], claimed), *d.notes]
     related = list(d.related)
     facts = {**d.facts, "between": tuple(step.span for step in steps)}
@@ -51,7 +52,7 @@ def _blamed(d: Diagnostic, graph: ArchGraph, claims: dict[str, ClaimResult]) -> 
         if before is None:
             shape, whence = show_shape(begin.shape), "the input" if begin.op == INPUT else begin.name
         else:  # after a claim that fails, the check went on with what it says
-            shape = show_shape(begin.shape) if before.held else before.text.removeprefix("=> ")
+            shape = show_shape(begin.shape) if before.held else re.split("=>|==", before.text)[-1].strip()
             whence = f"claimed in line {before.span.line}, and {'holds' if before.held else 'fails'}"
         notes.append(f"from {shape} ({whence}): " + ", then ".join(told))
         if before is None or before.held:
@@ -62,16 +63,24 @@ def _blamed(d: Diagnostic, graph: ArchGraph, claims: dict[str, ClaimResult]) -> 
 
 
 def _since_a_claim(graph: ArchGraph, name: str, claims: dict[str, ClaimResult]) -> list[Node]:
-    """The nodes on the line of first operands to a failed claim, from the last that is claimed, or from an input."""
+    """The nodes that lead to a failed claim, from the last that is claimed, or from an input; on the longest way."""
+    depths: dict[str, int] = {}
+    for node in graph:
+        depths[node.name] = 1 + max((depths[operand] for operand in graph.operands(node.name)), default=0)
     line = [graph[name]]
     while (operands := graph.operands(line[-1].name)) and not (len(line) > 1 and line[-1].name in claims):
-        line.append(graph[operands[0]])
+        line.append(graph[max(operands, key=lambda operand: depths[operand])])
     return line[::-1]
 
 
-def _steps(line: Sequence[Node], item: Span, last: Node) -> list[Step]:
+def _around(node: Node, item: Span, label: str | None) -> list[Frame]:
+    """The calls and copies around what is claimed: an item that the node ends, or what a label names."""
+    frames = node.frame.chain() if node.frame else []
+    return [frame for frame in frames if (not _within(frame.span, item) if label is None else frame.text == label)]
+
+
+def _steps(line: Sequence[Node], item: Span, calls: Sequence[Frame]) -> list[Step]:
     """The nodes of a line, put together as the items beside the one that claims."""
-    calls = [frame for frame in (last.frame.chain() if last.frame else []) if not _within(frame.span, item)]
     steps: list[Step] = []
     for node in line:
         frames = [frame for frame in (node.frame.chain() if node.frame else []) if not any(frame is call for call in calls)]

@@ -40,6 +40,7 @@ def check_expects(
 
 
 def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waived: bool) -> tuple[ClaimResult | None, Diagnostic | None]:
+    node = ""
     what = expect.measure + (f"({expect.target})" if expect.target else "")
     actual: Any
     if expect.measure == "shape":
@@ -51,7 +52,7 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
             got = describe(value[0] if len(value) == 1 else value)
             by = ", by `==`" if expect.relation not in ("==", "!=") or expect.within is not None else ""
             raise Fault(says.not_comparable(what, f"a shape{by}", f"`{expect.relation}` {got}" if by else got))
-        actual = tensor.shape
+        actual, node = tensor.shape, tensor.name
         held = COMPARISONS[expect.relation](actual, value)
         shown, claimed = show_shape(actual), show_shape(value)
     else:
@@ -65,7 +66,7 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
         held = _holds(expect, actual, value)
         shown, claimed = f"{actual:,}", f"{value:,}"
     text = " ".join(expect.span.text.split())
-    result = ClaimResult(expect.span, text, shown, held, waived and not held)
+    result = ClaimResult(expect.span, text, shown, held, waived and not held, node)
     if held or waived:
         return result, None
     difference = ""
@@ -78,7 +79,7 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
             difference += f": {held_by}"
     within = f" within {expect.within:g}%" if expect.within is not None else ""
     problem = says.count_claim(what, shown, expect.relation, claimed + within, difference or f"{shown} is not {claimed}", help_text)
-    facts = {"actual": actual, "claimed": value, "measure": what, "relation": expect.relation}
+    facts = {"actual": actual, "claimed": value, "measure": what, "relation": expect.relation, "node": node, "label": expect.target}
     return result, replace(problem, facts=facts)
 
 

@@ -59,7 +59,7 @@ def check_shape(
 def _window_facts(name: str, graph: ArchGraph) -> dict[str, Any]:
     """Of the window operator whose size this is, what it was given."""
     node = _window_node(name, graph)
-    return {} if node is None else {"attrs": dict(node.attrs), "before": graph[graph.operands(node.name)[0]].shape}
+    return {} if node is None else {"attrs": dict(node.attrs), "before": graph[graph.operands(node.name)[0]].shape, "window": node.span}
 
 
 def _window_node(name: str, graph: ArchGraph) -> Node | None:

@@ -12,7 +12,7 @@ from compiler.expand.builder import NOTHING, Builder, Failure
 from compiler.expand.environment import PARAMETER, BlockValue, Env, Given, SharedNode, SharedPart
 from compiler.expand.options import blamed, check_options, read_options, read_place
 from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, join
-from compiler.expand.sides import with_histories, with_history
+from compiler.expand.sides import with_histories, with_way
 from compiler.expand.written import Items
 from compiler.graph import Node
 from compiler.ops import OPERATORS
@@ -98,8 +98,8 @@ class NodeExpander(Builder):
             found = fault.diagnostic
             if found.code in ("E0302", "E0303"):
                 found = with_histories(found, written, self.graph, operands)
-            if found.code == "E0301":
-                found = with_history(found, self.graph, operands[0])
+            if found.code == "E0301" and len(operands) == 1:
+                found = with_way(found, self.graph, operands[0])
             raise Fault(blamed(found, options, span)) from None
         path = scope.full(name)
         key = join(scope.key, name)

@@ -38,11 +38,11 @@ def histories(graph: ArchGraph, names: Sequence[str], written: str = "") -> list
     return told
 
 
-def with_history(found: Diagnostic, graph: ArchGraph, operand: Tensor) -> Diagnostic:
-    """The diagnostic of an input that is too small, with what made it so."""
-    if not graph.operands(operand.name):
+def with_way(found: Diagnostic, graph: ArchGraph, operand: Tensor) -> Diagnostic:
+    """The diagnostic of a window that is larger than its input, with how that has become so small."""
+    if len(_line(graph, operand.name)) < 2:
         return found
-    return replace(found, notes=(*found.notes, f"its input: {_history(graph, operand.name, '')}"))
+    return replace(found, notes=(*found.notes, f"before it: {_history(graph, operand.name, '')}"))
 
 
 def _line(graph: ArchGraph, name: str) -> list[str]:

@@ -85,9 +85,10 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
 
 MAPS: tuple[Search, ...] = (merges.padded_before, merges.inexact, sizes.legal_input, merges.resized)  # of nearly one size
 SEARCHES: dict[str, tuple[Search, ...]] = {
-    "E0302": (projections.where_the_shape_changes, merges.branch_that_agrees, *MAPS),
-    "E0303": (merges.branch_that_agrees, *MAPS),
+    "E0302": (numbers.exchanged_here, projections.where_the_shape_changes, merges.branch_that_agrees, *MAPS),
+    "E0303": (numbers.exchanged_here, merges.branch_that_agrees, *MAPS),
+    "E0304": (numbers.exchanged_around, numbers.rounded),
     "E0308": (merges.branch_that_agrees, merges.padded_before),
     "E0501": (stages.as_other_stages, numbers.near, numbers.channels, numbers.far),
-    "E0502": (shapes.biases, numbers.counted),
+    "E0502": (stages.as_other_stages, numbers.near, numbers.channels, shapes.biases, numbers.counted),
 }

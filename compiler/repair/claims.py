@@ -11,34 +11,65 @@ from dsl import ast
 from dsl.diagnostics import CLAIM, Diagnostic, Edit, Repair
 from dsl.source import Span
 
+IN_USE = (28, 32, 64, 96, 128, 224, 227, 256, 299, 512, 572)  # sizes of inputs in the literature
+
 
 def window_that_gives(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """Other sizes of the input, then other padding, stride, rounding or channels of the operator."""
+    """Other sizes of the input, then other padding, stride, rounding or channels of the operator.
+
+    An input of a size that is in use comes first: AlexNet's 227 for the 224 that its paper prints. Any other comes last.
+    """
     item, facts = around(tree, span, ast.Item), d.facts
     claimed, actual = facts.get("claimed"), facts.get("actual")
-    if item is None or not claimed or not actual or not all(isinstance(dim, int) for dim in (*claimed, *actual)):
+    if item is None or not claimed or not actual or len(claimed) != len(actual):
+        return
+    if not all(isinstance(dim, int) for dim in (*claimed, *actual)):
         return
     op = item.core if isinstance(item.core, ast.Op) else None
+    if (at := facts.get("window")) is not None and at.source is span.source:  # in a group, or in a block that the item calls
+        op = around(tree, at, ast.Op)
     attrs, before = facts.get("attrs") or {}, facts.get("before")
-    if op is not None and before is not None and before[1:] == claimed[1:] and "kernel" in attrs:  # the size is to stay
+    stays = before is not None and before[1:] == claimed[1:]
+    inputs = list(_other_input(tree)) if claimed[1:] != actual[1:] else []
+    if inputs and _in_use(inputs[0]) and not stays:
+        yield inputs[0]
+    if claimed[1:] != actual[1:] and before is not None and "kernel" in attrs:
         for option, value in _windows(attrs, before, claimed):
-            yield repair(f"{NOUNS.get(option, option)} {value}".removesuffix(" yes"), with_option(op, option, value), kind=option)
-    if len(claimed) == len(actual) and claimed[1:] != actual[1:]:
-        yield from _other_input(tree)
-    if op is not None and len(claimed) == len(actual):
-        if claimed[0] != actual[0] and claimed[1:] == actual[1:] and isinstance(op.out, ast.Number):
-            yield repair(f"{claimed[0]} channels", with_option(op, "out", str(claimed[0])))
-        if claimed[1:] != actual[1:] and before is not None and "kernel" in attrs:
-            for option, value in _windows(attrs, before, claimed):
+            if option == "pad":
+                yield from _padded_default(tree, attrs, value)
+            if op is not None:
                 yield repair(f"{NOUNS.get(option, option)} {value}".removesuffix(" yes"), with_option(op, option, value), kind=option)
+    if op is not None and claimed[0] != actual[0] and claimed[1:] == actual[1:] and isinstance(op.out, ast.Number):
+        yield repair(f"{claimed[0]} channels", with_option(op, "out", str(claimed[0])))
+    yield from inputs
+
+
+def _padded_default(tree: ast.File, attrs: dict[str, object], value: str) -> Candidates:
+    """`pad=same` in the default of the convolutions, where that is the padding that is missing."""
+    kernel = attrs["kernel"]
+    default = next((n for n in ast.walk(tree) if isinstance(n, ast.Default) and n.word.lower() == "conv"), None)
+    if default is None or not isinstance(kernel, tuple) or {str(k // 2) for k in kernel} != {value} or not all(k % 2 for k in kernel):
+        return
+    given = next((arg for arg in default.args if arg.name == "pad"), None)
+    if given is None:
+        text = "pad=same, " if default.args else "pad=same"
+        edit = Edit(Span(default.span.source, at := default.span.start + default.span.text.index("(") + 1, at), text)
+        yield repair("padding that keeps the size, in all convolutions", edit, kind="padding")
+    elif given.value.span.text != "same":
+        yield repair("padding that keeps the size, in all convolutions", Edit(given.value.span, "same"), kind="padding")
+
+
+def _in_use(input_: Repair) -> bool:
+    return int(input_.edits[0].text.rpartition("x")[2]) in IN_USE
 
 
 def _other_input(tree: ast.File) -> Candidates:
+    """Inputs of nearby sizes, those in use first."""
     line = next((s for s in tree.statements if isinstance(s, ast.Input)), None)
     if line is None or len(line.dims) < 2 or not all(isinstance(dim, ast.Number) for dim in line.dims):
         return
-    sizes = [dim.value for dim in line.dims if isinstance(dim, ast.Number)]
-    for step in (1, -1, 2, -2, 3, -3, 4, -4):
+    sizes = [int(dim.value) for dim in line.dims if isinstance(dim, ast.Number)]
+    for step in sorted((1, -1, 2, -2, 3, -3, 4, -4), key=lambda step: sizes[-1] + step not in IN_USE):
         text = "x".join(str(size + step * (axis > 0)) for axis, size in enumerate(sizes))
         if all(size + step > 0 for size in sizes[1:]):
             yield repair(f"an input of {text}", Edit(line.dims[0].span.to(line.dims[-1].span), text), kind="input")
@@ -78,8 +109,10 @@ def exact_claim(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     actual = d.facts.get("actual")
     if d.code == "E0502":
         expect = around(tree, span, ast.Expect)
-        if expect is not None and isinstance(actual, int) and expect.relation == "==":
-            yield Repair(f"the claim as {actual:_}", (Edit(expect.value.span, f"{actual:_}"),), changes=CLAIM)
+        shape = isinstance(actual, tuple) and len(actual) > 1 and all(isinstance(dim, int) for dim in actual)
+        if expect is not None and (shape or isinstance(actual, int)) and expect.relation == "==":
+            text = show_shape(actual) if isinstance(actual, tuple) else f"{actual:_}"
+            yield Repair(f"the claim as {text}", (Edit(expect.value.span, text),), changes=CLAIM)
         return
     item = around(tree, span, ast.Item)
     if item is not None and item.claim and actual and all(isinstance(dim, int) for dim in actual):

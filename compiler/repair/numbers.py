@@ -13,7 +13,7 @@ from fractions import Fraction
 from math import isqrt
 
 from compiler.ops import OPERATORS
-from compiler.repair.places import SOLVED, Candidates, repair
+from compiler.repair.places import SOLVED, Candidates, around, repair
 from compiler.repair.trial import Trials
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Edit, Repair
@@ -34,7 +34,7 @@ class Spot:
     @property
     def odd(self) -> bool:
         """Whether it is no number that one would choose for channels, and large enough to be such."""
-        return self.value > 2 * ROUND and self.value % ROUND != 0
+        return _odd(self.value)
 
     @property
     def falling(self) -> bool:
@@ -51,21 +51,43 @@ class Spot:
 def near(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     """A number since the last claim that holds: with two digits exchanged, or as the same number is in other lines."""
     inside, outside = _spots_of(d, trials)
-    spots = inside or outside
+    spots = (inside or outside) if isinstance(d.facts["actual"], tuple) else []
     yield from _exchanges(spots)
     for spot in spots:
         for value, line in _elsewhere(spot, [*inside, *outside]):
             yield spot.with_value(value, f", as in line {line}")
 
 
+def exchanged_here(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """A number of the item itself, with two digits exchanged."""
+    yield from _exchanges(s for s in _spots(trials.tree) if span.source is trials.source and span.start <= s.span.start < span.end)
+
+
+def exchanged_around(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """The same for an operator of whose arguments one is blamed."""
+    item = around(trials.tree, span, ast.Op)
+    if item is not None:
+        yield from exchanged_here(d, item.span, trials)
+
+
 def channels(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     """A number since the last claim that holds, with as many channels more as are missing, or as many times more."""
     inside, outside = _spots_of(d, trials)
     actual, claimed = d.facts["actual"], d.facts["claimed"]
+    if not isinstance(actual, tuple) or not isinstance(claimed, tuple):
+        return
     if len(actual) == len(claimed) and actual[1:] == claimed[1:] and isinstance(actual[0], int) and isinstance(claimed[0], int):
+        known = {(spot.role, spot.value) for spot in (*inside, *outside)}
         found = [(spot, value) for spot in inside or outside for value in _of_channels(spot.value, actual[0], claimed[0])]
-        for spot, value in sorted(found, key=lambda pair: bool(pair[1] % ROUND)):  # the order of the file else
+        for spot, value in sorted(found, key=lambda pair: ((pair[0].role, pair[1]) not in known, bool(pair[1] % ROUND))):
             yield spot.with_value(value, kind=SOLVED)
+
+
+def rounded(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """An odd number as the nearest multiple of eight: `384` for `385`."""
+    for spot in _spots(trials.tree):
+        if spot.odd:
+            yield spot.with_value(round(spot.value / ROUND) * ROUND, kind=SOLVED)
 
 
 def far(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
@@ -94,30 +116,31 @@ def counted(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     for odd in (True, False):
         some = [spot for spot in spots if spot.odd is odd]
         yield from _exchanges(some)
-        for spot in some:
-            lines = dict(_elsewhere(spot, spots))
-            for value in _roots(d, spot, actual, claimed, trials):
-                yield spot.with_value(value, f", as in line {lines[value]}" if value in lines else "", SOLVED)
+        for degree in (1, 2):  # most numbers are of one layer, whose count they enter once
+            for spot in some:
+                lines = dict(_elsewhere(spot, spots))
+                for value in _roots(d, spot, actual, claimed, trials, degree):
+                    yield spot.with_value(value, f", as in line {lines[value]}" if value in lines else "", SOLVED)
     for spot in spots:  # strides, which no polynomial describes
         for value, line in _elsewhere(spot, spots) if spot.falling else ():
             yield spot.with_value(value, f", as in line {line}", SOLVED)
 
 
-def _roots(d: Diagnostic, spot: Spot, actual: int, claimed: int, trials: Trials) -> Iterator[int]:
-    """Where the count, as a polynomial of degree two in the number, is what is claimed."""
+def _roots(d: Diagnostic, spot: Spot, actual: int, claimed: int, trials: Trials, degree: int) -> list[int]:
+    """Where the count, as a polynomial of a degree in the number, is what is claimed; the nearest first."""
     counts = [actual]
-    for times in (2, 3):  # multiples, so that groups and heads still divide
+    for times in range(2, degree + 2):  # multiples, so that groups and heads still divide
         tried = trials.of([Edit(spot.span, str(times * spot.value))])
         if tried is None or any(found.code != "E0502" for found in tried.found if found.severity == "error"):
-            return
+            return []
         same = (found.facts["actual"] for found in tried.found if found.code == "E0502" and found.facts["measure"] == d.facts["measure"])
         counts.append(next(same, claimed))
         if counts[1] == actual:  # it does not depend on this number
-            return
-    a = Fraction(counts[2] - 2 * counts[1] + counts[0], 2)
+            return []
+    a = Fraction(counts[2] - 2 * counts[1] + counts[0], 2) if degree == 2 else Fraction(0)
     b = counts[1] - counts[0] - 3 * a
     c = counts[0] - a - b - claimed
-    yield from sorted(_whole_roots(a / spot.value**2, b / spot.value, c), key=lambda n: abs(n - spot.value))
+    return sorted(_whole_roots(a / spot.value**2, b / spot.value, c), key=lambda n: abs(n - spot.value))
 
 
 def _whole_roots(a: Fraction, b: Fraction, c: Fraction) -> set[int]:
@@ -189,10 +212,15 @@ def _children(node: ast.Node) -> Iterable[ast.Node]:
             yield child
 
 
+def _odd(value: int) -> bool:
+    return value > 2 * ROUND and value % ROUND != 0
+
+
 def _exchanges(spots: Iterable[Spot]) -> Candidates:
     for spot in spots:
         for value in _exchanged(spot.value):
-            yield spot.with_value(value, ": two digits exchanged")
+            if spot.odd or not _odd(value):  # nobody means 182 and writes 128
+                yield spot.with_value(value, ": two digits exchanged")
 
 
 def _exchanged(value: int) -> Iterator[int]:

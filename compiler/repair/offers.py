@@ -28,19 +28,18 @@ def with_repairs(found: Sequence[Diagnostic], trials: Trials) -> list[Diagnostic
     own = [d for d in found if d.span is not None and d.span.source is trials.source]
     written = [d for d in own if d.code.startswith("E01")][:MOST_REWRITTEN]
     own = [*written, *[d for d in own if not d.code.startswith("E01")][:MOST_MENDED]]
-    shares = sum(d.code != COUNT for d in own) + any(d.code == COUNT for d in own)
     counted: list[Repair] = []  # what mends one claim on a count mends the others, or is wrong
     mended: list[Diagnostic] = []
     for d in found:
         if d not in own:
             mended.append(d)
             continue
-        searching = d.code != COUNT or d is next(other for other in own if other.code == COUNT)
-        trials.reserved = min(trials.effort, trials.effort - trials.effort // max(1, shares) + trials.each * len(own))
-        shares -= searching
-        offers = chain(candidates(d, trials.tree), searched(d, trials))
-        repairs = _kept(d, offers if searching else counted, trials, MOST_OFFERED.get(d.code, 4))
-        counted = list(repairs) if d.code == COUNT else counted
+        causes = len({COUNT if other.code == COUNT else id(other) for other in own[own.index(d) :]})
+        trials.reserved = min(trials.effort, trials.effort - trials.effort // causes + trials.each * len(own))
+        offers = counted if d.code == COUNT and counted else chain(candidates(d, trials.tree), searched(d, trials))
+        repairs = _kept(d, offers, trials, MOST_OFFERED.get(d.code, 4))
+        if d.code == COUNT:
+            counted = counted or list(repairs)
         trials.reserved = 0
         repairs += _kept(d, _claim(d, trials.tree), trials, 1)
         mended.append(replace(d, repairs=tuple(repairs)) if repairs else d)
@@ -70,7 +69,7 @@ def _kept(d: Diagnostic, offers: Iterable[Repair], trials: Trials, most: int) ->
             found.append(replace(repair, complete=not tried.found, effect=effect))
             if len(found) == most:
                 break  # before a search goes on
-    return _told_apart(found, trials)
+    return sorted(_told_apart(found, trials), key=lambda repair: not repair.complete)  # of equals the likelier first
 
 
 def _told_apart(found: list[Repair], trials: Trials) -> list[Repair]:

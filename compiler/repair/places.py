@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TypeVar
 
+from compiler.ops import OPERATORS
 from dsl import ast
 from dsl.diagnostics import Edit, Repair
 from dsl.source import Span
@@ -52,32 +53,44 @@ def deleted(span: Span) -> Edit:
 
 
 def with_option(op: ast.Op, name: str, value: str) -> Edit:
-    """An operator with an option set anew: where it stands, in its short form or by name, else added."""
-    for arg in op.args:
-        if arg.name == name:
-            return Edit(arg.value.span, value)
+    """An operator with an option set anew: where it stands, in its short form or by name, else added.
+
+    An expression is given in the braces of the short form: `{2*w}`.
+    """
+    plain = value.removeprefix("{").removesuffix("}")
+    if (arg := argument(op, name)) is not None:
+        return Edit(arg.value.span, plain)
     if name == "stride" and op.stride:
-        return Edit(op.stride[0].span.to(op.stride[-1].span), value)
+        return Edit(_with_braces(op.stride[0].span.to(op.stride[-1].span)), value)
     if name == "out" and op.out is not None:
-        span, text = op.out.span, op.span.source.text
-        braced = text[span.start - 1 : span.start] == "{" and text[span.end : span.end + 1] == "}"
-        return Edit(Span(span.source, span.start - braced, span.end + braced), value)
+        return Edit(_with_braces(op.out.span), value)
     if name == "kernel" and (digits := re.search(r"[0-9]+(x[0-9]+)*$", op.word)) and not op.kernel:
         return change(op.span, op.word_span.start + digits.start(), len(digits.group()), value)
-    if name == "stride" and not op.args and not op.stride and "(" not in op.span.text:
+    if name == "stride" and op.out is not None:
+        return insert(op.span, _with_braces(op.out.span).end, f"/{value}")
+    if name == "stride" and not op.args and "(" not in op.span.text:
         return insert(op.span, op.span.end, f"/{value}")
     end = op.span.end
     if op.span.text.endswith(")"):
-        return insert(op.span, end - 1, f", {name}={value}" if op.args else f"{name}={value}")
-    return insert(op.span, end, f"({name}={value})")
+        return insert(op.span, end - 1, f", {name}={plain}" if op.args else f"{name}={plain}")
+    return insert(op.span, end, f"({name}={plain})")
+
+
+def _with_braces(span: Span) -> Span:
+    text = span.source.text
+    braced = text[span.start - 1 : span.start] == "{" and text[span.end : span.end + 1] == "}"
+    return Span(span.source, span.start - braced, span.end + braced)
 
 
 def stride_dropped(op: ast.Op) -> Edit | None:
     """An operator without its stride."""
     if op.stride:
-        return Edit(Span(op.span.source, op.stride[0].span.start - 1, op.stride[-1].span.end), "")
-    arg = next((arg for arg in op.args if arg.name == "stride"), None)
-    return None if arg is None else deleted(arg.span)
+        written = _with_braces(op.stride[0].span.to(op.stride[-1].span))
+        return Edit(Span(op.span.source, written.start - 1, written.end), "")
+    arg = argument(op, "stride")
+    if arg is None:
+        return None
+    return deleted(arg.span) if arg.name else Edit(arg.span, "1")
 
 
 # ---- operators as they are written
@@ -94,15 +107,29 @@ def is_op(op: ast.Op, *names: str) -> bool:
     return any(word == name or (word.startswith(name) and word[len(name) :].replace("x", "").isdigit()) for name in names)
 
 
+def argument(op: ast.Op, name: str) -> ast.Arg | None:
+    """The argument that gives an option, by its name or by its position."""
+    named = next((arg for arg in op.args if arg.name == name), None)
+    operator = OPERATORS.get(op.word.lower()) or OPERATORS.get(op.word.lower().rstrip("0123456789x"))
+    if named is not None or operator is None:
+        return named
+    short = zip(operator.short, (op.kernel or op.word.lower() not in OPERATORS, op.out is not None, op.stride), strict=True)
+    given = {part for part, is_given in short if is_given}
+    free = [part for part in operator.option_names if part not in given]
+    return next((arg for arg, part in zip(op.args, free, strict=False) if arg.name is None and part == name), None)
+
+
+def option(op: ast.Op, name: str) -> str | None:
+    """The text of an option that is given as an argument."""
+    arg = argument(op, name)
+    return arg.value.span.text if arg is not None else None
+
+
 def kernel_of(op: ast.Op) -> int | None:
     """The kernel of an operator where it is one number as it stands: 5 of `conv5-32` and of `conv(kernel=5, out=32)`."""
-    values = [arg.value for arg in op.args if arg.name == "kernel"] or list(op.kernel)
+    arg = argument(op, "kernel")
+    values = [arg.value] if arg is not None else list(op.kernel)
     if values:
         return int(values[0].value) if len(values) == 1 and isinstance(values[0], ast.Number) else None
     digits = re.search(r"[a-z_]([0-9]+)$", op.word)
     return int(digits[1]) if digits else None
-
-
-def option(op: ast.Op, name: str) -> str | None:
-    """The text of an option that is given by name."""
-    return next((arg.value.span.text for arg in op.args if arg.name == name), None)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from compiler.repair.effects import inserted_in
 from compiler.repair.merges import paddings, stride_between
-from compiler.repair.places import Candidates, around, insert, is_op, ops_in, option, repair, with_option
+from compiler.repair.places import Candidates, around, is_op, ops_in, option, repair, with_option
 from compiler.repair.trial import Trials
 from compiler.shapes.dim import Shape
 from dsl import ast
-from dsl.diagnostics import Diagnostic, Repair
+from dsl.diagnostics import Diagnostic, Edit, Repair
 from dsl.source import Span
 
 PROJECTION = "projection"
@@ -32,36 +32,65 @@ class Written:
     stride: str
 
 
+@dataclass(frozen=True)
+class Bare:
+    """A merge of a body and the tensor that comes in, as it is: `residual<body>`, `add<body | .>`."""
+
+    merge: ast.Merge
+    body: tuple[ast.Statement, ...]
+    number: int  # of the body, among the branches
+    end: Span  # where the shortcut is, or would be
+    joined: str  # what comes before it
+
+    def with_shortcut(self, text: str, stride: str = "") -> Repair:
+        what = f"a 1x1 projection{stride} on the shortcut" + (", where the shape changes" if text.startswith("if ") else "")
+        return repair(what, Edit(self.end, self.joined + text), kind=PROJECTION)
+
+
+def _bare(merge: ast.Merge | None) -> Bare | None:
+    if merge is None or merge.word.lower() not in ("residual", "add"):
+        return None
+    if len(merge.branches) == 1 and merge.word.lower() == "residual":
+        at = merge.span.end - 1
+        return Bare(merge, merge.branches[0], 0, Span(merge.span.source, at, at), " | ")
+    identities = [number for number, branch in enumerate(merge.branches) if _is_identity(branch)]
+    if len(merge.branches) != 2 or len(identities) != 1:
+        return None
+    number = identities[0]
+    branch = merge.branches[number]
+    start = merge.branch_spans[number].start
+    end = branch[0].span if branch else Span(merge.span.source, start, start)
+    return Bare(merge, merge.branches[1 - number], 1 - number, end, "")
+
+
+def _is_identity(branch: tuple[ast.Statement, ...]) -> bool:
+    return not branch or (len(branch) == 1 and isinstance(branch[0], ast.Item) and isinstance(branch[0].core, ast.Here))
+
+
 def where_the_shape_changes(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     """A projection on a shortcut that has none."""
-    merge, shapes = around(trials.tree, span, ast.Merge), d.facts.get("shapes")
-    if merge is None or not shapes or merge.word.lower() != "residual" or len(merge.branches) != 1:
+    bare, shapes = _bare(around(trials.tree, span, ast.Merge)), d.facts.get("shapes")
+    if bare is None or not shapes:
         return
-    body, fork = shapes[0], d.facts.get("fork") or shapes[1]
+    body, fork, suffix = shapes[bare.number], d.facts.get("fork") or shapes[1 - bare.number], _suffix(bare.body, d)
     if len(body) != len(fork) or not all(isinstance(dim, int) for dim in (*body, *fork)):
         return
-    written = _written(merge.branches[0], _blocks(trials.tree))
+    written = _written(bare.body, _blocks(trials.tree))
     if written is not None and not (written.out.isdigit() and written.stride in ("", "1")) and not written.stride.isdigit():
-        conditional = _with(merge, _conditional(written, _suffix(merge, d)))
+        conditional = bare.with_shortcut(_conditional(written, suffix))
         tried = trials.of(conditional.edits)
         if tried is not None and trials.mends(d, tried):
             got, copies = inserted_in(conditional, tried)
             if got < copies:
                 yield conditional
     if written is not None and not (written.out.isdigit() and not written.stride):
-        yield _with(merge, _conv(written.out, written.stride, _suffix(merge, d)), _stride_words(fork, body))
+        yield bare.with_shortcut(_conv(written.out, written.stride, suffix), _stride_words(fork, body))
     stride = stride_between(fork, body)
     if stride is not None:
-        yield _with(merge, _conv(str(body[0]), str(stride) if stride > 1 else "", _suffix(merge, d)), _stride_words(fork, body))
-    if (stride := _ratio(fork, body)) is not None and (stride > 1 or body[0] != fork[0]) and (padding := paddings(merge)):
-        text = _conv(str(body[0]), str(stride) if stride > 1 else "", _suffix(merge, d))
-        what = f"a 1x1 projection{f' with stride {stride}' if stride > 1 else ''} on the shortcut, and padding that keeps the size"
-        yield repair(what, *padding, insert(merge.span, merge.span.end - 1, f" | {text}"), kind=PROJECTION)
-
-
-def _with(merge: ast.Merge, text: str, stride: str = "") -> Repair:
-    what = f"a 1x1 projection{stride} on the shortcut" + (", where the shape changes" if text.startswith("if ") else "")
-    return repair(what, insert(merge.span, merge.span.end - 1, f" | {text}"), kind=PROJECTION)
+        yield bare.with_shortcut(_conv(str(body[0]), str(stride), suffix), _stride_words(fork, body))
+    if (stride := _ratio(fork, body)) is not None and (stride > 1 or body[0] != fork[0]) and (padding := paddings(bare.merge)):
+        whole = bare.with_shortcut(_conv(str(body[0]), str(stride), suffix), f" with stride {stride}" if stride > 1 else "")
+        yield repair(f"{whole.what}, and padding that keeps the size", *padding, *whole.edits, kind=PROJECTION)
 
 
 def _stride_words(fork: Shape, body: Shape) -> str:
@@ -83,14 +112,14 @@ def _short(text: str) -> str:
     return text if text.isdigit() else f"{{{text}}}"
 
 
-def _suffix(merge: ast.Merge, d: Diagnostic) -> str:
+def _suffix(body: tuple[ast.Statement, ...], d: Diagnostic) -> str:
     """What follows the projection: the bias and the normalisation of the body's last convolution, and no activation."""
-    last = next((op for op in reversed(ops_in(*merge.branches[0])) if is_op(op, "conv")), None)
+    last = next((op for op in reversed(ops_in(*body)) if is_op(op, "conv")), None)
     options = [f"{name}={text}" for name in ("bias", "norm") if last is not None and (text := option(last, name)) is not None]
     usual = d.facts.get("defaults", {}).get("act")
     if usual is not None and str(usual.value) != "none":
         options.append("act=none")
-    end = merge.branches[0][-1]
+    end = body[-1]
     norm = end.core.span.text if isinstance(end, ast.Item) and isinstance(end.core, ast.Op) and is_op(end.core, *NORMS) else ""
     return (f"({', '.join(options)})" if options else "") + (f"; {norm}" if last is not None and norm else "")
 
@@ -114,11 +143,15 @@ def _written(body: tuple[ast.Statement, ...], blocks: Mapping[str, ast.Block], d
             out = _put(inner.out, bound) or out
             strides += [_put(inner.stride, bound)]
         else:
-            if (is_op(op, "conv") or op.out is not None) and (given := option(op, "out") or _text(op.out)):
-                out = given
+            out = _out(op) or out
             strides += [option(op, "stride") or (_text(op.stride[0]) if len(op.stride) == 1 else "")]
     strides = [stride for stride in strides if stride not in ("", "1")]
     return Written(out, strides[0] if strides else "") if out and len(strides) <= 1 else None
+
+
+def _out(op: ast.Op) -> str:
+    """The channels that an operator or a block ends with, as they are written; "" where it does not say."""
+    return _text(op.out) or (option(op, "out") if is_op(op, "conv", "convt") else None) or ""
 
 
 def _text(expr: ast.Expr | None) -> str:
@@ -166,10 +199,10 @@ def other_number(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     if merge is None or not shapes or merge.word.lower() != "residual" or len(merge.branches) != 2:
         return
     body, shortcut = (ops_in(*branch) for branch in merge.branches)
-    body_end, shortcut_end = (next((op for op in reversed(ops) if op.out is not None), None) for ops in (body, shortcut))
-    if body_end is None or shortcut_end is None or body_end.out is None or shortcut_end.out is None:
+    body_end, shortcut_end = (next((op for op in reversed(ops) if _out(op)), None) for ops in (body, shortcut))
+    if body_end is None or shortcut_end is None:
         return
-    there, here = _short(_text(body_end.out)), _short(_text(shortcut_end.out))
+    there, here = _short(_out(body_end)), _short(_out(shortcut_end))
     if there == here:
         edits = []
     else:

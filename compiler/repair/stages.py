@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from compiler.repair.places import SOLVED, Candidates, ops_in, option, repair, with_option
+from compiler.repair.places import SOLVED, Candidates, is_op, ops_in, option, repair, with_option
 from compiler.repair.trial import Trials
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Edit
@@ -15,6 +15,8 @@ MOST_MODELS = 6  # other uses that are looked at, the nearest first
 
 def as_other_stages(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     """Of the items since the last claim, one with an argument that other uses of it have, or a pool as elsewhere."""
+    if d.code == "E0502" and not d.facts.get("node"):
+        return
     between: Sequence[Span] = d.facts.get("between") or [span]
     ops = ops_in(trials.tree)
     mine = [op for op in ops if any(_within(op.span, step) for step in between if step.source is trials.source)]
@@ -24,14 +26,34 @@ def as_other_stages(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
             for text, edit in _as(op, model):
                 yield repair(f"{text}, as in line {model.span.line}", edit)
     actual, claimed = d.facts["actual"], d.facts["claimed"]
+    if actual[1:] != claimed[1:]:
+        inside = _called(mine, trials.tree)
+        yield from (repair("stride 2", with_option(op, "stride", "2"), kind=SOLVED) for op in inside if _unstrided(op))
     pool = next((op for op in ops if op.word.lower().startswith("maxpool") and op not in mine), None)
-    if pool is not None and len(actual) == len(claimed) and actual[0] == claimed[0] and actual != claimed:
+    if pool is not None and "claim" in d.facts and len(actual) == len(claimed) and actual[0] == claimed[0] and actual != claimed:
         end = d.facts["claim"].start
         text = span.source.text
         while text[end - 1] in " \t":
             end -= 1
         what = f"`{pool.span.text}` before the claim, as in line {pool.span.line}"
         yield repair(what, Edit(Span(span.source, end, end), f"; {pool.span.text}"), kind=SOLVED)
+
+
+def _called(ops: Sequence[ast.Op], tree: ast.File) -> list[ast.Op]:
+    """The operators in the blocks that some items call, and in those that these call."""
+    blocks = {node.name: node for node in tree.statements if isinstance(node, ast.Block)}
+    found: dict[str, list[ast.Op]] = {}
+    waiting = [op.word for op in ops]
+    while waiting:
+        word = waiting.pop()
+        if word in blocks and word not in found:
+            found[word] = ops_in(*blocks[word].body)
+            waiting.extend(op.word for op in found[word])
+    return [op for inner in found.values() for op in inner]
+
+
+def _unstrided(op: ast.Op) -> bool:
+    return is_op(op, "conv", "convt") and not op.stride and option(op, "stride") is None
 
 
 def _within(inner: Span, outer: Span) -> bool:
