@@ -52,6 +52,7 @@ class Rule:
     bracket: str | None = None  # the innermost open bracket, "" for none; None where it does not matter
     ends_item: bool = False
     line: str = ""
+    outside: str = ""  # a bracket that must not be the innermost open one
     is_guess: bool = False
 
 
@@ -153,6 +154,7 @@ RULES = (
     Rule(r"", r"//|--", "a comment begins with `#`", "#", ends_item=True),
     Rule(r"\s*", r"//|--", "a comment begins with `#`", "#", bracket=""),
     Rule(r"", r"/\*|\"\"\"|'''", "a comment begins with `#`, on every line"),
+    Rule(r"", r'"([^"]*?)\s*$', 'a text ends on its line, with `"`', '"{0}"'),
     # heads of statements
     Rule(r"\blet\s+(\w+)\s*=?\s*", r"(?:=|:=?)\s*", "`let` takes one `=`: `let {0} = ...`", "let {0} = "),
     Rule(r"\blet\s+(\w+)\s+", r"(?=[\d\[])", "`let` takes a `=`: `let {0} = ...`", "let {0} = "),
@@ -175,7 +177,7 @@ RULES = (
     Rule(r"(?<![\w.])([0-9][0-9_.]*)\s*", r"([kmgbKMGB])(?!\w)", "a {2} is `{0}{3}`", _unit),
     Rule(r"within\s+([0-9.]+)\s*", r"$", "a margin is in percent: `within {0}%`", "within {0}%"),
     # items
-    Rule(r"\)?\s*", rf",?\s*({_SEVERAL})", "options stand in parentheses: `{item}`", _options, ends_item=True, line=r"\w"),
+    Rule(r"\)?\s*", rf",?\s*({_SEVERAL})", "options stand in parentheses: `{item}`", _options, ends_item=True, outside="("),
     Rule(r"\)?\s*", rf"[{{\[]\s*({_SEVERAL}|{_BY_COLON})\s*[}}\]]", "options stand in parentheses: `{item}`", _options, ends_item=True),
     Rule(
         r"\b(\w+-[\w/{}.*+]+)\s*:\s*(\w+)\s*",
@@ -216,9 +218,11 @@ RULES = (
         bracket="",
         ends_item=True,
     ),
+    Rule(r"\b([Ff][Cc]|[Dd]ense|[Ll]inear)\s+", r"(?=[0-9])", "the values it gives follow a `-`: `fc-10`", "fc-", bracket=""),
     Rule(r"(?<=[A-Za-z_]) +", r"(?=[0-9])", "the kernel touches the name, and the channels follow a `-`: `conv3-64`", ""),
     Rule(r"(?<=[A-Za-z_0-9)])\s*", r"-\s*(?=[0-9{])", "the channels touch their `-`: `conv3-64`", "-"),
     # merges
+    Rule(rf"\b(?:{BRANCHED})\s*\{{.*", r"", "branches stand in `< >`: `concat<a | b>`"),
     Rule(rf"\b(?:{BRANCHED})\s*", r"[\[(]", "branches stand in `< >`: `concat<a | b>`"),
     Rule(rf"\b(?:{BRANCHED})\s*\(.*", r"", "branches stand in `< >`: `concat<a | b>`", bracket="("),
     Rule(r"", r",", "branches are separated by `|`", " |", bracket="<"),
@@ -247,6 +251,8 @@ def hint(spot: Spot) -> Advice:
     for rule in RULES:
         if (rule.bracket is not None and rule.bracket != spot.bracket) or (rule.ends_item and not spot.ends_item):
             continue
+        if rule.outside and rule.outside == spot.bracket:
+            continue
         if rule.line and not re.search(rule.line, spot.before):
             continue
         before, rest = re.search(f"(?:{rule.before})$", spot.before), re.match(rule.rest, spot.rest)
@@ -274,10 +280,12 @@ def _advice(rule: Rule, spot: Spot, before: re.Match[str], rest: re.Match[str]) 
         words["result"] = spot.before[opened + 1 : before.start()] + new
     if rule.replace is _unit:
         groups += _UNITS[rest[1].lower()]
+    help_text = re.sub(r"\{(\w+)\}", lambda match: words.get(match[1]) or groups[int(match[1])], rule.help)
+    help_text = help_text.replace("{{", "{").replace("}}", "}")
     if new is None:
-        return Advice(rule.help.format(*groups, **words))
+        return Advice(help_text)
     change = (-len(before.group()), len(before.group()) + len(rest.group()), new)
-    return Advice(rule.help.format(*groups, **words), (change,), rule.is_guess)
+    return Advice(help_text, (change,), rule.is_guess)
 
 
 def _without_quotes(spot: Spot, quoted: re.Match[str]) -> Advice:

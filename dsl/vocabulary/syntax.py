@@ -53,7 +53,7 @@ def never_closed(opener: str, closer: str, help_text: str, changes: tuple[Change
 
 
 @diagnostic("E0103")
-def closes_nothing(closer: str, opener: str, instead: str = "") -> Diagnostic:
+def closes_nothing(closer: str, opener: str, instead: str = "", opening: tuple[Change, ...] = ()) -> Diagnostic:
     """A bracket is closed that was not opened, or is closed by one of another kind.
 
     Wrong:
@@ -68,9 +68,10 @@ def closes_nothing(closer: str, opener: str, instead: str = "") -> Diagnostic:
     """
     if instead:
         message = f"this `{closer}` cannot close the `{opener}` before it"
-        return Diagnostic("", message, help=f"write `{instead}`", facts={"instead": instead})
+        return Diagnostic("", message, help=f"write `{instead}`", facts={"instead": instead, "guess": False})
     help_text = f"delete it, or write the missing `{opener}` before it"
-    return Diagnostic("", f"this `{closer}` closes nothing", help=help_text, facts={"delete": True})
+    facts = {"delete": True, "guess": True, "changes": opening}
+    return Diagnostic("", f"this `{closer}` closes nothing", help=help_text, facts=facts)
 
 
 @diagnostic("E0104")
