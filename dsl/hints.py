@@ -106,6 +106,12 @@ def _kernel_by_axis(before: re.Match[str], rest: re.Match[str]) -> str:
     return before.group() + re.sub(r"\s*[,x]\s*", "x", rest[1].strip())
 
 
+def _of_a_paper(before: re.Match[str], rest: re.Match[str]) -> str:
+    """`3x3 conv, 64` as `conv3-64`."""
+    kernel = before[2] if before[2] == rest[1] else f"{before[2]}x{rest[1]}"
+    return f"{before[1]}{rest[2]}{kernel}-{rest[3]}"
+
+
 _UNITS = {"k": ("thousand", "K"), "m": ("million", "M"), "g": ("billion", "G"), "b": ("billion", "G")}
 
 
@@ -118,6 +124,8 @@ _WHOLE_SHAPE = rf"{_SHAPE}(?=\s*(?:$|[;|>}})#\]]))"
 _OPTION = r"\w+\s*=(?![=>])\s*[^\s;,#|(){}\[\]]+(?:\([^()]*\)|\[[^\[\]]*\])?"
 _SEVERAL = rf"{_OPTION}(?:(?:\s*,\s*|\s+){_OPTION})*"
 _BY_COLON = r"\w+\s*:\s*[^\s;,#|(){}\[\]]+"
+_END = r"(?=\s*(?:$|[;|>}(#/]))"
+_NAMED = "pad|stride|groups|dilation|bias|norm|act"
 CLAIM = "a claim is written `=> 8x30x30`"
 
 
@@ -127,7 +135,9 @@ def _slash_padding(before: re.Match[str], rest: re.Match[str]) -> str:
 
 BRANCHED = "concat|add|mul|residual"
 RULES = (
-    # arguments without commas
+    # arguments
+    Rule(r"", r";", "options are separated by `,`", ",", bracket="("),
+    Rule(r"([(,]\s*[A-Za-z_]\w*)\s+", r"(?=[0-9])", "an option is written with `=`: `stride=2`", "{0}=", bracket="("),
     Rule(r"([\w.)\]}\"'])\s+", _SEVERAL, "a comma is missing between options: `{result}`", _separated, bracket="("),
     Rule(r"([\w.)\]}])\s+", r"(?!(?:if|else|for|in|x)\b)(?=[\w\[.-])", "a comma is missing between arguments", "{0}, ", bracket="("),
     Rule(r"([\w.)\]}])\s+", r"(?!(?:if|else|for|in)\b)(?=[\w\[.-])", "a comma is missing between elements", "{0}, ", bracket="["),
@@ -160,8 +170,9 @@ RULES = (
     Rule(r"\blet\s+(\w+)\s+", r"(?=[\d\[])", "`let` takes a `=`: `let {0} = ...`", "let {0} = "),
     Rule(r"^(\s*)(\w+)\s*", r"=(?![=>])\s*(?=[\d\[])(?!\d+x)", "a variable is defined by `let {1} = ...`", "{0}let {1} = "),
     # claims
-    Rule(r"\s*", rf"(?:=+>?|-+>|→|⇒|⟶|⟹|↦)\s*{_WHOLE_SHAPE}", CLAIM, _claim, ends_item=True),
+    Rule(r"\s*", rf"(?:=+>?|>=|-+>|→|⇒|⟶|⟹|↦)\s*{_WHOLE_SHAPE}", CLAIM, _claim, ends_item=True),
     Rule(r"\s*=>\s*", _WHOLE_SHAPE, CLAIM, _claim),
+    Rule(r"\s*=>\s*\d+\s+", r"\d+(?:\s+\d+)*\s*(?=$|[;|>}#])", CLAIM, _claim),
     Rule(r"\s*=>\s*\d+\s*", r"(?:[,*×]\s*\d+\s*)+(?=$|[;|>}#])", CLAIM, _claim),
     Rule(r"\b(\w+-[\w/]+)\s*:\s*", r"\d+x\d+(?:x\d+)*(?=\s*(?:$|[;|>}#]))", CLAIM, _claimed_after_label),
     Rule(r"^\s*(?:INPUT|Input)\s+", r"(?=[0-9])", "`input` is written in small letters", "input "),
@@ -177,6 +188,12 @@ RULES = (
     Rule(r"(?<![\w.])([0-9][0-9_.]*)\s*", r"([kmgbKMGB])(?!\w)", "a {2} is `{0}{3}`", _unit),
     Rule(r"within\s+([0-9.]+)\s*", r"$", "a margin is in percent: `within {0}%`", "within {0}%"),
     # items
+    Rule(r"\b([Cc]onvt?)-?(\d+(?:x\d+)*)\s*", rf"[-.,]?\s*(\d+){_END}", "kernel and channels are written `{0}{1}-{2}`", "{0}{1}-{2}"),
+    Rule(r"\b([Cc]onvt?)\s+", rf"(\d+(?:x\d+)*)[\s,-]+(\d+){_END}", "kernel and channels are written `{0}{1}-{2}`", "{0}{1}-{2}"),
+    Rule(r"^(\s*)(\d+)", rf"x(\d+)\s+(convt?)\w*\s*,?\s*(\d+){_END}", "kernel and channels are written `conv3-64`", _of_a_paper),
+    Rule(r"((?:^|[;{|<])\s*)(\d+)\s*", r"[x*]\s+([^;|<>{}#]+?)[ \t]*(?=$|[;|>}#])", "a repeat follows its item: `{2} x{1}`", "{0}{2} x{1}"),
+    Rule(r"\s+", r"(\d+)x(?!\w)", "a repeat is written `x{0}`", " x{0}", ends_item=True),
+    Rule(r"\s+", rf"({_NAMED})\s+(\w+){_END}", "options stand in parentheses: `({0}={1})`", "({0}={1})", ends_item=True, outside="("),
     Rule(r"\)?\s*", rf",?\s*({_SEVERAL})", "options stand in parentheses: `{item}`", _options, ends_item=True, outside="("),
     Rule(r"\)?\s*", rf"[{{\[]\s*({_SEVERAL}|{_BY_COLON})\s*[}}\]]", "options stand in parentheses: `{item}`", _options, ends_item=True),
     Rule(

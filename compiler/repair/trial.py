@@ -47,7 +47,7 @@ def with_repairs(
         tried_texts = {source.text}
         for repair in candidates(d, tree):
             text = edited(source, repair.edits)
-            if effort <= 0 or len(kept) == MOST_OFFERED:
+            if effort < TRIAL + len(source.line_starts) or len(kept) == MOST_OFFERED:
                 break
             if text in tried_texts or (repair.kind and repair.kind in {k.kind for k in kept}) or (repair.kind == LAST and kept):
                 continue

@@ -140,6 +140,8 @@ def other_format(name: str) -> Diagnostic:
         conv3-32
     """
     help_text = "write it anew: `input 3x224x224`, then items such as `conv3-64; bn; relu; maxpool` (docs/language.md)"
+    if name in ("Python", "a Caffe prototxt"):
+        help_text = "begin with a line such as `input 3x224x224`; layers below it are offered as items, as far as there are such"
     return Diagnostic("", f"this looks like {name}, and not like a `.arch` file", help=help_text)
 
 
