@@ -238,6 +238,7 @@ RULES = (
     Rule(r"\b([Ff][Cc]|[Dd]ense|[Ll]inear)\s+", r"(?=[0-9])", "the values it gives follow a `-`: `fc-10`", "fc-", bracket=""),
     Rule(r"(?<=[A-Za-z_]) +", r"(?=[0-9])", "the kernel touches the name, and the channels follow a `-`: `conv3-64`", ""),
     Rule(r"(?<=[A-Za-z_0-9)])\s*", r"-\s*(?=[0-9{])", "the channels touch their `-`: `conv3-64`", "-"),
+    Rule(r"^\s*[A-Za-z_][\w-]*:\s*", r"$", "what a label names follows on its line: `head: conv3-8`, or `head: {` and lines"),
     # merges
     Rule(rf"\b(?:{BRANCHED})\s*\{{.*", r"", "branches stand in `< >`: `concat<a | b>`"),
     Rule(rf"\b(?:{BRANCHED})\s*", r"[\[(]", "branches stand in `< >`: `concat<a | b>`"),
