@@ -273,7 +273,8 @@ def hint(spot: Spot) -> Advice:
             continue
         if rule.line and not re.search(rule.line, spot.before):
             continue
-        before, rest = re.search(f"(?:{rule.before})$", spot.before), re.match(rule.rest, spot.rest)
+        rest = re.match(rule.rest, spot.rest)
+        before = rest and re.search(f"(?:{rule.before})$", spot.before)
         if before and rest:
             return _advice(rule, spot, before, rest)
     space = len(spot.before) - len(spot.before.rstrip())

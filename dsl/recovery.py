@@ -25,6 +25,7 @@ from dsl.vocabulary import syntax
 BROKEN = "\0"  # stands in the text for a stretch that could not be read
 LARGE = 40  # lines of a stretch from which on its body is mended by itself first
 AT_ONCE = 200  # stretches that are read together
+MOST_TRIED = 20  # brackets without a partner whose places are tried
 MOST_TURNS = 200  # mistakes of one stretch that are worked on one by one
 
 Failure = Callable[[str], UnexpectedInput | None]  # reads a text as statements; what was not expected in it
@@ -38,6 +39,7 @@ class Recovery:
         self.failure = failure
         self.problems: list[Diagnostic] = []
         self.whole = True
+        self._has_input = re.search(r"^[ \t]*input\b", source.text, re.MULTILINE) is not None
         self._lines: set[int] = set()  # lines with a mistake: another one there that nothing mends may come of it
 
     def readable(self, error: UnexpectedInput | None) -> list[Draft]:
@@ -72,21 +74,21 @@ class Recovery:
                 self.whole = self.whole and not problem.facts["guess"]
                 self._enter(problem.at(self._span(found.at, found.at + 1)))
                 continue
-            places = sorted(found.places, key=lambda place: not self._parses_with(found, place))
+            works = {place: len(changes) < MOST_TRIED and self._parses_with(found, place) for place in found.places}
+            places = sorted(found.places, key=lambda place: not works[place])
             at, new = places[0] if places else (len(draft.text), "\n" + PAIRS[found.bracket])
             changes.append((at, 0, new))
-            problem = self._never_closed(found, places)
+            problem = self._never_closed(found, places, sum(works.values()))
             self.whole = self.whole and bool(places) and not problem.facts["guess"]
             self._enter(problem)
         return draft.changed(changes) if changes else draft
 
-    def _never_closed(self, found: Loose, places: Sequence[tuple[int, str]]) -> Diagnostic:
+    def _never_closed(self, found: Loose, places: Sequence[tuple[int, str]], readings: int) -> Diagnostic:
         text = self.source.text
         word = re.search(r"\w*(?:\([^()\n]*\))?$", text[max(0, found.at - 60) : found.at])
         name = f"{word.group() if word and found.bracket == '<' else ''}{found.bracket}"
         closer = PAIRS[found.bracket]
         help_text = f"write `{closer}` where it ends"
-        readings = sum(self._parses_with(found, place) for place in places)
         if places and readings < 2:
             line = self.source.line_of(places[0][0])
             own_line = places[0][1].startswith("\n")
@@ -171,12 +173,15 @@ class Recovery:
 
     def _tensor_before(self, at: int) -> str | None:
         """What the tensor before an offset is called: by its label, or not at all (""); None where only inputs come before."""
-        lines = [line.split("#")[0].strip() for line in self.source.text[:at].splitlines()]
-        items = [line for line in lines if line and not re.match(r"(?:arch|use|default|input)\b", line)]
-        if not items:
-            return None
-        label = re.search(r"(?:^|[;{<|]\s*)([A-Za-z_]\w*)\s*:[^;]*$", items[-1])
-        return label[1] if label else ""
+        text, end = self.source.text, at
+        while end > 0:
+            begin = text.rfind("\n", 0, end - 1) + 1
+            line = text[begin:end].split("#")[0].strip()
+            end = begin
+            if line and not re.match(r"(?:arch|use|default|input)\b", line):
+                label = re.search(r"(?:^|[;{<|]\s*)([A-Za-z_]\w*)\s*:[^;]*$", line)
+                return label[1] if label else ""
+        return None
 
     def _foreign_run(self, draft: Draft, bounds: Sequence[tuple[int, int]], index: int) -> list[tuple[int, int]]:
         """The stretches from one on that are layers of one other framework; blank ones and comments between them count."""
@@ -202,7 +207,7 @@ class Recovery:
         """The lines as they are written here, with one message for all that can be, and one for each that cannot."""
         done: list[Draft] = []
         exact: list[tuple[Draft, Transcript]] = []
-        has_input = re.search(r"^[ \t]*input\b", self.source.text, re.M) is not None
+        has_input = self._has_input
         current = self._tensor_before(run[0].origin[0])
         for piece in run:
             found = transcribed(piece.text)
