@@ -14,6 +14,7 @@ PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">"}
 CLOSERS = {closer: opener for opener, closer in PAIRS.items()}
 _MARK = re.compile(r'#[^\n]*|"[^"\n]*"|[=-]>|>=|<=|[()\[\]{}<>;\n]')
 _CONDITION = re.compile(r"\s*(?:else\s+)?(?:if|expect|let|for)\b")
+_CLOSES = re.compile(r"[ \t]*(?:$|[;|>})\n#]|=>|x[0-9{])")  # what can follow a `>` that compares nothing
 _HEAD = re.compile(r"\s*(?:\}\s*)?(?:block|share|if|for|else)\b")
 
 BODY, MERGE, INNER, BRACES = "body", "merge", "inner", "braces"  # `{ }` and `[ ]` of items; `< >`; `( )` and lists; `{ }` of a number
@@ -79,7 +80,7 @@ class Scan:
     def _compares(self, mark: str, at: int) -> bool:
         top = self.stack[-1] if self.stack else None
         if top is not None and top.holds in (INNER, BRACES):
-            return True
+            return mark == "<" or _CLOSES.match(self.text, at + 1) is None
         if mark == "<" and not re.search(r"[\w)][ \t]*$", self.text[max(self.line, at - 40) : at]):
             return True
         return bool(_CONDITION.match(self._statement(at)))
@@ -181,8 +182,7 @@ def _by_indent(text: str, begin: int) -> Iterator[Loose]:
         else:
             index = _partner(text, stack, mark, scan.line)
             if index is None:
-                wrong = stack and stack[-1].holds in (INNER, MERGE) and stack[-1].line == scan.line
-                yield Loose(mark.text, mark.at, instead=PAIRS[stack.pop().bracket] if wrong else "")
+                yield _stray(text, stack, mark, scan.line)
                 continue
             owner = stack[index]
             while len(stack) > index + 1:
@@ -190,6 +190,26 @@ def _by_indent(text: str, begin: int) -> Iterator[Loose]:
             stack.pop()
     while stack:
         yield _missing(text, stack.pop(), len(text))
+
+
+def _stray(text: str, stack: list[Open], mark: Mark, line: int) -> Loose:
+    """A closing bracket without an opening one: of the wrong kind, or of a list whose beginning is missing, or surplus."""
+    top = stack[-1] if stack else None
+    if top is None and mark.text == "]" and (sign := text.find("=", line, mark.at)) >= 0:
+        begin = sign + 1 + len(text[sign + 1 :]) - len(text[sign + 1 :].lstrip(" "))
+        return Loose(mark.text, mark.at, ((begin, "["),))
+    if top is None or top.line != line or top.holds not in (INNER, MERGE):
+        return Loose(mark.text, mark.at)
+    end = text.find("\n", mark.at)
+    rest = Scan(text, mark.at + 1, end if end >= 0 else len(text))
+    depth = 0
+    for other in rest.marks():
+        depth += {top.bracket: 1, PAIRS[top.bracket]: -1}.get(other.text, 0)
+        if depth < 0:  # the open one has its partner
+            begin = max(text.rfind(sign, top.at, mark.at) for sign in "=(")
+            return Loose(mark.text, mark.at, ((begin + 1, CLOSERS[mark.text]),) if mark.text == "]" else ())
+    stack.pop()
+    return Loose(mark.text, mark.at, instead=PAIRS[top.bracket])
 
 
 def _partner(text: str, stack: list[Open], mark: Mark, line: int) -> int | None:

@@ -107,6 +107,12 @@ def explain(source: Source, draft: Draft, error: UnexpectedInput) -> Explained:
     if (other := alike(text[start : start + 1])) is not None:
         shown, help_text, meant = other
         last = rest.rfind(text[start]) + 1  # all of them in this line
+        if meant == "x" and ends_item and (blank := re.match(r".[ \t]+(?=[0-9{])", rest)):  # a repeat, which touches its number
+            last = blank.end()
+            meant = "x" if before[-1:].isspace() else " x"
+            changes = ((start, last, meant),)
+            problem = syntax.unreadable(shown, "a repeat is written `x2`", draft.in_source(changes))
+            return Explained(problem.at(at(start, start + 1)), start, end, changes)
         changes = ((start, last, rest[:last].replace(text[start], meant)),)
         return Explained(syntax.unreadable(shown, help_text, draft.in_source(changes)).at(at(start, start + 1)), start, end, changes)
     advice = hint(Spot(before, rest, opener[0] if opener else "", ends_item))

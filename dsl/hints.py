@@ -52,6 +52,7 @@ class Rule:
     bracket: str | None = None  # the innermost open bracket, "" for none; None where it does not matter
     ends_item: bool = False
     line: str = ""
+    outside: str = ""  # a bracket that must not be the innermost open one
     is_guess: bool = False
 
 
@@ -105,6 +106,12 @@ def _kernel_by_axis(before: re.Match[str], rest: re.Match[str]) -> str:
     return before.group() + re.sub(r"\s*[,x]\s*", "x", rest[1].strip())
 
 
+def _of_a_paper(before: re.Match[str], rest: re.Match[str]) -> str:
+    """`3x3 conv, 64` as `conv3-64`."""
+    kernel = before[2] if before[2] == rest[1] else f"{before[2]}x{rest[1]}"
+    return f"{before[1]}{rest[2]}{kernel}-{rest[3]}"
+
+
 _UNITS = {"k": ("thousand", "K"), "m": ("million", "M"), "g": ("billion", "G"), "b": ("billion", "G")}
 
 
@@ -117,6 +124,8 @@ _WHOLE_SHAPE = rf"{_SHAPE}(?=\s*(?:$|[;|>}})#\]]))"
 _OPTION = r"\w+\s*=(?![=>])\s*[^\s;,#|(){}\[\]]+(?:\([^()]*\)|\[[^\[\]]*\])?"
 _SEVERAL = rf"{_OPTION}(?:(?:\s*,\s*|\s+){_OPTION})*"
 _BY_COLON = r"\w+\s*:\s*[^\s;,#|(){}\[\]]+"
+_END = r"(?=\s*(?:$|[;|>}(#/]))"
+_NAMED = "pad|stride|groups|dilation|bias|norm|act"
 CLAIM = "a claim is written `=> 8x30x30`"
 
 
@@ -126,7 +135,9 @@ def _slash_padding(before: re.Match[str], rest: re.Match[str]) -> str:
 
 BRANCHED = "concat|add|mul|residual"
 RULES = (
-    # arguments without commas
+    # arguments
+    Rule(r"", r";", "options are separated by `,`", ",", bracket="("),
+    Rule(r"([(,]\s*[A-Za-z_]\w*)\s+", r"(?=[0-9])", "an option is written with `=`: `stride=2`", "{0}=", bracket="("),
     Rule(r"([\w.)\]}\"'])\s+", _SEVERAL, "a comma is missing between options: `{result}`", _separated, bracket="("),
     Rule(r"([\w.)\]}])\s+", r"(?!(?:if|else|for|in|x)\b)(?=[\w\[.-])", "a comma is missing between arguments", "{0}, ", bracket="("),
     Rule(r"([\w.)\]}])\s+", r"(?!(?:if|else|for|in)\b)(?=[\w\[.-])", "a comma is missing between elements", "{0}, ", bracket="["),
@@ -153,13 +164,15 @@ RULES = (
     Rule(r"", r"//|--", "a comment begins with `#`", "#", ends_item=True),
     Rule(r"\s*", r"//|--", "a comment begins with `#`", "#", bracket=""),
     Rule(r"", r"/\*|\"\"\"|'''", "a comment begins with `#`, on every line"),
+    Rule(r"", r'"([^"]*?)\s*$', 'a text ends on its line, with `"`', '"{0}"'),
     # heads of statements
     Rule(r"\blet\s+(\w+)\s*=?\s*", r"(?:=|:=?)\s*", "`let` takes one `=`: `let {0} = ...`", "let {0} = "),
     Rule(r"\blet\s+(\w+)\s+", r"(?=[\d\[])", "`let` takes a `=`: `let {0} = ...`", "let {0} = "),
     Rule(r"^(\s*)(\w+)\s*", r"=(?![=>])\s*(?=[\d\[])(?!\d+x)", "a variable is defined by `let {1} = ...`", "{0}let {1} = "),
     # claims
-    Rule(r"\s*", rf"(?:=+>?|-+>|→|⇒|⟶|⟹|↦)\s*{_WHOLE_SHAPE}", CLAIM, _claim, ends_item=True),
+    Rule(r"\s*", rf"(?:=+>?|>=|-+>|→|⇒|⟶|⟹|↦)\s*{_WHOLE_SHAPE}", CLAIM, _claim, ends_item=True),
     Rule(r"\s*=>\s*", _WHOLE_SHAPE, CLAIM, _claim),
+    Rule(r"\s*=>\s*\d+\s+", r"\d+(?:\s+\d+)*\s*(?=$|[;|>}#])", CLAIM, _claim),
     Rule(r"\s*=>\s*\d+\s*", r"(?:[,*×]\s*\d+\s*)+(?=$|[;|>}#])", CLAIM, _claim),
     Rule(r"\b(\w+-[\w/]+)\s*:\s*", r"\d+x\d+(?:x\d+)*(?=\s*(?:$|[;|>}#]))", CLAIM, _claimed_after_label),
     Rule(r"^\s*(?:INPUT|Input)\s+", r"(?=[0-9])", "`input` is written in small letters", "input "),
@@ -175,7 +188,13 @@ RULES = (
     Rule(r"(?<![\w.])([0-9][0-9_.]*)\s*", r"([kmgbKMGB])(?!\w)", "a {2} is `{0}{3}`", _unit),
     Rule(r"within\s+([0-9.]+)\s*", r"$", "a margin is in percent: `within {0}%`", "within {0}%"),
     # items
-    Rule(r"\)?\s*", rf",?\s*({_SEVERAL})", "options stand in parentheses: `{item}`", _options, ends_item=True, line=r"\w"),
+    Rule(r"\b([Cc]onvt?)-?(\d+(?:x\d+)*)\s*", rf"[-.,]?\s*(\d+){_END}", "kernel and channels are written `{0}{1}-{2}`", "{0}{1}-{2}"),
+    Rule(r"\b([Cc]onvt?)\s+", rf"(\d+(?:x\d+)*)[\s,-]+(\d+){_END}", "kernel and channels are written `{0}{1}-{2}`", "{0}{1}-{2}"),
+    Rule(r"^(\s*)(\d+)", rf"x(\d+)\s+(convt?)\w*\s*,?\s*(\d+){_END}", "kernel and channels are written `conv3-64`", _of_a_paper),
+    Rule(r"((?:^|[;{|<])\s*)(\d+)\s*", r"[x*]\s+([^;|<>{}#]+?)[ \t]*(?=$|[;|>}#])", "a repeat follows its item: `{2} x{1}`", "{0}{2} x{1}"),
+    Rule(r"\s+", r"(\d+)x(?!\w)", "a repeat is written `x{0}`", " x{0}", ends_item=True),
+    Rule(r"\s+", rf"({_NAMED})\s+(\w+){_END}", "options stand in parentheses: `({0}={1})`", "({0}={1})", ends_item=True, outside="("),
+    Rule(r"\)?\s*", rf",?\s*({_SEVERAL})", "options stand in parentheses: `{item}`", _options, ends_item=True, outside="("),
     Rule(r"\)?\s*", rf"[{{\[]\s*({_SEVERAL}|{_BY_COLON})\s*[}}\]]", "options stand in parentheses: `{item}`", _options, ends_item=True),
     Rule(
         r"\b(\w+-[\w/{}.*+]+)\s*:\s*(\w+)\s*",
@@ -216,9 +235,12 @@ RULES = (
         bracket="",
         ends_item=True,
     ),
+    Rule(r"\b([Ff][Cc]|[Dd]ense|[Ll]inear)\s+", r"(?=[0-9])", "the values it gives follow a `-`: `fc-10`", "fc-", bracket=""),
     Rule(r"(?<=[A-Za-z_]) +", r"(?=[0-9])", "the kernel touches the name, and the channels follow a `-`: `conv3-64`", ""),
     Rule(r"(?<=[A-Za-z_0-9)])\s*", r"-\s*(?=[0-9{])", "the channels touch their `-`: `conv3-64`", "-"),
+    Rule(r"^\s*[A-Za-z_][\w-]*:\s*", r"$", "what a label names follows on its line: `head: conv3-8`, or `head: {` and lines"),
     # merges
+    Rule(rf"\b(?:{BRANCHED})\s*\{{.*", r"", "branches stand in `< >`: `concat<a | b>`"),
     Rule(rf"\b(?:{BRANCHED})\s*", r"[\[(]", "branches stand in `< >`: `concat<a | b>`"),
     Rule(rf"\b(?:{BRANCHED})\s*\(.*", r"", "branches stand in `< >`: `concat<a | b>`", bracket="("),
     Rule(r"", r",", "branches are separated by `|`", " |", bracket="<"),
@@ -248,9 +270,12 @@ def hint(spot: Spot) -> Advice:
     for rule in RULES:
         if (rule.bracket is not None and rule.bracket != spot.bracket) or (rule.ends_item and not spot.ends_item):
             continue
+        if rule.outside and rule.outside == spot.bracket:
+            continue
         if rule.line and not re.search(rule.line, spot.before):
             continue
-        before, rest = re.search(f"(?:{rule.before})$", spot.before), re.match(rule.rest, spot.rest)
+        rest = re.match(rule.rest, spot.rest)
+        before = rest and re.search(f"(?:{rule.before})$", spot.before)
         if before and rest:
             return _advice(rule, spot, before, rest)
     space = len(spot.before) - len(spot.before.rstrip())
@@ -275,10 +300,12 @@ def _advice(rule: Rule, spot: Spot, before: re.Match[str], rest: re.Match[str]) 
         words["result"] = spot.before[opened + 1 : before.start()] + new
     if rule.replace is _unit:
         groups += _UNITS[rest[1].lower()]
+    help_text = re.sub(r"\{(\w+)\}", lambda match: words.get(match[1]) or groups[int(match[1])], rule.help)
+    help_text = help_text.replace("{{", "{").replace("}}", "}")
     if new is None:
-        return Advice(rule.help.format(*groups, **words))
+        return Advice(help_text)
     change = (-len(before.group()), len(before.group()) + len(rest.group()), new)
-    return Advice(rule.help.format(*groups, **words), (change,), rule.is_guess)
+    return Advice(help_text, (change,), rule.is_guess)
 
 
 def _without_quotes(spot: Spot, quoted: re.Match[str]) -> Advice:

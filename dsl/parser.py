@@ -65,11 +65,24 @@ def _parsed(source: Source) -> Parsed:
         return Parsed(None, (syntax.other_format(name).at(Span(source, begin, end)),), whole=False)
     if tree is not None:
         return Parsed(cast(ast.File, TreeBuilder(source).build(tree)), ())
-    recovery = Recovery(source, lambda text: _tree(text)[1])
-    draft = recovery.readable(first)
-    tree, _ = _tree(draft.text)
-    file = None if tree is None else cast(ast.File, TreeBuilder(source, draft.origin).build(tree))
-    return Parsed(file, tuple(recovery.problems), recovery.whole and tree is not None)
+    trees: dict[str, Any] = {}
+
+    def failure(text: str) -> UnexpectedInput | None:
+        tree, error = _tree(text)
+        if error is None:
+            trees[text] = tree
+        return error
+
+    recovery = Recovery(source, failure)
+    statements: list[ast.Statement] = []
+    for draft in recovery.readable(first):
+        part = trees.get(draft.text) or _tree(draft.text)[0]
+        if part is None:
+            recovery.whole = False
+        else:
+            statements.extend(TreeBuilder(source, draft.origin).build(part).statements)
+    file = ast.File(Span(source, 0, len(source.text)), tuple(statements))
+    return Parsed(file, tuple(recovery.problems), recovery.whole)
 
 
 def _tree(text: str) -> tuple[Any, UnexpectedInput | None]:

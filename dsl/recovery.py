@@ -24,6 +24,8 @@ from dsl.vocabulary import syntax
 
 BROKEN = "\0"  # stands in the text for a stretch that could not be read
 LARGE = 40  # lines of a stretch from which on its body is mended by itself first
+AT_ONCE = 200  # stretches that are read together
+MOST_TRIED = 20  # brackets without a partner whose places are tried
 MOST_TURNS = 200  # mistakes of one stretch that are worked on one by one
 
 Failure = Callable[[str], UnexpectedInput | None]  # reads a text as statements; what was not expected in it
@@ -37,15 +39,16 @@ class Recovery:
         self.failure = failure
         self.problems: list[Diagnostic] = []
         self.whole = True
+        self._has_input = re.search(r"^[ \t]*input\b", source.text, re.MULTILINE) is not None
+        self._lines: set[int] = set()  # lines with a mistake: another one there that nothing mends may come of it
 
-    def readable(self, error: UnexpectedInput | None) -> Draft:
-        """A text that can be read, as near to the source as can be."""
-        draft = self._balanced(Draft.of(self.source.text))
-        draft = self._mended(draft)
+    def readable(self, error: UnexpectedInput | None) -> list[Draft]:
+        """Stretches that can be read one after the other, as near to the source as can be."""
+        drafts = self._mended(self._balanced(Draft.of(self.source.text)))
         if not self.problems and error is not None:  # each stretch can be read, and they cannot be read together
             self.problems.append(explain(self.source, Draft.of(self.source.text), error).diagnostic)
         self.problems.sort(key=lambda problem: problem.span.start if problem.span else 0)
-        return draft
+        return drafts
 
     def _span(self, start: int, end: int) -> Span:
         return Span(self.source, start, end)
@@ -53,6 +56,10 @@ class Recovery:
     def _enter(self, problem: Diagnostic) -> None:
         if problem not in self.problems[-MOST_TURNS:]:
             self.problems.append(problem)
+            self._lines.add(self._line_of(problem))
+
+    def _line_of(self, problem: Diagnostic) -> int:
+        return problem.span.line if problem.span is not None else 0
 
     # ---- brackets
 
@@ -60,27 +67,28 @@ class Recovery:
         changes: list[tuple[int, int, str]] = []
         for found in loose(draft.text):
             if found.bracket in CLOSERS:
-                new = found.instead or " "
-                changes.append((found.at, 1, new))
-                opener = CLOSERS[new] if found.instead else CLOSERS[found.bracket]
-                problem = syntax.closes_nothing(found.bracket, opener, new.strip())
+                opener = CLOSERS[found.instead or found.bracket]
+                opening = tuple((at, 0, new) for at, new in found.places)
+                changes.extend(opening or ((found.at, 1, found.instead or " "),))
+                problem = syntax.closes_nothing(found.bracket, opener, found.instead, opening)
+                self.whole = self.whole and not problem.facts["guess"]
                 self._enter(problem.at(self._span(found.at, found.at + 1)))
                 continue
-            places = sorted(found.places, key=lambda place: not self._parses_with(found, place))
+            works = {place: len(changes) < MOST_TRIED and self._parses_with(found, place) for place in found.places}
+            places = sorted(found.places, key=lambda place: not works[place])
             at, new = places[0] if places else (len(draft.text), "\n" + PAIRS[found.bracket])
             changes.append((at, 0, new))
-            problem = self._never_closed(found, places)
+            problem = self._never_closed(found, places, sum(works.values()))
             self.whole = self.whole and bool(places) and not problem.facts["guess"]
             self._enter(problem)
         return draft.changed(changes) if changes else draft
 
-    def _never_closed(self, found: Loose, places: Sequence[tuple[int, str]]) -> Diagnostic:
+    def _never_closed(self, found: Loose, places: Sequence[tuple[int, str]], readings: int) -> Diagnostic:
         text = self.source.text
         word = re.search(r"\w*(?:\([^()\n]*\))?$", text[max(0, found.at - 60) : found.at])
         name = f"{word.group() if word and found.bracket == '<' else ''}{found.bracket}"
         closer = PAIRS[found.bracket]
         help_text = f"write `{closer}` where it ends"
-        readings = sum(self._parses_with(found, place) for place in places)
         if places and readings < 2:
             line = self.source.line_of(places[0][0])
             own_line = places[0][1].startswith("\n")
@@ -107,33 +115,36 @@ class Recovery:
 
     # ---- stretches
 
-    def _mended(self, draft: Draft) -> Draft:
+    def _mended(self, draft: Draft) -> list[Draft]:
         """Statements that can be read. The time it takes is that of reading them once, and the unreadable ones again."""
         bounds = list(pieces(draft.text))
         starts = [begin for begin, _ in bounds]
         parts: list[Draft] = []
-        begin = 0
-        while (error := self.failure(draft.text[begin:])) is not None:
-            at = begin + _position(error, draft.text[begin:])
-            index = max(bisect_right(starts, at) - 1, bisect_right(starts, begin) - 1)
-            while index > 0 and not draft.text[slice(*bounds[index])].strip() and starts[index] > begin:
+        first = 0
+        while first < len(bounds):
+            stop = min(first + AT_ONCE, len(bounds))
+            begin = starts[first]
+            together = draft[begin : bounds[stop - 1][1]]
+            error = self.failure(together.text)
+            if error is None:
+                parts.append(together)
+                first = stop
+                continue
+            at = begin + _position(error, together.text)
+            index = min(max(bisect_right(starts, at) - 1, first), stop - 1)
+            while index > first and not draft.text[slice(*bounds[index])].strip():
                 index -= 1
-            first, last = bounds[index]
-            parts.append(draft[begin:first])
+            if index > first:
+                parts.append(draft[begin : starts[index]])
             run = [draft[slice(*bound)] for bound in self._foreign_run(draft, bounds, index)]
-            if run:
-                parts.append(self._transcribed(run))
-                begin = bounds[index + len(run) - 1][1]
-            else:
-                parts.append(self._mended_piece(draft[first:last]))
-                begin = last
-        parts.append(draft[begin:])
-        return joined(parts) if len(parts) > 1 else parts[0]
+            parts.append(self._transcribed(run) if run else self._mended_piece(draft[slice(*bounds[index])]))
+            first = index + max(len(run), 1)
+        return parts
 
     def _mended_piece(self, draft: Draft) -> Draft:
         if draft.text.count("\n") > LARGE and (body := _largest_body(draft.text)) is not None:
             first, last = body
-            draft = joined([draft[:first], self._mended(draft[first:last]), draft[last:]])
+            draft = joined([draft[:first], *self._mended(draft[first:last]), draft[last:]])
         error = self.failure(draft.text)
         for _ in range(MOST_TURNS):
             if error is None:
@@ -148,7 +159,7 @@ class Recovery:
                     self.whole = self.whole and not found.diagnostic.facts.get("guess")
                     draft, error = changed, following
                     continue
-            if not again or not self.problems:
+            if not self.problems or not (again or self._line_of(found.diagnostic) in self._lines):
                 self._enter(found.diagnostic)
             self.whole = False
             mended = None if again else _blank(draft, found.start, found.stop)
@@ -162,12 +173,15 @@ class Recovery:
 
     def _tensor_before(self, at: int) -> str | None:
         """What the tensor before an offset is called: by its label, or not at all (""); None where only inputs come before."""
-        lines = [line.split("#")[0].strip() for line in self.source.text[:at].splitlines()]
-        items = [line for line in lines if line and not re.match(r"(?:arch|use|default|input)\b", line)]
-        if not items:
-            return None
-        label = re.search(r"(?:^|[;{<|]\s*)([A-Za-z_]\w*)\s*:[^;]*$", items[-1])
-        return label[1] if label else ""
+        text, end = self.source.text, at
+        while end > 0:
+            begin = text.rfind("\n", 0, end - 1) + 1
+            line = text[begin:end].split("#")[0].strip()
+            end = begin
+            if line and not re.match(r"(?:arch|use|default|input)\b", line):
+                label = re.search(r"(?:^|[;{<|]\s*)([A-Za-z_]\w*)\s*:[^;]*$", line)
+                return label[1] if label else ""
+        return None
 
     def _foreign_run(self, draft: Draft, bounds: Sequence[tuple[int, int]], index: int) -> list[tuple[int, int]]:
         """The stretches from one on that are layers of one other framework; blank ones and comments between them count."""
@@ -193,7 +207,7 @@ class Recovery:
         """The lines as they are written here, with one message for all that can be, and one for each that cannot."""
         done: list[Draft] = []
         exact: list[tuple[Draft, Transcript]] = []
-        has_input = re.search(r"^[ \t]*input\b", self.source.text, re.M) is not None
+        has_input = self._has_input
         current = self._tensor_before(run[0].origin[0])
         for piece in run:
             found = transcribed(piece.text)

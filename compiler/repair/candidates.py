@@ -53,7 +53,7 @@ Search = Callable[[Diagnostic, Span, Trials], Candidates]
 BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0101": (words.changes,),
     "E0102": (words.changes,),
-    "E0103": (words.another_bracket, words.deletion),
+    "E0103": (words.another_bracket, words.changes, words.deletion),
     "E0105": (words.changes,),
     "E0109": (words.together,),
     "E0113": (words.changes,),

@@ -76,7 +76,7 @@ class Trials:
 
     @property
     def spent(self) -> bool:
-        return self.effort <= self.reserved
+        return self.effort < self.reserved + TRIAL + len(self.source.line_starts)
 
     def opened(self, sizes: str) -> Tried | None:
         """The file with an input of these open sizes, its claims waived."""

@@ -38,6 +38,7 @@ class Transcript:
 
 
 _CALL = re.compile(r"\s*(?:-\s*)?(?:(?:self\.)?([A-Za-z_]\w*)\s*=\s*)?(?=[A-Za-z_][\w.]*\s*\()")
+_LIST = re.compile(r"\s*(?:self\.)?[A-Za-z_]\w*\s*\+?=\s*(?=\[\s*[A-Za-z_][\w.]*\s*\()")
 _CAFFE = re.compile(r"\s*layers?\s*\{")
 _PREFIX = {"nn": PYTORCH, "torch": PYTORCH, "layers": KERAS, "keras": KERAS, "tf": KERAS, "tfl": KERAS, "L": KERAS}
 _VARIABLES = ("x", "y", "z", "h", "out", "output", "outputs", "model", "net", "network", "inputs", "inp")
@@ -49,6 +50,8 @@ def transcribed(text: str) -> Transcript | None:
         return None
     if _CAFFE.match(text):
         return _layer_of_caffe(text)
+    if (listed := _LIST.match(text)) is not None:
+        return _list(text, listed.end())
     head = _CALL.match(text)
     if head is None:
         return None
@@ -68,6 +71,15 @@ def transcribed(text: str) -> Transcript | None:
         found = _labelled(found, label)
         found = replace(found, notes=(*found.notes, ORDER) if "self." in head.group() else found.notes)
     return replace(found, begin=first, end=stop, gives=head[1] or "")
+
+
+def _list(text: str, begin: int) -> Transcript | None:
+    """`layers = [nn.Conv2d(3, 8, 3), nn.ReLU()]`"""
+    parsed = _parsed(f"Sequential({text[begin:].rstrip()})")
+    found = _call(parsed[0]) if parsed is not None else None
+    if found is None or not found.text:
+        return found and replace(found, begin=begin, end=len(text.rstrip()))
+    return replace(found, begin=len(text) - len(text.lstrip()), end=len(text.rstrip()))
 
 
 ORDER = "items run in the order of their lines; in PyTorch that is what `forward` says"

@@ -53,7 +53,7 @@ def never_closed(opener: str, closer: str, help_text: str, changes: tuple[Change
 
 
 @diagnostic("E0103")
-def closes_nothing(closer: str, opener: str, instead: str = "") -> Diagnostic:
+def closes_nothing(closer: str, opener: str, instead: str = "", opening: tuple[Change, ...] = ()) -> Diagnostic:
     """A bracket is closed that was not opened, or is closed by one of another kind.
 
     Wrong:
@@ -68,9 +68,10 @@ def closes_nothing(closer: str, opener: str, instead: str = "") -> Diagnostic:
     """
     if instead:
         message = f"this `{closer}` cannot close the `{opener}` before it"
-        return Diagnostic("", message, help=f"write `{instead}`", facts={"instead": instead})
+        return Diagnostic("", message, help=f"write `{instead}`", facts={"instead": instead, "guess": False})
     help_text = f"delete it, or write the missing `{opener}` before it"
-    return Diagnostic("", f"this `{closer}` closes nothing", help=help_text, facts={"delete": True})
+    facts = {"delete": True, "guess": True, "changes": opening}
+    return Diagnostic("", f"this `{closer}` closes nothing", help=help_text, facts=facts)
 
 
 @diagnostic("E0104")
@@ -139,6 +140,8 @@ def other_format(name: str) -> Diagnostic:
         conv3-32
     """
     help_text = "write it anew: `input 3x224x224`, then items such as `conv3-64; bn; relu; maxpool` (docs/language.md)"
+    if name in ("Python", "a Caffe prototxt"):
+        help_text = "begin with a line such as `input 3x224x224`; layers below it are offered as items, as far as there are such"
     return Diagnostic("", f"this looks like {name}, and not like a `.arch` file", help=help_text)
 
 

@@ -1,0 +1,275 @@
+"""Errors of writing: what is mended while a file is read, brackets, and layers of other frameworks transcribed into items."""
+
+from __future__ import annotations
+
+from time import process_time
+
+import pytest
+import torch
+from torch import nn
+
+from compiler.driver import check_text
+from dsl.brackets import loose, pieces
+from dsl.diagnostics import Diagnostic
+from dsl.parser import parse
+from dsl.rendering import edited
+from dsl.source import Source
+from dsl.transcribe import transcribed
+from tests.support import NETWORKS, ROOT
+
+
+def mended(text: str, most: int = 20) -> str:
+    """The text with the first repair of the first mistake that has one, again and again."""
+    for _ in range(most):
+        report = check_text(text)
+        repairs = [d.repairs[0] for d in report.diagnostics if d.repairs]
+        if not repairs:
+            return text
+        text = edited(repairs[0].edits[0].span.source, repairs[0].edits)
+    return text
+
+
+def found(text: str) -> list[Diagnostic]:
+    return check_text(text).diagnostics
+
+
+# ---- brackets
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("residual<\n  conv3-3(pad=1)\n  concat<conv1-1 | conv1-2\n>", "residual<\n  conv3-3(pad=1)\n  concat<conv1-1 | conv1-2>\n>"),
+        ("block b() {\n  conv3-8\n  relu\n\nb()\nFC-10", "block b() {\n  conv3-8\n  relu\n}\n\nb()\nFC-10"),
+        ("if 1 < 2 {\n  conv3-8(pad=1\n  relu\n}\nFC-10", "if 1 < 2 {\n  conv3-8(pad=1)\n  relu\n}\nFC-10"),
+        ("features: [\n  conv3-8\n  maxpool\nFC-10", "features: [\n  conv3-8\n  maxpool\n]\nFC-10"),
+        ("concat<\n    conv1-8\n  | conv1-4\nFC-10", "concat<\n    conv1-8\n  | conv1-4\n>\nFC-10"),
+        ("conv3-{2*4(pad=1)", "conv3-{2*4}(pad=1)"),
+        ("conv3-8(pad=1]", "conv3-8(pad=1)"),
+        ("{ residual<conv3-3(pad=1) } x2", "{ residual<conv3-3(pad=1)> } x2"),
+        ("concat<conv1-8 | conv3-8(pad=1>", "concat<conv1-8 | conv3-8(pad=1)>"),
+        ("conv3-8(pad=1;relu", "conv3-8(pad=1);relu"),
+        ("let rows = [[1, 2], [3, 4]\nconv3-{rows[0][1]}", "let rows = [[1, 2], [3, 4]]\nconv3-{rows[0][1]}"),
+    ],
+)
+def test_the_bracket_without_a_partner_is_mended_where_the_indent_says(text: str, whole: str) -> None:
+    start = "input 3x32x32\n"
+    assert len([d for d in found(start + text) if d.code < "E02"]) == 1
+    assert mended(start + text) == start + whole
+
+
+def test_an_edit_never_empties_a_merge_or_a_body() -> None:
+    for text in ("residual<\nconv3-3\nrelu\nFC-10", "block b() {\nconv3-3\nb()", "residual<\n  concat<conv3-8 |\n  relu\n>\nFC-10"):
+        for d in found(f"input 3x32x32\n{text}\n"):
+            for repair in d.repairs:
+                after = edited(repair.edits[0].span.source, repair.edits)
+                assert "<>" not in after
+                assert "{}" not in after.replace(" ", "").replace("\n", "")
+
+
+def test_brackets_that_match_are_never_loose() -> None:
+    for path in NETWORKS + sorted((ROOT / "archs/std").glob("*.arch")):
+        text = path.read_text(encoding="utf-8")
+        assert not loose(text)
+        assert "".join(text[begin:end] for begin, end in pieces(text)) == text
+
+
+# ---- reading on
+
+
+def test_one_mistake_of_writing_hides_nothing_else() -> None:
+    text = """
+input 3x32x32
+defualt conv(pad=same)
+conv3-16(act=relu norm=bn)
+conv3-16(paddding=1)
+residual<conv3-16 | conv1-16
+maxpol
+conv3-8 -> 8x15x15
+conv3-8(gruops=2)
+"""
+    assert [d.code for d in found(text)] == ["E0113", "E0101", "E0102", "E0101", "E0202", "E0201", "E0202"]
+
+
+def test_claims_of_the_whole_are_checked_where_every_mistake_is_mended() -> None:
+    assert [d.code for d in found("input 3x8x8\nconv3-8(pad=1 bias=no)\nexpect params == 217")] == ["E0101", "E0502"]
+    assert [d.code for d in found("input 3x8x8\nconv3-8 $ relu\nexpect params == 217")] == ["E0105"]
+
+
+def test_what_is_mended_has_its_place_in_the_file() -> None:
+    text = "input 3x32x32\nconv3-16(act=relu norm=bn bias=no); conv3-8(gruops=2) => 8x9x9\n"
+    for d in found(text):
+        assert d.span is not None
+        assert d.span.text in text
+    assert [d.span.text for d in found(text) if d.span] == ["norm", "gruops=2"]
+    (first, *_) = found("input 3x32x32\nconv3-8 -> conv3-8 -> relu -> conv3-8 => 8x9x9\n")[1:]
+    assert first.span is not None
+    assert first.span.text == "conv3-8"
+
+
+def test_a_word_of_the_field_is_never_taken_for_another_operator() -> None:
+    for word in ("attention", "mish", "lstm", "rms_norm", "embedding", "transformer", "pixel_shuffle", "selu", "glu"):
+        (only,) = found(f"input 3x32x32\n{word}\n")
+        assert not only.repairs
+        assert f"archc has no `{word}` yet" in only.help
+    (only,) = found("input 3x32x32\ninstance_norm\n")
+    assert only.repairs[0].edits[0].text == "group_norm(in.c, affine=no)"
+
+
+def test_many_lines_with_mistakes_are_read_in_linear_time() -> None:
+    def seconds(lines: int) -> float:
+        rows = [f"c{i}: relu" for i in range(lines)]
+        for i in range(30):
+            rows[lines // 30 * i] = "conv3-3(pad=1 act=relu)" if i % 2 else "relu relu"
+        begin = process_time()
+        parsed = parse(Source("net", "\n".join(["input 3x32x32", "block b() {", *rows, "}"])))
+        assert len(parsed.diagnostics) == 30
+        return process_time() - begin
+
+    seconds(100)
+    assert seconds(4000) < 10 * seconds(1000) + 0.5
+
+
+# ---- other frameworks
+
+LAYERS = [
+    "nn.Conv2d(8, 16, 3)",
+    "nn.Conv2d(8, 16, kernel_size=(1, 7), stride=(1, 2), padding=(0, 3), bias=False)",
+    "nn.Conv2d(8, 16, 3, 2, 1, 2, 4)",
+    "nn.Conv2d(8, 16, 5, padding='same', padding_mode='reflect')",
+    "nn.ConvTranspose2d(8, 4, 3, stride=2, padding=1, output_padding=1, groups=2)",
+    "nn.BatchNorm2d(8, eps=0.001, momentum=0.01)",
+    "nn.BatchNorm2d(8, affine=False)",
+    "nn.InstanceNorm2d(8)",
+    "nn.InstanceNorm2d(8, affine=True)",
+    "nn.GroupNorm(4, 8)",
+    "nn.MaxPool2d(2)",
+    "nn.MaxPool2d(3, 2, 1)",
+    "nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)",
+    "nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)",
+    "nn.AdaptiveAvgPool2d((1, 1))",
+    "nn.AdaptiveMaxPool2d((4, 2))",
+    "nn.ReLU(inplace=True)",
+    "nn.LeakyReLU(0.1)",
+    "nn.GELU()",
+    "nn.ELU(0.5)",
+    "nn.PReLU(8)",
+    "nn.Softmax(dim=1)",
+    "nn.Upsample(scale_factor=2, mode='bilinear', align_corners=True)",
+    "nn.LocalResponseNorm(5, alpha=0.0002, k=2)",
+    "nn.ZeroPad2d((1, 2, 0, 3))",
+    "nn.Flatten()",
+    "nn.Identity()",
+    "nn.Sequential(nn.Conv2d(8, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(784, 10, bias=False))",
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_of_pytorch_and_its_item_compute_the_same(layer: str) -> None:
+    transcript = transcribed(layer)
+    assert transcript is not None
+    assert transcript.text, transcript.notes
+    torch.manual_seed(0)
+    theirs = eval(layer, {"nn": nn}).eval()
+    report = check_text(f"input 8x16x16\n{transcript.text}\n")
+    assert report.ok, report.diagnostics
+    from compiler.backends.torch_fx import lower
+
+    ours = lower(report.graph).eval()
+    assert [p.shape for p in theirs.parameters()] == [p.shape for p in ours.parameters()]
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        mine.data.copy_(other.data)
+    x = torch.randn(2, 8, 16, 16)
+    torch.testing.assert_close(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize(
+    ("written", "here"),
+    [
+        ("self.conv1 = nn.Conv2d(3, 64, 3, padding=1)", "conv1: conv3-64(pad=1)"),
+        ("x = layers.Conv2D(32, 3, padding='same', activation='swish')(x)", "conv3-32(pad=same, act=silu)"),
+        ("model.add(Dense(10))", "fc-10"),
+        ("layers.MaxPooling2D((3, 3), strides=2)", "maxpool3/2"),
+        ("layers.MaxPooling2D(padding='same')", "maxpool2(ceil=yes)"),
+        ("layers.DepthwiseConv2D(3, padding='same', use_bias=False)", "conv3-{in.c}(pad=same, groups=in.c, bias=no)"),
+        ("layers.BatchNormalization(momentum=0.9, epsilon=1e-5)", "bn"),
+        ("layers.GlobalAveragePooling2D()", "adaptive_avgpool1; flatten"),
+        ("layers.Input(shape=(224, 224, 3))", "input 3x224x224"),
+        ("layers.LeakyReLU(alpha=0.2)", "leaky_relu(0.2)"),
+        ("layers.Conv2DTranspose(8, 4, strides=2, padding='same')", "convt4-8/2(pad=1)"),
+        (
+            'layer { name: "p" type: "Pooling" pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 } }',
+            "p: avgpool3/2(pad=1, ceil=yes)",
+        ),
+        ('layer { type: "LRN" lrn_param { local_size: 5 alpha: 0.0001 beta: 0.75 k: 2 } }', "lrn(size=5, k=2)"),
+        ('layer { type: "Deconvolution" convolution_param { num_output: 8 kernel_h: 1 kernel_w: 3 stride: 2 } }', "convt1x3-8/2"),
+        ("nn.Conv2d(c, 2 * c, k)", "conv{k}-{2 * c}"),
+    ],
+)
+def test_lines_of_other_frameworks_as_items(written: str, here: str) -> None:
+    transcript = transcribed(written)
+    assert transcript is not None
+    assert transcript.text == here
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "layers.Conv2D(32, 3, padding='same', strides=2)",
+        "layers.Conv2D(32, 2, padding='same')",
+        "layers.MaxPooling2D(3, strides=2, padding='same')",
+        "nn.Dropout2d(0.5)",
+        "nn.LayerNorm(64)",
+        "nn.Conv2d(3, 64, **settings)",
+        "nn.Conv2d(3, self.width, 3)",
+        "nn.MaxPool2d(2, return_indices=True)",
+        "layers.Activation('leaky_relu')",
+        "layers.Concatenate()([a, b])",
+        'layer { type: "Concat" }',
+        'layer { type: "Pooling" pooling_param { pool: STOCHASTIC kernel_size: 2 } }',
+        'layer { type: "Pooling" pooling_param { kernel_size: 2 stride: 3 } }',
+    ],
+)
+def test_what_no_item_does_exactly_is_said_and_not_written(written: str) -> None:
+    transcript = transcribed(written)
+    assert transcript is not None
+    assert not transcript.text
+    assert transcript.notes
+
+
+def test_what_is_no_layer_of_another_framework_is_left_alone() -> None:
+    for text in ("conv3-64(pad=1)", "basic(64, s=2)", "stem: conv(3, 64)", "let rows = [f(1)]", "add<a | b>", "x = 3", "nn.foo(3)"):
+        assert transcribed(text) is None
+    deep = "nn.ReLU(" + "(" * 5000 + ")" * 5000 + ")"
+    assert transcribed(deep) is None
+
+
+PASTED = """input 3x32x32
+self.conv1 = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)
+self.bn1 = nn.BatchNorm2d(64)
+self.relu = nn.ReLU(inplace=True)
+self.layer1 = nn.Sequential(
+    nn.Conv2d(64, 32, 3),  # a comment
+    nn.ReLU(),
+)
+self.pool = nn.AdaptiveAvgPool2d((1, 1))
+self.fc = nn.Linear(32, 10)
+"""
+
+
+def test_a_pasted_block_is_one_message_and_checks_when_it_is_taken() -> None:
+    (only,) = found(PASTED)
+    assert only.code == "E0109"
+    assert only.repairs[0].complete
+    report = check_text(edited(only.repairs[0].edits[0].span.source, only.repairs[0].edits))
+    assert report.ok
+    assert report.cost().params == 3 * 64 * 9 + 128 + 64 * 32 * 9 + 32 + 330
+
+
+def test_a_branch_is_never_taken_for_a_chain() -> None:
+    layer = 'layer {{ name: "{0}" type: "Convolution" bottom: "{1}" top: "{0}" convolution_param {{ num_output: 8 kernel_size: 1 }} }}\n'
+    text = "input 3x32x32\n" + layer.format("a", "data") + layer.format("b", "data")
+    assert "it takes `data`" in found(text)[1].notes[0]
+    after = mended(text)
+    assert "a: conv1-8" in after
+    assert "b: conv1-8" not in after
