@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from compiler import load
-from compiler.draw.dot import Look
 from compiler.draw.page import page
+from compiler.draw.style import Look
 from tests.support import ROOT
 
 BROWSER = os.environ.get("ARCHC_BROWSER") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

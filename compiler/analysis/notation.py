@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from compiler.graph import INPUT, Node
@@ -36,6 +37,26 @@ def notation(node: Node) -> str:
         if value != default:
             listed.append(f"{attr.name}={_plain(value)}")
     return text + (f"({', '.join(listed)})" if listed else "")
+
+
+def option_change(before: Node, after: Node) -> Iterator[str]:
+    """What is otherwise about one operator, as short as its notation: `conv3 -> conv5`, `64 -> 128`, `/1 -> /2`, `pad: 1 -> 2`."""
+    kernel, out, stride = before.operator.short
+    for name in sorted(dict.fromkeys([*before.attrs, *after.attrs]), key=lambda name: name in UNSEEN):
+        old, new = before.attrs.get(name), after.attrs.get(name)
+        if old == new:
+            continue
+        first, second = ("none" if value is None else _plain(value) for value in (old, new))
+        if name == kernel:
+            yield f"{before.op}{first} -> {after.op}{second}"
+        elif name == out:
+            yield f"{first} -> {second}"
+        elif name == stride:
+            yield f"/{first} -> /{second}"
+        else:
+            yield f"{name}: {first} -> {second}"
+    if before.place != after.place:
+        yield f"place: {show(before.place) if before.place else 'none'} -> {show(after.place) if after.place else 'none'}"
 
 
 def _canonical(attr: Any, value: Any) -> Any:

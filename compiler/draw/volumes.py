@@ -12,10 +12,10 @@ from math import ceil, log2, sqrt
 
 import graphviz
 
-from compiler.draw.dot import Look, digraph, frame, legend, wrapped
+from compiler.draw.dot import below, digraph, frame, wrapped
 from compiler.draw.layout import Point, painted
 from compiler.draw.scene import Box, Edge, Scene
-from compiler.draw.style import LID, SIDE, shade
+from compiler.draw.style import LID, SIDE, Look, shade
 
 SLANT = 0.32  # of the height of a volume: how far its depth reaches to the right and up
 LINE = 12.0  # points from line to line of a label
@@ -47,8 +47,7 @@ def paper_dot(scene: Scene, look: Look = Look()) -> str:  # noqa: B008 (it is fr
     boxes = {box.id: box for box in scene.shown()}
     for edge in scene.edges:
         _connect(edge, boxes[edge.target], dot, look, streams)
-    if look.legend:
-        legend(scene, dot, look)
+    below(scene, dot, look)
     return painted(dot.source, lambda centres: _paint(scene, look, volumes, streams, centres))
 
 
@@ -67,7 +66,7 @@ def without_steps(scene: Scene) -> Scene:
         return name
 
     edges = [replace(edge, source=origin(edge.source)) for edge in scene.edges if edge.target not in passed]
-    return Scene(scene.name, scene.title, _kept(scene.boxes, passed), edges)
+    return Scene(scene.name, scene.title, _kept(scene.boxes, passed), edges, caption=scene.caption)
 
 
 def _kept(boxes: list[Box], passed: set[str]) -> list[Box]:
@@ -112,13 +111,20 @@ def _draw(box: Box, dot: graphviz.Digraph, look: Look, volumes: dict[str, Volume
                 _draw(within, inner, look, volumes, streams)
         return
     if box.family == "merge":
-        dot.node(box.id, label=box.title, id=box.id, tooltip=box.tooltip, shape="circle", style="filled", fillcolor=c["merge"],
-                 fixedsize="true", width="0.3", height="0.3")  # fmt: skip
+        dot.node(box.id, label=box.title, id=box.id, tooltip=graphviz.escape(box.tooltip), shape="circle", style="filled",
+                 fillcolor=c["merge"], fixedsize="true", width="0.3", height="0.3")  # fmt: skip
         return
     parts = _parts(box.id, streams)
     with dot.subgraph() as column:
         for number, part in enumerate(parts):
-            column.node(part, label=_table(volumes[box.id], part is parts[-1]), id=part, tooltip=box.tooltip, shape="plain", fontsize="9")
+            column.node(
+                part,
+                label=_table(volumes[box.id], part is parts[-1]),
+                id=part,
+                tooltip=graphviz.escape(box.tooltip),
+                shape="plain",
+                fontsize="9",
+            )
             if number:
                 column.edge(parts[number - 1], part, style="invis")
         if len(parts) > 1:

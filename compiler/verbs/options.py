@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from compiler.draw.picture import FORMATS, listed
+
 File = Annotated[Path, typer.Argument(help="a `.arch` file", show_default=False)]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="give a parameter of the `arch` line another value")]
 Input = Annotated[list[str] | None, typer.Option("--input", metavar="[NAME=]SHAPE", help="give an input another shape, as 3x299x299")]
@@ -20,4 +22,6 @@ Depth = Annotated[int | None, typer.Option(min=0, help="levels of blocks to open
 Expand = Annotated[list[str] | None, typer.Option("--expand", metavar="PATTERN", help="open these blocks too: layer3, 'layer3*'")]
 Collapse = Annotated[list[str] | None, typer.Option("--collapse", metavar="PATTERN", help="keep these blocks closed")]
 Flat = Annotated[bool, typer.Option("--flat", help="a box for every operator, no blocks")]
-PictureFormat = Annotated[str, typer.Option("--format", help="svg, pdf, png, dot, html, mermaid or tex; else by the file's suffix")]
+_PARTS = listed(found for found in FORMATS if not found.whole)  # what can draw a difference
+Picture = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help=f"draw it as well: {_PARTS}, by the suffix")]
+PictureFormat = Annotated[str, typer.Option("--format", help=f"{listed()}; else by the file's suffix")]
