@@ -20,13 +20,13 @@ from compiler.analysis.diff import diff
 from compiler.draw import difference as changes
 from compiler.draw import layout
 from compiler.draw import partial as failing
-from compiler.draw.dot import graph_dot
+from compiler.draw.dot import cut, graph_dot
 from compiler.draw.fold import PAGE, Folding, blocks, scene
 from compiler.draw.layout import render
 from compiler.draw.page import page
 from compiler.draw.picture import FORMATS, by_suffix, listed, picture
 from compiler.draw.scene import Box, Scene
-from compiler.draw.style import DARK, FORMS, HEAT_INK, LEGEND, LIGHT, PRINT, STEPS, Look, family_of, heat_colour
+from compiler.draw.style import DARK, FORMS, HEAT_INK, LEGEND, LIGHT, PRINT, PRINT_VOLUMES, STEPS, Look, family_of, heat_colour
 from compiler.draw.volumes import paper_dot
 from compiler.driver import check, check_text
 from compiler.expand.loader import ARCHS
@@ -105,7 +105,7 @@ def titles(made: Scene) -> list[str]:
 def test_resnet152_folds_to_a_page() -> None:
     made = scene(graph("resnet152"))
     assert sum(1 for _ in made.shown()) <= PAGE
-    assert "1 bottleneck(w=256, s=1) x35" in titles(made)
+    assert "1 bottleneck(w=256) x35" in titles(made)
     assert "0 bottleneck(w=256, s=2)" in titles(made)
     assert "layer1" in [box.id for box in made.every() if box.opened]
 
@@ -413,6 +413,52 @@ def test_a_notebook_shows_the_network() -> None:
     bundle = loads("input 3x8x8\nconv3-4\n")._repr_mimebundle_()
     assert bundle["image/svg+xml"].startswith("<?xml")
     assert "parameters" in bundle["text/plain"]
+
+
+# ---- labels
+
+
+def told(name: str, style: str, folding: Folding = Folding()) -> dict[str, list[str]]:  # noqa: B008 (it is frozen)
+    """The lines of text of every box, by its id."""
+    root = ElementTree.fromstring(picture(scene(graph(name), folding), "svg", style))
+    groups = {group.get("id", ""): group for group in root.iter(f"{SVG}g") if group.get("class") == "node"}
+    return {box: [text.text or "" for text in group.iter(f"{SVG}text")] for box, group in groups.items()}
+
+
+def test_volumes_are_named_and_say_little() -> None:
+    googlenet = told("googlenet", "paper")
+    assert googlenet["conv2"] == ["conv2", "192x56x56"]
+    assert googlenet["conv1"] == ["conv1", "conv7-64/2", "64x112x112"]
+    inceptions = [f"inception{name}" for name in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")]
+    assert [googlenet[name][0] for name in inceptions] == inceptions
+    assert googlenet["inception3a"][1] == "inception(c1=64, …)"
+    assert told("unet", "paper")["dec3"] == ["dec3", "up(w=256)", "256x100x100"]
+    assert [lines[0] for lines in told("lenet5", "paper").values()][:4] == ["input", "c1", "s2", "c3"]
+    for name in ("googlenet", "unet", "efficientnet_b0", "vgg16", "alexnet"):
+        lines = [line for lines in told(name, "paper").values() for line in lines]
+        assert max(map(len, lines)) <= 22, name
+        assert not [line for line in lines if re.search(r"\.\d{5}|items|@", line)], name
+
+
+def test_a_call_tells_what_is_not_its_default() -> None:
+    titles = {box.id: box.title for box in scene(graph("resnet50"), Folding(depth=2)).every()}
+    assert titles["layer1.0"] == "bottleneck(w=64)"
+    assert titles["layer2.0"] == "bottleneck(w=128, s=2)"
+    vgg = next(box for box in scene(graph("vgg16"), Folding(depth=0)).every() if box.id == "features")
+    assert vgg.title == "vgg_features(…)"
+    assert "norm=none" in vgg.tooltip
+    assert cut("unit(body=mbconv, t=6, k=3, s=2)", 24) == "unit(body=mbconv, …)"
+    assert cut("unit(body=something_very_long)", 12) == "unit"
+
+
+def test_volumes_in_print_differ_without_colour() -> None:
+    volumes = ["input", "convolution", "dense", "pooling", "shape", "block"]
+    marks = {family: (round(seen(PRINT_VOLUMES[family], EYES["all cones"])[0] / 6), family in ("dense", "block")) for family in volumes}
+    assert len(set(marks.values())) == len(volumes), marks
+    drawn = picture(scene(graph("lenet5")), "svg", "paper", Look("print")).decode()
+    assert PRINT_VOLUMES["pooling"] in drawn
+    assert 'stroke-width="2.2"' in drawn
+    assert all(colour[1:3] == colour[3:5] == colour[5:7] for colour in re.findall(r'fill="(#[0-9a-f]{6})"', drawn))
 
 
 # ---- styles

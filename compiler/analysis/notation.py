@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from compiler.graph import INPUT, Node
@@ -13,8 +13,8 @@ from compiler.shapes.dim import show_shape
 UNSEEN = ("init", "bias_init", "from")  # how weights are drawn, and tables, are not for a line
 
 
-def notation(node: Node) -> str:
-    """The short form, then the options that differ from their defaults."""
+def notation(node: Node, without: Collection[str] = ()) -> str:
+    """The short form, then the options that differ from their defaults, but for those that are not to be told."""
     if node.op == INPUT:
         return f"input {show_shape(node.shape)}"
     operator, attrs = node.operator, node.attrs
@@ -31,7 +31,7 @@ def notation(node: Node) -> str:
     listed = []
     for attr in operator.attrs:
         value = attrs.get(attr.name)
-        if attr.name in (kernel, out, stride, *UNSEEN) or value is None:
+        if attr.name in (kernel, out, stride, *UNSEEN, *without) or value is None:
             continue
         default = attrs[attr.default.option] if isinstance(attr.default, Like) else _canonical(attr, value)
         if value != default:

@@ -297,7 +297,7 @@ def _box(part: Part, nodes: Sequence[Node]) -> Box:
         if box.family == "merge":  # a circle has no room for what it was
             box.family, box.title = "shape", notation(part.node)
     else:
-        box = Box(part.name, "block", part.label, part.call.text if part.call else "", [] if part.call else [f"{len(nodes)} operators"])
+        box = Box(part.name, "block", part.label, part.call.brief if part.call else "", [] if part.call else [f"{len(nodes)} operators"])
     box.id, box.status, box.note, box.span = f"removed/{part.name}", "removed", "removed", None  # it stands in the other file
     box.nodes, box.shape = [], nodes[-1].shape
     return box

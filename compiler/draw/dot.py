@@ -69,7 +69,7 @@ def frame(box: Box, inner: graphviz.Digraph, look: Look, filled: bool = True) ->
 
 def frame_title(box: Box) -> str:
     """The name of an opened block, its call, and how often it is repeated."""
-    return "  ".join(part for part in (_name(box), box.title, box.times) if part)
+    return "  ".join(part for part in (_name(box), cut(box.title, 44), box.times) if part)
 
 
 def appearance(box: Box, look: Look, total: int) -> dict[str, str]:
@@ -95,7 +95,8 @@ def label(box: Box, look: Look) -> str:
     lines = []
     if box.name and box.family != "failed":
         lines.append(f'<FONT POINT-SIZE="8.5">{escape(_name(box))}</FONT>')
-    lines += [f"<B>{escape(line)}</B>" for line in wrapped(box.title) if line]
+    title = cut(box.title, 66) if box.family == "block" else box.title
+    lines += [f"<B>{escape(line)}</B>" for line in wrapped(title) if line]
     lines += [f'<FONT POINT-SIZE="9">{escape(line)}</FONT>' for detail in box.details for line in wrapped(detail)]
     if box.times:
         lines[-1] += f"   <B>{box.times}</B>"
@@ -107,6 +108,17 @@ def label(box: Box, look: Look) -> str:
 
 def _name(box: Box) -> str:
     return f"{box.name} … {box.last.rpartition('.')[2]}" if box.copies > 1 else box.name
+
+
+def cut(text: str, width: int) -> str:
+    """A call of at most so many characters, its last arguments as `…`."""
+    if len(text) <= width or "(" not in text:
+        return text
+    name, arguments = text.removesuffix(")").split("(", 1)
+    told = arguments.split(", ")
+    while told and len(f"{name}({', '.join(told)}, …)") > width:
+        told.pop()
+    return f"{name}({', '.join([*told, '…'])})" if told else name
 
 
 def wrapped(text: str, width: int = 34) -> list[str]:

@@ -182,7 +182,8 @@ class _Folder:
         first = copies[0]
         nodes = first.nodes()
         call = first.call
-        box = Box(first.name, "block", first.label, call.text if call else "", nodes=nodes, shape=nodes[-1].shape)
+        box = Box(first.name, "block", first.label, call.brief if call else "", nodes=nodes, shape=nodes[-1].shape)
+        box.call = call.text if call else ""
         box.span = call.span if call else nodes[0].span
         box.copies, box.last = len(copies), copies[-1].name
         box.params, box.macs = params_of(self.graph, nodes), macs_of(self.graph, nodes)

@@ -30,7 +30,7 @@ class Box:
     id: str
     family: str
     name: str  # the last step of its path, as the network calls it
-    title: str  # the operator as written, the sign of a merge, or the call of a block
+    title: str  # the operator as written, the sign of a merge, or the call of a block, in brief
     details: list[str] = field(default_factory=list)  # further lines: what is attached, or how much is within
     nodes: list[Node] = field(default_factory=list)
     shape: Shape = ()
@@ -44,6 +44,7 @@ class Box:
     changes: list[str] = field(default_factory=list)  # of a difference: what it was and what it is, in lines
     params: int = 0
     macs: Dim = 0
+    call: str = ""  # of a block: its call with all arguments
     span: Span | None = None  # where it is written: of a block its call, of an operator its item
 
     @property
@@ -67,6 +68,7 @@ class Box:
         if not self.nodes:
             return self.note or self.name
         lines = [f"{self.id} .. {self.last}, {self.copies} copies" if self.copies > 1 else self.id]
+        lines += [self.call] if self.call not in ("", self.title) else []
         lines.append(show_shape(self.shape))
         each = " each" if self.copies > 1 else ""
         if self.family != "input":
@@ -104,7 +106,7 @@ class Scene:
         """Replace what no format can hold, or what would change how a reader sees the text around it."""
         self.name, self.title, self.caption = clean(self.name), clean(self.title), [clean(line) for line in self.caption]
         for box in self.every():
-            box.name, box.title, box.note = clean(box.name), clean(box.title), clean(box.note)
+            box.name, box.title, box.note, box.call = clean(box.name), clean(box.title), clean(box.note), clean(box.call)
             box.details, box.changes = [clean(line) for line in box.details], [clean(line) for line in box.changes]
 
     def every(self) -> Iterator[Box]:

@@ -117,6 +117,8 @@ _WHITE = dict.fromkeys(
 )
 PRINT = LIGHT | _WHITE | {"ink": "#000000", "line": "#000000", "edge": "#000000", "room": "#ffffff", "block": "#eeeeee", "merge": "#ffffff"}
 PRINT |= {"frame": "#777777", "faint": "#333333"}
+# Volumes have no forms to tell families by, so in print they differ in grey; lids and sides are shaded besides.
+PRINT_VOLUMES = PRINT | {"pooling": "#b4b4b4", "shape": "#8e8e8e", "input": "#dadada", "normalisation": "#cfcfcf", "block": "#f3f3f3"}
 THEMES = {"auto": LIGHT, "light": LIGHT, "dark": DARK, "print": PRINT}
 
 HEATS: dict[str, Callable[[Box], int]] = {
@@ -157,10 +159,11 @@ class Look:
     theme: str = "auto"
     heat: str = ""
     legend: bool = True
+    volumes: bool = False  # of the style `paper`
 
     @property
     def colours(self) -> Mapping[str, str]:
-        return THEMES[self.theme]
+        return PRINT_VOLUMES if self.theme == "print" and self.volumes else THEMES[self.theme]
 
     def total(self, scene: Scene) -> int:
         """What all boxes cost, where they are coloured by it."""

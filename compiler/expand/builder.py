@@ -128,10 +128,10 @@ class Builder(ABC):
             raise Fault(files.too_many_nodes(self.limits.max_nodes))
 
     @contextmanager
-    def _within(self, text: str, span: Span, call: str = "", scope: str = "") -> Iterator[None]:
+    def _within(self, text: str, span: Span, call: str = "", scope: str = "", brief: str = "") -> Iterator[None]:
         """Inside a block call or a copy: nodes made here remember it."""
         outer = self._frame
-        self._frame = Frame(text, span, outer, scope)
+        self._frame = Frame(text, span, outer, scope, brief)
         if call:
             self._calls.append(call)
         self._depth += 1
