@@ -26,13 +26,14 @@ INPUT = "input"
 class Frame:
     """Where a node came from: a block call with its arguments, or a copy of a repeat; and the frame around it.
 
-    Of a call, `scope` is the path of what it makes.
+    Of a call, `scope` is the path of what it makes, and `brief` the call with what is worth telling in a picture.
     """
 
     text: str
     span: Span
     outer: Frame | None
     scope: str = ""
+    brief: str = ""
 
     def chain(self) -> list[Frame]:
         """This frame and those around it, the innermost first."""
@@ -195,7 +196,7 @@ class ArchGraph:
                 place=list(node.place),
                 training_only=node.training_only,
                 span=_span_to_plain(node.span, sources),
-                provenance=[{"text": f.text, "scope": f.scope, "span": _span_to_plain(f.span, sources)} for f in frames],
+                provenance=[{"text": f.text, "scope": f.scope, "brief": f.brief, "span": _span_to_plain(f.span, sources)} for f in frames],
             )
         for source, target, key in self._nx.edges(keys=True):
             plain.add_edge(source, target, key=key)
@@ -216,7 +217,7 @@ class ArchGraph:
         for name, node in plain.nodes(data=True):
             frame: Frame | None = None
             for outer in reversed(node["provenance"]):
-                frame = Frame(outer["text"], _span_from_plain(outer["span"], sources), frame, outer["scope"])
+                frame = Frame(outer["text"], _span_from_plain(outer["span"], sources), frame, outer["scope"], outer.get("brief", ""))
             made = Node(
                 name,
                 node["op"],

@@ -117,17 +117,13 @@ class Network:
         """A picture: svg, pdf, png, dot, html, mermaid or tex.
 
         `style` is `graph` or `paper`; `depth`, `expand`, `collapse` and `flat` say how much is shown (`draw.fold.Folding`).
-        Raises `draw.layout.NoGraphviz` where Graphviz is missing.
+        Raises ValueError for a format, style or theme that there is not, and `draw.layout.NoGraphviz` where Graphviz is missing.
         """
-        from compiler.draw.dot import Look
         from compiler.draw.fold import Folding, scene
-        from compiler.draw.page import page
         from compiler.draw.picture import picture
+        from compiler.draw.style import Look
 
-        shown = scene(self.graph, Folding(**folding))
-        if form == "html":
-            return page(self.graph, Look(theme), [box.id for box in shown.every() if box.opened]).encode()
-        return picture(shown, form, style, Look(theme))
+        return picture(scene(self.graph, Folding(**folding)), form, style, Look(theme))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook shows: a picture, and text where there is no Graphviz."""

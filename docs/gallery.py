@@ -10,10 +10,10 @@ sys.path.insert(0, str(ROOT))
 
 from compiler import load  # noqa: E402
 from compiler.analysis.diff import diff  # noqa: E402
-from compiler.draw.dot import Look  # noqa: E402
+from compiler.draw.difference import difference  # noqa: E402
 from compiler.draw.fold import Folding, scene  # noqa: E402
-from compiler.draw.overlay import difference  # noqa: E402
 from compiler.draw.picture import picture  # noqa: E402
+from compiler.draw.style import Look  # noqa: E402
 from compiler.files import write_bytes, write_text  # noqa: E402
 
 NETWORKS = ("lenet5", "alexnet", "zfnet", "vgg16", "googlenet", "resnet18", "resnet34", "resnet50", "resnet152", "mobilenet_v2", "unet")

@@ -15,16 +15,18 @@ import html5lib
 import pytest
 from hypothesis import given
 
-from compiler import load, loads
+from compiler import Network, load, loads
 from compiler.analysis.diff import diff
-from compiler.draw import layout, overlay
-from compiler.draw.dot import Look, graph_dot
+from compiler.draw import difference as changes
+from compiler.draw import layout
+from compiler.draw import partial as failing
+from compiler.draw.dot import cut, graph_dot
 from compiler.draw.fold import PAGE, Folding, blocks, scene
 from compiler.draw.layout import render
 from compiler.draw.page import page
-from compiler.draw.picture import FORMATS, SUFFIXES, picture
+from compiler.draw.picture import FORMATS, by_suffix, listed, picture
 from compiler.draw.scene import Box, Scene
-from compiler.draw.style import DARK, FORMS, HEAT_INK, LEGEND, LIGHT, PRINT, STEPS, family_of, heat_colour
+from compiler.draw.style import DARK, FORMS, HEAT_INK, LEGEND, LIGHT, PRINT, PRINT_VOLUMES, STEPS, Look, family_of, heat_colour
 from compiler.draw.volumes import paper_dot
 from compiler.driver import check, check_text
 from compiler.expand.loader import ARCHS
@@ -103,7 +105,7 @@ def titles(made: Scene) -> list[str]:
 def test_resnet152_folds_to_a_page() -> None:
     made = scene(graph("resnet152"))
     assert sum(1 for _ in made.shown()) <= PAGE
-    assert "1 bottleneck(w=256, s=1) x35" in titles(made)
+    assert "1 bottleneck(w=256) x35" in titles(made)
     assert "0 bottleneck(w=256, s=2)" in titles(made)
     assert "layer1" in [box.id for box in made.every() if box.opened]
 
@@ -176,7 +178,7 @@ def test_golden(name: str) -> None:
 
 def difference(first: str, second: str, folding: Folding = Folding()) -> Scene:  # noqa: B008 (it is frozen)
     a, b = graph(first), graph(second)
-    return overlay.difference(a, b, diff(a, b), folding)
+    return changes.difference(a, b, diff(a, b), folding)
 
 
 def test_a_difference_shows_what_was_added_removed_and_changed() -> None:
@@ -190,16 +192,94 @@ def test_a_difference_shows_what_was_added_removed_and_changed() -> None:
     assert not any(box.status for box in difference("resnet18", "resnet18").shown())
 
 
+def between(first: str, second: str) -> Scene:
+    a, b = loads(first).graph, loads(second).graph
+    return changes.difference(a, b, diff(a, b), Folding(), ("old", "new (w=4)"))
+
+
+def test_a_changed_box_says_what_it_was() -> None:
+    made = between(
+        "input 3x32x32\na: conv3-8; b: conv3-8(pad=1); relu; c: conv1-8; bn; fc-10\n",
+        "input 3x33x33\na: conv5-16/2; relu; b: conv3-8(pad=1); leaky_relu(0.1); c: conv1-8; fc-10\n",
+    )
+    boxes = {box.id: box for box in made.shown()}
+    assert boxes["input"].changes == ["3x32x32 -> 3x33x33"]
+    assert boxes["a"].changes == ["conv3 -> conv5", "8 -> 16", "/1 -> /2", "act: none -> relu"]
+    assert boxes["b"].changes == ["act: relu -> leaky_relu(slope=0.1)"]
+    assert boxes["c"].changes == ["norm: bn -> none"]
+    assert {name: box.status for name, box in boxes.items() if box.status} == dict.fromkeys(("input", "a", "b", "c"), "changed")
+    assert not any(edge.status for edge in made.edges)
+    for form in ("svg", "dot", "mermaid", "tex"):
+        text = picture(made, form).decode()
+        for word in ("old -", "new (w=4)", "/1 -", "8 -"):
+            assert word in text, (form, word)
+
+
+def test_plain34_against_resnet34_shows_the_skips() -> None:
+    made = difference("plain34", "resnet34")
+    opened = {box.id: box.times for box in made.every() if box.opened}
+    assert opened == {
+        "layer1": "", "layer1.0": "x3", "layer2": "", "layer2.0": "", "layer2.1": "x3", "layer3": "", "layer3.0": "", "layer3.1": "x5",
+        "layer4": "", "layer4.0": "", "layer4.1": "x2",
+    }  # fmt: skip
+    added = {(edge.source, edge.target) for edge in made.edges if edge.status == "added"}
+    assert {("maxpool1", "layer1.0.add1"), ("layer1.0.relu2", "layer2.0.downsample"), ("layer2.0.relu2", "layer2.1.add1")} <= added
+    assert {box.id for box in made.shown() if box.status} == {
+        *(f"layer{n}.{k}.add1" for n in (1, 2, 3, 4) for k in (0, 1) if (n, k) != (1, 1)),
+        *(f"layer{n}.0.downsample" for n in (2, 3, 4)),
+    }
+    assert {box.status for box in made.shown()} == {"", "added"}
+    assert made.caption[0] == "plain34 -> resnet34"
+    root = ElementTree.fromstring(picture(made, "svg"))
+    drawn = {group.findtext(f"{SVG}title"): group.find(f"{SVG}path") for group in root.iter(f"{SVG}g") if group.get("class") == "edge"}
+    skip = drawn["maxpool1 to layer1.0.add1"]
+    assert skip is not None and skip.get("stroke") == LIGHT["new"]
+    back = difference("resnet34", "plain34")
+    gone = {(edge.source, edge.target) for edge in back.edges if edge.status == "removed"}
+    assert {(source, f"removed/{target}") for source, target in (("maxpool1", "layer1.0.add1"), ("layer2.0.relu1", "layer2.1.add1"))} <= {
+        (source.replace("relu2", "relu1"), target) for source, target in gone
+    }
+    assert next(box for box in back.shown() if box.id == "removed/layer3.0.downsample").family == "block"
+
+
+def test_a_skip_that_leads_elsewhere_is_drawn_in_both_places() -> None:
+    made = between(
+        "input 4x8x8\nx: conv3-4(pad=1)\ny: conv3-4(pad=1)\nz: conv3-4(pad=1)\nadd<. | @x>\n",
+        "input 4x8x8\nx: conv3-4(pad=1)\ny: conv3-4(pad=1)\nz: conv3-4(pad=1)\nadd<. | @y>\n",
+    )
+    assert {(edge.source, edge.target, edge.status) for edge in made.edges if edge.status} == {
+        ("y", "add1", "added"),
+        ("x", "add1", "removed"),
+    }
+
+
+@pytest.mark.parametrize("pair", [("resnet50", "resnext50_32x4d"), ("googlenet", "googlenet_torchvision"), ("vgg19", "resnet18")])
+def test_a_difference_is_not_too_much_to_look_at(pair: tuple[str, str]) -> None:
+    made = difference(*pair)
+    boxes = list(made.shown())
+    assert len(boxes) <= 150
+    names = {box.id for box in boxes}
+    assert all(edge.source in names and edge.target in names for edge in made.edges)
+
+
+def test_diff_names_the_settings(tmp_path: Path) -> None:
+    out = tmp_path / "d.svg"
+    said = archc("diff", "archs/resnet18.arch", "archs/resnet18.arch", "--set", "classes=10", "-o", str(out), code=1).stdout
+    assert "resnet18 -> resnet18 (classes=10)" in said
+    assert b"resnet18 (classes=10)" in out.read_bytes()
+    assert b"1000 -&gt; 10" in out.read_bytes()
+
+
 def test_a_wrong_file_is_drawn_to_where_it_fails() -> None:
     report = check_text("input 3x8x8\nconv3-4; relu\nconv9-8\nrelu; fc-10\n")
-    made = overlay.partial(report.graph, report.failures, report.diagnostics, Folding())
+    made = failing.partial(report.graph, report.failures, report.diagnostics, Folding())
     failed = next(box for box in made.shown() if box.status == "failed")
     assert failed.title == "conv9-8"
     assert "9" in failed.note
     assert failed.source == "text.arch:3"
     assert [(edge.source, edge.shape) for edge in made.edges if edge.status == "failed"] == [("conv1", "4x6x6")]
     claim = check_text("input 3x8x8\nconv3-4 => 4x8x8\nconv3-4\n")
-    made = overlay.partial(claim.graph, claim.failures, claim.diagnostics, Folding())
+    made = failing.partial(claim.graph, claim.failures, claim.diagnostics, Folding())
     assert [(box.id, box.status) for box in made.shown() if box.status] == [("conv1", "failed")]
     for code in (picture(made, "svg"), picture(made, "mermaid"), picture(made, "tex")):
         assert b"failed" in code or b"4x8x8" in code
@@ -229,7 +309,7 @@ def test_svg_says_what_each_element_is(name: str) -> None:
 
 
 def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
-    for suffix in SUFFIXES:
+    for suffix in (suffix for form in FORMATS for suffix in form.suffixes):
         made = []
         for seed in ("1", "2"):
             out = tmp_path / f"{seed}{suffix}"
@@ -250,6 +330,76 @@ def test_html_is_valid_and_needs_nothing_else() -> None:
     assert set(closed) == set(drawings) - {""}
 
 
+def test_every_format_is_told_of_wherever_formats_are_listed() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert listed() in next(line for line in readme.splitlines() if "`archc draw" in line)
+    assert listed() in (Network.draw.__doc__ or "")
+    assert "FORMATS" in contributing
+    for verb in ("draw", "diff"):
+        shown = " ".join(archc(verb, "--help").stdout.replace("│", " ").split())
+        assert listed(form for form in FORMATS if verb == "draw" or not form.whole) in shown
+    suffixes = [suffix for form in FORMATS for suffix in form.suffixes]
+    assert len(suffixes) == len(set(suffixes))
+    assert by_suffix(".MERMAID") == by_suffix(".mmd") == "mermaid"
+
+
+def test_a_format_that_there_is_not_is_said(tmp_path: Path) -> None:
+    net = load(ROOT / "archs/lenet5.arch")
+    for form, options in (("bmp", {}), ("svg", {"style": "papr"}), ("svg", {"theme": "drk"}), ("mermaid", {"style": "paper"})):
+        with pytest.raises(ValueError, match=r"not (bmp|papr|drk|paper)"):
+            net.draw(form, **options)  # type: ignore[arg-type]
+    assert "not as html" in archc("draw", "archs/lenet5.arch", "--partial", "-o", str(tmp_path / "a.html"), code=2).stderr
+    assert "not as html" in archc("diff", "archs/lenet5.arch", "archs/vgg16.arch", "-o", str(tmp_path / "a.html"), code=2).stderr
+
+
+HOSTILE = (
+    "</script><script>alert(1)</script> <img src=x onerror=alert(1)> ]]> --> %%{init: {'theme': 'dark'}}%% \\write18{id} \\N \\input{x} "
+    '{{drawings}} {{style}} "end" `x` & # ~ ^ $ \u202e reversed \x1b[31m \u2028 <b>bold</b>'
+)
+
+
+@pytest.mark.parametrize("title", [HOSTILE, f"<{HOSTILE}>", "end", "<b>", "%%{init: {}}%%"])
+@pytest.mark.parametrize(("form", "style"), [(form.name, style) for form in FORMATS for style in form.styles])
+def test_titles_names_and_files_do_no_harm(form: str, style: str, title: str) -> None:
+    network = check_text("input 3x8x8\nblock unit(w) { conv1-{w} }\n[ unit(4); unit(4) ]\n", f"{title.replace('/', '-')}.arch").graph
+    network.name, network.title = title, title
+    made = scene(network)
+    if form != "html":
+        made.caption = [title, title]
+        for box in made.every():
+            box.note, box.title, box.details, box.changes = title, title, [title], [title]
+    drawn = picture(made, form, style)
+    if form in ("pdf", "png"):
+        assert len(drawn) > 500
+        return
+    text = drawn.decode()
+    assert not re.search("[\u2028\u202e\x1b]", text)
+    if form == "svg":
+        root = ElementTree.fromstring(drawn)
+        assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
+            "svg", "style", "g", "title", "polygon", "path", "text", "ellipse", "polyline",
+        }  # fmt: skip
+    elif form == "html":
+        html5lib.HTMLParser(strict=True).parse(text)
+        assert text.count("<script") == 2
+        assert text.count("</script") == 2
+        assert "<img" not in text
+        json.loads(text.split('<script id="drawings" type="application/json">')[1].split("</script>")[0])
+    elif form == "mermaid":
+        assert "%%{" not in text.replace(" ", "")
+        assert "<script" not in text
+        assert all(line.startswith(("---", "title: ", "%% ", "flowchart ", "  ")) for line in text.splitlines())
+    elif form == "tex":
+        body = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
+        assert "\\write" not in body
+        assert "\\input" not in body
+        assert body.count("\\begin{") == body.count("\\end{") == 2
+    else:
+        assert re.match(r"(?:strict )?digraph\b", text), text[:40]
+        assert layout.render(text, "json", placed=style == "paper")
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no LaTeX here")
 @pytest.mark.parametrize("name", ["googlenet", "resnet18", "mobilenet_v2"])
 def test_tikz_compiles(name: str, tmp_path: Path) -> None:
@@ -263,6 +413,52 @@ def test_a_notebook_shows_the_network() -> None:
     bundle = loads("input 3x8x8\nconv3-4\n")._repr_mimebundle_()
     assert bundle["image/svg+xml"].startswith("<?xml")
     assert "parameters" in bundle["text/plain"]
+
+
+# ---- labels
+
+
+def told(name: str, style: str, folding: Folding = Folding()) -> dict[str, list[str]]:  # noqa: B008 (it is frozen)
+    """The lines of text of every box, by its id."""
+    root = ElementTree.fromstring(picture(scene(graph(name), folding), "svg", style))
+    groups = {group.get("id", ""): group for group in root.iter(f"{SVG}g") if group.get("class") == "node"}
+    return {box: [text.text or "" for text in group.iter(f"{SVG}text")] for box, group in groups.items()}
+
+
+def test_volumes_are_named_and_say_little() -> None:
+    googlenet = told("googlenet", "paper")
+    assert googlenet["conv2"] == ["conv2", "192x56x56"]
+    assert googlenet["conv1"] == ["conv1", "conv7-64/2", "64x112x112"]
+    inceptions = [f"inception{name}" for name in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")]
+    assert [googlenet[name][0] for name in inceptions] == inceptions
+    assert googlenet["inception3a"][1] == "inception(c1=64, …)"
+    assert told("unet", "paper")["dec3"] == ["dec3", "up(w=256)", "256x100x100"]
+    assert [lines[0] for lines in told("lenet5", "paper").values()][:4] == ["input", "c1", "s2", "c3"]
+    for name in ("googlenet", "unet", "efficientnet_b0", "vgg16", "alexnet"):
+        lines = [line for lines in told(name, "paper").values() for line in lines]
+        assert max(map(len, lines)) <= 22, name
+        assert not [line for line in lines if re.search(r"\.\d{5}|items|@", line)], name
+
+
+def test_a_call_tells_what_is_not_its_default() -> None:
+    titles = {box.id: box.title for box in scene(graph("resnet50"), Folding(depth=2)).every()}
+    assert titles["layer1.0"] == "bottleneck(w=64)"
+    assert titles["layer2.0"] == "bottleneck(w=128, s=2)"
+    vgg = next(box for box in scene(graph("vgg16"), Folding(depth=0)).every() if box.id == "features")
+    assert vgg.title == "vgg_features(…)"
+    assert "norm=none" in vgg.tooltip
+    assert cut("unit(body=mbconv, t=6, k=3, s=2)", 24) == "unit(body=mbconv, …)"
+    assert cut("unit(body=something_very_long)", 12) == "unit"
+
+
+def test_volumes_in_print_differ_without_colour() -> None:
+    volumes = ["input", "convolution", "dense", "pooling", "shape", "block"]
+    marks = {family: (round(seen(PRINT_VOLUMES[family], EYES["all cones"])[0] / 6), family in ("dense", "block")) for family in volumes}
+    assert len(set(marks.values())) == len(volumes), marks
+    drawn = picture(scene(graph("lenet5")), "svg", "paper", Look("print")).decode()
+    assert PRINT_VOLUMES["pooling"] in drawn
+    assert 'stroke-width="2.2"' in drawn
+    assert all(colour[1:3] == colour[3:5] == colour[5:7] for colour in re.findall(r'fill="(#[0-9a-f]{6})"', drawn))
 
 
 # ---- styles
@@ -362,5 +558,4 @@ def test_without_graphviz_a_drawing_says_what_to_install_and_nothing_else_breaks
 
 def test_blocks_are_named() -> None:
     assert "layer3.0.downsample" in blocks(graph("resnet50"))
-    assert set(FORMATS) >= set(SUFFIXES.values())
     assert check(ROOT / "archs/lenet5.arch").failures == []

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from compiler import load
-from compiler.draw.dot import Look
 from compiler.draw.page import page
+from compiler.draw.style import Look
 from tests.support import ROOT
 
 BROWSER = os.environ.get("ARCHC_BROWSER") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -158,9 +158,7 @@ READ_COLOURS = """() => {
 
 @pytest.mark.parametrize("heat", ["", "macs"])
 @pytest.mark.parametrize("name", ["resnet50", "googlenet", "unet"])
-@pytest.mark.parametrize(
-    ("scheme", "theme"), [("dark", "auto"), ("light", "auto"), ("light", "dark"), ("dark", "light"), ("dark", "print")]
-)
+@pytest.mark.parametrize("scheme_and_theme", ["dark auto", "light auto", "light dark", "dark light", "dark print"])
 def test_the_page_is_wholly_dark_or_wholly_light(browser: Page, tmp_path: Path, name: str, scheme_and_theme: str, heat: str) -> None:
     scheme, theme = scheme_and_theme.split()
     network = load(ROOT / f"archs/{name}.arch").graph

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from itertools import pairwise
 from typing import Any
 
 from compiler.analysis.cost import cost, node_macs, node_params, weights
@@ -12,6 +13,7 @@ from compiler.analysis.derive import option_text
 from compiler.analysis.notation import notation
 from compiler.analysis.parts import Part, parts
 from compiler.graph import INPUT, ArchGraph, Node
+from compiler.ops.record import no_weights
 from compiler.shapes.dim import Dim, Shape, show_shape
 
 
@@ -59,7 +61,7 @@ def diff(a: ArchGraph, b: ArchGraph) -> Difference:
         flat = _Laid()  # blocks may be drawn otherwise around the same operators
         for training_only in (False, True):
             _align_nodes([n for n in a if n.training_only == training_only], [n for n in b if n.training_only == training_only], flat)
-        laid = min(laid, flat, key=lambda found: len(found.removed) + len(found.added))
+        laid = min(laid, flat, key=_Laid.cost)
     pairs, removed, added = laid.pairs, laid.removed, laid.added
     moved = _moved(removed, added)
     pairs += _same_name(removed, added)
@@ -87,6 +89,11 @@ class _Laid:
     pairs: list[tuple[Node, Node]] = field(default_factory=list)
     removed: list[Node] = field(default_factory=list)
     added: list[Node] = field(default_factory=list)
+
+    def cost(self) -> int:
+        """How much it says: what is alone, and what has its weights under another name."""
+        renamed = sum(x.operator.weights is not no_weights and _words(x.name) != _words(y.name) for x, y in self.pairs if x.op != INPUT)
+        return len(self.removed) + len(self.added) + renamed
 
 
 def _align_nodes(a: Sequence[Node], b: Sequence[Node], laid: _Laid) -> None:
@@ -137,18 +144,18 @@ def _options(node: Node) -> tuple[tuple[str, str], ...]:
 
 
 def _gap(a: Sequence[Part], b: Sequence[Part]) -> Iterator[tuple[Part | None, Part | None]]:
-    """Pair what is not equal: by label where labels are words, else by what it is, in order."""
+    """Pair what is not equal: by label where labels are words, and between these by what it is, in order."""
     keys_a, keys_b = [_kind(part) for part in a], [_kind(part) for part in b]
-    labels = {part.label: number for number, part in enumerate(b) if not part.label.isdigit()}
-    chosen: dict[int, int] = {}
-    for number, part in enumerate(a):
-        other = labels.get(part.label)
-        if other is not None and not part.label.isdigit() and keys_a[number] == keys_b[other]:
-            chosen[number] = other
-    if not chosen or list(chosen.values()) != sorted(chosen.values()):
-        chosen = {}
-        for block in SequenceMatcher(None, keys_a, keys_b, autojunk=False).get_matching_blocks():
-            chosen |= {block.a + step: block.b + step for step in range(block.size)}
+    labels = {part.label: number for number, part in enumerate(b) if _is_named(part)}
+    named = [(number, labels[part.label]) for number, part in enumerate(a) if _is_named(part) and part.label in labels]
+    named = [(x, y) for x, y in named if keys_a[x] == keys_b[y]]
+    if [y for _, y in named] != sorted(y for _, y in named):
+        named = []
+    chosen: dict[int, int] = dict(named)
+    for (x1, y1), (x2, y2) in pairwise([(-1, -1), *named, (len(a), len(b))]):
+        matcher = SequenceMatcher(None, keys_a[x1 + 1 : x2], keys_b[y1 + 1 : y2], autojunk=False)
+        for block in matcher.get_matching_blocks():
+            chosen |= {x1 + 1 + block.a + step: y1 + 1 + block.b + step for step in range(block.size)}
     taken = set(chosen.values())
     position = 0
     for number, part in enumerate(a):
@@ -162,6 +169,14 @@ def _gap(a: Sequence[Part], b: Sequence[Part]) -> Iterator[tuple[Part | None, Pa
     for other in range(position, len(b)):
         if other not in taken:
             yield None, b[other]
+
+
+def _is_named(part: Part) -> bool:
+    """Has it a name that tells it from others? Not a number, nor that of an operator without weights: `relu1`."""
+    if part.label.isdigit():
+        return False
+    node = part.node
+    return node is None or node.op == INPUT or part.label.rstrip("0123456789") != node.op or node.operator.weights is not no_weights
 
 
 def _kind(part: Part) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from compiler.graph import INPUT, Node
@@ -12,8 +13,8 @@ from compiler.shapes.dim import show_shape
 UNSEEN = ("init", "bias_init", "from")  # how weights are drawn, and tables, are not for a line
 
 
-def notation(node: Node) -> str:
-    """The short form, then the options that differ from their defaults."""
+def notation(node: Node, without: Collection[str] = ()) -> str:
+    """The short form, then the options that differ from their defaults, but for those that are not to be told."""
     if node.op == INPUT:
         return f"input {show_shape(node.shape)}"
     operator, attrs = node.operator, node.attrs
@@ -30,12 +31,32 @@ def notation(node: Node) -> str:
     listed = []
     for attr in operator.attrs:
         value = attrs.get(attr.name)
-        if attr.name in (kernel, out, stride, *UNSEEN) or value is None:
+        if attr.name in (kernel, out, stride, *UNSEEN, *without) or value is None:
             continue
         default = attrs[attr.default.option] if isinstance(attr.default, Like) else _canonical(attr, value)
         if value != default:
             listed.append(f"{attr.name}={_plain(value)}")
     return text + (f"({', '.join(listed)})" if listed else "")
+
+
+def option_change(before: Node, after: Node) -> Iterator[str]:
+    """What is otherwise about one operator, as short as its notation: `conv3 -> conv5`, `64 -> 128`, `/1 -> /2`, `pad: 1 -> 2`."""
+    kernel, out, stride = before.operator.short
+    for name in sorted(dict.fromkeys([*before.attrs, *after.attrs]), key=lambda name: name in UNSEEN):
+        old, new = before.attrs.get(name), after.attrs.get(name)
+        if old == new:
+            continue
+        first, second = ("none" if value is None else _plain(value) for value in (old, new))
+        if name == kernel:
+            yield f"{before.op}{first} -> {after.op}{second}"
+        elif name == out:
+            yield f"{first} -> {second}"
+        elif name == stride:
+            yield f"/{first} -> /{second}"
+        else:
+            yield f"{name}: {first} -> {second}"
+    if before.place != after.place:
+        yield f"place: {show(before.place) if before.place else 'none'} -> {show(after.place) if after.place else 'none'}"
 
 
 def _canonical(attr: Any, value: Any) -> Any:

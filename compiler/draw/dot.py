@@ -2,58 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
 
 import graphviz
 
 from compiler.draw.scene import Box, Edge, Scene
-from compiler.draw.style import FORMS, HEAT_INK, HEAT_NAMES, HEATS, LEGEND, THEMES, heat_colour
+from compiler.draw.style import FORMS, HEAT_INK, HEAT_NAMES, LEGEND, Look, heat_colour
 
 FONT = "Helvetica,Arial,sans-serif"
 ROUNDED = ' STYLE="ROUNDED"'
 
 
-@dataclass(frozen=True)
-class Look:
-    """A theme, and perhaps a count whose share of the whole colours the boxes."""
-
-    theme: str = "auto"
-    heat: str = ""
-    legend: bool = True
-
-    @property
-    def colours(self) -> Mapping[str, str]:
-        return THEMES[self.theme]
-
-    def total(self, scene: Scene) -> int:
-        """What all boxes cost, where they are coloured by it."""
-        return sum(HEATS[self.heat](box) for box in scene.shown()) if self.heat else 0
-
-    def by_cost(self, box: Box) -> bool:
-        return bool(self.heat) and box.family not in ("input", "output") and not box.status
-
-    def fill(self, box: Box, total: int) -> str:
-        """The colour of a box: of what happened to it, of its share of the total cost, or of its family."""
-        if self.by_cost(box):
-            return heat_colour(HEATS[self.heat](box) / total if total else 0.0)
-        return self.colours[box.status or box.family]
-
-
 def digraph(scene: Scene, look: Look, direction: str) -> graphviz.Digraph:
     """An empty drawing with the settings that all styles share."""
     c = look.colours
-    dot = graphviz.Digraph(scene.name)
+    dot = graphviz.Digraph(graphviz.escape(scene.name))
     dot.attr(
-        "graph", rankdir=direction, bgcolor=c["ground"], fontname=FONT, fontcolor=c["ink"], pad="0.15", tooltip=scene.title or scene.name
+        "graph",
+        rankdir=direction,
+        bgcolor=c["ground"],
+        fontname=FONT,
+        fontcolor=c["ink"],
+        pad="0.15",
+        tooltip=graphviz.escape(scene.title or scene.name),
     )
     dot.attr("node", fontname=FONT, fontsize="11", fontcolor=c["ink"], color=c["line"], penwidth="0.9")
     dot.attr("edge", fontname=FONT, fontsize="9", fontcolor=c["faint"], color=c["edge"], arrowsize="0.6", penwidth="0.9")
     return dot
 
 
-def graph_dot(scene: Scene, look: Look = Look()) -> str:
+def graph_dot(scene: Scene, look: Look = Look()) -> str:  # noqa: B008 (it is frozen)
     """DOT of a scene, opened blocks as clusters."""
     dot = digraph(scene, look, "TB")
     dot.attr("graph", nodesep="0.28", ranksep="0.3", newrank="true")
@@ -63,8 +41,7 @@ def graph_dot(scene: Scene, look: Look = Look()) -> str:
         _draw(box, dot, look, spine, total)
     for edge in scene.edges:
         _connect(edge, dot, look)
-    if look.legend:
-        legend(scene, dot, look)
+    below(scene, dot, look)
     return str(dot.source)
 
 
@@ -76,7 +53,7 @@ def _draw(box: Box, dot: graphviz.Digraph, look: Look, spine: set[str], total: i
                 _draw(within, inner, look, spine, total)
         return
     group = {"group": "spine"} if box.id in spine else {}
-    dot.node(box.id, label=label(box, look), id=box.id, tooltip=box.tooltip, **appearance(box, look, total), **group)
+    dot.node(box.id, label=label(box, look), id=box.id, tooltip=graphviz.escape(box.tooltip), **appearance(box, look, total), **group)
 
 
 def frame(box: Box, inner: graphviz.Digraph, look: Look, filled: bool = True) -> None:
@@ -86,13 +63,13 @@ def frame(box: Box, inner: graphviz.Digraph, look: Look, filled: bool = True) ->
     style = "rounded" + ",filled" * filled + ",dashed" * box.training_only
     inner.attr(
         "graph", bgcolor="transparent", label=f"<{title}>", labeljust="l", style=style, color=c["frame"], fillcolor=c["room"],
-        fontsize="10", fontcolor=c["faint"], id=box.id, tooltip=box.tooltip, margin="9",
+        fontsize="10", fontcolor=c["faint"], id=box.id, tooltip=graphviz.escape(box.tooltip), margin="9",
     )  # fmt: skip
 
 
 def frame_title(box: Box) -> str:
     """The name of an opened block, its call, and how often it is repeated."""
-    return "  ".join(part for part in (_name(box), box.title, box.times) if part)
+    return "  ".join(part for part in (_name(box), cut(box.title, 44), box.times) if part)
 
 
 def appearance(box: Box, look: Look, total: int) -> dict[str, str]:
@@ -100,7 +77,7 @@ def appearance(box: Box, look: Look, total: int) -> dict[str, str]:
     c = look.colours
     found = {"margin": "0.1,0.05", "height": "0.3", "width": "0.3", **FORMS[box.family], "fillcolor": look.fill(box, total)}
     if box.family == "pooling":  # Graphviz would make a trapezium that fits far too wide
-        lines = [_name(box) * bool(box.name), *wrapped(box.title), *box.details]
+        lines = [_name(box) * bool(box.name), *wrapped(box.title), *box.details, *box.changes]
         found |= {"width": f"{0.1 * max(map(len, lines)) + 0.45:.2f}", "height": f"{0.17 * sum(map(bool, lines)) + 0.16:.2f}"}
     if look.by_cost(box):
         found["fontcolor"] = HEAT_INK
@@ -118,10 +95,12 @@ def label(box: Box, look: Look) -> str:
     lines = []
     if box.name and box.family != "failed":
         lines.append(f'<FONT POINT-SIZE="8.5">{escape(_name(box))}</FONT>')
-    lines += [f"<B>{escape(line)}</B>" for line in wrapped(box.title) if line]
+    title = cut(box.title, 66) if box.family == "block" else box.title
+    lines += [f"<B>{escape(line)}</B>" for line in wrapped(title) if line]
     lines += [f'<FONT POINT-SIZE="9">{escape(line)}</FONT>' for detail in box.details for line in wrapped(detail)]
     if box.times:
         lines[-1] += f"   <B>{box.times}</B>"
+    lines += [f'<FONT POINT-SIZE="9"><B>{escape(line)}</B></FONT>' for change in box.changes for line in wrapped(change)]
     if box.status == "failed":
         lines += [f'<FONT POINT-SIZE="9" COLOR="{look.colours["wrong"]}">{escape(line)}</FONT>' for line in wrapped(box.note)]
     return f"<{'<BR/>'.join(lines)}>"
@@ -129,6 +108,17 @@ def label(box: Box, look: Look) -> str:
 
 def _name(box: Box) -> str:
     return f"{box.name} … {box.last.rpartition('.')[2]}" if box.copies > 1 else box.name
+
+
+def cut(text: str, width: int) -> str:
+    """A call of at most so many characters, its last arguments as `…`."""
+    if len(text) <= width or "(" not in text:
+        return text
+    name, arguments = text.removesuffix(")").split("(", 1)
+    told = arguments.split(", ")
+    while told and len(f"{name}({', '.join(told)}, …)") > width:
+        told.pop()
+    return f"{name}({', '.join([*told, '…'])})" if told else name
 
 
 def wrapped(text: str, width: int = 34) -> list[str]:
@@ -151,12 +141,24 @@ def _connect(edge: Edge, dot: graphviz.Digraph, look: Look) -> None:
     if edge.status in ("failed", "removed"):
         found |= {"color": look.colours["wrong"], "penwidth": "1.8"}
     elif edge.status == "added":
-        found |= {"penwidth": "2.2"}
+        found |= {"color": look.colours["new"], "penwidth": "2.2"}
     dot.edge(edge.source, edge.target, **found)
 
 
-def legend(scene: Scene, dot: graphviz.Digraph, look: Look) -> None:
-    """A key to the colours that this picture uses, under it."""
+def below(scene: Scene, dot: graphviz.Digraph, look: Look) -> None:
+    """What stands under a picture: its caption, and a key to the colours that it uses."""
+    caption = "".join(
+        f'<TR><TD BORDER="0">{f"<B>{escape(line)}</B>" if number == 0 else escape(line)}</TD></TR>'
+        for number, line in enumerate(scene.caption)
+    )
+    key = _key(scene, look) if look.legend else ""
+    if caption or key:
+        rows = caption + (f'<TR><TD BORDER="0">{key}</TD></TR>' if key else "")
+        table = f'<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="0" CELLPADDING="2">{rows}</TABLE>' if caption else key
+        dot.attr("graph", label=f"<{table}>", labelloc="b", fontsize="9", fontcolor=look.colours["ink"])
+
+
+def _key(scene: Scene, look: Look) -> str:
     c = look.colours
     families = {box.family for box in scene.shown()} | ({"block"} & {box.family for box in scene.every() if box.copies > 1})
     used = [family for family in LEGEND if family in families]
@@ -175,5 +177,4 @@ def legend(scene: Scene, dot: graphviz.Digraph, look: Look) -> None:
         ]
     wide = len(cells) if look.heat else 3
     rows = "".join(f"<TR>{''.join(cells[start : start + wide])}</TR>" for start in range(0, len(cells), wide))
-    table = f'<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="4" CELLPADDING="3">{rows}</TABLE>'
-    dot.attr("graph", label=f"<{table}>", labelloc="b", fontsize="9", fontcolor=c["ink"])
+    return f'<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="4" CELLPADDING="3">{rows}</TABLE>'

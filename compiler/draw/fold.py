@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -30,10 +30,20 @@ class Folding:
     expand: tuple[str, ...] = ()
     collapse: tuple[str, ...] = ()
     flat: bool = False
+    opened: frozenset[str] = frozenset()  # blocks to open by their names, whose copies stay together
+    marks: Mapping[str, str] = field(default_factory=dict)  # copies stay together where these, of their nodes, are equal
+    apart: frozenset[str] = frozenset()  # nodes that are not attached to what they follow
 
 
 def scene(graph: ArchGraph, folding: Folding = Folding()) -> Scene:
     """The picture of a network. Raises KeyError for a pattern that fits no block."""
+    made = _scene(graph, folding)
+    made.graph = graph
+    made.opened = blocks(graph) if folding.flat else [box.id for box in made.every() if box.opened]
+    return made
+
+
+def _scene(graph: ArchGraph, folding: Folding) -> Scene:
     root = parts(graph)
     if folding.flat:
         return _Folder(graph, _flat(graph), folding).scene(0)
@@ -75,7 +85,7 @@ class _Folder:
         self.turns: dict[str, tuple[tuple[str, int], ...]] = defaultdict(tuple)
         self.ends = {output.node for output in graph.outputs.values()}
         self._exact = {name for name in folding.expand if not any(sign in name for sign in "*?[")}
-        self._opened = self._matching(folding.expand, with_outer=True)
+        self._opened = self._matching(folding.expand, with_outer=True) | folding.opened
         self._closed = self._matching(folding.collapse, with_outer=False)
 
     def scene(self, depth: int) -> Scene:
@@ -128,13 +138,16 @@ class _Folder:
         groups: list[list[Part]] = []
         before: Any = None
         for inner in part.parts.values():
-            mark = inner.mark(self.graph) if inner.parts and not self._apart(inner) else None
+            mark = [*inner.mark(self.graph), *self._marks(inner)] if inner.parts and not self._apart(inner) else None
             if mark is not None and mark == before:
                 groups[-1].append(inner)
             else:
                 groups.append([inner])
             before = mark
         return groups
+
+    def _marks(self, part: Part) -> list[str]:
+        return [self.folding.marks.get(node.name, "") for node in part.nodes()] if self.folding.marks else []
 
     def _leaf(self, node: Node, boxes: list[Box]) -> None:
         """A box of its own, or a line in the box of what it follows."""
@@ -143,6 +156,7 @@ class _Folder:
         if (
             node.op in ATTACHED
             and not self.folding.flat
+            and node.name not in self.folding.apart
             and before is not None
             and before.nodes
             and before.family not in ("merge", "block", "input")
@@ -168,7 +182,8 @@ class _Folder:
         first = copies[0]
         nodes = first.nodes()
         call = first.call
-        box = Box(first.name, "block", first.label, call.text if call else "", nodes=nodes, shape=nodes[-1].shape)
+        box = Box(first.name, "block", first.label, call.brief if call else "", nodes=nodes, shape=nodes[-1].shape)
+        box.call = call.text if call else ""
         box.span = call.span if call else nodes[0].span
         box.copies, box.last = len(copies), copies[-1].name
         box.params, box.macs = params_of(self.graph, nodes), macs_of(self.graph, nodes)

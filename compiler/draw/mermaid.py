@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Iterator
 
-from compiler.draw.dot import Look
 from compiler.draw.scene import Box, Scene
+from compiler.draw.style import Look
 
 FORMS = {
     "input": ("([", "])"),
@@ -22,12 +22,15 @@ FORMS = {
 def mermaid(scene: Scene, look: Look) -> str:
     """A flowchart from top to bottom, opened blocks as subgraphs."""
     ids = {box.id: f"n{number}" for number, box in enumerate(scene.every())}
-    lines = [f"%% {_comment(f'{scene.name}: {scene.title}' if scene.title else scene.name)}", "flowchart TB"]
+    lines = ["---", f"title: {_string(scene.caption[0])}", "---"] if scene.caption else []
+    named = scene.caption[1:] or [f"{scene.name}: {scene.title}" if scene.title else scene.name]
+    lines += [f"%% {_remark(line)}" for line in named] + ["flowchart TB"]
     for box in scene.boxes:
         lines += _drawn(box, ids, 1)
     for edge in scene.edges:
         arrow = "-.->" if edge.training_only else "-->"
-        lines.append(f"  {ids[edge.source]} {arrow}{f'|{edge.shape}|' if edge.shape else ''} {ids[edge.target]}")
+        shape = f'|"{_text(edge.shape)}"|' if edge.shape else ""
+        lines.append(f"  {ids[edge.source]} {arrow}{shape} {ids[edge.target]}")
     families = dict.fromkeys(box.status or box.family for box in scene.shown())
     c = look.colours
     lines += [f"  classDef {family} fill:{c[family]},stroke:{c['line']},color:{c['ink']}" for family in families]
@@ -43,19 +46,29 @@ def _drawn(box: Box, ids: dict[str, str], depth: int) -> Iterator[str]:
         yield f"{indent}end"
         return
     left, right = FORMS.get(box.family, ("[", "]"))
-    lines = [box.name if box.family != "merge" else "", " ".join(part for part in (box.title, box.times) if part), *box.details]
+    lines = [
+        box.name if box.family != "merge" else "",
+        " ".join(part for part in (box.title, box.times) if part),
+        *box.details,
+        *box.changes,
+    ]
     text = "<br/>".join(_text(line) for line in lines if line)
     yield f'{indent}{ids[box.id]}{left}"{text}"{right}:::{box.status or box.family}'
 
 
-# Quotation marks, and the marks that Mermaid would read. It takes `%%{...}%%` for a directive wherever it is, and carries it out.
-MARKS = str.maketrans({"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "%": "#37;", "`": "'"})
+_ENTITIES = {"#": "#35;", "%": "#37;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "'", "\n": " "}
 
 
 def _text(text: str) -> str:
-    return text.translate(MARKS)
+    """A label in quotation marks, with entities for what Mermaid would read as marks of its own, `%%{init: ...}%%` among them."""
+    return "".join(_ENTITIES.get(character, character) for character in text)
 
 
-def _comment(text: str) -> str:
-    """A comment has no marks of its own; no two percent signs meet in it."""
-    return re.sub("%(?=%)", "% ", text)
+def _remark(text: str) -> str:
+    """A comment or a title. Mermaid reads directives anywhere, so it has no braces and no `%`, and no tag begins in it."""
+    return " ".join(text.replace("%", " per cent ").replace("{", "(").replace("}", ")").replace("<", "[").split())
+
+
+def _string(text: str) -> str:
+    """A string of YAML, for the title."""
+    return json.dumps(_remark(text), ensure_ascii=False)

@@ -7,6 +7,7 @@ stretches the drawing around it, and sets the block's own drawing into the room.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -14,10 +15,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 from compiler.analysis.parts import parts
-from compiler.draw.dot import Look, graph_dot
+from compiler.draw.dot import graph_dot
 from compiler.draw.fold import body
 from compiler.draw.layout import render
-from compiler.draw.scene import Scene
+from compiler.draw.scene import Scene, clean
+from compiler.draw.style import Look
 from compiler.draw.svg import SVG, data, stylesheet, variables
 from compiler.graph import ArchGraph
 
@@ -38,21 +40,20 @@ def page(graph: ArchGraph, look: Look, opened: Sequence[str] = ()) -> str:
         for box in drawing["boxes"]:
             box["opens"] = box["id"] in drawings
     text = TEMPLATE.read_text(encoding="utf-8")
-    fields = {"name": escape(graph.name), "title": escape(graph.title)}
+    fields = {"name": escape(clean(graph.name)), "title": escape(clean(graph.title))}
     fields |= {"themes": variables(look.theme), "style": stylesheet() if look.theme == "auto" else ""}
     fields |= {"drawings": _json(drawings), "opened": _json([name for name in opened if name in drawings])}
-    for name, value in fields.items():
-        text = text.replace(f"{{{{{name}}}}}", value)
-    return text
+    return re.sub(r"\{\{(\w+)\}\}", lambda field: fields[field[1]], text)  # at once: a title may look like a field
 
 
 def _json(value: Any) -> str:
-    """JSON that may stand in a script of HTML."""
-    return json.dumps(value).replace("</", "<\\/")
+    """JSON that may stand in a script of HTML: without `<`, so that no tag and no comment begins in it."""
+    return json.dumps(value).replace("<", "\\u003c")
 
 
 def _drawing(scene: Scene, look: Look) -> dict[str, Any]:
     """A scene as Graphviz lays it out: the drawing of each box with its place, and the points of each edge."""
+    scene.clean()
     dot = graph_dot(scene, look)
     places = json.loads(render(dot, "json"))
     root = ElementTree.fromstring(render(dot, "svg"))

@@ -1,37 +1,110 @@
-"""A picture from a scene: every style and format, by one call."""
+"""A picture from a scene, by one call; every format is a row of one table, which help texts and checks are made from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from compiler.draw.dot import Look, graph_dot
-from compiler.draw.layout import render
-from compiler.draw.mermaid import mermaid
 from compiler.draw.scene import Scene
-from compiler.draw.svg import finished
-from compiler.draw.tikz import tikz
-from compiler.draw.volumes import paper_dot
+from compiler.draw.style import STYLES, THEMES, Look
 
-STYLES = ("graph", "paper")
-FORMATS = ("svg", "pdf", "png", "dot", "html", "mermaid", "tex")
-SUFFIXES = {".svg": "svg", ".pdf": "pdf", ".png": "png", ".dot": "dot", ".gv": "dot", ".html": "html", ".mmd": "mermaid", ".tex": "tex"}
-BINARY = ("pdf", "png")
-BOTH_STYLES = ("svg", "pdf", "png", "dot")  # what can draw volumes
+Writer = Callable[[Scene, str, Look], bytes]  # from a scene, the name of a style, and a look
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format of pictures. `whole`: it shows a whole network, so no difference and no wrong file."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    write: Writer
+    binary: bool = False
+    styles: tuple[str, ...] = STYLES
+    whole: bool = False
 
 
 def picture(scene: Scene, form: str, style: str = "graph", look: Look = Look()) -> bytes:  # noqa: B008 (it is frozen)
-    """A scene as svg, pdf, png, dot, mermaid or tex; the same bytes for the same network.
+    """Draw a scene; the same bytes for the same network.
 
-    Raises `layout.NoGraphviz` where Graphviz is missing, and `layout.TooLarge` for a PNG that would be.
+    Raises ValueError for a format, style or theme that there is not, `layout.NoGraphviz` where Graphviz is missing, and
+    `layout.TooLarge` for a PNG that would be.
     """
-    if form in WRITERS:
-        return WRITERS[form](scene, look).encode()
-    paper = style == "paper"
-    dot = paper_dot(scene, look) if paper else graph_dot(scene, look)
-    if form == "dot":
-        return dot.encode()
-    drawn = render(dot, form, placed=paper)
-    return finished(drawn, scene, look.theme) if form == "svg" else drawn
+    chosen = next((found for found in FORMATS if found.name == form), None)
+    if chosen is None:
+        raise ValueError(f"pictures are {listed()}, not {form}")
+    if style not in chosen.styles:
+        raise ValueError(f"{form} is drawn in style {' or '.join(chosen.styles)}, not {style}")
+    if look.theme not in THEMES:
+        raise ValueError(f"a theme is {' or '.join(THEMES)}, not {look.theme}")
+    scene.clean()
+    return chosen.write(scene, style, look)
 
 
-WRITERS: dict[str, Callable[[Scene, Look], str]] = {"mermaid": mermaid, "tex": tikz}
+def by_suffix(suffix: str) -> str:
+    """The name of the format that files of this suffix have; empty where there is none."""
+    return next((found.name for found in FORMATS if suffix.lower() in found.suffixes), "")
+
+
+def listed(formats: Iterable[Format] | None = None) -> str:
+    """Their names in a sentence."""
+    *names, last = [found.name for found in (FORMATS if formats is None else formats)]
+    return f"{', '.join(names)} or {last}" if names else last
+
+
+# ---- one function for each format; what it needs is imported when it is asked for
+
+
+def _by_graphviz(form: str) -> Writer:
+    def write(scene: Scene, style: str, look: Look) -> bytes:
+        from compiler.draw.layout import render
+
+        return render(_dot(scene, style, look).decode(), form, placed=style == "paper")
+
+    return write
+
+
+def _dot(scene: Scene, style: str, look: Look) -> bytes:
+    if style == "paper":
+        from compiler.draw.volumes import paper_dot
+
+        return paper_dot(scene, look).encode()
+    from compiler.draw.dot import graph_dot
+
+    return graph_dot(scene, look).encode()
+
+
+def _svg(scene: Scene, style: str, look: Look) -> bytes:
+    from compiler.draw.svg import finished
+
+    return finished(_by_graphviz("svg")(scene, style, look), scene, look.theme)
+
+
+def _html(scene: Scene, style: str, look: Look) -> bytes:
+    from compiler.draw.page import page
+
+    if scene.graph is None:
+        raise ValueError("html shows a whole network, not a difference or a wrong file")
+    return page(scene.graph, look, scene.opened).encode()
+
+
+def _mermaid(scene: Scene, style: str, look: Look) -> bytes:
+    from compiler.draw.mermaid import mermaid
+
+    return mermaid(scene, look).encode()
+
+
+def _tex(scene: Scene, style: str, look: Look) -> bytes:
+    from compiler.draw.tikz import tikz
+
+    return tikz(scene, look).encode()
+
+
+FORMATS = (
+    Format("svg", (".svg",), _svg),
+    Format("pdf", (".pdf",), _by_graphviz("pdf"), binary=True),
+    Format("png", (".png",), _by_graphviz("png"), binary=True),
+    Format("dot", (".dot", ".gv"), _dot),
+    Format("html", (".html",), _html, styles=("graph",), whole=True),
+    Format("mermaid", (".mmd", ".mermaid"), _mermaid, styles=("graph",)),
+    Format("tex", (".tex",), _tex, styles=("graph",)),
+)

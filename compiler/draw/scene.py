@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from compiler.graph import Node
+from compiler.graph import ArchGraph, Node
 from compiler.shapes.dim import Dim, Shape, product, show_shape
 from dsl.source import Span
+
+# Control characters, which XML has no way to write; lone surrogates, from names of files that are not UTF-8; and marks that
+# break a line or reverse the direction of text (Unicode's "bidi" controls).
+_UNFIT = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffe\uffff]")
+
+
+def clean(text: str) -> str:
+    """A text with U+FFFD for characters that do not belong into a picture."""
+    return _UNFIT.sub("\ufffd", text)
 
 
 @dataclass
@@ -20,7 +30,7 @@ class Box:
     id: str
     family: str
     name: str  # the last step of its path, as the network calls it
-    title: str  # the operator as written, the sign of a merge, or the call of a block
+    title: str  # the operator as written, the sign of a merge, or the call of a block, in brief
     details: list[str] = field(default_factory=list)  # further lines: what is attached, or how much is within
     nodes: list[Node] = field(default_factory=list)
     shape: Shape = ()
@@ -31,8 +41,10 @@ class Box:
     inside: list[Box] = field(default_factory=list)
     status: str = ""  # of a difference: added, removed, changed; of a wrong file: failed
     note: str = ""  # what the status is about
+    changes: list[str] = field(default_factory=list)  # of a difference: what it was and what it is, in lines
     params: int = 0
     macs: Dim = 0
+    call: str = ""  # of a block: its call with all arguments
     span: Span | None = None  # where it is written: of a block its call, of an operator its item
 
     @property
@@ -48,7 +60,7 @@ class Box:
     @property
     def source(self) -> str:
         """`std/resnet.arch:12`"""
-        return f"{self.span.source.label}:{self.span.line}" if self.span else ""
+        return clean(f"{self.span.source.label}:{self.span.line}") if self.span else ""
 
     @property
     def tooltip(self) -> str:
@@ -56,6 +68,7 @@ class Box:
         if not self.nodes:
             return self.note or self.name
         lines = [f"{self.id} .. {self.last}, {self.copies} copies" if self.copies > 1 else self.id]
+        lines += [self.call] if self.call not in ("", self.title) else []
         lines.append(show_shape(self.shape))
         each = " each" if self.copies > 1 else ""
         if self.family != "input":
@@ -85,6 +98,16 @@ class Scene:
     boxes: list[Box]
     edges: list[Edge]
     shown_as: dict[str, Box] = field(default_factory=dict)  # where each node of the graph is shown
+    caption: list[str] = field(default_factory=list)  # lines under the picture
+    graph: ArchGraph | None = None  # of which it is the whole picture
+    opened: list[str] = field(default_factory=list)  # the blocks that a page has open at first
+
+    def clean(self) -> None:
+        """Replace what no format can hold, or what would change how a reader sees the text around it."""
+        self.name, self.title, self.caption = clean(self.name), clean(self.title), [clean(line) for line in self.caption]
+        for box in self.every():
+            box.name, box.title, box.note, box.call = clean(box.name), clean(box.title), clean(box.note), clean(box.call)
+            box.details, box.changes = [clean(line) for line in box.details], [clean(line) for line in box.changes]
 
     def every(self) -> Iterator[Box]:
         """All boxes, an opened one before what it holds."""

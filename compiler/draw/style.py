@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import log
 
-from compiler.draw.scene import Box
+from compiler.draw.scene import Box, Scene
 from compiler.ops import OPERATORS
 from compiler.ops.record import Operator
 
+STYLES = ("graph", "paper")
 SIGNS = {"add": "+", "mul": "×", "concat": "C"}  # merges are circles with these
 ATTACHED = {name for name, operator in OPERATORS.items() if operator.family in ("activation", "normalisation")}
 
@@ -82,6 +84,7 @@ LIGHT = {
     "changed": "#f7d27a",
     "failed": "#f9c9c5",
     "wrong": "#a81414",
+    "new": "#2e7d32",
 }
 DARK = {
     "ground": "#12171c",
@@ -107,12 +110,15 @@ DARK = {
     "changed": "#7d5c0f",
     "failed": "#6d2726",
     "wrong": "#ff8a80",
+    "new": "#81c784",
 }
 _WHITE = dict.fromkeys(
     ("input", "output", "convolution", "dense", "pooling", "normalisation", "activation", "regularisation", "shape"), "#ffffff"
 )
 PRINT = LIGHT | _WHITE | {"ink": "#000000", "line": "#000000", "edge": "#000000", "room": "#ffffff", "block": "#eeeeee", "merge": "#ffffff"}
 PRINT |= {"frame": "#777777", "faint": "#333333"}
+# Volumes have no forms to tell families by, so in print they differ in grey; lids and sides are shaded besides.
+PRINT_VOLUMES = PRINT | {"pooling": "#b4b4b4", "shape": "#8e8e8e", "input": "#dadada", "normalisation": "#cfcfcf", "block": "#f3f3f3"}
 THEMES = {"auto": LIGHT, "light": LIGHT, "dark": DARK, "print": PRINT}
 
 HEATS: dict[str, Callable[[Box], int]] = {
@@ -144,3 +150,30 @@ def heat_colour(share: float) -> str:
     """From pale to red, for a share of the whole between 0 and 1; by the logarithm, so that a hundredth is still seen."""
     step = round(STEPS * max(0.0, 1 + log(max(share, 1e-9), 1000)))
     return "#" + "".join(f"{round(cool + (hot - cool) * step / STEPS):02x}" for cool, hot in zip(_COOL, _HOT, strict=True))
+
+
+@dataclass(frozen=True)
+class Look:
+    """A theme, and perhaps a count whose share of the whole colours the boxes."""
+
+    theme: str = "auto"
+    heat: str = ""
+    legend: bool = True
+    volumes: bool = False  # of the style `paper`
+
+    @property
+    def colours(self) -> Mapping[str, str]:
+        return PRINT_VOLUMES if self.theme == "print" and self.volumes else THEMES[self.theme]
+
+    def total(self, scene: Scene) -> int:
+        """What all boxes cost, where they are coloured by it."""
+        return sum(HEATS[self.heat](box) for box in scene.shown()) if self.heat else 0
+
+    def by_cost(self, box: Box) -> bool:
+        return bool(self.heat) and box.family not in ("input", "output") and not box.status
+
+    def fill(self, box: Box, total: int) -> str:
+        """The colour of a box: of what happened to it, of its share of the total cost, or of its family."""
+        if self.by_cost(box):
+            return heat_colour(HEATS[self.heat](box) / total if total else 0.0)
+        return self.colours[box.status or box.family]

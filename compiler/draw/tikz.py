@@ -6,15 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from compiler.draw.dot import Look, frame_title, graph_dot, wrapped
+from compiler.draw.dot import frame_title, graph_dot, wrapped
 from compiler.draw.layout import render
 from compiler.draw.scene import Box, Scene
+from compiler.draw.style import Look
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     **{sign: f"\\{sign}" for sign in "{}_&%$#"},
     **{"^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}"},
-    **{"×": r"$\times$", "·": r"$\cdot$", "…": r"\ldots{}"},
+    **{"\n": " ", "\ufffd": "?", "×": r"$\times$", "·": r"$\cdot$", "…": r"\ldots{}"},
 }
 _FORMS = {
     "input": "rounded corners=4pt",
@@ -34,7 +35,7 @@ def tikz(scene: Scene, look: Look) -> str:
     boxes = {box.id: box for box in scene.every()}
     families = dict.fromkeys([box.status or box.family for box in scene.every()] + ["line", "frame", "room", "faint"])
     lines = [
-        f"% {scene.name}: {scene.title}",
+        "% " + " ".join(f"{scene.name}: {scene.title}".split()),
         r"\documentclass[tikz,border=4pt]{standalone}",
         r"\usetikzlibrary{shapes.geometric,shapes.misc,arrows.meta}",
         *(rf"\definecolor{{archc-{family}}}{{HTML}}{{{look.colours[family][1:].upper()}}}" for family in families),
@@ -45,6 +46,9 @@ def tikz(scene: Scene, look: Look) -> str:
     lines += [_frame(thing, boxes[thing["name"].removeprefix("cluster_")]) for thing in objects if "nodes" in thing or "subgraphs" in thing]
     lines += [_node(thing, boxes[thing["name"]]) for thing in objects if "pos" in thing]
     lines += [line for thing in placed.get("edges", []) for line in _edge(thing)]
+    if scene.caption:
+        text = r"\\".join([rf"\textbf{{{_text(scene.caption[0])}}}", *(_text(line) for line in scene.caption[1:])])
+        lines.append(rf"\node[below=6pt, font=\sffamily\scriptsize] at (current bounding box.south) {{{text}}};")
     return "\n".join([*lines, r"\end{tikzpicture}", r"\end{document}"]) + "\n"
 
 
@@ -55,7 +59,7 @@ def _node(thing: dict[str, Any], box: Box) -> str:
     options += ["dashed"] if box.training_only else []
     title = [rf"\textbf{{{_text(line)}}}" for line in wrapped(f"{box.title} {box.times}".strip()) if line]
     name = [rf"{{\scriptsize\color{{archc-faint}}{_text(box.name)}}}"] if box.name and box.family != "merge" else []
-    details = [rf"{{\scriptsize {_text(line)}}}" for detail in box.details for line in wrapped(detail)]
+    details = [rf"{{\scriptsize {_text(line)}}}" for detail in (*box.details, *box.changes) for line in wrapped(detail)]
     text = r"\\[-2pt]".join([*name, *title, *details]) if box.family != "merge" else _text(box.title)
     return rf"\node[{', '.join(options)}] at ({thing['pos']}) {{{text}}};"
 

@@ -12,12 +12,14 @@ from math import ceil, log2, sqrt
 
 import graphviz
 
-from compiler.draw.dot import Look, digraph, frame, legend, wrapped
+from compiler.analysis.notation import notation
+from compiler.draw.dot import below, cut, digraph, frame
 from compiler.draw.layout import Point, painted
 from compiler.draw.scene import Box, Edge, Scene
-from compiler.draw.style import LID, SIDE, shade
+from compiler.draw.style import LID, SIDE, Look, shade
 
 SLANT = 0.32  # of the height of a volume: how far its depth reaches to the right and up
+QUIET = ("pad", "pad_mode", "bias", "ceil", "count_pad")  # options that a figure of a paper does not tell
 LINE = 12.0  # points from line to line of a label
 
 
@@ -28,7 +30,10 @@ class Volume:
     wide: float
     high: float
     deep: float
+    name: str = ""
     lines: tuple[str, ...] = ()
+    outline: float = 0.9  # how heavy, in points
+    double: bool = False  # whether the front has a second outline
 
     @property
     def box(self) -> tuple[float, float]:
@@ -37,6 +42,7 @@ class Volume:
 
 def paper_dot(scene: Scene, look: Look = Look()) -> str:  # noqa: B008 (it is frozen)
     """DOT of a scene with all positions and the volumes as its background, for `layout.render(..., placed=True)`."""
+    look = replace(look, volumes=True)
     scene = without_steps(scene)
     streams = _streams(scene)
     volumes = {box.id: _volume(box, streams[box.id]) for box in scene.shown() if box.family != "merge"}
@@ -47,8 +53,7 @@ def paper_dot(scene: Scene, look: Look = Look()) -> str:  # noqa: B008 (it is fr
     boxes = {box.id: box for box in scene.shown()}
     for edge in scene.edges:
         _connect(edge, boxes[edge.target], dot, look, streams)
-    if look.legend:
-        legend(scene, dot, look)
+    below(scene, dot, look)
     return painted(dot.source, lambda centres: _paint(scene, look, volumes, streams, centres))
 
 
@@ -67,7 +72,7 @@ def without_steps(scene: Scene) -> Scene:
         return name
 
     edges = [replace(edge, source=origin(edge.source)) for edge in scene.edges if edge.target not in passed]
-    return Scene(scene.name, scene.title, _kept(scene.boxes, passed), edges)
+    return Scene(scene.name, scene.title, _kept(scene.boxes, passed), edges, caption=scene.caption)
 
 
 def _kept(boxes: list[Box], passed: set[str]) -> list[Box]:
@@ -90,13 +95,23 @@ def _streams(scene: Scene) -> dict[str, int]:
 def _volume(box: Box, streams: int) -> Volume:
     sizes = [dim if isinstance(dim, int) else 64 for dim in box.shape] or [1]
     channels = sizes[0] / streams
-    title = wrapped(box.title, 18) if box.family not in ("input", "output") else [box.name]
-    lines = tuple(line for line in (*title, box.times, "x".join(map(str, box.shape))) if line)
+    name, title = _named(box)
+    lines = tuple(line for line in (title, box.times, "x".join(map(str, box.shape))) if line)
+    outline, double = 2.2 if box.family == "dense" else 0.9, box.family == "block"
     if len(sizes) == 1:  # a row of values: a bar
-        return Volume(7, 22 + 9 * log2(channels + 1), 6, lines)
+        return Volume(7, 22 + 9 * log2(channels + 1), 6, name, lines, outline, double)
     side = max(sizes[1:])
     high = 6 + 9.5 * sqrt(side)
-    return Volume(3 + 2.1 * sqrt(channels), high / sqrt(streams), SLANT * high / sqrt(streams), lines)
+    wide, high, deep = 3 + 2.1 * sqrt(channels), high / sqrt(streams), SLANT * high / sqrt(streams)
+    return Volume(wide, high, deep, name, lines, outline, double)
+
+
+def _named(box: Box) -> tuple[str, str]:
+    """What it is called, if that is a word, and what it is, in a few words."""
+    if box.family in ("input", "output"):
+        return box.name, ""
+    title = notation(box.nodes[0], QUIET) if box.family != "block" and box.nodes else cut(box.title, 20)
+    return "" if box.name.isdigit() else box.name, title
 
 
 def _parts(name: str, streams: dict[str, int]) -> list[str]:
@@ -112,13 +127,20 @@ def _draw(box: Box, dot: graphviz.Digraph, look: Look, volumes: dict[str, Volume
                 _draw(within, inner, look, volumes, streams)
         return
     if box.family == "merge":
-        dot.node(box.id, label=box.title, id=box.id, tooltip=box.tooltip, shape="circle", style="filled", fillcolor=c["merge"],
-                 fixedsize="true", width="0.3", height="0.3")  # fmt: skip
+        dot.node(box.id, label=box.title, id=box.id, tooltip=graphviz.escape(box.tooltip), shape="circle", style="filled",
+                 fillcolor=c["merge"], fixedsize="true", width="0.3", height="0.3")  # fmt: skip
         return
     parts = _parts(box.id, streams)
     with dot.subgraph() as column:
         for number, part in enumerate(parts):
-            column.node(part, label=_table(volumes[box.id], part is parts[-1]), id=part, tooltip=box.tooltip, shape="plain", fontsize="9")
+            column.node(
+                part,
+                label=_table(volumes[box.id], part is parts[-1]),
+                id=part,
+                tooltip=graphviz.escape(box.tooltip),
+                shape="plain",
+                fontsize="9",
+            )
             if number:
                 column.edge(parts[number - 1], part, style="invis")
         if len(parts) > 1:
@@ -127,10 +149,10 @@ def _draw(box: Box, dot: graphviz.Digraph, look: Look, volumes: dict[str, Volume
 
 def _table(volume: Volume, told: bool) -> str:
     """Room for the volume, where edges meet it, and its text; as much room above, so that all volumes stand on one line."""
-    lines = volume.lines if told else ()
+    lines = [f"<B>{escape(volume.name)}</B>"] * bool(volume.name) + [escape(line) for line in volume.lines] if told else []
     wide, high = volume.box
     space = f'<TR><TD HEIGHT="{LINE * len(lines):.0f}"></TD></TR>' if lines else ""
-    text = f'<TR><TD HEIGHT="{LINE * len(lines):.0f}" CELLPADDING="0">{"<BR/>".join(map(escape, lines))}</TD></TR>' if lines else ""
+    text = f'<TR><TD HEIGHT="{LINE * len(lines):.0f}" CELLPADDING="0">{"<BR/>".join(lines)}</TD></TR>' if lines else ""
     cell = f'<TD PORT="v" FIXEDSIZE="TRUE" WIDTH="{ceil(wide)}" HEIGHT="{ceil(high)}" BGCOLOR="#ffffff01"></TD>'  # for the pointer
     room = f'<TR><TD><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>{cell}</TR></TABLE></TD></TR>'
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{space}{room}{text}</TABLE>>'
@@ -168,6 +190,12 @@ def _faces(volume: Volume, centre: Point, colour: str, line: str, dashed: bool) 
     front = [(left, low), (left + w, low), (left + w, low + h), (left, low + h)]
     lid = [(left, low + h), (left + w, low + h), (left + w + d, top), (left + d, top)]
     side = [(left + w, low), (left + w + d, low + d), (left + w + d, top), (left + w, low + h)]
-    pen = f"S {6 if dashed else 5} -{'dashed' if dashed else 'solid'} c {len(line)} -{line}"
+    width = f"setlinewidth({volume.outline})"
+    pen = f"S {len(width)} -{width} S {6 if dashed else 5} -{'dashed' if dashed else 'solid'} c {len(line)} -{line}"
     faces = ((front, colour), (lid, shade(colour, LID)), (side, shade(colour, SIDE)))
-    return " ".join(f"{pen} C 7 -{fill} P {len(corners)} {' '.join(f'{x:.2f} {y:.2f}' for x, y in corners)}" for corners, fill in faces)
+    strokes = [f"{pen} C 7 -{fill} P {len(corners)} {' '.join(f'{x:.2f} {y:.2f}' for x, y in corners)}" for corners, fill in faces]
+    if volume.double:
+        gap = min(2.5, w / 4)
+        inner = [(left + gap, low + gap), (left + w - gap, low + gap), (left + w - gap, low + h - gap), (left + gap, low + h - gap)]
+        strokes.append(f"p 4 {' '.join(f'{x:.2f} {y:.2f}' for x, y in inner)}")
+    return " ".join(strokes)

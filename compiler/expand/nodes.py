@@ -25,6 +25,8 @@ from dsl.source import Span
 from dsl.vocabulary import files, names, values
 from dsl.vocabulary import shapes as shape_says
 
+BRIEF = 16  # characters of an argument that a brief call still tells
+
 
 class NodeExpander(Builder):
     """Puts operators into the graph, and expands blocks."""
@@ -163,7 +165,8 @@ class NodeExpander(Builder):
             )
             raise Fault(fault.at(span))
         listed = ", ".join(f"{name}={written_value(value)}" for name, value in arguments.items())
-        with self._within(f"{block.name}({listed})", span, block.block, inner.path):
+        brief = block.name + _brief_arguments(block, given, arguments)
+        with self._within(f"{block.name}({listed})", span, block.block, inner.path, brief):
             if block.shared is not None:
                 result = self._shared_call(block, block.shared, name, inner, env, current, span)
             else:
@@ -192,6 +195,19 @@ class NodeExpander(Builder):
             self.report(shape_says.shared_differs(block.name, *_first_difference(part, now)), span)
             return UNKNOWN
         return result
+
+
+def _brief_arguments(block: BlockValue, given: dict[str, Given], arguments: dict[str, Any]) -> str:
+    """What a call gives in parentheses, without tensors and what is the default anyway, long values as `…`: for pictures."""
+    told = []
+    for param in block.params:
+        value, usual = arguments.get(param.name), param.default.span.text if param.default is not None else ""
+        if param.name not in given or isinstance(value, Tensor):
+            continue
+        text = written_value(value)
+        if text != usual:
+            told.append(f"{param.name}={text}" if len(text) <= BRIEF and not text.startswith("[...") else "…")
+    return f"({', '.join(told)})" if told else ""
 
 
 def bind_settings(block: BlockValue, span: Span) -> dict[str, Given]:

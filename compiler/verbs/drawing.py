@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from compiler.draw import overlay
-from compiler.draw.dot import Look
+from compiler.draw import difference as changes
+from compiler.draw import partial as failing
 from compiler.draw.fold import Folding, blocks, scene
 from compiler.draw.layout import NoGraphviz, TooLarge
-from compiler.draw.page import page
-from compiler.draw.picture import BINARY, BOTH_STYLES, FORMATS, STYLES, SUFFIXES, picture
+from compiler.draw.picture import FORMATS, Format, by_suffix, listed, picture
 from compiler.draw.scene import Scene
-from compiler.draw.style import HEATS, THEMES
+from compiler.draw.style import HEATS, STYLES, THEMES, Look
 from compiler.files import write_bytes
 from compiler.graph import ArchGraph
 from compiler.verbs.terminal import fail, must_be_writable, talk, usage
@@ -33,7 +32,7 @@ class Wish:
     """A file to write, or none for stdout; its format, and how the picture is to look."""
 
     output: Path | None
-    form: str
+    form: Format
     style: str
     look: Look
 
@@ -42,42 +41,45 @@ def wish(output: Path | None, form: str, style: str, theme: str, heat: str, lege
     """Read the options; end with what is wrong with them."""
     if output is not None:
         must_be_writable(output)
-    form = form or (SUFFIXES.get(output.suffix.lower(), "") if output is not None else "svg")
-    if form not in FORMATS:
-        usage(f"pictures are {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, by --format or the file's suffix; not {form or output}")
+    form = form or (by_suffix(output.suffix) if output is not None else "svg")
+    chosen = next((found for found in FORMATS if found.name == form), None)
+    if chosen is None:
+        usage(f"pictures are {listed()}, by --format or the file's suffix; not {form or output}")
     for option, value, values in (("style", style, STYLES), ("theme", theme, THEMES), ("heat", heat or "macs", HEATS)):
         if value not in values:
             usage(f"--{option} is {' or '.join(values)}, not {value}")
-    if style == "paper" and form not in BOTH_STYLES:
-        usage(f"--style paper is drawn as {', '.join(BOTH_STYLES)}, not as {form}")
-    if form in BINARY and output is None:
-        usage(f"a {form} goes into a file: give -o FILE.{form}")
-    return Wish(output, form, style, Look(theme, heat, legend))
+    if style not in chosen.styles:
+        usage(f"--style {style} is drawn as {listed(found for found in FORMATS if style in found.styles)}, not as {form}")
+    if chosen.binary and output is None:
+        usage(f"a {form} goes into a file: give -o FILE{chosen.suffixes[0]}")
+    return Wish(output, chosen, style, Look(theme, heat, legend))
+
+
+def _part(what: str, asked: Wish) -> None:
+    """End where the format only shows whole networks."""
+    if asked.form.whole:
+        usage(f"{what} is drawn as {listed(found for found in FORMATS if not found.whole)}, not as {asked.form.name}")
 
 
 def drawn(graph: ArchGraph, folding: Folding, asked: Wish) -> bytes:
     """The picture of a sound network."""
-    made = _scene(graph, folding)
-    if asked.form == "html":
-        opened = blocks(graph) if folding.flat else [box.id for box in made.every() if box.opened]
-        return _careful(lambda: page(graph, asked.look, opened).encode())
-    return _careful(lambda: picture(made, asked.form, asked.style, asked.look))
+    return _painted(_known(lambda: scene(graph, folding), graph), asked)
 
 
 def partial(report: Report, folding: Folding, asked: Wish) -> bytes:
     """The picture of a wrong one."""
-    if asked.form == "html" or asked.style == "paper":
-        usage("--partial draws boxes: with --style graph, and not as html")
-    made = _known(lambda: overlay.partial(report.graph, report.failures, report.diagnostics, folding), report.graph)
-    return _careful(lambda: picture(made, asked.form, asked.style, asked.look))
+    _part("a wrong file", asked)
+    if asked.style != "graph":
+        usage("--partial draws boxes: with --style graph")
+    made = _known(lambda: failing.partial(report.graph, report.failures, report.diagnostics, folding), report.graph)
+    return _painted(made, asked)
 
 
-def difference(a: ArchGraph, b: ArchGraph, found: Difference, folding: Folding, asked: Wish) -> bytes:
+def difference(a: ArchGraph, b: ArchGraph, found: Difference, folding: Folding, names: tuple[str, str], asked: Wish) -> bytes:
     """The picture of what differs."""
-    if asked.form == "html":
-        usage("a difference is drawn as svg, pdf, png, dot, mermaid or tex, not as html")
-    made = _known(lambda: overlay.difference(a, b, found, folding), b)
-    return _careful(lambda: picture(made, asked.form, asked.style, asked.look))
+    _part("a difference", asked)
+    made = _known(lambda: changes.difference(a, b, found, folding, names), b)
+    return _painted(made, asked)
 
 
 def deliver(data: bytes, asked: Wish) -> None:
@@ -89,10 +91,6 @@ def deliver(data: bytes, asked: Wish) -> None:
     talk(f"wrote {asked.output}")
 
 
-def _scene(graph: ArchGraph, folding: Folding) -> Scene:
-    return _known(lambda: scene(graph, folding), graph)
-
-
 def _known(make: Callable[[], Scene], graph: ArchGraph) -> Scene:
     try:
         return make()
@@ -102,9 +100,9 @@ def _known(make: Callable[[], Scene], graph: ArchGraph) -> Scene:
         usage(f"there is no block {pattern}; {named}")
 
 
-def _careful(make: Callable[[], bytes]) -> bytes:
+def _painted(made: Scene, asked: Wish) -> bytes:
     try:
-        return make()
+        return picture(made, asked.form.name, asked.style, asked.look)
     except NoGraphviz as error:
         talk(f"archc: {error}")
         raise typer.Exit(3) from None

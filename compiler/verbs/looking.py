@@ -27,6 +27,7 @@ from compiler.verbs.options import (
     MaxNesting,
     MaxNodes,
     Out,
+    Picture,
     PictureFormat,
     Set,
     Style,
@@ -211,7 +212,7 @@ def diff_(
             help="give a parameter of the second network another value; FILE FILE --set compares two settings",
         ),
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="draw it as well: .svg, .pdf, .png, ...")] = None,
+    output: Picture = None,
     depth: Depth = None,
     expand: Expand = None,
     collapse: Collapse = None,
@@ -230,17 +231,18 @@ def diff_(
     changed = (Overrides(), overrides(set_, None))
     reports = [sound(file, change, limits, json_, wrong=2) for file, change in zip((first, second), changed, strict=True)]
     found = diff(reports[0].graph, reports[1].graph)
+    names = (reports[0].name, f"{reports[1].name} ({', '.join(set_)})" if set_ else reports[1].name)
     if json_:
-        print_json(differences.facts(found))
+        print_json({"first": names[0], "second": names[1]} | differences.facts(found))
     else:
-        sys.stdout.write(differences.text(found, reports[0].name, reports[1].name))
+        sys.stdout.write(differences.text(found, *names))
     if output is not None:
         from compiler.draw.fold import Folding
         from compiler.verbs import drawing
 
         wish = drawing.wish(output, "", "graph", theme, "", True)
         folding = Folding(depth, tuple(expand or ()), tuple(collapse or ()), flat)
-        drawing.deliver(drawing.difference(reports[0].graph, reports[1].graph, found, folding, wish), wish)
+        drawing.deliver(drawing.difference(reports[0].graph, reports[1].graph, found, folding, names, wish), wish)
     if not found.same:
         raise typer.Exit(1)
 
@@ -265,7 +267,7 @@ def draw(
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
-    """Draw a network: blocks folded, repeats as one, every box with its shape; in svg and html, its counts in a tooltip."""
+    """Draw a network: blocks folded, repeats as one, shapes where they change; in svg and html, counts in tooltips."""
     from compiler.draw.fold import Folding
     from compiler.verbs import drawing
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from compiler.draw.picture import FORMATS, listed
 from compiler.verbs.completion import arch_files, words
 from compiler.verbs.sources import named
 
@@ -45,11 +46,11 @@ Depth = Annotated[int | None, typer.Option(min=0, help="levels of blocks to open
 Expand = Annotated[list[str] | None, typer.Option("--expand", metavar="PATTERN", help="open these blocks too: layer3, 'layer3*'")]
 Collapse = Annotated[list[str] | None, typer.Option("--collapse", metavar="PATTERN", help="keep these blocks closed")]
 Flat = Annotated[bool, typer.Option("--flat", help="a box for every operator, no blocks")]
+_PARTS = listed(found for found in FORMATS if not found.whole)  # what can draw a difference
+Picture = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help=f"draw it as well: {_PARTS}, by the suffix")]
 PictureFormat = Annotated[
     str,
     typer.Option(
-        "--format",
-        help="svg, pdf, png, dot, html, mermaid or tex; else by the file's suffix; else svg",
-        autocompletion=words("svg", "pdf", "png", "dot", "html", "mermaid", "tex"),
+        "--format", help=f"{listed()}; else by the file's suffix; else svg", autocompletion=words(*(found.name for found in FORMATS))
     ),
 ]
