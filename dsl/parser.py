@@ -207,10 +207,18 @@ def tokens(source: Source) -> list[Token]:
 
 # ---- what cannot be read at all
 
+# Control characters, and those that turn the direction of the text around: what is shown would not be what is read.
+_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+
 
 def _bad_characters(source: Source) -> Iterator[Diagnostic]:
-    for match in re.finditer(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", source.text):
-        yield syntax.unreadable(show_character(match.group())).at(Span(source, match.start(), match.end()))
+    for match in _INVISIBLE.finditer(source.text):
+        advice = (
+            "delete it: it changes the order in which the text is shown"
+            if match.group() > "\x7f"
+            else "delete it; no file may hold it, not even in a comment"
+        )
+        yield syntax.unreadable(show_character(match.group()), advice).at(Span(source, match.start(), match.end()))
 
 
 def _too_deep(source: Source, limit: int) -> Iterator[Diagnostic]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from time import perf_counter
 from typing import Any
 
@@ -176,6 +177,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
             return load_file(path)
         data: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:  # whose own text explains how to read the file in spite of it
+        raise Unreadable(
+            f"cannot read weights from {path}: it holds Python objects, which could run code, or is no file of tensors"
+        ) from error
     except Exception as error:
         raise Unreadable(
             f"cannot read weights from {path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
