@@ -176,12 +176,16 @@ def tokens(source: Source) -> list[Token]:
 
 # ---- what cannot be read at all
 
+# Control characters, and those that turn the direction of the text around: what is shown would not be what is read.
+_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+
 
 def _bad_characters(source: Source) -> Iterator[Diagnostic]:
-    for match in re.finditer(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]", source.text):
+    for match in _INVISIBLE.finditer(source.text):
         character = match.group()
+        advice = "delete it; no file may hold it, not even in a comment"
         is_control = character < "\x80"
-        problem = syntax.unreadable(show_character(character), "delete it") if is_control else syntax.turns_the_text(named(character))
+        problem = syntax.unreadable(show_character(character), advice) if is_control else syntax.turns_the_text(named(character))
         yield problem.at(Span(source, match.start(), match.end()))
 
 

@@ -16,13 +16,24 @@ LONGEST = 160  # characters of a line that are shown
 Paint = Callable[[str, str], str]  # a style ("error", "warning", "place", "gutter", "mark", "second", "help") and a text
 
 
+# What a terminal would carry out, or show in another order than it is written.
+_UNSEEN = dict.fromkeys(
+    [*range(9), *range(11, 32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd"
+)
+
+
 def plain(style: str, text: str) -> str:
     return text
 
 
+def visible(text: str) -> str:
+    """The text with a mark for every character that would act on a terminal."""
+    return text if text.isprintable() else text.translate(_UNSEEN)
+
+
 def render(d: Diagnostic, paint: Paint = plain) -> str:
     """One diagnostic, over several lines, without a newline at the end."""
-    out = [paint(d.severity, f"{d.severity}[{d.code}]") + paint("title", f": {d.message}")]
+    out = [paint(d.severity, f"{d.severity}[{d.code}]") + paint("title", visible(f": {d.message}"))]
     lines = [d.span.line if d.span else 0, *(r.span.line for r in d.related), *(e.span.line for r in d.repairs for e in r.edits)]
     gutter = " " * len(str(max(lines)))
 
@@ -30,7 +41,7 @@ def render(d: Diagnostic, paint: Paint = plain) -> str:
         return (paint("gutter", f"{number:>{len(gutter)}} |") + f" {text}").rstrip()
 
     if d.span is not None:
-        out.append(paint("gutter", f"{gutter}--> ") + paint("place", f"{d.span.source.name}:{d.span.line}:{d.span.column}"))
+        out.append(paint("gutter", f"{gutter}--> ") + paint("place", visible(f"{d.span.source.name}:{d.span.line}:{d.span.column}")))
         if d.span.source.text:
             out.append(bar())
         beside = [r for r in d.related if r.span.source is d.span.source and r.span.line == d.span.line and r.span.start >= d.span.end]
@@ -41,12 +52,12 @@ def render(d: Diagnostic, paint: Paint = plain) -> str:
             if related in beside:
                 continue
             if related.span.source is not d.span.source:
-                out.append(paint("gutter", f"{gutter}::: ") + paint("place", f"{related.span.source.name}:{related.span.line}"))
+                out.append(paint("gutter", f"{gutter}::: ") + paint("place", visible(f"{related.span.source.name}:{related.span.line}")))
             out.extend(_excerpt(related.span, related.text, [], "second", bar, paint))
         if d.span.source.text:
             out.append(bar())
-    out.extend(paint("gutter", f"{gutter} = ") + note for note in d.notes)
-    out.extend(paint("gutter", f"{gutter} = ") + frame for frame in d.trail)
+    out.extend(paint("gutter", f"{gutter} = ") + visible(note) for note in d.notes)
+    out.extend(paint("gutter", f"{gutter} = ") + visible(frame) for frame in d.trail)
     if d.repairs:
         several = len(d.repairs) > 1
         if d.code.startswith("E01") and d.help:  # a rule of writing, and what it makes of this line
@@ -58,7 +69,7 @@ def render(d: Diagnostic, paint: Paint = plain) -> str:
                 out.append(f"{gutter}{paint('help', f'{number}.')} {repair}")
             out.extend(bar(paint("help", text), str(line)) for line, text in mended_lines(repair.edits))
     elif d.help:
-        out.append(paint("help", "help: ") + d.help)
+        out.append(paint("help", "help: ") + visible(d.help))
     return "\n".join(out)
 
 
@@ -112,7 +123,7 @@ def edited(source: Source, edits: Sequence[Edit]) -> str:
 
 
 def _excerpt(span: Span, label: str, beside: Sequence[Related], style: str, bar: Callable[..., str], paint: Paint) -> list[str]:
-    text = span.source.line_text(span.line)
+    text = visible(span.source.line_text(span.line))
     begin = span.column - 1
     if len(text) > LONGEST:
         return _long_excerpt(span, label, style, bar, paint)
@@ -130,7 +141,7 @@ def _excerpt(span: Span, label: str, beside: Sequence[Related], style: str, bar:
 
 def _long_excerpt(span: Span, label: str, style: str, bar: Callable[..., str], paint: Paint) -> list[str]:
     """The part of a very long line around the place."""
-    text = span.source.line_text(span.line)
+    text = visible(span.source.line_text(span.line))
     begin = max(0, span.column - 1 - LONGEST // 3)
     shown = ("..." if begin else "") + _expand(text[begin : begin + LONGEST])
     length = min(span.end - span.start, begin + LONGEST - (span.column - 1))

@@ -8,6 +8,7 @@ from typing import Any
 
 from compiler.driver import Report
 from compiler.shapes.dim import Formula, show_shape
+from dsl.rendering import visible
 
 
 def summary(report: Report) -> str:
@@ -40,7 +41,7 @@ def table(reports: Sequence[tuple[Path, Report]]) -> str:
         counts = report.cost() if report.ok and report.has_network else None
         params, macs = (f"{counts.params:,}", counts.macs) if counts else ("", "")
         shown = f"depend on {', '.join(report.graph.unknowns)}" if isinstance(macs, Formula) else _number(macs)
-        rows.append((str(path), params, shown, str(len(report.claims)) if report.has_network else "", _result(report)))
+        rows.append((visible(str(path)), params, shown, str(len(report.claims)) if report.has_network else "", _result(report)))
     networks = [report for _, report in reports if report.has_network]
     claims = [claim for report in networks for claim in report.claims]
     held, waived = sum(claim.held for claim in claims), sum(claim.waived for claim in claims)

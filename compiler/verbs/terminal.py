@@ -24,7 +24,7 @@ from compiler.show.colour import painter
 from compiler.verbs import sources
 from compiler.verbs.sources import STDIN, checked
 from dsl.diagnostics import CLAIM, ArchError, Diagnostic, Repair
-from dsl.rendering import edited, render_all
+from dsl.rendering import edited, render_all, visible
 from dsl.source import Source
 
 NARROWEST = 40  # columns; what is laid out for fewer is unreadable
@@ -149,12 +149,12 @@ def print_json(data: Any) -> None:
 
 
 def usage(message: str) -> NoReturn:
-    talk(f"archc: {message}")
+    talk(f"archc: {visible(message)}")
     raise typer.Exit(2)
 
 
 def fail(message: str) -> NoReturn:
-    talk(f"archc: {message}")
+    talk(f"archc: {visible(message)}")
     raise typer.Exit(1)
 
 
