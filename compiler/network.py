@@ -10,7 +10,7 @@ from compiler.driver import Report, check, check_text, expanded_text, parse_over
 from compiler.expand.builder import Limits
 from compiler.expand.claims import ClaimResult
 from compiler.graph import ArchGraph
-from compiler.ops.kinds import show
+from compiler.ops.kinds import exact
 from compiler.shapes.dim import Dim, Shape
 from dsl.diagnostics import ArchError
 
@@ -37,7 +37,7 @@ def loads(text: str, *, inputs: str | Mapping[str, str] | None = None, limits: L
 
 
 def _texts(settings: Mapping[str, Any]) -> dict[str, str]:
-    return {name: value if isinstance(value, str) else show(_frozen(value)) for name, value in settings.items()}
+    return {name: value if isinstance(value, str) else exact(_frozen(value)) for name, value in settings.items()}
 
 
 def _frozen(value: Any) -> Any:

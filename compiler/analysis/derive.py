@@ -9,6 +9,7 @@ from compiler.analysis.cost import node_macs, node_params, weights
 from compiler.analysis.notation import notation
 from compiler.analysis.receptive import Field, receptive_fields
 from compiler.graph import INPUT, ArchGraph, Node
+from compiler.ops.kinds import show
 from compiler.ops.record import AXES, Like, Required
 from compiler.ops.windows import arithmetic
 from compiler.shapes.dim import Shape, show_shape
@@ -146,7 +147,7 @@ def option_text(value: object) -> str:
         if value and isinstance(value[0], tuple):
             return f"a table of {len(value)} rows"
         return str(value[0]) if len(set(value)) == 1 else "x".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return show(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def back(graph: ArchGraph, name: str) -> list[tuple[Node, list[str]]]:

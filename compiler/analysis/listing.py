@@ -6,7 +6,7 @@ import re
 
 from compiler.analysis.notation import notation
 from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops.kinds import show
+from compiler.ops.kinds import exact
 from compiler.shapes.dim import show_shape
 
 
@@ -32,11 +32,11 @@ def listing(graph: ArchGraph) -> str:
 
 def _line(graph: ArchGraph, node: Node, names: dict[str, str], before: str) -> str:
     operands = graph.operands(node.name)
-    text = notation(node)
+    text = notation(node, write=exact)
     claim = f" => {show_shape(node.shape)}" if all(isinstance(dim, int) for dim in node.shape) else ""
     if table := node.attrs.get("from"):
         text = f"{text[:-1]}, " if text.endswith(")") else f"{text}("
-        text += f"from={show(table)})"
+        text += f"from={exact(table)})"
     if len(operands) > 1:
         word, _, options = text.partition("(")
         branches = " | ".join(f"@{names[operand]}" for operand in operands)

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from compiler.graph import INPUT, Node
-from compiler.ops.kinds import Word, show
+from compiler.ops.kinds import show
 from compiler.ops.record import Like
 from compiler.shapes.dim import show_shape
 
 UNSEEN = ("init", "bias_init", "from")  # how weights are drawn, and tables, are not for a line
 
 
-def notation(node: Node, without: Collection[str] = ()) -> str:
-    """The short form, then the options that differ from their defaults, but for those that are not to be told."""
+def notation(node: Node, without: Collection[str] = (), write: Callable[[object], str] = show) -> str:
+    """The short form, then the options that differ from their defaults, but for those `without`; `write` writes floats and words."""
     if node.op == INPUT:
         return f"input {show_shape(node.shape)}"
     operator, attrs = node.operator, node.attrs
     kernel, out, stride = operator.short
     text = node.op
     if kernel and attrs.get(kernel) is not None:
-        text += _plain(attrs[kernel])
+        text += _plain(attrs[kernel], write)
     if out and attrs.get(out) is not None:
-        text += f"-{_plain(attrs[out])}"
+        text += f"-{_plain(attrs[out], write)}"
     followed = next((a.default.option for a in operator.attrs if a.name == stride and isinstance(a.default, Like)), None)
     usual = attrs.get(followed) if followed else (1,) * len(attrs[stride]) if stride and isinstance(attrs.get(stride), tuple) else None
     if stride and attrs.get(stride) != usual:
-        text += f"/{_plain(attrs[stride])}"
+        text += f"/{_plain(attrs[stride], write)}"
     listed = []
     for attr in operator.attrs:
         value = attrs.get(attr.name)
@@ -35,7 +35,7 @@ def notation(node: Node, without: Collection[str] = ()) -> str:
             continue
         default = attrs[attr.default.option] if isinstance(attr.default, Like) else _canonical(attr, value)
         if value != default:
-            listed.append(f"{attr.name}={_plain(value)}")
+            listed.append(f"{attr.name}={_plain(value, write)}")
     return text + (f"({', '.join(listed)})" if listed else "")
 
 
@@ -68,9 +68,7 @@ def _canonical(attr: Any, value: Any) -> Any:
         return None
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any, write: Callable[[object], str] = show) -> str:
     if isinstance(value, tuple):
-        return _plain(value[0]) if value and len(set(value)) == 1 else "x".join(_plain(part) for part in value)
-    if isinstance(value, float):
-        return f"{value:g}"
-    return str(value) if isinstance(value, (str, Word)) else show(value)
+        return _plain(value[0], write) if value and len(set(value)) == 1 else "x".join(_plain(part, write) for part in value)
+    return value if isinstance(value, str) else write(value).removesuffix(".0")

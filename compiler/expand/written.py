@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from compiler.expand.scopes import Scope, Tensor, join
-from compiler.ops.kinds import Kind, PerAxis, Word, show
+from compiler.ops.kinds import Kind, PerAxis, exact
 from compiler.ops.record import Operator
 from compiler.shapes.dim import Shape
 from dsl import ast
@@ -140,8 +140,8 @@ def literal(value: Any, kind: Kind | None = None) -> ast.Expr:
             return literal(value[0])
         return ast.List(NOWHERE, tuple(literal(item) for item in value))
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return ast.Number(NOWHERE, value, show(value)) if value >= 0 else ast.Name(NOWHERE, show(value))
-    return ast.Name(NOWHERE, str(value) if isinstance(value, (str, Word)) else show(value))
+        return ast.Number(NOWHERE, value, exact(value)) if value >= 0 else ast.Name(NOWHERE, exact(value))
+    return ast.Name(NOWHERE, value if isinstance(value, str) else exact(value))
 
 
 def _dims(sizes: tuple[int, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,10 +19,7 @@ class Word:
     args: tuple[tuple[str, Any], ...] = ()
 
     def __str__(self) -> str:
-        if not self.args:
-            return self.text
-        listed = ", ".join(f"{name}={show(value)}" if name else show(value) for name, value in self.args)
-        return f"{self.text}({listed})"
+        return show(self)
 
 
 Value = int | float | bool | Formula | Word | tuple[Any, ...]
@@ -31,14 +28,27 @@ NONE = Word("none")
 
 
 def show(value: object) -> str:
-    """A value as the language writes it."""
+    """A value as the language writes it, for people: floats to 12 digits, without what arithmetic adds (`0.037500000000000006`)."""
+    return _written(value, "{:.12g}".format)
+
+
+def exact(value: object) -> str:
+    """A value as the language writes it, for programs: what reads it gets the same value, to the last bit."""
+    return _written(value, repr)
+
+
+def _written(value: object, digits: Callable[[float], str]) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        return f"[{', '.join(show(item) for item in value)}]"
+        return f"[{', '.join(_written(item, digits) for item in value)}]"
     if isinstance(value, float):
-        return repr(value) if value % 1 or abs(value) >= 1e16 else f"{value:.1f}"
-    return str(value)
+        text = digits(value)
+        return text if any(mark in text for mark in ".en") else f"{text}.0"
+    if isinstance(value, Word) and value.args:
+        listed = ", ".join((f"{name}=" if name else "") + _written(given, digits) for name, given in value.args)
+        return f"{value.text}({listed})"
+    return value.text if isinstance(value, Word) else str(value)
 
 
 @dataclass(frozen=True)
