@@ -47,16 +47,18 @@ def misaligned(graph: ArchGraph) -> Iterator[tuple[Node, list[tuple[str, Views]]
         sights = node.operator.sight(graph.call(node.name), node.shape)
         unknown = _resized_unknown(graph, node)
         views[node.name] = tuple(
-            None if view is None or sight is None or not sight.advance or unknown else view if sight is EACH else _through(view, sight)
+            None if view is None or sight is None or unknown else view if sight is EACH else _through(view, sight)
             for view, sight in zip(joined, sights, strict=True)
         )
 
 
-def _through(view: View, sight: Sight) -> View:
-    """Where an operator looks, that sees a view in this way; of several windows, as their mean has it."""
+def _through(view: View, sight: Sight) -> View | None:
+    """Where an operator looks that repeats a pattern of windows: on the line through the middles of its windows."""
     step = Fraction(sight.advance) / len(sight.windows)
-    ends = [(w.first - phase * step, w.last - phase * step) for phase, w in enumerate(sight.windows) if w is not None] or [(0, 0)]
-    middle = Fraction(sum(first + last for first, last in ends)) / (2 * len(ends))
+    ends = [(w.first - phase * step, w.last - phase * step) for phase, w in enumerate(sight.windows) if w is not None]
+    if not ends or not step:
+        return None
+    middle = sum((Fraction(first + last) for first, last in ends), Fraction(0)) / (2 * len(ends))
     low, high = min(first for first, _ in ends), max(last for _, last in ends)
     return View(view.start + middle * view.step, view.step * step, view.first + low * view.step, view.last + high * view.step)
 

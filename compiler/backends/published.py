@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dsl.vocabulary.names import near
+from dsl.vocabulary.spelling import near
 
 PREFIX = "torchvision:"
 

@@ -135,9 +135,7 @@ class Builder(ABC):
             raise Fault(files.too_many_list_values(LIST_BUDGET * self.limits.max_nodes))
 
     @contextmanager
-    def _within(
-        self, text: str, span: Span, call: ast.Block | ast.Share | None = None, scope: str = "", brief: str = ""
-    ) -> Iterator[None]:
+    def _within(self, text: str, span: Span, call: ast.Block | ast.Share | None = None, scope: str = "", brief: str = "") -> Iterator[None]:
         """Inside a block call or a copy: nodes made here remember it."""
         outer = self._frame
         self._frame = Frame(text, span, outer, scope, brief)
