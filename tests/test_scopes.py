@@ -268,4 +268,4 @@ def test_an_argument_of_a_block_is_shown_with_its_signature() -> None:
 
 
 def test_what_came_in_is_shown_where_a_window_is_too_large() -> None:
-    assert "its input: 3x8x8 -conv3/2-> 4x3x3 -maxpool2/2-> 4x1x1" in first_said(HEAD + "conv3-4/2; maxpool; conv3-4")
+    assert "before it: 3x8x8 -conv3/2-> 4x3x3 -maxpool2/2-> 4x1x1" in first_said(HEAD + "conv3-4/2; maxpool; conv3-4")

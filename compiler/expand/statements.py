@@ -81,13 +81,6 @@ class StatementExpander(ItemExpander):
                 env.bind(name.name, number.value, OPEN_SIZE, name.span)
 
     def _output(self, statement: ast.Output, env: Env, scope: Scope, current: Tensor) -> Tensor:
-        try:
-            check_label(statement.name, statement.span)
-            if statement.name in self.graph.outputs:
-                raise Fault(names.parameter_twice(statement.name))
-        except Fault as fault:
-            self.report(fault, statement.span)
-            return current
         training = False
         for arg in statement.args:
             value = Word("training") if ast.bare(arg.value) == "training" else self._value(arg.value, env, scope, current)
