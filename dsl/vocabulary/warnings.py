@@ -294,7 +294,7 @@ def order_of_pytorch(name: str, channels: int, read: str, meant: str, written: s
     """
     message = f"{name} is read as {read}, and its first number is that of the {channels} channels that come in"
     help_text = f"write `{meant}` if this is PyTorch's order, `{written}` if not"
-    return Diagnostic("", message, help=help_text, facts={"meant": ((meant, "PyTorch's order"), (written, "as it is read now"))})
+    return Diagnostic("", message, help=help_text, facts={"meant": ((written, "as it is read now"), (meant, "PyTorch's order"))})
 
 
 @diagnostic("W0118")
