@@ -10,6 +10,7 @@ from typing import Any
 
 from compiler.analysis.claims import check_expects
 from compiler.analysis.cost import Cost, cost
+from compiler.analysis.folding import told_once
 from compiler.analysis.lint import lint
 from compiler.collection import without_collection
 from compiler.expand.builder import Failure, Limits, Overrides
@@ -152,7 +153,7 @@ def _checked(loaded: Loaded, loader: Loader, task: _Task, mend: bool, begin: flo
         return Tried([*found.diagnostics, *warnings], len(found.graph))
 
     report.diagnostics = with_repairs(report.diagnostics, loaded.source, loaded.tree, attempt)
-    report.warnings = with_repairs(report.warnings, loaded.source, loaded.tree, attempt, EFFORT // 10)
+    report.warnings = told_once(with_repairs(report.warnings, loaded.source, loaded.tree, attempt, EFFORT // 10))
     return report
 
 
