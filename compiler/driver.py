@@ -11,6 +11,7 @@ from typing import Any
 from compiler.analysis.blame import with_blame
 from compiler.analysis.claims import check_expects
 from compiler.analysis.cost import Cost, cost
+from compiler.analysis.folding import told_once
 from compiler.analysis.legality import legality
 from compiler.analysis.lint import causes, lint
 from compiler.collection import without_collection
@@ -176,7 +177,7 @@ def _mend(report: Report, loaded: Loaded, task: _Task) -> None:
     attempts = Attempts(attempt, opened)
     if report.ok:
         there = _tried(report, report.warnings, loaded.tree)
-        report.warnings = with_repairs(report.warnings, Trials(loaded.source, loaded.tree, there, attempts, EFFORT // 10))
+        report.warnings = told_once(with_repairs(report.warnings, Trials(loaded.source, loaded.tree, there, attempts, EFFORT // 10)))
     else:
         there = _tried(report, report.diagnostics, loaded.tree)
         report.diagnostics = with_repairs(report.diagnostics, Trials(loaded.source, loaded.tree, there, attempts))

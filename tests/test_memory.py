@@ -165,7 +165,7 @@ class _Writer:
 def test_random_programs() -> None:
     """The median prediction is exact, and the worst is within 5 %."""
     saved, peak = [], []
-    for seed in range(400):
+    for seed in range(160):
         text = _Writer(seed).text()
         try:
             net = loads(text)
@@ -176,7 +176,7 @@ def test_random_programs() -> None:
         # While tensors are tracked, torch adds the bias of a linear layer anew and keeps the places of maxima in a sequence.
         if "channel_fc" not in text and not (len(net.graph.inputs[0].shape) == 2 and "maxpool" in text):
             peak.append((abs(predicted.peak / most - 1), seed, text))
-    assert len(saved) > 200
+    assert len(saved) > 150
     for found in (saved, peak):
         assert median(error for error, _, _ in found) < 0.0001
         worst = max(found)

@@ -105,9 +105,7 @@ def _in_order(reads: str, held: _Held, shape: Shape) -> bool:
     if reads == "whole":
         return not held.cut
     either = shape[0] == 1 or all(size == 1 for size in shape[1:])
-    if reads == "last":
-        return (held.last or either) and not held.cut
-    return (either or not held.last) and held.cut != "positions"
+    return (either or held.last == (reads == "last")) and held.cut != "positions"
 
 
 def _peak(graph: ArchGraph, size: int, batch: int) -> tuple[int, str]:

@@ -6,7 +6,7 @@ from inspect import cleandoc
 from typing import Any
 
 from compiler.ops import FAMILIES, OPERATORS
-from compiler.ops.kinds import show
+from compiler.ops.kinds import exact
 from compiler.ops.record import Attr, Like, Operator, Required
 
 FOLLOWERS = (
@@ -74,4 +74,4 @@ def _default(attr: Attr) -> str:
         return "required"
     if isinstance(attr.default, Like):
         return f"`{attr.default.option}`"
-    return f"`{show(attr.default)}`"
+    return f"`{exact(attr.default)}`"

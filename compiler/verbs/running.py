@@ -126,9 +126,14 @@ def bench(
         cells = []
         for row in rows:
             peak = "" if row.peak is None else f"{row.peak / 2**20:.1f}"
-            cells.append([str(row.level), f"{1e3 * row.seconds:.1f}", f"{row.ratio:.2f}", f"{row.difference:.0e}", peak])
+            cells.append([str(row.level), _milliseconds(row.seconds), f"{row.ratio:.2f}", f"{row.difference:.0e}", peak])
         say(f"{report.name} on {where}, {dtype}, batch {batch}; medians of {runs} runs in turn")
         say(text_table(["level", ">ms", ">times as fast", ">difference", ">peak MiB"], cells))
+
+
+def _milliseconds(seconds: float) -> str:
+    """Four digits, so that who divides what is shown gets the ratio that is shown."""
+    return f"{1e3 * seconds:#.4g}".rstrip(".") if seconds < 9.9995 else f"{1e3 * seconds:.0f}"
 
 
 def weights(
