@@ -53,6 +53,10 @@ def main() -> None:
     write_bytes(folder / "resnet50_diff.svg", picture(difference(a, b, diff(a, b), Folding()), "svg"))
     command = "archc diff archs/resnet50_v1.arch archs/resnet50.arch -o resnet50_diff.svg"
     sections.append(section("resnet50 as published and with the stride in the 3x3", command, ["resnet50_diff"]))
+    a, b = (load(f"archs/{name}.arch").graph for name in ("plain34", "resnet34"))
+    write_bytes(folder / "resnet34_diff.svg", picture(difference(a, b, diff(a, b), Folding()), "svg"))
+    command = "archc diff archs/plain34.arch archs/resnet34.arch -o resnet34_diff.svg"
+    sections.append(section("the skips of resnet34", command, ["resnet34_diff"]))
     write_text(ROOT / "docs/gallery.md", HEAD + "\n".join(sections))
 
 

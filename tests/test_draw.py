@@ -552,7 +552,7 @@ def test_without_graphviz_a_drawing_says_what_to_install_and_nothing_else_breaks
     assert archc("draw", "archs/lenet5.arch", "--format", "mermaid", env=env).stdout
     archc("check", "archs/lenet5.arch", env=env)
     archc("compile", "archs/lenet5.arch", env=env)
-    monkeypatch.setattr(layout, "_load", lambda dot: (_ for _ in ()).throw(layout.NoGraphviz("none")))
+    monkeypatch.setattr(layout, "drawing", lambda dot: (_ for _ in ()).throw(layout.NoGraphviz("none")))
     assert list(load(ROOT / "archs/lenet5.arch")._repr_mimebundle_()) == ["text/plain"]
 
 

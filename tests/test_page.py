@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
@@ -114,6 +115,42 @@ def test_headings_stay_within_their_frames(browser: Page, tmp_path: Path, name: 
     )
     assert len(told) > 5
     assert [text for text, fits in told if not fits] == []
+
+
+FRAMED: list[tuple[str, str, dict[str, Any]]] = [
+    ("mobilenet_v2", "graph", {}),
+    ("mobilenet_v3_small", "graph", {"depth": 0, "expand": ("features.1", "features.4*")}),
+    ("efficientnet_b0", "graph", {"depth": 0, "expand": ("features.1*", "features.2.0*")}),
+    ("googlenet", "graph", {"depth": 0, "expand": ("inception3a",)}),
+    ("resnet50", "graph", {"depth": 0, "expand": ("layer2*",)}),
+    ("resnet34", "graph", {"depth": 3}),
+    ("resnet18", "paper", {"depth": 3}),
+    ("googlenet", "paper", {"depth": 0, "expand": ("inception3a",)}),
+]
+
+
+@pytest.mark.parametrize(("name", "style", "folding"), FRAMED, ids=[f"{name}-{style}" for name, style, _ in FRAMED])
+def test_no_edge_runs_through_the_title_of_a_frame(browser: Page, tmp_path: Path, name: str, style: str, folding: dict[str, Any]) -> None:
+    (tmp_path / "net.svg").write_bytes(load(ROOT / f"archs/{name}.arch").draw("svg", style=style, **folding))
+    browser.goto((tmp_path / "net.svg").as_uri())
+    frames = browser.evaluate(
+        """() => [...document.querySelectorAll("g.cluster")].map(cluster => {
+          const text = cluster.querySelector("text"), title = text.getBBox(), frame = cluster.querySelector("path, polygon").getBBox();
+          const through = [...document.querySelectorAll("g.edge")].filter(edge => {
+            const path = edge.querySelector("path"), length = path.getTotalLength();
+            for (let at = 0; at <= length; at += 0.5) {
+              const { x, y } = path.getPointAtLength(at);
+              if (x > title.x && x < title.x + title.width && y > title.y + 1 && y < title.y + title.height - 1) return true;
+            }
+            return false;
+          }).map(edge => edge.querySelector("title").textContent);
+          const fits = title.x >= frame.x && title.x + title.width <= frame.x + frame.width && title.y >= frame.y;
+          return [text.textContent, fits, through];
+        })"""
+    )
+    assert frames
+    assert [text for text, fits, _ in frames if not fits] == []
+    assert [(text, through) for text, _, through in frames if through] == []
 
 
 # ---- light and dark

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
@@ -37,23 +37,8 @@ def render(dot: str, form: str, placed: bool = False) -> bytes:
     return _rendered(dot, form, program)
 
 
-def painted(dot: str, paint: Callable[[dict[str, Point]], str]) -> str:
-    """The same drawing with every position in it, and behind it what `paint` says for the centres of its nodes, in points.
-
-    `paint` gives Graphviz's drawing language (xdot), as its `_background` takes it.
-    """
-    drawing = _load(_rendered(dot, "dot", "dot").decode())
-    centres = {str(node): _point(node.attr["pos"]) for node in drawing.nodes()}
-    drawing.graph_attr["_background"] = paint(centres)
-    return str(drawing.to_string())
-
-
-def _point(text: str) -> Point:
-    x, y = text.split(",")
-    return float(x), float(y)
-
-
-def _load(dot: str) -> Any:
+def drawing(dot: str) -> Any:
+    """A DOT text as a drawing whose attributes can be read and set. Raises NoGraphviz where it is missing."""
     try:
         import pygraphviz
     except ImportError as error:
@@ -61,10 +46,24 @@ def _load(dot: str) -> Any:
     return pygraphviz.AGraph(string=dot)
 
 
+def laid_out(dot: str) -> Any:
+    """The same as a drawing, with the positions that `dot` gives in its attributes."""
+    return drawing(_rendered(dot, "dot", "dot").decode())
+
+
+def centres(laid: Any) -> dict[str, Point]:
+    """Where the nodes of a drawing stand, in points."""
+    found = {}
+    for node in laid.nodes():
+        x, y = node.attr["pos"].split(",")
+        found[str(node)] = float(x), float(y)
+    return found
+
+
 def _rendered(dot: str, form: str, program: str) -> bytes:
-    drawing = _load(dot)
+    loaded = drawing(dot)
     with _quiet():
-        made: bytes = drawing.draw(format=form, prog=program)
+        made: bytes = loaded.draw(format=form, prog=program)
     return _DATE.sub(_same_length, made) if form == "pdf" else made
 
 

@@ -58,7 +58,13 @@ def _by_graphviz(form: str) -> Writer:
     def write(scene: Scene, style: str, look: Look) -> bytes:
         from compiler.draw.layout import render
 
-        return render(_dot(scene, style, look).decode(), form, placed=style == "paper")
+        dot = _dot(scene, style, look).decode()
+        framed = style == "graph" and any(box.opened for box in scene.every())
+        if framed:
+            from compiler.draw.titles import titled
+
+            dot = str(titled(dot).to_string())
+        return render(dot, form, placed=framed or style == "paper")
 
     return write
 

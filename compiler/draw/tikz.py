@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from html import unescape
 from typing import Any
 
-from compiler.draw.dot import frame_title, graph_dot, wrapped
+from compiler.draw.dot import graph_dot, wrapped
 from compiler.draw.layout import render
 from compiler.draw.scene import Box, Scene
 from compiler.draw.style import Look
+from compiler.draw.titles import titled
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -31,7 +34,8 @@ _FORMS = {
 
 def tikz(scene: Scene, look: Look) -> str:
     """A standalone document; `\\input` takes what stands between its braces."""
-    placed = json.loads(render(graph_dot(scene, Look(look.theme, look.heat, legend=False)), "json"))
+    dot = graph_dot(replace(scene, caption=[]), Look(look.theme, look.heat, legend=False))
+    placed = json.loads(render(str(titled(dot).to_string()), "json", placed=True))
     boxes = {box.id: box for box in scene.every()}
     families = dict.fromkeys([box.status or box.family for box in scene.every()] + ["line", "frame", "room", "faint"])
     lines = [
@@ -67,7 +71,7 @@ def _node(thing: dict[str, Any], box: Box) -> str:
 def _frame(thing: dict[str, Any], box: Box) -> str:
     left, low, right, high = thing["bb"].split(",")
     dashed = ", dashed" if box.training_only else ""
-    heading = rf"node[anchor=north west, text=archc-faint, font=\sffamily\scriptsize] at ({left},{high}) {{{_text(frame_title(box))}}}"
+    heading = rf"node[text=archc-faint, font=\sffamily\scriptsize] at ({thing['lp']}) {{{_text(unescape(thing['label']))}}}"
     return rf"\draw[draw=archc-frame, fill=archc-room, rounded corners=4pt{dashed}] ({left},{low}) rectangle ({right},{high}) {heading};"
 
 

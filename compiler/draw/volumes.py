@@ -14,9 +14,10 @@ import graphviz
 
 from compiler.analysis.notation import notation
 from compiler.draw.dot import below, cut, digraph, frame
-from compiler.draw.layout import Point, painted
+from compiler.draw.layout import Point, centres
 from compiler.draw.scene import Box, Edge, Scene
 from compiler.draw.style import LID, SIDE, Look, shade
+from compiler.draw.titles import titled
 
 SLANT = 0.32  # of the height of a volume: how far its depth reaches to the right and up
 QUIET = ("pad", "pad_mode", "bias", "ceil", "count_pad")  # options that a figure of a paper does not tell
@@ -54,7 +55,9 @@ def paper_dot(scene: Scene, look: Look = Look()) -> str:  # noqa: B008 (it is fr
     for edge in scene.edges:
         _connect(edge, boxes[edge.target], dot, look, streams)
     below(scene, dot, look)
-    return painted(dot.source, lambda centres: _paint(scene, look, volumes, streams, centres))
+    laid = titled(dot.source, widen=False)
+    laid.graph_attr["_background"] = _paint(scene, look, volumes, streams, centres(laid))
+    return str(laid.to_string())
 
 
 def without_steps(scene: Scene) -> Scene:

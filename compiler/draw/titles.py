@@ -1,0 +1,160 @@
+"""Where the titles of frames stand: along the top of a frame, where no edge runs.
+
+Graphviz sets the title of a cluster into its corner and leads edges through it. So a drawing is laid out, the titles are moved
+to free places, and where a frame has none it is laid out once more with a wider frame; what then is in the way shortens the title.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape, unescape
+from itertools import pairwise
+from typing import Any
+
+from compiler.draw.layout import Point, drawing, laid_out
+
+ROUNDS = 4  # how often a drawing is laid out with wider frames
+GAP = 5.0  # points between a title and an edge
+INSET = 8.0  # points from the corner of a frame to its title
+WIDER = 1.03  # how much wider other programs may draw a text than Graphviz thinks
+STEPS = 16  # pieces of a curve
+
+Span = tuple[float, float]
+
+
+@dataclass
+class _Frame:
+    """A cluster of a drawing that is laid out: its box, and the middle line, width and height of its title."""
+
+    cluster: Any
+    left: float
+    right: float
+    middle: float
+    wide: float
+    high: float
+
+    @classmethod
+    def of(cls, cluster: Any) -> _Frame | None:
+        attr = cluster.graph_attr
+        if not attr["lp"] or not attr["label"]:
+            return None
+        left, _, right, _ = map(float, attr["bb"].split(","))
+        return cls(cluster, left, right, _point(attr["lp"])[1], WIDER * 72 * float(attr["lwidth"]), 72 * float(attr["lheight"]))
+
+    def gaps(self, runs: list[list[Point]], texts: list[tuple[Span, Span]]) -> list[Span]:
+        """The free stretches of the line on which the title stands, from left to right."""
+        low, high = self.middle - self.high / 2 - 1, self.middle + self.high / 2 + 1
+        taken = [span for run in runs for span in _within(run, low, high)]
+        taken += [across for across, (bottom, top) in texts if bottom < high and top > low]
+        free, at = [], self.left + INSET
+        for start, end in sorted((start - GAP, end + GAP) for start, end in taken if end > self.left and start < self.right):
+            if start > at:
+                free.append((at, start))
+            at = max(at, end)
+        return [*free, (at, self.right - INSET)] if at < self.right - INSET else free
+
+
+def titled(dot: str, widen: bool = True) -> Any:
+    """A drawing that is laid out, its titles where no edge runs. With `widen`, frames become wider where they need to."""
+    titles = {str(cluster.name): unescape(str(cluster.graph_attr["label"])) for cluster in _clusters(drawing(dot))}
+    widths: dict[str, float] = {}
+    wider: dict[str, float] = {}
+    for _ in range(ROUNDS if widen else 1):
+        made = laid_out(_widened(dot, wider) if wider else dot)
+        runs, texts = _edges(made)
+        crossed = {}
+        for frame in filter(None, map(_Frame.of, _clusters(made))):
+            name, text = str(frame.cluster.name), titles[str(frame.cluster.name)]
+            wide = widths.setdefault(name, frame.wide)
+            gaps = frame.gaps(runs, texts)
+            start = next((start for start, end in gaps if end - start >= wide), None)
+            if start is None:
+                lacks = wide - max((end - start for start, end in gaps), default=0.0)
+                crossed[name] = frame.right - frame.left - 2 * INSET + lacks + 1
+                start, text = _shortened(text, wide, gaps, frame.left + INSET)
+                wide = wide if text == titles[name] else WIDER * _width(text)
+            _move(frame, text, start + wide / WIDER / 2)
+        if not crossed:
+            break
+        wider |= crossed
+    return made
+
+
+def _width(text: str) -> float:
+    """About how wide a title is."""
+    return 5.1 * len(text) + 4
+
+
+def _shortened(text: str, wide: float, gaps: list[Span], corner: float) -> tuple[float, str]:
+    """A title without its arguments, or only the name, in the first gap that it fits."""
+    name = text.split("  ")[0]
+    call = "  ".join(part.partition("(")[0] for part in text.split("  "))
+    for shorter in (call, name):
+        for start, end in gaps:
+            if end - start >= WIDER * _width(shorter):
+                return start, shorter
+    return corner, text
+
+
+def _move(frame: _Frame, text: str, middle: float) -> None:
+    attr = frame.cluster.graph_attr
+    attr["label"] = f"<{escape(text)}>"
+    attr["lp"] = f"{middle:.2f},{frame.middle:.2f}"
+
+
+def _widened(dot: str, wider: dict[str, float]) -> str:
+    """With room for several times their titles in some frames."""
+    made = drawing(dot)
+    for cluster in _clusters(made):
+        if (wide := wider.get(str(cluster.name))) is not None:
+            cell = f'<TD WIDTH="{wide:.0f}">{cluster.graph_attr["label"]}</TD>'
+            cluster.graph_attr["label"] = f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>{cell}</TR></TABLE>>'
+    return str(made.to_string())
+
+
+def _clusters(graph: Any) -> Iterator[Any]:
+    for inner in graph.subgraphs():
+        if str(inner.name).startswith("cluster"):
+            yield inner
+        yield from _clusters(inner)
+
+
+def _edges(graph: Any) -> tuple[list[list[Point]], list[tuple[Span, Span]]]:
+    """The ways of all edges as points in order, and where their labels stand."""
+    runs, texts = [], []
+    for edge in graph.edges():
+        if not edge.attr["pos"] or edge.attr["style"] == "invis":
+            continue
+        for spline in edge.attr["pos"].split(";"):
+            marks = spline.split()
+            ends = {mark[0]: _point(mark[2:]) for mark in marks if mark[0] in "se"}
+            points = [_point(mark) for mark in marks if mark[0] not in "se"]
+            runs.append([*filter(None, [ends.get("s")]), *_curve(points), *filter(None, [ends.get("e")])])
+        if edge.attr["lp"]:
+            (x, y), wide = _point(edge.attr["lp"]), 5.0 * len(edge.attr["label"])
+            texts.append(((x - wide / 2, x + wide / 2), (y - 6, y + 6)))
+    return runs, texts
+
+
+def _curve(points: list[Point]) -> Iterator[Point]:
+    """Points along a chain of cubic curves."""
+    yield points[0]
+    for start in range(0, len(points) - 3, 3):
+        (ax, ay), (bx, by), (cx, cy), (dx, dy) = points[start : start + 4]
+        for step in range(1, STEPS + 1):
+            t = step / STEPS
+            a, b, c, d = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
+            yield a * ax + b * bx + c * cx + d * dx, a * ay + b * by + c * cy + d * dy
+
+
+def _within(run: list[Point], low: float, high: float) -> Iterator[Span]:
+    """The stretches, from side to side, in which a way passes between two heights."""
+    for (ax, ay), (bx, by) in pairwise(run):
+        if max(ay, by) >= low and min(ay, by) <= high:
+            yield min(ax, bx), max(ax, bx)
+
+
+def _point(text: str) -> Point:
+    x, y = text.lstrip("!").split(",")
+    return float(x), float(y)
