@@ -37,16 +37,16 @@ def test_verbs_agree(path: Path) -> None:
 
     total = summaries.totals(table, summaries.Style())
     [read] = csv.DictReader(io.StringIO(families.show([entry(report.name, graph)], "csv")))
-    assert (read["params"], read["macs"], read["receptive_field"]) == (str(row["params"]), str(row["macs"]), total[-1])
+    assert (read["parameters"], read["MACs"], read["field"]) == (str(row["params"]), str(row["macs"]), total[-1])
     shown = families.cells([entry(report.name, graph)])[0]
     assert (shown[1], shown[4]) == (total[3], total[-1])
 
     leaves = table.leaves()
     rows = summaries.facts(leaves)
-    lines = list(csv.DictReader(io.StringIO(summaries.comma_separated(leaves))))
+    lines = list(csv.DictReader(io.StringIO(summaries.comma_separated(leaves, summaries.Style()))))
     for leaf, plain, line, cells in zip(leaves, rows, lines, summaries.cells(table, leaves, summaries.Style()), strict=True):
-        assert (line["params"], line["macs"]) == (str(plain["params"]), str(plain["macs"])) == (str(leaf.params), str(leaf.macs))
-        assert line["receptive_field"] == cells[-1] == str(leaf.sees)
+        assert (line["parameters"], line["MACs"]) == (str(plain["params"]), str(plain["macs"])) == (str(leaf.params), str(leaf.macs))
+        assert line["field"] == cells[-1] == str(leaf.sees)
         assert plain["receptive_field"] == leaf.sees.sizes
     for leaf in leaves[:: max(len(leaves) // 8, 1)]:
         topics = dict(derive(graph, leaf.name, table.fields))

@@ -13,9 +13,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from cli import app
 from compiler import load
 from compiler.draw.picture import FORMATS
+from compiler.verbs.app import app
 from tests.support import ROOT
 
 NET = """\
