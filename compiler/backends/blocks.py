@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice
@@ -33,19 +33,29 @@ _kinds: weakref.WeakValueDictionary[Any, type[Block]] = weakref.WeakValueDiction
 
 
 def _form(base: type[Block], name: str, graph: fx.Graph) -> Form:
-    """Compile a graph. Blocks with the same code share a class, so a network with fifty equal blocks compiles one of them."""
-    code = graph.python_code(root_module="self")
-    mark = (base, name, code.src, tuple((key, id(value)) for key, value in sorted(code.globals.items())))
+    """Compile a graph. Equal blocks share a class, so a network with fifty of them compiles one."""
+    mark = (base, name, *((n.op, n.name, n.target, _told(n.args), _told(n.kwargs.items())) for n in graph.nodes))
     kind = _kinds.get(mark)
     if kind is None:
-        forward = _forward_from_src(code.src, code.globals)
-        kind = _kinds[mark] = type(name, (base,), {"forward": forward, "_generated": True, "__module__": base.__module__})
-    return Form(graph, kind, code)
+        kind = _kinds[mark] = _compiled(base, name, graph, forward=not issubclass(base, Chain))
+    return Form(graph, kind, vars(kind)["_python"])
+
+
+def _compiled(base: type[Block], name: str, graph: fx.Graph, forward: bool = True) -> type[Block]:
+    """A class with the code of a graph, and perhaps a forward that runs it."""
+    code = graph.python_code(root_module="self")
+    made = {"_python": code, "__module__": base.__module__}
+    return type(name, (base,), made | ({"forward": _forward_from_src(code.src, code.globals)} if forward else {}))
+
+
+def _told(values: Iterable[Any]) -> tuple[str, ...]:
+    """Arguments as text, in which nodes are names."""
+    return tuple(map(repr, values))
 
 
 def _written(kind: type[Block]) -> type[Block]:
     """The class that a generated one is made from; any other class itself."""
-    return next(base for base in kind.__mro__ if "_generated" not in vars(base))
+    return next(base for base in kind.__mro__ if "_python" not in vars(base))
 
 
 class Block(fx.GraphModule):
@@ -80,13 +90,11 @@ class Block(fx.GraphModule):
         for graph in graphs:
             graph.owning_module = self
         evaluation, training = graphs
-        form = self._formed(training)
-        other = form if evaluation is training else self._formed(evaluation)
+        base = _written(type(self))
+        form = _form(base, self._name, training)
+        other = form if evaluation is training else _form(base, self._name, evaluation)
         self._forms: tuple[Form, Form] | None = None if other.kind is form.kind else (other, form)
         self._take(form if self._forms is None else self._forms[self.training])
-
-    def _formed(self, graph: fx.Graph) -> Form:
-        return _form(_written(type(self)), self._name, graph)
 
     def _take(self, form: Form) -> None:
         self._graph = form.graph
@@ -95,7 +103,9 @@ class Block(fx.GraphModule):
 
     def recompile(self) -> PythonCode:
         """Compile the graph of the present mode, after it was changed."""
-        form = _form(_written(type(self)), self._name, self._graph)
+        sequential = isinstance(self, Chain) and is_chain(self._graph, len(self))
+        kind = _compiled(_written(type(self)), self._name, self._graph, forward=not sequential)
+        form = Form(self._graph, kind, vars(kind)["_python"])
         if self._forms is not None:
             self._forms = (self._forms[0], form) if self.training else (form, self._forms[1])
         self._take(form)
@@ -160,9 +170,6 @@ class NumberedBlock(Block):
 
 class Chain(Block, nn.Sequential):
     """A block whose members run one after the other and nothing else: a Sequential. Its graph says where they come from."""
-
-    def _formed(self, graph: fx.Graph) -> Form:
-        return Form(graph, Chain, graph.python_code(root_module="self"))
 
     def __getitem__(self, index: Any) -> Any:
         return nn.Sequential(OrderedDict(list(self.named_children())[index])) if isinstance(index, slice) else super().__getitem__(index)
