@@ -92,13 +92,20 @@ def parse_overrides(settings: Mapping[str, str], inputs: Mapping[str, str]) -> O
 
 
 @without_collection()
-def check(path: Path, overrides: Overrides | None = None, limits: Limits | None = None, record: bool = False, mend: bool = True) -> Report:
+def check(
+    path: Path,
+    overrides: Overrides | None = None,
+    limits: Limits | None = None,
+    record: bool = False,
+    mend: bool = True,
+    loader: Loader | None = None,
+) -> Report:
     """Read and expand a file and prove its claims. Never raises for what is wrong with the file.
 
-    With `mend`, repairs of its mistakes are worked out and tried.
+    With `mend`, repairs of its mistakes are worked out and tried. Files that a `loader` has read are not read again.
     """
     task = _Task(path.stem, path.parent, overrides or Overrides(), limits or Limits(), record)
-    loader = Loader(task.limits.max_nesting)
+    loader = loader or Loader(task.limits.max_nesting)
     begin = perf_counter()
     try:
         loaded = loader.open(path)

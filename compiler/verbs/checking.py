@@ -11,6 +11,7 @@ import typer
 
 from compiler.driver import check, expanded_text
 from compiler.expand.builder import MAX_NODES, Limits
+from compiler.expand.loader import Loader
 from compiler.ops import OPERATORS
 from compiler.shapes.dim import show_shape
 from compiler.show import formats
@@ -44,7 +45,8 @@ def check_(
     if not paths:
         fail(f"there is no `.arch` file in {files[0]}")
     changed = overrides(set_, input_)
-    reports = [(path, check(path, changed, Limits(max_nodes, max_nesting))) for path in paths]
+    loader = Loader(max_nesting)
+    reports = [(path, check(path, changed, Limits(max_nodes, max_nesting), loader=loader)) for path in paths]
     found = [d for _, report in reports for d in (*report.diagnostics, *report.warnings)]
     if json_ or format_ == "json":
         facts = [report.facts() | {"file": str(path)} for path, report in reports]
