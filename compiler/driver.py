@@ -95,13 +95,20 @@ def parse_overrides(settings: Mapping[str, str], inputs: Mapping[str, str]) -> O
 
 
 @without_collection()
-def check(path: Path, overrides: Overrides | None = None, limits: Limits | None = None, record: bool = False, mend: bool = True) -> Report:
+def check(
+    path: Path,
+    overrides: Overrides | None = None,
+    limits: Limits | None = None,
+    record: bool = False,
+    mend: bool = True,
+    loader: Loader | None = None,
+) -> Report:
     """Read and expand a file and prove its claims. Never raises for what is wrong with the file.
 
-    With `mend`, repairs of its mistakes are worked out and tried.
+    With `mend`, repairs of its mistakes are worked out and tried. A `loader` may bring what was read from `archs/` before.
     """
     task = _Task(path.stem, path.parent, overrides or Overrides(), limits or Limits(), record)
-    loader = Loader(task.limits.max_nesting, task.limits.max_nodes)
+    loader = loader or Loader(task.limits.max_nesting, task.limits.max_nodes)
     begin = perf_counter()
     try:
         loaded = loader.open(path)

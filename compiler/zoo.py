@@ -28,11 +28,12 @@ def networks() -> list[Path]:
     return sorted(ARCHS.glob("*.arch"))
 
 
-def listed(path: Path) -> Listed:
+def listed(path: Path, loader: Loader | None = None) -> Listed:
     """What one file holds. Its claims are proved on the way."""
-    report = check(path, mend=False)
+    loader = loader or Loader()
+    report = check(path, mend=False, loader=loader)
     counts = report.cost()
-    tree = Loader().open(path).tree
+    tree = loader.open(path).tree
     used = [Path(line.path).stem for line in tree.statements if isinstance(line, ast.Use)] if tree is not None else []
     is_instance = tree is not None and any(isinstance(line, ast.Arch) and line.base is not None for line in tree.statements)
     return Listed(path.stem, used[0] if used and is_instance else path.stem, counts.params, counts.macs, report.graph.title)

@@ -51,6 +51,11 @@ class Loader:
             self._read[real] = self.text(_shown(path), data, path.parent)
         return self._read[real]
 
+    def renewed(self) -> Loader:
+        """Make a loader for another main file, with what this one has read from `archs/`."""
+        kept = {real: loaded for real, loaded in self._read.items() if Path(real).is_relative_to(ARCHS)}
+        return Loader(self.max_nesting, self.max_statements, kept)
+
     def trees(self) -> list[ast.File]:
         """Of all files that have been read."""
         return [loaded.tree for loaded in self._read.values() if loaded.tree is not None]

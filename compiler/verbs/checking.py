@@ -10,6 +10,7 @@ import typer
 
 from compiler.driver import expanded_text
 from compiler.expand.builder import MAX_NODES, Limits
+from compiler.expand.loader import Loader
 from compiler.ops import OPERATORS
 from compiler.shapes.dim import show_shape
 from compiler.show import formats
@@ -53,7 +54,10 @@ def check_(
         usage(f"--format is text, json, github or sarif, not {format_}")
     paths = arch_files(files)
     changed = overrides(set_, input_)
-    reports = [(path, checked(path, changed, Limits(max_nodes, max_nesting))) for path in paths]
+    loader, reports = Loader(max_nesting, max_nodes), []
+    for path in paths:
+        loader = loader.renewed()
+        reports.append((path, checked(path, changed, Limits(max_nodes, max_nesting), loader=loader)))
     found = [d for _, report in reports for d in (*report.diagnostics, *report.warnings)]
     if json_ or format_ == "json":
         facts = [report.facts() | {"file": str(path)} for path, report in reports]

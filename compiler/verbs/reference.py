@@ -24,9 +24,11 @@ from dsl.vocabulary.spelling import did_you_mean
 
 def list_(json_: Json = False) -> None:
     """Say which networks come along: family, parameters, GMACs, source."""
+    from compiler.expand.loader import Loader
     from compiler.zoo import listed, networks
 
-    found = [listed(path) for path in networks()]
+    loader = Loader()
+    found = [listed(path, loader) for path in networks()]
     if json_:
         print_json([asdict(net) for net in found])
         return

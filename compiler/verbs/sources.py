@@ -40,10 +40,17 @@ def standard_input() -> bytes:
     return bounded(sys.stdin.buffer.read(MAX_BYTES + 1), MAX_BYTES)
 
 
-def checked(path: Path, changed: Overrides | None = None, limits: Limits | None = None, record: bool = False, mend: bool = True) -> Report:
+def checked(
+    path: Path,
+    changed: Overrides | None = None,
+    limits: Limits | None = None,
+    record: bool = False,
+    mend: bool = True,
+    loader: Loader | None = None,
+) -> Report:
     """What `driver.check` finds, for stdin as well."""
     if path is not STDIN:
-        return check(path, changed, limits, record, mend)
+        return check(path, changed, limits, record, mend, loader)
     try:
         data = standard_input()
     except OSError as error:
