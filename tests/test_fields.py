@@ -5,6 +5,7 @@ All weights and inputs are positive, so that nothing cancels; a maximum, which f
 
 from __future__ import annotations
 
+from fractions import Fraction
 from time import perf_counter
 from typing import Any
 
@@ -58,6 +59,7 @@ class _Values(fx.Interpreter):
 
 def dependence(net: Network, axis: int) -> dict[str, Seen]:
     """What every position along an axis of every node depends on, along the same axis of the input."""
+    torch.manual_seed(0)
     module = net.lower().double().eval()
     for path, child in list(module.named_modules()):
         if isinstance(child, (nn.MaxPool1d, nn.MaxPool2d)):
@@ -74,7 +76,7 @@ def dependence(net: Network, axis: int) -> dict[str, Seen]:
     found = {}
     for name, values in interpreter.found.items():
         if values.dim() == x.dim():
-            changed = (values[1:] - values[:1]).abs() > 1e-9 * values[:1].abs()
+            changed = (values[1:] - values[:1]).abs() > 1e-13 * values[:1].abs()
             rows = [line.nonzero().flatten() for line in changed.movedim(2 + axis, 0).flatten(2).any(dim=2)]
             found[name] = [(int(line[0]), int(line[-1])) if len(line) else None for line in rows]
     return found
@@ -175,7 +177,7 @@ def test_nothing_is_finite_behind_global_pooling() -> None:
         ("mul<. | conv24x26-1>; conv3-1", "24x26"),
         ("adaptive_avgpool([24, 1]); conv3x1-1", "3xinf"),
         ("concat(axis=h)<conv3-1(pad=1) | conv1-1>", "3"),
-        ("lrn(form=spatial, size=5)", "5"),
+        ("lrn(form=spatial, size=5, alpha=1)", "5"),
         ("conv7x8-1; flatten", "inf"),
         # a U-Net with and without crops, an FPN, FCN's heads, DeepLab's pyramid without its pooling
         ("a: conv3-2; conv3-2; maxpool2; conv3-2; conv3-2; convt2-2/2; concat<. | @a; crop([12, 14])>; conv3-1; conv3-1", "18"),
@@ -236,7 +238,9 @@ def programs(draw: st.DrawFn) -> str:
         if kind == 7:
             return f"adaptive_avgpool({number(2, 12)})"
         if kind == 8:
-            return draw(st.sampled_from(["pad(w=[2, 1])", "crop(size=9)", "relu", "lrn(form=spatial, size=3)" if axes == 2 else "relu"]))
+            return draw(
+                st.sampled_from(["pad(w=[2, 1])", "crop(size=9)", "relu", "lrn(form=spatial, size=3, alpha=1)" if axes == 2 else "relu"])
+            )
         if not depth:
             return "conv3-1(pad=1)"
         if kind == 9:
@@ -294,3 +298,17 @@ def test_long_patterns_take_no_time() -> None:
     begin = perf_counter()
     assert not receptive_fields(graph)["maxpool1"].whole
     assert perf_counter() - begin < 1
+
+
+def test_a_sight_in_three_numbers() -> None:
+    """Reach, step and offset, as the paper has them for windows; of patterns the widest window and the mean place."""
+    graph = loads("input 1x12x12\nconv3-1/2(pad=1); convt2-1/2; upsample2; upsample(scale=2, mode=bilinear); adaptive_avgpool(5)").graph
+    nodes = [node for node in graph if node.op != "input"]
+    sights = [sight for node in nodes if (sight := node.operator.sight(graph.call(node.name), node.shape)[0]) is not None]
+    assert [(s.reach, s.step, s.offset) for s in sights[:4]] == [
+        (3, 2, 0),
+        (1, Fraction(1, 2), Fraction(-1, 4)),
+        (1, Fraction(1, 2), Fraction(-1, 4)),
+        (2, Fraction(1, 2), Fraction(-1, 4)),
+    ]
+    assert (sights[4].reach, sights[4].step) == (11, Fraction(48, 5))

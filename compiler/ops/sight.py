@@ -40,6 +40,22 @@ class Sight:
     windows: tuple[Window | None, ...] = (Window(),)
     advance: Position = 1
 
+    @property
+    def reach(self) -> int:
+        """How many inputs the output sees that sees most, from the first to the last."""
+        return ceil(max((window.last - window.first + 1 for window in self.windows if window is not None), default=0))
+
+    @property
+    def step(self) -> Fraction:
+        """Input positions from one output to the next; 0 where all outputs see the same."""
+        return Fraction(self.advance) / len(self.windows)
+
+    @property
+    def offset(self) -> Fraction:
+        """Where output 0 looks: the middle of its window, or as the mean of all windows has it."""
+        middles = [Fraction(w.first + w.last) / 2 - phase * self.step for phase, w in enumerate(self.windows) if w is not None]
+        return sum(middles, Fraction(0)) / max(len(middles), 1)
+
 
 EACH = Sight()
 ONCE = Sight(advance=0)  # every output sees the first input
