@@ -20,7 +20,7 @@ from compiler.ops.kinds import NONE, Word, show
 from compiler.ops.record import Call, Operator, Weights, check_values
 from compiler.shapes.dim import Shape
 from dsl import ast
-from dsl.diagnostics import Fault
+from dsl.diagnostics import Fault, Related
 from dsl.source import Span
 from dsl.vocabulary import files, names, values
 from dsl.vocabulary import shapes as shape_says
@@ -155,7 +155,7 @@ class NodeExpander(Builder):
             else:
                 missing.append(param.name)
                 continue
-            env.bind(param.name, arguments[param.name], PARAMETER, param.span)
+            env.bind(param.name, arguments[param.name], PARAMETER, param.span, given=given.get(param.name))
         unknown_args = [name for name in given if name not in arguments]
         if missing or unknown_args:
             fault = (
@@ -179,8 +179,8 @@ class NodeExpander(Builder):
         """A call of a shared part: the same keys, and, as a check, the same weights as at the first call."""
         inner.key = part.key
         begin = len(self._created)
-        first = not part.called
-        part.called = True
+        first = part.called is None
+        part.called = part.called or span
         with self.recorder.share_call(part, name, first):
             result = self._statements(block.block.body, env, inner, current)
         if result.shape is None:
@@ -192,7 +192,8 @@ class NodeExpander(Builder):
         if first:
             part.nodes, part.weights = now.nodes, now.weights
         elif now != part:
-            self.report(shape_says.shared_differs(block.name, *_first_difference(part, now)), span)
+            found = shape_says.shared_differs(block.name, *_first_difference(part, now))
+            self.report(found.at(span, related=[Related(part.called, "the first call")]))
             return UNKNOWN
         return result
 

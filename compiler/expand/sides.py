@@ -40,6 +40,7 @@ def histories(graph: ArchGraph, names: Sequence[str], written: str = "") -> list
 
 def with_way(found: Diagnostic, graph: ArchGraph, operand: Tensor) -> Diagnostic:
     """The diagnostic of a window that is larger than its input, with how that has become so small."""
+    found = replace(found, facts={**found.facts, "operand": operand.name})
     if len(_line(graph, operand.name)) < 2:
         return found
     return replace(found, notes=(*found.notes, f"before it: {_history(graph, operand.name, '')}"))
