@@ -99,7 +99,7 @@ class NodeExpander(Builder):
         except Fault as fault:
             found = fault.diagnostic
             if found.code in ("E0302", "E0303"):
-                found = with_histories(found, written, self.graph, operands)
+                found = with_histories(found, written, self.graph, operands, span)
             if found.code == "E0301" and len(operands) == 1:
                 found = with_way(found, self.graph, operands[0])
             raise Fault(blamed(found, options, span)) from None
