@@ -48,6 +48,7 @@ class Report:
     nothing_at: Span | None = None  # the place of a file that holds no network, only blocks
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[Diagnostic] = field(default_factory=list)
+    doubtful: list[Diagnostic] = field(default_factory=list)  # claims on counts that fail while claims on shapes do
     failures: list[Failure] = field(default_factory=list)  # operators that are not in the graph, since their shapes do not fit
 
     @property
@@ -180,7 +181,7 @@ def _mend(report: Report, loaded: Loaded, task: _Task) -> None:
         report.warnings = told_once(with_repairs(report.warnings, Trials(loaded.source, loaded.tree, there, attempts, EFFORT // 10)))
     else:
         there = _tried(report, report.diagnostics, loaded.tree)
-        report.diagnostics = with_repairs(report.diagnostics, Trials(loaded.source, loaded.tree, there, attempts))
+        report.diagnostics = with_repairs(report.diagnostics, Trials(loaded.source, loaded.tree, there, attempts), report.doubtful)
         report.warnings = [warning for warning in report.warnings if not _told(warning, report.diagnostics)]
 
 
@@ -223,6 +224,9 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
         claims += results
         legal, impossible = legality(expander.graph, explained)
         diagnostics += [*failed, *impossible]
+    doubtful: list[Diagnostic] = []
+    if explained and loaded.whole and diagnostics and all(d.code == "E0501" for d in diagnostics):
+        _, doubtful = check_expects(expander.expects, expander.graph, expander.top, waived=bool(overrides))
     if explained:
         diagnostics = with_blame(diagnostics, expander.graph, claims)
     seconds["verify"] = perf_counter() - read - seconds["expand"]
@@ -234,7 +238,9 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
     claims.sort(key=lambda claim: (claim.span.source.name, claim.span.start))
     expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None
     name, failures = expander.graph.name, expander.failures
-    return Report(name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, warnings=doubts, failures=failures)
+    return Report(
+        name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, warnings=doubts, doubtful=doubtful, failures=failures
+    )
 
 
 def _not_of_a_guess(found: Sequence[Diagnostic], writing: Sequence[Diagnostic]) -> list[Diagnostic]:

@@ -53,7 +53,8 @@ def render(d: Diagnostic, paint: Paint = plain) -> str:
                 continue
             if related.span.source is not d.span.source:
                 out.append(paint("gutter", f"{gutter}::: ") + paint("place", visible(f"{related.span.source.name}:{related.span.line}")))
-            out.extend(_excerpt(related.span, related.text, [], "second", bar, paint))
+            shown = _excerpt(related.span, related.text, [], "second", bar, paint)
+            out.extend(shown if shown[0] != out[-2] else shown[1:])  # another mark in the same line
         if d.span.source.text:
             out.append(bar())
     out.extend(paint("gutter", f"{gutter} = ") + visible(note) for note in d.notes)

@@ -31,7 +31,8 @@ def with_histories(found: Diagnostic, written: str, graph: ArchGraph, operands: 
         worded = says.concat_differs(told, facts["differs"], facts["axis"])
     shapes = tuple(operand.shape for operand in operands)
     facts |= {"shapes": shapes, "fork": graph[fork].shape if fork else None, "operands": tuple(names)}
-    axes = [axis for axis in range(len(graph[names[0]].shape)) if found.code == "E0302" or _axis_name(graph, names[0], axis) != facts["axis"]]
+    rank = len(graph[names[0]].shape)
+    axes = [axis for axis in range(rank) if found.code == "E0302" or _axis_name(rank, axis) != facts["axis"]]
     return replace(worded, facts=facts, related=tuple(parting(graph, names, axes, at, written)))
 
 
@@ -62,13 +63,14 @@ def parting(graph: ArchGraph, names: Sequence[str], axes: Sequence[int], at: Spa
         return
     parts = [tuple(shape[axis] for axis in axes) for shape in shapes]
     usual, count = Counter(parts).most_common(1)[0]
+    differing = [axis for axis in axes if len({shape[axis] for shape in shapes}) > 1]
     seen, fork = {at.line}, _fork(graph, names)
     titles = [f"the {title}" for title in _titles(names, written)] if written == "residual" else _titles(names, written)
     for title, name, part in zip(titles, names, parts, strict=True):
         if len(parts) > 2 and count > 1 and part == usual:
             continue
         line = [graph[step] for step in itertools.takewhile(lambda step: step != fork, _line(graph, name))]
-        changes = [(node, axis) for node in line for axis in axes if _differs_before(graph, node, axis) and len({s[axis] for s in shapes}) > 1]
+        changes = [(node, axis) for node in line for axis in differing if _differs_before(graph, node, axis)]
         grown = next((i for i, node in enumerate(line) if node.op in GROWING), len(line))
         for node in line[grown:]:
             if (text := _rounded(graph, node)) and node.span.line not in seen:
@@ -82,8 +84,9 @@ def parting(graph: ArchGraph, names: Sequence[str], axes: Sequence[int], at: Spa
             yield Related(node.span, f"{title} becomes {show_shape(node.shape)} here" + (f": {sum_}" if sum_ else ""))
 
 
-def _axis_name(graph: ArchGraph, name: str, axis: int) -> str:
-    return ("channels", *AXES.get(len(graph[name].shape) - 1, ()))[axis] if axis <= 3 else ""
+def _axis_name(rank: int, axis: int) -> str:
+    names = ("channels", *AXES.get(rank - 1, ()))
+    return names[axis] if axis < len(names) else ""
 
 
 def _differs_before(graph: ArchGraph, node: Node, axis: int) -> bool:
@@ -100,7 +103,7 @@ def _sum(graph: ArchGraph, node: Node, axis: int) -> str:
     attrs, size = node.attrs, graph[graph.operands(node.name)[0]].shape[axis]
     at = axis - 1
     dilation = (attrs.get("dilation") or (1,) * axis)[at]
-    label = _axis_name(graph, node.name, axis)
+    label = _axis_name(len(node.shape), axis)
     return arithmetic(label, size, attrs["kernel"][at], attrs["stride"][at], attrs["pad"][at], dilation, attrs.get("ceil", False))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Related
@@ -27,7 +28,7 @@ def circle(way: Sequence[Using]) -> Diagnostic:
         if here.use is not None and not _takes(here.statements, there.statements):
             needless.append((here.use, (here.name, here.use.line, there.name)))
     found = files.use_in_circle([*(file.name for file in way), way[0].name], [words for _, words in needless])
-    related = [Related(file.use, f"uses {there.name}") for file, there in zip(way, way[1:], strict=False) if file.use is not None]
+    related = [Related(file.use, f"uses {there.name}") for file, there in pairwise(way) if file.use is not None]
     return replace(found, facts={"needless": [use for use, _ in needless]}).at(way[-1].use, related=related)
 
 

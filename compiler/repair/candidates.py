@@ -89,7 +89,13 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "W0119": (words.as_meant,),
 }
 
-MAPS: tuple[Search, ...] = (merges.sized_as_the_other, merges.padded_before, merges.inexact, sizes.legal_input, merges.resized)  # of nearly one size
+MAPS: tuple[Search, ...] = (
+    merges.sized_as_the_other,
+    merges.padded_before,
+    merges.inexact,
+    sizes.legal_input,
+    merges.resized,
+)  # of nearly one size
 SEARCHES: dict[str, tuple[Search, ...]] = {
     "E0301": (windows.fewer_copies, windows.padded_on_the_way, windows.larger_input, windows.kernel_that_fits),
     "E0302": (numbers.exchanged_here, projections.where_it_fits, projections.where_the_shape_changes, merges.branch_that_agrees, *MAPS),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from compiler.repair.places import Candidates, around, free_name, repair
 from dsl import ast
@@ -71,7 +72,7 @@ def needless_use(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     """Without a `use` of this file that takes nothing from a file that uses this one."""
     for use in d.facts.get("needless", ()):
         if use.source is tree.span.source:
-            yield repair(f"without line {use.line}, which takes nothing from that file", _without(use))
+            yield repair(f"without line {use.line}, which brings nothing that is used", _without(use))
 
 
 def _without(span: Span) -> Edit:
@@ -97,7 +98,7 @@ def ended(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     counted = next((name for arg in call.args if (name := _counted_down(arg.value)) in params), "")
     if not counted:
         return
-    before = next((item for body in _chains(block) for item, after in zip(body, body[1:], strict=False) if after.span == call.span), None)
+    before = next((item for body in _chains(block) for item, after in pairwise(body) if after.span == call.span), None)
     text = f"if {counted} > 1 {{ {call.span.text} }}"
     if isinstance(before, ast.Item) and isinstance(before.core, ast.Op) and before.label is None:
         again = before.core.span.text

@@ -13,7 +13,7 @@ from dsl.diagnostics import Diagnostic, Edit
 from dsl.source import Span
 
 FARTHEST = 30  # nodes before a merge that are looked at
-SIZED = ("crop", "upsample")
+SIZED = {"crop": "a crop", "upsample": "an upsampling"}
 NEAR = 0.6  # of a larger map, what a crop leaves at least
 
 
@@ -89,17 +89,19 @@ def padded_before(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
         return
     ops = {node.span: around(trials.tree, node.span, ast.Op) for node in short}
     edits = [with_option(op, "pad", "same") for op in ops.values() if op is not None and option(op, "pad") is None]
-    if len(edits) == 1:
-        (only,) = (op for op in ops.values() if op is not None and option(op, "pad") is None)
-        kernel = kernel_of(only)
+    lacking = [op for op in ops_in(trials.tree) if is_op(op, "conv") and (kernel_of(op) or 1) > 1 and option(op, "pad") is None]
+    if len(edits) == 1 and len(lacking) == 1:
+        kernel = kernel_of(lacking[0])
         value = str(kernel // 2) if kernel is not None and kernel % 2 else "same"
-        yield repair(f"`pad={value}` for `{only.span.text}`, which keeps the size", with_option(only, "pad", value), kind="padding")
+        edit = with_option(lacking[0], "pad", value)
+        yield repair(f"`pad={value}` for `{lacking[0].span.text}`, which keeps the size", edit, kind="padding")
     default = next((n for n in ast.walk(trials.tree) if isinstance(n, ast.Default) and n.word.lower() == "conv"), None)
     if default is not None and not any(arg.name == "pad" for arg in default.args):
         text = "pad=same, " if default.args else "pad=same"
         yield repair("padding that keeps the size, in all convolutions", insert(default.span, _opening(default), text), kind="padding")
-    if len(edits) > 1:
-        yield repair(f"padding that keeps the size, in {len(edits)} convolutions", *edits, kind="padding")
+    if edits:
+        where = f", in {len(edits)} convolutions" if len(edits) > 1 else ""
+        yield repair(f"padding that keeps the size{where}", *edits, kind="padding")
 
 
 def _opening(default: ast.Default) -> int:
@@ -112,13 +114,15 @@ def sized_as_the_other(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     shapes, operands = d.facts.get("shapes", ()), d.facts.get("operands", ())
     for number, name in enumerate(operands):
         node = next((node for node in _before(trials.there.graph, name) if node.op in SIZED), None)
-        op = around(trials.tree, node.span, ast.Op) if node is not None and node.span.source is trials.source else None
+        if node is None or node.span.source is not trials.source or shapes[number][1:] != node.shape[1:]:
+            continue
+        op = around(trials.tree, node.span, ast.Op)
         others = {shape[1:] for index, shape in enumerate(shapes) if index != number}
-        if op is None or option(op, "size") is None or len(others) != 1 or shapes[number][1:] != node.shape[1:]:
+        if op is None or option(op, "size") is None or len(others) != 1:
             continue
         (sizes,) = others
         if sizes != shapes[number][1:] and all(isinstance(size, int) for size in sizes):
-            what = f"`{node.op}` to the size of the other branch, {_sizes(list(sizes))}"
+            what = f"{SIZED[node.op]} to the size of the other branch, {_sizes(list(sizes))}"
             yield repair(what, with_option(op, "size", _argument(list(sizes))))
 
 

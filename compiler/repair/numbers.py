@@ -56,7 +56,7 @@ def near(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     yield from _exchanges(spots)
     for spot in spots:
         for value, line in _elsewhere(spot, [*inside, *outside]):
-            yield spot.with_value(value, f", as in line {line}")
+            yield spot.with_value(value, f", as in line {line}", SOLVED)
 
 
 def exchanged_here(d: Diagnostic, span: Span, trials: Trials) -> Candidates:

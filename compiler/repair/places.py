@@ -16,7 +16,7 @@ N = TypeVar("N", bound=ast.Node)
 
 Candidates = Iterator[Repair]
 SOLVED = "solved"  # the kind of a repair that is offered where no likelier one is
-NOUNS = {"pad": "padding", "ceil": "rounding up", "stop": "channels up to"}
+NOUNS = {"pad": "padding", "ceil": "rounding up", "out_pad": "`out_pad` of", "stop": "channels up to"}
 
 
 def repair(what: str, *edits: Edit, kind: str = "") -> Repair:

@@ -84,7 +84,7 @@ def where_it_fits(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
         needs.append(f"{written.stride} == 1")
     text = " and ".join([f"({known})" if " or " in known else known, *(need for need in needs if need not in known)])
     if text != known:
-        yield repair(f"the shortcut only where {' and '.join(needs)}", Edit(choice.condition.span, text))
+        yield repair(f"the shortcut only where `{' and '.join(needs)}`", Edit(choice.condition.span, text))
 
 
 def where_the_shape_changes(d: Diagnostic, span: Span, trials: Trials) -> Candidates:

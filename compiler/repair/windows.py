@@ -12,6 +12,7 @@ from dsl.diagnostics import Diagnostic, Edit
 from dsl.source import Span
 
 FARTHEST = 200  # nodes before a window that are looked at
+WIDEST = 11  # kernel of a window that is likely meant
 LARGEST = 2  # times as large as it is, an input at most
 
 
@@ -28,8 +29,7 @@ def fewer_copies(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
 
 def padded_on_the_way(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     """Padding that keeps the size for the first convolution that has none; else for all."""
-    nodes = [node for node in _way(trials.there.graph, d.facts.get("operand", "")) if node.op == "conv" and node.span.source is trials.source]
-    short = [node for node in nodes if not any(node.attrs["pad"]) and all(k % 2 for k in node.attrs["kernel"]) and max(node.attrs["kernel"]) > 1]
+    short = [node for node in _way(trials.there.graph, d.facts.get("operand", "")) if node.span.source is trials.source and _shrinks(node)]
     ops = [op for node in short if (op := around(trials.tree, node.span, ast.Op)) is not None and option(op, "pad") is None]
     if not ops:
         return
@@ -45,6 +45,11 @@ def padded_on_the_way(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     yield repair(f"padding that keeps the size, in {len(edits)} convolutions", *edits.values(), kind="padding")
 
 
+def _shrinks(node: Node) -> bool:
+    """Is a node a convolution with a middle, and without padding?"""
+    return node.op == "conv" and not any(node.attrs["pad"]) and all(k % 2 for k in node.attrs["kernel"]) and max(node.attrs["kernel"]) > 1
+
+
 def _way(graph: ArchGraph, name: str) -> list[Node]:
     """What leads to a node along first operands, from the input on."""
     nodes: list[Node] = []
@@ -58,7 +63,7 @@ def _way(graph: ArchGraph, name: str) -> list[Node]:
 def larger_input(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     """The next larger square input of a size that is in use."""
     lines = [s for s in trials.tree.statements if isinstance(s, ast.Input)]
-    if len(lines) != 1 or not all(isinstance(dim, ast.Number) for dim in lines[0].dims):
+    if len(lines) != 1 or not all(isinstance(dim, ast.Number) for dim in lines[0].dims) or d.facts["kernel"] > WIDEST:
         return
     channels, *sizes = (int(dim.value) for dim in lines[0].dims if isinstance(dim, ast.Number))
     if not sizes or len(set(sizes)) > 1:
