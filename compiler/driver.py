@@ -26,7 +26,7 @@ from compiler.repair.trial import EFFORT, Attempts, Trials, Tried
 from compiler.shapes.conditions import Legal
 from compiler.shapes.dim import Dim
 from dsl import ast
-from dsl.diagnostics import ArchError, Diagnostic, Fault
+from dsl.diagnostics import ArchError, Diagnostic, Fault, Related
 from dsl.formatter import format_text
 from dsl.parser import MAX_NESTING, parse_size, parse_value
 from dsl.printer import print_file
@@ -182,14 +182,23 @@ def _mend(report: Report, loaded: Loaded, task: _Task) -> None:
     else:
         there = _tried(report, report.diagnostics, loaded.tree)
         report.diagnostics = with_repairs(report.diagnostics, Trials(loaded.source, loaded.tree, there, attempts), report.doubtful)
-        report.warnings = [warning for warning in report.warnings if not _told(warning, report.diagnostics)]
+        causes = {id(error): [w for w in report.warnings if _is_changed(w, error)] for error in report.diagnostics}
+        told = {id(warning) for found in causes.values() for warning in found}
+        report.diagnostics = [_with_causes(error, causes[id(error)]) for error in report.diagnostics]
+        report.warnings = [warning for warning in report.warnings if id(warning) not in told]
 
 
-def _told(warning: Diagnostic, errors: list[Diagnostic]) -> bool:
+def _is_changed(warning: Diagnostic, error: Diagnostic) -> bool:
     """Does a repair of an error change the very place that a warning is about?"""
-    edits = [edit.span for error in errors for repair in error.repairs for edit in repair.edits]
+    edits = [edit.span for repair in error.repairs for edit in repair.edits]
     at = warning.span
     return at is not None and any(e.source is at.source and e.start <= at.end and at.start <= e.end for e in edits)
+
+
+def _with_causes(error: Diagnostic, warnings: Sequence[Diagnostic]) -> Diagnostic:
+    """An error with what a warning says of the place where it comes from."""
+    told = [Related(warning.span, warning.message) for warning in warnings if warning.span is not None]
+    return replace(error, related=(*error.related, *told)) if told else error
 
 
 def _tried(report: Report, found: list[Diagnostic], tree: ast.File | None) -> Tried:

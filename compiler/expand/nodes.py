@@ -12,7 +12,7 @@ from compiler.expand.builder import NOTHING, Builder, Failure
 from compiler.expand.environment import PARAMETER, BlockValue, Env, Given, SharedNode, SharedPart
 from compiler.expand.options import blamed, check_options, read_options, read_place
 from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, join
-from compiler.expand.sides import with_histories, with_way
+from compiler.expand.sides import with_histories, with_open_inputs, with_way
 from compiler.expand.written import Items
 from compiler.graph import Node
 from compiler.ops import OPERATORS
@@ -100,6 +100,8 @@ class NodeExpander(Builder):
             found = fault.diagnostic
             if found.code in ("E0302", "E0303"):
                 found = with_histories(found, written, self.graph, operands, span)
+            if found.code == "E0307":
+                found = with_open_inputs(found, self.graph, operands[0])
             if found.code == "E0301" and len(operands) == 1:
                 found = with_way(found, self.graph, operands[0])
             raise Fault(blamed(found, options, span)) from None
@@ -163,7 +165,7 @@ class NodeExpander(Builder):
                 if missing
                 else names.unknown_option(block.name, unknown_args[0], [p.name for p in block.params])
             )
-            raise Fault(fault.at(span))
+            raise Fault(fault.at(span, related=[Related(block.block.name_span, "defined here")]))
         listed = ", ".join(f"{name}={written_value(value)}" for name, value in arguments.items())
         brief = block.name + _brief_arguments(block, given, arguments)
         with self._within(f"{block.name}({listed})", span, block.block, inner.path, brief):

@@ -11,7 +11,7 @@ from compiler.expand.scopes import Tensor
 from compiler.graph import INPUT, ArchGraph, Node
 from compiler.ops.record import AXES
 from compiler.ops.windows import arithmetic
-from compiler.shapes.dim import show_shape
+from compiler.shapes.dim import show_shape, unknowns
 from dsl.diagnostics import Diagnostic, Related
 from dsl.source import Span
 from dsl.vocabulary import shapes as says
@@ -65,6 +65,8 @@ def parting(graph: ArchGraph, names: Sequence[str], axes: Sequence[int], at: Spa
     usual, count = Counter(parts).most_common(1)[0]
     differing = [axis for axis in axes if len({shape[axis] for shape in shapes}) > 1]
     seen, fork = {at.line}, _fork(graph, names)
+    if written == "residual" and names[1] == fork and 0 in differing:  # what is missing is a projection
+        return
     titles = [f"the {title}" for title in _titles(names, written)] if written == "residual" else _titles(names, written)
     for title, name, part in zip(titles, names, parts, strict=True):
         if len(parts) > 2 and count > 1 and part == usual:
@@ -125,6 +127,19 @@ def with_way(found: Diagnostic, graph: ArchGraph, operand: Tensor) -> Diagnostic
     if len(_line(graph, operand.name)) < 2:
         return found
     return replace(found, notes=(*found.notes, f"before it: {_history(graph, operand.name, '')}"))
+
+
+def with_open_inputs(found: Diagnostic, graph: ArchGraph, operand: Tensor) -> Diagnostic:
+    """The diagnostic of a number that depends on sizes, with the inputs that leave them open."""
+    related = []
+    before = graph[operand.name]
+    if before.op == "flatten":
+        map_ = graph[graph.operands(before.name)[0]]
+        found = replace(found, notes=(*found.notes, f"all values of {show_shape(map_.shape)}, which {map_.name} produces"))
+    for node in graph.inputs:
+        if names := sorted({name for size in node.shape for name in unknowns(size)}):
+            related.append(Related(node.span, f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} left open here"))
+    return replace(found, related=(*found.related, *related))
 
 
 def _line(graph: ArchGraph, name: str) -> list[str]:

@@ -32,13 +32,16 @@ def searched(d: Diagnostic, trials: Trials) -> Candidates:
 
 
 def _made(maker: Maker, d: Diagnostic, span: Span, tree: ast.File) -> Iterator[Repair]:
-    """The candidates of a maker. Those of `words` mend a mistake of writing, unless the file reads well as another network."""
-    of_words = maker.__module__ == words.__name__ and not d.code.startswith(("E03", "W"))
+    """The candidates of a maker. Those of `words` mend a mistake of writing, unless the file reads well as another network.
+
+    Which tensor a reference means is no matter of writing, and an option of which only the first letter agrees is a guess.
+    """
+    of_words = maker.__module__ == words.__name__ and not d.code.startswith(("E03", "W", "E0203")) and not d.facts.get("unsure")
     for repair in maker(d, span, tree):
         yield replace(repair, changes=WRITING) if of_words and not (d.code in REFERENCES and _renumbers(repair)) else repair
 
 
-REFERENCES = ("E0201", "E0203", "E0204", "E0602", "E0611")  # names of things that there are several of
+REFERENCES = ("E0201", "E0204", "E0602", "E0611")  # names of things that there are several of
 
 
 def _renumbers(repair: Repair) -> bool:

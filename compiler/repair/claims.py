@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from compiler.repair.places import NOUNS, Candidates, around, repair, with_option
+from compiler.repair.places import NOUNS, SURE, Candidates, around, repair, with_option
 from compiler.shapes.dim import Shape, show_shape
 from compiler.shapes.window import transposed, window
 from dsl import ast
@@ -159,8 +159,8 @@ def channels_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     for line in tree.statements:
         if isinstance(line, ast.Input) and len(line.dims) == 4 and isinstance(line.dims[1], ast.Number) and line.dims[1].value in (1, 3, 4):
             without = Edit(Span(span.source, line.dims[0].span.start, line.dims[1].span.start), "")
-            yield repair("the batch is not written", without)
+            yield repair("the batch is not written", without, kind=SURE)
         if isinstance(line, ast.Input) and len(line.dims) == 3 and all(isinstance(dim, ast.Number) for dim in line.dims):
             h, w, c = (dim.value for dim in line.dims if isinstance(dim, ast.Number))
             if c <= 4 < h and h == w:
-                yield repair("channels first", Edit(line.dims[0].span.to(line.dims[-1].span), f"{c}x{h}x{w}"))
+                yield repair("channels first", Edit(line.dims[0].span.to(line.dims[-1].span), f"{c}x{h}x{w}"), kind=SURE)

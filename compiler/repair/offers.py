@@ -9,7 +9,7 @@ from itertools import chain
 from compiler.graph import ArchGraph
 from compiler.repair import claims, effects
 from compiler.repair.candidates import candidates, searched
-from compiler.repair.places import SOLVED
+from compiler.repair.places import SOLVED, SURE
 from compiler.repair.trial import Trials, kind_of
 from dsl import ast
 from dsl.diagnostics import CLAIM, NETWORK, WRITING, Diagnostic, Repair
@@ -94,7 +94,7 @@ def _kept(d: Diagnostic, offers: Iterable[Repair], trials: Trials, most: int) ->
             made.append(tried.graph)
             effect = effects.of(repair, tried, trials.there) if repair.changes != WRITING else None
             found.append(replace(repair, complete=not tried.found, effect=effect))
-            if len(found) == most:
+            if len(found) == most or (repair.kind == SURE and found[-1].complete):
                 break  # before a search goes on
     return sorted(_told_apart(found, trials), key=lambda repair: not repair.complete)  # of equals the likelier first
 

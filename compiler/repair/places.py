@@ -16,6 +16,7 @@ N = TypeVar("N", bound=ast.Node)
 
 Candidates = Iterator[Repair]
 SOLVED = "solved"  # the kind of a repair that is offered where no likelier one is
+SURE = "sure"  # of one beside which, where it mends the whole file, none is offered
 NOUNS = {"pad": "padding", "ceil": "rounding up", "out_pad": "`out_pad` of", "stop": "channels up to"}
 
 

@@ -11,6 +11,8 @@ from dsl import ast
 from dsl.diagnostics import Diagnostic, Edit
 from dsl.source import Span
 
+USUAL = 224  # pixels of an input
+
 
 def groups_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     op, facts = around(tree, span, ast.Op), d.facts
@@ -30,9 +32,15 @@ def groups_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def pool_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Global average pooling before a layer that needs a number of inputs; else an input of a fixed size."""
     item = around(tree, span, ast.Item)
     if item is not None:
         yield repair("global average pooling before it", insert(item.span, item.span.start, "adaptive_avgpool1; "))
+    for line in (s for s in tree.statements if isinstance(s, ast.Input)):
+        sizes = line.dims[1:]
+        if sizes and all(isinstance(size, ast.Name) for size in sizes):
+            text = "x".join([str(USUAL)] * len(sizes))
+            yield repair(f"a fixed input, for instance {line.dims[0].span.text}x{text}", Edit(sizes[0].span.to(sizes[-1].span), text))
 
 
 def largest_legal(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:

@@ -53,12 +53,9 @@ def use_not_found(path: str, known: Sequence[str]) -> Diagnostic:
 
 @diagnostic("E0603")
 def use_in_circle(chain: Sequence[str], needless: Sequence[tuple[str, int, str]] = ()) -> Diagnostic:
-    """Files use each other in a circle.
-
-    `needless` are those of their `use` lines of whose file nothing is taken: the file and line of each, and what it uses.
-    """
+    """Files use each other in a circle."""
     help_text = "move what both need into a third file"
-    if needless:
+    if needless:  # `use` lines of whose file nothing is taken: the file and line of each, and what it uses
         file, line, used = needless[0]
         help_text = f"delete line {line} of {file}, which takes nothing from {used}"
     return Diagnostic("", f"these files use each other in a circle: {' -> '.join(chain)}", help=help_text)

@@ -59,7 +59,7 @@ def unknown_option(operator: str, option: str, known: Sequence[str], signature: 
     notes = (f"it is written {signature}" if signature else f"it has: {', '.join(known)}",) if known else ()
     if not known:
         help_text = f"`{operator}` takes no options"
-    facts = {"delete": True} if needless else misspelt(option, close or here)
+    facts = {"delete": True} if needless else {**misspelt(option, close or here), "unsure": bool(close and not near(option, known))}
     return Diagnostic("", f"`{operator}` has no option `{option}`", notes=notes, help=help_text, facts=facts)
 
 
