@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Related
@@ -22,14 +21,14 @@ class Using:
 
 
 def circle(way: Sequence[Using]) -> Diagnostic:
-    """The fault of a way that comes back to its first file by the last `use`."""
-    needless = []
-    for here, there in zip(way, [*way[1:], way[0]], strict=True):
-        if here.use is not None and not _takes(here.statements, there.statements):
-            needless.append((here.use, (here.name, here.use.line, there.name)))
-    found = files.use_in_circle([*(file.name for file in way), way[0].name], [words for _, words in needless])
-    related = [Related(file.use, f"uses {there.name}") for file, there in pairwise(way) if file.use is not None]
-    return replace(found, facts={"needless": [use for use, _ in needless]}).at(way[-1].use, related=related)
+    """The fault of a way that comes back to its first file by its last `use`; at the `use` that can go, where there is one."""
+    steps = list(zip(way, [*way[1:], way[0]], strict=True))
+    needless = [(here, there) for here, there in steps if not _takes(here.statements, there.statements)]
+    at = needless[0][0].use if needless else way[-1].use
+    told = [(here.name, here.use.line, there.name) for here, there in needless if here.use is not None]
+    found = files.use_in_circle([*(file.name for file in way), way[0].name], told)
+    related = [Related(here.use, f"uses {there.name}") for here, there in steps if here.use is not None and here.use is not at]
+    return replace(found, facts={"needless": bool(needless)}).at(at, related=related)
 
 
 def _takes(statements: Sequence[ast.Statement], used: Sequence[ast.Statement]) -> bool:

@@ -69,10 +69,9 @@ def another_output(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def needless_use(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """Without a `use` of this file that takes nothing from a file that uses this one."""
-    for use in d.facts.get("needless", ()):
-        if use.source is tree.span.source:
-            yield repair(f"without line {use.line}, which brings nothing that is used", _without(use))
+    """Without a `use` that brings nothing but a circle."""
+    if d.facts.get("needless"):
+        yield repair(f"without line {span.line}, which brings nothing that is used", _without(span))
 
 
 def _without(span: Span) -> Edit:
