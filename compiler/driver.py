@@ -26,7 +26,7 @@ from compiler.repair.trial import EFFORT, Attempts, Trials, Tried
 from compiler.shapes.conditions import Legal
 from compiler.shapes.dim import Dim
 from dsl import ast
-from dsl.diagnostics import ArchError, Diagnostic, Fault
+from dsl.diagnostics import ArchError, Diagnostic, Fault, Related
 from dsl.formatter import format_text
 from dsl.parser import MAX_NESTING, parse_size, parse_value
 from dsl.printer import print_file
@@ -48,6 +48,7 @@ class Report:
     nothing_at: Span | None = None  # the place of a file that holds no network, only blocks
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[Diagnostic] = field(default_factory=list)
+    doubtful: list[Diagnostic] = field(default_factory=list)  # claims on counts that fail while claims on shapes do
     failures: list[Failure] = field(default_factory=list)  # operators that are not in the graph, since their shapes do not fit
 
     @property
@@ -187,15 +188,24 @@ def _mend(report: Report, loaded: Loaded, task: _Task) -> None:
         report.warnings = told_once(with_repairs(report.warnings, Trials(loaded.source, loaded.tree, there, attempts, EFFORT // 10)))
     else:
         there = _tried(report, report.diagnostics, loaded.tree)
-        report.diagnostics = with_repairs(report.diagnostics, Trials(loaded.source, loaded.tree, there, attempts))
-        report.warnings = [warning for warning in report.warnings if not _told(warning, report.diagnostics)]
+        report.diagnostics = with_repairs(report.diagnostics, Trials(loaded.source, loaded.tree, there, attempts), report.doubtful)
+        causes = {id(error): [w for w in report.warnings if _is_changed(w, error)] for error in report.diagnostics}
+        told = {id(warning) for found in causes.values() for warning in found}
+        report.diagnostics = [_with_causes(error, causes[id(error)]) for error in report.diagnostics]
+        report.warnings = [warning for warning in report.warnings if id(warning) not in told]
 
 
-def _told(warning: Diagnostic, errors: list[Diagnostic]) -> bool:
+def _is_changed(warning: Diagnostic, error: Diagnostic) -> bool:
     """Does a repair of an error change the very place that a warning is about?"""
-    edits = [edit.span for error in errors for repair in error.repairs for edit in repair.edits]
+    edits = [edit.span for repair in error.repairs for edit in repair.edits]
     at = warning.span
     return at is not None and any(e.source is at.source and e.start <= at.end and at.start <= e.end for e in edits)
+
+
+def _with_causes(error: Diagnostic, warnings: Sequence[Diagnostic]) -> Diagnostic:
+    """An error with what a warning says of the place where it comes from."""
+    told = [Related(warning.span, warning.message) for warning in warnings if warning.span is not None]
+    return replace(error, related=(*error.related, *told)) if told else error
 
 
 def _tried(report: Report, found: list[Diagnostic], tree: ast.File | None) -> Tried:
@@ -230,6 +240,9 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
         claims += results
         legal, impossible = legality(expander.graph, explained)
         diagnostics += [*failed, *impossible]
+    doubtful: list[Diagnostic] = []
+    if explained and loaded.whole and diagnostics and all(d.code == "E0501" for d in diagnostics):
+        _, doubtful = check_expects(expander.expects, expander.graph, expander.top, waived=bool(overrides))
     if explained:
         diagnostics = with_blame(diagnostics, expander.graph, claims)
     seconds["verify"] = perf_counter() - read - seconds["expand"]
@@ -241,7 +254,9 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
     claims.sort(key=lambda claim: (claim.span.source.name, claim.span.start))
     expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None
     name, failures = expander.graph.name, expander.failures
-    return Report(name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, warnings=doubts, failures=failures)
+    return Report(
+        name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, warnings=doubts, doubtful=doubtful, failures=failures
+    )
 
 
 def _not_of_a_guess(found: Sequence[Diagnostic], writing: Sequence[Diagnostic]) -> list[Diagnostic]:

@@ -85,6 +85,7 @@ class ArchGraph:
     title: str = ""
     outputs: dict[str, Output] = field(default_factory=dict)
     conditions: list[tuple[str, Condition]] = field(default_factory=list)  # (node, condition)
+    claimed: dict[str, Shape] = field(default_factory=dict)  # what failed claims say, with which the check has gone on
 
     def __post_init__(self) -> None:
         self._nx: nx.MultiDiGraph[str] = nx.MultiDiGraph()
@@ -117,6 +118,10 @@ class ArchGraph:
     def __getitem__(self, name: str) -> Node:
         node: Node = self._nx.nodes[name]["node"]
         return node
+
+    def taken(self, name: str) -> Shape:
+        """The shape of a node as those after it have seen it: that of a claim, where one fails."""
+        return self.claimed.get(name) or self[name].shape
 
     def operands(self, name: str) -> list[str]:
         """The nodes that a node takes, in order."""

@@ -46,6 +46,7 @@ class Effect:
     macs: int | str
     before: tuple[int, int | str] | None = None
     places: str = ""
+    legal: str = ""  # which open sizes are
 
     def __str__(self) -> str:
         if self.before is None and not self.params and self.macs == 0:
@@ -57,11 +58,11 @@ class Effect:
         else:
             pairs = zip(self.before, (self.params, self.macs), ("parameters", "MACs"), strict=True)
             counts = ", ".join(f"{_count(a)} -> {_count(b)} {what}" if a != b else f"{what} as before" for a, b, what in pairs)
-        return "; ".join(filter(None, (self.places, counts)))
+        return "; ".join(filter(None, (self.places, counts, self.legal and f"legal: {self.legal}")))
 
     def to_json(self) -> dict[str, Any]:
         before = None if self.before is None else dict(zip(("params", "macs"), self.before, strict=True))
-        return {"params": self.params, "macs": self.macs, "before": before, "places": self.places}
+        return {"params": self.params, "macs": self.macs, "before": before, "places": self.places, "legal": self.legal}
 
 
 def _count(value: int | str) -> str:

@@ -53,7 +53,8 @@ def render(d: Diagnostic, paint: Paint = plain) -> str:
                 continue
             if related.span.source is not d.span.source:
                 out.append(paint("gutter", f"{gutter}::: ") + paint("place", visible(f"{related.span.source.name}:{related.span.line}")))
-            out.extend(_excerpt(related.span, related.text, [], "second", bar, paint))
+            shown = _excerpt(related.span, related.text, [], "second", bar, paint)
+            out.extend(shown if shown[0] != out[-2] else shown[1:])  # another mark in the same line
         if d.span.source.text:
             out.append(bar())
     out.extend(paint("gutter", f"{gutter} = ") + visible(note) for note in d.notes)
@@ -94,7 +95,8 @@ def _offer(d: Diagnostic) -> str:
 def mended_lines(edits: Sequence[Edit]) -> list[tuple[int, str]]:
     """The lines that edits change, as they are afterwards."""
     rows: list[tuple[int, str]] = []
-    by_line = groupby(sorted(edits, key=lambda e: e.span.start), key=lambda e: (e.span.source.name, e.span.line))
+    shown = [edit for edit in edits if not _deletes_lines(edit)]
+    by_line = groupby(sorted(shown, key=lambda e: e.span.start), key=lambda e: (e.span.source.name, e.span.line))
     for (_, number), group in by_line:
         members = list(group)
         source = members[0].span.source
@@ -106,6 +108,11 @@ def mended_lines(edits: Sequence[Edit]) -> list[tuple[int, str]]:
             text = "..." * bool(first) + text[first : first + LONGEST] + "..."
         rows.extend((number + index, line) for index, line in enumerate(text.expandtabs(TAB).rstrip("\n").split("\n")))
     return rows
+
+
+def _deletes_lines(edit: Edit) -> bool:
+    """Whether an edit leaves out whole lines, so that there is nothing to show of them."""
+    return not edit.text and edit.span.column == 1 and edit.span.text.endswith("\n")
 
 
 def apply_edits(text: str, edits: Sequence[Edit]) -> str:

@@ -54,7 +54,13 @@ def test_a_single_residual_needs_no_condition() -> None:
 def test_the_effect_is_part_of_the_record() -> None:
     found = check_text(wrong("e0302_resnet18_without_projections")).diagnostics[0].to_json()
     effect = found["repairs"][0]["effect"]
-    assert effect == {"params": 11_689_512, "macs": 1_814_073_344, "before": None, "places": "3 of 8 get it, 5 stay as they are"}
+    assert effect == {
+        "params": 11_689_512,
+        "macs": 1_814_073_344,
+        "before": None,
+        "places": "3 of 8 get it, 5 stay as they are",
+        "legal": "",
+    }
     assert found["repairs"][0]["changes"] == NETWORK
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.expand.sides import histories
+from compiler.expand.sides import histories, parting
 from compiler.graph import ArchGraph
 from compiler.shapes.conditions import Condition, Legal, contradiction, legal_sizes
 from dsl.diagnostics import Diagnostic, Related
@@ -34,9 +34,10 @@ def _impossible(graph: ArchGraph, name: str, reasons: list[Condition]) -> Diagno
     last = brings[-1]
     operands = graph.operands(last.name)
     sides = histories(graph, operands) if len(operands) > 1 else []
+    parted = list(parting(graph, operands, range(1, len(last.shape)), last.span)) if len(operands) > 1 else []
     facts = {"shapes": tuple(graph[operand].shape for operand in operands), "operands": tuple(operands)}
     others = {node.span: Related(node.span, str(reason)) for node, reason in zip(brings, reasons, strict=True) if node.span != last.span}
     found = says.no_legal_size(name, sides, [str(reason) for reason in reasons])
     frames = [frame for frame in last.frame.chain() if frame.text != "{ ... }"] if last.frame else []
     trail = [f"in {frame.text}, line {frame.span.line} of {frame.span.source.name}" for frame in frames[:3]]
-    return replace(found, facts=facts).at(last.span, trail=trail, related=others.values())
+    return replace(found, facts=facts).at(last.span, trail=trail, related=(*parted, *others.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from compiler.expand.environment import OPEN_SIZE, Env
 from compiler.expand.evaluate import Evaluator
 from compiler.expand.loader import Loader
 from compiler.expand.scopes import Poison, Scope, Tensor
+from compiler.expand.uses import Using
 from compiler.expand.written import Recorder
 from compiler.graph import ArchGraph, Frame, Node
 from compiler.ops.kinds import Whole
@@ -25,6 +27,7 @@ from dsl.source import Span
 from dsl.vocabulary import files
 
 MAX_NODES = 50_000  # ten times the largest network in archs/, and a few seconds
+TOLD = 6  # calls of a block by itself whose arguments are shown
 LIST_BUDGET = 10  # list values that may be made, for each node that the limit allows
 
 FATAL = ("E0604", "E0605", "E0613")  # the limits: there is no going on behind them
@@ -89,7 +92,7 @@ class Builder(ABC):
         self._steps = 0
         self._list_values = 0
         self._created: list[Node] = []
-        self._using: list[str] = []
+        self._using: list[Using] = []
         self._used_inputs: set[str] = set()
         self._output_places: dict[str, Span] = {}
         self._own_expects = True
@@ -99,8 +102,11 @@ class Builder(ABC):
         found = fault.diagnostic if isinstance(fault, Fault) else fault
         found = found.at(span)
         if self._frame is not None and not found.trail:
-            found = replace(found, trail=tuple(_trail(self._frame)))
+            frames = self._frame.chain()
+            found = replace(found, trail=tuple(_trail(frames)), facts={**found.facts, "frames": frames})
         place = (found.span.source.name, found.span.start, found.span.end) if found.span else ("", 0, 0)
+        if once := found.facts.get("once"):  # a mistake of one place that shows at several
+            place = (once, 0, 0)
         if (key := (found.code, *place)) not in self._reported:
             self._reported[key] = len(self.problems)
             self.problems.append(found)
@@ -119,7 +125,10 @@ class Builder(ABC):
         """A mistake that came again in other copies or calls is told once, with how often."""
         for number, times in self._again.items():
             found = self.problems[number]
-            if found.trail:
+            if found.facts.get("once"):
+                again = f"and {times} more use{'s' * (times > 1)} of it"
+                self.problems[number] = replace(found, notes=(*found.notes, again))
+            elif found.trail:
                 again = f"and {times} more cop{'ies' if times > 1 else 'y'} or call{'s' * (times > 1)} of the same line"
                 self.problems[number] = replace(found, trail=(*found.trail, again))
 
@@ -143,19 +152,31 @@ class Builder(ABC):
             self._calls.append(call)
         self._depth += 1
         if self._depth > self.limits.max_nesting:
-            self.report(self._too_deep(self._frame, span))
+            self._too_deep(self._frame, span)
         yield
         self._depth -= 1
         if call is not None:
             self._calls.pop()
         self._frame = outer
 
-    def _too_deep(self, frame: Frame, span: Span) -> Diagnostic:
-        """The fault of calls that go too deep, with the first of them: the rest is more of the same."""
+    def _too_deep(self, frame: Frame, span: Span) -> None:
+        """Report calls that go too deep, with the first of them: the rest is more of the same.
+
+        What was found wrong within a block that goes on calling itself comes of that, and is not told.
+        """
         calls = [f for f in reversed(frame.chain()) if f.scope]
         ends = any(isinstance(node, ast.If) for block in {id(b): b for b in self._calls}.values() for node in ast.walk(block))
         shown = [*(f.text for f in calls[:3]), *(["..."] if len(calls) > 3 else [])]
-        return files.too_deep(self.limits.max_nesting, shown, ends).at(span, trail=_trail(calls[0]) if calls else ())
+        names = [_callee(call) for call in calls]
+        again = next((i for i, name in enumerate(names) if name in names[:i]), None)
+        never = ""
+        if again is not None:
+            own = [call for call in calls if _callee(call) == names[again]]
+            span = calls[again].span
+            never = "" if ends else _endless(own)
+            self._again.clear()
+            self.problems = [d for d in self.problems if sum(_callee(f) == names[again] for f in d.facts.get("frames", ())) < 2]
+        self.report(files.too_deep(self.limits.max_nesting, shown, ends, never).at(span, trail=_trail(calls[:1])))
 
     def _value(self, expr: ast.Expr, env: Env, scope: Scope | None, current: Tensor | None) -> Any:
         """The value of an expression; after a mistake, which is reported, Poison."""
@@ -187,7 +208,19 @@ class Builder(ABC):
         """Expand statements; the tensor that they end with."""
 
 
-def _trail(frame: Frame) -> list[str]:
+def _callee(frame: Frame) -> str:
+    return frame.text.partition("(")[0]
+
+
+def _endless(calls: Sequence[Frame]) -> str:
+    """How the arguments of a block go on that calls itself: `n` is 4, 3, 2, 1, 0, -1."""
+    rows = [dict(re.findall(r"(\w+)=(-?\d+)(?=[,)])", call.text)) for call in calls[:TOLD]]
+    names = [name for name in rows[0] if all(name in row for row in rows) and len({row[name] for row in rows}) > 1]
+    told = " and ".join(f"`{name}` is {', '.join(row[name] for row in rows)}, ..." for name in names)
+    return f"{told}: no `if` in `{_callee(calls[0])}` ends it" if told else ""
+
+
+def _trail(frames: Sequence[Frame]) -> list[str]:
     """The calls and copies around a place, the innermost first; of many the first and the last."""
-    lines = [f"in {f.text}, line {f.span.line} of {f.span.source.name}" for f in frame.chain() if f.text != "{ ... }"]
+    lines = [f"in {f.text}, line {f.span.line} of {f.span.source.name}" for f in frames if f.text != "{ ... }"]
     return lines if len(lines) <= 6 else [*lines[:3], f"... {len(lines) - 4} more", lines[-1]]

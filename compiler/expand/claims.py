@@ -9,7 +9,7 @@ from typing import Any
 from compiler.expand.scopes import Tensor
 from compiler.graph import ArchGraph, Node
 from compiler.ops.record import AXES
-from compiler.ops.windows import arithmetic
+from compiler.ops.windows import arithmetic, transposed_arithmetic
 from compiler.shapes.dim import Shape, show_shape
 from dsl.diagnostics import Diagnostic, Related
 from dsl.source import Span
@@ -59,7 +59,7 @@ def check_shape(
 def _window_facts(name: str, graph: ArchGraph) -> dict[str, Any]:
     """Of the window operator whose size this is, what it was given."""
     node = _window_node(name, graph)
-    return {} if node is None else {"attrs": dict(node.attrs), "before": graph[graph.operands(node.name)[0]].shape, "window": node.span}
+    return {} if node is None else {"attrs": dict(node.attrs), "before": graph.taken(graph.operands(node.name)[0]), "window": node.span}
 
 
 def _window_node(name: str, graph: ArchGraph) -> Node | None:
@@ -70,7 +70,7 @@ def _window_node(name: str, graph: ArchGraph) -> Node | None:
         if len(operands) != 1:
             return None
         node = graph[operands[0]]
-    return node if "kernel" in node.attrs and "pad" in node.attrs and node.op != "convt" else None
+    return node if "kernel" in node.attrs and "pad" in node.attrs else None
 
 
 def _arithmetic(name: str, claimed: Shape, graph: ArchGraph) -> Iterator[str]:
@@ -79,16 +79,12 @@ def _arithmetic(name: str, claimed: Shape, graph: ArchGraph) -> Iterator[str]:
     if node is None or len(claimed) != len(node.shape):
         return
     attrs = node.attrs
-    before = graph[graph.operands(node.name)[0]].shape
+    before = graph.taken(graph.operands(node.name)[0])
     dilations = attrs.get("dilation") or (1,) * len(attrs["kernel"])
     for axis, label in enumerate(AXES[len(before) - 1]):
         if node.shape[axis + 1] != claimed[axis + 1]:
-            yield arithmetic(
-                label,
-                before[axis + 1],
-                attrs["kernel"][axis],
-                attrs["stride"][axis],
-                attrs["pad"][axis],
-                dilations[axis],
-                attrs.get("ceil", False),
-            )
+            sizes = (before[axis + 1], attrs["kernel"][axis], attrs["stride"][axis], attrs["pad"][axis], dilations[axis])
+            if node.op == "convt":
+                yield transposed_arithmetic(label, *sizes, attrs["out_pad"][axis])
+            else:
+                yield arithmetic(label, *sizes, attrs.get("ceil", False))

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from compiler.expand.scopes import POISON, Poison
 from compiler.ops import OPERATORS
@@ -24,13 +24,19 @@ from dsl.vocabulary import names as says
 VARIABLE, PARAMETER, LOOP_NAME, OPEN_SIZE, BLOCK = "variable", "parameter", "name of a loop", "open size", "block"
 
 
+class Explained(Protocol):
+    """Adds to a diagnostic where a value comes from; the value of an argument by the name of its parameter."""
+
+    def __call__(self, found: Diagnostic, name: str = "") -> Diagnostic: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """An option with the value that a default or a use gives it, where, and how a message shows where it comes from."""
 
     value: Any
     span: Span
-    explained: Callable[[Diagnostic], Diagnostic] = field(default=lambda found: found, compare=False, repr=False)
+    explained: Explained = field(default=lambda found, name="": found, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class SharedPart:
     """The weights of a `share`: the prefix of their keys, and what the first call made of them."""
 
     key: str
-    called: bool = field(default=False, compare=False)
+    called: Span | None = field(default=None, compare=False)  # where first
     nodes: list[SharedNode] = field(default_factory=list)
     weights: dict[str, Weights] = field(default_factory=dict)
 
@@ -90,7 +96,7 @@ class ArchValue:
 class Binding:
     """What a name means, what kind of name it is, where it was bound, and its number among the bindings of its scope.
 
-    Of a `let` also its expression and the scope, for messages.
+    For messages, of a `let` also its expression and the scope, and of a parameter what the call gives.
     """
 
     value: Any
@@ -99,6 +105,7 @@ class Binding:
     position: int
     expr: ast.Expr | None = None
     home: Env | None = field(default=None, compare=False, repr=False)
+    given: Given | None = field(default=None, compare=False, repr=False)
 
 
 class Env:
@@ -115,17 +122,17 @@ class Env:
         self._seen = seen if seen is not None else parent.size if parent is not None else 0  # how many of the parent's are seen
         self._names: dict[str, Binding] = {}
         self._defaults: dict[str, list[tuple[int, Mapping[str, Given]]]] = {}
-        self._lines: dict[str, int] | None = None
+        self._places: dict[str, Span] | None = None
 
     # ---- entering
 
-    def bind(self, name: str, value: Any, kind: str, span: Span, expr: ast.Expr | None = None) -> None:
+    def bind(self, name: str, value: Any, kind: str, span: Span, expr: ast.Expr | None = None, given: Given | None = None) -> None:
         """Give a name its meaning in this scope. Raises Fault when it has one; from then on it may mean anything."""
         if (first := self._names.get(name)) is not None:
             self._names[name] = replace(first, value=POISON)
             fault = says.already_bound(name, first.kind)
             raise Fault(fault.at(span, related=[Related(first.span, "the first is here")]))
-        self._names[name] = Binding(value, kind, span, self.size, expr, self)
+        self._names[name] = Binding(value, kind, span, self.size, expr, self, given)
         self.size += 1
 
     def define(self, block: ast.Block | ast.Share, shared: SharedPart | None = None) -> None:
@@ -185,14 +192,14 @@ class Env:
         """The block of this scope that a parameter names, as far as this scope is seen."""
         found = self._names.get(later.name)
         if found is None or found.position >= seen or not isinstance(found.value, BlockValue):
-            raise Fault(says.defined_later(later.name, self._line_of(later.name), through, reader))
+            raise Fault(_later(later.name, self._place_of(later.name), through, reader))
         return replace(found.value, args=later.args)
 
-    def _line_of(self, name: str) -> int:
-        """The line that defines a name in this body, before this point or after it; 0 where none does."""
-        if self._lines is None:
-            self._lines = {s.name: s.span.line for s in reversed(self.body) if isinstance(s, (ast.Let, ast.Block, ast.Share))}
-        return self._lines.get(name, 0)
+    def _place_of(self, name: str) -> Span | None:
+        """The statement that defines a name in this body, before this point or after it."""
+        if self._places is None:
+            self._places = {s.name: s.span for s in reversed(self.body) if isinstance(s, (ast.Let, ast.Block, ast.Share))}
+        return self._places.get(name)
 
     def own(self, name: str) -> Binding | None:
         """The meaning that a name has been given in this very scope."""
@@ -215,8 +222,8 @@ class Env:
         reader = ""
         for env, seen in self.outward():
             bound = env._names.get(name)
-            if (line := env._line_of(name)) and (bound is None or bound.position >= seen):
-                return says.defined_later(name, line, reader=reader)
+            if (place := env._place_of(name)) is not None and (bound is None or bound.position >= seen):
+                return _later(name, place, reader=reader)
             reader = env.reader or reader
         return None
 
@@ -232,6 +239,13 @@ class Env:
     @property
     def is_incomplete(self) -> bool:
         return any(env.incomplete for env, _ in self.outward())
+
+
+def _later(name: str, place: Span | None, through: str = "", reader: str = "") -> Diagnostic:
+    """What to say of a name that is defined only at a later place."""
+    found = says.defined_later(name, place.line if place is not None else 0, through, reader)
+    facts = {"once": f"{name} {reader}", "definition": place}
+    return replace(found, facts=facts, related=(Related(place, "defined here"),) if place is not None else ())
 
 
 def check_block_name(name: str, span: Span, env: Env) -> None:

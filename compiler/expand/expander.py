@@ -12,6 +12,7 @@ from compiler.expand.environment import BLOCK, PARAMETER, ArchValue, BlockValue,
 from compiler.expand.evaluate import Evaluator
 from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor
 from compiler.expand.statements import StatementExpander
+from compiler.expand.uses import Using, circle
 from compiler.graph import Output
 from dsl import ast
 from dsl.diagnostics import Fault
@@ -23,7 +24,7 @@ class Expander(StatementExpander):
 
     def network(self, statements: Sequence[ast.Statement], env: Env) -> None:
         """Expand the network of the main file."""
-        self._using = [statement.span.source.name for statement in statements[:1]]  # a file that it uses may use it in turn
+        self._using = [Using(statement.span.source.name, statements) for statement in statements[:1]]  # it may be used in turn
         try:
             arch = self._header(statements)
             if arch is not None:
@@ -101,7 +102,7 @@ class Expander(StatementExpander):
                 self.report(names.unknown_setting("parameter", name, known), setting.span)
         for param in params:
             if (bound := env.own(param.name)) is not None and bound.kind == PARAMETER:
-                self.report(names.parameter_twice(param.name), param.span)
+                self.report(names.defined_twice("a parameter", param.name), param.span)
                 continue
             if param.name == "in":
                 self.report(names.reserved("in", "it is the incoming tensor"), param.span)
@@ -137,8 +138,10 @@ class Expander(StatementExpander):
             env.incomplete = True
             return current
         name = loaded.source.name
-        if name in self._using:
-            self.report(files.use_in_circle([*self._using[self._using.index(name) :], name]), use.span)
+        before = [file.name for file in self._using]
+        self._using[-1] = replace(self._using[-1], use=use.span)
+        if name in before:
+            self.report(circle(self._using[before.index(name) :]))
             env.incomplete = True
             return current
         for problem in loaded.problems:
@@ -147,7 +150,7 @@ class Expander(StatementExpander):
             env.incomplete = True
             return current
         module = Env(folder=loaded.folder)
-        self._using.append(name)
+        self._using.append(Using(name, loaded.tree.statements))
         self._definitions(loaded.tree.statements, module)
         self._using.pop()
         env.incomplete = env.incomplete or module.incomplete or bool(loaded.problems)
@@ -177,7 +180,7 @@ class Expander(StatementExpander):
                 self.report(names.unknown_setting("input", name or "(unnamed)", sorted(self._used_inputs)), dims[0].span)
         if not any(not output.training_only for output in self.graph.outputs.values()) and result.shape is not None:
             if "output" in self.graph.outputs:
-                self.report(names.parameter_twice("output"), self.graph[result.name].span)
+                self.report(names.defined_twice("an output", "output"), self.graph[result.name].span)
             self.graph.outputs = {"output": Output(result.name), **self.graph.outputs}
         self.graph.mark_training_only()
 

@@ -119,6 +119,7 @@ class ItemExpander(NodeExpander):
             self.claims[span] = found
         if problem is not None:
             self.report(replace(problem, facts={**problem.facts, "item": item.span}))
+            self.graph.claimed[result.name] = claimed
             return Tensor(result.name, claimed)
         self.recorder.claim(result.shape)
         return result

@@ -12,7 +12,7 @@ from compiler.expand.builder import NOTHING, Builder, Failure
 from compiler.expand.environment import PARAMETER, BlockValue, Env, Given, SharedNode, SharedPart
 from compiler.expand.options import blamed, check_options, read_options, read_place
 from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, join
-from compiler.expand.sides import with_histories, with_way
+from compiler.expand.sides import with_histories, with_open_inputs, with_way
 from compiler.expand.written import Items
 from compiler.graph import Node
 from compiler.ops import OPERATORS
@@ -20,7 +20,7 @@ from compiler.ops.kinds import NONE, Word, show
 from compiler.ops.record import Call, Operator, Weights, check_values
 from compiler.shapes.dim import Shape
 from dsl import ast
-from dsl.diagnostics import Fault
+from dsl.diagnostics import Fault, Related
 from dsl.source import Span
 from dsl.vocabulary import files, names, values
 from dsl.vocabulary import shapes as shape_says
@@ -99,7 +99,9 @@ class NodeExpander(Builder):
         except Fault as fault:
             found = fault.diagnostic
             if found.code in ("E0302", "E0303"):
-                found = with_histories(found, written, self.graph, operands)
+                found = with_histories(found, written, self.graph, operands, span)
+            if found.code == "E0307":
+                found = with_open_inputs(found, self.graph, operands[0])
             if found.code == "E0301" and len(operands) == 1:
                 found = with_way(found, self.graph, operands[0])
             raise Fault(blamed(found, options, span)) from None
@@ -155,7 +157,7 @@ class NodeExpander(Builder):
             else:
                 missing.append(param.name)
                 continue
-            env.bind(param.name, arguments[param.name], PARAMETER, param.span)
+            env.bind(param.name, arguments[param.name], PARAMETER, param.span, given=given.get(param.name))
         unknown_args = [name for name in given if name not in arguments]
         if missing or unknown_args:
             fault = (
@@ -163,7 +165,7 @@ class NodeExpander(Builder):
                 if missing
                 else names.unknown_option(block.name, unknown_args[0], [p.name for p in block.params])
             )
-            raise Fault(fault.at(span))
+            raise Fault(fault.at(span, related=[Related(block.block.name_span, "defined here")]))
         listed = ", ".join(f"{name}={written_value(value)}" for name, value in arguments.items())
         brief = block.name + _brief_arguments(block, given, arguments)
         with self._within(f"{block.name}({listed})", span, block.block, inner.path, brief):
@@ -179,8 +181,8 @@ class NodeExpander(Builder):
         """A call of a shared part: the same keys, and, as a check, the same weights as at the first call."""
         inner.key = part.key
         begin = len(self._created)
-        first = not part.called
-        part.called = True
+        first = part.called is None
+        part.called = part.called or span
         with self.recorder.share_call(part, name, first):
             result = self._statements(block.block.body, env, inner, current)
         if result.shape is None:
@@ -192,7 +194,8 @@ class NodeExpander(Builder):
         if first:
             part.nodes, part.weights = now.nodes, now.weights
         elif now != part:
-            self.report(shape_says.shared_differs(block.name, *_first_difference(part, now)), span)
+            found = shape_says.shared_differs(block.name, *_first_difference(part, now))
+            self.report(found.at(span, related=[Related(part.called, "the first call")]))
             return UNKNOWN
         return result
 

@@ -17,7 +17,7 @@ from compiler.ops.kinds import Choice, Flag, Kind, Optional, PerAxis, Recipe, Ta
 from compiler.ops.record import Like, Operator, Required
 from compiler.shapes.dim import Formula
 from dsl import ast
-from dsl.diagnostics import Diagnostic, Fault
+from dsl.diagnostics import Diagnostic, Fault, Related
 from dsl.numbers import whole
 from dsl.source import Span
 from dsl.vocabulary import names, values, warnings
@@ -60,6 +60,10 @@ class Callee:
     short: tuple[str, str, str]
     kinds: Mapping[str, Kind]
     words: Mapping[str, frozenset[str]]
+    place: Span | None = None  # of a block's name
+
+    def defined(self) -> list[Related]:
+        return [Related(self.place, "defined here")] if self.place is not None else []
 
     @classmethod
     def of_operator(cls, operator: Operator) -> Callee:
@@ -69,7 +73,7 @@ class Callee:
     def of_block(cls, block: BlockValue) -> Callee:
         order = [param.name for param in block.params]
         kernel, out, stride = (part if part in order else "" for part in ("kernel", "out", "stride"))
-        return cls(block.name, block.signature, order, (kernel, out, stride), {}, {})
+        return cls(block.name, block.signature, order, (kernel, out, stride), {}, {}, block.block.name_span)
 
 
 @cache
@@ -133,11 +137,13 @@ def evaluate_item(
             if arg.name is None:
                 if position >= len(free):
                     got = len(op.args) + len(callee.order) - len(free)
-                    raise Fault(names.too_many_arguments(callee.name, len(callee.order), got, callee.signature).at(arg.span))
+                    found = names.too_many_arguments(callee.name, len(callee.order), got, callee.signature)
+                    raise Fault(found.at(arg.span, related=callee.defined()))
                 option = free[position]
             elif arg.name not in callee.order and arg.name != PLACE:
                 signature = "" if callee.kinds else callee.signature
-                raise Fault(names.unknown_option(callee.name, arg.name, callee.order, signature).at(arg.span))
+                found = names.unknown_option(callee.name, arg.name, callee.order, signature)
+                raise Fault(found.at(arg.span, related=callee.defined()))
             enter(option, argument(arg.value, option, callee, evaluator, doubt), arg.value.span, arg.value)
         except Fault as fault:
             sound = report(fault)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from compiler.expand.scopes import Tensor
 from compiler.graph import INPUT, ArchGraph, Node
-from compiler.shapes.dim import show_shape
-from dsl.diagnostics import Diagnostic
+from compiler.ops.record import AXES
+from compiler.ops.windows import arithmetic
+from compiler.shapes.dim import show_shape, unknowns
+from dsl.diagnostics import Diagnostic, Related
+from dsl.source import Span
 from dsl.vocabulary import shapes as says
 
+GROWING = ("convt", "upsample")
 LONGEST = 12  # steps that are shown of a history
 
 
-def with_histories(found: Diagnostic, written: str, graph: ArchGraph, operands: Sequence[Tensor]) -> Diagnostic:
-    """The diagnostic of branches that do not fit, worded anew with each branch's history."""
+def with_histories(found: Diagnostic, written: str, graph: ArchGraph, operands: Sequence[Tensor], at: Span) -> Diagnostic:
+    """The diagnostic of branches that do not fit, worded anew with each branch's history, and the places where they part."""
     names = [operand.name for operand in operands]
     told, fork = histories(graph, names, written), _fork(graph, names)
     facts = dict(found.facts)
@@ -25,24 +30,116 @@ def with_histories(found: Diagnostic, written: str, graph: ArchGraph, operands: 
     else:
         worded = says.concat_differs(told, facts["differs"], facts["axis"])
     shapes = tuple(operand.shape for operand in operands)
-    return replace(worded, facts={**facts, "shapes": shapes, "fork": graph[fork].shape if fork else None, "operands": tuple(names)})
+    facts |= {"shapes": shapes, "fork": graph[fork].shape if fork else None, "operands": tuple(names)}
+    rank = len(graph[names[0]].shape)
+    axes = [axis for axis in range(rank) if found.code == "E0302" or _axis_name(rank, axis) != facts["axis"]]
+    return replace(worded, facts=facts, related=tuple(parting(graph, names, axes, at, written)))
 
 
 def histories(graph: ArchGraph, names: Sequence[str], written: str = "") -> list[str]:
     """What becomes of the shape in each branch of a merge, from the fork on."""
     fork = _fork(graph, names)
-    titles = ("body", "shortcut") if written == "residual" else tuple(f"branch {i}" for i in range(1, len(names) + 1))
-    told = [f"{title}: {_history(graph, name, fork)}" for title, name in zip(titles, names, strict=True)]
+    told = [f"{title}: {_history(graph, name, fork)}" for title, name in zip(_titles(names, written), names, strict=True)]
     if written == "residual" and names[1] == fork:
         told[1] = f"shortcut: {show_shape(graph[fork].shape)} (identity)"
     return told
 
 
+def _titles(names: Sequence[str], written: str) -> tuple[str, ...]:
+    return ("body", "shortcut") if written == "residual" else tuple(f"branch {i}" for i in range(1, len(names) + 1))
+
+
+# ---- where branches part
+
+
+def parting(graph: ArchGraph, names: Sequence[str], axes: Sequence[int], at: Span, written: str = "") -> Iterator[Related]:
+    """The places beside the line of a merge where its branches get the sizes that differ.
+
+    Of three and more branches those count that are unlike most. Where a map is made larger again, a size that could not
+    be halved is the reason.
+    """
+    shapes = [graph[name].shape for name in names]
+    if len({len(shape) for shape in shapes}) > 1:
+        return
+    parts = [tuple(shape[axis] for axis in axes) for shape in shapes]
+    usual, count = Counter(parts).most_common(1)[0]
+    differing = [axis for axis in axes if len({shape[axis] for shape in shapes}) > 1]
+    seen, fork = {at.line}, _fork(graph, names)
+    if written == "residual" and names[1] == fork and 0 in differing:  # what is missing is a projection
+        return
+    titles = [f"the {title}" for title in _titles(names, written)] if written == "residual" else _titles(names, written)
+    for title, name, part in zip(titles, names, parts, strict=True):
+        if len(parts) > 2 and count > 1 and part == usual:
+            continue
+        line = [graph[step] for step in itertools.takewhile(lambda step: step != fork, _line(graph, name))]
+        changes = [(node, axis) for node in line for axis in differing if _differs_before(graph, node, axis)]
+        grown = next((i for i, node in enumerate(line) if node.op in GROWING), len(line))
+        for node in line[grown:]:
+            if (text := _rounded(graph, node)) and node.span.line not in seen:
+                seen.add(node.span.line)
+                yield Related(node.span, text)
+                break
+        if changes and (changes[0][0].span.line not in seen or changes[0][0].span.source is not at.source):
+            node, axis = changes[0]
+            seen.add(node.span.line)
+            sum_ = _sum(graph, node, axis)
+            yield Related(node.span, f"{title} becomes {show_shape(node.shape)} here" + (f": {sum_}" if sum_ else ""))
+
+
+def _axis_name(rank: int, axis: int) -> str:
+    names = ("channels", *AXES.get(rank - 1, ()))
+    return names[axis] if axis < len(names) else ""
+
+
+def _differs_before(graph: ArchGraph, node: Node, axis: int) -> bool:
+    """Does a node change a size of what comes in?"""
+    operands = graph.operands(node.name)
+    before = graph[operands[0]].shape if operands else ()
+    return len(before) == len(node.shape) and before[axis] != node.shape[axis]
+
+
+def _sum(graph: ArchGraph, node: Node, axis: int) -> str:
+    """The window formula of one size, `height: (28 + 2*1 - 5)/1 + 1 = 26`; "" where there is none."""
+    if axis == 0 or "kernel" not in node.attrs or "pad" not in node.attrs or node.op in GROWING:
+        return ""
+    attrs, size = node.attrs, graph[graph.operands(node.name)[0]].shape[axis]
+    at = axis - 1
+    dilation = (attrs.get("dilation") or (1,) * axis)[at]
+    label = _axis_name(len(node.shape), axis)
+    return arithmetic(label, size, attrs["kernel"][at], attrs["stride"][at], attrs["pad"][at], dilation, attrs.get("ceil", False))
+
+
+def _rounded(graph: ArchGraph, node: Node) -> str:
+    """The window formula of a size that a stride does not divide."""
+    if "stride" not in node.attrs or node.op in GROWING:
+        return ""
+    before = graph[graph.operands(node.name)[0]].shape
+    for axis, stride in enumerate(node.attrs["stride"], start=1):
+        size = before[axis] if axis < len(before) else 0
+        if stride > 1 and isinstance(size, int) and size % stride:
+            return _sum(graph, node, axis)
+    return ""
+
+
 def with_way(found: Diagnostic, graph: ArchGraph, operand: Tensor) -> Diagnostic:
     """The diagnostic of a window that is larger than its input, with how that has become so small."""
+    found = replace(found, facts={**found.facts, "operand": operand.name})
     if len(_line(graph, operand.name)) < 2:
         return found
     return replace(found, notes=(*found.notes, f"before it: {_history(graph, operand.name, '')}"))
+
+
+def with_open_inputs(found: Diagnostic, graph: ArchGraph, operand: Tensor) -> Diagnostic:
+    """The diagnostic of a number that depends on sizes, with the inputs that leave them open."""
+    related = []
+    before = graph[operand.name]
+    if before.op == "flatten":
+        map_ = graph[graph.operands(before.name)[0]]
+        found = replace(found, notes=(*found.notes, f"all values of {show_shape(map_.shape)}, which {map_.name} produces"))
+    for node in graph.inputs:
+        if names := sorted({name for size in node.shape for name in unknowns(size)}):
+            related.append(Related(node.span, f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} left open here"))
+    return replace(found, related=(*found.related, *related))
 
 
 def _line(graph: ArchGraph, name: str) -> list[str]:

@@ -15,12 +15,14 @@ from compiler.expand.options import Callee, argument
 from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label, join
 from compiler.expand.workings import Workings
 from compiler.expand.written import Items, literal
-from compiler.graph import INPUT, Node, Output
+from compiler.graph import INPUT, ArchGraph, Node, Output
 from compiler.ops import OPERATORS
-from compiler.ops.kinds import Word
+from compiler.ops.kinds import Word, show
 from compiler.ops.record import Operator, check_values
+from compiler.shapes.dim import show_shape
 from dsl import ast
-from dsl.diagnostics import Fault, Related
+from dsl.diagnostics import Diagnostic, Fault, Related
+from dsl.source import Span
 from dsl.vocabulary import files, names, values
 
 TOP_ONLY = (ast.Arch, ast.Use, ast.Input, ast.Output, ast.Expect)
@@ -47,7 +49,7 @@ class StatementExpander(ItemExpander):
     def _input(self, statement: ast.Input, env: Env, scope: Scope, current: Tensor) -> Tensor:
         name = statement.name
         if name in self._used_inputs:
-            self.report(names.parameter_twice(name), statement.span)
+            self.report(names.defined_twice("an input", name), statement.span)
             return current
         self._used_inputs.add(name)
         override = self.overrides.inputs.get(name)
@@ -90,10 +92,9 @@ class StatementExpander(ItemExpander):
                 self.report(values.not_a_choice("when", f"`{value}`", ["training"]), arg.span)
             training = True
         chain = statement.chain
-        first = self._output_places.setdefault(statement.name, statement.span)
-        if first is not statement.span:
-            self.report(names.parameter_twice(statement.name).at(statement.span, related=[Related(first, "the first is here")]))
-        elif chain and chain[-1].label is None and not isinstance(chain[-1].core, (ast.Ref, ast.Here)):
+        place = _name_span(statement)
+        first = self._output_places.setdefault(statement.name, place)
+        if first is place and chain and chain[-1].label is None and not isinstance(chain[-1].core, (ast.Ref, ast.Here)):
             chain = (*chain[:-1], replace(chain[-1], label=ast.Label(statement.span, statement.name, None)))
         with self.recorder.collected() as written:
             tensor = self._statements(chain, Env(parent=env), scope, current) if chain else current
@@ -105,11 +106,21 @@ class StatementExpander(ItemExpander):
         except Fault as fault:
             self.report(fault, statement.span)
             return current
-        if tensor is NOTHING:
+        if first is not place:
+            self._output_again(statement, first, tensor)
+        elif tensor is NOTHING:
             self.report(files.no_input(), statement.span)
-        elif tensor.shape is not None and first is statement.span:
+        elif tensor.shape is not None:
             self.graph.outputs[statement.name] = Output(tensor.name, training)
         return current
+
+    def _output_again(self, statement: ast.Output, first: Span, tensor: Tensor) -> None:
+        there = self.graph.outputs.get(statement.name)
+        notes = []
+        if there is not None and tensor.shape is not None:
+            notes.append(f"the first is {_tensor_words(self.graph, there.node)}, this one {_tensor_words(self.graph, tensor.name)}")
+        found = names.defined_twice("an output", statement.name, notes)
+        self.report(found.at(_name_span(statement), related=[Related(first, "the first is here")]))
 
     def _default(self, statement: ast.Default, env: Env, scope: Scope, current: Tensor) -> Tensor:
         operator = OPERATORS.get(statement.word.lower())
@@ -148,7 +159,7 @@ class StatementExpander(ItemExpander):
                 if param.name == "in":
                     raise Fault(names.reserved("in", "it is the incoming tensor").at(param.span))
                 if param.name in seen:
-                    raise Fault(names.parameter_twice(param.name).at(param.span))
+                    raise Fault(names.defined_twice("a parameter", param.name).at(param.span))
                 seen.add(param.name)
         except Fault as fault:
             self.report(fault)
@@ -202,7 +213,7 @@ class StatementExpander(ItemExpander):
             try:
                 _unpack(statement.pattern, row, inner)
             except Fault as fault:
-                self.report(fault, statement.pattern.span)
+                self.report(_of_the_row(fault.diagnostic, statement, number, len(rows), env), statement.pattern.span)
                 return UNKNOWN
             with self._within(f"turn {number + 1} of {len(rows)}", statement.span):
                 current = self._statements(statement.body, inner, scope, current)
@@ -226,6 +237,28 @@ def _items(written: Items) -> Iterator[ast.Item]:
             yield statement
 
 
+def _name_span(statement: ast.Output) -> Span:
+    """Where an output is named."""
+    begin = statement.span.start + statement.span.text.index(statement.name, len("output"))
+    return Span(statement.span.source, begin, begin + len(statement.name))
+
+
+def _tensor_words(graph: ArchGraph, name: str) -> str:
+    return f"{name} ({show_shape(graph[name].shape)})"
+
+
+def _of_the_row(found: Diagnostic, loop: ast.For, number: int, rows: int, env: Env) -> Diagnostic:
+    """The diagnostic of a row that does not fit a loop's names, at the row where the file writes it out."""
+    listed: ast.Expr | None = loop.values
+    if isinstance(listed, ast.Name) and (bound := env.find(listed.name)) is not None:
+        listed = bound.expr
+    if found.code != "E0406" or not isinstance(listed, ast.List) or len(listed.items) != rows:
+        return found
+    facts = {**found.facts, "rows": listed.items, "number": number, "names": [part.name for part in loop.pattern.parts]}
+    related = Related(loop.pattern.span, "the names of the loop")
+    return replace(found, facts=facts).at(listed.items[number].span, related=[related])
+
+
 def _unpack(pattern: ast.Pattern, value: Any, env: Env) -> None:
     """Bind the names of a loop to one row."""
     if pattern.name == "in":
@@ -234,6 +267,9 @@ def _unpack(pattern: ast.Pattern, value: Any, env: Env) -> None:
         env.bind(pattern.name, value, LOOP_NAME, pattern.span)
         return
     if not isinstance(value, tuple) or len(value) != len(pattern.parts):
-        raise Fault(values.does_not_unpack(len(pattern.parts), describe(value)))
+        taken = [part.name or part.span.text for part in pattern.parts]
+        if not isinstance(value, tuple):
+            raise Fault(values.does_not_unpack(taken, [], describe(value)))
+        raise Fault(values.does_not_unpack(taken, [show(item) for item in value]))
     for part, item in zip(pattern.parts, value, strict=True):
         _unpack(part, item, env)

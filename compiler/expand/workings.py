@@ -1,11 +1,11 @@
-"""Where a value comes from, for messages: its arithmetic with the numbers in it, and the `let`s that it reads."""
+"""Where a value comes from, for messages: its arithmetic with the numbers in it, and the `let`s and arguments that it reads."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from compiler.expand.environment import VARIABLE
 from compiler.expand.evaluate import Evaluator
 from compiler.ops.kinds import show
 from compiler.shapes.dim import Formula
@@ -13,7 +13,7 @@ from dsl import ast
 from dsl.diagnostics import Diagnostic, Fault, Related
 from dsl.printer import expression
 
-MOST = 2  # variables that are shown
+MOST = 2  # variables and arguments that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +24,62 @@ class Workings:
     evaluator: Evaluator
     value: Any
 
-    def added_to(self, found: Diagnostic) -> Diagnostic:
-        """The diagnostic, with `32 - 16*2 = 0`, and where a variable got its value."""
+    def added_to(self, found: Diagnostic, name: str = "") -> Diagnostic:
+        """The diagnostic, with `32 - 16*2 = 0`, and where a variable or a parameter got its value; that of `name` is this one."""
         steps = _steps(self.expr, self.evaluator, self.value)
-        notes = (" = ".join(steps),) if len(steps) > 1 and not isinstance(self.expr, ast.Name) else ()
-        related = []
-        for name in dict.fromkeys(node.name for node in ast.walk(self.expr) if isinstance(node, ast.Name)):
-            bound = self.evaluator.env.find(name)
-            if bound is not None and bound.kind == VARIABLE and bound.expr is not None and bound.home is not None:
-                from_here = _steps(bound.expr, Evaluator(bound.home.until(bound.position)), bound.value)
-                related.append(Related(bound.span, f"`{name}` is {' = '.join(from_here)}"))
-        return replace(found, notes=(*notes, *found.notes), related=(*found.related, *related[:MOST]))
+        if name and not isinstance(self.expr, ast.Number) and len(found.related) < MOST:
+            found = replace(found, related=(*found.related, Related(self.expr.span, f"`{name}` is {' = '.join(steps)}")))
+        elif not name and len(steps) > 1 and not isinstance(self.expr, ast.Name):
+            found = replace(found, notes=(" = ".join(steps), *found.notes))
+        found = self._with_facts(found)
+        for variable in self._names():
+            if len(found.related) >= MOST:
+                break
+            bound = self.evaluator.env.find(variable)
+            if bound is None:
+                continue
+            if bound.given is not None:
+                found = bound.given.explained(found, variable)
+            elif bound.expr is not None and bound.home is not None:
+                found = Workings(bound.expr, Evaluator(bound.home.until(bound.position)), bound.value).added_to(found, variable)
+        return found
+
+    def _names(self) -> Iterator[str]:
+        return iter(dict.fromkeys(node.name for node in ast.walk(self.expr) if isinstance(node, ast.Name)))
+
+    def _with_facts(self, found: Diagnostic) -> Diagnostic:
+        """The diagnostic, with the division that leaves a fraction, and which numbers would be large enough, or small enough."""
+        if isinstance(self.value, float) and not isinstance(self.expr, ast.Name):
+            found = replace(found, facts={**found.facts, "fraction": self.expr})
+        least = found.facts.get("least")
+        if isinstance(least, int) and isinstance(self.value, int) and not found.help and not isinstance(self.expr, (ast.Name, ast.Number)):
+            needs = [need for name in self._names() if (need := self._needed(name, least))]
+            found = replace(found, help=f"it needs {', or '.join(needs)}" if needs else "")
+        return found
+
+    def _needed(self, name: str, least: int) -> str:
+        """From where on, or up to where, a name makes the value large enough, the others as they are; "" where this cannot be told."""
+        now = self.evaluator.env.value(name)
+        if not isinstance(now, int) or isinstance(now, bool):
+            return ""
+        step = self._with(name, now + 1)
+        slope = step - self.value if step is not None else 0
+        if slope == 0:
+            return ""
+        more = -((self.value - least) // abs(slope))
+        there = now + more if slope > 0 else now - more
+        reached, short = self._with(name, there), self._with(name, there - 1 if slope > 0 else there + 1)
+        if there < 1 or reached is None or short is None or not short < least <= reached:
+            return ""
+        return f"`{name}` of at {'least' if slope > 0 else 'most'} {there}"
+
+    def _with(self, name: str, value: int) -> int | None:
+        """The value of the expression, were a name this number."""
+        try:
+            found = self.evaluator.value(_replaced(self.expr, name, value))
+        except Fault:
+            return None
+        return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def _steps(expr: ast.Expr, evaluator: Evaluator, value: Any) -> list[str]:
@@ -62,5 +107,21 @@ def _with_numbers(expr: ast.Expr, evaluator: Evaluator) -> ast.Expr:
             return replace(expr, operand=_with_numbers(expr.operand, evaluator))
         case ast.CallExpr():
             return replace(expr, args=tuple(replace(arg, value=_with_numbers(arg.value, evaluator)) for arg in expr.args))
+        case _:
+            return expr
+
+
+def _replaced(expr: ast.Expr, name: str, value: int) -> ast.Expr:
+    """An expression with a number in the place of a name."""
+    match expr:
+        case ast.Name():
+            return ast.Number(expr.span, value, str(value)) if expr.name == name else expr
+        case ast.Fold():
+            rest = tuple((op, _replaced(operand, name, value)) for op, operand in expr.rest)
+            return replace(expr, first=_replaced(expr.first, name, value), rest=rest)
+        case ast.Unary():
+            return replace(expr, operand=_replaced(expr.operand, name, value))
+        case ast.CallExpr():
+            return replace(expr, args=tuple(replace(arg, value=_replaced(arg.value, name, value)) for arg in expr.args))
         case _:
             return expr

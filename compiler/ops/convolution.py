@@ -12,6 +12,7 @@ from compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_l
 from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights, macs_and_bias
 from compiler.ops.windows import DILATION, PAD, STRIDE, settle_same, slide
 from compiler.shapes.dim import Dim, Shape, product, show_shape
+from compiler.shapes.window import transposed
 from dsl.diagnostics import Fault
 from dsl.vocabulary import shapes as says
 
@@ -130,7 +131,7 @@ def transposed_shape(call: Call) -> Shape:
             raise Fault(
                 says.out_of_range("`out_pad`", extra, f"smaller than the stride or the dilation, {max(stride, dilation)}", "out_pad")
             )
-        size = (call.x[1 + axis] - 1) * stride - 2 * pad + dilation * (kernel - 1) + extra + 1
+        size = transposed(call.x[1 + axis], kernel, stride, pad, dilation, extra)
         if not call.at_least(size, 1):
             raise Fault(says.out_of_range("the output size", size, "at least 1", "pad"))
         sizes.append(size)

@@ -85,7 +85,9 @@ def lower_flatten(call: Call) -> Function:
 def slice_shape(call: Call) -> Shape:
     start, stop = call.attrs["start"], call.attrs["stop"]
     if not start < stop <= call.channels:
-        raise Fault(says.out_of_range("the channels to take", f"{start} to {stop}", f"in order, and within 0 to {call.channels}", "stop"))
+        most = call.channels if isinstance(call.channels, int) and start < call.channels else None
+        range_ = f"{start} to {stop}"
+        raise Fault(says.out_of_range("the range of channels", range_, f"in order, and within 0 to {call.channels}", "stop", most))
     return (stop - start, *call.x[1:])
 
 

@@ -239,5 +239,5 @@ def _whole(name: str, value: Any, minimum: int) -> int:
         got = f"{value:.6g}" if isinstance(value, float) else show(value)
         raise Fault(says.wrong_kind(f"`{name}`", "a whole number", got, help_text))
     if value < minimum:
-        raise Fault(says.wrong_kind(f"`{name}`", f"at least {minimum}", str(value)))
+        raise Fault(says.wrong_kind(f"`{name}`", f"at least {minimum}", str(value), least=minimum))
     return value

@@ -7,7 +7,7 @@ from typing import Any
 from compiler.ops.kinds import PerAxis
 from compiler.ops.record import AXES, Attr, Call
 from compiler.shapes.dim import Dim, Shape
-from compiler.shapes.window import reach, window
+from compiler.shapes.window import reach, transposed, window
 from dsl.diagnostics import Fault
 from dsl.vocabulary import shapes as says
 from dsl.vocabulary import values
@@ -54,6 +54,13 @@ def slide(call: Call, ceil: bool = False) -> Shape:
             raise Fault(says.window_too_large(axis, size, kernel, pad, dilation, reach(kernel, dilation)))
         sizes.append(out)
     return tuple(sizes)
+
+
+def transposed_arithmetic(name: str, size: Dim, kernel: int, stride: int, pad: int, dilation: int, out_pad: int) -> str:
+    """The formula of a transposed convolution with its numbers in it: `(7 - 1)*2 - 2*1 + 3 = 13`."""
+    reached = f"{dilation}*({kernel} - 1) + 1" if dilation > 1 else str(kernel)
+    more = f" + {out_pad}" if out_pad else ""
+    return f"{name}: ({size} - 1)*{stride} - 2*{pad} + {reached}{more} = {transposed(size, kernel, stride, pad, dilation, out_pad)}"
 
 
 def arithmetic(name: str, size: Dim, kernel: int, stride: int, pad: int, dilation: int, ceil: bool) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from compiler.repair import claims, merges, numbers, projections, shapes, sizes, stages, words
+from compiler.repair import claims, definitions, merges, numbers, projections, shapes, sizes, stages, values, windows, words
 from compiler.repair.places import Candidates
 from compiler.repair.trial import Trials
 from dsl import ast
@@ -32,13 +32,16 @@ def searched(d: Diagnostic, trials: Trials) -> Candidates:
 
 
 def _made(maker: Maker, d: Diagnostic, span: Span, tree: ast.File) -> Iterator[Repair]:
-    """The candidates of a maker. Those of `words` mend a mistake of writing, unless the file reads well as another network."""
-    of_words = maker.__module__ == words.__name__ and not d.code.startswith(("E03", "W"))
+    """The candidates of a maker. Those of `words` mend a mistake of writing, unless the file reads well as another network.
+
+    Which tensor a reference means is no matter of writing, and an option of which only the first letter agrees is a guess.
+    """
+    of_words = maker.__module__ == words.__name__ and not d.code.startswith(("E03", "W", "E0203")) and not d.facts.get("unsure")
     for repair in maker(d, span, tree):
         yield replace(repair, changes=WRITING) if of_words and not (d.code in REFERENCES and _renumbers(repair)) else repair
 
 
-REFERENCES = ("E0201", "E0203", "E0204", "E0602", "E0611")  # names of things that there are several of
+REFERENCES = ("E0201", "E0204", "E0602", "E0611")  # names of things that there are several of
 
 
 def _renumbers(repair: Repair) -> bool:
@@ -63,18 +66,24 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0204": (words.near_names,),
     "E0205": (words.another_label,),
     "E0210": (words.meant,),
-    "E0301": (words.another_order, shapes.kernel_that_fits),
+    "E0214": (definitions.another_output,),
+    "E0216": (definitions.moved_up,),
+    "E0301": (words.another_order,),
     "E0302": (projections.other_number, merges.gate),
     "E0304": (shapes.groups_that_divide,),
     "E0306": (shapes.largest_legal,),
     "E0307": (shapes.pool_first,),
+    "E0309": (values.inputs_alike,),
     "E0310": (merges.another_branch,),
-    "E0401": (words.near_names,),
+    "E0401": (words.near_names, values.rounded),
     "E0403": (words.near_names,),
+    "E0406": (values.completed_row,),
     "E0407": (words.near_names,),
     "E0501": (claims.window_that_gives,),
     "E0503": (words.near_names,),
     "E0602": (words.near_names,),
+    "E0603": (definitions.needless_use,),
+    "E0605": (definitions.ended,),
     "E0611": (words.near_names,),
     "W0101": (shapes.no_bias,),
     "W0113": (words.meant,),
@@ -83,9 +92,16 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "W0119": (words.as_meant,),
 }
 
-MAPS: tuple[Search, ...] = (merges.padded_before, merges.inexact, sizes.legal_input, merges.resized)  # of nearly one size
+MAPS: tuple[Search, ...] = (
+    merges.sized_as_the_other,
+    merges.padded_before,
+    merges.inexact,
+    sizes.legal_input,
+    merges.resized,
+)  # of nearly one size
 SEARCHES: dict[str, tuple[Search, ...]] = {
-    "E0302": (numbers.exchanged_here, projections.where_the_shape_changes, merges.branch_that_agrees, *MAPS),
+    "E0301": (windows.fewer_copies, windows.padded_on_the_way, windows.larger_input, windows.kernel_that_fits),
+    "E0302": (numbers.exchanged_here, projections.where_it_fits, projections.where_the_shape_changes, merges.branch_that_agrees, *MAPS),
     "E0303": (numbers.exchanged_here, merges.branch_that_agrees, *MAPS),
     "E0304": (numbers.exchanged_around, numbers.rounded),
     "E0308": (merges.branch_that_agrees, merges.padded_before),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from compiler.repair.places import NOUNS, Candidates, around, repair, with_option
+from compiler.repair.places import NOUNS, SURE, Candidates, around, repair, with_option
 from compiler.shapes.dim import Shape, show_shape
-from compiler.shapes.window import window
+from compiler.shapes.window import transposed, window
 from dsl import ast
 from dsl.diagnostics import CLAIM, Diagnostic, Edit, Repair
 from dsl.source import Span
@@ -34,14 +35,45 @@ def window_that_gives(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     if inputs and _in_use(inputs[0]) and not stays:
         yield inputs[0]
     if claimed[1:] != actual[1:] and before is not None and "kernel" in attrs:
-        for option, value in _windows(attrs, before, claimed):
-            if option == "pad":
+        ways = list(_transposed(attrs, before, claimed) if "out_pad" in attrs else _windows(attrs, before, claimed))
+        if ("ceil", "yes") in ways and not _has_residuals(tree):
+            ways.sort(key=lambda way: way[0] != "ceil")
+        for option, value in ways:
+            if option == "pad" and "out_pad" not in attrs:
                 yield from _padded_default(tree, attrs, value)
             if op is not None:
-                yield repair(f"{NOUNS.get(option, option)} {value}".removesuffix(" yes"), with_option(op, option, value), kind=option)
+                yield repair(_way_words(option, value, ways), with_option(op, option, value), kind=option)
     if op is not None and claimed[0] != actual[0] and claimed[1:] == actual[1:] and isinstance(op.out, ast.Number):
         yield repair(f"{claimed[0]} channels", with_option(op, "out", str(claimed[0])))
     yield from inputs
+
+
+def _has_residuals(tree: ast.File) -> bool:
+    """Networks with residuals pad their strided pools (He et al. 2016); those of Caffe, which round up, are older."""
+    return any(isinstance(node, ast.Merge) and node.word.lower() in ("residual", "add") for node in ast.walk(tree))
+
+
+def _way_words(option: str, value: str, ways: Sequence[tuple[str, str]]) -> str:
+    if ("ceil", "yes") in ways and option == "ceil":
+        return "rounding up, as Caffe does"
+    if ("ceil", "yes") in ways and option == "pad":
+        return f"padding {value}, which moves the windows by {value}"
+    return f"{NOUNS.get(option, option)} {value}".removesuffix(" yes")
+
+
+def _transposed(attrs: Mapping[str, Any], before: Shape, claimed: Shape) -> Iterator[tuple[str, str]]:
+    """Options of a transposed convolution that give the claimed sizes, one at a time."""
+    axes = range(len(claimed) - 1)
+
+    def gives(**other: int) -> bool:
+        def part(name: str, axis: int) -> int:
+            return int(other[name]) if name in other else int(attrs[name][axis])
+
+        names = ("kernel", "stride", "pad", "dilation", "out_pad")
+        return all(transposed(before[a + 1], *(part(name, a) for name in names)) == claimed[a + 1] for a in axes)
+
+    for option, values in (("out_pad", range(max(attrs["stride"]))), ("pad", range(max(attrs["kernel"]))), ("stride", range(1, 9))):
+        yield from ((option, str(value)) for value in values if any(attrs[option][a] != value for a in axes) and gives(**{option: value}))
 
 
 def _padded_default(tree: ast.File, attrs: dict[str, object], value: str) -> Candidates:
@@ -127,8 +159,8 @@ def channels_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     for line in tree.statements:
         if isinstance(line, ast.Input) and len(line.dims) == 4 and isinstance(line.dims[1], ast.Number) and line.dims[1].value in (1, 3, 4):
             without = Edit(Span(span.source, line.dims[0].span.start, line.dims[1].span.start), "")
-            yield repair("the batch is not written", without)
+            yield repair("the batch is not written", without, kind=SURE)
         if isinstance(line, ast.Input) and len(line.dims) == 3 and all(isinstance(dim, ast.Number) for dim in line.dims):
             h, w, c = (dim.value for dim in line.dims if isinstance(dim, ast.Number))
             if c <= 4 < h and h == w:
-                yield repair("channels first", Edit(line.dims[0].span.to(line.dims[-1].span), f"{c}x{h}x{w}"))
+                yield repair("channels first", Edit(line.dims[0].span.to(line.dims[-1].span), f"{c}x{h}x{w}"), kind=SURE)

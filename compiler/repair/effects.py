@@ -20,7 +20,13 @@ def of(repair: Repair, tried: Tried, there: Tried) -> Effect | None:
     if whole:
         then = there.count()
         before = (then[0], _plain(then[1]))
-    return Effect(params, _plain(macs), before, _places(repair, tried))
+    return Effect(
+        params,
+        _plain(macs),
+        before,
+        _places(repair, tried),
+        ", ".join(text for text in map(str, tried.legal) if not text.endswith(" >= 1")),
+    )
 
 
 def _plain(count: Dim) -> int | str:

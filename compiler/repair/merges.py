@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from compiler.graph import ArchGraph, Node
 from compiler.repair.places import Candidates, around, insert, is_op, kernel_of, ops_in, option, repair, stride_dropped, with_option
 from compiler.repair.trial import Trials
-from compiler.shapes.dim import Shape
+from compiler.shapes.dim import Shape, show_shape
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Edit
 from dsl.source import Span
 
 FARTHEST = 30  # nodes before a merge that are looked at
+SIZED = {"crop": "a crop", "upsample": "an upsampling"}
 NEAR = 0.6  # of a larger map, what a crop leaves at least
 
 
@@ -86,12 +87,18 @@ def padded_before(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     short = [node for node in nodes if node.op == "conv" and not any(node.attrs["pad"]) and any(k > 1 for k in node.attrs["kernel"])]
     if not short:
         return
+    ops = {node.span: around(trials.tree, node.span, ast.Op) for node in short}
+    edits = [with_option(op, "pad", "same") for op in ops.values() if op is not None and option(op, "pad") is None]
+    lacking = [op for op in ops_in(trials.tree) if is_op(op, "conv") and (kernel_of(op) or 1) > 1 and option(op, "pad") is None]
+    if len(edits) == 1 and len(lacking) == 1:
+        kernel = kernel_of(lacking[0])
+        value = str(kernel // 2) if kernel is not None and kernel % 2 else "same"
+        edit = with_option(lacking[0], "pad", value)
+        yield repair(f"`pad={value}` for `{lacking[0].span.text}`, which keeps the size", edit, kind="padding")
     default = next((n for n in ast.walk(trials.tree) if isinstance(n, ast.Default) and n.word.lower() == "conv"), None)
     if default is not None and not any(arg.name == "pad" for arg in default.args):
         text = "pad=same, " if default.args else "pad=same"
         yield repair("padding that keeps the size, in all convolutions", insert(default.span, _opening(default), text), kind="padding")
-    ops = {node.span: around(trials.tree, node.span, ast.Op) for node in short}
-    edits = [with_option(op, "pad", "same") for op in ops.values() if op is not None and option(op, "pad") is None]
     if edits:
         where = f", in {len(edits)} convolutions" if len(edits) > 1 else ""
         yield repair(f"padding that keeps the size{where}", *edits, kind="padding")
@@ -100,6 +107,23 @@ def padded_before(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
 def _opening(default: ast.Default) -> int:
     """Where the first option of a default stands, or would."""
     return default.span.start + default.span.text.index("(") + 1
+
+
+def sized_as_the_other(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """A crop, or an upsampling to a size, that does not lead to the size of the other branch: with that size."""
+    shapes, operands = d.facts.get("shapes", ()), d.facts.get("operands", ())
+    for number, name in enumerate(operands):
+        node = next((node for node in _before(trials.there.graph, name) if node.op in SIZED), None)
+        if node is None or node.span.source is not trials.source or shapes[number][1:] != node.shape[1:]:
+            continue
+        op = around(trials.tree, node.span, ast.Op)
+        others = {shape[1:] for index, shape in enumerate(shapes) if index != number}
+        if op is None or option(op, "size") is None or len(others) != 1:
+            continue
+        (sizes,) = others
+        if sizes != shapes[number][1:] and all(isinstance(size, int) for size in sizes):
+            what = f"{SIZED[node.op]} to the size of the other branch, {_sizes(list(sizes))}"
+            yield repair(what, with_option(op, "size", _argument(list(sizes))))
 
 
 def inexact(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
@@ -131,8 +155,15 @@ def _meeting(d: Diagnostic, span: Span, trials: Trials, exact: bool) -> Candidat
         return
     yield repair(f"the middle of the larger map, {_sizes(less)}", _appended(merge, 1 - small, f"crop({_argument(less)})"))
     if grown is not None and is_op(grown, "upsample") and not grown.args:
-        what = f"an upsampling to the size of the other branch, {_sizes(more)}"
+        what = f"an upsampling to the size of the other branch, {_sizes(more)}" + _no_multiple(trials.there.graph, node, more)
         yield repair(what, Edit(grown.span, f"upsample(size={_argument(more)})"))
+
+
+def _no_multiple(graph: ArchGraph, node: Node | None, sizes: list[int]) -> str:
+    """What to say of sizes that are no multiples of what comes in."""
+    before = graph[graph.operands(node.name)[0]].shape[1:] if node is not None else ()
+    exact = all(isinstance(b, int) and size % b == 0 for b, size in zip(before, sizes, strict=False))
+    return "" if exact else f", which is no multiple of {show_shape(before)}"
 
 
 def _sizes(sizes: list[int]) -> str:
@@ -174,13 +205,18 @@ def gate(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     if merge is None or not shapes or merge.word.lower() != "mul" or len({len(shape) for shape in shapes}) == 1:
         return
     edits: list[Edit] = []
+    flat: list[Edit] = []
     for branch, shape in zip(merge.branches, shapes, strict=False):
         ops = ops_in(*branch)
         if len(shape) == 1 and any(is_op(op, "adaptive_avgpool", "avgpool") for op in ops):
             edits += [_left_out(op) for op in ops if is_op(op, "flatten")]
+            flat += [Edit(op.word_span, "channel_fc") for op in ops if is_op(op, "fc")]
             edits += [edit for op in ops if is_op(op, "fc") for edit in _as_convolution(op)]
     if edits:
         yield repair("1x1 convolutions in the gate, which compute the same and keep the axes", *edits)
+    if flat:
+        left_out = [edit for edit in edits if not edit.text]
+        yield repair("`channel_fc` in the gate: the same, with the weights of a fully-connected layer", *left_out, *flat)
 
 
 def _left_out(op: ast.Op) -> Edit:

@@ -20,6 +20,7 @@ from dsl.diagnostics import Diagnostic, Edit, Repair
 from dsl.source import Span
 
 MOST_LIKE = 4  # values of other lines that are tried for one number
+MOST_CALLS = 3  # around an item, whose numbers are looked at
 ROUND = 8  # channels are multiples of it, as a rule
 
 
@@ -55,12 +56,15 @@ def near(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     yield from _exchanges(spots)
     for spot in spots:
         for value, line in _elsewhere(spot, [*inside, *outside]):
-            yield spot.with_value(value, f", as in line {line}")
+            yield spot.with_value(value, f", as in line {line}", SOLVED)
 
 
 def exchanged_here(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """A number of the item itself, with two digits exchanged."""
-    yield from _exchanges(s for s in _spots(trials.tree) if span.source is trials.source and span.start <= s.span.start < span.end)
+    """A number of the item itself, or of the calls around it, with two digits exchanged."""
+    calls = [frame.span for frame in d.facts.get("frames", ()) if frame.scope]
+    for place in (span, *calls[:MOST_CALLS]):
+        if place.source is trials.source:
+            yield from _exchanges(s for s in _spots(trials.tree) if place.start <= s.span.start < place.end)
 
 
 def exchanged_around(d: Diagnostic, span: Span, trials: Trials) -> Candidates:

@@ -9,10 +9,10 @@ from itertools import chain
 from compiler.graph import ArchGraph
 from compiler.repair import claims, effects
 from compiler.repair.candidates import candidates, searched
-from compiler.repair.places import SOLVED
+from compiler.repair.places import SOLVED, SURE
 from compiler.repair.trial import Trials, kind_of
 from dsl import ast
-from dsl.diagnostics import NETWORK, WRITING, Diagnostic, Repair
+from dsl.diagnostics import CLAIM, NETWORK, WRITING, Diagnostic, Repair
 from dsl.rendering import edited
 
 MOST_MENDED = 5  # mistakes of one file that are worked on
@@ -21,9 +21,13 @@ COUNT = "E0502"
 MOST_OFFERED = {COUNT: 1, "E0501": 3}  # repairs of one mistake, beside a change of the claim itself; of others 4
 
 
-def with_repairs(found: Sequence[Diagnostic], trials: Trials) -> list[Diagnostic]:
-    """The diagnostics, with the repairs that mend them; only such as change the file itself, not what it uses."""
-    found = _without_knock_ons(found, trials)
+def with_repairs(found: Sequence[Diagnostic], trials: Trials, doubtful: Sequence[Diagnostic] = ()) -> list[Diagnostic]:
+    """The diagnostics, with the repairs that mend them; only such as change the file itself, not what it uses.
+
+    `doubtful` are claims on counts that fail while a claim on a shape fails, and may fail because of that one.
+    """
+    found, counts = _independent(found, trials, doubtful)
+    found = [*found, *counts]
     trials.there = replace(trials.there, found=found)
     own = [d for d in found if d.span is not None and d.span.source is trials.source]
     written = [d for d in own if d.code.startswith("E01")][:MOST_REWRITTEN]
@@ -36,14 +40,37 @@ def with_repairs(found: Sequence[Diagnostic], trials: Trials) -> list[Diagnostic
             continue
         causes = len({COUNT if other.code == COUNT else id(other) for other in own[own.index(d) :]})
         trials.reserved = min(trials.effort, trials.effort - trials.effort // causes + trials.each * len(own))
-        offers = counted if d.code == COUNT and counted else chain(candidates(d, trials.tree), searched(d, trials))
+        offers: Iterable[Repair] = counted if d.code == COUNT and counted else chain(candidates(d, trials.tree), searched(d, trials))
+        if d in counts:  # the network is not known to be right
+            offers = ()
         repairs = _kept(d, offers, trials, MOST_OFFERED.get(d.code, 4))
         if d.code == COUNT:
             counted = counted or list(repairs)
         trials.reserved = 0
         repairs += _kept(d, _claim(d, trials.tree), trials, 1)
         mended.append(replace(d, repairs=tuple(repairs)) if repairs else d)
-    return mended
+    if any(repair.complete and repair.changes != CLAIM for d in mended if d.code == "E0501" for repair in d.repairs):
+        mended = [d for d in mended if not any(d.span == count.span for count in counts)]  # it mends these as well
+    return _with_one_for_all(mended, trials)
+
+
+def _with_one_for_all(found: list[Diagnostic], trials: Trials) -> list[Diagnostic]:
+    """Where each of several failed claims is mended by the same option, the option in all places, which is offered first."""
+    failed = [d for d in found if d.code == "E0501" and d.repairs]
+    if len(failed) < 2 or len(failed) != sum(d.code == "E0501" for d in found):
+        return found
+    offers = []
+    for repair in failed[0].repairs:
+        alike = [next((r for r in d.repairs if r.kind and r.kind == repair.kind), None) for d in failed]
+        edits = tuple(dict.fromkeys(edit for other in alike if other is not None for edit in other.edits))
+        tried = trials.of(edits) if None not in alike and not repair.complete else None
+        if tried is not None and not tried.found:
+            lines = ", ".join(str(d.span.line) for d in failed[1:] if d.span is not None)
+            both = Repair(f"{repair.what}, here and in line {lines}", edits, complete=True, kind=repair.kind)
+            offers.append(replace(both, effect=effects.of(both, tried, trials.there)))
+    kinds = {offer.kind for offer in offers}
+    first = replace(failed[0], repairs=(*offers, *(repair for repair in failed[0].repairs if repair.kind not in kinds)))
+    return [first if d is failed[0] else d for d in found]
 
 
 def _claim(d: Diagnostic, tree: ast.File) -> Iterable[Repair]:
@@ -67,7 +94,7 @@ def _kept(d: Diagnostic, offers: Iterable[Repair], trials: Trials, most: int) ->
             made.append(tried.graph)
             effect = effects.of(repair, tried, trials.there) if repair.changes != WRITING else None
             found.append(replace(repair, complete=not tried.found, effect=effect))
-            if len(found) == most:
+            if len(found) == most or (repair.kind == SURE and found[-1].complete):
                 break  # before a search goes on
     return sorted(_told_apart(found, trials), key=lambda repair: not repair.complete)  # of equals the likelier first
 
@@ -82,15 +109,24 @@ def _told_apart(found: list[Repair], trials: Trials) -> list[Repair]:
     return [replace(repair, changes=NETWORK, effect=effect[id(repair)]) if repair.safe else repair for repair in found]
 
 
-def _without_knock_ons(found: Sequence[Diagnostic], trials: Trials) -> Sequence[Diagnostic]:
-    """A claim after a failed one that would hold, were the first one as the network is, does not fail by itself."""
+def _independent(
+    found: Sequence[Diagnostic], trials: Trials, doubtful: Sequence[Diagnostic]
+) -> tuple[Sequence[Diagnostic], Sequence[Diagnostic]]:
+    """What does not come of the first failed claim on a shape: of the mistakes found, and of the claims on counts.
+
+    A claim on a shape that would hold, were the first one as the network is, does not fail by itself. A count that is the
+    same then, and not what is claimed, does.
+    """
     first = next((d for d in found if d.code == "E0501" and d.span is not None and d.span.source is trials.source), None)
     after = [d for d in found if d.code == "E0501" and d is not first]
-    if first is None or not after:
-        return found
+    if first is None or not (after or doubtful):
+        return found, ()
     claim = next(iter(_claim(first, trials.tree)), None)
     tried = trials.of(claim.edits) if claim is not None else None
     if tried is None:
-        return found
+        return found, ()
+    lines = {d.span.line for d in tried.found if d.code == "E0501" and d.span is not None}  # an edit of a claim moves no line
+    trials.cause = first
+    trials.knock_ons = [d for d in after if d.span is not None and d.span.line not in lines]
     left = {kind_of(d) for d in tried.found}
-    return [d for d in found if d not in after or kind_of(d) in left]
+    return [d for d in found if d not in trials.knock_ons], [d for d in doubtful if kind_of(d) in left]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TypeVar
 
 from compiler.ops import OPERATORS
@@ -16,7 +16,8 @@ N = TypeVar("N", bound=ast.Node)
 
 Candidates = Iterator[Repair]
 SOLVED = "solved"  # the kind of a repair that is offered where no likelier one is
-NOUNS = {"pad": "padding", "ceil": "rounding up"}
+SURE = "sure"  # of one beside which, where it mends the whole file, none is offered
+NOUNS = {"pad": "padding", "ceil": "rounding up", "out_pad": "`out_pad` of", "stop": "channels up to"}
 
 
 def repair(what: str, *edits: Edit, kind: str = "") -> Repair:
@@ -91,6 +92,15 @@ def stride_dropped(op: ast.Op) -> Edit | None:
     if arg is None:
         return None
     return deleted(arg.span) if arg.name else Edit(arg.span, "1")
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """The next name like this one that is not taken: `aux2` for `aux1`, `head2` for `head`."""
+    stem = name.rstrip("0123456789")
+    number = int(name[len(stem) :] or 1) + 1
+    while f"{stem}{number}" in taken:
+        number += 1
+    return f"{stem}{number}"
 
 
 # ---- operators as they are written

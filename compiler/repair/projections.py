@@ -7,7 +7,7 @@ only where the shape changes (He et al. 2016, section 3.3). It has no activation
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from compiler.repair.effects import inserted_in
@@ -65,6 +65,26 @@ def _bare(merge: ast.Merge | None) -> Bare | None:
 
 def _is_identity(branch: tuple[ast.Statement, ...]) -> bool:
     return not branch or (len(branch) == 1 and isinstance(branch[0], ast.Item) and isinstance(branch[0].core, ast.Here))
+
+
+def where_it_fits(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """For a residual in an `if` whose `else` is the body alone: the condition with what the shortcut needs, `and in.c == c`."""
+    merge = around(trials.tree, span, ast.Merge)
+    bare, shapes = _bare(merge), d.facts.get("shapes")
+    choices = [n for n in ast.walk(trials.tree) if isinstance(n, ast.If) and n.span.start <= span.start and span.end <= n.span.end]
+    if bare is None or not shapes or not choices:
+        return
+    choice, written = choices[-1], _written(bare.body, _blocks(trials.tree))
+    first = choice.then[0] if choice.then else None
+    if not isinstance(first, ast.Item) or first.core != merge or choice.otherwise[: len(bare.body)] != bare.body or written is None:
+        return
+    known = choice.condition.span.text
+    needs = [f"in.c == {written.out}"] if shapes[0][:1] != shapes[1][:1] else []
+    if shapes[0][1:] != shapes[1][1:] and written.stride:
+        needs.append(f"{written.stride} == 1")
+    text = " and ".join([f"({known})" if " or " in known else known, *(need for need in needs if need not in known)])
+    if text != known:
+        yield repair(f"the shortcut only where `{' and '.join(needs)}`", Edit(choice.condition.span, text))
 
 
 def where_the_shape_changes(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
@@ -207,7 +227,9 @@ def other_number(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
         edits = []
     else:
         of_body = repair(f"`{here.strip('{}')}` channels at the end of the body", with_option(body_end, "out", here))
-        of_shortcut = repair(f"`{there.strip('{}')}` channels on the shortcut", with_option(shortcut_end, "out", there))
+        condition = _condition(merge.branches[1], here.strip("{}"), there.strip("{}"))
+        where = ", and in its condition" if condition else ""
+        of_shortcut = repair(f"`{there.strip('{}')}` channels on the shortcut{where}", *condition, with_option(shortcut_end, "out", there))
         edits = [of_body, of_shortcut] if _expands(here, there) else [of_shortcut, of_body]
     written = _written(merge.branches[0], _blocks(tree))
     if len(shapes[0]) == len(shapes[1]) and shapes[0][1:] != shapes[1][1:] and written is not None and is_op(shortcut_end, "conv"):
@@ -216,6 +238,15 @@ def other_number(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
         for other in edits:
             yield repair(f"{other.what}, and the stride of the body", *other.edits, stride)
     yield from edits
+
+
+def _condition(shortcut: Sequence[ast.Statement], old: str, new: str) -> list[Edit]:
+    """The channels in the conditions under which a shortcut has its convolution, `in.c != 4*w`, as others."""
+    edits = []
+    for choice in (node for statement in shortcut for node in ast.walk(statement) if isinstance(node, ast.If)):
+        for fold in (node for node in ast.walk(choice.condition) if isinstance(node, ast.Fold) and node.rest[0][0] in ("!=", "==")):
+            edits += [Edit(side.span, new) for side in (fold.first, fold.rest[0][1]) if side.span.text == old]
+    return edits
 
 
 def _expands(one: str, other: str) -> bool:

@@ -1,4 +1,4 @@
-"""Repairs of one operator: kernels, padding, groups, what must stand before it, its bias."""
+"""Repairs of one operator: groups, largest values, what must stand before it, its bias."""
 
 from __future__ import annotations
 
@@ -7,22 +7,11 @@ from math import gcd
 from compiler.ops import OPERATORS
 from compiler.repair.places import NOUNS, Candidates, around, insert, is_op, ops_in, option, repair, with_option
 from compiler.repair.trial import Trials
-from compiler.shapes.window import reach
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Edit
 from dsl.source import Span
 
-
-def kernel_that_fits(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    op, facts = around(tree, span, ast.Op), d.facts
-    if op is None or not isinstance(facts.get("size"), int):
-        return
-    size, kernel, pad, dilation = facts["size"], facts["kernel"], facts["pad"], facts["dilation"]
-    fits = (size + 2 * pad - 1) // dilation + 1
-    if fits >= 1:
-        yield repair(f"kernel {fits}", with_option(op, "kernel", str(fits)))
-    more = -((size - reach(kernel, dilation)) // 2)
-    yield repair(f"padding {more}", with_option(op, "pad", str(more)))
+USUAL = 224  # pixels of an input
 
 
 def groups_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
@@ -43,9 +32,15 @@ def groups_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def pool_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Global average pooling before a layer that needs a number of inputs; else an input of a fixed size."""
     item = around(tree, span, ast.Item)
     if item is not None:
         yield repair("global average pooling before it", insert(item.span, item.span.start, "adaptive_avgpool1; "))
+    for line in (s for s in tree.statements if isinstance(s, ast.Input)):
+        sizes = line.dims[1:]
+        if sizes and all(isinstance(size, ast.Name) for size in sizes):
+            text = "x".join([str(USUAL)] * len(sizes))
+            yield repair(f"a fixed input, for instance {line.dims[0].span.text}x{text}", Edit(sizes[0].span.to(sizes[-1].span), text))
 
 
 def largest_legal(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:

@@ -45,6 +45,8 @@ class Trials:
         self.tree = tree
         self.there = there  # the file as it is
         self.effort = effort
+        self.cause: Diagnostic | None = None  # a mistake that others come of, which are not told
+        self.knock_ons: Sequence[Diagnostic] = ()
         self.reserved = 0  # for the mistakes that come after
         self._attempts = attempts
         self._tried: dict[str, Tried] = {source.text: there}
@@ -66,7 +68,8 @@ class Trials:
 
     def mends(self, d: Diagnostic, tried: Tried) -> bool:
         """Whether a mistake is gone and no other has come."""
-        rest = Counter(kind_of(other) for other in self.there.found if other is not d)
+        along = self.knock_ons if d is not self.cause else ()
+        rest = Counter(kind_of(other) for other in (*self.there.found, *along) if other is not d)
         return Counter(kind_of(left) for left in tried.found) <= rest
 
     @property

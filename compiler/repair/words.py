@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from compiler.repair.places import Candidates, around, change, deleted, repair
+from compiler.repair.places import Candidates, around, change, deleted, free_name, repair
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Edit
 from dsl.source import Span
@@ -50,7 +50,7 @@ def another_label(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     if item is not None and item.label is not None and item.label.index is None:
         taken = {label.text for label in ast.walk(tree) if isinstance(label, ast.Label)}
         text = item.label.text
-        free = next(f"{text}{n}" for n in range(2, len(taken) + 3) if f"{text}{n}" not in taken)
+        free = free_name(text, taken)
         yield repair(f"the label `{free}`", change(item.label.span, item.label.span.start, len(text), free))
 
 

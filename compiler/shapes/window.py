@@ -15,6 +15,11 @@ def unseen(size: int, kernel: int, stride: int, pad: int, dilation: int) -> int:
     return (size + 2 * pad - reach(kernel, dilation)) % stride - pad
 
 
+def transposed(size: Dim, kernel: int, stride: int, pad: int, dilation: int = 1, out_pad: int = 0) -> Dim:
+    """`(size - 1)*stride - 2*pad + dilation*(kernel-1) + out_pad + 1`: the size whose window of these options this is."""
+    return (size - 1) * stride - 2 * pad + reach(kernel, dilation) + out_pad
+
+
 def window(size: Dim, kernel: int, stride: int, pad: int, dilation: int = 1, ceil: bool = False) -> Dim:
     """`floor((size + 2*pad - dilation*(kernel-1) - 1) / stride) + 1`.
 

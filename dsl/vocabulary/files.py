@@ -52,9 +52,13 @@ def use_not_found(path: str, known: Sequence[str]) -> Diagnostic:
 
 
 @diagnostic("E0603")
-def use_in_circle(chain: Sequence[str]) -> Diagnostic:
+def use_in_circle(chain: Sequence[str], needless: Sequence[tuple[str, int, str]] = ()) -> Diagnostic:
     """Files use each other in a circle."""
-    return Diagnostic("", f"these files use each other in a circle: {' -> '.join(chain)}", help="move what both need into a third file")
+    help_text = "move what both need into a third file"
+    if needless:  # `use` lines of whose file nothing is taken: the file and line of each, and what it uses
+        file, line, used = needless[0]
+        help_text = f"delete line {line} of {file}, which takes nothing from {used}"
+    return Diagnostic("", f"these files use each other in a circle: {' -> '.join(chain)}", help=help_text)
 
 
 @diagnostic("E0604")
@@ -75,7 +79,7 @@ def too_many_nodes(limit: int) -> Diagnostic:
 
 
 @diagnostic("E0605")
-def too_deep(limit: int, chain: Sequence[str], ends: bool) -> Diagnostic:
+def too_deep(limit: int, chain: Sequence[str], ends: bool, never: str = "") -> Diagnostic:
     """Blocks call blocks more deeply than the limit, which `--max-nesting` sets. A block that calls itself never ends.
 
     Wrong:
@@ -93,7 +97,8 @@ def too_deep(limit: int, chain: Sequence[str], ends: bool) -> Diagnostic:
     help_text = "a block that calls itself needs an `if` that ends it"
     if ends:
         help_text = f"see that its `if` ends it; if it does, `--max-nesting {2 * limit}` lets it go deeper"
-    return Diagnostic("", f"blocks are nested deeper than {limit}", notes=(f"calls: {' -> '.join(chain)}",), help=help_text)
+    notes = (f"calls: {' -> '.join(chain)}", *((never,) if never else ()))
+    return Diagnostic("", f"blocks are nested deeper than {limit}", notes=notes, help=help_text)
 
 
 @diagnostic("E0606")

@@ -59,7 +59,7 @@ def unknown_option(operator: str, option: str, known: Sequence[str], signature: 
     notes = (f"it is written {signature}" if signature else f"it has: {', '.join(known)}",) if known else ()
     if not known:
         help_text = f"`{operator}` takes no options"
-    facts = {"delete": True} if needless else misspelt(option, close or here)
+    facts = {"delete": True} if needless else {**misspelt(option, close or here), "unsure": bool(close and not near(option, known))}
     return Diagnostic("", f"`{operator}` has no option `{option}`", notes=notes, help=help_text, facts=facts)
 
 
@@ -279,7 +279,7 @@ def not_here(what: str, where: str) -> Diagnostic:
 
 
 @diagnostic("E0214")
-def parameter_twice(name: str) -> Diagnostic:
+def defined_twice(what: str, name: str, notes: Sequence[str] = ()) -> Diagnostic:
     """Two parameters of a block, or two inputs or outputs of a network, have the same name.
 
     Wrong:
@@ -294,7 +294,7 @@ def parameter_twice(name: str) -> Diagnostic:
         block stem(w) { conv3-{w} }
         stem(8)
     """
-    return Diagnostic("", f"the name `{name}` stands here twice", help="give one of them another name")
+    return Diagnostic("", f"there is already {what} `{name}`", notes=tuple(notes), help="give one of them another name")
 
 
 @diagnostic("E0215")

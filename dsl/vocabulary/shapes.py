@@ -223,7 +223,8 @@ def shared_differs(name: str, first: str, now: str) -> Diagnostic:
     """
     message = f"the shared `{name}` needs other weights here than at its first call"
     notes = (f"first: {first}", f"here:  {now}")
-    return Diagnostic("", message, notes=notes, help="give every call the same channels, or make it a `block`, with weights of its own")
+    help_text = "give every call the same channels, or make it a `block`: each call then has weights of its own"
+    return Diagnostic("", message, notes=notes, help=help_text)
 
 
 @diagnostic("E0310")

@@ -10,7 +10,7 @@ from dsl.vocabulary.spelling import did_you_mean, misspelt, near
 
 
 @diagnostic("E0401")
-def wrong_kind(what: str, expected: str, got: str, help: str = "") -> Diagnostic:
+def wrong_kind(what: str, expected: str, got: str, help: str = "", least: int | None = None) -> Diagnostic:
     """A value is of another kind than the place it stands in needs.
 
     Wrong:
@@ -23,7 +23,8 @@ def wrong_kind(what: str, expected: str, got: str, help: str = "") -> Diagnostic
         input 3x32x32
         conv3-{7//2}
     """
-    return Diagnostic("", f"{what} must be {expected}, and is {got}", help=help)
+    facts = {} if least is None else {"least": least}
+    return Diagnostic("", f"{what} must be {expected}, and is {got}", help=help, facts=facts)
 
 
 @diagnostic("E0402")
@@ -103,7 +104,7 @@ def no_such_element(problem: str) -> Diagnostic:
 
 
 @diagnostic("E0406")
-def does_not_unpack(names: int, got: str) -> Diagnostic:
+def does_not_unpack(names: Sequence[str], values: Sequence[str], got: str = "") -> Diagnostic:
     """A loop has more or fewer names than its rows have values.
 
     Wrong:
@@ -116,7 +117,13 @@ def does_not_unpack(names: int, got: str) -> Diagnostic:
         input 3x32x32
         for (w, s) in [[8, 1], [16, 2]] { conv3-{w}/{s} }
     """
-    return Diagnostic("", f"this row does not fit {names} names: {got}")
+    if got:
+        return Diagnostic("", f"this row must be a list of {len(names)} values, for the names {', '.join(names)}, and is {got}")
+    bound = [f"{name} = {value}" for name, value in zip(names, values, strict=False)]
+    missing, surplus = [f"`{name}`" for name in names[len(values) :]], list(values[len(names) :])
+    rest = f"nothing is left for {' and '.join(missing)}" if missing else f"no name is left for {' and '.join(surplus)}"
+    count = f"{len(values)} value{'s' * (len(values) != 1)}"
+    return Diagnostic("", f"this row has {count} for {len(names)} names", notes=(", ".join([*bound, rest]),))
 
 
 @diagnostic("E0407")

@@ -1,0 +1,120 @@
+"""Repairs of what is defined: in the wrong place, twice, or by itself without an end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from compiler.repair.places import Candidates, around, free_name, repair
+from dsl import ast
+from dsl.diagnostics import WRITING, Diagnostic, Edit
+from dsl.source import Span
+
+RULING = (ast.Default, ast.Let, ast.Block, ast.Share, ast.Input)  # what a block sees of the statements before it
+
+
+def moved_up(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """A definition with its comments put before the statement that uses it first.
+
+    That is a matter of writing where nothing stands between the two places that a block can see.
+    """
+    place = d.facts.get("definition")
+    for body in _bodies(tree):
+        index = next((i for i, s in enumerate(body) if s.span == place and isinstance(s, (ast.Block, ast.Share, ast.Let))), None)
+        user = next((i for i, s in enumerate(body) if s.span.start <= span.start and span.end <= s.span.end), None)
+        if index is None or user is None or user >= index:
+            continue
+        text = span.source.text
+        begin, end = _lines_of(body[index].span)
+        if text[begin:end].count("\n") != body[index].span.text.count("\n") + 1 + text[begin : body[index].span.start].count("\n"):
+            return  # something else is on its lines
+        there = text.rfind("\n", 0, body[user].span.start) + 1
+        blank = text[begin - 2 : begin] == "\n\n"
+        moved = Edit(Span(span.source, there, there), text[begin:end].rstrip("\n") + "\n\n")
+        left_out = Edit(Span(span.source, begin - blank, end), "")
+        found = repair(f"the definition before line {body[user].span.line}", moved, left_out)
+        rules = any(isinstance(s, RULING) for s in body[user:index]) or isinstance(body[index], ast.Let)
+        yield found if rules else replace(found, changes=WRITING)
+
+
+def _bodies(tree: ast.File) -> Iterator[Sequence[ast.Statement]]:
+    yield tree.statements
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Block, ast.Share, ast.Group, ast.For)):
+            yield node.body
+
+
+def _lines_of(span: Span) -> tuple[int, int]:
+    """The whole lines of a statement, with the comment directly above it."""
+    text = span.source.text
+    begin = text.rfind("\n", 0, span.start) + 1
+    while begin and text[(above := text.rfind("\n", 0, begin - 1) + 1) : begin].lstrip().startswith("#"):
+        begin = above
+    end = text.find("\n", span.end)
+    return begin, len(text) if end < 0 else end + 1
+
+
+def another_output(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Without a second `output` that has no items of its own; else with another name for it."""
+    statement = around(tree, span, ast.Output)
+    if statement is None:
+        return
+    names = {node.name for node in ast.walk(tree) if isinstance(node, (ast.Output, ast.Input))}
+    free = free_name(statement.name, names | {node.text for node in ast.walk(tree) if isinstance(node, ast.Label)})
+    if not statement.chain:
+        yield repair(f"without line {statement.span.line}", _without(statement.span))
+    yield repair(f"the name `{free}`", Edit(span, free))
+
+
+def needless_use(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Without a `use` that brings nothing but a circle."""
+    if d.facts.get("needless"):
+        yield repair(f"without line {span.line}, which brings nothing that is used", _without(span))
+
+
+def _without(span: Span) -> Edit:
+    """A statement left out, with its line where it is alone on it."""
+    text = span.source.text
+    begin = text.rfind("\n", 0, span.start) + 1
+    end = text.find("\n", span.end)
+    end = len(text) if end < 0 else end + 1
+    alone = not text[begin : span.start].strip() and not text[span.end : end].strip()
+    return Edit(Span(span.source, begin, end) if alone else span, "")
+
+
+def ended(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """A call of a block by itself in an `if`, as long as the number that it counts down is above one.
+
+    At the end there is what stands before it once more, or nothing.
+    """
+    call = around(tree, span, ast.Op)
+    block = around(tree, span, ast.Block)
+    if call is None or block is None or call.word != block.name or any(isinstance(node, ast.If) for node in ast.walk(block)):
+        return
+    params = [param.name for param in block.params]
+    counted = next((name for arg in call.args if (name := _counted_down(arg.value)) in params), "")
+    if not counted:
+        return
+    before = next((item for body in _chains(block) for item, after in pairwise(body) if after.span == call.span), None)
+    text = f"if {counted} > 1 {{ {call.span.text} }}"
+    if isinstance(before, ast.Item) and isinstance(before.core, ast.Op) and before.label is None:
+        again = before.core.span.text
+        yield repair(f"the recursion ends at `{counted}` = 1, there with `{again}`", Edit(call.span, f"{text} else {{ {again} }}"))
+    yield repair(f"the recursion ends at `{counted}` = 1", Edit(call.span, text))
+
+
+def _counted_down(expr: ast.Expr) -> str:
+    """The name of `n - 1`."""
+    found = re.fullmatch(r"(\w+)\s*-\s*\d+", expr.span.text)
+    return found[1] if found else ""
+
+
+def _chains(block: ast.Block) -> Iterator[Sequence[ast.Statement]]:
+    yield block.body
+    for node in ast.walk(block):
+        if isinstance(node, ast.Merge):
+            yield from node.branches
+        elif isinstance(node, ast.Group):
+            yield node.body
