@@ -137,7 +137,7 @@ def evaluate_item(
                 option = free[position]
             elif arg.name not in callee.order and arg.name != PLACE:
                 signature = "" if callee.kinds else callee.signature
-                raise Fault(names.unknown_option(callee.name, arg.name, callee.order, signature).at(arg.span))
+                raise Fault(names.unknown_option(callee.name, arg.name, callee.order, signature).at(arg.name_span))
             enter(option, argument(arg.value, option, callee, evaluator, doubt), arg.value.span, arg.value)
         except Fault as fault:
             sound = report(fault)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from compiler.repair import claims, merges, numbers, projections, shapes, sizes, stages, words
+from compiler.repair import claims, labels, merges, numbers, projections, shapes, sizes, stages, words
 from compiler.repair.places import Candidates
 from compiler.repair.trial import Trials
 from dsl import ast
@@ -32,8 +32,9 @@ def searched(d: Diagnostic, trials: Trials) -> Candidates:
 
 
 def _made(maker: Maker, d: Diagnostic, span: Span, tree: ast.File) -> Iterator[Repair]:
-    """The candidates of a maker. Those of `words` mend a mistake of writing, unless the file reads well as another network."""
+    """The candidates of a maker. Those of `words` mend a mistake of writing, unless the text reads well as another network."""
     of_words = maker.__module__ == words.__name__ and not d.code.startswith(("E03", "W"))
+    of_words = of_words and not d.facts.get("unsure")
     for repair in maker(d, span, tree):
         yield replace(repair, changes=WRITING) if of_words and not (d.code in REFERENCES and _renumbers(repair)) else repair
 
@@ -61,7 +62,8 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0202": (words.near_names, words.deletion),
     "E0203": (words.near_names,),
     "E0204": (words.near_names,),
-    "E0205": (words.another_label,),
+    "E0205": (labels.another_number,),
+    "E0206": (labels.not_reserved,),
     "E0210": (words.meant,),
     "E0301": (words.another_order, shapes.kernel_that_fits),
     "E0302": (projections.other_number, merges.gate),

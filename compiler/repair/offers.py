@@ -16,7 +16,8 @@ from dsl.diagnostics import NETWORK, WRITING, Diagnostic, Repair
 from dsl.rendering import edited
 
 MOST_MENDED = 5  # mistakes of one file that are worked on
-MOST_REWRITTEN = 20  # the same for mistakes of writing, whose repairs are known
+MOST_REWRITTEN = 20  # the same for mistakes of writing and of names, whose repairs are known
+NAMES = ("E0201", "E0202", "E0203")
 COUNT = "E0502"
 MOST_OFFERED = {COUNT: 1, "E0501": 3}  # repairs of one mistake, beside a change of the claim itself; of others 4
 
@@ -26,16 +27,20 @@ def with_repairs(found: Sequence[Diagnostic], trials: Trials) -> list[Diagnostic
     found = _without_knock_ons(found, trials)
     trials.there = replace(trials.there, found=found)
     own = [d for d in found if d.span is not None and d.span.source is trials.source]
-    written = [d for d in own if d.code.startswith("E01")][:MOST_REWRITTEN]
-    own = [*written, *[d for d in own if not d.code.startswith("E01")][:MOST_MENDED]]
+    written = [d for d in own if _of_writing(d)][:MOST_REWRITTEN]
+    others = [d for d in own if not _of_writing(d)][:MOST_MENDED]
+    own = [*written, *others]
     counted: list[Repair] = []  # what mends one claim on a count mends the others, or is wrong
     mended: list[Diagnostic] = []
     for d in found:
         if d not in own:
             mended.append(d)
             continue
-        causes = len({COUNT if other.code == COUNT else id(other) for other in own[own.index(d) :]})
-        trials.reserved = min(trials.effort, trials.effort - trials.effort // causes + trials.each * len(own))
+        if d in others:
+            causes = len({COUNT if other.code == COUNT else id(other) for other in others[others.index(d) :]})
+            trials.reserved = min(trials.effort, trials.effort - trials.effort // causes + trials.each * len(others))
+        else:
+            trials.reserved = trials.effort // 2 if others else 0
         offers = counted if d.code == COUNT and counted else chain(candidates(d, trials.tree), searched(d, trials))
         repairs = _kept(d, offers, trials, MOST_OFFERED.get(d.code, 4))
         if d.code == COUNT:
@@ -44,6 +49,10 @@ def with_repairs(found: Sequence[Diagnostic], trials: Trials) -> list[Diagnostic
         repairs += _kept(d, _claim(d, trials.tree), trials, 1)
         mended.append(replace(d, repairs=tuple(repairs)) if repairs else d)
     return mended
+
+
+def _of_writing(d: Diagnostic) -> bool:
+    return d.code.startswith("E01") or d.code in NAMES
 
 
 def _claim(d: Diagnostic, tree: ast.File) -> Iterable[Repair]:
