@@ -260,9 +260,12 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
 
 
 def _not_of_a_guess(found: Sequence[Diagnostic], writing: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """Without what is found on lines that could only be read by a guess: it may come of the guess."""
+    """Without what may come of a guess: on lines that could only be read by one, and at names that could not be read."""
     guessed = {(d.span.source, d.span.line) for d in writing if d.facts.get("guess") and d.span is not None}
-    return [d for d in found if d.span is None or (d.span.source, d.span.line) not in guessed]
+    named = {(d.span.source, place) for d in writing if d.span is not None for place in d.facts.get("places", ())}
+    return [
+        d for d in found if d.span is None or ((d.span.source, d.span.line) not in guessed and (d.span.source, d.span.start) not in named)
+    ]
 
 
 def require_network(report: Report) -> Report:

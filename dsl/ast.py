@@ -104,6 +104,11 @@ class Arg(Node):
     name: str | None
     value: Expr
 
+    @property
+    def name_span(self) -> Span:
+        """The place of its name; of the whole argument where it has none."""
+        return Span(self.span.source, self.span.start, self.span.start + len(self.name)) if self.name else self.span
+
 
 Expr = Number | Name | Ref | List | ShapeLiteral | Unary | Fold | Index | Part | Field | CallExpr
 Dims = tuple[Expr, ...]  # what stands between the `x` of `1x7` or `3xHxW`

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lark import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.exceptions import UnexpectedEOF
 
 from dsl.brackets import PAIRS, unclosed
-from dsl.diagnostics import Diagnostic
+from dsl.diagnostics import Diagnostic, Related
 from dsl.draft import Change, Draft
-from dsl.hints import Spot, alike, hint, misspelt_keyword
+from dsl.hints import Spot, alike, hint, in_latin, misspelt_keyword, named
 from dsl.source import Source, Span
 from dsl.vocabulary import syntax
 
@@ -55,6 +55,8 @@ _NAMES = {
     "MODULO": "`%`",
 }
 _OPERATORS = {"PLUS", "MINUS", "TIMES", "DIVIDE", "FLOORDIV", "MODULO", "_POWER", "AND", "OR", "NOT", "NE", "LE", "GE"}
+_WORD = re.compile(r'#[^\n]*|"[^"\n]*"|\w+')
+MOST_USES = 8  # places of a name that are shown
 _KEYWORDS = ("ARCH", "BLOCK", "DEFAULT", "EXPECT", "FOR", "IF", "INPUT", "LET", "OUTPUT", "SHARE", "USE")
 
 
@@ -111,25 +113,46 @@ def explain(source: Source, draft: Draft, error: UnexpectedInput) -> Explained:
             last = blank.end()
             meant = "x" if before[-1:].isspace() else " x"
             changes = ((start, last, meant),)
-            problem = syntax.unreadable(shown, "a repeat is written `x2`", draft.in_source(changes))
+            problem = syntax.unreadable(f"the character {shown}", "a repeat is written `x2`", draft.in_source(changes))
             return Explained(problem.at(at(start, start + 1)), start, end, changes)
         changes = ((start, last, rest[:last].replace(text[start], meant)),)
-        return Explained(syntax.unreadable(shown, help_text, draft.in_source(changes)).at(at(start, start + 1)), start, end, changes)
+        again = [Related(at(start + index, start + index + 1), "") for index in range(1, last) if rest[index] == text[start]]
+        problem = syntax.unreadable(f"the character {shown}", help_text, draft.in_source(changes))
+        return Explained(problem.at(at(start, start + 1), related=again), start, end, changes)
     advice = hint(Spot(before, rest, opener[0] if opener else "", ends_item))
     changes = tuple((start + first, length, new) for first, length, new in advice.changes)
     absolute = draft.in_source(changes)
+    marked = max(end, min(start + advice.stop, size))
     if isinstance(error, UnexpectedCharacters) and not re.match(r"[\w\s.,:;|<>(){}\[\]@#=+*/%\"!&-]", text[start : start + 1], re.ASCII):
-        shown, help_text = show_character(text[start]), advice.help
         if text[start].isalpha():
-            last = start + len(re.match(r"\w*", rest).group())  # type: ignore[union-attr]
-            help_text = "names are the letters a to z, digits and `_`; comments and titles may hold any letters"
-            return Explained(syntax.unreadable(shown, help_text).at(at(start, last)), start, last)
-        return Explained(syntax.unreadable(shown, help_text, absolute).at(at(start, end)), start, end, changes, advice.is_guess)
+            first, last = line + re.search(r"\w*$", before).start(), start + re.match(r"\w*", rest).end()  # type: ignore[union-attr]
+            return _name_in_another_script(source, at(first, last), first, last)
+        what = f"the character {show_character(text[start])}"
+        problem = syntax.unreadable(what, advice.help, absolute)
+        return Explained(problem.at(at(start, marked)), start, end, changes, advice.is_guess)
+    if found == "=" and before.endswith("="):  # the second half of a `==`
+        found, advice = "==", replace(advice, start=-1)
     what = f"`{found}`" if found else "the end of the line" if not at_end else "the end of the file"
-    problem = syntax.unexpected(what, _words(expected), advice.help, absolute, advice.is_guess)
+    problem = syntax.unexpected(what, _words(expected), advice.help, absolute, advice.is_guess, advice.unsure)
     if advice.start is not None:
-        return Explained(problem.at(at(start + advice.start, end)), start, end, changes, advice.is_guess)
-    return Explained(problem.at(at(start, end)), start, end, changes, advice.is_guess)
+        return Explained(problem.at(at(start + advice.start, marked)), start, end, changes, advice.is_guess)
+    return Explained(problem.at(at(start, marked)), start, end, changes, advice.is_guess)
+
+
+def _name_in_another_script(source: Source, span: Span, first: int, last: int) -> Explained:
+    """A name with letters other than a to z. Reading goes on with its usual form in Latin letters, where there is one."""
+    name = span.text
+    uses = [Span(source, *found.span()) for found in _WORD.finditer(source.text) if found.group() == name]
+    uses = [use for use in uses if use.start != span.start]
+    latin = in_latin(name)
+    where = f", at all {len(uses) + 1} places" if uses else ""
+    example = f", such as `{latin}`" if latin else ""
+    help_text = f"write it in the letters a to z{where}{example}"
+    places = [span.start, *(use.start for use in uses)]
+    problem = syntax.unreadable(f"the name `{name}`", f"{help_text}; comments and titles may be in any script", name=name, places=places)
+    related = [Related(use, "") for use in uses[:MOST_USES]]
+    changes = ((first, last - first, latin),) if latin else ()
+    return Explained(problem.at(span, related=related), first, last, changes)
 
 
 def _not_closed(source: Source, text: str, opener: tuple[str, int]) -> Diagnostic | None:
@@ -159,4 +182,7 @@ def _words(expected: set[str]) -> str:
 
 
 def show_character(char: str) -> str:
-    return f"`{char}`" if char.isprintable() else f"U+{ord(char):04X}"
+    """A character as messages show it, with its number and name where it is none that every keyboard has."""
+    if not char.isprintable():
+        return f"U+{ord(char):04X}"
+    return f"`{char}`" if char.isascii() else f"`{char}`, {named(char)}"

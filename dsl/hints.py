@@ -30,12 +30,17 @@ class Spot:
 
 @dataclass(frozen=True)
 class Advice:
-    """One sentence on what to do, and the change that may do it, in offsets from the spot. A guess is one of several readings."""
+    """One sentence on what to do, and the change that may do it, in offsets from the spot.
+
+    A guess is one of several readings; a change that is `unsure` says something that the text does not say.
+    """
 
     help: str = ""
     changes: tuple[Change, ...] = ()
     is_guess: bool = False
     start: int | None = None  # where what is wrong begins, if before the spot
+    unsure: bool = False
+    stop: int = 0  # where what is wrong ends, if that is known
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Rule:
     line: str = ""
     outside: str = ""  # a bracket that must not be the innermost open one
     is_guess: bool = False
+    unsure: bool = False
 
 
 def _joined_by_x(before: re.Match[str], rest: re.Match[str]) -> str:
@@ -69,9 +75,10 @@ def _chain(before: re.Match[str], rest: re.Match[str]) -> str:
 
 
 def _claim(before: re.Match[str], rest: re.Match[str]) -> str:
-    """` => 8x30x30` from any way of writing an arrow and a shape."""
+    """` => 8x30x30` from any way of writing an arrow and a shape. Blanks before it stay, since claims are often aligned."""
     numbers = re.findall(r"[0-9]+|[A-Z]", (before.group() + rest.group()).replace("=>", ""))
-    return f" => {'x'.join(numbers)}"
+    blanks = re.match(r"\s*", before.group()).group() or " "  # type: ignore[union-attr]
+    return f"{blanks}=> {'x'.join(numbers)}"
 
 
 def _claimed_after_label(before: re.Match[str], rest: re.Match[str]) -> str:
@@ -80,7 +87,7 @@ def _claimed_after_label(before: re.Match[str], rest: re.Match[str]) -> str:
 
 def _options(before: re.Match[str], rest: re.Match[str]) -> str:
     """Options in parentheses, with commas: `(pad=1, act=relu)`, or at the end of the parentheses that are there."""
-    listed = _with_commas(re.sub(r"\s*[:=]\s*", "=", rest.group().strip(" \t,{}[]")))
+    listed = _with_commas(re.sub(r"\s*[:=]\s*", "=", rest.group().strip(" \t,:{}[]")))
     return f", {listed})" if before.group().strip() == ")" else f"({listed})"
 
 
@@ -120,12 +127,14 @@ def _unit(before: re.Match[str], rest: re.Match[str]) -> str:
 
 
 _SHAPE = r"[(\[]?\s*(?:\d+|[A-Z]\b)(?:\s*[x×*,]\s*(?:\d+|[A-Z]\b))*\s*[)\]]?"
+_ARROWS = r"(?:=+>?|>=|-+>|→|⇒|⟶|⟹|↦)"
 _WHOLE_SHAPE = rf"{_SHAPE}(?=\s*(?:$|[;|>}})#\]]))"
 _OPTION = r"\w+\s*=(?![=>])\s*[^\s;,#|(){}\[\]]+(?:\([^()]*\)|\[[^\[\]]*\])?"
 _SEVERAL = rf"{_OPTION}(?:(?:\s*,\s*|\s+){_OPTION})*"
 _BY_COLON = r"\w+\s*:\s*[^\s;,#|(){}\[\]]+"
 _END = r"(?=\s*(?:$|[;|>}(#/]))"
-_NAMED = "pad|stride|groups|dilation|bias|norm|act"
+_NAMED = "kernel|out|pad|stride|groups|dilation|bias|norm|act"
+_OF_YAML = rf"(?:{_NAMED})\s*:\s*[^\s;,#|(){{}}\[\]]+"
 CLAIM = "a claim is written `=> 8x30x30`"
 
 
@@ -170,7 +179,7 @@ RULES = (
     Rule(r"\blet\s+(\w+)\s+", r"(?=[\d\[])", "`let` takes a `=`: `let {0} = ...`", "let {0} = "),
     Rule(r"^(\s*)(\w+)\s*", r"=(?![=>])\s*(?=[\d\[])(?!\d+x)", "a variable is defined by `let {1} = ...`", "{0}let {1} = "),
     # claims
-    Rule(r"\s*", rf"(?:=+>?|>=|-+>|→|⇒|⟶|⟹|↦)\s*{_WHOLE_SHAPE}", CLAIM, _claim, ends_item=True),
+    Rule(r"\s*", rf"{_ARROWS}\s*{_WHOLE_SHAPE}", CLAIM, _claim, ends_item=True),
     Rule(r"\s*=>\s*", _WHOLE_SHAPE, CLAIM, _claim),
     Rule(r"\s*=>\s*\d+\s+", r"\d+(?:\s+\d+)*\s*(?=$|[;|>}#])", CLAIM, _claim),
     Rule(r"\s*=>\s*\d+\s*", r"(?:[,*×]\s*\d+\s*)+(?=$|[;|>}#])", CLAIM, _claim),
@@ -194,7 +203,14 @@ RULES = (
     Rule(r"((?:^|[;{|<])\s*)(\d+)\s*", r"[x*]\s+([^;|<>{}#]+?)[ \t]*(?=$|[;|>}#])", "a repeat follows its item: `{2} x{1}`", "{0}{2} x{1}"),
     Rule(r"\s+", r"(\d+)x(?!\w)", "a repeat is written `x{0}`", " x{0}", ends_item=True),
     Rule(r"\s+", rf"({_NAMED})\s+(\w+){_END}", "options stand in parentheses: `({0}={1})`", "({0}={1})", ends_item=True, outside="("),
-    Rule(r"\)?\s*", rf",?\s*({_SEVERAL})", "options stand in parentheses: `{item}`", _options, ends_item=True, outside="("),
+    Rule(
+        r"\)?\s*",
+        rf"[,:]?\s*{_SEVERAL}|[,:]\s*{_OF_YAML}(?:\s*,\s*{_OF_YAML})*",
+        "options stand in parentheses: `{item}`",
+        _options,
+        ends_item=True,
+        outside="(",
+    ),
     Rule(r"\)?\s*", rf"[{{\[]\s*({_SEVERAL}|{_BY_COLON})\s*[}}\]]", "options stand in parentheses: `{item}`", _options, ends_item=True),
     Rule(
         r"\b(\w+-[\w/{}.*+]+)\s*:\s*(\w+)\s*",
@@ -217,7 +233,7 @@ RULES = (
     ),
     Rule(r"\b[A-Za-z_]\w*?", r"\[\s*(\d+)\s*\]", "the kernel touches the name, and the channels follow a `-`: `conv3-64`", _kernel_by_axis),
     Rule(r"\b[A-Za-z_]\w*?", r"\[", "the kernel touches the name, and the channels follow a `-`: `conv3-64`, `conv1x7-64`", bracket=""),
-    Rule(r"/[0-9]+", r"/\s*([0-9]+)", "an item has one `/`, its stride; padding is an option: `(pad={0})`", _slash_padding, is_guess=True),
+    Rule(r"/[0-9]+", r"/\s*([0-9]+)", "an item has one `/`, its stride; padding is an option: `(pad={0})`", _slash_padding, unsure=True),
     Rule(r"\b(\w*pool)\s+", r"(\d+)\s+(\d+)", "kernel and stride touch the name: `{0}{1}/{2}`", "{0}{1}/{2}"),
     Rule(r"", r"-\s*\$?\{?([A-Za-z_]\w*)\}?", "a name stands in braces: `-{{{0}}}`", "-{{{0}}}", ends_item=True),
     Rule(r"\s*", r"/\s*([A-Za-z_]\w*)", "a name stands in braces: `/{{{0}}}`", "/{{{0}}}", bracket=""),
@@ -305,7 +321,15 @@ def _advice(rule: Rule, spot: Spot, before: re.Match[str], rest: re.Match[str]) 
     if new is None:
         return Advice(help_text)
     change = (-len(before.group()), len(before.group()) + len(rest.group()), new)
-    return Advice(help_text, (change,), rule.is_guess)
+    return Advice(help_text, (change,), rule.is_guess, unsure=rule.unsure, stop=_wrong(rule, rest))
+
+
+def _wrong(rule: Rule, rest: re.Match[str]) -> int:
+    """How much of what a rule changes is wrong."""
+    if rule.replace in (_chain, _separated):  # the first sign
+        return 0
+    arrow = re.match(_ARROWS, rest.group()) if rule.replace is _claim else None
+    return arrow.end() if arrow else len(rest.group().rstrip())
 
 
 def _without_quotes(spot: Spot, quoted: re.Match[str]) -> Advice:
@@ -345,6 +369,18 @@ def alike(char: str) -> tuple[str, str, str] | None:
     meant = ALIKE[char]
     what = "delete it" if not meant else "write a plain space" if meant == " " else f"write a plain `{meant}`"
     return (f"`{char}`, {shown}" if char.isprintable() and not char.isspace() else shown), what, meant
+
+
+def in_latin(name: str) -> str:
+    """A name in the letters a to z as it is usually read: Hangul, Greek letters, letters with marks; "" where that is not known."""
+    letters: list[str] = []
+    for char in unicodedata.normalize("NFC", name):
+        bare = "".join(part for part in unicodedata.normalize("NFKD", char) if not unicodedata.combining(part))
+        spelled = re.match(r"(?:HANGUL SYLLABLE|GREEK (?:SMALL|CAPITAL) LETTER) (\w+)$", unicodedata.name(char, ""))
+        if not bare.isascii() and spelled is None:
+            return ""
+        letters.append(spelled[1].lower() if spelled else bare)
+    return "".join(letters)
 
 
 def named(char: str) -> str:

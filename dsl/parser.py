@@ -185,7 +185,11 @@ def _bad_characters(source: Source) -> Iterator[Diagnostic]:
         character = match.group()
         advice = "delete it; no file may hold it, not even in a comment"
         is_control = character < "\x80"
-        problem = syntax.unreadable(show_character(character), advice) if is_control else syntax.turns_the_text(named(character))
+        problem = (
+            syntax.unreadable(f"the character {show_character(character)}", advice)
+            if is_control
+            else syntax.turns_the_text(named(character))
+        )
         yield problem.at(Span(source, match.start(), match.end()))
 
 

@@ -20,13 +20,15 @@ from dsl.draft import Draft, joined
 from dsl.explain import Explained, explain
 from dsl.source import Source, Span
 from dsl.transcribe import Transcript, transcribed
-from dsl.vocabulary import syntax
+from dsl.vocabulary import foreign, syntax
 
 BROKEN = "\0"  # stands in the text for a stretch that could not be read
 LARGE = 40  # lines of a stretch from which on its body is mended by itself first
 AT_ONCE = 200  # stretches that are read together
 MOST_TRIED = 20  # brackets without a partner whose places are tried
 MOST_TURNS = 200  # mistakes of one stretch that are worked on one by one
+
+_CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\(([^()]*)\)\s*(?:#.*)?$")
 
 Failure = Callable[[str], UnexpectedInput | None]  # reads a text as statements; what was not expected in it
 
@@ -40,6 +42,7 @@ class Recovery:
         self.problems: list[Diagnostic] = []
         self.whole = True
         self._has_input = re.search(r"^[ \t]*input\b", source.text, re.MULTILINE) is not None
+        self._names: set[str | None] = set()  # that have other letters than a to z
         self._lines: set[int] = set()  # lines with a mistake: another one there that nothing mends may come of it
 
     def readable(self, error: UnexpectedInput | None) -> list[Draft]:
@@ -54,6 +57,10 @@ class Recovery:
         return Span(self.source, start, end)
 
     def _enter(self, problem: Diagnostic) -> None:
+        name = problem.facts.get("name")
+        if name and name in self._names:
+            return  # told with all its places
+        self._names.add(name)
         if problem not in self.problems[-MOST_TURNS:]:
             self.problems.append(problem)
             self._lines.add(self._line_of(problem))
@@ -101,7 +108,10 @@ class Recovery:
             opened = f"{owner.group() if owner else ''}{text[found.owner]}"
             what = f"this closes the `{opened}` of line {self.source.line_of(found.owner)}"
             related = (Related(self._span(found.taken, found.taken + 1), what),)
-        problem = syntax.never_closed(name, closer, help_text, tuple((at, 0, new) for at, new in places), readings > 1)
+        # The place of a bracket over several lines decides what it holds. The indent is evidence for it, not proof.
+        unsure = readings > 1 or (found.bracket != "(" and bool(places) and "\n" in text[found.at : places[0][0]])
+        changes = tuple((at, 0, new) for at, new in places)
+        problem = syntax.never_closed(name, closer, help_text, changes, readings > 1, unsure)
         return problem.at(self._span(found.at - len(name) + 1, found.at + 1), related=related)
 
     def _parses_with(self, found: Loose, place: tuple[int, str]) -> bool:
@@ -184,7 +194,10 @@ class Recovery:
         return None
 
     def _foreign_run(self, draft: Draft, bounds: Sequence[tuple[int, int]], index: int) -> list[tuple[int, int]]:
-        """The stretches from one on that are layers of one other framework; blank ones and comments between them count."""
+        """The stretches from one on that are layers of one other framework, with what stands between them.
+
+        That is blank lines, comments, and layers that are written here in the same way: `Dropout(0.5)`.
+        """
         run: list[tuple[int, int]] = []
         framework = ""
         for begin, end in bounds[index:]:
@@ -194,14 +207,25 @@ class Recovery:
                     break
                 run.append((begin, end))
                 continue
+            if run and self._is_written_alike(text):
+                run.append((begin, end))
+                continue
             found = transcribed(text)
             if found is None or (framework and found.framework != framework):
                 break
             framework = found.framework
             run.append((begin, end))
-        while run and not draft.text[slice(*run[-1])].split("#")[0].strip():
+        while run and (not (text := draft.text[slice(*run[-1])]).split("#")[0].strip() or self._is_written_alike(text)):
             run.pop()
         return run
+
+    def _is_written_alike(self, text: str) -> bool:
+        """Is this a layer of another framework that means the same here as it stands?"""
+        call = _CALL.match(text)
+        if call is None or foreign.operator(call[1]) or any(foreign.is_option(word) for word in re.findall(r"(\w+)\s*=", call[2])):
+            return False
+        layer = transcribed(text)
+        return layer is not None and layer.text != "" and self.failure(text) is None
 
     def _transcribed(self, run: Sequence[Draft]) -> Draft:
         """The lines as they are written here, with one message for all that can be, and one for each that cannot."""
@@ -210,13 +234,13 @@ class Recovery:
         has_input = self._has_input
         current = self._tensor_before(run[0].origin[0])
         for piece in run:
-            found = transcribed(piece.text)
+            found = None if self._is_written_alike(piece.text) else transcribed(piece.text)
             if found is not None:
                 found = _in_its_place(found, current)
                 current = found.gives or current
             if found is not None and found.input and found.text and not has_input:
                 found, has_input = replace(found, text=f"input {found.input}\n{found.text}"), True
-            if found is None:  # a blank line, or a comment
+            if found is None:  # a blank line, a comment, or what is written so here, too
                 done.append(piece)
             elif not found.text:
                 begin, end = found.begin, found.end

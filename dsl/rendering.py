@@ -62,7 +62,10 @@ def render(d: Diagnostic, paint: Paint = plain) -> str:
     if d.repairs:
         several = len(d.repairs) > 1
         if d.code.startswith("E01") and d.help:  # a rule of writing, and what it makes of this line
-            out.append(paint("help", "help: ") + f"{d.help}; {_offer(d)}")
+            effect = "" if several or d.repairs[0].effect is None else str(d.repairs[0].effect)
+            out.append(
+                paint("help", "help: ") + f"{d.help}{'' if d.help.endswith('?') else ';'} {_offer(d)}" + (f" {effect}" if effect else "")
+            )
         else:
             out.append(paint("help", "help: ") + _offer(d) + ("" if several else f" {d.repairs[0]}"))
         for number, repair in enumerate(d.repairs, start=1):

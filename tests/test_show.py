@@ -53,10 +53,10 @@ def test_colours_are_for_terminals_only(tmp_path: Path) -> None:
 
 def test_marks_stand_under_wide_characters_and_tabs() -> None:
     (found,) = check_text("input 3x32x32\n\trelu; 漢字 # x\n").diagnostics
-    assert found.code == "E0101"
+    assert found.code == "E0105"
     lines = render(found).splitlines()
     assert lines[3] == "2 |     relu; 漢字 # x"
-    assert lines[4] == "  |           ^^"
+    assert lines[4] == "  |           ^^^^"
     (found,) = check_text("input 3x32x32\nrelu; maxpol").diagnostics
     assert render(found).splitlines()[3:5] == ["2 | relu; maxpol", "  |       ^^^^^^"]
 
@@ -88,10 +88,10 @@ def test_formats_of_the_command_line(tmp_path: Path) -> None:
     path.write_text("input 3x32x32\nconv3-4(strde=1)\nconv3-64; bn\nFC-10\n")
     log = json.loads(archc("check", str(path), "--format", "sarif", code=1).stdout)
     (result,) = log["runs"][0]["results"]
-    assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 2, "startColumn": 9, "endLine": 2, "endColumn": 16}
+    assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 2, "startColumn": 9, "endLine": 2, "endColumn": 14}
     assert result["fixes"][0]["artifactChanges"][0]["replacements"][0]["insertedContent"] == {"text": "stride"}
     github = archc("check", str(path), "--format", "github", code=1).stdout
-    assert github.startswith(f"::error file={path},line=2,endLine=2,col=9,endColumn=16,title=E0202::`conv` has no option `strde`%0A")
+    assert github.startswith(f"::error file={path},line=2,endLine=2,col=9,endColumn=14,title=E0202::`conv` has no option `strde`%0A")
     assert json.loads(archc("check", str(path), "--format", "json", code=1).stdout)["diagnostics"][0]["code"] == "E0202"
     path.write_text("input 3x32x32\nconv3-64; bn\nFC-10\n")
     assert archc("check", str(path), "--format", "github").stdout.startswith("::warning file=")

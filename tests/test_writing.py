@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from compiler.driver import check_text
+from compiler.driver import check, check_text
+from compiler.show import mending
 from dsl.brackets import loose, pieces
 from dsl.diagnostics import Diagnostic
 from dsl.parser import parse
@@ -16,6 +17,8 @@ from dsl.rendering import edited
 from dsl.source import Source
 from dsl.transcribe import transcribed
 from tests.support import NETWORKS, ROOT
+
+CASES = ROOT / "tests/cases/errors"
 
 
 def mended(text: str, most: int = 20) -> str:
@@ -101,7 +104,7 @@ def test_what_is_mended_has_its_place_in_the_file() -> None:
     for d in found(text):
         assert d.span is not None
         assert d.span.text in text
-    assert [d.span.text for d in found(text) if d.span] == ["norm", "gruops=2"]
+    assert [d.span.text for d in found(text) if d.span] == ["norm", "gruops"]
     (first, *_) = found("input 3x32x32\nconv3-8 -> conv3-8 -> relu -> conv3-8 => 8x9x9\n")[1:]
     assert first.span is not None
     assert first.span.text == "conv3-8"
@@ -128,6 +131,45 @@ def test_many_lines_with_mistakes_are_read_in_linear_time() -> None:
 
     seconds(100)
     assert seconds(4000) < 10 * seconds(1000) + 0.5
+
+
+@pytest.mark.parametrize(
+    ("case", "params"),
+    [
+        ("e0101_claim_syntax", 15_610),
+        ("e0101_colons", 23_361),
+        ("e0101_commas", 1_171_556),
+        ("e0101_equals", 308_650),
+        ("e0101_repeats", 3_527_370),
+        ("e0101_units", 23_180),
+        ("e0105_signs", 1_992_488),
+        ("e0109_keras_mnist", 1_199_882),
+        ("e0113_typos", 318_378),
+        ("e0201_pytorch", 60_458),
+        ("e0202_korean_comments", 131_466),
+    ],
+)
+def test_mistakes_of_writing_alone_are_mended_unasked(case: str, params: int) -> None:
+    path = CASES / f"{case}.arch"
+    _, left = mending.mended(check(path), path)
+    assert left.ok
+    assert left.cost().params == params
+
+
+@pytest.mark.parametrize("case", ["e0101_brackets", "e0102_angle_deep", "e0102_brace", "e0105_korean_names", "e0205_labels"])
+def test_what_decides_the_network_or_its_keys_is_asked_for(case: str) -> None:
+    path = CASES / f"{case}.arch"
+    _, left = mending.mended(check(path), path)
+    assert not left.ok
+    assert not any(repair.safe for d in left.diagnostics for repair in d.repairs)
+
+
+def test_a_layer_that_says_something_else_of_what_comes_in_is_not_written_unasked() -> None:
+    (other,) = found("input 3x32x32\nConv2d(16, 32, 3)\n")
+    assert other.notes == ("this is PyTorch's `Conv2d`; it says that 16 come in, and 3 do",)
+    assert [(str(repair.edits[0].text), repair.safe) for repair in other.repairs] == [("conv3-32", False)]
+    (same,) = found("input 3x32x32\nConv2d(3, 32, 3)\n")
+    assert [repair.safe for repair in same.repairs] == [True]
 
 
 # ---- other frameworks

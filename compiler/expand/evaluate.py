@@ -201,7 +201,7 @@ class Evaluator:
         function = FUNCTIONS.get(expr.name)
         if function is not None:
             if named := [arg for arg in expr.args if arg.name is not None]:
-                raise Fault(names.unknown_option(expr.name, named[0].name or "", []).at(named[0].span))
+                raise Fault(names.unknown_option(expr.name, named[0].name or "", []).at(named[0].name_span))
             arguments = [self.value(arg.value) for arg in expr.args]
             return POISON if any(isinstance(a, Poison) for a in arguments) else self._made(function(expr.name, arguments))
         block = self.env.block(expr.name)

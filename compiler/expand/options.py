@@ -143,7 +143,7 @@ def evaluate_item(
             elif arg.name not in callee.order and arg.name != PLACE:
                 signature = "" if callee.kinds else callee.signature
                 found = names.unknown_option(callee.name, arg.name, callee.order, signature)
-                raise Fault(found.at(arg.span, related=callee.defined()))
+                raise Fault(found.at(arg.name_span, related=callee.defined()))
             enter(option, argument(arg.value, option, callee, evaluator, doubt), arg.value.span, arg.value)
         except Fault as fault:
             sound = report(fault)

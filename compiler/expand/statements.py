@@ -137,7 +137,7 @@ class StatementExpander(ItemExpander):
                 self.report(names.option_without_name(operator.name, operator.option_names), arg.span)
                 continue
             if arg.name not in operator.option_names and arg.name != "place":
-                self.report(names.unknown_option(operator.name, arg.name, operator.option_names), arg.span)
+                self.report(names.unknown_option(operator.name, arg.name, operator.option_names), arg.name_span)
                 continue
             value = self._default_value(arg, operator, env)
             known[arg.name] = Given(value, arg.value.span, Workings(arg.value, Evaluator(env, spend=self._spend), value).added_to)

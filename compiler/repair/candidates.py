@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from compiler.repair import claims, definitions, merges, numbers, projections, shapes, sizes, stages, values, windows, words
+from compiler.repair import claims, definitions, labels, merges, numbers, projections, shapes, sizes, stages, values, windows, words
 from compiler.repair.places import Candidates
 from compiler.repair.trial import Trials
 from dsl import ast
@@ -64,7 +64,8 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0202": (words.near_names, words.deletion),
     "E0203": (words.near_names,),
     "E0204": (words.near_names,),
-    "E0205": (words.another_label,),
+    "E0205": (labels.another_number,),
+    "E0206": (labels.not_reserved,),
     "E0210": (words.meant,),
     "E0214": (definitions.another_output,),
     "E0216": (definitions.moved_up,),

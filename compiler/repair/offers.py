@@ -16,7 +16,8 @@ from dsl.diagnostics import CLAIM, NETWORK, WRITING, Diagnostic, Repair
 from dsl.rendering import edited
 
 MOST_MENDED = 5  # mistakes of one file that are worked on
-MOST_REWRITTEN = 20  # the same for mistakes of writing, whose repairs are known
+MOST_REWRITTEN = 20  # the same for mistakes of writing and of names, whose repairs are known
+NAMES = ("E0201", "E0202", "E0203")
 COUNT = "E0502"
 MOST_OFFERED = {COUNT: 1, "E0501": 3}  # repairs of one mistake, beside a change of the claim itself; of others 4
 
@@ -30,16 +31,20 @@ def with_repairs(found: Sequence[Diagnostic], trials: Trials, doubtful: Sequence
     found = [*found, *counts]
     trials.there = replace(trials.there, found=found)
     own = [d for d in found if d.span is not None and d.span.source is trials.source]
-    written = [d for d in own if d.code.startswith("E01")][:MOST_REWRITTEN]
-    own = [*written, *[d for d in own if not d.code.startswith("E01")][:MOST_MENDED]]
+    written = [d for d in own if _of_writing(d)][:MOST_REWRITTEN]
+    others = [d for d in own if not _of_writing(d)][:MOST_MENDED]
+    own = [*written, *others]
     counted: list[Repair] = []  # what mends one claim on a count mends the others, or is wrong
     mended: list[Diagnostic] = []
     for d in found:
         if d not in own:
             mended.append(d)
             continue
-        causes = len({COUNT if other.code == COUNT else id(other) for other in own[own.index(d) :]})
-        trials.reserved = min(trials.effort, trials.effort - trials.effort // causes + trials.each * len(own))
+        if d in others:
+            causes = len({COUNT if other.code == COUNT else id(other) for other in others[others.index(d) :]})
+            trials.reserved = min(trials.effort, trials.effort - trials.effort // causes + trials.each * len(others))
+        else:
+            trials.reserved = trials.effort // 2 if others else 0
         offers: Iterable[Repair] = counted if d.code == COUNT and counted else chain(candidates(d, trials.tree), searched(d, trials))
         if d in counts:  # the network is not known to be right
             offers = ()
@@ -71,6 +76,10 @@ def _with_one_for_all(found: list[Diagnostic], trials: Trials) -> list[Diagnosti
     kinds = {offer.kind for offer in offers}
     first = replace(failed[0], repairs=(*offers, *(repair for repair in failed[0].repairs if repair.kind not in kinds)))
     return [first if d is failed[0] else d for d in found]
+
+
+def _of_writing(d: Diagnostic) -> bool:
+    return d.code.startswith("E01") or d.code in NAMES
 
 
 def _claim(d: Diagnostic, tree: ast.File) -> Iterable[Repair]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from compiler.repair.places import Candidates, around, change, deleted, free_name, repair
+from compiler.repair.places import Candidates, around, change, deleted, repair
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Edit
 from dsl.source import Span
@@ -42,16 +42,9 @@ def meant(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 def deletion(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     if d.facts.get("delete"):
-        yield repair(f"without `{span.text}`", deleted(span))
-
-
-def another_label(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    item = around(tree, span, ast.Item)
-    if item is not None and item.label is not None and item.label.index is None:
-        taken = {label.text for label in ast.walk(tree) if isinstance(label, ast.Label)}
-        text = item.label.text
-        free = free_name(text, taken)
-        yield repair(f"the label `{free}`", change(item.label.span, item.label.span.start, len(text), free))
+        arg = around(tree, span, ast.Arg) if d.code == "E0202" else None
+        whole = arg.span if arg is not None else span
+        yield repair(f"without `{whole.text}`", deleted(whole))
 
 
 # ---- syntax

@@ -16,6 +16,7 @@ from dsl.transcribe.layers import CAFFE, KERAS, PYTORCH, Layer, Untranslatable, 
 LAYERS: dict[str, dict[str, Layer]] = {PYTORCH: pytorch.LAYERS, KERAS: keras.LAYERS}
 BY_LOWER = {framework: {name.lower(): layer for name, layer in layers.items()} for framework, layers in LAYERS.items()}
 
+INCOMING = ("in_channels", "in_features", "num_features")
 MOST = 20_000  # characters of one statement that are looked at
 
 
@@ -35,6 +36,7 @@ class Transcript:
     input: str = ""  # the shape of what comes in, where the layer says it
     takes: str = ""  # the variable that it is applied to, and the one that its result is called by
     gives: str = ""
+    incoming: int | None = None  # the channels or values that come in, where it says them
 
 
 _CALL = re.compile(r"\s*(?:-\s*)?(?:(?:self\.)?([A-Za-z_]\w*)\s*=\s*)?(?=[A-Za-z_][\w.]*\s*\()")
@@ -134,7 +136,10 @@ def _call(call: ast.Call, inside: str = "") -> Transcript | None:
         shape = arguments.shape()
     except Untranslatable as reason:
         return Transcript(framework, written, "", 0, 0, tuple(map(str, reason.args)))
-    return Transcript(framework, written, text, 0, 0, notes, shape)
+    incoming = next((arguments[name] for name in INCOMING if isinstance(arguments.values.get(name), int)), None)
+    if arguments.values.get("out_features", 0) is None:  # one number alone, which comes out
+        incoming = None
+    return Transcript(framework, written, text, 0, 0, notes, shape, incoming=incoming)
 
 
 def _lookup(name: str, written: str, call: ast.Call, inside: str) -> tuple[str, Layer] | None:
@@ -241,7 +246,7 @@ def _layer_of_caffe(text: str) -> Transcript | None:
     label = re.sub(r"\W", "_", str(fields.get("name", [""])[0]))
     write = caffe.LAYERS.get(kind.lower())
     bottoms, tops = fields.get("bottom", []), fields.get("top", [])
-    places = {"takes": str(bottoms[0]) if bottoms else "", "gives": str(tops[0]) if tops else ""}
+    takes, gives = str(bottoms[0]) if bottoms else "", str(tops[0]) if tops else ""
     shown = f"{kind or 'layer'}" + (f' "{label}"' if label else "")
     try:
         if write is None:
@@ -250,7 +255,7 @@ def _layer_of_caffe(text: str) -> Transcript | None:
         if len(bottoms) > 1:
             raise Untranslatable("it takes several tensors: an item takes one, `@name` stands for another")
     except Untranslatable as reason:
-        return Transcript(CAFFE, shown, "", begin, end, tuple(map(str, reason.args)), **places)
+        return Transcript(CAFFE, shown, "", begin, end, tuple(map(str, reason.args)), takes=takes, gives=gives)
     if label and not item.startswith("input ") and re.match(r"[A-Za-z]\w*$", label):
         item = f"{label}: {item}"
-    return Transcript(CAFFE, shown, item, begin, end, notes, **places)
+    return Transcript(CAFFE, shown, item, begin, end, notes, takes=takes, gives=gives)

@@ -83,6 +83,11 @@ def options(word: str, known: list[str]) -> list[str]:
     return [option for option in OPTIONS.get(word.lower(), ()) if option in known]
 
 
+def is_option(word: str) -> bool:
+    """Is this an option of another framework?"""
+    return word.lower() in OPTIONS or word.lower() in NEEDLESS
+
+
 # Words of the field that are no operators here, and what does exactly the same where something does.
 EXACT = {
     **dict.fromkeys(("instance_norm", "instancenorm", "instancenorm1d", "instancenorm2d", "instancenorm3d"), "group_norm(in.c, affine=no)"),

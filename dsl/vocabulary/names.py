@@ -55,9 +55,11 @@ def unknown_option(operator: str, option: str, known: Sequence[str], signature: 
     needless = foreign.NEEDLESS.get(option.lower(), "")
     close = near(option, known) or [name for name in known if len(name) < 3 and option.startswith(name)]
     meant = did_you_mean(option, known) or (f"did you mean {' or '.join(f'`{other}`' for other in close)}?" if close else "")
-    help_text = f"leave it out: {needless}" if needless else meant or (f"it is `{here[0]}` here" if here else "")
+    help_text = "leave it out" if needless else meant or (f"it is `{here[0]}` here" if here else "")
     notes = (f"it is written {signature}" if signature else f"it has: {', '.join(known)}",) if known else ()
-    if not known:
+    if needless:
+        notes = (f"it is not needed here: {needless}",)
+    elif not known:
         help_text = f"`{operator}` takes no options"
     facts = {"delete": True} if needless else {**misspelt(option, close or here), "unsure": bool(close and not near(option, known))}
     return Diagnostic("", f"`{operator}` has no option `{option}`", notes=notes, help=help_text, facts=facts)

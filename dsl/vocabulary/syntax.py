@@ -9,7 +9,9 @@ from dsl.draft import Change
 
 
 @diagnostic("E0101")
-def unexpected(found: str, expected: str, hint: str = "", changes: tuple[Change, ...] = (), is_guess: bool = False) -> Diagnostic:
+def unexpected(
+    found: str, expected: str, hint: str = "", changes: tuple[Change, ...] = (), is_guess: bool = False, unsure: bool = False
+) -> Diagnostic:
     """Something stands where the grammar has no place for it.
 
     The message says what was found and what could have stood there. Reading goes on with the next
@@ -26,11 +28,14 @@ def unexpected(found: str, expected: str, hint: str = "", changes: tuple[Change,
         conv3-64; maxpool
     """
     notes = (f"expected {expected}",) if expected and not hint else ()
-    return Diagnostic("", f"I did not expect {found} here", notes=notes, help=hint, facts={"changes": changes, "guess": is_guess})
+    facts = {"changes": changes, "guess": is_guess, "unsure": unsure}
+    return Diagnostic("", f"I did not expect {found} here", notes=notes, help=hint, facts=facts)
 
 
 @diagnostic("E0102")
-def never_closed(opener: str, closer: str, help_text: str, changes: tuple[Change, ...] = (), is_guess: bool = False) -> Diagnostic:
+def never_closed(
+    opener: str, closer: str, help_text: str, changes: tuple[Change, ...] = (), is_guess: bool = False, unsure: bool = False
+) -> Diagnostic:
     """A bracket is opened and never closed.
 
     `<` opens the branches of a merge and `>` closes them; `{` and `}` hold a body; `[` and `]` a list
@@ -47,9 +52,8 @@ def never_closed(opener: str, closer: str, help_text: str, changes: tuple[Change
         input 3x32x32
         residual<conv3-3(pad=1)>
     """
-    return Diagnostic(
-        "", f"this `{opener}` is never closed", help=help_text, facts={"closer": closer, "changes": changes, "guess": is_guess}
-    )
+    facts = {"closer": closer, "changes": changes, "guess": is_guess, "unsure": unsure}
+    return Diagnostic("", f"this `{opener}` is never closed", help=help_text, facts=facts)
 
 
 @diagnostic("E0103")
@@ -95,8 +99,10 @@ def repeat_without_count() -> Diagnostic:
 
 
 @diagnostic("E0105")
-def unreadable(character: str, hint: str = "", changes: tuple[Change, ...] = ()) -> Diagnostic:
-    """A character that has no meaning in a `.arch` file.
+def unreadable(what: str, hint: str = "", changes: tuple[Change, ...] = (), name: str = "", places: Sequence[int] = ()) -> Diagnostic:
+    """A character that has no meaning in a `.arch` file, or a name with letters other than a to z.
+
+    Names become keys of the weights and attributes of modules, so they are ASCII; comments and titles may be in any script.
 
     Wrong:
 
@@ -109,7 +115,7 @@ def unreadable(character: str, hint: str = "", changes: tuple[Change, ...] = ())
         conv3-64
     """
     help_text = hint or "delete it, or put it into a `# comment`"
-    return Diagnostic("", f"I cannot read the character {character}", help=help_text, facts={"changes": changes})
+    return Diagnostic("", f"I cannot read {what}", help=help_text, facts={"changes": changes, "name": name, "places": places})
 
 
 @diagnostic("E0106")

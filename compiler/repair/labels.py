@@ -1,0 +1,35 @@
+"""Repairs of labels. A label is a key of the weights, so none is changed unasked."""
+
+from __future__ import annotations
+
+import re
+
+from compiler.repair.places import Candidates, around, change, repair
+from dsl import ast
+from dsl.diagnostics import Diagnostic, Repair
+from dsl.source import Span
+
+
+def another_number(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """For a label that is taken: the next number that is free."""
+    item = around(tree, span, ast.Item)
+    if item is not None and item.label is not None and item.label.index is None:
+        taken = {label.text for label in ast.walk(tree) if isinstance(label, ast.Label)}
+        found = re.search(r"[0-9]*$", item.label.text)
+        digits = found.group() if found else ""
+        stem = item.label.text.removesuffix(digits)
+        first = int(digits) + 1 if digits else 2
+        free = next(f"{stem}{number}" for number in range(first, first + len(taken) + 1) if f"{stem}{number}" not in taken)
+        yield _label(item.label, free)
+
+
+def not_reserved(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """For a label that Python or torch has another meaning for: the word with a `_` behind it, as is usual in Python."""
+    label = around(tree, span, ast.Label)
+    if label is not None and label.index is None:
+        word = label.text.lstrip("_")
+        yield _label(label, word if word != label.text and word else f"{label.text}_")
+
+
+def _label(label: ast.Label, text: str) -> Repair:
+    return repair(f"the label `{text}`, a key of the weights", change(label.span, label.span.start, len(label.text), text))
