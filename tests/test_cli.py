@@ -221,7 +221,7 @@ def test_check_of_a_folder_ends_in_one_table(tmp_path: Path) -> None:
     assert rows == {
         "sound.arch": ["402", "4,176", "1", "all", "hold"],
         "claims_nothing.arch": ["112", "3,888", "0", "claims", "nothing"],
-        "fails.arch": ["1", "1", "failed"],
+        "fails.arch": ["2", "2", "failed"],
         "broken.arch": ["0", "1", "error"],
         "blocks.arch": ["blocks,", "for", "`use`"],
     }
