@@ -34,7 +34,6 @@ from dsl.source import Source, Span
 from dsl.stack import deep_stack
 from dsl.vocabulary import files, syntax
 
-
 Doubtful = tuple[list[ClaimResult], list[Diagnostic]]
 
 
