@@ -34,6 +34,8 @@ from dsl.source import Source, Span
 from dsl.stack import deep_stack
 from dsl.vocabulary import files, syntax
 
+Doubtful = tuple[list[ClaimResult], list[Diagnostic]]
+
 
 @dataclass
 class Report:
@@ -48,7 +50,7 @@ class Report:
     nothing_at: Span | None = None  # the place of a file that holds no network, only blocks
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[Diagnostic] = field(default_factory=list)
-    doubtful: list[Diagnostic] = field(default_factory=list)  # claims on counts that fail while claims on shapes do
+    doubtful: Doubtful = field(default_factory=lambda: ([], []))  # the same of claims that are held against shapes that do not hold
     failures: list[Failure] = field(default_factory=list)  # operators that are not in the graph, since their shapes do not fit
 
     @property
@@ -188,7 +190,10 @@ def _mend(report: Report, loaded: Loaded, task: _Task) -> None:
         report.warnings = told_once(with_repairs(report.warnings, Trials(loaded.source, loaded.tree, there, attempts, EFFORT // 10)))
     else:
         there = _tried(report, report.diagnostics, loaded.tree)
-        report.diagnostics = with_repairs(report.diagnostics, Trials(loaded.source, loaded.tree, there, attempts), report.doubtful)
+        results, doubtful = report.doubtful
+        report.diagnostics = with_repairs(report.diagnostics, Trials(loaded.source, loaded.tree, there, attempts), doubtful)
+        certain = {error.span for error in report.diagnostics}
+        report.claims = sorted([*report.claims, *(claim for claim in results if claim.span in certain)], key=_place)
         causes = {id(error): [w for w in report.warnings if _is_changed(w, error)] for error in report.diagnostics}
         told = {id(warning) for found in causes.values() for warning in found}
         report.diagnostics = [_with_causes(error, causes[id(error)]) for error in report.diagnostics]
@@ -240,9 +245,9 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
         claims += results
         legal, impossible = legality(expander.graph, explained)
         diagnostics += [*failed, *impossible]
-    doubtful: list[Diagnostic] = []
+    doubtful: Doubtful = ([], [])
     if explained and loaded.whole and diagnostics and all(d.code == "E0501" for d in diagnostics):
-        _, doubtful = check_expects(expander.expects, expander.graph, expander.top, waived=bool(overrides))
+        doubtful = check_expects(expander.expects, expander.graph, expander.top, waived=bool(overrides))
     if explained:
         diagnostics = with_blame(diagnostics, expander.graph, claims)
     seconds["verify"] = perf_counter() - read - seconds["expand"]
@@ -251,12 +256,16 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
     if not len(expander.graph) and not diagnostics:
         nothing_at = Span(loaded.source, 0, 0)
         return Report(expander.graph.name, expander.graph, [], claims, nothing_at=nothing_at, seconds=seconds, warnings=doubts)
-    claims.sort(key=lambda claim: (claim.span.source.name, claim.span.start))
+    claims.sort(key=_place)
     expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None
     name, failures = expander.graph.name, expander.failures
     return Report(
         name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, warnings=doubts, doubtful=doubtful, failures=failures
     )
+
+
+def _place(claim: ClaimResult) -> tuple[str, int]:
+    return claim.span.source.name, claim.span.start
 
 
 def _not_of_a_guess(found: Sequence[Diagnostic], writing: Sequence[Diagnostic]) -> list[Diagnostic]:

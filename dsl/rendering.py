@@ -115,7 +115,8 @@ def mended_lines(edits: Sequence[Edit]) -> list[tuple[int, str]]:
 
 def _deletes_lines(edit: Edit) -> bool:
     """Whether an edit leaves out whole lines, so that there is nothing to show of them."""
-    return not edit.text and edit.span.column == 1 and edit.span.text.endswith("\n")
+    at = edit.span
+    return not edit.text and at.column == 1 and (at.text.endswith("\n") or at.end == len(at.source.text))
 
 
 def apply_edits(text: str, edits: Sequence[Edit]) -> str:

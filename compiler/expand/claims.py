@@ -70,7 +70,7 @@ def _window_node(name: str, graph: ArchGraph) -> Node | None:
         if len(operands) != 1:
             return None
         node = graph[operands[0]]
-    return node if "kernel" in node.attrs and "pad" in node.attrs else None
+    return node if node.shape == graph[name].shape and "kernel" in node.attrs and "pad" in node.attrs else None
 
 
 def _arithmetic(name: str, claimed: Shape, graph: ArchGraph) -> Iterator[str]:

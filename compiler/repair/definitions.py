@@ -20,15 +20,16 @@ def moved_up(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
     That is a matter of writing where nothing stands between the two places that a block can see.
     """
-    place = d.facts.get("definition")
+    place: Span | None = d.facts.get("definition")
     for body in _bodies(tree):
         index = next((i for i, s in enumerate(body) if s.span == place and isinstance(s, (ast.Block, ast.Share, ast.Let))), None)
         user = next((i for i, s in enumerate(body) if s.span.start <= span.start and span.end <= s.span.end), None)
-        if index is None or user is None or user >= index:
+        if place is None or index is None or user is None or user >= index:
             continue
         text = span.source.text
         begin, end = _lines_of(body[index].span)
-        if text[begin:end].count("\n") != body[index].span.text.count("\n") + 1 + text[begin : body[index].span.start].count("\n"):
+        first, last = text.rfind("\n", 0, place.start) + 1, text[place.end : end].strip()
+        if text[first : place.start].strip() or (last and not last.startswith("#")):
             return  # something else is on its lines
         there = text.rfind("\n", 0, body[user].span.start) + 1
         blank = text[begin - 2 : begin] == "\n\n"
