@@ -306,11 +306,11 @@ def walk(node: Node) -> Iterator[Node]:
     waiting: list[object] = [node]
     while waiting:
         value = waiting.pop()
-        if isinstance(value, Node):
+        if type(value) is tuple:
+            waiting.extend(reversed(value))
+        elif isinstance(value, Node):
             yield value
             waiting.extend(_inside(value))
-        elif isinstance(value, tuple):
-            waiting.extend(reversed(value))
 
 
 def _inside(node: Node) -> list[object]:
@@ -318,7 +318,7 @@ def _inside(node: Node) -> list[object]:
     if names is None:
         names = [part.name for part in reversed(fields(node)) if part.name != "span" and part.type not in PLAIN]
         _members[type(node)] = names
-    return [getattr(node, name) for name in names]
+    return [part for name in names if (part := getattr(node, name))]
 
 
 def deeper(node: Node, limit: int) -> Node | None:

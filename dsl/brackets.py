@@ -15,6 +15,7 @@ CLOSERS = {closer: opener for opener, closer in PAIRS.items()}
 _MARK = re.compile(r'#[^\n]*|"[^"\n]*"|[=-]>|>=|<=|[()\[\]{}<>;\n]')
 _CONDITION = re.compile(r"\s*(?:else\s+)?(?:if|expect|let|for)\b")
 _CLOSES = re.compile(r"[ \t]*(?:$|[;|>})\n#]|=>|x[0-9{])")  # what can follow a `>` that compares nothing
+_NAMED = re.compile(r"[\w)][ \t]*$")  # before a `<` that opens branches
 _HEAD = re.compile(r"\s*(?:\}\s*)?(?:block|share|if|for|else)\b")
 
 BODY, MERGE, INNER, BRACES = "body", "merge", "inner", "braces"  # `{ }` and `[ ]` of items; `< >`; `( )` and lists; `{ }` of a number
@@ -63,6 +64,8 @@ class Scan:
         self.end = len(text) if end is None else end
         self.begin = begin
         self.line = text.rfind("\n", 0, begin) + 1
+        self.statement = max(self.line, max(text.rfind(sign, self.line, begin) for sign in ";{}") + 1)  # where it begins, on its line
+        self.indent = (-1, 0)  # of a line, by where that begins
         self.stack: list[Open] = []
 
     def marks(self) -> Iterator[Mark]:
@@ -71,27 +74,26 @@ class Scan:
             if len(mark) > 1 or (mark in "<>" and self._compares(mark, match.start())):
                 continue
             yield Mark(mark, match.start())
+            if mark in ";{}\n":
+                self.statement = match.end()
             if mark == "\n":
                 self.line = match.end()
 
     def push(self, mark: Mark) -> None:
-        self.stack.append(Open(mark.text, mark.at, self._holds(mark), self.line, indent_at(self.text, self.line)))
+        if self.indent[0] != self.line:
+            self.indent = (self.line, indent_at(self.text, self.line))
+        self.stack.append(Open(mark.text, mark.at, self._holds(mark), *self.indent))
 
     def _compares(self, mark: str, at: int) -> bool:
         top = self.stack[-1] if self.stack else None
         if top is not None and top.holds in (INNER, BRACES):
             return mark == "<" or _CLOSES.match(self.text, at + 1) is None
-        if mark == "<" and not re.search(r"[\w)][ \t]*$", self.text[max(self.line, at - 40) : at]):
+        if mark == "<" and (self.text[at - 1 : at] in "<>|;" or not _NAMED.search(self.text, max(self.line, at - 40), at)):
             return True
-        return bool(_CONDITION.match(self._statement(at)))
-
-    def _statement(self, at: int) -> str:
-        """The text of the statement up to a place, on its line."""
-        begin = max(self.text.rfind(sign, self.line, at) for sign in ";{}")
-        return self.text[max(begin + 1, self.line) : at]
+        return _CONDITION.match(self.text, self.statement, at) is not None
 
     def _holds(self, mark: Mark) -> str:
-        before = self.text[self.line : mark.at]
+        before = self.text[max(self.line, mark.at - 40) : mark.at]
         inner = bool(self.stack) and self.stack[-1].holds in (INNER, BRACES)
         if mark.text == "<":
             return MERGE
@@ -99,8 +101,8 @@ class Scan:
             return INNER
         if mark.text == "{":
             touches = re.search(r"[\w/-]$", before) is not None
-            return BRACES if touches and not _HEAD.match(self._statement(mark.at)) else BODY
-        listed = inner or re.search(r"[\w\]=,+(]\s*$", before) is not None or _CONDITION.match(self._statement(mark.at)) is not None
+            return BRACES if touches and not _HEAD.match(self.text, self.statement, mark.at) else BODY
+        listed = inner or re.search(r"[\w\]=,+(]\s*$", before) or _CONDITION.match(self.text, self.statement, mark.at)
         return INNER if listed else BODY
 
 
@@ -115,13 +117,28 @@ def unclosed(text: str, end: int) -> list[tuple[str, int]]:
     return [(opened.bracket, opened.at) for opened in scan.stack]
 
 
+LONG = 2_000  # characters of a stretch from which on it is read in parts
 _CONTINUES = re.compile(r"[ \t]*(?:=>|else\b|#|$)", re.M)  # a blank line or a comment may be before one that goes on
 
 
 def pieces(text: str) -> Iterator[tuple[int, int]]:
-    """The stretches of a text that can be read by themselves: lines, joined where a bracket is open at the end of one."""
+    """The stretches of a text that can be read by themselves.
+
+    They are lines, joined where a bracket is open at the end of one; statements where a line is very long.
+    """
+    for begin, end in _lines(text):
+        if end - begin <= LONG:
+            yield begin, end
+            continue
+        for stop in [*_ends(text, ";", begin, end), end]:
+            if stop > begin:
+                yield begin, stop
+            begin = stop
+
+
+def _lines(text: str) -> Iterator[tuple[int, int]]:
     begin, ends = 0, -1
-    for begin_next in _ends(text):
+    for begin_next in _ends(text, "\n"):
         if ends >= 0 and not _CONTINUES.match(text, ends):
             yield begin, ends
             begin = ends
@@ -133,15 +150,16 @@ def pieces(text: str) -> Iterator[tuple[int, int]]:
         yield begin, len(text)
 
 
-def _ends(text: str) -> Iterator[int]:
-    scan = Scan(text)
+def _ends(text: str, sign: str, begin: int = 0, end: int | None = None) -> Iterator[int]:
+    """The places after a sign, a newline or a `;`, that stands in no bracket."""
+    scan = Scan(text, begin, end)
     for mark in scan.marks():
         if mark.text in PAIRS:
             scan.push(mark)
         elif mark.text in CLOSERS:
             if scan.stack and scan.stack[-1].bracket == CLOSERS[mark.text]:
                 scan.stack.pop()
-        elif mark.text == "\n" and not scan.stack:
+        elif mark.text == sign and not scan.stack:
             yield mark.at + 1
 
 
@@ -167,12 +185,20 @@ def _first_mismatch(text: str) -> int | None:
     return begin if scan.stack else None
 
 
+_BLANK_LINES = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*")
+
+
 def _by_indent(text: str, begin: int) -> Iterator[Loose]:
     scan = Scan(text, begin)
     stack = scan.stack
+    following = begin  # where the next line begins that is neither blank nor a comment
     for mark in scan.marks():
         if mark.text == "\n":
-            while stack and (stack[-1].holds == BRACES or (stack[-1].holds == INNER and _statement_follows(text, stack[-1], mark.at))):
+            if following <= mark.at:
+                following = _BLANK_LINES.match(text, mark.at + 1).end()  # type: ignore[union-attr]
+            while stack and (
+                stack[-1].holds == BRACES or (stack[-1].holds == INNER and _statement_follows(text, stack[-1], mark.at, following))
+            ):
                 yield _missing(text, stack.pop(), mark.at)
         elif mark.text == ";":
             while stack and stack[-1].holds in (INNER, BRACES):
@@ -226,14 +252,14 @@ def _partner(text: str, stack: list[Open], mark: Mark, line: int) -> int | None:
     return same[-1]
 
 
-def _statement_follows(text: str, opened: Open, newline: int) -> bool:
-    """Is the next line a statement of its own, though a bracket is open that lines may be broken in?"""
+def _statement_follows(text: str, opened: Open, newline: int, following: int) -> bool:
+    """Is the next line, which begins at an offset, a statement of its own, though a bracket is open that lines may be broken in?"""
     if re.search(r"[,(\[{=+*/-][ \t]*$", text[text.rfind("\n", 0, newline) + 1 : newline].split("#")[0]):
         return False
-    following = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*([ \t]*)(?=(\S))").match(text, newline)
-    if following is None or following[2] in "()]},=+*/-":
+    row = re.compile(r"[ \t]*(?=(\S))").match(text, following)
+    if row is None or row[1] in "()]},=+*/-":
         return False
-    return len(following[1].expandtabs()) <= opened.indent
+    return len(row.group().expandtabs()) <= opened.indent
 
 
 def indent_at(text: str, line: int) -> int:

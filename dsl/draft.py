@@ -26,13 +26,16 @@ class Draft:
         return Draft(self.text[begin:end], self.origin[begin : end + 1])
 
     def changed(self, changes: Sequence[Change]) -> Draft:
-        """The draft with changes made, whose offsets count in this draft."""
-        draft = self
-        for begin, length, new in sorted(changes, reverse=True):
-            there = _aligned(draft.text[begin : begin + length], new, draft.origin[begin : begin + length + 1])
-            text = draft.text[:begin] + new + draft.text[begin + length :]
-            draft = Draft(text, [*draft.origin[:begin], *there, *draft.origin[begin + length :]])
-        return draft
+        """The draft with changes made that do not overlap, whose offsets count in this draft."""
+        texts: list[str] = []
+        origin: list[int] = []
+        last = 0
+        for begin, length, new in sorted(changes):
+            texts += [self.text[last:begin], new]
+            origin += self.origin[last:begin]
+            last = begin + length
+            origin += _aligned(self.text[begin:last], new, self.origin[begin : last + 1])
+        return Draft("".join(texts) + self.text[last:], [*origin, *self.origin[last:]])
 
     def in_source(self, changes: Sequence[Change]) -> tuple[Change, ...]:
         """Changes of this draft as changes of the source."""

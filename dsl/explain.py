@@ -78,14 +78,10 @@ def explain(source: Source, draft: Draft, error: UnexpectedInput) -> Explained:
     start = size if error.pos_in_stream is None else min(error.pos_in_stream, size)
     at_end = start == size or isinstance(error, UnexpectedEOF)
     end = start + 1
-    expected: set[str] = set()
     if isinstance(error, UnexpectedToken):
-        expected = set(error.accepts or error.expected)
         if error.token.type == "$END":  # Lark gives it the place of the last token
             at_end, start = True, size
         end = start + max(1, len(error.token))
-    elif isinstance(error, UnexpectedCharacters):
-        expected = set(error.allowed or ())
     end = min(start + 2 if text.startswith("->", start) else end, size)
 
     def at(first: int, last: int) -> Span:
@@ -133,7 +129,8 @@ def explain(source: Source, draft: Draft, error: UnexpectedInput) -> Explained:
     if found == "=" and before.endswith("="):  # the second half of a `==`
         found, advice = "==", replace(advice, start=-1)
     what = f"`{found}`" if found else "the end of the line" if not at_end else "the end of the file"
-    problem = syntax.unexpected(what, _words(expected), advice.help, absolute, advice.is_guess, advice.unsure)
+    expected = "" if advice.help else _words(_expected(error))
+    problem = syntax.unexpected(what, expected, advice.help, absolute, advice.is_guess, advice.unsure)
     if advice.start is not None:
         return Explained(problem.at(at(start + advice.start, marked)), start, end, changes, advice.is_guess)
     return Explained(problem.at(at(start, marked)), start, end, changes, advice.is_guess)
@@ -162,6 +159,13 @@ def _not_closed(source: Source, text: str, opener: tuple[str, int]) -> Diagnosti
     bracket, place = opener
     closer = PAIRS[bracket]
     return syntax.never_closed(bracket, closer, f"write `{closer}` where it ends").at(Span(source, place, place + 1))
+
+
+def _expected(error: UnexpectedInput) -> set[str]:
+    """The terminals that could have stood there. To find them takes longer than to read a line."""
+    if isinstance(error, UnexpectedToken):
+        return set(error.accepts or error.expected)
+    return set(error.allowed or ()) if isinstance(error, UnexpectedCharacters) else set()
 
 
 def _words(expected: set[str]) -> str:

@@ -9,13 +9,13 @@ _OURS = re.compile(r"^[ \t]*(?:input\s+(?:\w+\s*:\s*)?[0-9]+x|use\s+\"|arch\s+\w
 # A name, the patterns that show it, and how many of them must be found (a pattern counts once).
 _FORMATS: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("a Darknet `.cfg` file", (r"^\[(?:net|convolutional|maxpool|shortcut|route|yolo|upsample)\]",), 1),
-    ("a Caffe prototxt", (r"^\s*input_dim\s*:|^\s*input_param\s*\{", r"^\s*layers?\s*\{", r"^\s*name\s*:\s*\""), 2),
+    ("a Caffe prototxt", (r"^[ \t]*input_dim\s*:|^[ \t]*input_param\s*\{", r"^[ \t]*layers?\s*\{", r"^[ \t]*name\s*:\s*\""), 2),
     (
         "a YAML model of Ultralytics",
-        (r"^\s*-\s*\[\s*-?\d+\s*,", r"^nc\s*:\s*\d+", r"^backbone\s*:\s*(?:#.*)?$", r"^head\s*:\s*(?:#.*)?$"),
+        (r"^[ \t]*-\s*\[\s*-?\d+\s*,", r"^nc\s*:\s*\d+", r"^backbone\s*:\s*(?:#.*)?$", r"^head\s*:\s*(?:#.*)?$"),
         2,
     ),
-    ("Python", (r"^\s*class \w+\(.*(?:Module|Model)\)\s*:|^\s*(?:from|import) (?:torch|tensorflow|keras|jax)\b",), 1),
+    ("Python", (r"^[ \t]*class \w+\(.*(?:Module|Model)\)\s*:|^[ \t]*(?:from|import) (?:torch|tensorflow|keras|jax)\b",), 1),
     ("JSON", (r"\A\s*[{\[]\s*\"",), 1),
 )
 

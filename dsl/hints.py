@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dsl.draft import Change
 from dsl.vocabulary import foreign
@@ -279,8 +279,16 @@ ALIKE = {  # characters that look like others: pasted from papers, or typed on a
 }
 
 
+FARTHEST = 500  # characters of a line before and after an unexpected text that are looked at
+CUT = "\x01"  # stands where the rest of such a line is
+
+
 def hint(spot: Spot) -> Advice:
     """What to do about an unexpected text."""
+    if len(spot.before) > FARTHEST:
+        spot = replace(spot, before=CUT + spot.before[-FARTHEST:])
+    if len(spot.rest) > FARTHEST:
+        spot = replace(spot, rest=spot.rest[:FARTHEST] + CUT)
     if quoted := re.match(r"[\"']([A-Za-z_]+)[\"']", spot.rest):
         return _without_quotes(spot, quoted)
     for rule in RULES:
@@ -318,7 +326,7 @@ def _advice(rule: Rule, spot: Spot, before: re.Match[str], rest: re.Match[str]) 
         groups += _UNITS[rest[1].lower()]
     help_text = re.sub(r"\{(\w+)\}", lambda match: words.get(match[1]) or groups[int(match[1])], rule.help)
     help_text = help_text.replace("{{", "{").replace("}}", "}")
-    if new is None:
+    if new is None or CUT in before.group() + rest.group():
         return Advice(help_text)
     change = (-len(before.group()), len(before.group()) + len(rest.group()), new)
     return Advice(help_text, (change,), rule.is_guess, unsure=rule.unsure, stop=_wrong(rule, rest))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from lark.lark import PostLex
 from platformdirs import user_cache_path
 
 from dsl import ast
-from dsl.brackets import CLOSERS, PAIRS
+from dsl.brackets import CLOSERS, PAIRS, loose
 from dsl.build import TreeBuilder
 from dsl.diagnostics import ArchError, Diagnostic
 from dsl.draft import Draft
@@ -27,6 +28,7 @@ from dsl.source import Source, Span
 from dsl.vocabulary import files, syntax
 
 MAX_NESTING = 200
+_BEGINS = re.compile(r"(?:^|;)[ \t]*(?=[^\s#;])", re.MULTILINE)  # of statements, about
 BRACKET = re.compile(r'#[^\n]*|"[^"\n]*"|=>|>=|<=|(?<=[\w)])<|[()\[\]{}>]')
 
 
@@ -44,12 +46,15 @@ class Parsed:
 
 def parse(source: Source, max_nesting: int = MAX_NESTING, max_statements: int | None = None) -> Parsed:
     """Read a whole file. Goes on after an error, with its repair where that is certain, so that all are found."""
-    problems = list(_bad_characters(source)) or list(_too_deep(source, max_nesting))
+    problems = list(_bad_characters(source))
+    deep = next(_too_deep(source, max_nesting), None)
+    if not problems and deep is not None and not _lacks_brackets(source.text, max_nesting):
+        problems = [deep]
     if problems:
         return Parsed(None, tuple(problems), whole=False)
     unlimited = _limit.set(max_statements)
     try:
-        return _parsed(source)
+        return _parsed(source, deep)
     except _TooMany as found:
         place = min(found.place, len(source.text))
         problem = files.too_many_statements(max_statements or 0).at(Span(source, place, place))
@@ -58,13 +63,18 @@ def parse(source: Source, max_nesting: int = MAX_NESTING, max_statements: int | 
         _limit.reset(unlimited)
 
 
-def _parsed(source: Source) -> Parsed:
+def _parsed(source: Source, deep: Diagnostic | None) -> Parsed:
     tree, first = _tree(source.text)
+    if tree is not None and deep is not None:
+        return Parsed(None, (deep,), whole=False)
     if tree is None and (other := other_format(source.text)) is not None:
         name, begin, end = other
         return Parsed(None, (syntax.other_format(name).at(Span(source, begin, end)),), whole=False)
     if tree is not None:
         return Parsed(cast(ast.File, TreeBuilder(source).build(tree)), ())
+    limit = _limit.get()
+    if limit is not None and (over := next(islice(_BEGINS.finditer(source.text), limit, None), None)) is not None:
+        raise _TooMany(over.start())
     trees: dict[str, Any] = {}
 
     def failure(text: str) -> UnexpectedInput | None:
@@ -191,6 +201,31 @@ def _bad_characters(source: Source) -> Iterator[Diagnostic]:
             else syntax.turns_the_text(named(character))
         )
         yield problem.at(Span(source, match.start(), match.end()))
+
+
+MOST_OPEN = 20_000  # brackets that are open at once
+MOST_WORK = 2_000_000  # of them, times the characters of the longest line
+
+
+def _lacks_brackets(text: str, limit: int) -> bool:
+    """Is a text too deep only because brackets are missing? Where it is very large, that is not found out."""
+    deepest, longest = max(_depths(text)), max(map(len, text.split("\n")))
+    if deepest > MOST_OPEN or deepest * longest > MOST_WORK:
+        return False
+    closers = [(*found.places[0],) for found in loose(text) if found.bracket in PAIRS and found.places]
+    closed = Draft.of(text).changed([(at, 0, closer) for at, closer in closers])
+    return bool(closers) and max(_depths(closed.text)) <= limit
+
+
+def _depths(text: str) -> Iterator[int]:
+    """How many brackets are open after each one."""
+    depth = 0
+    yield depth
+    for match in BRACKET.finditer(text):
+        bracket = match.group()
+        if bracket in PAIRS or bracket in CLOSERS:
+            depth = depth + 1 if bracket in PAIRS else max(0, depth - 1)
+            yield depth
 
 
 def _too_deep(source: Source, limit: int) -> Iterator[Diagnostic]:

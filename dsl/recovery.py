@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from lark import UnexpectedInput
 
-from dsl.brackets import BODY, CLOSERS, PAIRS, Loose, Scan, indent_at, loose, pieces, unclosed
+from dsl.brackets import BODY, CLOSERS, LONG, PAIRS, Loose, Scan, indent_at, loose, pieces, unclosed
 from dsl.diagnostics import Diagnostic, Related
 from dsl.draft import Draft, joined
 from dsl.explain import Explained, explain
@@ -26,6 +26,7 @@ BROKEN = "\0"  # stands in the text for a stretch that could not be read
 LARGE = 40  # lines of a stretch from which on its body is mended by itself first
 AT_ONCE = 200  # stretches that are read together
 MOST_TRIED = 20  # brackets without a partner whose places are tried
+MOST_MISTAKES = 2_000  # after which nothing more is read
 MOST_TURNS = 200  # mistakes of one stretch that are worked on one by one
 
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\(([^()]*)\)\s*(?:#.*)?$")
@@ -42,7 +43,7 @@ class Recovery:
         self.problems: list[Diagnostic] = []
         self.whole = True
         self._has_input = re.search(r"^[ \t]*input\b", source.text, re.MULTILINE) is not None
-        self._names: set[str | None] = set()  # that have other letters than a to z
+        self._told: set[object] = set()
         self._lines: set[int] = set()  # lines with a mistake: another one there that nothing mends may come of it
 
     def readable(self, error: UnexpectedInput | None) -> list[Draft]:
@@ -57,11 +58,10 @@ class Recovery:
         return Span(self.source, start, end)
 
     def _enter(self, problem: Diagnostic) -> None:
-        name = problem.facts.get("name")
-        if name and name in self._names:
-            return  # told with all its places
-        self._names.add(name)
-        if problem not in self.problems[-MOST_TURNS:]:
+        place = (problem.span.start, problem.span.end) if problem.span else ()
+        key = problem.facts.get("name") or (problem.code, problem.message, *place)  # a name is told once, with all its places
+        if key not in self._told:
+            self._told.add(key)
             self.problems.append(problem)
             self._lines.add(self._line_of(problem))
 
@@ -132,6 +132,9 @@ class Recovery:
         parts: list[Draft] = []
         first = 0
         while first < len(bounds):
+            if len(self.problems) >= MOST_MISTAKES:
+                parts.append(self._left_out(draft[starts[first] :]))
+                break
             stop = min(first + AT_ONCE, len(bounds))
             begin = starts[first]
             together = draft[begin : bounds[stop - 1][1]]
@@ -151,8 +154,17 @@ class Recovery:
             first = index + max(len(run), 1)
         return parts
 
+    def _left_out(self, draft: Draft) -> Draft:
+        """What follows very many mistakes is not read."""
+        self.whole = False
+        last = self.problems[-1]
+        note = f"reading stops here, after {MOST_MISTAKES:,} mistakes"
+        if note not in last.notes:
+            self.problems[-1] = replace(last, notes=(*last.notes, note))
+        return _blanked(draft)
+
     def _mended_piece(self, draft: Draft) -> Draft:
-        if draft.text.count("\n") > LARGE and (body := _largest_body(draft.text)) is not None:
+        if (draft.text.count("\n") > LARGE or len(draft.text) > LONG) and (body := _largest_body(draft.text)) is not None:
             first, last = body
             draft = joined([draft[:first], *self._mended(draft[first:last]), draft[last:]])
         error = self.failure(draft.text)

@@ -238,9 +238,56 @@ def test_a_file_just_below_the_limit_is_checked_in_time() -> None:
     assert report.ok and len(report.graph) == 49_001
     assert time.process_time() - begin < 5
     begin = time.process_time()
+    report = check_text("input 4x8x8\n" + "conv1-4; relu\n" * 24_500)
+    assert report.ok and len(report.graph) == 49_001
+    assert time.process_time() - begin < 5
+    begin = time.process_time()
     report = check_text("input 8x8x8\n" + "conv3-8(pad=1)\n" * 5_000)  # a warning for every line
     assert len(report.warnings) == 4_999
     assert time.process_time() - begin < 5
+
+
+LONG_FILES = {
+    "blank lines and comments": "\n" * 100_000 + "# c\n" * 100_000 + "input 3x8x8\nconv3- 8 x\n",
+    "blank lines in parentheses": "input 3x8x8\nconv3-8(pad=1" + "\n" * 100_000,
+    "mistakes": "input 3x8x8\n" + "conv3-8(pad=1 act=relu)\n" * 20_000,
+    "mistakes on one line": "input 3x8x8\n" + "conv3- 8;" * 20_000,
+    "items without separators": "input 3x8x8\n" + "relu relu " * 100_000,
+    "a long name": "input 3x8x8\n" + "x" * 1_000_000,
+    "blanks": "input 3x8x8\n" + " " * 1_000_000 + "$",
+    "signs": "input 3x8x8\nrelu " + "= " * 500_000,
+    "merges of nothing": "input 3x8x8\n" + "relu<relu> " * 80_000,
+    "brackets": "input 3x8x8\nrelu " + "(" * 1_000_000,
+    "angles": "input 3x8x8\nrelu " + "<" * 500_000,
+}
+
+
+@pytest.mark.parametrize("text", LONG_FILES.values(), ids=LONG_FILES)
+def test_a_long_file_with_mistakes_is_answered_in_time(text: str) -> None:
+    begin = time.process_time()
+    found = check_text(text).diagnostics
+    assert time.process_time() - begin < 5
+    assert 1 <= len(found) <= 2_010
+
+
+def test_very_many_mistakes_are_not_all_read() -> None:
+    found = check_text("input 3x8x8\n" + "conv3-8(pad=1 act=relu)\n" * 20_000).diagnostics
+    assert len(found) == 2_000
+    assert found[-1].notes == ("reading stops here, after 2,000 mistakes",)
+
+
+@pytest.mark.parametrize("line", ["conv3-8(pad=1", "residual<conv3-3(pad=1)", "{ relu", "residual<conv3-3(pad=1"])
+def test_many_brackets_that_are_missing_are_no_deep_nesting(line: str) -> None:
+    begin = time.process_time()
+    found = check_text("input 3x8x8\n" + f"{line}\n" * 3_000).diagnostics
+    assert time.process_time() - begin < 5
+    assert {d.code for d in found} == {"E0102"}
+    assert found[0].span is not None and found[0].span.line == 2
+
+
+def test_brackets_that_match_and_are_deep_are_told_as_such() -> None:
+    (found,) = check_text("input 3x8x8\n" + "{ " * 300 + "relu" + " }" * 300).diagnostics
+    assert found.code == "E0107"
 
 
 DEEP = {

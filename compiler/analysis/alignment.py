@@ -33,6 +33,8 @@ Views = tuple[View | None, ...]  # one for each axis after the channels; None wh
 
 def misaligned(graph: ArchGraph) -> Iterator[tuple[Node, list[tuple[str, Views]]]]:
     """The merges whose branches look at different places, each with its branches and where they look."""
+    if not any(len(set(graph.operands(node.name))) > 1 for node in graph):
+        return  # no branches
     views: dict[str, Views] = {}
     for node in graph:
         axes = len(node.shape) - 1

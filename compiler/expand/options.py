@@ -36,8 +36,8 @@ def split_word(word: str, kernel: ast.Dims, env: Env, span: Span) -> tuple[str, 
         return word, kernel
     stem = word.rstrip("0123456789x")
     tail = word[len(stem) :]
-    while tail and not tail[0].isdigit():  # letters x that belong to the name, as in `max3`
-        stem, tail = stem + tail[0], tail[1:]
+    letters = len(tail) - len(tail.lstrip("x"))  # that belong to the name, as in `max3`
+    stem, tail = stem + tail[:letters], tail[letters:]
     glued = tail.endswith("x") and bool(kernel)
     parts = (tail[:-1] if glued else tail).split("x")
     if not tail or not all(part.isdigit() for part in parts) or (kernel and not glued):

@@ -15,6 +15,7 @@ from dsl.rendering import edited
 from dsl.source import Source
 
 EFFORT = 14_000  # nodes that all trials together may expand to, and lines that they may read
+LINE = 10  # characters of a short line
 TRIAL = 60  # what a trial costs beside these
 
 
@@ -50,6 +51,7 @@ class Trials:
         self.reserved = 0  # for the mistakes that come after
         self._attempts = attempts
         self._tried: dict[str, Tried] = {source.text: there}
+        self._lines = max(len(source.line_starts), len(source.text) // LINE)
         self._merges = _empty_merges(tree)
 
     def of(self, edits: Sequence[Edit]) -> Tried | None:
@@ -61,7 +63,7 @@ class Trials:
             if self.spent:
                 return None
             tried = self._attempts.text(text)
-            self.effort -= len(tried.graph) + TRIAL + len(self.source.line_starts)
+            self.effort -= len(tried.graph) + TRIAL + self._lines
             self._tried[text] = tried
         tried = self._tried[text]
         return tried if tried.tree is not None and _empty_merges(tried.tree) <= self._merges else None
@@ -75,11 +77,11 @@ class Trials:
     @property
     def each(self) -> int:
         """What one more trial costs, about."""
-        return len(self.there.graph) + TRIAL + len(self.source.line_starts)
+        return len(self.there.graph) + TRIAL + self._lines
 
     @property
     def spent(self) -> bool:
-        return self.effort < self.reserved + TRIAL + len(self.source.line_starts)
+        return self.effort < self.reserved + TRIAL + self._lines
 
     def opened(self, sizes: str) -> Tried | None:
         """The file with an input of these open sizes, its claims waived."""

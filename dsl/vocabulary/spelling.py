@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 
+LONGEST = 200  # letters of a name that is compared with others
 MANY = 500  # known names that one is compared with, letter by letter
 
 
@@ -34,7 +35,7 @@ def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
     by_lower = {other.lower(): other for other in known if abs(len(other) - len(word)) <= max(3, len(word) // 2 + 1)}
     if word in by_lower:
         return (by_lower[word],)
-    if len(word) < 3:
+    if not 3 <= len(word) <= LONGEST:
         return ()
     if len(by_lower) > MANY:
         by_lower = {lower: other for lower, other in by_lower.items() if lower[:1] == word[:1]}
