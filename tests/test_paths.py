@@ -25,7 +25,6 @@ use "blocks/stem.arch"
 arch net(classes=10)
 
 input 3x16x16
-default conv(norm=bn, act=relu)
 stem(8)
 layer1: [ basic(8) ] x2
 adaptive_avgpool1

@@ -32,8 +32,13 @@ def subsample_connections(call: Call, out: Shape) -> Dim:
 
 
 def subsample_work(call: Call, out: Shape) -> Dim:
-    # The sums, and what they are times the coefficients.
+    # The means, and what they are times the coefficients.
     return 2 * product(out)
+
+
+def subsample_scale(call: Call, out: Shape) -> Dim:
+    # The coefficients times the area of a window.
+    return call.channels
 
 
 def lower_subsample(call: Call) -> Module:
@@ -85,7 +90,7 @@ OPERATORS = (
         weights=subsample_weights,
         connections=subsample_connections,
         sight=sight.window,
-        memory=Memory(saves=always("input"), work=subsample_work, saved=one_each),
+        memory=Memory(saves=always("input"), work=subsample_work, saved=one_each, work_once=subsample_scale, saved_once=subsample_scale),
         lower=lower_subsample,
         short=("kernel", "", "stride"),
     ),
