@@ -238,9 +238,10 @@ def _items(written: Items) -> Iterator[ast.Item]:
 
 
 def _name_span(statement: ast.Output) -> Span:
-    """Where an output is named."""
-    begin = statement.span.start + statement.span.text.index(statement.name, len("output"))
-    return Span(statement.span.source, begin, begin + len(statement.name))
+    """Where an output is named; all of it where its text was mended while it was read."""
+    at = statement.span.text.find(statement.name, len("output"))
+    begin = statement.span.start + at
+    return statement.span if at < 0 else Span(statement.span.source, begin, begin + len(statement.name))
 
 
 def _tensor_words(graph: ArchGraph, name: str) -> str:

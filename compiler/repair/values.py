@@ -18,11 +18,10 @@ def rounded(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     text = expr.span.text
     divisions = [node for node in ast.walk(expr) if isinstance(node, ast.Fold) and node.rest[-1][0] == "/"]
     if len(divisions) == 1:
-        fold = divisions[0]
-        last = fold.rest[-2][1] if len(fold.rest) > 1 else fold.first
-        at = span.source.text.index("/", last.span.end)
-        edit = insert(span, at, "/")
-        yield repair(f"`{text[: at - expr.span.start]}/{text[at - expr.span.start :]}`, rounded down", edit)
+        last = divisions[0].rest[-2][1] if len(divisions[0].rest) > 1 else divisions[0].first
+        at = text.find("/", last.span.end - expr.span.start)
+        if at >= 0:
+            yield repair(f"`{text[:at]}/{text[at:]}`, rounded down", insert(span, expr.span.start + at, "/"))
     yield repair(f"`round({text})`, to the nearest", insert(span, expr.span.start, "round("), insert(span, expr.span.end, ")"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from compiler.graph import ArchGraph, Frame, Node
 from compiler.repair.claims import IN_USE
 from compiler.repair.places import Candidates, around, insert, kernel_of, option, repair, with_option
@@ -20,11 +22,11 @@ def fewer_copies(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     """Of a repeat, the copies that still fit."""
     frames: list[Frame] = d.facts.get("frames", [])
     for frame in frames:
-        words = frame.text.split()
+        copies = re.fullmatch(r"copy (\d+) of (\d+)", frame.text)
         item = next((n for n in ast.walk(trials.tree) if isinstance(n, ast.Item) and n.span == frame.span), None)
-        if words[0] == "copy" and int(words[1]) > 1 and item is not None and isinstance(item.count, ast.Number):
-            fit = int(words[1]) - 1
-            yield repair(f"{fit} cop{'ies' if fit > 1 else 'y'} instead of {words[-1]}", Edit(item.count.span, str(fit)))
+        if copies and int(copies[1]) > 1 and item is not None and isinstance(item.count, ast.Number):
+            fit = int(copies[1]) - 1
+            yield repair(f"{fit} cop{'ies' if fit > 1 else 'y'} instead of {copies[2]}", Edit(item.count.span, str(fit)))
 
 
 def padded_on_the_way(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
