@@ -107,7 +107,7 @@ class StatementExpander(ItemExpander):
             return current
         if tensor is NOTHING:
             self.report(files.no_input(), statement.span)
-        elif tensor.shape is not None and first is statement.span:
+        elif tensor.in_graph and first is statement.span:
             self.graph.outputs[statement.name] = Output(tensor.name, training)
         return current
 
