@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">"}
 CLOSERS = {closer: opener for opener, closer in PAIRS.items()}
@@ -16,6 +17,7 @@ _MARK = re.compile(r'#[^\n]*|"[^"\n]*"|[=-]>|>=|<=|[()\[\]{}<>;\n]')
 _CONDITION = re.compile(r"\s*(?:else\s+)?(?:if|expect|let|for)\b")
 _CLOSES = re.compile(r"[ \t]*(?:$|[;|>})\n#]|=>|x[0-9{])")  # what can follow a `>` that compares nothing
 _NAMED = re.compile(r"[\w)][ \t]*$")  # before a `<` that opens branches
+_MERGES = re.compile(r"\b(?:concat|add|mul|residual)$")
 _HEAD = re.compile(r"\s*(?:\}\s*)?(?:block|share|if|for|else)\b")
 
 BODY, MERGE, INNER, BRACES = "body", "merge", "inner", "braces"  # `{ }` and `[ ]` of items; `< >`; `( )` and lists; `{ }` of a number
@@ -87,7 +89,9 @@ class Scan:
     def _compares(self, mark: str, at: int) -> bool:
         top = self.stack[-1] if self.stack else None
         if top is not None and top.holds in (INNER, BRACES):
-            return mark == "<" or _CLOSES.match(self.text, at + 1) is None
+            if mark == "<":
+                return _MERGES.search(self.text, max(self.line, at - 10), at) is None
+            return _CLOSES.match(self.text, at + 1) is None
         if mark == "<" and (self.text[at - 1 : at] in "<>|;" or not _NAMED.search(self.text, max(self.line, at - 40), at)):
             return True
         return _CONDITION.match(self.text, self.statement, at) is not None
@@ -324,10 +328,26 @@ def _below(text: str, opened: Open, limit: int) -> list[tuple[int, str]]:
     begins_below = first == opened.at + 1 and last > first
     if begins_below:
         return [(last, "\n" + re.match(r"[ \t]*", text[opened.line :]).group() + "?")]  # type: ignore[union-attr]
-    if last == opened.at + 1:  # nothing that it could hold
-        return []
+    if last == opened.at + 1:
+        return _without_indent(text, opened, limit)
     space = " " if opened.holds == BODY and opened.bracket == "{" else ""
     if last > first:
         return [(last, space + "?")]
     inner = [found.start() for found in re.compile(r"[ \t]+(?:=>|x[0-9{])|[ \t]*[;)}>]").finditer(text, opened.at + 1, first)]
     return [(first, space + "?"), *((at, space + "?") for at in inner if at > opened.at + 1)]
+
+
+def _without_indent(text: str, opened: Open, limit: int) -> list[tuple[int, str]]:
+    """After the one line that follows, or, of a block, before the blank line that its first call comes after; else nowhere."""
+    rows = [(found.start(), found.end()) for found in re.compile(r"[^\n]+").finditer(text, opened.at + 1, limit)]
+    rows = [(begin, end) for begin, end in rows if text[begin:end].split("#")[0].strip()]
+    block = re.search(r"\bblock\s+(\w+)\s*\([^\n]*$", text[opened.line : opened.at])
+    if block is not None:
+        calls = (index for index, (begin, end) in enumerate(rows) if re.search(rf"\b{block[1]}\s*[(<]", text[begin:end]))
+        first = next(calls, 0)
+        rows = rows[:first] if first and "\n\n" in text[rows[first - 1][1] : rows[first][0]] else []
+        gaps = sum("\n\n" in text[before[1] : after[0]] for before, after in pairwise(rows))
+        rows = rows[-1:] if not gaps else []
+    if len(rows) != 1:
+        return []
+    return [(_line_end(text, rows[0][0], limit), f"\n{' ' * opened.indent}?")]

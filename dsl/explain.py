@@ -9,9 +9,10 @@ from lark import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.exceptions import UnexpectedEOF
 
 from dsl.brackets import PAIRS, unclosed
+from dsl.characters import alike, in_latin, named
 from dsl.diagnostics import Diagnostic, Related
 from dsl.draft import Change, Draft
-from dsl.hints import Spot, alike, hint, in_latin, misspelt_keyword, named
+from dsl.hints import Spot, hint, misspelt_keyword
 from dsl.source import Source, Span
 from dsl.vocabulary import syntax
 

@@ -18,11 +18,11 @@ from platformdirs import user_cache_path
 from dsl import ast
 from dsl.brackets import CLOSERS, PAIRS, loose
 from dsl.build import TreeBuilder
+from dsl.characters import named
 from dsl.diagnostics import ArchError, Diagnostic
 from dsl.draft import Draft
 from dsl.explain import explain, show_character
 from dsl.formats import other_format
-from dsl.hints import named
 from dsl.recovery import Recovery
 from dsl.source import Source, Span
 from dsl.vocabulary import files, syntax

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from lark import UnexpectedInput
 
-from dsl.brackets import BODY, CLOSERS, LONG, PAIRS, Loose, Scan, indent_at, loose, pieces, unclosed
-from dsl.diagnostics import Diagnostic, Related
+from dsl.balance import Failure, balanced
+from dsl.brackets import BODY, CLOSERS, LONG, PAIRS, Scan, indent_at, loose, pieces, unclosed
+from dsl.diagnostics import Diagnostic
 from dsl.draft import Draft, joined
 from dsl.explain import Explained, explain
 from dsl.source import Source, Span
@@ -25,13 +26,10 @@ from dsl.vocabulary import foreign, syntax
 BROKEN = "\0"  # stands in the text for a stretch that could not be read
 LARGE = 40  # lines of a stretch from which on its body is mended by itself first
 AT_ONCE = 200  # stretches that are read together
-MOST_TRIED = 20  # brackets without a partner whose places are tried
 MOST_MISTAKES = 2_000  # after which nothing more is read
 MOST_TURNS = 200  # mistakes of one stretch that are worked on one by one
 
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\(([^()]*)\)\s*(?:#.*)?$")
-
-Failure = Callable[[str], UnexpectedInput | None]  # reads a text as statements; what was not expected in it
 
 
 class Recovery:
@@ -48,7 +46,11 @@ class Recovery:
 
     def readable(self, error: UnexpectedInput | None) -> list[Draft]:
         """Stretches that can be read one after the other, as near to the source as can be."""
-        drafts = self._mended(self._balanced(Draft.of(self.source.text)))
+        draft, problems, whole = balanced(self.source, self.failure)
+        self.whole = whole
+        for problem in problems:
+            self._enter(problem)
+        drafts = self._mended(draft)
         if not self.problems and error is not None:  # each stretch can be read, and they cannot be read together
             self.problems.append(explain(self.source, Draft.of(self.source.text), error).diagnostic)
         self.problems.sort(key=lambda problem: problem.span.start if problem.span else 0)
@@ -67,61 +69,6 @@ class Recovery:
 
     def _line_of(self, problem: Diagnostic) -> int:
         return problem.span.line if problem.span is not None else 0
-
-    # ---- brackets
-
-    def _balanced(self, draft: Draft) -> Draft:
-        changes: list[tuple[int, int, str]] = []
-        for found in loose(draft.text):
-            if found.bracket in CLOSERS:
-                opener = CLOSERS[found.instead or found.bracket]
-                opening = tuple((at, 0, new) for at, new in found.places)
-                changes.extend(opening or ((found.at, 1, found.instead or " "),))
-                problem = syntax.closes_nothing(found.bracket, opener, found.instead, opening)
-                self.whole = self.whole and not problem.facts["guess"]
-                self._enter(problem.at(self._span(found.at, found.at + 1)))
-                continue
-            works = {place: len(changes) < MOST_TRIED and self._parses_with(found, place) for place in found.places}
-            places = sorted(found.places, key=lambda place: not works[place])
-            at, new = places[0] if places else (len(draft.text), "\n" + PAIRS[found.bracket])
-            changes.append((at, 0, new))
-            problem = self._never_closed(found, places, sum(works.values()))
-            self.whole = self.whole and bool(places) and not problem.facts["guess"]
-            self._enter(problem)
-        return draft.changed(changes) if changes else draft
-
-    def _never_closed(self, found: Loose, places: Sequence[tuple[int, str]], readings: int) -> Diagnostic:
-        text = self.source.text
-        word = re.search(r"\w*(?:\([^()\n]*\))?$", text[max(0, found.at - 60) : found.at])
-        name = f"{word.group() if word and found.bracket == '<' else ''}{found.bracket}"
-        closer = PAIRS[found.bracket]
-        help_text = f"write `{closer}` where it ends"
-        if places and readings < 2:
-            line = self.source.line_of(places[0][0])
-            own_line = places[0][1].startswith("\n")
-            at_end = not text[places[0][0] :].split("\n", 1)[0].split("#")[0].strip()
-            where = f"on a line of its own after line {line}" if own_line else f"at the end of line {line}" if at_end else f"in line {line}"
-            help_text = f"write `{closer}` {where}"
-        related: tuple[Related, ...] = ()
-        if found.taken >= 0:
-            owner = re.search(r"[\w-]*$", text[max(0, found.owner - 60) : found.owner])
-            opened = f"{owner.group() if owner else ''}{text[found.owner]}"
-            what = f"this closes the `{opened}` of line {self.source.line_of(found.owner)}"
-            related = (Related(self._span(found.taken, found.taken + 1), what),)
-        # The place of a bracket over several lines decides what it holds. The indent is evidence for it, not proof.
-        unsure = readings > 1 or (found.bracket != "(" and bool(places) and "\n" in text[found.at : places[0][0]])
-        changes = tuple((at, 0, new) for at, new in places)
-        problem = syntax.never_closed(name, closer, help_text, changes, readings > 1, unsure)
-        return problem.at(self._span(found.at - len(name) + 1, found.at + 1), related=related)
-
-    def _parses_with(self, found: Loose, place: tuple[int, str]) -> bool:
-        """Can the lines from the bracket to where its partner would stand be read?"""
-        at, new = place
-        text = self.source.text
-        begin, end = text.rfind("\n", 0, found.at) + 1, text.find("\n", at)
-        lines = text[begin:at] + new + text[at : end if end >= 0 else len(text)]
-        statement = re.sub(r"^[ \t]*\|", "", lines)
-        return self.failure(statement) is None
 
     # ---- stretches
 

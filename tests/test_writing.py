@@ -47,6 +47,11 @@ def found(text: str) -> list[Diagnostic]:
         ("if 1 < 2 {\n  conv3-8(pad=1\n  relu\n}\nFC-10", "if 1 < 2 {\n  conv3-8(pad=1)\n  relu\n}\nFC-10"),
         ("features: [\n  conv3-8\n  maxpool\nFC-10", "features: [\n  conv3-8\n  maxpool\n]\nFC-10"),
         ("concat<\n    conv1-8\n  | conv1-4\nFC-10", "concat<\n    conv1-8\n  | conv1-4\n>\nFC-10"),
+        ("block b() {\nconv3-8\nrelu\n\nb()\nFC-10", "block b() {\nconv3-8\nrelu\n}\n\nb()\nFC-10"),
+        ("for i in range(2) {\nconv3-8", "for i in range(2) {\nconv3-8\n}"),
+        ("residual<conv3-3(pad=1\nFC-10", "residual<conv3-3(pad=1)>\nFC-10"),
+        ("block b() {\n  residual<conv3-3(pad=1\n\nb()", "block b() {\n  residual<conv3-3(pad=1)>\n}\n\nb()"),
+        ("{ residual<conv3-3(pad=1)", "{ residual<conv3-3(pad=1)> }"),
         ("conv3-{2*4(pad=1)", "conv3-{2*4}(pad=1)"),
         ("conv3-8(pad=1]", "conv3-8(pad=1)"),
         ("{ residual<conv3-3(pad=1) } x2", "{ residual<conv3-3(pad=1)> } x2"),
@@ -59,6 +64,22 @@ def test_the_bracket_without_a_partner_is_mended_where_the_indent_says(text: str
     start = "input 3x32x32\n"
     assert len([d for d in found(start + text) if d.code < "E02"]) == 1
     assert mended(start + text) == start + whole
+
+
+def test_brackets_that_are_missing_at_two_places_are_two_mistakes() -> None:
+    text = "input 3x32x32\nconcat<conv1-8(pad=0 | residual<conv3-3(pad=1\nFC-10\n"
+    assert [(d.code, [related.text for related in d.related]) for d in found(text)] == [
+        ("E0102", ["nor is this `residual<`", "nor is this `(`"]),
+        ("E0102", []),
+    ]
+    assert mended(text) == "input 3x32x32\nconcat<conv1-8(pad=0) | residual<conv3-3(pad=1)>>\nFC-10\n"
+
+
+def test_a_bracket_of_no_certain_place_has_no_edit_and_no_other_message() -> None:
+    for text in ("block b() {\nconv3-3\nrelu\nb()", "residual<\nconv3-3(pad=1)\nrelu\nFC-10"):
+        (only,) = found(f"input 3x32x32\n{text}\n")
+        assert only.code == "E0102"
+        assert not only.repairs
 
 
 def test_an_edit_never_empties_a_merge_or_a_body() -> None:

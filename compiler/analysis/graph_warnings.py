@@ -108,6 +108,49 @@ def _places(views: Views) -> str:
     return "around pixels " + " and ".join(f"{places}, ... of the {name}" for name, places in shown.items())
 
 
+def padded_for_nothing(graph: ArchGraph) -> FoundAt:
+    for node in graph:
+        if node.op in WINDOWS and 1 in node.attrs["kernel"]:
+            axes = list(zip(AXES[len(node.shape) - 1], node.attrs["kernel"], node.attrs["pad"], strict=True))
+            padded = [(axis, pad) for axis, kernel, pad in axes if kernel == 1 and pad]
+            if padded:
+                pads = dict.fromkeys(str(pad) for _, pad in padded)
+                rest = [0 if kernel == 1 else pad for _, kernel, pad in axes]
+                meant = str(rest) if any(rest) else "0"
+                yield node, says.padded_for_nothing(node.name, " and ".join(axis for axis, _ in padded), " and ".join(pads), meant)
+
+
+WINDOWS = ("conv", "maxpool", "avgpool")
+
+
+def done_twice(graph: ArchGraph) -> FoundAt:
+    for node in graph:
+        if node.op in RECTIFIERS:
+            before = graph[graph.operands(node.name)[0]]
+            if before.op == node.op:
+                yield node, says.done_twice(node.name, before.name, "changes nothing: what comes in has been rectified")
+        elif node.op in NORMS:
+            before = _before_activations(graph, node)
+            if before.op == node.op:
+                yield node, says.done_twice(node.name, before.name, "normalises what has been normalised")
+
+
+NORMS = ("bn", "group_norm", "layer_norm")
+RECTIFIERS = ("relu", "relu6")
+
+
+def _before_activations(graph: ArchGraph, node: Node) -> Node:
+    """What comes before a normalisation, apart from the activation that the item before it has by `act=`."""
+    before = graph[graph.operands(node.name)[0]]
+    item = before.span
+    while before.operator.family == "activation" and before.span == item != node.span:
+        earlier = graph[graph.operands(before.name)[0]]
+        if earlier.span != item:
+            break
+        before = earlier
+    return before
+
+
 GRAPH_RULES: tuple[Callable[[ArchGraph], FoundAt], ...] = (
     bias_before_norm,
     rows_dropped,
@@ -115,5 +158,7 @@ GRAPH_RULES: tuple[Callable[[ArchGraph], FoundAt], ...] = (
     leads_nowhere,
     nothing_between,
     softmax_at_the_end,
+    padded_for_nothing,
+    done_twice,
     branches_misaligned,
 )

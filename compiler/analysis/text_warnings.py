@@ -110,6 +110,13 @@ def default_rules_nothing(graph: ArchGraph, tree: ast.File) -> Found:
                 yield says.default_rules_nothing(statement.word.lower(), why).at(statement.span)
 
 
+def builds_nothing(graph: ArchGraph, tree: ast.File) -> Found:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Item) and isinstance(node.count, ast.Number) and node.count.value == 0:
+            written = " ".join(node.span.text.split())
+            yield says.builds_nothing(written if len(written) <= 40 else f"{written[:36]} ...").at(node.span)
+
+
 def _bodies(tree: ast.File) -> Iterator[tuple[ast.Statement, ...]]:
     """All runs of statements that are a scope of their own."""
     yield tree.statements
@@ -158,6 +165,13 @@ TEXT_RULES: tuple[Callable[[ArchGraph, ast.File], Found], ...] = (
     stays_at_inference,
     ends_with_its_body,
     default_rules_nothing,
+    builds_nothing,
     never_used,
 )
-EXPLAINING = (channels_last, channels_missing, ends_with_its_body, default_rules_nothing)  # may be why a network is not sound
+EXPLAINING = (
+    channels_last,
+    channels_missing,
+    ends_with_its_body,
+    default_rules_nothing,
+    builds_nothing,
+)  # may be why a network is not sound

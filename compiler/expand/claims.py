@@ -64,6 +64,8 @@ def _window_facts(name: str, graph: ArchGraph) -> dict[str, Any]:
 
 def _window_node(name: str, graph: ArchGraph) -> Node | None:
     """The convolution or pool that a size comes from, behind operators that change no shape."""
+    if name not in graph:  # after a mistake
+        return None
     node = graph[name]
     while node.shape == graph[name].shape and "kernel" not in node.attrs:
         operands = graph.operands(node.name)

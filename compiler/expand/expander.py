@@ -178,7 +178,7 @@ class Expander(StatementExpander):
         for name, dims in self.overrides.inputs.items():
             if name not in self._used_inputs and not (name == "" and len(self._used_inputs) == 1):
                 self.report(names.unknown_setting("input", name or "(unnamed)", sorted(self._used_inputs)), dims[0].span)
-        if not any(not output.training_only for output in self.graph.outputs.values()) and result.shape is not None:
+        if not any(not output.training_only for output in self.graph.outputs.values()) and result.in_graph:
             if "output" in self.graph.outputs:
                 self.report(names.defined_twice("an output", "output"), self.graph[result.name].span)
             self.graph.outputs = {"output": Output(result.name), **self.graph.outputs}

@@ -14,28 +14,16 @@ from compiler.expand.evaluate import Evaluator
 from compiler.expand.nodes import NodeExpander, bind_settings, word_options
 from compiler.expand.options import Callee, evaluate_item, split_word
 from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label
+from compiler.expand.strangers import RESIDUAL, unknown_word
 from compiler.expand.workings import Workings
 from compiler.expand.written import Items
 from compiler.ops import OPERATORS
 from compiler.ops.kinds import NONE, Whole, Word
-from compiler.shapes.dim import product
 from dsl import ast
-from dsl.diagnostics import Diagnostic, Fault
+from dsl.diagnostics import Fault
 from dsl.source import Span
-from dsl.transcribe import transcribed
-from dsl.vocabulary import files, foreign, names
+from dsl.vocabulary import files, names
 from dsl.vocabulary import shapes as shape_says
-
-RESIDUAL = "residual"
-STRANGERS = {  # words of programming languages
-    "else": "`else` follows the `}` of an `if`",
-    "elif": "it is `else if` here",
-    "while": "there is `for`, over a list, and `x3` behind an item",
-    "def": "a block is written `block name(width) { ... }`",
-    "class": "a block is written `block name(width) { ... }`",
-    "return": "a block gives the tensor that its last item gives",
-    "import": 'another file is brought in by `use "std/resnet.arch"`',
-}
 
 
 class ItemExpander(NodeExpander):
@@ -114,7 +102,7 @@ class ItemExpander(NodeExpander):
             return result
         span = item.claim_span or item.span
         if result.shape is None:
-            return Tensor(result.name, claimed) if result.name else UNKNOWN
+            return Tensor(result.name, claimed)
         shown, place, waived = _shown(item, result), item.core.span, bool(self.overrides)
         found, problem = check_shape(shown, result, claimed, self.graph, place, span, waived)
         if span not in self.claims or not found.held:
@@ -146,7 +134,7 @@ class ItemExpander(NodeExpander):
             return self._call(block, {**bind_settings(block, op.span), **given}, label, scope, current, op.span)
         if operator is None:
             if not env.is_incomplete:
-                found = env.defined_later(stem) or env.defined_later(op.word) or _unknown(op, stem, env, current)
+                found = env.defined_later(stem) or env.defined_later(op.word) or unknown_word(op, stem, env, current)
                 self.report(found.at(op.word_span))
             self._skip(label, stem, scope, op.span)
             return UNKNOWN
@@ -235,34 +223,6 @@ class ItemExpander(NodeExpander):
             if stem.lower() in OPERATORS and (item[1] is None or item[1] not in scope.places):
                 scope.new_name(item[1], stem.lower(), broken.span)
         return UNKNOWN
-
-
-def _unknown(op: ast.Op, stem: str, env: Env, current: Tensor) -> Diagnostic:
-    """What to say of a word that is neither operator nor block."""
-    word = op.word
-    known = [*OPERATORS, RESIDUAL, *env.known(blocks=True)]
-    if word in STRANGERS:
-        return names.unknown_operator(word, [], STRANGERS[word])
-    if here := OPERATORS.get(foreign.operator(word).rstrip("0123456789")):
-        found = names.unknown_operator(word, known, f"it is `{foreign.operator(word)}` here, written {here.short_form}")
-        return _of_another_framework(found, op, current)
-    if word.lower() == RESIDUAL:
-        return names.unknown_operator(word, known, "its branches stand in `< >`: `residual<body>`")
-    return names.unknown_operator(stem, known)
-
-
-def _of_another_framework(found: Diagnostic, op: ast.Op, current: Tensor) -> Diagnostic:
-    """Whose layer it is, and whether what it says of the incoming tensor is so."""
-    layer = transcribed(op.span.text)
-    if layer is None:
-        return found
-    note = f"this is {layer.framework}'s `{layer.call}`"
-    if layer.incoming is None:
-        return replace(found, notes=(*found.notes, note))
-    if current.shape is None or layer.incoming in (current.shape[0], product(current.shape)):
-        return replace(found, notes=(*found.notes, f"{note}; what comes in ({layer.incoming:,}) is not written here"))
-    note = f"{note}; it says that {layer.incoming:,} come in, and {current.shape[0]} do"
-    return replace(found, notes=(*found.notes, note), facts={**found.facts, "unsure": True})
 
 
 def _shown(item: ast.Item, result: Tensor) -> str:

@@ -66,7 +66,7 @@ class NodeExpander(Builder):
             if fault.diagnostic.code == "E0302":  # what a convolution on a shortcut would get besides its options
                 fault.diagnostic = replace(fault.diagnostic, facts={**fault.diagnostic.facts, "defaults": env.defaults_of("conv")})
             self.report(fault, span)
-            if all(operand.shape is not None for operand in operands):
+            if all(operand.in_graph for operand in operands):
                 names = tuple(operand.name for operand in operands)
                 self.failures.append(Failure(scope.full(name), span.text.split("=>")[0].strip(), names, fault.diagnostic.message, span))
         for follower in ("norm", "act") if operator.followers else ():
@@ -92,19 +92,23 @@ class NodeExpander(Builder):
         if attrs is None:
             return UNKNOWN
         call = Call(operator.name, attrs, tuple(shapes))
+        in_graph = all(operand.in_graph for operand in operands)
         try:
             place = read_place(options)
             shape = operator.shape(call)
             check_values(shape)
         except Fault as fault:
             found = fault.diagnostic
-            if found.code in ("E0302", "E0303"):
+            if found.code in ("E0302", "E0303") and in_graph:
                 found = with_histories(found, written, self.graph, operands, span)
-            if found.code == "E0307":
+            if found.code == "E0307" and in_graph:
                 found = with_open_inputs(found, self.graph, operands[0])
-            if found.code == "E0301" and len(operands) == 1:
+            if found.code == "E0301" and len(operands) == 1 and in_graph:
                 found = with_way(found, self.graph, operands[0])
             raise Fault(blamed(found, options, span)) from None
+        if not in_graph:
+            scope.members[name] = Tensor("", shape)
+            return Tensor("", shape)
         path = scope.full(name)
         key = join(scope.key, name)
         origins = {option: given.span for option, given in options.items()}
@@ -185,7 +189,7 @@ class NodeExpander(Builder):
         part.called = part.called or span
         with self.recorder.share_call(part, name, first):
             result = self._statements(block.block.body, env, inner, current)
-        if result.shape is None:
+        if not result.in_graph:
             return result
         created = self._created[begin:]
         now = SharedPart(part.key)

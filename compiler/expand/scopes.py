@@ -14,10 +14,17 @@ from dsl.vocabulary import names as says
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """The output of a node; after a mistake, a tensor without a shape, which flows on silently."""
+    """The output of a node; after a mistake, a tensor without a shape, which flows on silently.
+
+    Where a claim says the shape after a mistake, it is known although no node produces it: the name is "".
+    """
 
     name: str
     shape: Shape | None
+
+    @property
+    def in_graph(self) -> bool:
+        return self.shape is not None and self.name != ""
 
 
 UNKNOWN = Tensor("", None)

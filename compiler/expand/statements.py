@@ -110,7 +110,7 @@ class StatementExpander(ItemExpander):
             self._output_again(statement, first, tensor)
         elif tensor is NOTHING:
             self.report(files.no_input(), statement.span)
-        elif tensor.shape is not None:
+        elif tensor.in_graph:
             self.graph.outputs[statement.name] = Output(tensor.name, training)
         return current
 

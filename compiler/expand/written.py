@@ -56,7 +56,7 @@ class Recorder:
 
     def ref(self, tensor: Tensor, scope: Scope, name: str = "") -> None:
         """Go on from a tensor; give it a name where it gets one."""
-        if self.active and tensor.shape is not None:
+        if self.active and tensor.in_graph:
             self._put(_label(name) if name else None, ast.Ref(NOWHERE, reference(tensor, scope)))
 
     def claim(self, shape: Shape) -> None:

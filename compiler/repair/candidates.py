@@ -91,6 +91,7 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "W0117": (words.as_meant,),
     "W0118": (words.as_meant,),
     "W0119": (words.as_meant,),
+    "W0120": (words.unpadded,),
 }
 
 MAPS: tuple[Search, ...] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from compiler.repair.places import Candidates, around, change, deleted, repair
+from compiler.repair.places import Candidates, around, change, deleted, repair, with_option
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Edit
 from dsl.source import Span
@@ -65,6 +65,14 @@ def together(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 def another_bracket(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     if mark := d.facts.get("instead", ""):
         yield repair(f"`{mark}`", Edit(span, mark))
+
+
+def unpadded(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """A window without padding where its kernel has size 1."""
+    op = around(tree, span, ast.Op)
+    if op is not None:
+        pad = str(d.facts.get("pad", "0"))
+        yield repair(f"`pad={pad}`", with_option(op, "pad", pad))
 
 
 # ---- the order of numbers

@@ -333,3 +333,63 @@ def merge_without_use(written: str, what: str, instead: str = "") -> Diagnostic:
     """
     help_text = "leave it out" if instead else "write the body, or leave it out"
     return Diagnostic("", f"`{written}` {what}", help=help_text, facts={"meant": ((instead, "the branch alone"),) if instead else ()})
+
+
+@diagnostic("W0120")
+def padded_for_nothing(name: str, axes: str, pad: str, meant: str) -> Diagnostic:
+    """A kernel of size 1 is padded: it sees nothing of its neighbours, so padding only adds a frame that tells nothing.
+
+    The frame grows the map; a convolution gives its bias there, whatever the input is. It often comes of a `default` with a
+    number: `pad=same` pads every kernel by what it needs, which is nothing for a kernel of size 1.
+
+    Wrong:
+
+        input 64x32x32
+        conv1-16(pad=1)
+
+    Right:
+
+        input 64x32x32
+        conv1-16
+    """
+    message = f"{name} pads its {axes} by {pad}, where its kernel has size 1"
+    return Diagnostic("", message, help="leave the padding out, or write `pad=same`", facts={"pad": meant})
+
+
+@diagnostic("W0121")
+def done_twice(name: str, before: str, what: str) -> Diagnostic:
+    """An operator repeats the one right before it: a normalisation of what is normalised already, or a rectifier of what has passed one.
+
+    It often comes of `norm=bn` or `act=relu` in a `default`, with `bn` or `relu` after the convolution as well.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-16(bias=no, norm=bn)
+        bn
+
+    Right:
+
+        input 3x32x32
+        conv3-16(bias=no, norm=bn)
+    """
+    return Diagnostic("", f"{name} {what} by {before} already", help="leave one of them out")
+
+
+@diagnostic("W0122")
+def builds_nothing(written: str) -> Diagnostic:
+    """A repeat of zero copies is written out, so its item is not built. As a value of a parameter, zero is fine: `x{n}`.
+
+    Wrong:
+
+        input 3x32x32
+        conv3-16(pad=1) x0
+        relu
+
+    Right:
+
+        input 3x32x32
+        conv3-16(pad=1)
+        relu
+    """
+    return Diagnostic("", f"`{written}` builds nothing", help="delete it, or write how many copies there are")

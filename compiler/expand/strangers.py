@@ -1,0 +1,71 @@
+"""Words that are neither operators nor blocks: layers of other frameworks, words of programming languages, slips."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from compiler.expand.environment import Env
+from compiler.expand.scopes import Tensor
+from compiler.ops import OPERATORS
+from compiler.shapes.dim import product
+from dsl import ast
+from dsl.diagnostics import Diagnostic
+from dsl.transcribe import transcribed
+from dsl.vocabulary import foreign, names
+
+RESIDUAL = "residual"
+STRANGERS = {  # words of programming languages
+    "else": "`else` follows the `}` of an `if`",
+    "elif": "it is `else if` here",
+    "while": "there is `for`, over a list, and `x3` behind an item",
+    "def": "a block is written `block name(width) { ... }`",
+    "class": "a block is written `block name(width) { ... }`",
+    "return": "a block gives the tensor that its last item gives",
+    "import": 'another file is brought in by `use "std/resnet.arch"`',
+}
+
+
+def unknown_word(op: ast.Op, stem: str, env: Env, current: Tensor) -> Diagnostic:
+    """What to say of a word that is neither operator nor block."""
+    word = op.word
+    known = [*OPERATORS, RESIDUAL, *env.known(blocks=True)]
+    if word in STRANGERS:
+        return names.unknown_operator(word, [], STRANGERS[word])
+    if here := OPERATORS.get(foreign.operator(word).rstrip("0123456789")):
+        found = names.unknown_operator(word, known, f"it is `{foreign.operator(word)}` here, written {here.short_form}")
+        return _of_another_framework(found, op, current)
+    if meant := _with_underscores(word):
+        return names.unknown_operator(word, [meant], f"did you mean `{meant}`?")
+    if word.lower() == RESIDUAL:
+        return names.unknown_operator(word, known, "its branches stand in `< >`: `residual<body>`")
+    return names.unknown_operator(stem, known)
+
+
+def _with_underscores(word: str) -> str:
+    """`conv3-64` for `conv3_64`, `maxpool3/2` for `maxpool3_2`; "" for a word that is not of this kind."""
+    found = re.fullmatch(r"([A-Za-z_]*[A-Za-z])(?:_?([0-9]+(?:x[0-9]+)*))?_([0-9]+)", word)
+    operator = OPERATORS.get(found[1].lower()) if found else None
+    if found is None or operator is None:
+        return ""
+    kernel, out, stride = operator.short
+    first = found[2] or ""
+    if out:
+        return f"{found[1]}{first}-{found[3]}" if bool(first) == bool(kernel) else ""
+    if stride and first:
+        return f"{found[1]}{first}/{found[3]}"
+    return f"{found[1]}{found[3]}" if kernel and not first else ""
+
+
+def _of_another_framework(found: Diagnostic, op: ast.Op, current: Tensor) -> Diagnostic:
+    """Whose layer it is, and whether what it says of the incoming tensor is so."""
+    layer = transcribed(op.span.text)
+    if layer is None:
+        return found
+    note = f"this is {layer.framework}'s `{layer.call}`"
+    if layer.incoming is None:
+        return replace(found, notes=(*found.notes, note))
+    if current.shape is None or layer.incoming in (current.shape[0], product(current.shape)):
+        return replace(found, notes=(*found.notes, f"{note}; what comes in ({layer.incoming:,}) is not written here"))
+    note = f"{note}; it says that {layer.incoming:,} come in, and {current.shape[0]} do"
+    return replace(found, notes=(*found.notes, note), facts={**found.facts, "unsure": True})

@@ -1,0 +1,106 @@
+"""Puts the brackets that are missing where they are likeliest to stand, and says so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from lark import UnexpectedInput
+
+from dsl.brackets import CLOSERS, PAIRS, Loose, loose
+from dsl.diagnostics import Diagnostic, Related
+from dsl.draft import Change, Draft
+from dsl.source import Source, Span
+from dsl.vocabulary import syntax
+
+MOST_TRIED = 20  # brackets without a partner whose places are tried
+
+Failure = Callable[[str], UnexpectedInput | None]  # reads a text as statements; what was not expected in it
+
+
+def balanced(source: Source, failure: Failure) -> tuple[Draft, list[Diagnostic], bool]:
+    """A draft whose brackets match, what was wrong with them, and whether that draft misses nothing."""
+    found = loose(source.text)
+    problems: list[Diagnostic] = []
+    changes: list[Change] = []
+    whole = True
+    for group in _closed_together(found):
+        first = group[0]
+        if first.bracket in CLOSERS:
+            opener = CLOSERS[first.instead or first.bracket]
+            opening = tuple((at, 0, new) for at, new in first.places)
+            changes.extend(opening or ((first.at, 1, first.instead or " "),))
+            problem = syntax.closes_nothing(first.bracket, opener, first.instead, opening)
+            problem = problem.at(Span(source, first.at, first.at + 1))
+            whole = whole and not problem.facts["guess"]
+        else:
+            places, readings = _places(source.text, group, failure if len(changes) < MOST_TRIED else None)
+            at, new = places[0] if places else (len(source.text), "\n" + PAIRS[first.bracket])
+            changes.append((at, 0, new))
+            problem = _never_closed(source, group, places, readings)
+            whole = whole and bool(places) and not problem.facts["guess"]
+        problems.append(problem)
+    draft = Draft.of(source.text)
+    return (draft.changed(changes) if changes else draft), problems, whole
+
+
+def _closed_together(found: Sequence[Loose]) -> list[list[Loose]]:
+    """Brackets without a partner, the outermost first; those that are missing theirs at the same place together."""
+    groups: dict[tuple[bool, int], list[Loose]] = {}
+    for one in found:
+        missing = one.bracket in PAIRS and bool(one.places)
+        groups.setdefault((missing, one.places[0][0] if missing else one.at), []).append(one)
+    return list(groups.values())
+
+
+def _places(text: str, group: Sequence[Loose], failure: Failure | None) -> tuple[list[tuple[int, str]], int]:
+    """Where what is missing may stand, those first with which the lines can be read; and how many these are."""
+    first = group[0]
+    if len(group) > 1:
+        return [(first.places[0][0], "".join(one.places[0][1] for one in reversed(group)))], 1
+    works = {place: failure is not None and _reads(text, first, place, failure) for place in first.places}
+    return sorted(first.places, key=lambda place: not works[place]), sum(works.values())
+
+
+def _reads(text: str, found: Loose, place: tuple[int, str], failure: Failure) -> bool:
+    """Can the lines from the bracket to where its partner would stand be read?"""
+    at, new = place
+    begin, end = text.rfind("\n", 0, found.at) + 1, text.find("\n", at)
+    lines = text[begin:at] + new + text[at : end if end >= 0 else len(text)]
+    return failure(re.sub(r"^[ \t]*\|", "", lines)) is None
+
+
+def _never_closed(source: Source, group: Sequence[Loose], places: Sequence[tuple[int, str]], readings: int) -> Diagnostic:
+    text, found = source.text, group[0]
+    name = _shown(text, found)
+    closers = "".join(PAIRS[one.bracket] for one in reversed(group))
+    help_text = f"write `{closers}` where it ends"
+    if places and readings < 2:
+        at, new = places[0]
+        line = source.line_of(at)
+        at_end = not text[at:].split("\n", 1)[0].split("#")[0].strip()
+        here, *below = [part.strip() for part in new.split("\n")]
+        where = [f"`{here}` at the end of line {line}" if at_end else f"`{here}` in line {line}"] if here else []
+        where += [f"`{closer}` on a line of its own after {'it' if where else f'line {line}'}" for closer in below[:1]]
+        where += [f"`{closer}` on the next one" for closer in below[1:]]
+        help_text = f"write {', '.join(where)}"
+    related: list[Related] = []
+    if found.taken >= 0:
+        owner = re.search(r"[\w-]*$", text[max(0, found.owner - 60) : found.owner])
+        opened = f"{owner.group() if owner else ''}{text[found.owner]}"
+        what = f"this closes the `{opened}` of line {source.line_of(found.owner)}"
+        related.append(Related(Span(source, found.taken, found.taken + 1), what))
+    for one in group[1:]:
+        inner = _shown(text, one)
+        related.append(Related(Span(source, one.at - len(inner) + 1, one.at + 1), f"nor is this `{inner}`"))
+    # The place of a bracket over several lines decides what it holds. The indent is evidence for it, not proof.
+    unsure = readings > 1 or (closers != ")" and bool(places) and "\n" in text[found.at : places[0][0]])
+    changes = tuple((at, 0, new) for at, new in places)
+    problem = syntax.never_closed(name, closers, help_text, changes, readings > 1 or not places, unsure)
+    return problem.at(Span(source, found.at - len(name) + 1, found.at + 1), related=related)
+
+
+def _shown(text: str, found: Loose) -> str:
+    """An opening bracket as messages show it, a `<` with its word."""
+    word = re.search(r"\w*(?:\([^()\n]*\))?$", text[max(0, found.at - 60) : found.at])
+    return f"{word.group() if word and found.bracket == '<' else ''}{found.bracket}"
