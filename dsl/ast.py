@@ -333,3 +333,21 @@ def deeper(node: Node, limit: int) -> Node | None:
         elif isinstance(value, tuple):
             waiting.extend((inner, depth) for inner in reversed(value))
     return None
+
+
+def same(one: object, other: object) -> bool:
+    """Are two trees equal? As `==`, for trees of any depth."""
+    waiting = [(one, other)]
+    while waiting:
+        left, right = waiting.pop()
+        if type(left) is not type(right):
+            return False
+        if isinstance(left, Node):
+            waiting.extend((getattr(left, part.name), getattr(right, part.name)) for part in fields(left) if part.compare)
+        elif isinstance(left, tuple) and isinstance(right, tuple):
+            if len(left) != len(right):
+                return False
+            waiting.extend(zip(left, right, strict=True))
+        elif left != right:
+            return False
+    return True

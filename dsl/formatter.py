@@ -83,12 +83,12 @@ def format_text(source: Source, operators: Collection[str] = (), max_nesting: in
         try:
             for statement in parsed.file.statements:
                 _collect(statement, layout)
-            writer = _Writer(source.text, tokens(source), layout, operators)
-            text = "".join(f"{line}\n" for line in _render(writer.lines()))
-            _hold(source, text, writer.lowered, max_nesting)
         except RecursionError:  # a chain of `else if`
             found = ast.deeper(parsed.file, max_nesting) or parsed.file
             raise ArchError([syntax.too_deep_brackets(max_nesting).at(found.span)]) from None
+    writer = _Writer(source.text, tokens(source), layout, operators)
+    text = "".join(f"{line}\n" for line in _render(writer.lines()))
+    _hold(source, text, writer.lowered, max_nesting)
     return text
 
 
@@ -99,7 +99,7 @@ def _hold(source: Source, text: str, lowered: list[Token], max_nesting: int) -> 
         characters[token.start_pos : token.end_pos] = str(token).lower()
     before = "".join(characters)
     trees = [parse(Source(source.name, each), max_nesting).file for each in (before, text)]
-    if trees[0] != trees[1] or _comments(before) != _comments(text):
+    if not ast.same(*trees) or _comments(before) != _comments(text):
         raise ChangedMeaningError(f"{source.name} would not be the same network after `fmt`; nothing was written")
 
 
