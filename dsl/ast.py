@@ -308,12 +308,13 @@ def walk(node: Node) -> Iterator[Node]:
         value = waiting.pop()
         if isinstance(value, Node):
             yield value
-            waiting.extend(_inside(value))
+            waiting.extend(inside(value))
         elif isinstance(value, tuple):
             waiting.extend(reversed(value))
 
 
-def _inside(node: Node) -> list[object]:
+def inside(node: Node) -> list[object]:
+    """What the fields of a node hold that may be nodes, or tuples of them, the last first."""
     names = _members.get(type(node))
     if names is None:
         names = [part.name for part in reversed(fields(node)) if part.name != "span" and part.type not in PLAIN]
@@ -329,7 +330,7 @@ def deeper(node: Node, limit: int) -> Node | None:
         if isinstance(value, Node):
             if depth > limit:
                 return value
-            waiting.extend((inner, depth + 1) for inner in _inside(value))
+            waiting.extend((inner, depth + 1) for inner in inside(value))
         elif isinstance(value, tuple):
             waiting.extend((inner, depth) for inner in reversed(value))
     return None

@@ -333,3 +333,34 @@ def merge_without_use(written: str, what: str, instead: str = "") -> Diagnostic:
     """
     help_text = "leave it out" if instead else "write the body, or leave it out"
     return Diagnostic("", f"`{written}` {what}", help=help_text, facts={"meant": ((instead, "the branch alone"),) if instead else ()})
+
+
+@diagnostic("W0123")
+def hides_the_outer(name: str, loop: bool) -> Diagnostic:
+    """A `let` in the body of a `for` or an `if` looks like an assignment to a name of the scope around it, and is none.
+
+    It is a second variable of that name, which ends with the body: the outer one keeps its value, so each turn of a loop
+    begins with that value again, and so does what follows. A value is carried from turn to turn by a block that calls
+    itself, or computed from the number of the turn.
+
+    Wrong:
+
+        input 3x32x32
+        let n = 8
+        for i in range(3) { let n = 2*n; conv3-{n}(act=relu) }
+        conv1-{n}
+
+    Right:
+
+        input 3x32x32
+        let n = 8
+        for i in range(3) { let wide = n * 2**(i + 1); conv3-{wide}(act=relu) }
+        conv1-{n}
+    """
+    turns = (
+        f"each turn begins with the `{name}` around it again, and so does what follows"
+        if loop
+        else f"after it, `{name}` is the one around it"
+    )
+    help_text = f"give it another name; no `let` changes a variable{', so compute it from the number of the turn' if loop else ''}"
+    return Diagnostic("", f"this `{name}` is a new variable, which ends with this body", notes=(turns,), help=help_text)
