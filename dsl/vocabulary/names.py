@@ -300,8 +300,10 @@ def defined_twice(what: str, name: str, notes: Sequence[str] = ()) -> Diagnostic
 
 
 @diagnostic("E0215")
-def option_without_name(operator: str, known: Sequence[str]) -> Diagnostic:
-    """A `default` gives an option without its name. Only an item's options can be told by their order.
+def option_without_name(operator: str, known: Sequence[str], meant: str = "") -> Diagnostic:
+    """A `default`, or a `pad`, gives an option without its name. Only an item's options can be told by their order.
+
+    A number in `pad(1)` would be the height alone, where other frameworks pad all sides: `pad(h=1, w=1)`.
 
     Wrong:
 
@@ -315,7 +317,9 @@ def option_without_name(operator: str, known: Sequence[str]) -> Diagnostic:
         default conv(pad=1)
         conv3-8
     """
-    return Diagnostic("", "the options of a `default` have names", notes=(f"`{operator}` has: {', '.join(known)}",), help="write `pad=1`")
+    whose = f"`{operator}`" if meant else "a `default`"
+    help_text = f"write `{meant}` to pad all sides of an image" if meant else "write `pad=1`"
+    return Diagnostic("", f"the options of {whose} have names", notes=(f"`{operator}` has: {', '.join(known)}",), help=help_text)
 
 
 @diagnostic("E0216")

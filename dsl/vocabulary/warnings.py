@@ -357,10 +357,7 @@ def hides_the_outer(name: str, loop: bool) -> Diagnostic:
         for i in range(3) { let wide = n * 2**(i + 1); conv3-{wide}(act=relu) }
         conv1-{n}
     """
-    turns = (
-        f"each turn begins with the `{name}` around it again, and so does what follows"
-        if loop
-        else f"after it, `{name}` is the one around it"
-    )
-    help_text = f"give it another name; no `let` changes a variable{', so compute it from the number of the turn' if loop else ''}"
-    return Diagnostic("", f"this `{name}` is a new variable, which ends with this body", notes=(turns,), help=help_text)
+    after = f"after it, `{name}` is the outer one again"
+    note = f"each turn begins with the outer `{name}` again, and so does what follows" if loop else after
+    help_text = "no `let` changes a variable: give this one another name" + (", computed from the number of the turn" if loop else "")
+    return Diagnostic("", f"this `{name}` is a new variable, which ends with this body", notes=(note,), help=help_text)
