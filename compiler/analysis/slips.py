@@ -72,7 +72,7 @@ def merge_without_use(graph: ArchGraph, tree: ast.File) -> Found:
         word = merge.word.lower()
         if word == "residual" and all(_is_empty(branch) for branch in merge.branches):
             yield says.merge_without_use(_short(merge), "adds the tensor to itself: every value is doubled").at(merge.span)
-        elif word == "add" and len(merge.branches) > 1 and not any(merge.branches):
+        elif word == "add" and len(merge.branches) > 1 and all(_is_nothing(branch) for branch in merge.branches):
             yield says.merge_without_use(_short(merge), "adds the tensor to itself, once for each branch").at(merge.span)
         elif word == "concat" and len(merge.branches) == 1:
             inner = merge.span.text[merge.opening.end - merge.span.start : -1].strip()
@@ -86,7 +86,27 @@ def _short(merge: ast.Merge) -> str:
 
 
 def _is_empty(branch: tuple[ast.Statement, ...]) -> bool:
-    return all(isinstance(item, ast.Item) and isinstance(item.core, ast.Here) for item in branch)
+    """Does a branch build nothing, as it is written?"""
+    return all(isinstance(item, ast.Item) and (isinstance(item.core, ast.Here) or _is_nothing((item,))) for item in branch)
+
+
+def _is_nothing(branch: tuple[ast.Statement, ...]) -> bool:
+    """As `_is_empty`, for branches without the `.` that says so."""
+    items = [item for item in branch if isinstance(item, ast.Item)]
+    empty = all(_is_none(item) or (isinstance(item.core, ast.Group) and _is_empty(item.core.body)) for item in items)
+    return empty and len(items) == len(branch)
+
+
+def _is_none(item: ast.Item) -> bool:
+    """Is it no copy of an item at all?"""
+    return isinstance(item.count, ast.Number) and item.count.value == 0
+
+
+def no_copies(graph: ArchGraph, tree: ast.File) -> Found:
+    """`relu x0`; a computed number may well be none."""
+    for item in ast.walk(tree):
+        if isinstance(item, ast.Item) and item.count is not None and _is_none(item):
+            yield says.no_copies().at(item.core.span.to(item.count.span))
 
 
 def _nodes(graph: ArchGraph) -> dict[Span, list[Node]]:
@@ -96,4 +116,4 @@ def _nodes(graph: ArchGraph) -> dict[Span, list[Node]]:
     return found
 
 
-RULES = (order_of_pytorch, kernel_and_channels_swapped, merge_without_use)
+RULES = (order_of_pytorch, kernel_and_channels_swapped, merge_without_use, no_copies)

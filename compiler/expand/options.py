@@ -87,6 +87,12 @@ def _operator_callee(name: str) -> Callee:
     return Callee(name, operator.signature, operator.option_names, operator.short, kinds, words, named=operator.named)
 
 
+@cache
+def option_words() -> frozenset[str]:
+    """The words that options of operators take."""
+    return frozenset().union(*(words for name in OPERATORS for words in _operator_callee(name).words.values()))
+
+
 def _words(kind: Kind) -> frozenset[str]:
     """The words that an option of this kind takes."""
     match kind:

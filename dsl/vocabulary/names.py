@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dsl.diagnostics import Diagnostic, diagnostic
 from dsl.vocabulary import foreign
@@ -35,6 +36,17 @@ def unknown_operator(word: str, known: Sequence[str], hint: str = "") -> Diagnos
     close = [here] if here else near(word, known)
     help_text = hint or (f"it is `{here}` here" if here else did_you_mean(word, known)) or "`archc ops` lists the operators"
     return Diagnostic("", f"there is no operator or block `{word}`", help=help_text, facts=misspelt(word, close))
+
+
+def no_default(word: str, block: bool, known: Sequence[str]) -> Diagnostic:
+    """What to say of a `default` that is not of an operator (E0201)."""
+    if word.lower() == "residual":
+        hint = "`residual<body>` is `add<body | .>`, which has no options; set those of the operators in it"
+        return replace(unknown_operator(word, [], hint), message="`residual` is no operator, so it has no options to set")
+    if block:
+        hint = "give its parameter a default in its definition: `block name(width=64)`"
+        return replace(unknown_operator(word, [], hint), message=f"`{word}` is a block: a `default` sets the options of an operator")
+    return unknown_operator(word, known)
 
 
 @diagnostic("E0202")
