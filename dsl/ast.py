@@ -310,10 +310,11 @@ def walk(node: Node) -> Iterator[Node]:
             waiting.extend(reversed(value))
         elif isinstance(value, Node):
             yield value
-            waiting.extend(_inside(value))
+            waiting.extend(inside(value))
 
 
-def _inside(node: Node) -> list[object]:
+def inside(node: Node) -> list[object]:
+    """What the fields of a node hold that may be nodes, or tuples of them, the last first."""
     names = _members.get(type(node))
     if names is None:
         names = [part.name for part in reversed(fields(node)) if part.name != "span" and part.type not in PLAIN]
@@ -329,7 +330,25 @@ def deeper(node: Node, limit: int) -> Node | None:
         if isinstance(value, Node):
             if depth > limit:
                 return value
-            waiting.extend((inner, depth + 1) for inner in _inside(value))
+            waiting.extend((inner, depth + 1) for inner in inside(value))
         elif isinstance(value, tuple):
             waiting.extend((inner, depth) for inner in reversed(value))
     return None
+
+
+def same(one: object, other: object) -> bool:
+    """Are two trees equal? As `==`, for trees of any depth."""
+    waiting = [(one, other)]
+    while waiting:
+        left, right = waiting.pop()
+        if type(left) is not type(right):
+            return False
+        if isinstance(left, Node):
+            waiting.extend((getattr(left, part.name), getattr(right, part.name)) for part in fields(left) if part.compare)
+        elif isinstance(left, tuple) and isinstance(right, tuple):
+            if len(left) != len(right):
+                return False
+            waiting.extend(zip(left, right, strict=True))
+        elif left != right:
+            return False
+    return True

@@ -1,13 +1,15 @@
 """Text to the same text in canonical form: spacing, indentation and alignment change; tokens, line breaks and comments stay.
 
 Line breaks are the author's, but for those before a claim and an `else`. What is made uniform: one statement separator
-between items (`;` on a line), two spaces of indentation for every bracket, the branches of a merge under its `<`, claims of
-neighbouring lines under each other, operator names in lower case, at most one blank line.
+between items (`;` on a line), two spaces of indentation for every bracket, the branches of a merge under its `<`, the last
+claims of neighbouring lines under each other, operator names in lower case, at most one blank line. What comes out is read
+again before it is returned: its tree and its comments are those of the source.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -29,13 +31,17 @@ CLOSERS = {"RPAR", "RSQB", "RBRACE"}
 TIGHT = {"_DASH", "_SLASH", "_GLUE", "TIMES", "DIVIDE", "FLOORDIV", "_POWER", "MODULO"}
 BEFORE_SIGN = {"PLUS", "MINUS", "EQUAL", "EQ", "NE", "LE", "GE", "LT", "GT", "COMMA", "LPAR", "_LIST_OPEN", "_BRACE_OPEN"}
 BEFORE_SIGN |= TIGHT | {"AND", "OR", "NOT", "IN", "IF"}
+COMMENT = re.compile(r'"[^"\n]*"|#([^\n]*)')  # or a text, which may hold the sign of one
 JOINED = {"_ARROW", "ELSE"}  # go on the line before them, unless a comment stands between
 VALUE_ENDS = {"NAME", "IN", "RPAR", "RSQB", "INT", "FLOAT", "SCALED", "SHAPE", "REF"}
 
 
 @dataclass
 class _Line:
-    """One line to be: its parts are put under those of its neighbours where they have the same."""
+    """One line to be: its parts are put under those of its neighbours where they have the same.
+
+    The claim is the last of the line, with what follows it; earlier ones are part of the code.
+    """
 
     indent: int
     code: str = ""
@@ -60,6 +66,10 @@ class _Layout:
     heads: set[int] = field(default_factory=set)  # offsets of operator words
 
 
+class ChangedMeaningError(AssertionError):
+    """The formatter has made a text that does not say the same: a fault of archc."""
+
+
 def format_text(source: Source, operators: Collection[str] = (), max_nesting: int = MAX_NESTING) -> str:
     """The canonical form of a text. Raises ArchError when it does not parse.
 
@@ -76,8 +86,25 @@ def format_text(source: Source, operators: Collection[str] = (), max_nesting: in
         except RecursionError:  # a chain of `else if`
             found = ast.deeper(parsed.file, max_nesting) or parsed.file
             raise ArchError([syntax.too_deep_brackets(max_nesting).at(found.span)]) from None
-    lines = _Writer(source.text, tokens(source), layout, operators).lines()
-    return "".join(f"{text}\n" for text in _render(lines))
+    writer = _Writer(source.text, tokens(source), layout, operators)
+    text = "".join(f"{line}\n" for line in _render(writer.lines()))
+    _hold(source, text, writer.lowered, max_nesting)
+    return text
+
+
+def _hold(source: Source, text: str, lowered: list[Token], max_nesting: int) -> None:
+    """Check that a formatted text says what its source says, but for the operator names that are written in lower case now."""
+    characters = list(source.text)
+    for token in lowered:
+        characters[token.start_pos : token.end_pos] = str(token).lower()
+    before = "".join(characters)
+    trees = [parse(Source(source.name, each), max_nesting).file for each in (before, text)]
+    if not ast.same(*trees) or _comments(before) != _comments(text):
+        raise ChangedMeaningError(f"{source.name} would not be the same network after `fmt`; nothing was written")
+
+
+def _comments(text: str) -> list[str]:
+    return [found[1].strip() for found in COMMENT.finditer(text) if found[1] is not None]
 
 
 class _Writer:
@@ -89,8 +116,15 @@ class _Writer:
         self.stack: list[_Bracket] = []
         self.closing = set(layout.merges.values())
         self.fields = set(_fields(text, stream))
+        self.lowered: list[Token] = []  # operator names that were not in lower case
+        self.starts = [token.start_pos or 0 for before, token in pairwise(stream) if self._begins(before, token)]  # of lines
         self.done: list[_Line | None] = []  # None is a blank line
         self.line = _Line(0)
+
+    def _begins(self, before: Token, token: Token) -> bool:
+        """Does a token begin a line?"""
+        gap = self.text[before.end_pos : token.start_pos]
+        return "\n" in gap and not (token.type in JOINED and "#" not in gap)
 
     def lines(self) -> list[_Line | None]:
         previous: Token | None = None
@@ -98,7 +132,7 @@ class _Writer:
         for token in self.stream:
             start = token.start_pos or 0
             gap = self.text[previous.end_pos if previous else 0 : start]
-            if previous is None or ("\n" in gap and not (token.type in JOINED and "#" not in gap)):
+            if previous is None or self._begins(previous, token):
                 self._break(gap, token, first=previous is None)
                 separator = ""
             elif ";" in re.sub(r"#.*", "", gap) and not self._opens(previous) and not self._closes(token):
@@ -117,8 +151,11 @@ class _Writer:
     def _write(self, separator: str, token: Token) -> None:
         text = str(token).strip()
         if token.start_pos in self.layout.heads and {text.lower(), text.rstrip("0123456789x").lower()} & self.operators:
+            if text != text.lower():
+                self.lowered.append(token)
             text = text.lower()
         if token.type == "_ARROW":
+            self.line.code += f" {self.line.claim}" if self.line.claim else ""
             self.line.claim = text
         elif self.line.claim:
             self.line.claim += separator + text
@@ -160,9 +197,9 @@ class _Writer:
             indent = self.line.indent
             start = token.start_pos or 0
             if start in self.layout.merges:
-                rest = self.text[start + 1 : self.layout.merges[start]]
-                wide = "\n" in rest
-                if wide and re.match(r"[ \t]*[^\s#]", rest):
+                first = bisect_right(self.starts, start)  # the first line that begins after the `<`
+                wide = first < len(self.starts) and self.starts[first] <= self.layout.merges[start]
+                if wide and self._goes_on(token, self.starts[first]):
                     column = indent + len(self.line.code) - 1
                     self.stack.append(_Bracket(column + INDENT, column, True))
                 else:
@@ -172,6 +209,10 @@ class _Writer:
                 self.stack.append(_Bracket(indent + INDENT, indent, wide, part, token.type == "LPAR"))
         elif self._closes(token) and self.stack:
             self.stack.pop()
+
+    def _goes_on(self, token: Token, following: int) -> bool:
+        """Does the line of a token hold another one before the next line begins?"""
+        return bool(re.sub(r"#[^\n]*", "", self.text[token.end_pos : following]).strip(" \t\n;"))
 
     def _spaced(self, earlier: Token | None, before: Token, token: Token) -> bool:
         """Is there a space between two tokens of one line?"""

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from compiler.analysis import slips
 from compiler.analysis.graph_warnings import GRAPH_RULES
+from compiler.analysis.hiding import hides_the_outer
 from compiler.analysis.text_warnings import EXPLAINING, TEXT_RULES, ends_with_its_body
 from compiler.graph import ArchGraph
 from dsl import ast
@@ -20,7 +21,7 @@ def lint(graph: ArchGraph, tree: ast.File, doubts: Iterable[Diagnostic] = ()) ->
 
     `doubts` are those that the expansion found.
     """
-    warnings = [*doubts, *(warning for rule in (*TEXT_RULES, *slips.RULES) for warning in rule(graph, tree))]
+    warnings = [*doubts, *(warning for rule in (*TEXT_RULES, hides_the_outer, *slips.RULES) for warning in rule(graph, tree))]
     for rule in GRAPH_RULES:
         for node, warning in rule(graph):
             placed = warning.at(node.span)
@@ -38,7 +39,7 @@ def causes(errors: Sequence[Diagnostic], graph: ArchGraph, tree: ast.File, doubt
     if any(error.code.startswith("E01") for error in errors):
         return []
     if any(error.code[:3] in ("E03", "E05") for error in errors):
-        return _kept([*doubts, *(warning for rule in EXPLAINING for warning in rule(graph, tree))], tree)
+        return _kept([*doubts, *(warning for rule in (*EXPLAINING, hides_the_outer) for warning in rule(graph, tree))], tree)
     unknown = {error.facts.get("word") for error in errors if error.code == "E0204"}
     return _kept([warning for warning in ends_with_its_body(graph, tree) if warning.facts["name"] in unknown], tree)
 

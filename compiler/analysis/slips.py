@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compiler.graph import ArchGraph, Node
+from compiler.graph import ArchGraph
 from dsl import ast
 from dsl.diagnostics import Diagnostic
-from dsl.source import Span
 from dsl.transcribe import transcribed
 from dsl.vocabulary import warnings as says
 
@@ -72,7 +71,7 @@ def merge_without_use(graph: ArchGraph, tree: ast.File) -> Found:
         word = merge.word.lower()
         if word == "residual" and all(_is_empty(branch) for branch in merge.branches):
             yield says.merge_without_use(_short(merge), "adds the tensor to itself: every value is doubled").at(merge.span)
-        elif word == "add" and len(merge.branches) > 1 and not any(merge.branches):
+        elif word == "add" and len(merge.branches) > 1 and all(_is_nothing(branch) for branch in merge.branches):
             yield says.merge_without_use(_short(merge), "adds the tensor to itself, once for each branch").at(merge.span)
         elif word == "concat" and len(merge.branches) == 1:
             inner = merge.span.text[merge.opening.end - merge.span.start : -1].strip()
@@ -86,14 +85,20 @@ def _short(merge: ast.Merge) -> str:
 
 
 def _is_empty(branch: tuple[ast.Statement, ...]) -> bool:
-    return all(isinstance(item, ast.Item) and isinstance(item.core, ast.Here) for item in branch)
+    """Does a branch build nothing, as it is written?"""
+    return all(isinstance(item, ast.Item) and (isinstance(item.core, ast.Here) or _is_nothing((item,))) for item in branch)
 
 
-def _nodes(graph: ArchGraph) -> dict[Span, list[Node]]:
-    found: dict[Span, list[Node]] = {}
-    for node in graph:
-        found.setdefault(node.span, []).append(node)
-    return found
+def _is_nothing(branch: tuple[ast.Statement, ...]) -> bool:
+    """As `_is_empty`, for branches without the `.` that says so."""
+    items = [item for item in branch if isinstance(item, ast.Item)]
+    empty = all(_is_none(item) or (isinstance(item.core, ast.Group) and _is_empty(item.core.body)) for item in items)
+    return empty and len(items) == len(branch)
+
+
+def _is_none(item: ast.Item) -> bool:
+    """Is it no copy of an item at all?"""
+    return isinstance(item.count, ast.Number) and item.count.value == 0
 
 
 RULES = (order_of_pytorch, kernel_and_channels_swapped, merge_without_use)

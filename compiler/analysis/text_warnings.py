@@ -72,7 +72,7 @@ def never_used(graph: ArchGraph, tree: ast.File) -> Found:
         if isinstance(node, ast.Block):
             body = set()
             for inner in ast.walk(node):
-                body |= _mentioned(inner)
+                body |= mentioned(inner)
             for param in node.params:
                 if param.name not in body:
                     yield says.never_used("parameter", param.name).at(param.span)
@@ -139,7 +139,7 @@ def _with_what_follows(body: Sequence[ast.Statement], kind: type[ast.Statement])
         if isinstance(statement, kind):
             yield statement, later
         for inner in ast.walk(statement):
-            later |= _mentioned(inner)
+            later |= mentioned(inner)
 
 
 def _unused_label(label: ast.Label, parts: set[str]) -> Found:
@@ -147,7 +147,7 @@ def _unused_label(label: ast.Label, parts: set[str]) -> Found:
         yield says.never_used("label", label.text).at(label.span)
 
 
-def _mentioned(node: ast.Node) -> set[str]:
+def mentioned(node: ast.Node) -> set[str]:
     """The names that a node may mean a parameter by."""
     if isinstance(node, (ast.Op, ast.Merge)):
         word = "add" if node.word.lower() == "residual" else node.word

@@ -10,21 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from compiler.expand.arithmetic import describe
 from compiler.expand.claims import ClaimResult
-from compiler.expand.environment import OPEN_SIZE, Env
+from compiler.expand.environment import OPEN_SIZE, BlockValue, Env
 from compiler.expand.evaluate import Evaluator
 from compiler.expand.loader import Loader
+from compiler.expand.options import option_words
 from compiler.expand.scopes import Poison, Scope, Tensor
 from compiler.expand.uses import Using
 from compiler.expand.written import Recorder
 from compiler.graph import ArchGraph, Frame, Node
-from compiler.ops.kinds import Whole
+from compiler.ops.kinds import Whole, Word
 from compiler.shapes.dim import Formula, unknown
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Fault
 from dsl.parser import MAX_NESTING
 from dsl.source import Span
-from dsl.vocabulary import files
+from dsl.vocabulary import files, warnings
 
 MAX_NODES = 50_000  # ten times the largest network in archs/, and a few seconds
 TOLD = 6  # calls of a block by itself whose arguments are shown
@@ -120,6 +122,11 @@ class Builder(ABC):
         """Note what is probably not meant, once for each place."""
         assert warning.span is not None
         self.doubts.setdefault((warning.code, warning.span), warning)
+
+    def _doubt_name(self, name: str, value: Any, kind: str, span: Span) -> None:
+        """Warn of a variable with the name of a word of some option that stands for another word, or for a block."""
+        if name in option_words() and (isinstance(value, BlockValue) or (isinstance(value, Word) and value.text != name)):
+            self.doubt(warnings.word_before_variable("", name, kind, describe(value)).at(span))
 
     def _tell_copies(self) -> None:
         """A mistake that came again in other copies or calls is told once, with how often."""

@@ -79,7 +79,7 @@ class Evaluator:
         name = expr.name
         if name == "in":
             if self.incoming is None:
-                raise Fault(files.no_input())
+                raise Fault(files.no_input() if self.scope is not None else files.no_incoming())
             return self.incoming
         value = self.env.value(name)
         if value is not None:

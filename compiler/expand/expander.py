@@ -127,6 +127,7 @@ class Expander(StatementExpander):
     def _enter(self, param: ast.Param, value: Any, env: Env) -> None:
         try:
             env.bind(param.name, value, PARAMETER, param.span)
+            self._doubt_name(param.name, value, PARAMETER, param.span)
         except Fault as fault:
             self.report(fault)
 

@@ -94,6 +94,10 @@ class ItemExpander(NodeExpander):
         """Check `=> shape`; go on with the claimed shape, so that one mistake gives one message."""
         assert item.claim is not None
         try:
+            for dim in item.claim:
+                if isinstance(dim, ast.Name) and env.find(dim.name) is None:  # only an `input` leaves sizes open
+                    unknown = env.defined_later(dim.name) or names.unknown_name(dim.name, env.known(blocks=False))
+                    raise Fault(replace(unknown, help=unknown.help or "only an `input` leaves sizes open").at(dim.span))
             claimed = tuple(self._size(dim, env) for dim in item.claim)
         except Fault as fault:
             self.report(fault, item.claim_span)

@@ -157,11 +157,12 @@ class NodeExpander(Builder):
             if param.name in given:
                 arguments[param.name] = given[param.name].value
             elif param.default is not None:
-                arguments[param.name] = self._value(param.default, env, None, None)
+                arguments[param.name] = self._value(param.default, env, inner, current)
             else:
                 missing.append(param.name)
                 continue
             env.bind(param.name, arguments[param.name], PARAMETER, param.span, given=given.get(param.name))
+            self._doubt_name(param.name, arguments[param.name], PARAMETER, param.span)
         unknown_args = [name for name in given if name not in arguments]
         if missing or unknown_args:
             fault = (

@@ -61,6 +61,7 @@ class Callee:
     kinds: Mapping[str, Kind]
     words: Mapping[str, frozenset[str]]
     place: Span | None = None  # of a block's name
+    named: tuple[str, ...] = ()  # options that a number without a name may be meant for
 
     def defined(self) -> list[Related]:
         return [Related(self.place, "defined here")] if self.place is not None else []
@@ -83,7 +84,13 @@ def _operator_callee(name: str) -> Callee:
     words = {option: _words(kind) for option, kind in kinds.items()}
     for option, family in zip(FOLLOWERS, FOLLOWER_FAMILIES, strict=True) if operator.followers else ():
         words[option] = frozenset({"none", *(other.name for other in OPERATORS.values() if other.family == family)})
-    return Callee(name, operator.signature, operator.option_names, operator.short, kinds, words)
+    return Callee(name, operator.signature, operator.option_names, operator.short, kinds, words, named=operator.named)
+
+
+@cache
+def option_words() -> frozenset[str]:
+    """The words that options of operators take."""
+    return frozenset().union(*(words for name in OPERATORS for words in _operator_callee(name).words.values()))
 
 
 def _words(kind: Kind) -> frozenset[str]:
@@ -134,6 +141,9 @@ def evaluate_item(
     for position, arg in enumerate(op.args):
         try:
             option = arg.name or ""
+            if arg.name is None and callee.named:
+                meant = f"{callee.name}({', '.join(f'{name}={arg.value.span.text}' for name in callee.named)})"
+                raise Fault(names.option_without_name(callee.name, callee.order, meant).at(arg.span))
             if arg.name is None:
                 if position >= len(free):
                     got = len(op.args) + len(callee.order) - len(free)

@@ -125,9 +125,10 @@ class StatementExpander(ItemExpander):
     def _default(self, statement: ast.Default, env: Env, scope: Scope, current: Tensor) -> Tensor:
         operator = OPERATORS.get(statement.word.lower())
         if operator is None:
-            self.report(names.unknown_operator(statement.word, list(OPERATORS)), statement.span)
+            is_block = env.block(statement.word) is not None
+            self.report(names.no_default(statement.word, is_block, list(OPERATORS)), statement.word_span)
             return current
-        known = {**env.defaults_of(operator.name)}
+        settings = {**env.defaults_of(operator.name)}
         seen: set[str] = set()
         for arg in statement.args:
             if arg.name in seen:
@@ -140,8 +141,8 @@ class StatementExpander(ItemExpander):
                 self.report(names.unknown_option(operator.name, arg.name, operator.option_names), arg.name_span)
                 continue
             value = self._default_value(arg, operator, env)
-            known[arg.name] = Given(value, arg.value.span, Workings(arg.value, Evaluator(env, spend=self._spend), value).added_to)
-        env.set_defaults(operator.name, known)
+            settings[arg.name] = Given(value, arg.value.span, Workings(arg.value, Evaluator(env, spend=self._spend), value).added_to)
+        env.set_defaults(operator.name, settings)
         return current
 
     def _default_value(self, arg: ast.Arg, operator: Operator, env: Env) -> Any:
@@ -188,6 +189,7 @@ class StatementExpander(ItemExpander):
         value = self._value(statement.value, env, scope, current)
         try:
             env.bind(statement.name, value, VARIABLE, statement.span, statement.value)
+            self._doubt_name(statement.name, value, VARIABLE, statement.span)
         except Fault as fault:
             self.report(fault)
         return current

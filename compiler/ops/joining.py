@@ -226,7 +226,7 @@ OPERATORS = (
         family="joining",
         summary="Adds constant values around a tensor, on each side as told.",
         doc="""
-        `c`, `d`, `h` and `w` take one number for both sides or `[before, after]`. On channels it is the
+        `c`, `d`, `h` and `w` take one number for both sides or `[before, after]`, and are written by name. On channels it is the
         zero-padding shortcut (option A) of the ResNet paper.
         """,
         source="torch.nn.functional.pad; He et al. 2016, section 3.3",
@@ -238,6 +238,7 @@ OPERATORS = (
             Attr("d", Bounds(), 0, "before and after the depth"),
             Attr("value", Real(), 0.0, "what is added"),
         ),
+        named=("h", "w"),
         shape=pad_shape,
         sight=pad_sight,
         memory=Memory(order=as_maps),

@@ -173,7 +173,8 @@ class Operator:
     it needs of memory as it is lowered; `lower` says as data what it
     becomes in torch. `settle` turns options that are words into numbers, where they depend on other options (`pad=same`). `short` names the
     options that the parts of `NAME3-64/2` fill. An operator with `followers` also takes `norm=` and `act=`,
-    which put a normalisation and an activation behind it; one that `flattens` gets a flat input.
+    which put a normalisation and an activation behind it; one that `flattens` gets a flat input. Where options are `named`,
+    numbers without a name are refused, since other frameworks mean all of these by one number.
     """
 
     name: str
@@ -196,6 +197,7 @@ class Operator:
     operands: tuple[int, int | None] = (1, 1)
     followers: bool = False
     flattens: bool = False
+    named: tuple[str, ...] = ()
 
     def option(self, name: str) -> Attr | None:
         return next((attr for attr in self.attrs if attr.name == name), None)

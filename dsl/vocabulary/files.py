@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dsl.diagnostics import Diagnostic, diagnostic
 from dsl.vocabulary.spelling import did_you_mean, misspelt, near
@@ -115,6 +116,13 @@ def no_input() -> Diagnostic:
         conv3-64
     """
     return Diagnostic("", "this needs a tensor, and there is no `input` before it", help="begin with a line such as `input 3x224x224`")
+
+
+def no_incoming() -> Diagnostic:
+    """What to say of `in` where no tensor comes in, whatever stands before it (E0606)."""
+    message = "no tensor comes in here: sizes, claims, a `default` and the `arch` line have no `in`"
+    help_text = "`in` is known in items, in a `let`, a `for` and an `if`, and in the defaults of a block's parameters"
+    return replace(no_input(), message=message, help=help_text)
 
 
 @diagnostic("E0607")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dsl.diagnostics import Diagnostic, diagnostic
 from dsl.vocabulary import foreign
@@ -35,6 +36,17 @@ def unknown_operator(word: str, known: Sequence[str], hint: str = "") -> Diagnos
     close = [here] if here else near(word, known)
     help_text = hint or (f"it is `{here}` here" if here else did_you_mean(word, known)) or "`archc ops` lists the operators"
     return Diagnostic("", f"there is no operator or block `{word}`", help=help_text, facts=misspelt(word, close))
+
+
+def no_default(word: str, block: bool, known: Sequence[str]) -> Diagnostic:
+    """What to say of a `default` that is not of an operator (E0201)."""
+    if word.lower() == "residual":
+        hint = "`residual<body>` is `add<body | .>`, which has no options; set those of the operators in it"
+        return replace(unknown_operator(word, [], hint), message="`residual` is no operator, so it has no options to set")
+    if block:
+        hint = "give its parameter a default in its definition: `block name(width=64)`"
+        return replace(unknown_operator(word, [], hint), message=f"`{word}` is a block: a `default` sets the options of an operator")
+    return unknown_operator(word, known)
 
 
 @diagnostic("E0202")
@@ -300,8 +312,10 @@ def defined_twice(what: str, name: str, notes: Sequence[str] = ()) -> Diagnostic
 
 
 @diagnostic("E0215")
-def option_without_name(operator: str, known: Sequence[str]) -> Diagnostic:
-    """A `default` gives an option without its name. Only an item's options can be told by their order.
+def option_without_name(operator: str, known: Sequence[str], meant: str = "") -> Diagnostic:
+    """A `default`, or a `pad`, gives an option without its name. Only an item's options can be told by their order.
+
+    A number in `pad(1)` would be the height alone, where other frameworks pad all sides: `pad(h=1, w=1)`.
 
     Wrong:
 
@@ -315,7 +329,9 @@ def option_without_name(operator: str, known: Sequence[str]) -> Diagnostic:
         default conv(pad=1)
         conv3-8
     """
-    return Diagnostic("", "the options of a `default` have names", notes=(f"`{operator}` has: {', '.join(known)}",), help="write `pad=1`")
+    whose = f"`{operator}`" if meant else "a `default`"
+    help_text = f"write `{meant}` to pad all sides of an image" if meant else "write `pad=1`"
+    return Diagnostic("", f"the options of {whose} have names", notes=(f"`{operator}` has: {', '.join(known)}",), help=help_text)
 
 
 @diagnostic("E0216")

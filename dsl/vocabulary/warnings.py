@@ -393,3 +393,31 @@ def builds_nothing(written: str) -> Diagnostic:
         relu
     """
     return Diagnostic("", f"`{written}` builds nothing", help="delete it, or write how many copies there are")
+
+
+@diagnostic("W0123")
+def hides_the_outer(name: str, loop: bool) -> Diagnostic:
+    """A `let` in the body of a `for` or an `if` looks like an assignment to a name of the scope around it, and is none.
+
+    It is a second variable of that name, which ends with the body: the outer one keeps its value, so each turn of a loop
+    begins with that value again, and so does what follows. A value is carried from turn to turn by a block that calls
+    itself, or computed from the number of the turn.
+
+    Wrong:
+
+        input 3x32x32
+        let n = 8
+        for i in range(3) { let n = 2*n; conv3-{n}(act=relu) }
+        conv1-{n}
+
+    Right:
+
+        input 3x32x32
+        let n = 8
+        for i in range(3) { let wide = n * 2**(i + 1); conv3-{wide}(act=relu) }
+        conv1-{n}
+    """
+    after = f"after it, `{name}` is the outer one again"
+    note = f"each turn begins with the outer `{name}` again, and so does what follows" if loop else after
+    help_text = "no `let` changes a variable: give this one another name" + (", computed from the number of the turn" if loop else "")
+    return Diagnostic("", f"this `{name}` is a new variable, which ends with this body", notes=(note,), help=help_text)

@@ -1,0 +1,121 @@
+"""A `let` in the body of a `for` or an `if` that hides a name of the scope around, where the outer one seems to be meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from compiler.analysis.text_warnings import mentioned
+from compiler.graph import ArchGraph
+from dsl import ast
+from dsl.diagnostics import Diagnostic, Related
+from dsl.source import Span
+from dsl.vocabulary import warnings as says
+
+
+@dataclass
+class _Bound:
+    """A name with its place, and where it is read."""
+
+    place: Span
+    reads: list[int] = field(default_factory=list)
+
+
+@dataclass
+class _Body:
+    """The names of a run of statements, and of those around it; `part_of` is the loop or the condition whose body it is."""
+
+    outer: _Body | None = None
+    part_of: ast.For | ast.If | None = None
+    names: dict[str, _Bound] = field(default_factory=dict)
+
+    def find(self, name: str) -> _Bound | None:
+        body: _Body | None = self
+        while body is not None:
+            if name in body.names:
+                return body.names[name]
+            body = body.outer
+        return None
+
+
+@dataclass
+class _Read:
+    """A `let` whose expression has been read, with how often the outer name had been read before."""
+
+    let: ast.Let
+    outer: _Bound | None
+    before: int
+
+
+@dataclass
+class _Hidden:
+    """A `let` of a name that one around it has: is that one read in its expression?"""
+
+    let: ast.Let
+    part_of: ast.For | ast.If
+    outer: _Bound
+    own: _Bound
+    reads_outer: bool
+
+
+def hides_the_outer(graph: ArchGraph, tree: ast.File) -> Iterator[Diagnostic]:
+    """A reader of Python takes `let n = 2*n` in a loop for an assignment, which the next turn and what follows would see."""
+    if not any(isinstance(node, ast.Let) for node in ast.walk(tree)):
+        return
+    for found in _resolved(tree):
+        again = any(place >= found.part_of.span.end for place in found.outer.reads)
+        if found.own.reads and (found.reads_outer or again):
+            related = [Related(found.outer.place, "the one around it")]
+            yield says.hides_the_outer(found.let.name, isinstance(found.part_of, ast.For)).at(found.let.span, related=related)
+
+
+def _resolved(tree: ast.File) -> list[_Hidden]:
+    """Every `let` that hides a name, when all names of the file have been looked up in the order of the text."""
+    hidden: list[_Hidden] = []
+    waiting: list[tuple[object, _Body]] = [(tree.statements, _Body())]
+    while waiting:
+        node, body = waiting.pop()
+        parts: list[tuple[object, _Body]] = []
+        match node:
+            case tuple():
+                parts = [(part, body) for part in node]
+            case ast.Let():
+                outer = body.find(node.name)
+                before = len(outer.reads) if outer is not None else 0
+                parts = [(node.value, body), (_Read(node, outer, before), body)]
+            case _Read():
+                own = body.names[node.let.name] = _Bound(node.let.span)
+                if node.outer is not None and body.part_of is not None:
+                    reads_outer = len(node.outer.reads) > node.before
+                    hidden.append(_Hidden(node.let, body.part_of, node.outer, own, reads_outer))
+            case ast.Arch() | ast.Block():
+                inner = body if isinstance(node, ast.Arch) else _Body(body)
+                parts = [(param.default, inner) for param in node.params]
+                inner.names |= {param.name: _Bound(param.span) for param in node.params}
+                parts += [(node.body, inner)] if isinstance(node, ast.Block) else []
+            case ast.Share() | ast.Group():
+                parts = [(node.body, _Body(body))]
+            case ast.Output():
+                parts = [(node.chain, _Body(body))]
+            case ast.Merge():
+                parts = [(node.args, body), *((branch, _Body(body)) for branch in node.branches)]
+            case ast.For():
+                inner = _Body(
+                    body,
+                    node,
+                    {part.name: _Bound(part.span) for part in ast.walk(node.pattern) if isinstance(part, ast.Pattern) and part.name},
+                )
+                parts = [(node.values, body), (node.body, inner)]
+            case ast.If():
+                parts = [(node.condition, body), (node.then, _Body(body, node))]
+                chained = len(node.otherwise) == 1 and isinstance(node.otherwise[0], ast.If)  # `else if`, which may be a long chain
+                parts.append((node.otherwise, body if chained else _Body(body, node)))
+            case ast.Node():
+                for name in mentioned(node):
+                    if (bound := body.find(name)) is not None:
+                        bound.reads.append(node.span.start)
+                parts = [(part, body) for part in reversed(ast.inside(node))]
+            case _:
+                pass
+        waiting.extend(reversed(parts))
+    return hidden
