@@ -166,7 +166,7 @@ def test_what_decides_the_network_or_its_keys_is_asked_for(case: str) -> None:
 
 def test_a_layer_that_says_something_else_of_what_comes_in_is_not_written_unasked() -> None:
     (other,) = found("input 3x32x32\nConv2d(16, 32, 3)\n")
-    assert other.notes == ("this is PyTorch's `Conv2d`; it says that 16 come in, and 3 do",)
+    assert other.notes == ("this is PyTorch's `Conv2d`", "`Conv2d(16, 32, 3)` gets 3 channels here")
     assert [(str(repair.edits[0].text), repair.safe) for repair in other.repairs] == [("conv3-32", False)]
     (same,) = found("input 3x32x32\nConv2d(3, 32, 3)\n")
     assert [repair.safe for repair in same.repairs] == [True]

@@ -8,7 +8,7 @@ from compiler.graph import ArchGraph, Node
 from dsl import ast
 from dsl.diagnostics import Diagnostic
 from dsl.source import Span
-from dsl.transcribe import transcribed
+from dsl.transcribe import defaults_in, transcribed
 from dsl.vocabulary import warnings as says
 
 Found = Iterator[Diagnostic]
@@ -29,7 +29,7 @@ def order_of_pytorch(graph: ArchGraph, tree: ast.File) -> Found:
             if node.op != op.word.lower() or set(node.attrs["kernel"]) != {channels}:
                 continue
             layer = "Conv2d" if node.op == "conv" else "ConvTranspose2d"
-            theirs = transcribed(f"nn.{layer}{op.span.text[len(op.word) :].lstrip()}")
+            theirs = transcribed(f"nn.{layer}{op.span.text[len(op.word) :].lstrip()}", defaults_in(op.span.source.text))
             if theirs is not None and theirs.text and isinstance(channels, int):
                 yield says.order_of_pytorch(node.name, channels, _read(numbers), theirs.text, _as_read(op, numbers)).at(op.span)
                 break

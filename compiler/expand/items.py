@@ -18,11 +18,10 @@ from compiler.expand.workings import Workings
 from compiler.expand.written import Items
 from compiler.ops import OPERATORS
 from compiler.ops.kinds import NONE, Whole, Word
-from compiler.shapes.dim import product
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Fault
 from dsl.source import Span
-from dsl.transcribe import transcribed
+from dsl.transcribe import defaults_in, transcribed
 from dsl.vocabulary import files, foreign, names
 from dsl.vocabulary import shapes as shape_says
 
@@ -253,16 +252,26 @@ def _unknown(op: ast.Op, stem: str, env: Env, current: Tensor) -> Diagnostic:
 
 def _of_another_framework(found: Diagnostic, op: ast.Op, current: Tensor) -> Diagnostic:
     """Whose layer it is, and whether what it says of the incoming tensor is so."""
-    layer = transcribed(op.span.text)
+    layer = transcribed(op.span.text, defaults_in(op.span.source.text))
     if layer is None:
         return found
     note = f"this is {layer.framework}'s `{layer.call}`"
-    if layer.incoming is None:
-        return replace(found, notes=(*found.notes, note))
-    if current.shape is None or layer.incoming in (current.shape[0], product(current.shape)):
-        return replace(found, notes=(*found.notes, f"{note}; what comes in ({layer.incoming:,}) is not written here"))
-    note = f"{note}; it says that {layer.incoming:,} come in, and {current.shape[0]} do"
-    return replace(found, notes=(*found.notes, note), facts={**found.facts, "unsure": True})
+    facts, notes = dict(found.facts), [*found.notes]
+    takes = next(iter(layer.incoming), None) if layer.text else None
+    differs = takes.differs(current.shape) if takes is not None and current.shape is not None else ""
+    if layer.other is not None:
+        notes += layer.readings
+    elif not layer.text:
+        notes += [note, *layer.notes]
+    elif takes is not None and takes.channels is not None and not differs:
+        notes.append(f"{note}; what comes in ({takes.channels:,}) is not written here")
+    else:
+        notes.append(note)
+    if differs:
+        notes.append(differs)
+    refused = takes is not None and current.shape is not None and takes.refuses(current.shape)
+    facts |= {"unsure": bool(differs or layer.other or facts.get("unsure")), "refused": refused}
+    return replace(found, notes=tuple(notes), facts=facts)
 
 
 def _shown(item: ast.Item, result: Tensor) -> str:
