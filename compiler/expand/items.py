@@ -254,7 +254,11 @@ def _of_another_framework(found: Diagnostic, op: ast.Op, current: Tensor) -> Dia
     """Whose layer it is, and whether what it says of the incoming tensor is so."""
     layer = transcribed(op.span.text, defaults_in(op.span.source.text))
     if layer is None:
-        return found
+        operator = OPERATORS.get(foreign.operator(op.word).rstrip("0123456789"))
+        if operator is None or all(arg.name in operator.option_names for arg in op.args):
+            return found
+        note = f"its arguments may mean something else elsewhere; here it is written {operator.signature}"
+        return replace(found, notes=(*found.notes, note))
     note = f"this is {layer.framework}'s `{layer.call}`"
     facts, notes = dict(found.facts), [*found.notes]
     takes = next(iter(layer.incoming), None) if layer.text else None

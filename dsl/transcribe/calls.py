@@ -178,12 +178,12 @@ def _written(call: ast.Call, written: str, framework: str, name: str, layer: Lay
         arguments = bound(call, layer, framework)
         fits = True
         text, notes = layer.write(arguments)
+        text = explicit(text, reading.defaults, framework)
         shape = arguments.shape()
         takes = incoming(framework, name, ast.unparse(call), arguments)
     except Untranslatable as reason:
         return Transcript(framework, written, "", 0, 0, tuple(map(str, reason.args))), fits
     items = 0 if text == "." or text.startswith("input ") else text.count("; ") + 1
-    text = explicit(text, reading.defaults, framework)
     return Transcript(framework, written, text, 0, 0, notes, shape, incoming=(takes, *(None,) * (items - 1)) if items else ()), True
 
 

@@ -7,14 +7,15 @@ An item without an option has the option's value of the language, which is that 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from dsl.transcribe.layers import KERAS, PYTORCH
+from dsl.transcribe.layers import KERAS, PYTORCH, Untranslatable
 from dsl.vocabulary import foreign
 
 Defaults = Mapping[str, frozenset[str]]  # operator -> the options that some `default` of the file sets
+HIDDEN = "hidden"  # in their place: words that are variables of the file, and so mean something else as an item
 
 _WEIGHTS = {"bias": "yes", "init": "", "bias_init": ""}
 _FOLLOWERS = {"norm": "none", "act": "none"}
@@ -63,7 +64,15 @@ def defaults_in(text: str) -> Defaults:
             said = {here for name in names for here in ([name] if name in options else foreign.options(name, list(options)))}
             sure = all(name in options or name in _REQUIRED or foreign.options(name, list(options)) for name in names)
             found[each] = found.get(each, frozenset()) | (frozenset(said) if sure else frozenset(options))
+    if hidden := frozenset(name.lower() for name in _variables(text)) & {*BUILT_IN, *_OTHERS}:
+        found[HIDDEN] = hidden
     return found
+
+
+def _variables(text: str) -> Iterator[str]:
+    yield from re.findall(r"\blet\s+(\w+)", text)
+    for names in re.findall(r"\bfor\s+([^{}]*?)\s+in\b|\b(?:block|arch)\s+\w+\s*\(([^{}]*?)\)\s*(?:[\[{]|$)", text, re.MULTILINE):
+        yield from re.findall(r"[A-Za-z_]\w*", " ".join(names))
 
 
 _OTHERS = frozenset(
@@ -100,8 +109,10 @@ def _explicit(part: str, defaults: Defaults, framework: str) -> str:
     if item is None or part.startswith("input "):
         return part
     word, kernel, _, stride, args = item.groups()
+    if word in defaults.get(HIDDEN, ()):
+        raise Untranslatable(f"`{word}` is a variable in this file, and so no operator")
     built_in = BUILT_IN.get(word, {})
-    if word == "relu" or not built_in:
+    if not built_in:
         return part
     options = re.findall(r"(?:^|,)\s*([a-z_]+)=", args or "")
     given = {*options, *(("stride",) if stride else ()), *((("scale", "kernel")) if kernel else ())}
