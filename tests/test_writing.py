@@ -283,6 +283,8 @@ def test_the_options_of_an_item_are_known_where_it_leaves_them_out() -> None:
         ("default Conv2d(padding=1)", "nn.Conv2d(3, 8, 3)", "conv3-8(pad=0)"),
         ("default conv(init=zeros)", "Conv2D(8, 3)", "conv3-8(init=xavier_uniform)"),
         ("default conv(init=zeros)", "nn.Conv2d(3, 8, 3)", "conv3-8(init=torch)"),
+        ("default conv(pad=1)", "nn.Conv2d(3, 2*(a+b), (1, k), stride=(2*(a+b)))", "conv1x{k}-{2 * (a + b)}/{2 * (a + b)}(pad=0)"),
+        ("default maxpool(stride=1)", "nn.MaxPool2d((2, k))", "maxpool2x{k}(stride=[2, k])"),
         ("# default conv(pad=1)", "nn.Conv2d(3, 8, 3)", "conv3-8"),
     ],
 )
@@ -319,6 +321,9 @@ def test_a_word_that_is_a_variable_of_the_file_stands_for_no_layer() -> None:
         "nn.BatchNorm2d(3, momentum=None)",
         'layer { type: "Softmax" softmax_param { axis: 2 } }',
         "torch.flatten(x)",
+        "x = F.dropout(x)",
+        "x = tf.nn.elu(x)",
+        "Conv2d(3, 8, 3) x2",
         "pool3/2",
         "mlp-8",
         "pad(top=1)",

@@ -274,6 +274,8 @@ def _of_another_framework(found: Diagnostic, op: ast.Op, current: Tensor) -> Dia
     if differs:
         notes.append(differs)
     refused = takes is not None and current.shape is not None and takes.refuses(current.shape)
+    if takes is not None:
+        facts["incoming"] = (layer.incoming,)
     facts |= {"unsure": bool(differs or layer.other or facts.get("unsure")), "refused": refused}
     return replace(found, notes=tuple(notes), facts=facts)
 

@@ -35,7 +35,7 @@ def compared(d: Diagnostic, repairs: list[Repair], trials: Trials) -> tuple[Diag
             continue
         said = list(dict.fromkeys(takes.differs(shape) for takes, shape in differing if shape))
         notes = said[:MOST_SAID] + [f"and {len(said) - MOST_SAID} more such"] * (len(said) > MOST_SAID)
-        d = replace(d, notes=(*notes, *d.notes))
+        d = replace(d, notes=(*(note for note in notes if note not in d.notes), *d.notes))
         if any(takes.refuses(shape) for takes, shape in differing if shape):
             d = replace(d, help="")  # the items would be another function
             continue

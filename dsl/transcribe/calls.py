@@ -147,14 +147,8 @@ def _call(call: ast.Call, reading: Reading) -> Transcript | None:
         return _call(call.args[0], replace(reading, framework=KERAS)) if isinstance(call.args[0], ast.Call) else None
     if name == "Sequential":
         return _sequence(call, written, reading)
-    if written.startswith(FUNCTIONAL) and name in pytorch.FUNCTIONS:
-        if not call.args or not isinstance(call.args[0], ast.Name):
-            return Transcript(PYTORCH, written, "", 0, 0, ("it takes a tensor that is computed on the spot: use `@name`",))
-        kind, signature = pytorch.FUNCTIONS[name]
-        layer = pytorch.LAYERS[kind]
-        rest = ast.Call(call.func, call.args[1:], call.keywords)
-        found = _written(rest, written, PYTORCH, kind, replace(layer, signature=signature or layer.signature), reading)[0]
-        return replace(found, takes=call.args[0].id)
+    if name == name.lower() and written.startswith(FUNCTIONS):
+        return _function(call, name, written, reading)
     candidates = _lookup(name, written, call, reading.framework)
     if not candidates:
         return None
@@ -168,7 +162,23 @@ def _call(call: ast.Call, reading: Reading) -> Transcript | None:
     return found
 
 
-FUNCTIONAL = ("torch.", "F.", "nn.functional.")
+FUNCTIONS_OF_PYTORCH = ("torch.", "F.", "nn.functional.")
+FUNCTIONS = (*FUNCTIONS_OF_PYTORCH, "tf.nn.", "keras.activations.", "tf.keras.activations.")
+
+
+def _function(call: ast.Call, name: str, written: str, reading: Reading) -> Transcript | None:
+    """`torch.flatten(x, 1)`, which takes the tensor first."""
+    of_pytorch = written.startswith(FUNCTIONS_OF_PYTORCH)
+    if not of_pytorch or name not in pytorch.FUNCTIONS:
+        known = _lookup(name, written, call, reading.framework)
+        return Transcript(known[0][0], written, "", 0, 0, ("no item is known to do what this function does",)) if known else None
+    if not call.args or not isinstance(call.args[0], ast.Name):
+        return Transcript(PYTORCH, written, "", 0, 0, ("it takes a tensor that is computed on the spot: use `@name`",))
+    kind, signature = pytorch.FUNCTIONS[name]
+    layer = pytorch.LAYERS[kind]
+    rest = ast.Call(call.func, call.args[1:], call.keywords)
+    found, _ = _written(rest, written, PYTORCH, kind, replace(layer, signature=signature or layer.signature), reading)
+    return replace(found, takes=call.args[0].id)
 
 
 def _written(call: ast.Call, written: str, framework: str, name: str, layer: Layer, reading: Reading) -> tuple[Transcript, bool]:

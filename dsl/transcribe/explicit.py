@@ -101,13 +101,16 @@ def explicit(text: str, defaults: Defaults, framework: str) -> str:
     return "; ".join(_explicit(part, defaults, framework) for part in text.split("; "))
 
 
-_ITEM = re.compile(r"([a-z][a-z_]*)(\d+(?:x\d+)*|\{[^{}]*\})?(-(?:\d+|\{[^{}]*\}))?(/[^()]*)?(?:\((.*)\))?$", re.DOTALL)
+_SIZES = r"(?:\d+|\{[^{}]*\})(?:x(?:\d+|\{[^{}]*\}))*"
+_ITEM = re.compile(rf"([a-z][a-z_]*)({_SIZES})?(-{_SIZES})?(/{_SIZES})?(?:\((.*)\))?$", re.DOTALL)
 
 
 def _explicit(part: str, defaults: Defaults, framework: str) -> str:
     item = _ITEM.match(part)
-    if item is None or part.startswith("input "):
+    if part == "." or part.startswith("input "):
         return part
+    if item is None:
+        raise Untranslatable("what the file's `default`s make of it is not known here")
     word, kernel, _, stride, args = item.groups()
     if word in defaults.get(HIDDEN, ()):
         raise Untranslatable(f"`{word}` is a variable in this file, and so no operator")
@@ -136,6 +139,5 @@ def _explicit(part: str, defaults: Defaults, framework: str) -> str:
 
 def _as_option(short: str) -> str:
     """`[1, 7]` for the `1x7` of the short form."""
-    if short.startswith("{"):
-        return short[1:-1]
-    return f"[{', '.join(short.split('x'))}]" if "x" in short else short
+    parts = [part.strip("{}") for part in re.findall(r"\d+|\{[^{}]*\}", short)]
+    return f"[{', '.join(parts)}]" if len(parts) > 1 else parts[0]
