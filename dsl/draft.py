@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 Change = tuple[int, int, str]  # an offset, how many characters go, and what comes in their place
+BROKEN = "\0"  # stands in the text for a stretch that could not be read
 LONGEST = 500  # characters of a change that are compared one by one
 
 
@@ -59,3 +61,12 @@ def _aligned(old: str, new: str, origin: Sequence[int]) -> list[int]:
             for index in range(begin, end):
                 there[index] = origin[first + index - begin] if tag == "equal" else origin[min(first + index - begin, last)]
     return there
+
+
+def blanked(draft: Draft) -> Draft:
+    """One broken statement in place of a whole stretch, its lines kept."""
+    if not draft.text.strip():
+        return draft
+    kept = re.sub(r"[^\n]", " ", draft.text)
+    first = 0 if not draft.text[:1].isspace() else len(draft.text) - len(draft.text.lstrip())
+    return Draft(kept[:first] + BROKEN + kept[first + 1 :], draft.origin)

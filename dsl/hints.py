@@ -113,9 +113,9 @@ def _kernel_by_axis(before: re.Match[str], rest: re.Match[str]) -> str:
 
 
 def _of_a_paper(before: re.Match[str], rest: re.Match[str]) -> str:
-    """`3x3 conv, 64` as `conv3-64`."""
+    """`3x3 conv, 64, /2` as `conv3-64/2`."""
     kernel = before[2] if before[2] == rest[1] else f"{before[2]}x{rest[1]}"
-    return f"{before[1]}{rest[2]}{kernel}-{rest[3]}"
+    return f"{before[1]}{rest[2]}{kernel}-{rest[3]}" + (f"/{rest[4]}" if rest[4] else "")
 
 
 _UNITS = {"k": ("thousand", "K"), "m": ("million", "M"), "g": ("billion", "G"), "b": ("billion", "G")}
@@ -206,7 +206,12 @@ RULES = (
     # items
     Rule(r"\b([Cc]onvt?)-?(\d+(?:x\d+)*)\s*", rf"[-.,]?\s*(\d+){_END}", "kernel and channels are written `{0}{1}-{2}`", "{0}{1}-{2}"),
     Rule(r"\b([Cc]onvt?)\s+", rf"(\d+(?:x\d+)*)[\s,-]+(\d+){_END}", "kernel and channels are written `{0}{1}-{2}`", "{0}{1}-{2}"),
-    Rule(r"^(\s*)(\d+)", rf"x(\d+)\s+(convt?)\w*\s*,?\s*(\d+){_END}", "kernel and channels are written `conv3-64`", _of_a_paper),
+    Rule(
+        r"^(\s*)(\d+)",
+        rf"x(\d+)\s+(convt?)\w*\s*,?\s*(\d+)(?:\s*,?\s*/\s*(\d+))?{_END}",
+        "kernel, channels and stride are written `{result}`",
+        _of_a_paper,
+    ),
     Rule(r"((?:^|[;{|<])\s*)(\d+)\s*", r"[x*]\s+([^;|<>{}#]+?)[ \t]*(?=$|[;|>}#])", "a repeat follows its item: `{2} x{1}`", "{0}{2} x{1}"),
     Rule(r"\s+", r"(\d+)x(?!\w)", "a repeat is written `x{0}`", " x{0}", ends_item=True),
     Rule(r"\s+", rf"({_NAMED})\s+(\w+){_END}", "options stand in parentheses: `({0}={1})`", "({0}={1})", ends_item=True, outside="("),

@@ -9,27 +9,22 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import replace
 
 from lark import UnexpectedInput
 
 from dsl.balance import Failure, balanced
-from dsl.brackets import BODY, CLOSERS, LONG, PAIRS, Scan, indent_at, loose, pieces, unclosed
+from dsl.brackets import BODY, CLOSERS, LONG, PAIRS, Scan, loose, pieces, unclosed
 from dsl.diagnostics import Diagnostic
-from dsl.draft import Draft, joined
+from dsl.draft import BROKEN, Draft, blanked, joined
 from dsl.explain import Explained, explain
+from dsl.pasted import Pasted, PastedLayers
 from dsl.source import Source, Span
-from dsl.transcribe import Transcript, transcribed
-from dsl.vocabulary import foreign, syntax
 
-BROKEN = "\0"  # stands in the text for a stretch that could not be read
 LARGE = 40  # lines of a stretch from which on its body is mended by itself first
 AT_ONCE = 200  # stretches that are read together
 MOST_MISTAKES = 2_000  # after which nothing more is read
 MOST_TURNS = 200  # mistakes of one stretch that are worked on one by one
-
-_CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\(([^()]*)\)\s*(?:#.*)?$")
 
 
 class Recovery:
@@ -40,8 +35,8 @@ class Recovery:
         self.failure = failure
         self.problems: list[Diagnostic] = []
         self.whole = True
-        self._has_input = re.search(r"^[ \t]*input\b", source.text, re.MULTILINE) is not None
         self._told: set[object] = set()
+        self._pasted = PastedLayers(source, failure)
         self._lines: set[int] = set()  # lines with a mistake: another one there that nothing mends may come of it
 
     def readable(self, error: UnexpectedInput | None) -> list[Draft]:
@@ -96,8 +91,8 @@ class Recovery:
                 index -= 1
             if index > first:
                 parts.append(draft[begin : starts[index]])
-            run = [draft[slice(*bound)] for bound in self._foreign_run(draft, bounds, index)]
-            parts.append(self._transcribed(run) if run else self._mended_piece(draft[slice(*bounds[index])]))
+            run = [draft[slice(*bound)] for bound in self._pasted.run(draft, bounds, index)]
+            parts.append(self._of(self._pasted.lines(run)) if run else self._mended_piece(draft[slice(*bounds[index])]))
             first = index + max(len(run), 1)
         return parts
 
@@ -108,12 +103,23 @@ class Recovery:
         note = f"reading stops here, after {MOST_MISTAKES:,} mistakes"
         if note not in last.notes:
             self.problems[-1] = replace(last, notes=(*last.notes, note))
-        return _blanked(draft)
+        return blanked(draft)
+
+    def _of(self, pasted: Pasted) -> Draft:
+        """What stands in the place of layers of another framework, with what there is to say about them."""
+        for problem in pasted.problems:
+            self._enter(problem)
+        self.whole = self.whole and pasted.whole
+        return pasted.draft
 
     def _mended_piece(self, draft: Draft) -> Draft:
-        if (draft.text.count("\n") > LARGE or len(draft.text) > LONG) and (body := _largest_body(draft.text)) is not None:
+        has_calls = self._pasted.has_calls(draft.text)
+        is_long = has_calls or draft.text.count("\n") > LARGE or len(draft.text) > LONG
+        if is_long and (body := _largest_body(draft.text)) is not None:
             first, last = body
             draft = joined([draft[:first], *self._mended(draft[first:last]), draft[last:]])
+        if has_calls:
+            draft = self._of(self._pasted.calls(draft))
         error = self.failure(draft.text)
         for _ in range(MOST_TURNS):
             if error is None:
@@ -133,101 +139,10 @@ class Recovery:
             self.whole = False
             mended = None if again else _blank(draft, found.start, found.stop)
             if mended is None:
-                return _blanked(draft)
+                return blanked(draft)
             draft = mended
             error = self.failure(draft.text)
-        return _blanked(draft)
-
-    # ---- lines of other frameworks
-
-    def _tensor_before(self, at: int) -> str | None:
-        """What the tensor before an offset is called: by its label, or not at all (""); None where only inputs come before."""
-        text, end = self.source.text, at
-        while end > 0:
-            begin = text.rfind("\n", 0, end - 1) + 1
-            line = text[begin:end].split("#")[0].strip()
-            end = begin
-            if line and not re.match(r"(?:arch|use|default|input)\b", line):
-                label = re.search(r"(?:^|[;{<|]\s*)([A-Za-z_]\w*)\s*:[^;]*$", line)
-                return label[1] if label else ""
-        return None
-
-    def _foreign_run(self, draft: Draft, bounds: Sequence[tuple[int, int]], index: int) -> list[tuple[int, int]]:
-        """The stretches from one on that are layers of one other framework, with what stands between them.
-
-        That is blank lines, comments, and layers that are written here in the same way: `Dropout(0.5)`.
-        """
-        run: list[tuple[int, int]] = []
-        framework = ""
-        for begin, end in bounds[index:]:
-            text = draft.text[begin:end]
-            if not text.split("#")[0].strip():
-                if not run:
-                    break
-                run.append((begin, end))
-                continue
-            if run and self._is_written_alike(text):
-                run.append((begin, end))
-                continue
-            found = transcribed(text)
-            if found is None or (framework and found.framework != framework):
-                break
-            framework = found.framework
-            run.append((begin, end))
-        while run and (not (text := draft.text[slice(*run[-1])]).split("#")[0].strip() or self._is_written_alike(text)):
-            run.pop()
-        return run
-
-    def _is_written_alike(self, text: str) -> bool:
-        """Is this a layer of another framework that means the same here as it stands?"""
-        call = _CALL.match(text)
-        if call is None or foreign.operator(call[1]) or any(foreign.is_option(word) for word in re.findall(r"(\w+)\s*=", call[2])):
-            return False
-        layer = transcribed(text)
-        return layer is not None and layer.text != "" and self.failure(text) is None
-
-    def _transcribed(self, run: Sequence[Draft]) -> Draft:
-        """The lines as they are written here, with one message for all that can be, and one for each that cannot."""
-        done: list[Draft] = []
-        exact: list[tuple[Draft, Transcript]] = []
-        has_input = self._has_input
-        current = self._tensor_before(run[0].origin[0])
-        for piece in run:
-            found = None if self._is_written_alike(piece.text) else transcribed(piece.text)
-            if found is not None:
-                found = _in_its_place(found, current)
-                current = found.gives or current
-            if found is not None and found.input and found.text and not has_input:
-                found, has_input = replace(found, text=f"input {found.input}\n{found.text}"), True
-            if found is None:  # a blank line, a comment, or what is written so here, too
-                done.append(piece)
-            elif not found.text:
-                begin, end = found.begin, found.end
-                problem = syntax.of_another_framework(found.framework, found.call, notes=found.notes)
-                self._enter(problem.at(self._span(piece.origin[begin], piece.origin[end])))
-                self.whole = False
-                done.append(_blanked(piece))
-            else:
-                exact.append((piece, found))
-                done.append(piece.changed(((found.begin, found.end - found.begin, found.text),)))
-        if exact:
-            changes = tuple(
-                change for piece, found in exact for change in piece.in_source(((found.begin, found.end - found.begin, found.text),))
-            )
-            notes = tuple(dict.fromkeys(note for _, found in exact for note in found.notes))
-            piece, found = exact[0]
-            problem = syntax.of_another_framework(found.framework, found.call, len(exact), found.text, notes, changes)
-            self._enter(problem.at(self._span(piece.origin[found.begin], piece.origin[found.end])))
-        return joined(done)
-
-
-def _in_its_place(found: Transcript, current: str | None) -> Transcript:
-    """A transcript, if it takes the tensor before it; None for that stands for any, "" for one without a name."""
-    if not found.text or current is None or found.takes in ("", current) or (current == "" and found.takes == found.gives):
-        return found
-    here = f", here `{current}`" if current else ""
-    why = f"it takes `{found.takes}`, and an item takes what comes before it{here}: `@name` stands for another tensor"
-    return replace(found, text="", notes=(why,))
+        return blanked(draft)
 
 
 def _position(error: UnexpectedInput, text: str) -> int:
@@ -261,15 +176,6 @@ def _largest_body(text: str) -> tuple[int, int] | None:
 
 
 # ---- what is left out
-
-
-def _blanked(draft: Draft) -> Draft:
-    """One broken statement in place of a whole stretch, its lines kept."""
-    if not draft.text.strip():
-        return draft
-    kept = re.sub(r"[^\n]", " ", draft.text)
-    first = indent_at(draft.text, 0) if not draft.text[:1].isspace() else len(draft.text) - len(draft.text.lstrip())
-    return Draft(kept[:first] + BROKEN + kept[first + 1 :], draft.origin)
 
 
 def _blank(draft: Draft, start: int, end: int) -> Draft | None:

@@ -9,13 +9,15 @@ import torch
 from torch import nn
 
 from compiler.driver import check, check_text
+from compiler.ops import OPERATORS
+from compiler.ops.record import Like, Required
 from compiler.show import mending
 from dsl.brackets import loose, pieces
 from dsl.diagnostics import Diagnostic
 from dsl.parser import parse
 from dsl.rendering import edited
 from dsl.source import Source
-from dsl.transcribe import transcribed
+from dsl.transcribe import defaults_in, explicit, transcribed
 from tests.support import NETWORKS, ROOT
 
 CASES = ROOT / "tests/cases/errors"
@@ -187,7 +189,7 @@ def test_what_decides_the_network_or_its_keys_is_asked_for(case: str) -> None:
 
 def test_a_layer_that_says_something_else_of_what_comes_in_is_not_written_unasked() -> None:
     (other,) = found("input 3x32x32\nConv2d(16, 32, 3)\n")
-    assert other.notes == ("this is PyTorch's `Conv2d`; it says that 16 come in, and 3 do",)
+    assert other.notes == ("this is PyTorch's `Conv2d`", "`Conv2d(16, 32, 3)` gets 3 channels here")
     assert [(str(repair.edits[0].text), repair.safe) for repair in other.repairs] == [("conv3-32", False)]
     (same,) = found("input 3x32x32\nConv2d(3, 32, 3)\n")
     assert [repair.safe for repair in same.repairs] == [True]
@@ -244,6 +246,142 @@ def test_a_layer_of_pytorch_and_its_item_compute_the_same(layer: str) -> None:
         mine.data.copy_(other.data)
     x = torch.randn(2, 8, 16, 16)
     torch.testing.assert_close(ours(x), theirs(x))
+
+
+HOSTILE = """default conv(stride=2, pad=same, dilation=2, bias=no, norm=bn, act=relu, init=he_normal)
+default convt(pad=1, out_pad=0, bias=no, act=relu)
+default fc(bias=no, norm=bn, act=relu)
+default bn(eps=0.5, momentum=0.9, affine=no)
+default group_norm(eps=0.5, affine=no)
+default maxpool(stride=1, pad=1, ceil=yes)
+default avgpool(stride=1, pad=1, ceil=yes, count_pad=no)
+default upsample(mode=bilinear, align_corners=yes)
+default leaky_relu(slope=0.5)
+default elu(alpha=3)
+default gelu(approximate=tanh)
+default prelu(start=0.7)
+default lrn(size=3, alpha=0.1, beta=0.2, k=5, form=spatial)
+default pad(c=1, value=3)
+"""
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_pasted_layer_computes_the_same_below_any_defaults(layer: str) -> None:
+    text = f"input 8x16x16\n{HOSTILE}{layer}\n"
+    (only,) = found(text)
+    written = edited(only.repairs[0].edits[0].span.source, only.repairs[0].edits)
+    torch.manual_seed(0)
+    theirs = eval(layer, {"nn": nn}).eval()
+    report = check_text(written)
+    assert report.ok, report.diagnostics
+    from compiler.backends.torch_fx import lower
+
+    ours = lower(report.graph).eval()
+    assert [p.shape for p in theirs.parameters()] == [p.shape for p in ours.parameters()]
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        mine.data.copy_(other.data)
+    x = torch.randn(2, 8, 16, 16)
+    torch.testing.assert_close(ours(x), theirs(x))
+
+
+def test_the_options_of_an_item_are_known_where_it_leaves_them_out() -> None:
+    words = {True: "yes", False: "no"}
+    for name, options in explicit.BUILT_IN.items():
+        known = {attr.name: attr.default for attr in OPERATORS[name].attrs if not isinstance(attr.default, (Required, Like))}
+        assert set(options) - {"norm", "act", "stride"} == set(known) - {"stride"}, name
+        for option, text in options.items():
+            if text and option in known:
+                default = known[option]
+                assert words.get(default) == text if isinstance(default, bool) else str(default) == text or float(text) == default
+
+
+@pytest.mark.parametrize(
+    ("defaults", "layer", "here"),
+    [
+        ("default conv(bias=no, pad=1)", "conv2d(3, 8, 3, bias=True)", "conv3-8(pad=0, bias=yes)"),
+        ("default conv(act=relu, pad=same)", "Conv2D(8, 3, padding='valid')", "conv3-8(pad=0, act=none)"),
+        ("default elu(alpha=2)", "Conv2D(8, 3, activation='elu')", "conv3-8(act=elu(alpha=1.0))"),
+        ("default Conv2d(padding=1)", "nn.Conv2d(3, 8, 3)", "conv3-8(pad=0)"),
+        ("default conv(init=zeros)", "Conv2D(8, 3)", "conv3-8(init=xavier_uniform)"),
+        ("default conv(init=zeros)", "nn.Conv2d(3, 8, 3)", "conv3-8(init=torch)"),
+        ("default conv(pad=1)", "nn.Conv2d(3, 2*(a+b), (1, k), stride=(2*(a+b)))", "conv1x{k}-{2 * (a + b)}/{2 * (a + b)}(pad=0)"),
+        ("default maxpool(stride=1)", "nn.MaxPool2d((2, k))", "maxpool2x{k}(stride=[2, k])"),
+        ("# default conv(pad=1)", "nn.Conv2d(3, 8, 3)", "conv3-8"),
+    ],
+)
+def test_options_that_a_default_sets_are_written_out(defaults: str, layer: str, here: str) -> None:
+    transcript = transcribed(layer, defaults_in(defaults))
+    assert transcript is not None
+    assert transcript.text == here
+
+
+def test_a_word_that_is_a_variable_of_the_file_stands_for_no_layer() -> None:
+    transcript = transcribed("nn.ReLU()", defaults_in("let relu = gelu"))
+    assert transcript is not None
+    assert not transcript.text
+    assert transcript.notes == ("`relu` is a variable in this file, and so no operator",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "self.conv1 = nn.Conv2d(3, 8, 3)\nself.bn1 = nn.BatchNorm2d(16)",
+        "nn.Conv2d(8, 16, 3)",
+        "nn.Conv1d(3, 8, 3)",
+        "nn.Linear(32, 10)",
+        "nn.Linear(512, 10)",
+        "Dense(10)",
+        "layers.Dense(10)",
+        "nn.Conv2d(3, 8, 3) x2",
+        "nn.Softmax(dim=-1)",
+        "nn.Softmax(dim=2)",
+        "layers.BatchNormalization(axis=1)",
+        "conv2d(8, 3, 2)",
+        "conv3d(3, 8)",
+        "LeakyReLU()",
+        "nn.BatchNorm2d(3, momentum=None)",
+        'layer { type: "Softmax" softmax_param { axis: 2 } }',
+        "torch.flatten(x)",
+        "x = F.dropout(x)",
+        "x = tf.nn.elu(x)",
+        "Conv2d(3, 8, 3) x2",
+        "pool3/2",
+        "mlp-8",
+        "pad(top=1)",
+        "padding(1)",
+        "pads(1)",
+        "resize(64)",
+        "Upsample(None, 2)",
+        "batch_norm(0.9)",
+        "localresponsenormalization(2, 1, 0.0001, 0.75)",
+    ],
+)
+def test_what_may_mean_something_else_is_not_written_unasked(text: str) -> None:
+    diagnostics = found(f"input 3x32x32\n{text}\n")
+    assert diagnostics
+    assert not any(repair.safe for d in diagnostics for repair in d.repairs)
+
+
+@pytest.mark.parametrize(
+    ("written", "here"),
+    [
+        ("x = Conv2D(8, 3)(x)\nx = LeakyReLU()(x)", "conv3-8\nleaky_relu(0.3)"),
+        ("let same = 0\nnn.Conv2d(3, 8, 3, padding=same)", "let same = 0\nconv3-8(pad=(same))"),
+        ("let flag = no\nnn.InstanceNorm2d(3, affine=flag)", "let flag = no\ngroup_norm(groups=in.c, affine=flag)"),
+        ("nn.Linear(3 * 32 * 32, 10)", "fc-10"),
+        ("residual<nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())>", "residual<{ conv1-3\nrelu }>"),
+        ("block b() { nn.Conv2d(3, 8, 3); nn.ReLU() }\nb()", "block b() { conv3-8; relu }\nb()"),
+        ("x = F.max_pool2d(x, 3, 2)", "maxpool3/2"),
+        ("batch_norm(eps=0.001)", "bn(eps=0.001)"),
+    ],
+)
+def test_foreign_lines_are_written_as_what_they_mean(written: str, here: str) -> None:
+    assert mended(f"input 3x32x32\n{written}\n") == f"input 3x32x32\n{here}\n"
+
+
+def test_an_input_in_either_order_of_keras() -> None:
+    assert mended("Conv2D(64, 3, data_format='channels_first', input_shape=(3, 224, 224))\n") == "input 3x224x224\nconv3-64\n"
+    assert mended("Conv2D(64, 3, input_shape=(224, 224, 3))\n") == "input 3x224x224\nconv3-64\n"
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compiler.graph import ArchGraph
+from compiler.graph import ArchGraph, Node
 from dsl import ast
 from dsl.diagnostics import Diagnostic
-from dsl.transcribe import transcribed
+from dsl.source import Span
+from dsl.transcribe import defaults_in, transcribed
 from dsl.vocabulary import warnings as says
 
 Found = Iterator[Diagnostic]
@@ -28,7 +29,7 @@ def order_of_pytorch(graph: ArchGraph, tree: ast.File) -> Found:
             if node.op != op.word.lower() or set(node.attrs["kernel"]) != {channels}:
                 continue
             layer = "Conv2d" if node.op == "conv" else "ConvTranspose2d"
-            theirs = transcribed(f"nn.{layer}{op.span.text[len(op.word) :].lstrip()}")
+            theirs = transcribed(f"nn.{layer}{op.span.text[len(op.word) :].lstrip()}", defaults_in(op.span.source.text))
             if theirs is not None and theirs.text and isinstance(channels, int):
                 yield says.order_of_pytorch(node.name, channels, _read(numbers), theirs.text, _as_read(op, numbers)).at(op.span)
                 break
@@ -99,6 +100,13 @@ def _is_nothing(branch: tuple[ast.Statement, ...]) -> bool:
 def _is_none(item: ast.Item) -> bool:
     """Is it no copy of an item at all?"""
     return isinstance(item.count, ast.Number) and item.count.value == 0
+
+
+def _nodes(graph: ArchGraph) -> dict[Span, list[Node]]:
+    found: dict[Span, list[Node]] = {}
+    for node in graph:
+        found.setdefault(node.span, []).append(node)
+    return found
 
 
 RULES = (order_of_pytorch, kernel_and_channels_swapped, merge_without_use)

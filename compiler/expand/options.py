@@ -156,6 +156,8 @@ def evaluate_item(
                 raise Fault(found.at(arg.name_span, related=callee.defined()))
             enter(option, argument(arg.value, option, callee, evaluator, doubt), arg.value.span, arg.value)
         except Fault as fault:
+            if arg.name is None and fault.diagnostic.code == "E0204":  # another framework may have another order
+                fault.diagnostic = replace(fault.diagnostic, facts={**fault.diagnostic.facts, "unsure": True})
             sound = report(fault)
     return given if sound else None
 

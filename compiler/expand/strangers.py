@@ -8,10 +8,9 @@ from dataclasses import replace
 from compiler.expand.environment import Env
 from compiler.expand.scopes import Tensor
 from compiler.ops import OPERATORS
-from compiler.shapes.dim import product
 from dsl import ast
 from dsl.diagnostics import Diagnostic
-from dsl.transcribe import transcribed
+from dsl.transcribe import defaults_in, transcribed
 from dsl.vocabulary import foreign, names
 
 RESIDUAL = "residual"
@@ -59,13 +58,29 @@ def _with_underscores(word: str) -> str:
 
 def _of_another_framework(found: Diagnostic, op: ast.Op, current: Tensor) -> Diagnostic:
     """Whose layer it is, and whether what it says of the incoming tensor is so."""
-    layer = transcribed(op.span.text)
+    layer = transcribed(op.span.text, defaults_in(op.span.source.text))
     if layer is None:
-        return found
-    note = f"this is {layer.framework}'s `{layer.call}`"
-    if layer.incoming is None:
+        operator = OPERATORS.get(foreign.operator(op.word).rstrip("0123456789"))
+        if operator is None or all(arg.name in operator.option_names for arg in op.args):
+            return found
+        note = f"its arguments may mean something else elsewhere; here it is written {operator.signature}"
         return replace(found, notes=(*found.notes, note))
-    if current.shape is None or layer.incoming in (current.shape[0], product(current.shape)):
-        return replace(found, notes=(*found.notes, f"{note}; what comes in ({layer.incoming:,}) is not written here"))
-    note = f"{note}; it says that {layer.incoming:,} come in, and {current.shape[0]} do"
-    return replace(found, notes=(*found.notes, note), facts={**found.facts, "unsure": True})
+    note = f"this is {layer.framework}'s `{layer.call}`"
+    facts, notes = dict(found.facts), [*found.notes]
+    takes = next(iter(layer.incoming), None) if layer.text else None
+    differs = takes.differs(current.shape) if takes is not None and current.shape is not None else ""
+    if layer.other is not None:
+        notes += layer.readings
+    elif not layer.text:
+        notes += [note, *layer.notes]
+    elif takes is not None and takes.channels is not None and not differs:
+        notes.append(f"{note}; what comes in ({takes.channels:,}) is not written here")
+    else:
+        notes.append(note)
+    if differs:
+        notes.append(differs)
+    refused = takes is not None and current.shape is not None and takes.refuses(current.shape)
+    if takes is not None:
+        facts["incoming"] = (layer.incoming,)
+    facts |= {"unsure": bool(differs or layer.other or facts.get("unsure")), "refused": refused}
+    return replace(found, notes=tuple(notes), facts=facts)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain
 
 from compiler.graph import ArchGraph
-from compiler.repair import claims, effects
+from compiler.repair import claims, effects, incoming
 from compiler.repair.candidates import candidates, searched
 from compiler.repair.places import SOLVED, SURE
 from compiler.repair.trial import Trials, kind_of
@@ -49,6 +49,8 @@ def with_repairs(found: Sequence[Diagnostic], trials: Trials, doubtful: Sequence
         if d in counts:  # the network is not known to be right
             offers = ()
         repairs = _kept(d, offers, trials, MOST_OFFERED.get(d.code, 4))
+        if d.facts.get("incoming"):
+            d, repairs = incoming.compared(d, repairs, trials)
         if d.code == COUNT:
             counted = counted or list(repairs)
         trials.reserved = 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from compiler.ops import OPERATORS
 from compiler.repair.places import Candidates, around, change, deleted, repair, with_option
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Edit
 from dsl.source import Span
-from dsl.transcribe import transcribed
+from dsl.transcribe import defaults_in, transcribed
 from dsl.vocabulary import foreign
 
 
@@ -24,13 +25,23 @@ def near_names(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 def translated(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     """A layer of another framework as the item that does the same; its name alone where it has no arguments to mistake."""
     op, here = around(tree, span, ast.Op), foreign.operator(str(d.facts.get("word", "")))
-    if op is None:
+    if op is None or d.facts.get("refused"):
         return
-    found = transcribed(op.span.text)
+    found = transcribed(op.span.text, defaults_in(span.source.text))
     if found is not None and found.text:
-        yield repair(f"`{found.text}`", Edit(op.span, found.text))
-    elif here and (found is None or not op.args):
+        for reading in (found, found.other):
+            if reading is not None and reading.text:
+                whose = f", as {reading.framework} reads it" if found.other is not None else ""
+                yield repair(f"`{reading.text}`{whose}", Edit(op.span, reading.text))
+    elif here and _in_our_words(op, here):
         yield repair(f"`{here}`", change(op.span, op.word_span.start, len(str(d.facts["word"])), here))
+
+
+def _in_our_words(op: ast.Op, name: str) -> bool:
+    """Are all arguments of a call options of this operator, by their names here? Others may mean something else."""
+    operator = OPERATORS.get(name.rstrip("0123456789"))
+    known = operator.option_names if operator is not None else ()
+    return all(arg.name in known for arg in op.args)
 
 
 def meant(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
@@ -91,7 +102,7 @@ def another_order(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
         return
     numbers = [arg.value.span.text for arg in op.args if arg.name is None]
     if op.word.lower() == "conv" and op.out is None and len(numbers) >= 3 and numbers[0] == str(d.facts.get("kernel")):
-        found = transcribed(f"nn.Conv2d{op.span.text[len(op.word) :].lstrip()}")
+        found = transcribed(f"nn.Conv2d{op.span.text[len(op.word) :].lstrip()}", defaults_in(span.source.text))
         if found is not None and found.text:
             yield repair(f"`{found.text}`, PyTorch's order", Edit(op.span, found.text))
     written = re.match(r"conv([0-9]+)-([0-9]+)(?![0-9x])", op.span.text, re.IGNORECASE)

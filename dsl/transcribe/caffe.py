@@ -91,6 +91,12 @@ def _input(fields: Fields) -> Written:
     return f"input {'x'.join(map(str, dims[1:]))}", ("the batch is not written",)
 
 
+def _softmax(fields: Fields) -> Written:
+    if _first(_param(fields, "softmax_param"), "axis", 1) != 1:
+        raise Untranslatable("its `axis` is another than that of the channels")
+    return "softmax", ()
+
+
 def _bn(fields: Fields) -> Written:
     eps = _first(_param(fields, "batch_norm_param"), "eps", 1e-5)
     return item("bn", eps=unless(eps, 1e-5), affine=False), ("Caffe's `Scale` layer after it is `affine=yes` here: leave both out then",)
@@ -112,7 +118,7 @@ LAYERS: dict[str, Callable[[Fields], Written]] = {
     "relu": _relu,
     "sigmoid": lambda fields: ("sigmoid", ()),
     "tanh": lambda fields: ("tanh", ()),
-    "softmax": lambda fields: ("softmax", ()),
+    "softmax": _softmax,
     "flatten": lambda fields: ("flatten", ()),
     "lrn": _lrn,
     "dropout": lambda fields: (f"dropout({long(_first(_param(fields, 'dropout_param'), 'dropout_ratio', 0.5))})", ()),

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from dsl.transcribe import caffe, keras, pytorch
+from dsl.transcribe.explicit import NO_DEFAULTS, Defaults, explicit
+from dsl.transcribe.incoming import Incoming, incoming
 from dsl.transcribe.layers import CAFFE, KERAS, PYTORCH, Layer, Untranslatable, Value, bound, plain
+from dsl.vocabulary import foreign
 
 LAYERS: dict[str, dict[str, Layer]] = {PYTORCH: pytorch.LAYERS, KERAS: keras.LAYERS}
-BY_LOWER = {framework: {name.lower(): layer for name, layer in layers.items()} for framework, layers in LAYERS.items()}
-
-INCOMING = ("in_channels", "in_features", "num_features")
 MOST = 20_000  # characters of one statement that are looked at
 
 
@@ -36,24 +36,45 @@ class Transcript:
     input: str = ""  # the shape of what comes in, where the layer says it
     takes: str = ""  # the variable that it is applied to, and the one that its result is called by
     gives: str = ""
-    incoming: int | None = None  # the channels or values that come in, where it says them
+    incoming: tuple[Incoming | None, ...] = ()  # what each of the operators in `text` says of the tensor that it takes
+    other: Transcript | None = None  # how another framework reads the same call, where nothing tells which one it is
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """What there is to say where the call can be read in two ways."""
+        if self.other is None:
+            return ()
+        theirs = f"it is `{self.other.text}`" if self.other.text else "it cannot be written as an item"
+        return (f"`{self.call}` is read as {self.framework}'s here; as {self.other.framework}'s {theirs}",)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is known where a call stands: whose it is, and which options the file's `default`s set."""
+
+    framework: str = ""
+    defaults: Defaults = field(default_factory=dict)
 
 
 _CALL = re.compile(r"\s*(?:-\s*)?(?:(?:self\.)?([A-Za-z_]\w*)\s*=\s*)?(?=[A-Za-z_][\w.]*\s*\()")
 _LIST = re.compile(r"\s*(?:self\.)?[A-Za-z_]\w*\s*\+?=\s*(?=\[\s*[A-Za-z_][\w.]*\s*\()")
 _CAFFE = re.compile(r"\s*layers?\s*\{")
-_PREFIX = {"nn": PYTORCH, "torch": PYTORCH, "layers": KERAS, "keras": KERAS, "tf": KERAS, "tfl": KERAS, "L": KERAS}
+_PREFIX = {"nn": PYTORCH, "torch": PYTORCH, "layers": KERAS, "keras": KERAS, "tf": KERAS, "tfl": KERAS, "L": KERAS, "F": PYTORCH}
 _VARIABLES = ("x", "y", "z", "h", "out", "output", "outputs", "model", "net", "network", "inputs", "inp")
 
 
-def transcribed(text: str) -> Transcript | None:
-    """The transcript of one statement; None where it is none of another framework."""
+def transcribed(text: str, defaults: Defaults = NO_DEFAULTS, framework: str = "") -> Transcript | None:
+    """The transcript of one statement; None where it is none of another framework.
+
+    `defaults` are those of the file that it stands in, `framework` the one of the lines around it.
+    """
+    reading = Reading(framework, defaults)
     if len(text) > MOST:
         return None
     if _CAFFE.match(text):
-        return _layer_of_caffe(text)
+        return _layer_of_caffe(text, reading)
     if (listed := _LIST.match(text)) is not None:
-        return _list(text, listed.end())
+        return _list(text, listed.end(), reading)
     head = _CALL.match(text)
     if head is None:
         return None
@@ -65,7 +86,7 @@ def transcribed(text: str) -> Transcript | None:
     end = begin + length
     first = begin if head[1] is None else head.start() + len(head.group()) - len(head.group().lstrip())
     stop = end + len(re.match(r"(?:[ \t]*,)?", text[end:]).group())  # type: ignore[union-attr]
-    found = _call(call)
+    found = _call(call, reading)
     if found is None:
         return None
     label = head[1] if head[1] and head[1] not in _VARIABLES else ""
@@ -75,10 +96,10 @@ def transcribed(text: str) -> Transcript | None:
     return replace(found, begin=first, end=stop, gives=head[1] or "")
 
 
-def _list(text: str, begin: int) -> Transcript | None:
+def _list(text: str, begin: int, reading: Reading) -> Transcript | None:
     """`layers = [nn.Conv2d(3, 8, 3), nn.ReLU()]`"""
     parsed = _parsed(f"Sequential({text[begin:].rstrip()})")
-    found = _call(parsed[0]) if parsed is not None else None
+    found = _call(parsed[0], reading) if parsed is not None else None
     if found is None or not found.text:
         return found and replace(found, begin=begin, end=len(text.rstrip()))
     return replace(found, begin=len(text) - len(text.lstrip()), end=len(text.rstrip()))
@@ -111,10 +132,10 @@ def _dotted(node: ast.expr) -> str:
     return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
 
 
-def _call(call: ast.Call, inside: str = "") -> Transcript | None:
+def _call(call: ast.Call, reading: Reading) -> Transcript | None:
     """A call of a layer, of `add` with a layer, or of a layer that is applied to a variable at once."""
     if isinstance(call.func, ast.Call):
-        inner = _call(call.func)
+        inner = _call(call.func, reading)
         if inner is None:
             return None
         if len(call.args) != 1 or call.keywords or not isinstance(call.args[0], ast.Name):
@@ -123,46 +144,77 @@ def _call(call: ast.Call, inside: str = "") -> Transcript | None:
     written = _dotted(call.func)
     name = written.rpartition(".")[2]
     if name == "add" and "." in written and len(call.args) == 1 and not call.keywords:
-        return _call(call.args[0], KERAS) if isinstance(call.args[0], ast.Call) else None
+        return _call(call.args[0], replace(reading, framework=KERAS)) if isinstance(call.args[0], ast.Call) else None
     if name == "Sequential":
-        return _sequence(call, written, inside)
-    found = _lookup(name, written, call, inside)
-    if found is None:
+        return _sequence(call, written, reading)
+    if name == name.lower() and written.startswith(FUNCTIONS):
+        return _function(call, name, written, reading)
+    candidates = _lookup(name, written, call, reading.framework)
+    if not candidates:
         return None
-    framework, layer = found
+    found, fits = _written(call, written, *candidates[0], reading)
+    for candidate in candidates[1:]:
+        other, other_fits = _written(call, written, *candidate, reading)
+        if other_fits and not fits:
+            found, fits = other, True
+        elif other_fits and fits and other.text != found.text:
+            found = replace(found, other=other)
+    return found
+
+
+FUNCTIONS_OF_PYTORCH = ("torch.", "F.", "nn.functional.")
+FUNCTIONS = (*FUNCTIONS_OF_PYTORCH, "tf.nn.", "keras.activations.", "tf.keras.activations.")
+
+
+def _function(call: ast.Call, name: str, written: str, reading: Reading) -> Transcript | None:
+    """`torch.flatten(x, 1)`, which takes the tensor first."""
+    of_pytorch = written.startswith(FUNCTIONS_OF_PYTORCH)
+    if not of_pytorch or name not in pytorch.FUNCTIONS:
+        known = _lookup(name, written, call, reading.framework)
+        return Transcript(known[0][0], written, "", 0, 0, ("no item is known to do what this function does",)) if known else None
+    if not call.args or not isinstance(call.args[0], ast.Name):
+        return Transcript(PYTORCH, written, "", 0, 0, ("it takes a tensor that is computed on the spot: use `@name`",))
+    kind, signature = pytorch.FUNCTIONS[name]
+    layer = pytorch.LAYERS[kind]
+    rest = ast.Call(call.func, call.args[1:], call.keywords)
+    found, _ = _written(rest, written, PYTORCH, kind, replace(layer, signature=signature or layer.signature), reading)
+    return replace(found, takes=call.args[0].id)
+
+
+def _written(call: ast.Call, written: str, framework: str, name: str, layer: Layer, reading: Reading) -> tuple[Transcript, bool]:
+    """A call as a layer of a framework, and whether that layer takes these arguments."""
+    fits = False
     try:
         arguments = bound(call, layer, framework)
+        fits = True
         text, notes = layer.write(arguments)
+        text = explicit(text, reading.defaults, framework)
         shape = arguments.shape()
+        takes = incoming(framework, name, ast.unparse(call), arguments)
     except Untranslatable as reason:
-        return Transcript(framework, written, "", 0, 0, tuple(map(str, reason.args)))
-    incoming = next((arguments[name] for name in INCOMING if isinstance(arguments.values.get(name), int)), None)
-    if arguments.values.get("out_features", 0) is None:  # one number alone, which comes out
-        incoming = None
-    return Transcript(framework, written, text, 0, 0, notes, shape, incoming=incoming)
+        return Transcript(framework, written, "", 0, 0, tuple(map(str, reason.args))), fits
+    items = 0 if text == "." or text.startswith("input ") else text.count("; ") + 1
+    return Transcript(framework, written, text, 0, 0, notes, shape, incoming=(takes, *(None,) * (items - 1)) if items else ()), True
 
 
-def _lookup(name: str, written: str, call: ast.Call, inside: str) -> tuple[str, Layer] | None:
-    said = inside or next((_PREFIX[part] for part in written.split(".")[:-1] if part in _PREFIX), "")
+def _lookup(name: str, written: str, call: ast.Call, inside: str) -> list[tuple[str, str, Layer]]:
+    """The layers that a name may be, with their frameworks, the likelier first; several only where nothing tells them apart."""
+    said = next((_PREFIX[part] for part in written.split(".")[:-1] if part in _PREFIX), "") or inside
     if "." in written and not said:
-        return None
-    known = [framework for framework in (PYTORCH, KERAS) if name in LAYERS[framework]]
-    if not known:
-        known = [framework for framework in (PYTORCH, KERAS) if name.lower() in BY_LOWER[framework]]
-        if not known:
-            return None
-        if len(known) == 2:  # `conv2d`, written in small letters: two numbers are Keras's, more PyTorch's
-            words = {keyword.arg for keyword in call.keywords}
-            known = [KERAS if len(call.args) <= 2 and not words & {"in_channels", "kernel_size", "padding", "p", "inplace"} else PYTORCH]
-        framework = said if said in known else known[0]
-        return framework, BY_LOWER[framework][name.lower()]
-    framework = said if said in known else known[0]
-    if said and said not in known:
-        return None
-    return framework, LAYERS[framework][name]
+        return []
+    if "." not in written and name in foreign.BOTH:
+        return []
+    every = [(framework, other, layer) for framework, layers in LAYERS.items() for other, layer in layers.items()]
+    known = [found for found in every if found[1] == name] or [found for found in every if found[1].lower() == name.lower()]
+    if said and (len({framework for framework, _, _ in known}) > 1 or "." in written):
+        known = [found for found in known if found[0] == said]
+    # `conv2d`, written in small letters: two numbers are Keras's, more PyTorch's
+    words = {keyword.arg for keyword in call.keywords}
+    keras_first = name == name.lower() and len(call.args) <= 2 and not words & {"in_channels", "kernel_size", "padding", "p", "inplace"}
+    return sorted(known, key=lambda found: (found[0] == KERAS) != keras_first)
 
 
-def _sequence(call: ast.Call, written: str, inside: str) -> Transcript | None:
+def _sequence(call: ast.Call, written: str, reading: Reading) -> Transcript | None:
     """`nn.Sequential(a, b)`, `keras.Sequential([a, b])`, and PyTorch's with an ordered dictionary of names."""
     members: list[tuple[str, ast.expr]] = []
     for arg in call.args:
@@ -178,10 +230,10 @@ def _sequence(call: ast.Call, written: str, inside: str) -> Transcript | None:
             members.extend(("", element) for element in arg.elts)
         else:
             members.append(("", arg))
-    framework = inside or (PYTORCH if written.startswith(("nn.", "torch.")) else KERAS if "keras" in written else "")
+    framework = reading.framework or (PYTORCH if written.startswith(("nn.", "torch.")) else KERAS if "keras" in written else "")
     lines: list[Transcript] = []
     for label, member in members:
-        found = _call(member, framework) if isinstance(member, ast.Call) else None
+        found = _call(member, replace(reading, framework=framework)) if isinstance(member, ast.Call) else None
         if found is None:
             shown = ast.unparse(member)[:40]
             return Transcript(framework or PYTORCH, written, "", 0, 0, (f"`{shown}` in it is no layer that is known here",))
@@ -193,7 +245,10 @@ def _sequence(call: ast.Call, written: str, inside: str) -> Transcript | None:
         return None
     notes = tuple(dict.fromkeys(note for line in lines for note in line.notes))
     shape = next((line.input for line in lines if line.input), "")
-    return Transcript(framework, written, "\n".join(line.text for line in lines), 0, 0, notes, shape)
+    text = "\n".join(line.text for line in lines)
+    takes = tuple(each for line in lines for each in line.incoming)
+    other = next((line.other for line in lines if line.other is not None), None)
+    return Transcript(framework, written, text, 0, 0, notes, shape, incoming=takes, other=other)
 
 
 def _labelled(found: Transcript, label: str) -> Transcript:
@@ -234,7 +289,7 @@ def _fields(text: str, at: int, depth: int = 0) -> tuple[dict[str, list[Value]],
     return None
 
 
-def _layer_of_caffe(text: str) -> Transcript | None:
+def _layer_of_caffe(text: str, reading: Reading) -> Transcript | None:
     opened = _CAFFE.match(text)
     assert opened is not None
     parsed = _fields(text, opened.end())
@@ -252,6 +307,7 @@ def _layer_of_caffe(text: str) -> Transcript | None:
         if write is None:
             raise Untranslatable(f"`{kind}` is none of the layers that are transcribed")
         item, notes = write(fields)
+        item = explicit(item, reading.defaults, CAFFE)
         if len(bottoms) > 1:
             raise Untranslatable("it takes several tensors: an item takes one, `@name` stands for another")
     except Untranslatable as reason:

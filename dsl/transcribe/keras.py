@@ -11,7 +11,6 @@ from dsl.transcribe.layers import (
     Untranslatable,
     Value,
     Written,
-    channels_first,
     item,
     long,
     never,
@@ -119,7 +118,8 @@ def _bn(a: Arguments) -> Written:
     momentum = a["momentum"]
     if not isinstance(momentum, (int, float)):
         raise Untranslatable("`momentum` is not known here")
-    affine = None if a["center"] else False
+    affine = unless(a["center"], True)
+    a.only("axis", -1, 1, 2, 3, 4)
     return item("bn", eps=unless(a["epsilon"], 1e-5), momentum=unless(round(1 - momentum, 9), 0.1), affine=affine), ()
 
 
@@ -151,7 +151,7 @@ def _upsampling(a: Arguments) -> Written:
 
 def _input(a: Arguments) -> Written:
     shape = a["shape"] if a["shape"] is not None else a.extra.get("shape", a.extra.get("input_shape"))
-    return f"input {channels_first(shape)}", ("shapes are channels x height x width here",)
+    return f"input {a.channels_first(shape)}", ("shapes are channels x height x width here",)
 
 
 _CONV = "filters kernel_size strides=1 padding='valid' data_format=None dilation_rate=1 groups=1 activation=None use_bias=True"

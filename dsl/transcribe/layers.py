@@ -42,10 +42,22 @@ class Arguments:
         if self.values[name] not in allowed:
             raise Untranslatable(why or f"`{name}={python(self.values[name])}` has no counterpart")
 
+    def only_not(self, name: str, refused: Value, why: str) -> None:
+        """Make sure that an argument has not a value that no item has."""
+        if self.values[name] == refused:
+            raise Untranslatable(why)
+
     def shape(self) -> str:
         """What `input_shape` or `shape` says, channels first: `1x28x28`."""
         given = self.extra.get("input_shape", self.extra.get("shape"))
-        return channels_first(given) if given is not None else ""
+        return self.channels_first(given) if given is not None else ""
+
+    def channels_first(self, shape: Value) -> str:
+        """A shape of Keras as `1x28x28`, from either order of its axes."""
+        order = self.extra.get("data_format", self.values.get("data_format"))
+        if order not in (None, "channels_last", "channels_first"):
+            raise Untranslatable("the order of the input's axes is not known here")
+        return channels_first((*shape[1:], shape[0]) if order == "channels_first" and isinstance(shape, tuple) and shape else shape)
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ def bound(call: ast.Call, layer: Layer, framework: str) -> Arguments:
         if keyword.arg is None:
             raise Untranslatable("what `**` holds is not known here")
         if keyword.arg in SILENT[framework]:
-            if keyword.arg in ("input_shape", "shape"):
+            if keyword.arg in ("input_shape", "shape", "input_dim", "data_format"):
                 extra[keyword.arg] = value_of(keyword.value)
             continue
         name = ALIASES[framework].get(keyword.arg, keyword.arg)
@@ -90,7 +102,7 @@ SILENT: dict[str, frozenset[str]] = {
     PYTORCH: frozenset(("device", "dtype", "inplace")),
     KERAS: frozenset(
         (
-            *("name", "dtype", "trainable", "input_shape", "shape", "batch_size", "seed", "data_format"),
+            *("name", "dtype", "trainable", "input_shape", "shape", "batch_size", "seed", "data_format", "input_dim"),
             *(
                 f"{what}_{how}"
                 for what in ("kernel", "bias", "activity", "depthwise", "pointwise")
@@ -104,7 +116,7 @@ SILENT: dict[str, frozenset[str]] = {
         )
     ),
 }
-ALIASES: dict[str, dict[str, str]] = {PYTORCH: {}, KERAS: {"alpha": "negative_slope", "input_dim": "units"}}
+ALIASES: dict[str, dict[str, str]] = {PYTORCH: {}, KERAS: {"alpha": "negative_slope"}}
 
 
 def value_of(node: ast.expr) -> Value:
@@ -161,10 +173,18 @@ def long(value: Value) -> str:
     if isinstance(value, tuple):
         return long(value[0]) if value and all(part == value[0] for part in value) else f"[{', '.join(long(part) for part in value)}]"
     if isinstance(value, Formula):
-        return value.text
+        return f"({value.text})" if value.text.lower() in WORDS else value.text
     if isinstance(value, (int, float)):
         return repr(value)
     return str(value)
+
+
+WORDS = frozenset(  # of options; a variable with such a name is told from it by parentheses
+    (
+        *("same", "valid", "none", "yes", "no", "true", "false", "on", "off", "zeros", "reflect", "replicate", "circular"),
+        *("nearest", "bilinear", "tanh", "mean", "sum", "spatial", "full", "half"),
+    )
+)
 
 
 def item(name: str, kernel: Value = None, out: Value = None, stride: Value = None, **options: Value) -> str:

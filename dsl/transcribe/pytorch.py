@@ -65,20 +65,20 @@ def _pool(name: str) -> Callable[[Arguments], Written]:
 
 def _bn(a: Arguments) -> Written:
     a.only("track_running_stats", True)
+    a.only_not("momentum", None, "`momentum=None` keeps the mean of all batches, and `bn` a running one")
     return item("bn", eps=unless(a["eps"], 1e-5), momentum=unless(a["momentum"], 0.1), affine=unless(a["affine"], True)), ()
 
 
 def _instance(a: Arguments) -> Written:
     a.only("track_running_stats", False)
-    affine = None if a["affine"] else False
-    return item("group_norm", groups=Formula("in.c"), eps=unless(a["eps"], 1e-5), affine=affine), (
+    return item("group_norm", groups=Formula("in.c"), eps=unless(a["eps"], 1e-5), affine=unless(a["affine"], True)), (
         "one channel in each group is instance normalisation",
     )
 
 
 def _upsample(a: Arguments) -> Written:
     a.only("mode", "nearest", "bilinear")
-    align = True if a["align_corners"] else None
+    align = None if a["align_corners"] is None else unless(a["align_corners"], False)
     if a["size"] is not None:
         return item("upsample", size=a["size"], mode=unless(a["mode"], "nearest"), align_corners=align), ()
     scale = a["scale_factor"]
@@ -118,6 +118,7 @@ _CONV = "in_channels out_channels kernel_size stride=1 padding=0 dilation=1 grou
 _CONVT = "in_channels out_channels kernel_size stride=1 padding=0 output_padding=0 groups=1 bias=True dilation=1 padding_mode='zeros'"
 _NORM = "num_features eps=1e-5 momentum=0.1 affine=True track_running_stats=True"
 _MAXPOOL = "kernel_size stride=None padding=0 dilation=1 return_indices=False ceil_mode=False"
+_MAXPOOL_OF_A_TENSOR = "kernel_size stride=None padding=0 dilation=1 ceil_mode=False return_indices=False"
 _AVGPOOL = "kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True divisor_override=None"
 _ABSENT = (
     *("Mish", "SELU", "CELU", "Hardtanh", "Softsign", "PixelShuffle", "RNN", "LSTM", "GRU", "Embedding", "Transformer"),
@@ -129,6 +130,25 @@ def _dims(name: str, layer: Layer) -> dict[str, Layer]:
     return {f"{name}{axes}d": layer for axes in (1, 2, 3)}
 
 
+# Functions that take the tensor first: the layer that does the same, and what follows the tensor where that differs.
+FUNCTIONS: dict[str, tuple[str, str]] = {
+    "flatten": ("Flatten", "start_dim=0 end_dim=-1"),
+    "relu": ("ReLU", ""),
+    "relu6": ("ReLU6", ""),
+    "sigmoid": ("Sigmoid", ""),
+    "tanh": ("Tanh", ""),
+    "silu": ("SiLU", ""),
+    "gelu": ("GELU", ""),
+    "elu": ("ELU", ""),
+    "leaky_relu": ("LeakyReLU", ""),
+    "hardswish": ("Hardswish", ""),
+    "hardsigmoid": ("Hardsigmoid", ""),
+    "softmax": ("Softmax", ""),
+    "log_softmax": ("LogSoftmax", ""),
+    **{f"max_pool{axes}d": (f"MaxPool{axes}d", _MAXPOOL_OF_A_TENSOR) for axes in (1, 2, 3)},
+    **{f"avg_pool{axes}d": (f"AvgPool{axes}d", "") for axes in (1, 2, 3)},
+    **{f"adaptive_{kind}_pool{axes}d": (f"Adaptive{kind.title()}Pool{axes}d", "") for kind in ("max", "avg") for axes in (1, 2, 3)},
+}
 LAYERS: dict[str, Layer] = {
     **_dims("Conv", Layer(_CONV, _conv)),
     **_dims("ConvTranspose", Layer(_CONVT, _convt)),

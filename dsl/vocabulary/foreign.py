@@ -7,11 +7,11 @@ OPERATORS: dict[str, str] = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution", "convolution2d", "convolutional", "convlayer"), "conv"),
     **dict.fromkeys(("convtranspose1d", "convtranspose2d", "convtranspose3d", "conv1dtranspose", "conv2dtranspose"), "convt"),
     **dict.fromkeys(("deconv", "deconvolution", "transposedconv", "convtranspose"), "convt"),
-    **dict.fromkeys(("dense", "linear", "innerproduct", "gemm", "fullyconnected", "fully_connected", "mlp"), "fc"),
+    **dict.fromkeys(("dense", "linear", "innerproduct", "gemm", "fullyconnected", "fully_connected"), "fc"),
     **dict.fromkeys(
         ("batchnorm", "batchnorm1d", "batchnorm2d", "batchnorm3d", "batchnormalization", "batch_norm", "batchnormalisation"), "bn"
     ),
-    **dict.fromkeys(("maxpool1d", "maxpool2d", "maxpool3d", "maxpooling", "maxpooling1d", "maxpooling2d", "max_pool", "pool"), "maxpool"),
+    **dict.fromkeys(("maxpool1d", "maxpool2d", "maxpool3d", "maxpooling", "maxpooling1d", "maxpooling2d", "max_pool"), "maxpool"),
     **dict.fromkeys(
         ("avgpool1d", "avgpool2d", "avgpool3d", "averagepool", "averagepooling2d", "avgpooling", "avg_pool", "meanpool"), "avgpool"
     ),
@@ -24,7 +24,7 @@ OPERATORS: dict[str, str] = {
     **dict.fromkeys(("localresponsenorm", "localresponsenormalization", "local_response_norm"), "lrn"),
     **dict.fromkeys(("groupnorm", "groupnormalization"), "group_norm"),
     **dict.fromkeys(("upsampling2d", "resize", "interpolate", "upsample2d"), "upsample"),
-    **dict.fromkeys(("zeropadding2d", "zeropad2d", "padding"), "pad"),
+    **dict.fromkeys(("zeropadding2d", "zeropad2d", "padding", "pads"), "pad"),
     **dict.fromkeys(("concatenate", "cat", "route"), "concat"),
     **dict.fromkeys(("shortcut", "skip", "skip_connection", "residualblock"), "residual"),
     **dict.fromkeys(("multiply", "gate"), "mul"),
@@ -91,6 +91,17 @@ def is_option(word: str) -> bool:
 # Words of the field that are no operators here, and what does exactly the same where something does.
 EXACT = {
     **dict.fromkeys(("instance_norm", "instancenorm", "instancenorm1d", "instancenorm2d", "instancenorm3d"), "group_norm(in.c, affine=no)"),
+}
+# Operators that other frameworks call by the same word, written in small letters: these are the ones that are meant.
+BOTH = frozenset(
+    (
+        *("relu", "relu6", "sigmoid", "tanh", "silu", "hardswish", "hardsigmoid", "softplus", "softmax", "gelu", "elu", "prelu"),
+        *("dropout", "flatten", "upsample", "add", "input"),
+    )
+)
+UNCLEAR = {  # words that may mean several things
+    "pool": "write which one: `maxpool3/2` or `avgpool3/2`",
+    "mlp": "write its layers: `fc-256; relu; fc-10`",
 }
 ABSENT = frozenset(
     (

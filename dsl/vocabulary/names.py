@@ -29,6 +29,8 @@ def unknown_operator(word: str, known: Sequence[str], hint: str = "") -> Diagnos
     """
     here = foreign.operator(word)
     exact = foreign.EXACT.get(word.lower(), "")
+    if unclear := foreign.UNCLEAR.get(word.lower().rstrip("0123456789"), ""):
+        return Diagnostic("", f"there is no operator or block `{word}`", help=unclear)
     if not exact and foreign.is_absent(word):
         help_text = f"archc has no `{word}` yet; `archc ops` lists the operators"
         return Diagnostic("", f"there is no operator or block `{word}`", help=help_text)
@@ -49,6 +51,9 @@ def no_default(word: str, block: bool, known: Sequence[str]) -> Diagnostic:
     return unknown_operator(word, known)
 
 
+SIDES = ("top", "bottom")  # tensors of Caffe, and where something is padded
+
+
 @diagnostic("E0202")
 def unknown_option(operator: str, option: str, known: Sequence[str], signature: str = "") -> Diagnostic:
     """An argument has a name that the operator or block does not have.
@@ -64,7 +69,7 @@ def unknown_option(operator: str, option: str, known: Sequence[str], signature: 
         conv3-64(stride=2)
     """
     here = foreign.options(option, list(known)) or _misspelt_option(option, known)
-    needless = foreign.NEEDLESS.get(option.lower(), "")
+    needless = foreign.NEEDLESS.get(option.lower(), "") if option.lower() not in SIDES or operator not in ("pad", "crop") else ""
     close = near(option, known) or [name for name in known if len(name) < 3 and option.startswith(name)]
     meant = did_you_mean(option, known) or (f"did you mean {' or '.join(f'`{other}`' for other in close)}?" if close else "")
     help_text = "leave it out" if needless else meant or (f"it is `{here[0]}` here" if here else "")

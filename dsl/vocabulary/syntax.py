@@ -153,13 +153,20 @@ def other_format(name: str) -> Diagnostic:
 
 @diagnostic("E0109")
 def of_another_framework(
-    framework: str, call: str, count: int = 1, text: str = "", notes: Sequence[str] = (), changes: tuple[Change, ...] = ()
+    framework: str,
+    call: str,
+    count: int = 1,
+    text: str = "",
+    notes: Sequence[str] = (),
+    changes: tuple[Change, ...] = (),
+    incoming: Sequence[object] = (),
+    unsure: bool = False,
 ) -> Diagnostic:
     """A layer is written as PyTorch, Keras or Caffe writes it.
 
     Where it means the same as an item, that item is offered in its place, its arguments translated: the channels that
-    come in are left out, and what the other framework does unless told otherwise is written. Where it means something that
-    no item does, the notes say what differs.
+    come in are left out, and every option is written that a `default` of the file sets. What a layer says of the tensor that
+    it takes is compared with the one that comes in. Where it means something that no item does, the notes say what differs.
 
     Wrong:
 
@@ -178,7 +185,8 @@ def of_another_framework(
         )
     message = f"this is {whose} `{call}`" if count == 1 else f"these {count} layers are written as {framework} writes them"
     help_text = f"here it is `{text}`" if count == 1 and "\n" not in text else "here they are items, one after the other"
-    return Diagnostic("", message, notes=tuple(notes), help=help_text, facts={"together": changes})
+    facts = {"together": changes, "incoming": incoming, "unsure": unsure}
+    return Diagnostic("", message, notes=tuple(notes), help=help_text, facts=facts)
 
 
 @diagnostic("E0113")

@@ -1,0 +1,105 @@
+"""What a layer of another framework says of the tensor that it takes, by its arguments or by its name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from dsl.transcribe.layers import KERAS, PYTORCH, Arguments, Formula
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """The channels that come in, and how many axes follow them; None where any may."""
+
+    call: str
+    channels: int | None = None
+    axes: tuple[int, ...] | None = None
+    on_last: bool = False  # it acts on the last axis, where an item takes all values
+    open: bool = False  # the channels are said, by names that are not known here
+    why: str = ""  # another number of axes is not written
+
+    def differs(self, shape: Sequence[Any]) -> str:
+        """What is otherwise of an incoming shape, in one sentence; "" where it agrees."""
+        channels, axes = shape[0], len(shape) - 1
+        known = all(isinstance(size, int) for size in shape)
+        if self.on_last and axes:
+            flat = prod(shape) if known else None
+            if self.open:
+                return f"how many values `{self.call}` takes is not known here"
+            if self.channels is None or shape[-1] == self.channels or not known:
+                return f"`{self.call}` acts on the last axis of a map; an item takes all of its values, so a flatten is missing before it"
+            return "" if flat == self.channels else f"`{self.call}` gets {flat:,} values here"
+        if self.axes is not None and axes not in self.axes:
+            what = "a vector" if axes == 0 else f"a map with {axes} {'axis' if axes == 1 else 'axes'}"
+            wanted = " or ".join("a vector" if n == 0 else f"a map with {n} {'axis' if n == 1 else 'axes'}" for n in self.axes)
+            return f"`{self.call}` gets {what} here{'; ' + self.why if self.why else f', and takes {wanted}'}"
+        if self.channels is not None and isinstance(channels, int) and channels != self.channels:
+            return f"`{self.call}` gets {channels:,} {'channels' if axes else 'values'} here"
+        return ""
+
+    def refuses(self, shape: Sequence[Any]) -> bool:
+        """Is the item another function on this shape, whatever its sizes?"""
+        axes = len(shape) - 1
+        if self.on_last and axes:
+            return "acts on" in self.differs(shape)
+        return self.axes is not None and axes not in self.axes
+
+
+def incoming(framework: str, name: str, shown: str, a: Arguments) -> Incoming:
+    """What a call says of the tensor that it takes."""
+
+    def number(*names: str) -> int | None:
+        found = next((a.values[key] for key in names if key in a.values), None)
+        found = _counted(found.text) if isinstance(found, Formula) else found
+        return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+    if name in ("Linear", "LazyLinear"):
+        both = a.values.get("out_features") is not None
+        told = number("in_features") if both else None
+        return Incoming(shown, told, on_last=True, open=both and told is None)
+    if name == "Dense":
+        given = a.extra.get("input_dim")
+        return Incoming(shown, given if isinstance(given, int) else None, on_last=True)
+    if name in ("Softmax", "LogSoftmax") and framework == PYTORCH:
+        why = "it runs over another axis than the channels then"
+        axes = {-1: (0,), None: (0, 2)}.get(a["dim"])
+        return Incoming(shown, axes=axes, why=why)
+    if name == "BatchNormalization" and framework == KERAS and a["axis"] != -1:
+        return Incoming(shown, axes=(a["axis"] - 1,), why="its `axis` is not that of the channels then")
+    channels = number("in_channels", "num_features", "num_channels")
+    digit = re.search(r"([123])[dD](?:Transpose)?$", name)
+    axes = None if digit is None else (0, 1) if name == "BatchNorm1d" else (int(digit[1]),)
+    return Incoming(shown, channels, axes)
+
+
+_FEW = 10**9
+
+
+def _counted(text: str) -> int | None:
+    """`32 * 7 * 7`; None for what is not made of whole numbers."""
+
+    def count(node: ast.expr) -> int:
+        if isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value < _FEW:
+            return node.value
+        if isinstance(node, ast.BinOp):
+            a, b = count(node.left), count(node.right)
+            match node.op:
+                case ast.Mult():
+                    return a * b
+                case ast.Add():
+                    return a + b
+                case ast.Sub():
+                    return a - b
+                case ast.FloorDiv() if b:
+                    return a // b
+        raise ValueError(text)
+
+    try:
+        return count(ast.parse(text, mode="eval").body)
+    except ValueError:
+        return None
