@@ -20,8 +20,6 @@ from dsl import ast
 from dsl.diagnostics import ArchError
 from dsl.parser import MAX_NESTING, parse, tokens
 from dsl.source import Source
-from dsl.stack import deep_stack
-from dsl.vocabulary import syntax
 
 INDENT = 2
 ALIGN_WITHIN = 72  # claims are put under each other up to this column
@@ -78,15 +76,7 @@ def format_text(source: Source, operators: Collection[str] = (), max_nesting: in
     parsed = parse(source, max_nesting)
     if parsed.diagnostics or parsed.file is None:
         raise ArchError(parsed.diagnostics)
-    layout = _Layout()
-    with deep_stack(max_nesting):
-        try:
-            for statement in parsed.file.statements:
-                _collect(statement, layout)
-        except RecursionError:  # a chain of `else if`
-            found = ast.deeper(parsed.file, max_nesting) or parsed.file
-            raise ArchError([syntax.too_deep_brackets(max_nesting).at(found.span)]) from None
-    writer = _Writer(source.text, tokens(source), layout, operators)
+    writer = _Writer(source.text, tokens(source), _layout(parsed.file), operators)
     text = "".join(f"{line}\n" for line in _render(writer.lines()))
     _hold(source, text, writer.lowered, max_nesting)
     return text
@@ -284,32 +274,12 @@ def _align(codes: list[str], parts: list[str]) -> None:
         begin = end
 
 
-def _collect(statement: ast.Statement, layout: _Layout) -> None:
-    """Find the merges and the operator words of a statement."""
-    match statement:
-        case ast.Item():
-            core = statement.core
-            if isinstance(core, ast.Op):
-                layout.heads.add(core.word_span.start)
-            elif isinstance(core, ast.Merge):
-                layout.heads.add(core.word_span.start)
-                layout.merges[core.opening.start] = core.span.end - 1
-                for branch in core.branches:
-                    for inner in branch:
-                        _collect(inner, layout)
-            elif isinstance(core, ast.Group):
-                for inner in core.body:
-                    _collect(inner, layout)
-        case ast.Output():
-            for item in statement.chain:
-                _collect(item, layout)
-        case ast.Block() | ast.Share() | ast.For():
-            for inner in statement.body:
-                _collect(inner, layout)
-        case ast.If():
-            for inner in (*statement.then, *statement.otherwise):
-                _collect(inner, layout)
-        case ast.Default():
-            layout.heads.add(statement.word_span.start)
-        case _:
-            pass
+def _layout(tree: ast.File) -> _Layout:
+    """Find the merges and the operator words of a file."""
+    layout = _Layout()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Op | ast.Merge | ast.Default):
+            layout.heads.add(node.word_span.start)
+        if isinstance(node, ast.Merge):
+            layout.merges[node.opening.start] = node.span.end - 1
+    return layout

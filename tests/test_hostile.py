@@ -294,7 +294,6 @@ DEEP = {
     "signs": "let a = " + "-" * 8000 + "1",
     "not": "let a = " + "not " * 8000 + "yes",
     "powers": "let a = " + "1**" * 8000 + "1",
-    "else": "if no { relu }" + " else if no { relu }" * 5000,
     "fields": "let a = in" + ".c" * 8000,
     "indexes": "let a = [1]" + "[0]" * 8000,
 }
@@ -306,8 +305,23 @@ def test_a_deep_chain_is_blamed_at_its_place(line: str) -> None:
     (found,) = check_text(text).diagnostics
     assert found.code == "E0107" and found.span is not None
     assert found.span.line == 3
-    if line.startswith("let"):
-        assert format_text(Source("a", text)) == text
+    assert format_text(Source("a", text)) == text
+
+
+def test_a_chain_of_else_if_is_not_deep_and_takes_linear_time() -> None:
+    lines = [
+        "let n = 3",
+        "if n == 0 { relu }",
+        *(f"else if n == {i} {{ let m = {i}; conv1-{{m}} }}" for i in range(5, 5000)),
+        "else { tanh }",
+    ]
+    begin = time.process_time()
+    report = check_text("input 3x8x8\n" + "\n".join(lines))
+    assert [node.op for node in report.graph] == ["input", "tanh"]
+    assert report.ok and not report.warnings
+    assert time.process_time() - begin < 5
+    text = f"input 3x8x8\n{' '.join(lines).replace('let n = 3 ', 'let n = 3; ')}\n"
+    assert format_text(Source("a", text)) == text
 
 
 def test_numbers_of_any_length(run: Run, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_a_word_of_an_option_is_a_word(text: str) -> None:
 
 def test_in_parentheses_the_variable_is_meant() -> None:
     both = HEAD + "block b(relu=tanh, same=0) { conv1-3(act=relu); conv1-3(act=(relu)); conv3-3(pad=(same)) }\nb()"
-    assert warned(both) == ["W0112 2"]
+    assert warned(both) == ["W0112 2", "W0112 2"]  # at the parameter, and where its name is the word
     report = sound(both)
     assert operators(report) == ["conv", "relu", "conv", "tanh", "conv"]
     assert report.graph["b1.conv3"].attrs["pad"] == (0, 0)
@@ -269,3 +269,47 @@ def test_an_argument_of_a_block_is_shown_with_its_signature() -> None:
 
 def test_what_came_in_is_shown_where_a_window_is_too_large() -> None:
     assert "before it: 3x8x8 -conv3/2-> 4x3x3 -maxpool2/2-> 4x1x1" in first_said(HEAD + "conv3-4/2; maxpool; conv3-4")
+
+
+LOOPS = {
+    "the example": ("let n = 8\nfor i in range(3) { let n = 2*n; conv3-{n}(pad=1) }", 1),
+    "read again after an if": ("let n = 8\nif 2 > 1 { let n = 4; conv1-{n} }\nconv1-{n}", 1),
+    "in the second branch": ("let n = 8\nif 1 > 2 { relu } else if 1 > 2 { relu } else { let n = n + 1; conv1-{n} }", 1),
+    "a parameter": ("block b(n) { for i in range(2) { let n = n // 2; conv1-{n} } }\nb(8)", 1),
+    "the name of a loop": ("for n in [4] { if n > 2 { let n = n - 1; conv1-{n} } }", 1),
+    "within a branch of a merge": ("let n = 4\nconcat<. | if n > 2 { let n = n - 1; conv1-{n} }>", 1),
+    "another name": ("let n = 8\nfor i in range(3) { let m = n * 2**i; conv3-{m}(pad=1) }\nconv1-{n}", 0),
+    "not read outside": ("let n = 8\nconv1-{n}\nfor i in range(3) { let n = 2**i; conv3-{n}(pad=1) }", 0),
+    "two loops": ("for i in range(3) { let n = 2**i; conv1-{n} }\nfor i in range(3) { let n = 3**i; conv1-{n} }", 0),
+    "two branches": ("if 1 > 2 { let n = 4; conv1-{n} } else { let n = 8; conv1-{n} }", 0),
+    "a block": ("let n = 4\nblock b() { let n = 2*n; conv1-{n} }\nb; conv1-{n}", 0),
+}
+
+
+@pytest.mark.parametrize(("text", "count"), LOOPS.values(), ids=LOOPS.keys())
+def test_a_let_in_a_body_that_looks_like_an_assignment(text: str, count: int) -> None:
+    assert [code[:5] for code in warned(HEAD + text + "\nrelu")].count("W0123") == count
+
+
+def test_the_default_of_a_parameter_sees_what_comes_into_the_call() -> None:
+    report = sound(HEAD + "block f(w=2*in.c, t=w + 1) { conv1-{w}; relu; conv1-{t}; relu }\nf => 7x8x8\nf => 15x8x8\nf(2) => 3x8x8")
+    assert [node.shape[0] for node in report.graph if node.op == "conv"] == [6, 7, 14, 15, 2, 3]
+    shared = "block g(w=in.c) { conv3-{w}(pad=1) }\nblock h(w) { conv1-{w}; relu; g }\nh(5) => 5x8x8\ng => 5x8x8"
+    sound(HEAD + shared)
+
+
+def test_a_claim_leaves_no_size_open() -> None:
+    assert said(HEAD + "conv1-4 => 4xNx8") == ["E0204 2 only an `input` leaves sizes open"]
+    sound("let N = 8\ninput 3xHxN\nblock b(w) { conv1-{w} => {w}xHxN }\nb(4) => 4xHx8")
+
+
+@pytest.mark.parametrize("count", ["{n}", "{n - 0}"])
+def test_a_computed_number_of_copies_may_be_none(count: str) -> None:
+    assert warned(HEAD + f"let n = 0\nrelu x{count}\nresidual<relu x{count}>\nrelu") == []
+
+
+def test_a_file_of_a_network_with_other_parameters_may_have_variables(tmp_path: Path) -> None:
+    (tmp_path / "lib.arch").write_text("arch lib(w=4, unit=plain)\ninput 3x8x8\nblock plain(w) { conv3-{w} }\nunit(w)\n")
+    (tmp_path / "wide.arch").write_text('use "lib.arch"\nlet n = 99\nblock thin(w) { conv1-{w} }\narch wide = lib(w=n, unit=thin)\n')
+    report = check(tmp_path / "wide.arch")
+    assert report.ok and report.graph["thin1.conv1"].shape == (99, 8, 8)

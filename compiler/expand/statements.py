@@ -222,14 +222,19 @@ class StatementExpander(ItemExpander):
         return current
 
     def _if(self, statement: ast.If, env: Env, scope: Scope, current: Tensor) -> Tensor:
-        try:
-            truth = Evaluator(env, scope, current, self._spend).truth(statement.condition)
-        except Fault as fault:
-            self.report(fault, statement.condition.span)
-            return UNKNOWN
-        if isinstance(truth, Poison):
-            return UNKNOWN
-        return self._statements(statement.then if truth else statement.otherwise, Env(parent=env), scope, current)
+        while True:
+            try:
+                truth = Evaluator(env, scope, current, self._spend).truth(statement.condition)
+            except Fault as fault:
+                self.report(fault, statement.condition.span)
+                return UNKNOWN
+            if isinstance(truth, Poison):
+                return UNKNOWN
+            following = statement.otherwise[0] if len(statement.otherwise) == 1 else None
+            if truth or not isinstance(following, ast.If):
+                return self._statements(statement.then if truth else statement.otherwise, Env(parent=env), scope, current)
+            self._step(following.span)
+            statement = following  # an `else if`, of which a chain may be long
 
 
 def _items(written: Items) -> Iterator[ast.Item]:
