@@ -11,7 +11,8 @@ from lark.exceptions import UnexpectedEOF
 from dsl.brackets import PAIRS, unclosed
 from dsl.diagnostics import Diagnostic, Related
 from dsl.draft import Change, Draft
-from dsl.hints import Spot, alike, hint, in_latin, misspelt_keyword, named
+from dsl.hints import Spot, hint, misspelt_keyword
+from dsl.letters import alike, in_latin, named
 from dsl.source import Source, Span
 from dsl.vocabulary import syntax
 
@@ -121,7 +122,7 @@ def explain(source: Source, draft: Draft, error: UnexpectedInput) -> Explained:
         return Explained(problem.at(at(start, start + 1), related=again), start, end, changes)
     advice = hint(Spot(before, rest, opener[0] if opener else "", ends_item))
     changes = tuple((start + first, length, new) for first, length, new in advice.changes)
-    absolute = draft.in_source(changes)
+    absolute = draft.in_source((*changes, *((start + first, length, new) for first, length, new in advice.others)))
     marked = max(end, min(start + advice.stop, size))
     if isinstance(error, UnexpectedCharacters) and not re.match(r"[\w\s.,:;|<>(){}\[\]@#=+*/%\"!&-]", text[start : start + 1], re.ASCII):
         if text[start].isalpha():

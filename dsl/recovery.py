@@ -29,6 +29,7 @@ MOST_TRIED = 20  # brackets without a partner whose places are tried
 MOST_TURNS = 200  # mistakes of one stretch that are worked on one by one
 
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\(([^()]*)\)\s*(?:#.*)?$")
+_SURPLUS = re.compile(r"(?:^|[;|<{:\n])\s*[\w{}/.*+-]*\([^()\n]*\)\s*$")  # before a `)`: the arguments of an item, with their own `)`
 
 Failure = Callable[[str], UnexpectedInput | None]  # reads a text as statements; what was not expected in it
 
@@ -76,16 +77,19 @@ class Recovery:
             if found.bracket in CLOSERS:
                 opener = CLOSERS[found.instead or found.bracket]
                 opening = tuple((at, 0, new) for at, new in found.places)
-                changes.extend(opening or ((found.at, 1, found.instead or " "),))
-                problem = syntax.closes_nothing(found.bracket, opener, found.instead, opening)
+                changes.extend(opening[:1] or ((found.at, 1, found.instead or " "),))
+                before = draft.text[draft.text.rfind("\n", 0, found.at) + 1 : found.at]
+                repeated = found.bracket == ")" and _SURPLUS.search(before) is not None
+                problem = syntax.closes_nothing(found.bracket, opener, found.instead, opening, unsure=len(opening) != 1 and not repeated)
                 self.whole = self.whole and not problem.facts["guess"]
                 self._enter(problem.at(self._span(found.at, found.at + 1)))
                 continue
-            works = {place: len(changes) < MOST_TRIED and self._parses_with(found, place) for place in found.places}
+            is_tried = len(changes) < MOST_TRIED
+            works = {place: is_tried and self._parses_with(found, place) for place in found.places}
             places = sorted(found.places, key=lambda place: not works[place])
             at, new = places[0] if places else (len(draft.text), "\n" + PAIRS[found.bracket])
             changes.append((at, 0, new))
-            problem = self._never_closed(found, places, sum(works.values()))
+            problem = self._never_closed(found, places, sum(works.values()) if is_tried else len(places))
             self.whole = self.whole and bool(places) and not problem.facts["guess"]
             self._enter(problem)
         return draft.changed(changes) if changes else draft

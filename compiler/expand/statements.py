@@ -10,7 +10,7 @@ from compiler.expand.arithmetic import describe
 from compiler.expand.builder import NOTHING
 from compiler.expand.environment import LOOP_NAME, OPEN_SIZE, VARIABLE, Env, Given, SharedPart, check_block_name
 from compiler.expand.evaluate import Evaluator
-from compiler.expand.items import ItemExpander
+from compiler.expand.items import RESIDUAL, ItemExpander
 from compiler.expand.options import Callee, argument
 from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label, join
 from compiler.expand.workings import Workings
@@ -125,7 +125,10 @@ class StatementExpander(ItemExpander):
     def _default(self, statement: ast.Default, env: Env, scope: Scope, current: Tensor) -> Tensor:
         operator = OPERATORS.get(statement.word.lower())
         if operator is None:
-            self.report(names.unknown_operator(statement.word, list(OPERATORS)), statement.span)
+            unknown = names.unknown_operator(statement.word, list(OPERATORS))
+            if statement.word.lower() == RESIDUAL and statement.args:
+                unknown = names.unknown_option(RESIDUAL, statement.args[0].name or "", [])
+            self.report(unknown, statement.span)
             return current
         known = {**env.defaults_of(operator.name)}
         seen: set[str] = set()
