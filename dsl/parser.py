@@ -21,7 +21,7 @@ from dsl.diagnostics import ArchError, Diagnostic
 from dsl.draft import Draft
 from dsl.explain import explain, show_character
 from dsl.formats import other_format
-from dsl.hints import named
+from dsl.letters import named
 from dsl.recovery import Recovery
 from dsl.source import Source, Span
 from dsl.vocabulary import files, syntax
