@@ -13,6 +13,7 @@ from dsl.draft import Change, Draft
 from dsl.source import Source, Span
 from dsl.vocabulary import syntax
 
+_SURPLUS = re.compile(r"(?:^|[;|<{:\n])\s*[\w{}/.*+-]*\([^()\n]*\)\s*$")  # before a `)`: the arguments of an item, with their own `)`
 MOST_TRIED = 20  # brackets without a partner whose places are tried
 
 Failure = Callable[[str], UnexpectedInput | None]  # reads a text as statements; what was not expected in it
@@ -29,8 +30,11 @@ def balanced(source: Source, failure: Failure) -> tuple[Draft, list[Diagnostic],
         if first.bracket in CLOSERS:
             opener = CLOSERS[first.instead or first.bracket]
             opening = tuple((at, 0, new) for at, new in first.places)
-            changes.extend(opening or ((first.at, 1, first.instead or " "),))
-            problem = syntax.closes_nothing(first.bracket, opener, first.instead, opening)
+            changes.extend(opening[:1] or ((first.at, 1, first.instead or " "),))
+            before = source.text[source.text.rfind("\n", 0, first.at) + 1 : first.at]
+            repeated = first.bracket == ")" and _SURPLUS.search(before) is not None
+            unsure = len(opening) != 1 and not repeated
+            problem = syntax.closes_nothing(first.bracket, opener, first.instead, opening, unsure)
             problem = problem.at(Span(source, first.at, first.at + 1))
             whole = whole and not problem.facts["guess"]
         else:
@@ -58,7 +62,9 @@ def _places(text: str, group: Sequence[Loose], failure: Failure | None) -> tuple
     first = group[0]
     if len(group) > 1:
         return [(first.places[0][0], "".join(one.places[0][1] for one in reversed(group)))], 1
-    works = {place: failure is not None and _reads(text, first, place, failure) for place in first.places}
+    if failure is None:
+        return list(first.places), len(first.places)
+    works = {place: _reads(text, first, place, failure) for place in first.places}
     return sorted(first.places, key=lambda place: not works[place]), sum(works.values())
 
 

@@ -20,6 +20,9 @@ _NAMED = re.compile(r"[\w)][ \t]*$")  # before a `<` that opens branches
 _MERGES = re.compile(r"\b(?:concat|add|mul|residual)$")
 _HEAD = re.compile(r"\s*(?:\}\s*)?(?:block|share|if|for|else)\b")
 
+_STATEMENT = re.compile(r"\s*(?:input|block|arch|use|default|share|output|expect)\b")  # what no body of items holds
+MOST_BELOW = 6  # lines below an open bracket that may still be within
+
 BODY, MERGE, INNER, BRACES = "body", "merge", "inner", "braces"  # `{ }` and `[ ]` of items; `< >`; `( )` and lists; `{ }` of a number
 
 
@@ -225,6 +228,10 @@ def _by_indent(text: str, begin: int) -> Iterator[Loose]:
 def _stray(text: str, stack: list[Open], mark: Mark, line: int) -> Loose:
     """A closing bracket without an opening one: of the wrong kind, or of a list whose beginning is missing, or surplus."""
     top = stack[-1] if stack else None
+    if mark.text == ">" and (top is None or top.holds == BODY):
+        places = _merge_begins(text, max(line, top.at + 1 if top else 0), mark.at)
+        if places:
+            return Loose(mark.text, mark.at, places)
     if top is None and mark.text == "]" and (sign := text.find("=", line, mark.at)) >= 0:
         begin = sign + 1 + len(text[sign + 1 :]) - len(text[sign + 1 :].lstrip(" "))
         return Loose(mark.text, mark.at, ((begin, "["),))
@@ -240,6 +247,22 @@ def _stray(text: str, stack: list[Open], mark: Mark, line: int) -> Loose:
             return Loose(mark.text, mark.at, ((begin + 1, CLOSERS[mark.text]),) if mark.text == "]" else ())
     stack.pop()
     return Loose(mark.text, mark.at, instead=PAIRS[top.bracket])
+
+
+def _merge_begins(text: str, line: int, at: int) -> tuple[tuple[int, str], ...]:
+    """Where a merge may begin whose `>` is there, and its `|` or its name: after the name, else before its first branch."""
+    begin = line
+    ends, bars, depth = [line], False, 0
+    for found in re.finditer(r"[()\[\]{}<>;|]", text[line:at]):
+        depth += {"(": 1, "[": 1, "{": 1, "<": 1, ")": -1, "]": -1, "}": -1, ">": -1}.get(found.group(), 0)
+        if depth == 0 and found.group() == "|" and not bars:
+            bars, begin = True, ends[-1]
+        elif depth == 0 and found.group() == ";":
+            ends.append(line + found.end())
+    if named := re.compile(r"\s*(?:\w+:\s*)?(?:concat|add|mul|residual)(?=[ \t]+[^\s<(|])").match(text, begin if bars else ends[-1], at):
+        return ((named.end(), "<"),)
+    begin += len(text[begin:at]) - len(text[begin:at].lstrip())
+    return ((begin, "concat<"), (begin, "add<")) if bars else ()
 
 
 def _partner(text: str, stack: list[Open], mark: Mark, line: int) -> int | None:
@@ -333,8 +356,9 @@ def _below(text: str, opened: Open, limit: int) -> list[tuple[int, str]]:
     space = " " if opened.holds == BODY and opened.bracket == "{" else ""
     if last > first:
         return [(last, space + "?")]
+    below = [(end, space + "?") for end in _unindented(text, opened, limit)]
     inner = [found.start() for found in re.compile(r"[ \t]+(?:=>|x[0-9{])|[ \t]*[;)}>]").finditer(text, opened.at + 1, first)]
-    return [(first, space + "?"), *((at, space + "?") for at in inner if at > opened.at + 1)]
+    return [(first, space + "?"), *((at, space + "?") for at in inner if at > opened.at + 1), *below]
 
 
 def _without_indent(text: str, opened: Open, limit: int) -> list[tuple[int, str]]:
@@ -351,3 +375,17 @@ def _without_indent(text: str, opened: Open, limit: int) -> list[tuple[int, str]
     if len(rows) != 1:
         return []
     return [(_line_end(text, rows[0][0], limit), f"\n{' ' * opened.indent}?")]
+
+
+def _unindented(text: str, opened: Open, limit: int) -> list[int]:
+    """The ends of the lines that follow at the same indent, up to a blank line: the indent does not say which are still within."""
+    ends: list[int] = []
+    at = text.find("\n", opened.at, limit)
+    while at >= 0 and len(ends) < MOST_BELOW:
+        line = at + 1
+        at = text.find("\n", line, limit)
+        row = text[line : limit if at < 0 else at].split("#")[0]
+        if not row.strip() or indent_at(text, line) != opened.indent or _STATEMENT.match(row):
+            break
+        ends.append(_line_end(text, line, limit))
+    return ends

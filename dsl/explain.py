@@ -118,7 +118,7 @@ def explain(source: Source, draft: Draft, error: UnexpectedInput) -> Explained:
         return Explained(problem.at(at(start, start + 1), related=again), start, end, changes)
     advice = hint(Spot(before, rest, opener[0] if opener else "", ends_item))
     changes = tuple((start + first, length, new) for first, length, new in advice.changes)
-    absolute = draft.in_source(changes)
+    absolute = draft.in_source((*changes, *((start + first, length, new) for first, length, new in advice.others)))
     marked = max(end, min(start + advice.stop, size))
     if isinstance(error, UnexpectedCharacters) and not re.match(r"[\w\s.,:;|<>(){}\[\]@#=+*/%\"!&-]", text[start : start + 1], re.ASCII):
         if text[start].isalpha():

@@ -40,6 +40,7 @@ class Advice:
     start: int | None = None  # where what is wrong begins, if before the spot
     unsure: bool = False
     stop: int = 0  # where what is wrong ends, if that is known
+    others: tuple[Change, ...] = ()  # other readings, each instead of the changes
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Rule:
     outside: str = ""  # a bracket that must not be the innermost open one
     is_guess: bool = False
     unsure: bool = False
+    another: Rewrite | None = None  # another reading; "" where there is none
 
 
 def _joined_by_x(before: re.Match[str], rest: re.Match[str]) -> str:
@@ -110,6 +112,32 @@ def _braced(before: re.Match[str], rest: re.Match[str]) -> str:
 
 def _kernel_by_axis(before: re.Match[str], rest: re.Match[str]) -> str:
     return before.group() + re.sub(r"\s*[,x]\s*", "x", rest[1].strip())
+
+
+LARGEST_KERNEL = 11  # of one side, in published networks
+
+
+def _in_order(before: re.Match[str], rest: re.Match[str]) -> tuple[str, str, str]:
+    name, *numbers = *before.groups(), *rest.groups()
+    return name, numbers[0], numbers[1]
+
+
+def _kernel_first(before: re.Match[str], rest: re.Match[str]) -> str:
+    """`conv 3, 64` as `conv3-64`; and so `conv 64, 3`."""
+    name, one, other = _in_order(before, rest)
+    kernel, out = (other, one) if one.isdigit() and int(one) > LARGEST_KERNEL >= int(other) else (one, other)
+    return f"{name}{kernel}-{out}"
+
+
+def _channels_first(before: re.Match[str], rest: re.Match[str]) -> str:
+    """The other reading of two numbers, where their order and size do not say which is the kernel."""
+    name, one, other = _in_order(before, rest)
+    touches = re.search(r"[A-Za-z]\d+\W*$", before.group()) is not None  # as a kernel does, and channels do not
+    small = one.isdigit() and int(one) <= LARGEST_KERNEL
+    if not one.isdigit() or one == other or (small and (touches or int(other) > LARGEST_KERNEL or int(other) % 2 == 0)):
+        return ""
+    first = _kernel_first(before, rest)
+    return next(text for text in (f"{name}{one}-{other}", f"{name}{other}-{one}") if text != first)
 
 
 def _of_a_paper(before: re.Match[str], rest: re.Match[str]) -> str:
@@ -204,8 +232,13 @@ RULES = (
     Rule(r"(?<![\w.])([0-9][0-9_.]*)\s*", r"([kmgbKMGB])(?!\w)", "a {2} is `{0}{3}`", _unit),
     Rule(r"within\s+([0-9.]+)\s*", r"$", "a margin is in percent: `within {0}%`", "within {0}%"),
     # items
-    Rule(r"\b([Cc]onvt?)-?(\d+(?:x\d+)*)\s*", rf"[-.,]?\s*(\d+){_END}", "kernel and channels are written `{0}{1}-{2}`", "{0}{1}-{2}"),
-    Rule(r"\b([Cc]onvt?)\s+", rf"(\d+(?:x\d+)*)[\s,-]+(\d+){_END}", "kernel and channels are written `{0}{1}-{2}`", "{0}{1}-{2}"),
+    *(
+        Rule(before, rest, "kernel and channels are written `{result}`", _kernel_first, another=_channels_first)
+        for before, rest in (
+            (r"\b([Cc]onvt?)-?(\d+(?:x\d+)*)\s*", rf"[-.,]?\s*(\d+){_END}"),
+            (r"\b([Cc]onvt?)\s+", rf"(\d+(?:x\d+)*)[\s,-]+(\d+){_END}"),
+        )
+    ),
     Rule(
         r"^(\s*)(\d+)",
         rf"x(\d+)\s+(convt?)\w*\s*,?\s*(\d+)(?:\s*,?\s*/\s*(\d+))?{_END}",
@@ -257,11 +290,20 @@ RULES = (
     Rule(r"[.\w]\s*", r"\+", "tensors are added by `add<. | @name>`", bracket=""),
     Rule(
         r"\s*",
-        r"(->|→|\||,|\.(?=\s))[^()\[\]{}#]*",
+        r"(->|→|,|\.(?=\s))[^()\[\]{}#]*",
         "items follow each other with `;` or on a new line",
         _chain,
         bracket="",
         ends_item=True,
+    ),
+    Rule(
+        r"\s*",
+        r"(\|)[^()\[\]{}#]*",
+        "items follow each other with `;` or on a new line; branches stand in `concat< >` or `add< >`",
+        _chain,
+        bracket="",
+        ends_item=True,
+        unsure=True,
     ),
     Rule(r"\b([Ff][Cc]|[Dd]ense|[Ll]inear)\s+", r"(?=[0-9])", "the values it gives follow a `-`: `fc-10`", "fc-", bracket=""),
     Rule(r"(?<=[A-Za-z_]) +", r"(?=[0-9])", "the kernel touches the name, and the channels follow a `-`: `conv3-64`", ""),
@@ -319,7 +361,9 @@ def _advice(rule: Rule, spot: Spot, before: re.Match[str], rest: re.Match[str]) 
     if "{item}" in rule.help and new is not None:
         start = re.search(r"[^\s;|<>]*(?:\([^()]*)?$", spot.before[: before.start()])
         words["item"] = ((start.group() if start else "") + new).strip()
-    if "{result}" in rule.help and new is not None:
+    if rule.another is not None and new is not None:
+        words["result"] = new
+    elif "{result}" in rule.help and new is not None:
         opened = spot.before.rfind("(", 0, before.start() + 1)
         words["result"] = spot.before[opened + 1 : before.start()] + new
     if rule.replace is _unit:
@@ -328,8 +372,13 @@ def _advice(rule: Rule, spot: Spot, before: re.Match[str], rest: re.Match[str]) 
     help_text = help_text.replace("{{", "{").replace("}}", "}")
     if new is None or CUT in before.group() + rest.group():
         return Advice(help_text)
-    change = (-len(before.group()), len(before.group()) + len(rest.group()), new)
-    return Advice(help_text, (change,), rule.is_guess, unsure=rule.unsure, stop=_wrong(rule, rest))
+    length = len(before.group()) + len(rest.group())
+    change = (-len(before.group()), length, new)
+    another = rule.another(before, rest) if rule.another is not None else ""
+    others = ((-len(before.group()), length, another),) if another else ()
+    if another:
+        help_text = f"{help_text} or `{another}`"
+    return Advice(help_text, (change,), rule.is_guess, unsure=rule.unsure or bool(another), stop=_wrong(rule, rest), others=others)
 
 
 def _wrong(rule: Rule, rest: re.Match[str]) -> int:

@@ -15,6 +15,7 @@ from dsl import ast
 from dsl.diagnostics import Fault
 from dsl.source import Span
 from dsl.vocabulary import files, names, values
+from dsl.vocabulary.spelling import misspelt
 
 FIELDS = {1: "cw", 2: "chw", 3: "cdhw"}  # what `.c`, `.h`, ... mean, by the number of sizes
 
@@ -95,7 +96,7 @@ class Evaluator:
         hint = {"true": "yes", "True": "yes", "false": "no", "False": "no"}.get(name)
         known = [hint] if hint else [*self.env.known(blocks=False), *self.env.known(blocks=True), *sorted(WORDS)]
         fault = names.unknown_name(name, known)
-        raise Fault(replace(fault, help=f"write `{hint}`", facts={"word": name, "near": (hint,)}) if hint else fault)
+        raise Fault(replace(fault, help=f"write `{hint}`", facts=misspelt(name, [hint], sure=True)) if hint else fault)
 
     def _ref(self, expr: ast.Ref) -> Any:
         """A tensor, or, as in `@enc1.c`, a field of one."""

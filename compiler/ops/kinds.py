@@ -9,6 +9,7 @@ from typing import Any
 from compiler.shapes.dim import Formula
 from dsl.diagnostics import Fault
 from dsl.vocabulary import values as says
+from dsl.vocabulary.spelling import misspelt
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Flag:
         if not isinstance(value, bool):
             meant = {"true": "yes", "false": "no", "1": "yes", "0": "no"}.get(show(value).lower(), "")
             found = says.wrong_kind(f"`{name}`", "`yes` or `no`", show(value), f"write `{meant}`" if meant else "")
-            raise Fault(replace(found, facts={"word": show(value), "near": (meant,) if meant else ()}))
+            raise Fault(replace(found, facts=misspelt(show(value), [meant] if meant else [], sure=True)))
         return value
 
     def __str__(self) -> str:

@@ -34,11 +34,14 @@ def searched(d: Diagnostic, trials: Trials) -> Candidates:
 def _made(maker: Maker, d: Diagnostic, span: Span, tree: ast.File) -> Iterator[Repair]:
     """The candidates of a maker. Those of `words` mend a mistake of writing, unless the file reads well as another network.
 
-    Which tensor a reference means is no matter of writing, and an option of which only the first letter agrees is a guess.
+    Which tensor a reference means is no matter of writing. Of near names, only one that the word must be a slip for is sure.
     """
     of_words = maker.__module__ == words.__name__ and not d.code.startswith(("E03", "W", "E0203")) and not d.facts.get("unsure")
     for repair in maker(d, span, tree):
-        yield replace(repair, changes=WRITING) if of_words and not (d.code in REFERENCES and _renumbers(repair)) else repair
+        sure = of_words and not (d.code in REFERENCES and _renumbers(repair))
+        if maker is words.near_names:
+            sure = sure and repair.edits[0].text == d.facts.get("only") and not _is_bare_none(repair)
+        yield replace(repair, changes=WRITING) if sure else repair
 
 
 REFERENCES = ("E0201", "E0204", "E0602", "E0611")  # names of things that there are several of
@@ -48,6 +51,12 @@ def _renumbers(repair: Repair) -> bool:
     """`@conv8` for `@conv9` is another tensor, and not a matter of spelling."""
     pairs = [(edit.span.text, edit.text) for edit in repair.edits]
     return any(a.isidentifier() and b.isidentifier() and re.sub(r"\D", "", a) != re.sub(r"\D", "", b) for a, b in pairs)
+
+
+def _is_bare_none(repair: Repair) -> bool:
+    """Python's `None` in a call that counts its arguments another way: which option it stands for is not said."""
+    span = repair.edits[0].span
+    return span.text == "None" and not span.source.text[: span.start].rstrip().endswith("=")
 
 
 Maker = Callable[[Diagnostic, Span, ast.File], Candidates]
@@ -86,7 +95,6 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0603": (definitions.needless_use,),
     "E0605": (definitions.ended,),
     "E0611": (words.near_names,),
-    "W0101": (shapes.no_bias,),
     "W0113": (words.meant,),
     "W0117": (words.as_meant,),
     "W0118": (words.as_meant,),
@@ -109,4 +117,5 @@ SEARCHES: dict[str, tuple[Search, ...]] = {
     "E0308": (merges.branch_that_agrees, merges.padded_before),
     "E0501": (stages.as_other_stages, numbers.near, numbers.channels, numbers.far),
     "E0502": (stages.as_other_stages, numbers.near, numbers.channels, shapes.biases, numbers.counted),
+    "W0101": (shapes.no_bias,),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count, islice
 
 from compiler.repair.places import Candidates, around, change, repair
 from dsl import ast
@@ -14,13 +15,15 @@ def another_number(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     """For a label that is taken: the next number that is free."""
     item = around(tree, span, ast.Item)
     if item is not None and item.label is not None and item.label.index is None:
-        taken = {label.text for label in ast.walk(tree) if isinstance(label, ast.Label)}
+        labels = [label for label in ast.walk(tree) if isinstance(label, ast.Label)]
+        taken = {label.text for label in labels}
+        alike = sum(label.text == item.label.text and label.span.start < item.label.span.start for label in labels)
         found = re.search(r"[0-9]*$", item.label.text)
         digits = found.group() if found else ""
         stem = item.label.text.removesuffix(digits)
         first = int(digits) + 1 if digits else 2
-        free = next(f"{stem}{number}" for number in range(first, first + len(taken) + 1) if f"{stem}{number}" not in taken)
-        yield _label(item.label, free)
+        free = (f"{stem}{number}" for number in count(first) if f"{stem}{number}" not in taken)
+        yield _label(item.label, next(islice(free, max(alike - 1, 0), None)))
 
 
 def not_reserved(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:

@@ -10,7 +10,7 @@ from compiler.graph import ArchGraph
 from compiler.repair import claims, effects, incoming
 from compiler.repair.candidates import candidates, searched
 from compiler.repair.places import SOLVED, SURE
-from compiler.repair.trial import Trials, kind_of
+from compiler.repair.trial import Trials, Tried, kind_of
 from dsl import ast
 from dsl.diagnostics import CLAIM, NETWORK, WRITING, Diagnostic, Repair
 from dsl.rendering import edited
@@ -58,7 +58,7 @@ def with_repairs(found: Sequence[Diagnostic], trials: Trials, doubtful: Sequence
         mended.append(replace(d, repairs=tuple(repairs)) if repairs else d)
     if any(repair.complete and repair.changes != CLAIM for d in mended if d.code == "E0501" for repair in d.repairs):
         mended = [d for d in mended if not any(d.span == count.span for count in counts)]  # it mends these as well
-    return _with_one_for_all(mended, trials)
+    return _with_one_for_all(_whole_lines(mended, trials), trials)
 
 
 def _with_one_for_all(found: list[Diagnostic], trials: Trials) -> list[Diagnostic]:
@@ -102,7 +102,8 @@ def _kept(d: Diagnostic, offers: Iterable[Repair], trials: Trials, most: int) ->
         texts.add(text)
         tried = trials.of_text(text)
         if tried is not None and trials.mends(d, tried) and not any(tried.graph.same_as(other) for other in made):
-            made.append(tried.graph)
+            if _reaches(tried, trials):
+                made.append(tried.graph)
             effect = effects.of(repair, tried, trials.there) if repair.changes != WRITING else None
             found.append(replace(repair, complete=not tried.found, effect=effect))
             if len(found) == most or (repair.kind == SURE and found[-1].complete):
@@ -111,13 +112,40 @@ def _kept(d: Diagnostic, offers: Iterable[Repair], trials: Trials, most: int) ->
 
 
 def _told_apart(found: list[Repair], trials: Trials) -> list[Repair]:
-    """Where two ways of writing make different networks, neither is only a matter of writing."""
-    writing = [repair for repair in found if repair.safe]
-    made = [tried for repair in writing if (tried := trials.of(repair.edits)) is not None]
-    if len(made) < 2 or all(made[0].graph.same_as(other.graph) for other in made[1:]):
+    """Where there are two ways to mend a mistake, and they do not make one network, neither is only a matter of writing."""
+    others = [repair for repair in found if repair.changes != CLAIM]
+    made = [trials.of(repair.edits) for repair in others]
+    first = made[0] if made else None
+    if len(others) < 2 or (first and all(other and _reaches(other, trials) and other.graph.same_as(first.graph) for other in made)):
         return found
-    effect = {id(repair): effects.of(repair, tried, trials.there) for repair, tried in zip(writing, made, strict=True)}
-    return [replace(repair, changes=NETWORK, effect=effect[id(repair)]) if repair.safe else repair for repair in found]
+    return [asked_for(repair, trials) for repair in found]
+
+
+def asked_for(repair: Repair, trials: Trials) -> Repair:
+    """A repair that is not made unasked, with its effect."""
+    tried = trials.of(repair.edits) if repair.safe else None
+    effect = effects.of(repair, tried, trials.there) if tried is not None else None
+    return replace(repair, changes=NETWORK, effect=effect) if repair.safe else repair
+
+
+def _reaches(tried: Tried, trials: Trials) -> bool:
+    """Does the network show a change? One that ends at a mistake before it is the same with any."""
+    return not tried.found or not tried.graph.same_as(trials.there.graph)
+
+
+def _whole_lines(found: list[Diagnostic], trials: Trials) -> list[Diagnostic]:
+    """Of mistakes of writing in one line, either all are mended unasked, or none: half a repair leaves a text that nobody meant."""
+    stuck = {d.span.line for d in found if d.span is not None and _of_words(d) and not any(repair.safe for repair in d.repairs)}
+    return [
+        replace(d, repairs=tuple(asked_for(repair, trials) for repair in d.repairs))
+        if d.span is not None and d.span.line in stuck and _of_words(d)
+        else d
+        for d in found
+    ]
+
+
+def _of_words(d: Diagnostic) -> bool:
+    return d.code.startswith(("E01", "E02"))
 
 
 def _independent(

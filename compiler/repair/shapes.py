@@ -49,13 +49,20 @@ def largest_legal(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
         yield repair(f"{NOUNS.get(d.blame, d.blame)} {most}", with_option(op, d.blame, str(most)))
 
 
-def no_bias(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+def no_bias(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
+    """No bias where it is idle: in the default where no other convolution has one, else at each operator all copies of which are idle."""
+    graph, tree = trials.there.graph, trials.tree
+    biased = [node for node in graph if node.attrs.get("bias")]
+    used = {node.span for node in biased if [graph[user].op for user in graph.users(node.name)] != ["bn"]}
     line = next((n for n in ast.walk(tree) if isinstance(n, ast.Default) and n.word.lower() == "conv"), None)
-    if line is not None and not any(arg.name == "bias" for arg in line.args):
+    all_idle = not any(node.op == "conv" and node.span in used for node in biased)
+    if line is not None and all_idle and not any(arg.name == "bias" for arg in line.args):
         yield repair("no bias, in all convolutions", insert(line.span, line.span.end - 1, ", bias=no"), kind="bias")
-    op = around(tree, span, ast.Op)
-    if op is not None and op.word.lower().rstrip("0123456789x") in OPERATORS:
-        yield repair("no bias", with_option(op, "bias", "no"), kind="bias")
+    idle = {other.span for other in trials.there.found if other.code == d.code and other.span not in used}
+    ops = [op for op in ops_in(tree) if op.span in idle and op.word.lower().rstrip("0123456789x") in OPERATORS]
+    if span in idle and ops:
+        edits = [with_option(op, "bias", "no") for op in ops]
+        yield repair("no bias" if len(ops) == 1 else "no bias, where it is idle", *edits, kind="bias")
 
 
 def biases(d: Diagnostic, span: Span, trials: Trials) -> Candidates:

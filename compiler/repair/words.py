@@ -62,8 +62,12 @@ def deletion(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def changes(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    for offset, length, text in d.facts.get("changes", ()):
+    found = d.facts.get("changes", ())
+    lines = [span.source.line_of(offset) for offset, _, _ in found]
+    for (offset, length, text), line in zip(found, lines, strict=True):
         what = f"`{text.strip()}`" if text.strip() else "a space" if text else "without the space"
+        if len(set(lines)) > 1:  # the same bracket in several lines
+            what += f" in line {line}"
         yield repair(what, change(span, offset, length, text))
 
 

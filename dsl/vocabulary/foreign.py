@@ -122,6 +122,17 @@ ABSENT = frozenset(
             "threshold",
             "exp",
             "abs",
+            "logsigmoid",
+            "log_sigmoid",
+            "hard_tanh",
+            "tanhshrink",
+            "softshrink",
+            "hardshrink",
+            "rrelu",
+            "gelu_new",
+            "quick_gelu",
+            "minpool",
+            "min_pool",
         ),
         *("rms_norm", "rmsnorm", "weight_norm", "spectral_norm", "lp_norm", "l2_norm", "normalize", "sync_bn", "adain"),
         *("pixel_shuffle", "pixelshuffle", "space_to_depth", "depth_to_space", "unpool", "maxunpool2d", "unfold", "fold", "roll"),
@@ -142,6 +153,42 @@ ABSENT = frozenset(
         ),
     )
 )
+
+
+# Names of the published initialisations in other frameworks.
+INITS = {
+    **dict.fromkeys(("kaiming_normal", "kaiming_normal_", "henormal", "msra"), "he_normal"),
+    **dict.fromkeys(("kaiming_uniform", "kaiming_uniform_", "heuniform"), "he_uniform"),
+    **dict.fromkeys(("glorot_normal", "glorotnormal", "xavier_normal_"), "xavier_normal"),
+    **dict.fromkeys(("glorot_uniform", "glorotuniform", "xavier_uniform_"), "xavier_uniform"),
+}
+# Options that say the opposite of one here, and how that is said.
+OPPOSITES = {
+    "keep_prob": ("p", "it is the share that is dropped, 1 minus this"),
+    "keep_rate": ("p", "it is the share that is dropped, 1 minus this"),
+    "survival_prob": ("p", "it is the share that is dropped, 1 minus this"),
+    "exclude_pad": ("count_pad", ""),
+    "exclude_padding": ("count_pad", ""),
+    "count_exclude_pad": ("count_pad", ""),
+    "floor": ("ceil", ""),
+    "floor_mode": ("ceil", ""),
+}
+NEGATIONS = ("no_", "not_", "no", "without_", "disable_", "exclude_", "skip_", "non_", "un")
+
+
+def opposite(word: str, known: list[str]) -> tuple[str, str]:
+    """The known option that an option says the opposite of, and how to say that here; ("", "") where there is none."""
+    here, how = OPPOSITES.get(word.lower(), ("", ""))
+    for prefix in NEGATIONS:
+        rest = word.lower().removeprefix(prefix)
+        if not here and rest != word.lower() and len(rest) > 2:
+            here = rest if rest in known else next(iter(options(rest, known)), "")
+    return (here, how) if here in known and word not in known else ("", "")
+
+
+def is_known(word: str) -> bool:
+    """Has a word a meaning in the field, so that it is no slip for another?"""
+    return bool(operator(word)) or is_option(word) or is_absent(word) or word in OPPOSITES or word in INITS
 
 
 def is_absent(word: str) -> bool:

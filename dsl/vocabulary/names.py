@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dsl.diagnostics import Diagnostic, diagnostic
 from dsl.vocabulary import foreign
-from dsl.vocabulary.spelling import did_you_mean, misspelt, near
+from dsl.vocabulary.spelling import did_you_mean, misspelt, near, slip
 
 
 @diagnostic("E0201")
@@ -37,7 +37,7 @@ def unknown_operator(word: str, known: Sequence[str], hint: str = "") -> Diagnos
     here = here or exact
     close = [here] if here else near(word, known)
     help_text = hint or (f"it is `{here}` here" if here else did_you_mean(word, known)) or "`archc ops` lists the operators"
-    return Diagnostic("", f"there is no operator or block `{word}`", help=help_text, facts=misspelt(word, close))
+    return Diagnostic("", f"there is no operator or block `{word}`", help=help_text, facts=misspelt(word, close, bool(here)))
 
 
 def no_default(word: str, block: bool, known: Sequence[str]) -> Diagnostic:
@@ -68,7 +68,12 @@ def unknown_option(operator: str, option: str, known: Sequence[str], signature: 
         input 3x32x32
         conv3-64(stride=2)
     """
-    here = foreign.options(option, list(known)) or _misspelt_option(option, known)
+    opposite, how = foreign.opposite(option, list(known))
+    if opposite:
+        help_text = f"`{opposite}` is the opposite: {how or f'`{opposite}=no` for `{option}=yes`'}"
+        return Diagnostic("", f"`{operator}` has no option `{option}`", help=help_text)
+    exact = foreign.options(option, list(known))
+    here = exact or _misspelt_option(option, known)
     needless = foreign.NEEDLESS.get(option.lower(), "") if option.lower() not in SIDES or operator not in ("pad", "crop") else ""
     close = near(option, known) or [name for name in known if len(name) < 3 and option.startswith(name)]
     meant = did_you_mean(option, known) or (f"did you mean {' or '.join(f'`{other}`' for other in close)}?" if close else "")
@@ -78,14 +83,18 @@ def unknown_option(operator: str, option: str, known: Sequence[str], signature: 
         notes = (f"it is not needed here: {needless}",)
     elif not known:
         help_text = f"`{operator}` takes no options"
-    facts = {"delete": True} if needless else {**misspelt(option, close or here), "unsure": bool(close and not near(option, known))}
+    facts: dict[str, object] = {"delete": True}
+    if not needless:
+        facts = misspelt(option, exact[:1] or close or here, sure=bool(exact or (here and not close)))
+        facts["unsure"] = bool(close and not near(option, known))
     return Diagnostic("", f"`{operator}` has no option `{option}`", notes=notes, help=help_text, facts=facts)
 
 
 def _misspelt_option(option: str, known: Sequence[str]) -> list[str]:
     """What a slip for an option of another framework is here: `paddding` is `padding`, which is `pad`."""
     words = [word for word in foreign.OPTIONS if len(word) > 3 and foreign.options(word, list(known))]
-    return [here for word in near(option, words)[:1] for here in foreign.options(word, list(known))[:1]]
+    meant = slip(option, near(option, words))
+    return foreign.options(meant, list(known))[:1]
 
 
 @diagnostic("E0203")
@@ -128,8 +137,10 @@ def unknown_name(name: str, known: Sequence[str]) -> Diagnostic:
     """
     here = foreign.operator(name)
     close = [here] if here in known else near(name, known)
+    if foreign.is_absent(name):
+        return Diagnostic("", f"I do not know the name `{name}`", help=f"archc has no `{name}` yet; `archc ops` lists the operators")
     help_text = f"it is `{here}` here" if here in known else did_you_mean(name, known)
-    return Diagnostic("", f"I do not know the name `{name}`", help=help_text, facts=misspelt(name, close))
+    return Diagnostic("", f"I do not know the name `{name}`", help=help_text, facts=misspelt(name, close, here in known))
 
 
 @diagnostic("E0205")

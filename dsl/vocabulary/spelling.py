@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 
+from dsl.vocabulary import foreign
+
 LONGEST = 200  # letters of a name that is compared with others
+LONG = 8  # letters from which on a word may have two that are wrong
+MEANINGS = frozenset(  # parts of words that turn a meaning around, or into another
+    (
+        *("no", "not", "non", "un", "dis", "without", "up", "down", "min", "max", "avg", "log", "exp", "hard", "soft", "pre", "post"),
+        *("inv", "neg", "anti", "exclude", "include", "keep", "drop", "skip", "in", "out"),
+    )
+)
 MANY = 500  # known names that one is compared with, letter by letter
 
 
@@ -54,9 +63,34 @@ def _is_slip(word: str, known: str) -> bool:
     return short[0] == whole[0] and all(letter in letters for letter in short)
 
 
-def misspelt(word: str, close: Sequence[str]) -> dict[str, object]:
-    """The facts of a name that means nothing: the word, and those that may be meant, the likeliest first."""
-    return {"word": word, "near": tuple(close)}
+def slip(word: str, close: Sequence[str]) -> str:
+    """The one of some near names that a word can only be a slip of the keyboard for; "" where there is none.
+
+    One letter is added, dropped, replaced or swapped (two in a long word), and not the first one. A word that has a meaning of
+    its own is no slip: a word of another framework, one with another number in it, or with a part that turns the meaning around.
+    """
+    low = word.lower()
+    if foreign.is_known(low):
+        return ""
+    far = {name: distance(low, name.lower()) for name in close}
+    nearest = [name for name in close if far[name] == min(far.values())]
+    if len(nearest) != 1 or far[nearest[0]] > 1 + (len(low) >= LONG):
+        return ""
+    name = nearest[0].lower()
+    begins_alike = low[:1] == name[:1] or low[:2] == name[1::-1]
+    same_number = [c for c in low if c.isdigit()] == [c for c in name if c.isdigit()]
+    return nearest[0] if begins_alike and same_number and _parts(low, name) == _parts(name, low) else ""
+
+
+def _parts(word: str, other: str) -> set[str]:
+    """The parts of a word that turn a meaning around: words between `_`, or what it has before or after another word."""
+    parts = {part for part in word.split("_") if part in MEANINGS}
+    return parts | {part for part in MEANINGS if word in (part + other, other + part)}
+
+
+def misspelt(word: str, close: Sequence[str], sure: bool = False) -> dict[str, object]:
+    """The facts of a name that means nothing: the word, those that may be meant, the likeliest first, and the only one."""
+    return {"word": word, "near": tuple(close), "only": close[0] if sure and len(close) == 1 else slip(word, close)}
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -57,7 +57,7 @@ def never_closed(
 
 
 @diagnostic("E0103")
-def closes_nothing(closer: str, opener: str, instead: str = "", opening: tuple[Change, ...] = ()) -> Diagnostic:
+def closes_nothing(closer: str, opener: str, instead: str = "", opening: tuple[Change, ...] = (), unsure: bool = False) -> Diagnostic:
     """A bracket is closed that was not opened, or is closed by one of another kind.
 
     Wrong:
@@ -74,7 +74,11 @@ def closes_nothing(closer: str, opener: str, instead: str = "", opening: tuple[C
         message = f"this `{closer}` cannot close the `{opener}` before it"
         return Diagnostic("", message, help=f"write `{instead}`", facts={"instead": instead, "guess": False})
     help_text = f"delete it, or write the missing `{opener}` before it"
-    facts = {"delete": True, "guess": True, "changes": opening}
+    facts = {"delete": True, "guess": True, "changes": opening, "unsure": unsure}
+    if closer == ">" and opening:
+        words = " or ".join(f"`{new}`" for _, _, new in opening)
+        help_text = f"the merge that it closes has no beginning: write {words} before its first branch"
+        facts["delete"] = False
     return Diagnostic("", f"this `{closer}` closes nothing", help=help_text, facts=facts)
 
 

@@ -60,11 +60,11 @@ def not_a_choice(option: str, got: str, choices: Sequence[str]) -> Diagnostic:
     """
     listed = ", ".join(f"`{choice}`" for choice in choices)
     word = got.strip("`")
-    here = foreign.operator(word)
-    close = [here] if here in choices else near(word, choices)
-    help_text = f"it is `{here}` here" if here in choices else did_you_mean(word, choices)
+    here = foreign.operator(word) or foreign.INITS.get(word.lower(), "")
+    close = [here] if here in choices else near(word, choices) if "(" not in word else []
+    help_text = f"it is `{here}` here" if here in choices else did_you_mean(word, close)
     notes = (f"it is one of {listed}",)
-    return Diagnostic("", f"`{option}` cannot be {got}", notes=notes, help=help_text, facts=misspelt(word, close))
+    return Diagnostic("", f"`{option}` cannot be {got}", notes=notes, help=help_text, facts=misspelt(word, close, here in choices))
 
 
 @diagnostic("E0404")

@@ -236,9 +236,10 @@ def default_rules_nothing(operator: str, why: str) -> Diagnostic:
 
 @diagnostic("W0112")
 def word_before_variable(option: str, word: str, kind: str, value: str) -> Diagnostic:
-    """A bare word of an option is that word, although there is a variable of that name which the option would take as well.
+    """A name is a word of the language and a variable: a bare word of an option is the word, anywhere else it is the variable.
 
-    In parentheses the variable is meant.
+    `act=relu` is always relu; the item `relu`, and the argument of a block, `unit(8, relu)`, are the variable, where there
+    is one. In parentheses, `act=(relu)`, the variable is meant. A variable is better called by another name.
 
     Wrong:
 
@@ -252,6 +253,10 @@ def word_before_variable(option: str, word: str, kind: str, value: str) -> Diagn
         let same = 0
         conv3-8(pad=(same))
     """
+    if not option:
+        message = f"the {kind} `{word}` is {value}, and options read a word of that name"
+        note = f"the `{word}` of an option, as in `act={word}`, is the word; an item and an argument of a block are the {kind}"
+        return Diagnostic("", message, notes=(note,), help="give it another name")
     message = f"`{word}` is the word of `{option}` here, not the {kind} `{word}`, which is {value}"
     return Diagnostic("", message, help=f"write `({word})` for the {kind}, or give it another name")
 
