@@ -207,7 +207,7 @@ def test_foreign_words_lead_to_operators_and_options() -> None:
         ("BatchNorm2d(3)", "bn"),
         ("MaxPool2d(2)", "maxpool2"),
         ("Linear(3072, 10)", "fc-10"),
-        ("Dense(10)", "fc-10"),
+        ("flatten; Dense(10)", "flatten; fc-10"),
         ("conv3-w", "conv3-{w}"),
         ("nn.relu", "relu"),
         ("maxpool 2 2", "maxpool2/2"),

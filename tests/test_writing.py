@@ -372,6 +372,7 @@ def test_what_may_mean_something_else_is_not_written_unasked(text: str) -> None:
         ("residual<nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())>", "residual<{ conv1-3\nrelu }>"),
         ("block b() { nn.Conv2d(3, 8, 3); nn.ReLU() }\nb()", "block b() { conv3-8; relu }\nb()"),
         ("x = F.max_pool2d(x, 3, 2)", "maxpool3/2"),
+        ("nn.Conv2d(3, 8, 3),\nnn.ReLU(),", "conv3-8\nrelu"),
         ("batch_norm(eps=0.001)", "bn(eps=0.001)"),
     ],
 )

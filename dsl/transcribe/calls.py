@@ -116,6 +116,8 @@ def _parsed(text: str) -> tuple[ast.Call, int] | None:
             tree = ast.parse(attempt, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
+        if isinstance(tree, ast.Tuple) and attempt.endswith(","):  # of one element: the comma is that of a list
+            continue
         if not isinstance(tree, ast.Call) or tree.end_lineno is None or tree.end_col_offset is None:
             return None
         lines = attempt.splitlines(keepends=True)

@@ -50,8 +50,8 @@ class Incoming:
         return self.axes is not None and axes not in self.axes
 
 
-def incoming(framework: str, name: str, shown: str, a: Arguments) -> Incoming:
-    """What a call says of the tensor that it takes."""
+def incoming(framework: str, name: str, shown: str, a: Arguments) -> Incoming | None:
+    """What a call says of the tensor that it takes; None where it says nothing."""
 
     def number(*names: str) -> int | None:
         found = next((a.values[key] for key in names if key in a.values), None)
@@ -68,13 +68,13 @@ def incoming(framework: str, name: str, shown: str, a: Arguments) -> Incoming:
     if name in ("Softmax", "LogSoftmax") and framework == PYTORCH:
         why = "it runs over another axis than the channels then"
         axes = {-1: (0,), None: (0, 2)}.get(a["dim"])
-        return Incoming(shown, axes=axes, why=why)
+        return Incoming(shown, axes=axes, why=why) if axes is not None else None
     if name == "BatchNormalization" and framework == KERAS and a["axis"] != -1:
         return Incoming(shown, axes=(a["axis"] - 1,), why="its `axis` is not that of the channels then")
     channels = number("in_channels", "num_features", "num_channels")
     digit = re.search(r"([123])[dD](?:Transpose)?$", name)
     axes = None if digit is None else (0, 1) if name == "BatchNorm1d" else (int(digit[1]),)
-    return Incoming(shown, channels, axes)
+    return Incoming(shown, channels, axes) if channels is not None or axes is not None else None
 
 
 _FEW = 10**9
