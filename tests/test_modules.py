@@ -206,9 +206,55 @@ def test_a_graph_that_is_edited_changes_one_block() -> None:
     assert block(-x).min() < 0
     assert torch.equal(other(x), before)
     assert "relu2" not in copy.deepcopy(module).layer1[0].code
-    module.recompile()
-    module.layer1.append(nn.Identity())
-    assert len(module.layer1) == 3 and isinstance(module.layer1, Chain) and torch.equal(module.layer1[1](x), before)
+
+
+@pytest.mark.parametrize("way", [*COPIES.values(), copy.copy], ids=[*COPIES.keys(), "copy"])
+def test_a_chain_is_edited_as_any_sequential(way: Callable[[Any], Any]) -> None:
+    module = resnet18()
+    with torch.no_grad():
+        third = module.layer3(torch.ones(1, 128, 8, 8))
+        module.layer4.append(nn.Tanh())
+        module.recompile()
+        expected = module(X)
+        assert module.layer4(third).max() <= 1
+        assert torch.equal(way(module)(X), expected)
+        assert torch.equal(fx.Interpreter(module).run(X), expected)
+        last = module.layer4.pop(2)
+        assert isinstance(last, nn.Tanh) and isinstance(module.layer4, Chain)
+        del module.layer4[1]
+        module.recompile()
+        assert module.layer4[:1](third).shape == module.layer4(third).shape == (1, 512, 2, 2)
+        assert torch.equal(way(module)(X), module(X))
+
+
+def test_a_shallow_copy_has_the_members_and_a_graph_of_its_own() -> None:
+    module = load(ROOT / "archs/googlenet.arch").lower()
+    other = copy.copy(module)
+    assert type(other) is type(module) and other.graph is not module.graph and module.graph.owning_module is module
+    assert other.training and next(other.parameters()) is next(module.parameters())
+    other.extra = nn.Identity()
+    assert not hasattr(module, "extra")
+    with pytest.raises(InputError):
+        other(torch.randn(1, 1, 224, 224))
+    block = resnet18().layer1[0]
+    assert type(copy.copy(block)) is type(block)
+
+
+def test_a_replica_of_a_block_with_a_parameter_of_its_own() -> None:
+    block = load(ROOT / "archs/convnext_tiny.arch").lower().eval().get_submodule("features.1.0")
+    (name,) = dict(block.named_parameters(recurse=False))
+    replica = block._replicate_for_data_parallel()
+    assert not replica._parameters and type(replica) is type(block)
+    setattr(replica, name, getattr(block, name).detach().clone())
+    x = torch.randn(1, 96, 4, 4)
+    assert torch.equal(replica(x), block(x))
+
+
+def test_the_mode_may_be_set_as_an_attribute() -> None:
+    module = load(ROOT / "archs/googlenet_torchvision.arch").lower()
+    for part in module.modules():
+        part.training = False
+    assert isinstance(module(torch.randn(1, 3, 224, 224)), Tensor)
 
 
 # ---- the tools around

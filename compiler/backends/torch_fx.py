@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from operator import getitem
 from typing import Any
@@ -132,10 +133,13 @@ class _Assembly:
         if not key:
             return ArchModule(_class_name(self.graph.name), graphs, members, self.graph)
         region = self.by_key[key]
-        kind: type[Block] = NumberedBlock if numbered else Block
+        block: Block | Chain
         if numbered and all(is_chain(graph, len(members)) for graph in graphs):
-            kind, graphs = Chain, (training, training)
-        block = kind(region.call or kind.__name__, graphs, members)
+            block = Chain(OrderedDict(members))
+            block.meta["arch"] = {node.target: node.meta["arch"] for node in training.nodes if "arch" in node.meta}
+        else:
+            kind = NumberedBlock if numbered else Block
+            block = kind(region.call or kind.__name__, graphs, members)
         block.meta["scope"] = region.path
         return block
 
