@@ -257,6 +257,91 @@ def test_the_mode_may_be_set_as_an_attribute() -> None:
     assert isinstance(module(torch.randn(1, 3, 224, 224)), Tensor)
 
 
+# ---- changes, and what optimises a network as it is in the file
+
+
+def _without_the_last_relu(module: Any) -> None:
+    block = module.layer1[0]
+    node = next(node for node in block.graph.nodes if node.target == "relu2")
+    node.replace_all_uses_with(node.args[0])
+    block.graph.erase_node(node)
+    block.recompile()
+
+
+def _other_activations(module: Any) -> None:
+    for part in list(module.modules()):
+        for name, child in list(part.named_children()):
+            if isinstance(child, nn.ReLU):
+                setattr(part, name, nn.GELU())
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (_other_activations, "relu1 is now of the class GELU, and was of ReLU"),
+        (_without_the_last_relu, r"layer1\.0 has another graph"),
+        (lambda module: module.layer3.append(nn.Conv2d(256, 256, 1)), r"layer3\.2 was added"),
+        (lambda module: module.layer3.register_forward_hook(lambda _, args, out: out * 2), "layer3 has a forward hook"),
+        (lambda module: module.layer3.__setitem__(1, nn.Identity()), r"layer3\.1 is now of the class Identity"),
+        (lambda module: module.layer3.pop(1), r"layer3\.1 is no longer there"),
+        (
+            lambda module: torch.nn.utils.parametrizations.weight_norm(module.layer2[0].conv1),
+            r"layer2\.0\.conv1 is now of the class Parametrized",
+        ),
+        (lambda module: setattr(module.maxpool1, "stride", 1), "maxpool1 has another stride"),
+        (lambda module: setattr(module, "fc", nn.Linear(512, 10)), "fc has another out_features"),
+        (lambda module: setattr(module.fc, "forward", lambda x: x), "fc has another forward"),
+    ],
+)
+@pytest.mark.parametrize("level", [1, 2])
+def test_optimise_refuses_a_module_that_was_changed(edit: Callable[[Any], Any], words: str, level: int) -> None:
+    net = load(ROOT / "archs/resnet18.arch")
+    module = resnet18()
+    edit(module)
+    with pytest.raises(ValueError, match=f"not as it was lowered: {words}"):
+        net.optimise(module, batch=1, level=level)
+
+
+def test_optimise_takes_what_changes_nothing_at_inference() -> None:
+    net = load(ROOT / "archs/googlenet_torchvision.arch")
+    module = net.lower().eval()
+    module.aux1 = None
+    module.dropout1.p = 0.5
+    module.inception4a.recompile()
+    for other in (module, copy.deepcopy(module), pickle.loads(pickle.dumps(module)), module.requires_grad_(False)):
+        assert net.optimise(other, level=1)(torch.randn(1, 3, 224, 224)).shape == (1, 1000)
+
+
+# ---- weights that come later, and other sizes
+
+
+def test_a_network_made_on_the_meta_device_takes_weights() -> None:
+    net = load(ROOT / "archs/lenet5.arch")
+    real = net.lower().eval()
+    with torch.device("meta"):
+        empty, assigned = net.lower().eval(), net.lower().eval()
+    assigned.load_state_dict(real.state_dict(), assign=True)
+    filled = empty.to_empty(device="cpu")
+    filled.load_state_dict(real.state_dict())
+    x = torch.randn(2, 1, 32, 32)
+    for other in (assigned, filled):
+        assert torch.equal(other(x), real(x))
+    with torch.device("meta"):
+        bare = net.lower().eval()
+    assert torch.equal(torch.func.functional_call(bare, real.state_dict(), x), real(x))
+    exported = torch.export.export(real, (x,)).module()
+    assert torch.equal(exported(x), real(x))
+    assert torch.equal(torch.compile(real, fullgraph=True, backend="eager")(x), real(x))
+
+
+@pytest.mark.parametrize("size", [9, 10, 11])
+def test_a_crop_is_in_the_middle_of_what_comes(size: int) -> None:
+    module = loads("input 1x9x9\ncrop(size=5)\n").lower()
+    x = torch.randn(1, 1, size, size)
+    start = (size - 5) // 2
+    assert torch.equal(module(x), x[:, :, start : start + 5, start : start + 5])
+
+
 # ---- the tools around
 
 
@@ -314,6 +399,22 @@ def test_torchvisions_feature_extractor() -> None:
         third = module.layer2(module.layer1(module.maxpool1(module.relu1(module.bn1(module.conv1(X))))))
         assert torch.equal(found["y"], module.layer3[0](third))
         assert torch.equal(found["x"], module.layer4(module.layer3(third)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["convnext_tiny", "alexnet", "googlenet", "zfnet", "vgg11_lrn", "lenet5", "efficientnet_b0", "unet", "densenet121"],
+)
+def test_every_network_can_be_traced(name: str) -> None:
+    net = load(ROOT / f"archs/{name}.arch")
+    torch.manual_seed(0)
+    module = net.lower()
+    assert isinstance(fx.symbolic_trace(module), fx.GraphModule)
+    traced = fx.symbolic_trace(module.eval())
+    x = torch.randn(1, *net.graph.inputs[0].shape)
+    with torch.no_grad():
+        assert torch.equal(traced(x), module(x))
+        assert torch.equal(pickle.loads(pickle.dumps(traced))(x), module(x))
 
 
 def test_a_pipeline_is_split_at_a_label() -> None:

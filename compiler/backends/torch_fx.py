@@ -51,9 +51,12 @@ class ArchModule(Block):
     Raises InputError for tensors that it cannot take.
     """
 
-    def __init__(self, name: str, graphs: Graphs, members: Mapping[str, nn.Module | nn.Parameter], graph: ArchGraph) -> None:
+    def __init__(
+        self, name: str, graphs: Graphs, members: Mapping[str, nn.Module | nn.Parameter], graph: ArchGraph, level: int = 0
+    ) -> None:
         super().__init__(name, graphs, members)
         self._origin = Origin(graph)
+        self.level = level  # at which it was lowered
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -83,14 +86,14 @@ def lower(graph: ArchGraph, level: int = 0) -> ArchModule:
     """
     trained, inference = run(graph, TRAINING[level]).graph, run(graph, INFERENCE[level]).graph
     modules = modules_of(graph, in_place(trained) & in_place(inference) if level else set())
-    return _Assembly(graph, inference, trained, modules).module()
+    return _Assembly(graph, inference, trained, modules, level).module()
 
 
 class _Assembly:
     """Puts a network together: a graph for every scope that can be a module, and the modules under their keys."""
 
-    def __init__(self, graph: ArchGraph, inference: ArchGraph, trained: ArchGraph, modules: Parts) -> None:
-        self.graph, self.modules = graph, modules
+    def __init__(self, graph: ArchGraph, inference: ArchGraph, trained: ArchGraph, modules: Parts, level: int) -> None:
+        self.graph, self.modules, self.level = graph, modules, level
         self.scopes: Regions = regions(graph)
         self.by_key = {region.key: region for region in self.scopes.found.values()}
         self.training = self._graphs(trained)
@@ -131,7 +134,7 @@ class _Assembly:
         training = self.training[key]
         graphs: Graphs = (self.evaluation.get(key, training), training)
         if not key:
-            return ArchModule(_class_name(self.graph.name), graphs, members, self.graph)
+            return ArchModule(_class_name(self.graph.name), graphs, members, self.graph, self.level)
         region = self.by_key[key]
         block: Block | Chain
         if numbered and all(is_chain(graph, len(members)) for graph in graphs):
