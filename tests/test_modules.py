@@ -88,7 +88,47 @@ def test_the_first_layers_of_vgg_are_a_slice() -> None:
         assert torch.equal(module.features[:9](X), taken[0])
     assert module.classifier[6].out_features == 1000 and len(module.classifier) == 7
     module.classifier[6] = nn.Linear(4096, 10)
-    assert module.classifier(torch.randn(2, 512, 7, 7)).shape == (2, 10)
+    assert module.classifier(torch.randn(2, 512 * 7 * 7)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(("name", "values"), [("vgg11", 25088), ("alexnet_torchvision", 9216)])
+def test_the_classifier_of_vgg_is_changed_as_torchvisions(name: str, values: int) -> None:
+    module = load(ROOT / f"archs/{name}.arch").lower().eval()
+    x = torch.randn(1, 3, 224, 224)
+    assert isinstance(module.classifier, Chain)
+    with torch.no_grad():
+        expected = module.classifier[:-1](module.adaptive_avgpool1(module.features(x)).flatten(1)) if name != "vgg11" else None
+        module.classifier = nn.Sequential(*list(module.classifier.children())[:-1])
+        features = module(x)
+        assert features.shape == (1, 4096) and (expected is None or torch.equal(features, expected))
+        del module.classifier[-1]
+        assert module(x).shape == (1, 4096)
+        module.classifier = nn.Sequential(nn.Linear(values, 10))
+        assert module(x).shape == (1, 10)
+
+
+def test_a_flatten_that_is_brought_runs_before_the_scopes_that_it_is_first_in() -> None:
+    module = loads("input 3x8x8\nconv3-4\na: { b: [ FC-4; relu ]; FC-2 }\n").lower()
+    assert isinstance(module.a.b, Chain) and "flatten" in module.code and "flatten" not in module.a.code
+    assert module.a(torch.randn(2, 144)).shape == (2, 2)
+    module = loads("share t { FC-4; relu }\ninput x: 3x8x8\ninput y: 3x8x8\nadd<@x; t | @y; t>\n").lower()
+    assert module(torch.randn(2, 3, 8, 8), torch.randn(2, 3, 8, 8)).shape == (2, 4)
+    assert module.t(torch.randn(2, 192)).shape == (2, 4)
+
+
+def test_numbers_with_a_gap_are_indices() -> None:
+    module = load(ROOT / "archs/convnext_tiny.arch").lower().eval()
+    assert module.classifier[-1] is module.classifier[2] and len(module.classifier[1:]) == 1
+    module.classifier[2] = nn.Linear(768, 10)
+    assert module(torch.randn(1, 3, 64, 64)).shape == (1, 10)
+    with pytest.raises(IndexError, match="no module has the number 1; there are 0, 2"):
+        module.classifier[1]
+
+
+def test_what_nobody_uses_of_a_training_path_is_of_training() -> None:
+    module = loads("input 3x32x32\noutput main: conv3-2\na: conv3-8\noutput side(when=training): @a\nrelu\n").lower()
+    x = torch.randn(1, 3, 32, 32)
+    assert set(module(x)) == {"main", "side"} and module.eval()(x).shape == (1, 2, 30, 30)
 
 
 def test_several_tensors_enter_and_leave() -> None:

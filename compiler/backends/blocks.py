@@ -7,7 +7,6 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import islice
 from typing import Any, NoReturn
 
 from torch import Tensor, fx, nn
@@ -157,7 +156,7 @@ def _revived(base: type[Block], state: Mapping[str, Any]) -> Block:
 
 
 class NumberedBlock(Block):
-    """A block whose members are numbered 0, 1, 2, ...: it can be indexed, and its members counted and walked through."""
+    """A block whose members are numbered. An index is such a number; one that belongs to a function is left out."""
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -169,11 +168,22 @@ class NumberedBlock(Block):
         return iter(self.children())
 
     def __getitem__(self, index: int | slice) -> nn.Module:
-        members = list(self.children())
-        return nn.ModuleList(members[index]) if isinstance(index, slice) else members[index]
+        if isinstance(index, slice):
+            last = int(list(self._modules)[-1])
+            numbers = map(str, range(*index.indices(last + 1)))
+            return nn.ModuleList(self.get_submodule(number) for number in numbers if number in self._modules)
+        return self.get_submodule(self._numbered(index))
 
     def __setitem__(self, index: int, module: nn.Module) -> None:
-        setattr(self, next(islice(self._modules, index % len(self), None)), module)
+        setattr(self, self._numbered(index), module)
+
+    def _numbered(self, index: int) -> str:
+        names = list(self._modules)
+        if index < 0 and -index <= len(names):
+            return names[index]
+        if str(index) not in names:
+            raise IndexError(f"no module has the number {index}; there are {', '.join(names)}")
+        return str(index)
 
 
 class Chain(nn.Sequential):

@@ -121,10 +121,11 @@ class _Assembly:
         return members
 
     def _module(self, key: str, members: Mapping[str, nn.Module | nn.Parameter]) -> nn.Module:
-        numbered = bool(members) and list(members) == [str(number) for number in range(len(members))]
+        numbered = bool(members) and all(name.isdigit() for name in members)
+        unbroken = list(members) == [str(number) for number in range(len(members))]
         if key and key not in self.by_key:
             reason = self.scopes.reasons.get(key, "its operators are parts of other scopes")
-            scope = NumberedScope(key, reason) if numbered else Scope(key, reason)
+            scope = NumberedScope(key, reason) if numbered and unbroken else Scope(key, reason)
             for name, member in members.items():
                 if isinstance(member, nn.Parameter):
                     scope.register_parameter(name, member)
@@ -137,7 +138,7 @@ class _Assembly:
             return ArchModule(_class_name(self.graph.name), graphs, members, self.graph, self.level)
         region = self.by_key[key]
         block: Block | Chain
-        if numbered and all(is_chain(graph, len(members)) for graph in graphs):
+        if numbered and unbroken and all(is_chain(graph, len(members)) for graph in graphs):
             block = Chain(OrderedDict(members))
             block.meta["arch"] = {node.target: node.meta["arch"] for node in training.nodes if "arch" in node.meta}
         else:
@@ -178,10 +179,10 @@ class _Assembly:
         """The parts of a scope in order: the largest regions in it, and the nodes that are in none."""
         start = 0
         while start < len(nodes):
-            paths = (path for path in scopes_of(nodes[start].name) if len(path) > len(within.path))
+            paths = (path for path in self.scopes.around(nodes[start].name) if len(path) > len(within.path))
             region = next((self.scopes.found[path] for path in paths if path in self.scopes.found), None)
             end = start + 1
-            while region is not None and end < len(nodes) and nodes[end].name.startswith(region.path + "."):
+            while region is not None and end < len(nodes) and region.path in self.scopes.around(nodes[end].name):
                 end += 1
             yield region, nodes[start:end]
             start = end
