@@ -548,6 +548,78 @@ def test_a_copy_still_knows_what_it_takes() -> None:
             way(resnet18())(torch.randn(1, 4, 64, 64))
 
 
+class _Failing(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(3, 5, 7)
+
+
+def _with_other_channels(module: Any) -> None:
+    module.conv1 = nn.Conv2d(4, 64, 7, 2, 3, bias=False)
+    module.layer4.register_forward_hook(_raise(ValueError("mine")))
+
+
+def _raise(error: Exception) -> Callable[..., Any]:
+    def hook(*_: Any) -> None:
+        raise error
+
+    return hook
+
+
+@pytest.mark.parametrize(
+    ("edit", "channels", "kind", "words"),
+    [
+        (_with_other_channels, 4, ValueError, "mine"),
+        (lambda module: setattr(module, "fc", nn.Linear(3, 3)), 3, RuntimeError, "cannot be multiplied"),
+        (lambda module: setattr(module, "conv1", nn.Conv2d(4, 64, 7, 2, 3)), 5, RuntimeError, "to have 4 channels"),
+        (lambda module: module.layer4.register_forward_hook(_raise(torch.OutOfMemoryError("full"))), 3, torch.OutOfMemoryError, "full"),
+        (lambda module: module.conv1.register_forward_pre_hook(_raise(torch.OutOfMemoryError("full"))), 4, torch.OutOfMemoryError, "full"),
+        (lambda module: module.conv1.register_forward_pre_hook(_raise(RuntimeError("mine"))), 4, RuntimeError, "mine"),
+        (lambda module: setattr(module, "maxpool1", _Failing()), 3, RuntimeError, "shape"),
+    ],
+)
+def test_errors_of_a_network_that_was_adapted_are_its_own(edit: Callable[[Any], Any], channels: int, kind: type, words: str) -> None:
+    module = resnet18()
+    edit(module)
+    with pytest.raises(kind, match=words) as caught:
+        module(torch.randn(1, channels, 64, 64))
+    assert type(caught.value) is kind
+
+
+def test_a_hook_that_looks_on_changes_no_error() -> None:
+    module = resnet18()
+    module.layer4.register_forward_hook(lambda *_: None)
+    with pytest.raises(InputError, match="conv1 has weights for 3 channels"):
+        module(torch.randn(1, 4, 64, 64))
+
+
+def test_an_input_error_passes_between_processes() -> None:
+    from torch._utils import ExceptionWrapper
+
+    with pytest.raises(InputError) as caught:
+        resnet18()(torch.randn(1, 4, 64, 64))
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    wrapper = ExceptionWrapper((type(caught.value), caught.value, None), where="in a replica")
+    with pytest.raises(RuntimeError, match="conv1 has weights for 3 channels"):
+        wrapper.reraise()
+
+
+def test_what_is_wrong_with_an_input_in_words() -> None:
+    module = resnet18()
+    for given, words in (
+        (torch.randn(1, 224, 224, 3), r"the channels come first: `x.permute\(0, 3, 1, 2\)` of the input"),
+        (torch.randn(2, 3), "help: give a tensor of 4 axes, the batch first"),
+        (torch.randn(1, 1, 3, 8, 8), "help: give a tensor of 4 axes, the batch first"),
+    ):
+        with pytest.raises(InputError, match=words):
+            module(given)
+    with pytest.raises(RuntimeError) as caught:
+        module(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+    assert caught.value.__notes__ == ["input is torch.uint8 on cpu, and the weights are torch.float32 on cpu"]
+    two = loads("input left: 3x8x8\ninput right: 3x8x8\nconcat<@left | @right>\nconv3-4\n").lower()
+    with pytest.raises(InputError, match="without its input left"):
+        two(right=torch.randn(1, 3, 8, 8))
+
+
 def test_only_what_runs_in_a_mode_is_blamed() -> None:
     module = load(ROOT / "archs/inception_v3.arch").lower()
     with pytest.raises(InputError, match="AuxLogits"):

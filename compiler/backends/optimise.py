@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, fx, nn
 
 from compiler.backends import packed
-from compiler.backends.changes import change
 from compiler.backends.cpu import for_cpu
 from compiler.backends.nodes import fx_graph, modules_of, tree_of, with_branches
 from compiler.backends.timing import fastest
@@ -43,7 +42,7 @@ def optimised(
     """
     if level not in (0, 1, 2, 3):
         raise ValueError(f"the levels of optimisation are 0, 1, 2 and 3, not {level}")
-    if found := change(module, graph):
+    if found := module.change():
         raise ValueError(
             f"the module is not as it was lowered: {found}; optimise works on the network of the file and would leave that out. "
             "Change the file, or use torch.compile"

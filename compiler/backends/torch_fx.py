@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from operator import getitem
+from os import sep
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import torch
 from torch import fx, nn
 
+import compiler
 from compiler.analysis.misfit import misfit
 from compiler.analysis.regions import Region, Regions, entering, leaving, regions, scopes_of
 from compiler.backends.blocks import Block, Chain, Graphs, NumberedBlock, NumberedScope, Scope, is_chain
+from compiler.backends.changes import change
 from compiler.backends.nodes import WHOLE, Parts, below, fx_name, fx_node, fx_output, modules_of
 from compiler.collection import without_collection
 from compiler.graph import ArchGraph, Node
@@ -25,6 +30,17 @@ from dsl.vocabulary import files
 
 class InputError(ArchError, ValueError):
     """A network was called with tensors that it cannot take. Its text names the operator that fails, and the sizes that it takes."""
+
+
+# What torch raises for tensors that do not fit; subclasses, as torch.OutOfMemoryError, are other troubles.
+FAILURES = (RuntimeError, ValueError, TypeError, IndexError, AttributeError)
+OURS = tuple(f"{Path(module.__file__).parent}{sep}" for module in (torch, compiler))
+
+
+def _is_torchs(error: Exception) -> bool:
+    """Was an error raised by torch while it ran our code, and not by a hook or a module of the user?"""
+    frames = [frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__)]
+    return type(error) in (*FAILURES, NotImplementedError) and all(name.startswith((*OURS, "<eval_with_key>")) for name in frames)
 
 
 class Origin:
@@ -61,11 +77,28 @@ class ArchModule(Block):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().__call__(*args, **kwargs)
-        except Exception as error:
-            found = None if torch.compiler.is_compiling() else self._misfit(args, kwargs)
-            if found is None:
+        except FAILURES as error:
+            if torch.compiler.is_compiling() or not _is_torchs(error) or self.change(self.training, hooks=False):
                 raise
-            raise InputError([found]) from error
+            if found := self._misfit(args, kwargs):
+                raise InputError([found]) from error
+            for note in self._mixtures(args, kwargs):
+                error.add_note(note)
+            raise
+
+    def change(self, training: bool = False, hooks: bool = True) -> str:
+        """The first part of this module that is no longer as it was lowered, and how; nothing if there is none. See `changes`."""
+        with torch.device("meta"):
+            made = lower(self._origin.graph, self.level)
+        return change(made, self, self._origin.graph, training, hooks)
+
+    def _mixtures(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[str]:
+        """Inputs whose dtype or device is not that of the weights."""
+        weight = next(self.parameters(), None)
+        names = [node.name for node in self._origin.graph.inputs]
+        for name, x in {**dict(zip(names, args, strict=False)), **kwargs}.items():
+            if weight is not None and isinstance(x, torch.Tensor) and (x.dtype, x.device) != (weight.dtype, weight.device):
+                yield f"{name} is {x.dtype} on {x.device}, and the weights are {weight.dtype} on {weight.device}"
 
     def _misfit(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Diagnostic | None:
         """What was wrong with the inputs of a call that failed; None where that was not its reason."""
@@ -73,6 +106,10 @@ class ArchModule(Block):
         names = [node.name for node in graph.inputs][len(args) :]
         if not set(kwargs) <= set(names):
             return None
+        if kwargs and (missing := [name for name in names if name not in kwargs]):
+            takes = ", ".join(node.name for node in graph.inputs)
+            problem = f"{graph.name} was called without its input{'s' * (len(missing) > 1)} {' and '.join(missing)}"
+            return files.wrong_inputs(problem, takes)
         given = [*args, *(kwargs[name] for name in names if name in kwargs)]
         return misfit(graph, [tuple(x.shape) if isinstance(x, torch.Tensor) else None for x in given], self.training)
 
