@@ -402,6 +402,14 @@ def test_torch_export(strict: bool) -> None:
         assert torch.equal(program(X[:1]), module(X[:1]))
 
 
+def test_an_export_keeps_the_hierarchy() -> None:
+    program = torch.export.unflatten(torch.export.export(resnet18(), (X,)))
+    with torch.no_grad():
+        assert torch.equal(program(X), resnet18()(X))
+    assert program.layer4(torch.randn(2, 256, 4, 4)).shape == (2, 512, 2, 2)
+    assert program.get_submodule("layer4.1.conv2").weight.shape == (512, 512, 3, 3)
+
+
 @pytest.mark.parametrize(
     "way", [torch.jit.script, lambda module: torch.jit.trace(module, (X,)), fx.symbolic_trace], ids=["script", "trace", "fx"]
 )

@@ -107,8 +107,9 @@ class Block(fx.GraphModule):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if name == "training" and self.__dict__.get("_forms") is not None:
-            self._take(self._forms[bool(value)])
+        forms: tuple[Form, Form] | None = self.__dict__.get("_forms") if name == "training" else None
+        if forms is not None:
+            self._take(forms[bool(value)])
 
     def form(self, training: bool) -> type[Block]:
         """The class that has the forward of a mode. Blocks whose graphs are equal have the same."""
@@ -145,7 +146,7 @@ class Block(fx.GraphModule):
         return made
 
     def _replicate_for_data_parallel(self) -> Block:
-        replica: Block = nn.Module._replicate_for_data_parallel(self)
+        replica: Block = nn.Module._replicate_for_data_parallel(self)  # type: ignore[no-untyped-call]
         return replica
 
 

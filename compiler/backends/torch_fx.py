@@ -34,7 +34,7 @@ class InputError(ArchError, ValueError):
 
 # What torch raises for tensors that do not fit; subclasses, as torch.OutOfMemoryError, are other troubles.
 FAILURES = (RuntimeError, ValueError, TypeError, IndexError, AttributeError)
-OURS = tuple(f"{Path(module.__file__).parent}{sep}" for module in (torch, compiler))
+OURS = tuple(f"{Path(str(module.__file__)).parent}{sep}" for module in (torch, compiler))
 
 
 def _is_torchs(error: Exception) -> bool:
