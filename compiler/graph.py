@@ -156,8 +156,10 @@ class ArchGraph:
         """Mark what only the training-only outputs need."""
         needed = self.ancestors(output.node for output in self.outputs.values() if not output.training_only)
         training = self.ancestors(output.node for output in self.outputs.values() if output.training_only)
-        for name in training - needed:
-            self[name].training_only = self[name].op != INPUT
+        for node in self:
+            unused = node.name not in training and any(self[operand].training_only for operand in self.operands(node.name))
+            if node.name not in needed and (node.name in training or unused):
+                node.training_only = node.op != INPUT
 
     def without(self, names: set[str]) -> ArchGraph:
         """A copy without some nodes, and without the outputs that they give."""

@@ -164,6 +164,8 @@ class ArchError(Exception):
     """The file is wrong. `diagnostics` holds every independent mistake; `str()` renders them all."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        if isinstance(diagnostics, str):  # torch makes errors of other processes anew from their text, or as RuntimeErrors
+            raise TypeError("an ArchError takes diagnostics, not text")
         super().__init__(diagnostics)
         self.diagnostics = tuple(diagnostics)
 

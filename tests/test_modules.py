@@ -88,7 +88,47 @@ def test_the_first_layers_of_vgg_are_a_slice() -> None:
         assert torch.equal(module.features[:9](X), taken[0])
     assert module.classifier[6].out_features == 1000 and len(module.classifier) == 7
     module.classifier[6] = nn.Linear(4096, 10)
-    assert module.classifier(torch.randn(2, 512, 7, 7)).shape == (2, 10)
+    assert module.classifier(torch.randn(2, 512 * 7 * 7)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(("name", "values"), [("vgg11", 25088), ("alexnet_torchvision", 9216)])
+def test_the_classifier_of_vgg_is_changed_as_torchvisions(name: str, values: int) -> None:
+    module = load(ROOT / f"archs/{name}.arch").lower().eval()
+    x = torch.randn(1, 3, 224, 224)
+    assert isinstance(module.classifier, Chain)
+    with torch.no_grad():
+        expected = module.classifier[:-1](module.adaptive_avgpool1(module.features(x)).flatten(1)) if name != "vgg11" else None
+        module.classifier = nn.Sequential(*list(module.classifier.children())[:-1])
+        features = module(x)
+        assert features.shape == (1, 4096) and (expected is None or torch.equal(features, expected))
+        del module.classifier[-1]
+        assert module(x).shape == (1, 4096)
+        module.classifier = nn.Sequential(nn.Linear(values, 10))
+        assert module(x).shape == (1, 10)
+
+
+def test_a_flatten_that_is_brought_runs_before_the_scopes_that_it_is_first_in() -> None:
+    module = loads("input 3x8x8\nconv3-4\na: { b: [ FC-4; relu ]; FC-2 }\n").lower()
+    assert isinstance(module.a.b, Chain) and "flatten" in module.code and "flatten" not in module.a.code
+    assert module.a(torch.randn(2, 144)).shape == (2, 2)
+    module = loads("share t { FC-4; relu }\ninput x: 3x8x8\ninput y: 3x8x8\nadd<@x; t | @y; t>\n").lower()
+    assert module(torch.randn(2, 3, 8, 8), torch.randn(2, 3, 8, 8)).shape == (2, 4)
+    assert module.t(torch.randn(2, 192)).shape == (2, 4)
+
+
+def test_numbers_with_a_gap_are_indices() -> None:
+    module = load(ROOT / "archs/convnext_tiny.arch").lower().eval()
+    assert module.classifier[-1] is module.classifier[2] and len(module.classifier[1:]) == 1
+    module.classifier[2] = nn.Linear(768, 10)
+    assert module(torch.randn(1, 3, 64, 64)).shape == (1, 10)
+    with pytest.raises(IndexError, match="no module has the number 1; there are 0, 2"):
+        module.classifier[1]
+
+
+def test_what_nobody_uses_of_a_training_path_is_of_training() -> None:
+    module = loads("input 3x32x32\noutput main: conv3-2\na: conv3-8\noutput side(when=training): @a\nrelu\n").lower()
+    x = torch.randn(1, 3, 32, 32)
+    assert set(module(x)) == {"main", "side"} and module.eval()(x).shape == (1, 2, 30, 30)
 
 
 def test_several_tensors_enter_and_leave() -> None:
@@ -206,9 +246,140 @@ def test_a_graph_that_is_edited_changes_one_block() -> None:
     assert block(-x).min() < 0
     assert torch.equal(other(x), before)
     assert "relu2" not in copy.deepcopy(module).layer1[0].code
-    module.recompile()
-    module.layer1.append(nn.Identity())
-    assert len(module.layer1) == 3 and isinstance(module.layer1, Chain) and torch.equal(module.layer1[1](x), before)
+
+
+@pytest.mark.parametrize("way", [*COPIES.values(), copy.copy], ids=[*COPIES.keys(), "copy"])
+def test_a_chain_is_edited_as_any_sequential(way: Callable[[Any], Any]) -> None:
+    module = resnet18()
+    with torch.no_grad():
+        third = module.layer3(torch.ones(1, 128, 8, 8))
+        module.layer4.append(nn.Tanh())
+        module.recompile()
+        expected = module(X)
+        assert module.layer4(third).max() <= 1
+        assert torch.equal(way(module)(X), expected)
+        assert torch.equal(fx.Interpreter(module).run(X), expected)
+        last = module.layer4.pop(2)
+        assert isinstance(last, nn.Tanh) and isinstance(module.layer4, Chain)
+        del module.layer4[1]
+        module.recompile()
+        assert module.layer4[:1](third).shape == module.layer4(third).shape == (1, 512, 2, 2)
+        assert torch.equal(way(module)(X), module(X))
+
+
+def test_a_shallow_copy_has_the_members_and_a_graph_of_its_own() -> None:
+    module = load(ROOT / "archs/googlenet.arch").lower()
+    other = copy.copy(module)
+    assert type(other) is type(module) and other.graph is not module.graph and module.graph.owning_module is module
+    assert other.training and next(other.parameters()) is next(module.parameters())
+    other.extra = nn.Identity()
+    assert not hasattr(module, "extra")
+    with pytest.raises(InputError):
+        other(torch.randn(1, 1, 224, 224))
+    block = resnet18().layer1[0]
+    assert type(copy.copy(block)) is type(block)
+
+
+def test_a_replica_of_a_block_with_a_parameter_of_its_own() -> None:
+    block = load(ROOT / "archs/convnext_tiny.arch").lower().eval().get_submodule("features.1.0")
+    (name,) = dict(block.named_parameters(recurse=False))
+    replica = block._replicate_for_data_parallel()
+    assert not replica._parameters and type(replica) is type(block)
+    setattr(replica, name, getattr(block, name).detach().clone())
+    x = torch.randn(1, 96, 4, 4)
+    assert torch.equal(replica(x), block(x))
+
+
+def test_the_mode_may_be_set_as_an_attribute() -> None:
+    module = load(ROOT / "archs/googlenet_torchvision.arch").lower()
+    for part in module.modules():
+        part.training = False
+    assert isinstance(module(torch.randn(1, 3, 224, 224)), Tensor)
+
+
+# ---- changes, and what optimises a network as it is in the file
+
+
+def _without_the_last_relu(module: Any) -> None:
+    block = module.layer1[0]
+    node = next(node for node in block.graph.nodes if node.target == "relu2")
+    node.replace_all_uses_with(node.args[0])
+    block.graph.erase_node(node)
+    block.recompile()
+
+
+def _other_activations(module: Any) -> None:
+    for part in list(module.modules()):
+        for name, child in list(part.named_children()):
+            if isinstance(child, nn.ReLU):
+                setattr(part, name, nn.GELU())
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (_other_activations, "relu1 is now of the class GELU, and was of ReLU"),
+        (_without_the_last_relu, r"layer1\.0 has another graph"),
+        (lambda module: module.layer3.append(nn.Conv2d(256, 256, 1)), r"layer3\.2 was added"),
+        (lambda module: module.layer3.register_forward_hook(lambda _, args, out: out * 2), "layer3 has a forward hook"),
+        (lambda module: module.layer3.__setitem__(1, nn.Identity()), r"layer3\.1 is now of the class Identity"),
+        (lambda module: module.layer3.pop(1), r"layer3\.1 is no longer there"),
+        (
+            lambda module: torch.nn.utils.parametrizations.weight_norm(module.layer2[0].conv1),
+            r"layer2\.0\.conv1 is now of the class Parametrized",
+        ),
+        (lambda module: setattr(module.maxpool1, "stride", 1), "maxpool1 has another stride"),
+        (lambda module: setattr(module, "fc", nn.Linear(512, 10)), "fc has another out_features"),
+        (lambda module: setattr(module.fc, "forward", lambda x: x), "fc has another forward"),
+    ],
+)
+@pytest.mark.parametrize("level", [1, 2])
+def test_optimise_refuses_a_module_that_was_changed(edit: Callable[[Any], Any], words: str, level: int) -> None:
+    net = load(ROOT / "archs/resnet18.arch")
+    module = resnet18()
+    edit(module)
+    with pytest.raises(ValueError, match=f"not as it was lowered: {words}"):
+        net.optimise(module, batch=1, level=level)
+
+
+def test_optimise_takes_what_changes_nothing_at_inference() -> None:
+    net = load(ROOT / "archs/googlenet_torchvision.arch")
+    module = net.lower().eval()
+    module.aux1 = None
+    module.dropout1.p = 0.5
+    module.inception4a.recompile()
+    for other in (module, copy.deepcopy(module), pickle.loads(pickle.dumps(module)), module.requires_grad_(False)):
+        assert net.optimise(other, level=1)(torch.randn(1, 3, 224, 224)).shape == (1, 1000)
+
+
+# ---- weights that come later, and other sizes
+
+
+def test_a_network_made_on_the_meta_device_takes_weights() -> None:
+    net = load(ROOT / "archs/lenet5.arch")
+    real = net.lower().eval()
+    with torch.device("meta"):
+        empty, assigned = net.lower().eval(), net.lower().eval()
+    assigned.load_state_dict(real.state_dict(), assign=True)
+    filled = empty.to_empty(device="cpu")
+    filled.load_state_dict(real.state_dict())
+    x = torch.randn(2, 1, 32, 32)
+    for other in (assigned, filled):
+        assert torch.equal(other(x), real(x))
+    with torch.device("meta"):
+        bare = net.lower().eval()
+    assert torch.equal(torch.func.functional_call(bare, real.state_dict(), x), real(x))
+    exported = torch.export.export(real, (x,)).module()
+    assert torch.equal(exported(x), real(x))
+    assert torch.equal(torch.compile(real, fullgraph=True, backend="eager")(x), real(x))
+
+
+@pytest.mark.parametrize("size", [9, 10, 11])
+def test_a_crop_is_in_the_middle_of_what_comes(size: int) -> None:
+    module = loads("input 1x9x9\ncrop(size=5)\n").lower()
+    x = torch.randn(1, 1, size, size)
+    start = (size - 5) // 2
+    assert torch.equal(module(x), x[:, :, start : start + 5, start : start + 5])
 
 
 # ---- the tools around
@@ -229,6 +400,14 @@ def test_torch_export(strict: bool) -> None:
     program = torch.export.export(module, (X,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},), strict=strict).module()
     with torch.no_grad():
         assert torch.equal(program(X[:1]), module(X[:1]))
+
+
+def test_an_export_keeps_the_hierarchy() -> None:
+    program = torch.export.unflatten(torch.export.export(resnet18(), (X,)))
+    with torch.no_grad():
+        assert torch.equal(program(X), resnet18()(X))
+    assert program.layer4(torch.randn(2, 256, 4, 4)).shape == (2, 512, 2, 2)
+    assert program.get_submodule("layer4.1.conv2").weight.shape == (512, 512, 3, 3)
 
 
 @pytest.mark.parametrize(
@@ -268,6 +447,22 @@ def test_torchvisions_feature_extractor() -> None:
         third = module.layer2(module.layer1(module.maxpool1(module.relu1(module.bn1(module.conv1(X))))))
         assert torch.equal(found["y"], module.layer3[0](third))
         assert torch.equal(found["x"], module.layer4(module.layer3(third)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["convnext_tiny", "alexnet", "googlenet", "zfnet", "vgg11_lrn", "lenet5", "efficientnet_b0", "unet", "densenet121"],
+)
+def test_every_network_can_be_traced(name: str) -> None:
+    net = load(ROOT / f"archs/{name}.arch")
+    torch.manual_seed(0)
+    module = net.lower()
+    assert isinstance(fx.symbolic_trace(module), fx.GraphModule)
+    traced = fx.symbolic_trace(module.eval())
+    x = torch.randn(1, *net.graph.inputs[0].shape)
+    with torch.no_grad():
+        assert torch.equal(traced(x), module(x))
+        assert torch.equal(pickle.loads(pickle.dumps(traced))(x), module(x))
 
 
 def test_a_pipeline_is_split_at_a_label() -> None:
@@ -359,6 +554,78 @@ def test_a_copy_still_knows_what_it_takes() -> None:
     for way in COPIES.values():
         with pytest.raises(InputError, match="conv1 has weights for 3 channels"):
             way(resnet18())(torch.randn(1, 4, 64, 64))
+
+
+class _Failing(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(3, 5, 7)
+
+
+def _with_other_channels(module: Any) -> None:
+    module.conv1 = nn.Conv2d(4, 64, 7, 2, 3, bias=False)
+    module.layer4.register_forward_hook(_raise(ValueError("mine")))
+
+
+def _raise(error: Exception) -> Callable[..., Any]:
+    def hook(*_: Any) -> None:
+        raise error
+
+    return hook
+
+
+@pytest.mark.parametrize(
+    ("edit", "channels", "kind", "words"),
+    [
+        (_with_other_channels, 4, ValueError, "mine"),
+        (lambda module: setattr(module, "fc", nn.Linear(3, 3)), 3, RuntimeError, "cannot be multiplied"),
+        (lambda module: setattr(module, "conv1", nn.Conv2d(4, 64, 7, 2, 3)), 5, RuntimeError, "to have 4 channels"),
+        (lambda module: module.layer4.register_forward_hook(_raise(torch.OutOfMemoryError("full"))), 3, torch.OutOfMemoryError, "full"),
+        (lambda module: module.conv1.register_forward_pre_hook(_raise(torch.OutOfMemoryError("full"))), 4, torch.OutOfMemoryError, "full"),
+        (lambda module: module.conv1.register_forward_pre_hook(_raise(RuntimeError("mine"))), 4, RuntimeError, "mine"),
+        (lambda module: setattr(module, "maxpool1", _Failing()), 3, RuntimeError, "shape"),
+    ],
+)
+def test_errors_of_a_network_that_was_adapted_are_its_own(edit: Callable[[Any], Any], channels: int, kind: type, words: str) -> None:
+    module = resnet18()
+    edit(module)
+    with pytest.raises(kind, match=words) as caught:
+        module(torch.randn(1, channels, 64, 64))
+    assert type(caught.value) is kind
+
+
+def test_a_hook_that_looks_on_changes_no_error() -> None:
+    module = resnet18()
+    module.layer4.register_forward_hook(lambda *_: None)
+    with pytest.raises(InputError, match="conv1 has weights for 3 channels"):
+        module(torch.randn(1, 4, 64, 64))
+
+
+def test_an_input_error_passes_between_processes() -> None:
+    from torch._utils import ExceptionWrapper
+
+    with pytest.raises(InputError) as caught:
+        resnet18()(torch.randn(1, 4, 64, 64))
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    wrapper = ExceptionWrapper((type(caught.value), caught.value, None), where="in a replica")
+    with pytest.raises(RuntimeError, match="conv1 has weights for 3 channels"):
+        wrapper.reraise()
+
+
+def test_what_is_wrong_with_an_input_in_words() -> None:
+    module = resnet18()
+    for given, words in (
+        (torch.randn(1, 224, 224, 3), r"the channels come first: `x.permute\(0, 3, 1, 2\)` of the input"),
+        (torch.randn(2, 3), "help: give a tensor of 4 axes, the batch first"),
+        (torch.randn(1, 1, 3, 8, 8), "help: give a tensor of 4 axes, the batch first"),
+    ):
+        with pytest.raises(InputError, match=words):
+            module(given)
+    with pytest.raises(RuntimeError) as caught:
+        module(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+    assert caught.value.__notes__ == ["input is torch.uint8 on cpu, and the weights are torch.float32 on cpu"]
+    two = loads("input left: 3x8x8\ninput right: 3x8x8\nconcat<@left | @right>\nconv3-4\n").lower()
+    with pytest.raises(InputError, match="without its input left"):
+        two(right=torch.randn(1, 3, 8, 8))
 
 
 def test_only_what_runs_in_a_mode_is_blamed() -> None:

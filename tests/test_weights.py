@@ -18,7 +18,8 @@ from compiler.backends import room
 from compiler.backends.foreign import converted, fit
 from compiler.backends.published import Unreadable, published
 from compiler.backends.torch_fx import lower
-from compiler.backends.weight_files import fitted, load_weights
+from compiler.backends.torch_run import save_weights
+from compiler.backends.weight_files import fitted, load_weights, read_weights
 from compiler.driver import check_text
 from tests.support import FILES, ROOT, stirred, timm_model, torchvision_models
 from tests.test_cli import archc, facts
@@ -257,10 +258,30 @@ def test_a_batch_that_may_not_fit_is_told_and_tried(monkeypatch: pytest.MonkeyPa
     cpu = torch.device("cpu")
     assert room.check_room(graph, "float32", 1, cpu).startswith("resnet18 needs 46.8 MB for its weights and 6.4 MB for values")
     assert room.check_room(load(ROOT / "archs/lenet5.arch").graph, "float32", 1, cpu) == ""
+    with pytest.raises(room.NoMemory, match=r"at batch 10, .*, and 50\.0 MB are free; take a smaller batch"):
+        room.check_room(graph, "float32", 10, cpu)
     with pytest.raises(room.NoMemory, match=r"2 times 46\.8 MB for its weights, and 50\.0 MB"):
         room.check_room(graph, "float32", 1, cpu, copies=2)
     with pytest.raises(room.NoMemory, match="not enough memory for resnet18"), room.told(graph):
         torch.empty(2**55)
+
+
+def test_files_of_weights_that_are_broken_are_told_in_words(tmp_path: Path) -> None:
+    module = load(ROOT / "archs/lenet5.arch").lower().eval()
+    whole = {"a.pt": tmp_path / "whole.pt", "a.safetensors": tmp_path / "whole.safetensors", "old.pt": tmp_path / "old.pt"}
+    torch.save(module.state_dict(), whole["a.pt"])
+    save_weights(module, whole["a.safetensors"])
+    torch.save(module.state_dict(), whole["old.pt"], _use_new_zipfile_serialization=False)
+    for name, path in whole.items():
+        data = path.read_bytes()
+        for half, words in ((data[: len(data) // 2], "it is cut off or damaged"), (data[:100], "it is"), (b"", "the file is empty")):
+            (tmp_path / name).write_bytes(half)
+            with pytest.raises(Unreadable, match=f"cannot read weights from .*{words}") as caught:
+                read_weights(tmp_path / name)
+            assert "Errno" not in str(caught.value) and "miniz" not in str(caught.value)
+    torch.export.save(torch.export.export(module, (torch.randn(1, 1, 32, 32),)), tmp_path / "net.pt2")
+    with pytest.raises(Unreadable, match=r"as torch.export writes; save the state_dict"):
+        read_weights(tmp_path / "net.pt2")
 
 
 def test_free_memory_is_the_least_of_machine_groups_and_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 
 from compiler.analysis.cost import params_of, weights
-from compiler.analysis.regions import regions, scopes_of
+from compiler.analysis.regions import regions
 from compiler.graph import INPUT, ArchGraph, Node
 from compiler.ops.record import Call
 from compiler.shapes.dim import Dim, Shape, product
@@ -116,13 +116,13 @@ def _peak(graph: ArchGraph, size: int, batch: int) -> tuple[int, str]:
     nodes = [node for node in graph if not node.training_only]
     layout = _Layout(graph, training=False)
     storage = {name: held.storage for name, held in layout.held.items()}
-    found = regions(graph).found
-    ends = {path: number for number, node in enumerate(nodes) for path in scopes_of(node.name) if path in found}
+    scopes = regions(graph)
+    ends = {path: number for number, node in enumerate(nodes) for path in scopes.around(node.name) if path in scopes.found}
     last: dict[str, int] = {}
     for number, node in enumerate(nodes):
         last[storage[node.name]] = max(number, last.get(storage[node.name], 0))
         for name in graph.operands(node.name):
-            entered = next((path for path in scopes_of(node.name) if path in ends and not name.startswith(path + ".")), "")
+            entered = next((path for path in scopes.around(node.name) if path in ends and path not in scopes.around(name)), "")
             last[storage[name]] = max(ends.get(entered, number), last.get(storage[name], 0))
     for output in graph.outputs.values():
         last[storage[output.node]] = len(nodes)

@@ -35,8 +35,9 @@ def misfit(graph: ArchGraph, given: Given, training: bool = False) -> Diagnostic
         if shape is None:
             return files.wrong_inputs(f"{_name(node)} is no tensor", takes).at(node.span)
         if len(shape) != BATCH + len(node.shape):
-            unbatched = len(shape) == len(node.shape)
-            help = "the batch comes first: `x.unsqueeze(0)` makes a batch of one" if unbatched else ""
+            help = f"give a tensor of {_count(BATCH + len(node.shape), 'axis', 'axes')}, the batch first"
+            if len(shape) == len(node.shape):
+                help = "the batch comes first: `x.unsqueeze(0)` makes a batch of one"
             problem = f"{_name(node)} has {_count(BATCH + len(node.shape), 'axis', 'axes')}, and {_shown(shape)} came"
             return files.wrong_inputs(problem, takes, help).at(node.span)
     shapes = {node.name: tuple(shape[BATCH:]) for node, shape in zip(inputs, given, strict=True) if shape is not None}
@@ -48,10 +49,18 @@ def misfit(graph: ArchGraph, given: Given, training: bool = False) -> Diagnostic
     if legal := _legal(graph):
         notes.append(f"with its weights it runs at {legal}")
     help = "give it such an input" if legal else "give it inputs as in the file"
-    if found.code != "E0301" and len(inputs) == 1:
+    last = [node for node in inputs if _channels_last(shapes[node.name], node.shape)]
+    if last:
+        axes = ", ".join(map(str, (0, len(last[0].shape), *range(1, len(last[0].shape)))))
+        help = f"the channels come first: `x.permute({axes})` of {_name(last[0])}"
+    elif found.code != "E0301" and len(inputs) == 1:
         help += f', or build it anew for this one: `load(..., inputs="{show_shape(shapes[inputs[0].name])}")`'
     trail = [f"in {f.text}, line {f.span.line} of {f.span.source.name}" for f in (node.frame.chain() if node.frame else []) if f.scope]
     return replace(found, notes=(*found.notes, *notes), help=help).at(node.span, trail[:4])
+
+
+def _channels_last(shape: Shape, built: Shape) -> bool:
+    return len(built) > 1 and shape[0] != built[0] == shape[-1]
 
 
 def _name(node: Node) -> str:

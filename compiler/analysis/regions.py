@@ -2,6 +2,7 @@
 
 A scope is the path of a label, a block call or a copy. It can be a module where its operators are one unbroken part of the order of
 execution, where all their weights are under one key, and where the same tensors enter and leave it in training and in evaluation.
+A `flatten` that the first operator of a scope brings with it runs before the scope, as where people write the module by hand.
 """
 
 from __future__ import annotations
@@ -29,10 +30,18 @@ class Region:
 
 @dataclass(frozen=True)
 class Regions:
-    """The scopes of a network: those that can be modules, by path, and why others cannot, by key."""
+    """The scopes of a network: those that can be modules, by path, and why others cannot, by key.
+
+    `before` are the nodes that run before scopes that they are written in, and these scopes.
+    """
 
     found: dict[str, Region]
     reasons: dict[str, str]
+    before: dict[str, set[str]]
+
+    def around(self, name: str) -> list[str]:
+        """The scopes in which a node runs, the outermost first."""
+        return [path for path in scopes_of(name) if path not in self.before.get(name, ())]
 
 
 def regions(graph: ArchGraph) -> Regions:
@@ -40,9 +49,13 @@ def regions(graph: ArchGraph) -> Regions:
     nodes = list(graph)
     places = {node.name: place for place, node in enumerate(nodes)}
     scopes: dict[str, list[Node]] = {}
+    before: dict[str, set[str]] = {}
     for node in nodes:
         for path in scopes_of(node.name):
-            scopes.setdefault(path, []).append(node)
+            if path not in scopes and _is_brought(graph, node):
+                before.setdefault(node.name, set()).add(path)
+            else:
+                scopes.setdefault(path, []).append(node)
     found: dict[str, Region] = {}
     reasons: dict[str, str] = {}
     owners: dict[str, str] = {}  # key -> the first region that has it
@@ -57,7 +70,12 @@ def regions(graph: ArchGraph) -> Regions:
         else:
             owners.setdefault(key, path)
             found[path] = region
-    return Regions(found, {key: reason for key, reason in reasons.items() if key not in owners})
+    return Regions(found, {key: reason for key, reason in reasons.items() if key not in owners}, before)
+
+
+def _is_brought(graph: ArchGraph, node: Node) -> bool:
+    """Is a node a `flatten` that nobody wrote, but an operator needs?"""
+    return node.op == "flatten" and any(graph[user].span == node.span for user in graph.users(node.name))
 
 
 def scopes_of(name: str) -> list[str]:

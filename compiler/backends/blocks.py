@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import islice
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from torch import Tensor, fx, nn
 from torch.fx.graph import PythonCode
@@ -17,7 +15,6 @@ from torch.fx.graph_module import _forward_from_src
 from torch.fx.node import _get_qualified_name, map_aggregate
 
 Graphs = tuple[fx.Graph, fx.Graph]  # for evaluation and for training; often one and the same
-Own = TypeVar("Own", bound="Block")
 
 
 @dataclass
@@ -35,17 +32,15 @@ _kinds: weakref.WeakValueDictionary[Any, type[Block]] = weakref.WeakValueDiction
 def _form(base: type[Block], name: str, graph: fx.Graph) -> Form:
     """Compile a graph. Equal blocks share a class, so a network with fifty of them compiles one."""
     mark = (base, name, *((n.op, n.name, n.target, _told(n.args), _told(n.kwargs.items())) for n in graph.nodes))
-    kind = _kinds.get(mark)
+    usual = type(graph._codegen) is fx.graph.CodeGen
+    kind = _kinds.get(mark) if usual else None
     if kind is None:
-        kind = _kinds[mark] = _compiled(base, name, graph, forward=not issubclass(base, Chain))
+        code = graph.python_code(root_module="self")
+        made = {"_python": code, "__module__": base.__module__, "forward": _forward_from_src(code.src, code.globals)}
+        kind = type(name, (base,), made)
+        if usual:
+            _kinds[mark] = kind
     return Form(graph, kind, vars(kind)["_python"])
-
-
-def _compiled(base: type[Block], name: str, graph: fx.Graph, forward: bool = True) -> type[Block]:
-    """A class with the code of a graph, and perhaps a forward that runs it."""
-    code = graph.python_code(root_module="self")
-    made = {"_python": code, "__module__": base.__module__}
-    return type(name, (base,), made | ({"forward": _forward_from_src(code.src, code.globals)} if forward else {}))
 
 
 def _told(values: Iterable[Any]) -> tuple[str, ...]:
@@ -103,20 +98,22 @@ class Block(fx.GraphModule):
 
     def recompile(self) -> PythonCode:
         """Compile the graph of the present mode, after it was changed."""
-        sequential = isinstance(self, Chain) and is_chain(self._graph, len(self))
-        kind = _compiled(_written(type(self)), self._name, self._graph, forward=not sequential)
-        form = Form(self._graph, kind, vars(kind)["_python"])
+        form = _form(_written(type(self)), self._name, self._graph)
         if self._forms is not None:
             self._forms = (self._forms[0], form) if self.training else (form, self._forms[1])
         self._take(form)
         self._recompile_submodules()
         return form.code
 
-    def train(self: Own, mode: bool = True) -> Own:
-        super().train(mode)
-        if self._forms is not None:
-            self._take(self._forms[mode])
-        return self
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        forms: tuple[Form, Form] | None = self.__dict__.get("_forms") if name == "training" else None
+        if forms is not None:
+            self._take(forms[bool(value)])
+
+    def form(self, training: bool) -> type[Block]:
+        """The class that has the forward of a mode. Blocks whose graphs are equal have the same."""
+        return type(self) if self._forms is None else self._forms[training].kind
 
     # ---- copies, as plain data: a graph is a web of nodes, too deep to be pickled
 
@@ -141,6 +138,17 @@ class Block(fx.GraphModule):
         made._revive(copy.deepcopy(self._state(), memo))
         return made
 
+    def __copy__(self) -> Block:
+        """A block over the same members and parameters, whose graphs are its own."""
+        made = _revived(_written(type(self)), self._state())
+        for table in ("_parameters", "_buffers", "_modules"):
+            made.__dict__[table] = self.__dict__[table].copy()
+        return made
+
+    def _replicate_for_data_parallel(self) -> Block:
+        replica: Block = nn.Module._replicate_for_data_parallel(self)  # type: ignore[no-untyped-call]
+        return replica
+
 
 def _revived(base: type[Block], state: Mapping[str, Any]) -> Block:
     made: Block = object.__new__(base)
@@ -149,7 +157,7 @@ def _revived(base: type[Block], state: Mapping[str, Any]) -> Block:
 
 
 class NumberedBlock(Block):
-    """A block whose members are numbered 0, 1, 2, ...: it can be indexed, and its members counted and walked through."""
+    """A block whose members are numbered. An index is such a number; one that belongs to a function is left out."""
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -161,23 +169,30 @@ class NumberedBlock(Block):
         return iter(self.children())
 
     def __getitem__(self, index: int | slice) -> nn.Module:
-        members = list(self.children())
-        return nn.ModuleList(members[index]) if isinstance(index, slice) else members[index]
+        if isinstance(index, slice):
+            last = int(list(self._modules)[-1])
+            numbers = map(str, range(*index.indices(last + 1)))
+            return nn.ModuleList(self.get_submodule(number) for number in numbers if number in self._modules)
+        return self.get_submodule(self._numbered(index))
 
     def __setitem__(self, index: int, module: nn.Module) -> None:
-        setattr(self, next(islice(self._modules, index % len(self), None)), module)
+        setattr(self, self._numbered(index), module)
+
+    def _numbered(self, index: int) -> str:
+        names = list(self._modules)
+        if index < 0 and -index <= len(names):
+            return names[index]
+        if str(index) not in names:
+            raise IndexError(f"no module has the number {index}; there are {', '.join(names)}")
+        return str(index)
 
 
-class Chain(Block, nn.Sequential):
-    """A block whose members run one after the other and nothing else: a Sequential. Its graph says where they come from."""
+class Chain(nn.Sequential):
+    """A scope whose members run one after the other and nothing else. `meta` says where they come from."""
 
-    def __getitem__(self, index: Any) -> Any:
-        return nn.Sequential(OrderedDict(list(self.named_children())[index])) if isinstance(index, slice) else super().__getitem__(index)
-
-    def forward(self, input: Tensor) -> Tensor:
-        for module in self:
-            input = module(input)
-        return input
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.meta: dict[str, Any] = {}
 
 
 def is_chain(graph: fx.Graph, length: int) -> bool:

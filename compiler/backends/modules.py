@@ -1,11 +1,19 @@
-"""Modules for operators that torch does not have: LeNet-5's parts, connection tables, stochastic depth, and the like."""
+"""Modules for operators that torch does not have: LeNet-5's parts, connection tables, stochastic depth, and the like.
+
+What depends on more of an input than torch.fx can trace, such as its dtype, is in functions that it leaves whole.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+
+fx.wrap("table_kernels")
+fx.wrap("response_norm")
+fx.wrap("drop_samples")
+fx.wrap("gelu")
 
 
 class TableConv(nn.Module):
@@ -30,15 +38,14 @@ class TableConv(nn.Module):
         self.in_channels = in_channels
         self.stride, self.padding, self.dilation = tuple(stride), tuple(padding), tuple(dilation)
         self.padding_mode = padding_mode
-        outs = [out for out, row in enumerate(table) for _ in row]
-        ins = [channel for row in table for channel in row]
         self.out_channels = len(table)
-        self.register_buffer("outs", torch.tensor(outs), persistent=False)
-        self.register_buffer("ins", torch.tensor(ins), persistent=False)
-        self.weight = nn.Parameter(torch.empty(len(outs), *kernel_size))
+        # Lists: tensors would be lost on the meta device, as no state_dict brings them back.
+        self.outs = [out for out, row in enumerate(table) for _ in row]
+        self.ins = [channel for row in table for channel in row]
+        self.weight = nn.Parameter(torch.empty(len(self.outs), *kernel_size))
         self.bias = nn.Parameter(torch.empty(self.out_channels)) if bias else None
         # Every channel draws as a convolution over as many inputs as it sees.
-        fans = torch.tensor([float(len(table[out])) for out in outs]) * self.weight[0].numel()
+        fans = torch.tensor([float(len(table[out])) for out in self.outs]) * self.weight[0].numel()
         with torch.no_grad():
             bound = fans.rsqrt().view(-1, *(1,) * len(kernel_size)).to(self.weight.device)
             self.weight.uniform_(-1, 1).mul_(bound)
@@ -46,8 +53,7 @@ class TableConv(nn.Module):
                 self.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
-        dense = self.weight.new_zeros(self.out_channels, self.in_channels, *self.weight.shape[1:])
-        dense = dense.index_put((self.outs, self.ins), self.weight)  # type: ignore[arg-type]
+        dense = table_kernels(self.weight, self.outs, self.ins, self.out_channels, self.in_channels)
         padding = self.padding
         if self.padding_mode != "zeros":
             flat = [amount for amount in reversed(padding) for _ in (0, 1)]
@@ -55,6 +61,13 @@ class TableConv(nn.Module):
             padding = (0,) * len(padding)
         conv = (torch.conv1d, torch.conv2d, torch.conv3d)[len(padding) - 1]
         return conv(x, dense, self.bias, self.stride, padding, self.dilation)
+
+
+def table_kernels(weight: Tensor, outs: list[int], ins: list[int], out_channels: int, in_channels: int) -> Tensor:
+    """The kernels of a convolution over all channels, with zeros for what is not connected."""
+    dense = weight.new_zeros(out_channels, in_channels, *weight.shape[1:])
+    places = (torch.tensor(outs, device=weight.device), torch.tensor(ins, device=weight.device))
+    return dense.index_put(places, weight)
 
 
 class Subsample(nn.Module):
@@ -104,9 +117,13 @@ class ResponseNorm(nn.LocalResponseNorm):
     """torch.nn.LocalResponseNorm, in float32 where the input has fewer bits: its squares leave float16's range."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.dtype in (torch.float16, torch.bfloat16):
-            return super().forward(input.float()).to(input.dtype)
-        return super().forward(input)
+        return response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+
+def response_norm(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    small = x.dtype in (torch.float16, torch.bfloat16)
+    result = nn.functional.local_response_norm(x.float() if small else x, size, alpha, beta, k)
+    return result.to(x.dtype)
 
 
 class SpatialResponseNorm(nn.Module):
@@ -131,19 +148,29 @@ class StochasticDepth(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
-        shape = [x.shape[0] if self.mode == "row" else 1, *(1,) * (x.ndim - 1)]
-        keep = x.new_empty(shape).bernoulli_(1 - self.p)
-        if self.p < 1:
-            keep = keep / (1 - self.p)
-        return x * keep
+        return drop_samples(x, self.p, self.mode)
+
+
+def drop_samples(x: Tensor, p: float, mode: str) -> Tensor:
+    shape = [x.shape[0] if mode == "row" else 1, *(1,) * (x.ndim - 1)]
+    keep = x.new_empty(shape).bernoulli_(1 - p)
+    if p < 1:
+        keep = keep / (1 - p)
+    return x * keep
 
 
 class Gelu(nn.GELU):
     """GELU; what lies in memory with the channels last is handed to it so, as torch rounds otherwise where it is not contiguous."""
 
     def forward(self, x: Tensor) -> Tensor:
-        last = x.movedim(1, -1)
-        return super().forward(last).movedim(-1, 1) if last.is_contiguous() else super().forward(x)
+        return gelu(x, self.approximate)
+
+
+def gelu(x: Tensor, approximate: str) -> Tensor:
+    last = x.movedim(1, -1)
+    if last.is_contiguous():
+        return nn.functional.gelu(last, approximate=approximate).movedim(-1, 1)
+    return nn.functional.gelu(x, approximate=approximate)
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -161,13 +188,13 @@ class ChannelLinear(nn.Linear):
 
 
 class Crop(nn.Module):
-    """The part of `(N, C, *sizes)` from `starts` on, of the given sizes."""
+    """The middle of `(N, C, *sizes)`, of the given sizes; the smaller half of what is cut lies before it."""
 
-    def __init__(self, starts: Sequence[int], sizes: Sequence[int]) -> None:
+    def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
-        self.starts, self.sizes = tuple(starts), tuple(sizes)
+        self.sizes = tuple(sizes)
 
     def forward(self, x: Tensor) -> Tensor:
-        for axis, (start, size) in enumerate(zip(self.starts, self.sizes, strict=True)):
-            x = x.narrow(2 + axis, start, size)
+        for axis, size in enumerate(self.sizes, 2):
+            x = x.narrow(axis, (x.shape[axis] - size) // 2, size)
         return x

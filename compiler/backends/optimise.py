@@ -36,12 +36,17 @@ def optimised(
 ) -> Callable[..., Any]:
     """A network as fast as this knows, with the weights, device and dtype of `module`, for inputs like these.
 
-    `module` is as `lower` gave it, at level 0 or 1; it stays as it is. The result is for inference, and takes inputs in any layout; other
-    batches than that of `inputs` run as well, but slower. `pipeline` are the passes, those of the level if not given. Raises ValueError
-    for a level that does not exist.
+    `module` is as `lower` returned it, at level 0 or 1, with any weights; it stays as it is. The result is for inference, and takes inputs
+    in any layout; other batches than that of `inputs` run as well, but slower. `pipeline` are the passes, those of the level if not
+    given. Raises ValueError for a level that does not exist, and for a module that was changed since, which the passes do not see.
     """
     if level not in (0, 1, 2, 3):
         raise ValueError(f"the levels of optimisation are 0, 1, 2 and 3, not {level}")
+    if found := module.change():
+        raise ValueError(
+            f"the module is not as it was lowered: {found}; optimise works on the network of the file and would leave that out. "
+            "Change the file, or use torch.compile"
+        )
     program = run(graph, INFERENCE[min(level, 2)] if pipeline is None else pipeline)
     plain = realised(module, program, level > 0)
     if level < 2:

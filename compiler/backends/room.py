@@ -15,6 +15,7 @@ from compiler.analysis.memory import usage
 from compiler.graph import ArchGraph
 
 CGROUPS = Path("/sys/fs/cgroup")
+FAR = 1.5  # an estimate that is so many times what is free is not worth a try
 UNLIMITED = 2**60  # what version 1 of control groups has for no limit is near 2^63
 
 
@@ -26,7 +27,7 @@ def check_room(graph: ArchGraph, dtype: str, batch: int, device: torch.device, c
     """Hold what a network needs against the memory that is free, before it is made.
 
     Returns a sentence where the weights fit and the values of a batch may not, else nothing. Raises NoMemory where the weights alone
-    do not. They are made on the CPU, in float32, and stay there `copies` times.
+    do not, or where all of it is far more than there is. Weights are made on the CPU, in float32, and stay there `copies` times.
     """
     if graph.unknowns:
         return ""  # it cannot be lowered, which the lowering tells
@@ -44,10 +45,13 @@ def check_room(graph: ArchGraph, dtype: str, batch: int, device: torch.device, c
     held = copies * weights if on_cpu else needs.parameters
     if free is None or held + needs.peak <= free:
         return ""
-    return (
+    text = (
         f"{graph.name} needs {size_text(held)} for its weights and {size_text(needs.peak)} for values at batch {batch}, most of them at "
         f"{needs.peak_at}, and {size_text(free)} are free"
     )
+    if held + needs.peak > FAR * free:
+        raise NoMemory(f"{text}; take a smaller batch" if batch > 1 else text)
+    return text
 
 
 @contextmanager

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from operator import getitem
+from os import sep
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import torch
 from torch import fx, nn
 
+import compiler
 from compiler.analysis.misfit import misfit
 from compiler.analysis.regions import Region, Regions, entering, leaving, regions, scopes_of
 from compiler.backends.blocks import Block, Chain, Graphs, NumberedBlock, NumberedScope, Scope, is_chain
+from compiler.backends.changes import change
 from compiler.backends.nodes import WHOLE, Parts, below, fx_name, fx_node, fx_output, modules_of
 from compiler.collection import without_collection
 from compiler.graph import ArchGraph, Node
@@ -24,6 +30,17 @@ from dsl.vocabulary import files
 
 class InputError(ArchError, ValueError):
     """A network was called with tensors that it cannot take. Its text names the operator that fails, and the sizes that it takes."""
+
+
+# What torch raises for tensors that do not fit; subclasses, as torch.OutOfMemoryError, are other troubles.
+FAILURES = (RuntimeError, ValueError, TypeError, IndexError, AttributeError)
+OURS = tuple(f"{Path(str(module.__file__)).parent}{sep}" for module in (torch, compiler))
+
+
+def _is_torchs(error: Exception) -> bool:
+    """Was an error raised by torch while it ran our code, and not by a hook or a module of the user?"""
+    frames = [frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__)]
+    return type(error) in (*FAILURES, NotImplementedError) and all(name.startswith((*OURS, "<eval_with_key>")) for name in frames)
 
 
 class Origin:
@@ -50,18 +67,38 @@ class ArchModule(Block):
     Raises InputError for tensors that it cannot take.
     """
 
-    def __init__(self, name: str, graphs: Graphs, members: Mapping[str, nn.Module | nn.Parameter], graph: ArchGraph) -> None:
+    def __init__(
+        self, name: str, graphs: Graphs, members: Mapping[str, nn.Module | nn.Parameter], graph: ArchGraph, level: int = 0
+    ) -> None:
         super().__init__(name, graphs, members)
         self._origin = Origin(graph)
+        self.level = level  # at which it was lowered
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().__call__(*args, **kwargs)
-        except Exception as error:
-            found = None if torch.compiler.is_compiling() else self._misfit(args, kwargs)
-            if found is None:
+        except FAILURES as error:
+            if torch.compiler.is_compiling() or not _is_torchs(error) or self.change(self.training, hooks=False):
                 raise
-            raise InputError([found]) from error
+            if found := self._misfit(args, kwargs):
+                raise InputError([found]) from error
+            for note in self._mixtures(args, kwargs):
+                error.add_note(note)
+            raise
+
+    def change(self, training: bool = False, hooks: bool = True) -> str:
+        """The first part of this module that is no longer as it was lowered, and how; nothing if there is none. See `changes`."""
+        with torch.device("meta"):
+            made = lower(self._origin.graph, self.level)
+        return change(made, self, self._origin.graph, training, hooks)
+
+    def _mixtures(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[str]:
+        """Inputs whose dtype or device is not that of the weights."""
+        weight = next(self.parameters(), None)
+        names = [node.name for node in self._origin.graph.inputs]
+        for name, x in {**dict(zip(names, args, strict=False)), **kwargs}.items():
+            if weight is not None and isinstance(x, torch.Tensor) and (x.dtype, x.device) != (weight.dtype, weight.device):
+                yield f"{name} is {x.dtype} on {x.device}, and the weights are {weight.dtype} on {weight.device}"
 
     def _misfit(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Diagnostic | None:
         """What was wrong with the inputs of a call that failed; None where that was not its reason."""
@@ -69,6 +106,10 @@ class ArchModule(Block):
         names = [node.name for node in graph.inputs][len(args) :]
         if not set(kwargs) <= set(names):
             return None
+        if kwargs and (missing := [name for name in names if name not in kwargs]):
+            takes = ", ".join(node.name for node in graph.inputs)
+            problem = f"{graph.name} was called without its input{'s' * (len(missing) > 1)} {' and '.join(missing)}"
+            return files.wrong_inputs(problem, takes)
         given = [*args, *(kwargs[name] for name in names if name in kwargs)]
         return misfit(graph, [tuple(x.shape) if isinstance(x, torch.Tensor) else None for x in given], self.training)
 
@@ -82,14 +123,14 @@ def lower(graph: ArchGraph, level: int = 0) -> ArchModule:
     """
     trained, inference = run(graph, TRAINING[level]).graph, run(graph, INFERENCE[level]).graph
     modules = modules_of(graph, in_place(trained) & in_place(inference) if level else set())
-    return _Assembly(graph, inference, trained, modules).module()
+    return _Assembly(graph, inference, trained, modules, level).module()
 
 
 class _Assembly:
     """Puts a network together: a graph for every scope that can be a module, and the modules under their keys."""
 
-    def __init__(self, graph: ArchGraph, inference: ArchGraph, trained: ArchGraph, modules: Parts) -> None:
-        self.graph, self.modules = graph, modules
+    def __init__(self, graph: ArchGraph, inference: ArchGraph, trained: ArchGraph, modules: Parts, level: int) -> None:
+        self.graph, self.modules, self.level = graph, modules, level
         self.scopes: Regions = regions(graph)
         self.by_key = {region.key: region for region in self.scopes.found.values()}
         self.training = self._graphs(trained)
@@ -117,10 +158,11 @@ class _Assembly:
         return members
 
     def _module(self, key: str, members: Mapping[str, nn.Module | nn.Parameter]) -> nn.Module:
-        numbered = bool(members) and list(members) == [str(number) for number in range(len(members))]
+        numbered = bool(members) and all(name.isdigit() for name in members)
+        unbroken = list(members) == [str(number) for number in range(len(members))]
         if key and key not in self.by_key:
             reason = self.scopes.reasons.get(key, "its operators are parts of other scopes")
-            scope = NumberedScope(key, reason) if numbered else Scope(key, reason)
+            scope = NumberedScope(key, reason) if numbered and unbroken else Scope(key, reason)
             for name, member in members.items():
                 if isinstance(member, nn.Parameter):
                     scope.register_parameter(name, member)
@@ -130,12 +172,15 @@ class _Assembly:
         training = self.training[key]
         graphs: Graphs = (self.evaluation.get(key, training), training)
         if not key:
-            return ArchModule(_class_name(self.graph.name), graphs, members, self.graph)
+            return ArchModule(_class_name(self.graph.name), graphs, members, self.graph, self.level)
         region = self.by_key[key]
-        kind: type[Block] = NumberedBlock if numbered else Block
-        if numbered and all(is_chain(graph, len(members)) for graph in graphs):
-            kind, graphs = Chain, (training, training)
-        block = kind(region.call or kind.__name__, graphs, members)
+        block: Block | Chain
+        if numbered and unbroken and all(is_chain(graph, len(members)) for graph in graphs):
+            block = Chain(OrderedDict(members))
+            block.meta["arch"] = {node.target: node.meta["arch"] for node in training.nodes if "arch" in node.meta}
+        else:
+            kind = NumberedBlock if numbered else Block
+            block = kind(region.call or kind.__name__, graphs, members)
         block.meta["scope"] = region.path
         return block
 
@@ -171,10 +216,10 @@ class _Assembly:
         """The parts of a scope in order: the largest regions in it, and the nodes that are in none."""
         start = 0
         while start < len(nodes):
-            paths = (path for path in scopes_of(nodes[start].name) if len(path) > len(within.path))
+            paths = (path for path in self.scopes.around(nodes[start].name) if len(path) > len(within.path))
             region = next((self.scopes.found[path] for path in paths if path in self.scopes.found), None)
             end = start + 1
-            while region is not None and end < len(nodes) and nodes[end].name.startswith(region.path + "."):
+            while region is not None and end < len(nodes) and region.path in self.scopes.around(nodes[end].name):
                 end += 1
             yield region, nodes[start:end]
             start = end

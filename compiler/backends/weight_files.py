@@ -82,22 +82,42 @@ def _size(tensor: Tensor) -> str:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """A state_dict from a .safetensors file, or from a file of torch.save that holds nothing but tensors. Raises Unreadable."""
     try:
+        if path.is_file() and not path.stat().st_size:
+            raise Unreadable(f"cannot read weights from {path}: the file is empty")
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(path)
         data: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Unreadable:
+        raise
     except UnpicklingError as error:
         raise Unreadable(f"cannot read weights from {path}: {_why(str(error))}") from error
     except Exception as error:
-        raise Unreadable(
-            f"cannot read weights from {path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        ) from error
+        raise Unreadable(f"cannot read weights from {path}: {_plain(error)}") from error
     if isinstance(data, dict) and isinstance(data.get("state_dict"), dict):
         data = data["state_dict"]
     if not isinstance(data, dict) or not all(isinstance(value, Tensor) for value in data.values()):
         raise Unreadable(f"{path} holds no state_dict, a table of tensors by name")
     return data
+
+
+BROKEN = "it is cut off or damaged; copy it anew"
+PLAIN = {  # what torch and safetensors say -> in words
+    "failed finding central directory": BROKEN,
+    "unexpected EOF": BROKEN,
+    "Invalid argument": BROKEN,
+    "Error while deserializing header": BROKEN,
+    "file data.pkl": "it is an archive without weights, as torch.export writes; save the state_dict",
+    "TorchScript": "it is a TorchScript program; save the state_dict of the module",
+}
+
+
+def _plain(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, EOFError):
+        return BROKEN
+    return next((plain for said, plain in PLAIN.items() if said in text), text.splitlines()[0] if text else type(error).__name__)
 
 
 def _why(text: str) -> str:

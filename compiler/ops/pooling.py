@@ -110,10 +110,9 @@ def crop_sight(call: Call, out: Shape) -> Sights:
 
 
 def lower_crop(call: Call) -> Module:
-    starts = [middle(size, target) for size, target in zip(call.x[1:], call.attrs["size"], strict=True)]
-    if any(isinstance(value, Formula) for value in (*starts, *call.attrs["size"])):
+    if any(isinstance(value, Formula) for value in call.attrs["size"]):
         raise Fault(says.needs_numbers("crop", "the sizes", " and ".join(map(str, call.attrs["size"]))))
-    return Module("compiler.backends.modules.Crop", {"starts": tuple(starts), "sizes": call.attrs["size"]})
+    return Module("compiler.backends.modules.Crop", {"sizes": call.attrs["size"]})
 
 
 OPERATORS = (
