@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from math import prod
 
 from compiler.analysis.alignment import Views, misaligned
-from compiler.graph import ArchGraph, Node
+from compiler.graph import INPUT, ArchGraph, Node
 from compiler.ops import LINEAR
 from compiler.ops.record import AXES
 from compiler.ops.windows import arithmetic
@@ -143,7 +143,7 @@ def _before_activations(graph: ArchGraph, node: Node) -> Node:
     """What comes before a normalisation, apart from the activation that the item before it has by `act=`."""
     before = graph[graph.operands(node.name)[0]]
     item = before.span
-    while before.operator.family == "activation" and before.span == item != node.span:
+    while before.op != INPUT and before.operator.family == "activation" and before.span == item != node.span:
         earlier = graph[graph.operands(before.name)[0]]
         if earlier.span != item:
             break
