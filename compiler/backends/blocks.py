@@ -111,7 +111,7 @@ class Block(fx.GraphModule):
         if forms is not None:
             self._take(forms[bool(value)])
 
-    def form(self, training: bool) -> type[Block]:
+    def _form_of(self, training: bool) -> type[Block]:
         """The class that has the forward of a mode. Blocks whose graphs are equal have the same."""
         return type(self) if self._forms is None else self._forms[training].kind
 

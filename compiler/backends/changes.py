@@ -49,7 +49,7 @@ def _strange(path: str, live: set[str]) -> bool:
 
 def _difference(made: nn.Module, here: nn.Module, training: bool, hooks: bool) -> str:
     if isinstance(made, Block):
-        if not isinstance(here, Block) or made.form(training) is not here.form(training):
+        if not isinstance(here, Block) or made._form_of(training) is not here._form_of(training):
             return "has another graph" if isinstance(here, Block) else f"is now of the class {type(here).__name__}"
     elif type(made) is not type(here):
         return f"is now of the class {type(here).__name__}, and was of {type(made).__name__}"

@@ -42,7 +42,7 @@ def optimised(
     """
     if level not in (0, 1, 2, 3):
         raise ValueError(f"the levels of optimisation are 0, 1, 2 and 3, not {level}")
-    if found := module.change():
+    if found := module._change():
         raise ValueError(
             f"the module is not as it was lowered: {found}; optimise works on the network of the file and would leave that out. "
             "Change the file, or use torch.compile"

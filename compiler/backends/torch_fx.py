@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-import compiler
 from compiler.analysis.misfit import misfit
 from compiler.analysis.regions import Region, Regions, entering, leaving, regions, scopes_of
 from compiler.backends.blocks import Block, Chain, Graphs, NumberedBlock, NumberedScope, Scope, is_chain
@@ -34,7 +33,7 @@ class InputError(ArchError, ValueError):
 
 # What torch raises for tensors that do not fit; subclasses, as torch.OutOfMemoryError, are other troubles.
 FAILURES = (RuntimeError, ValueError, TypeError, IndexError, AttributeError)
-OURS = tuple(f"{Path(str(module.__file__)).parent}{sep}" for module in (torch, compiler))
+OURS = tuple(f"{Path(str(path)).parent}{sep}" for path in (torch.__file__, Path(__file__).parent))
 
 
 def _is_torchs(error: Exception) -> bool:
@@ -72,13 +71,13 @@ class ArchModule(Block):
     ) -> None:
         super().__init__(name, graphs, members)
         self._origin = Origin(graph)
-        self.level = level  # at which it was lowered
+        self._level = level  # at which it was lowered
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().__call__(*args, **kwargs)
         except FAILURES as error:
-            if torch.compiler.is_compiling() or not _is_torchs(error) or self.change(self.training, hooks=False):
+            if torch.compiler.is_compiling() or not _is_torchs(error) or self._change(self.training, hooks=False):
                 raise
             if found := self._misfit(args, kwargs):
                 raise InputError([found]) from error
@@ -86,10 +85,10 @@ class ArchModule(Block):
                 error.add_note(note)
             raise
 
-    def change(self, training: bool = False, hooks: bool = True) -> str:
+    def _change(self, training: bool = False, hooks: bool = True) -> str:
         """The first part of this module that is no longer as it was lowered, and how; nothing if there is none. See `changes`."""
         with torch.device("meta"):
-            made = lower(self._origin.graph, self.level)
+            made = lower(self._origin.graph, self._level)
         return change(made, self, self._origin.graph, training, hooks)
 
     def _mixtures(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[str]:
