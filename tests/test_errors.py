@@ -18,7 +18,7 @@ from tests.support import ROOT
 
 PAGES = list(pages())
 # no text alone has these; each has a test below
-SHOWN_ELSEWHERE = {"E0106", "E0107", "E0114", "E0211", "E0603", "E0608", "E0609", "E0390", "E0690", "E0612"}
+SHOWN_ELSEWHERE = {"E0106", "E0107", "E0111", "E0211", "E0603", "E0608", "E0609", "E0315", "E0614", "E0612"}
 
 
 def codes(text: str, limits: Limits | None = None) -> list[str]:
@@ -228,7 +228,7 @@ def test_what_other_frameworks_write_is_mended_to_what_it_means(written: str, me
 @pytest.mark.parametrize("text", ['arch a "\u202eeman"\ninput 3x8x8', "input 3x8x8\nrelu # \u2067 hidden", "input 3x8x8\n\u2066relu"])
 def test_characters_that_turn_the_text_are_refused_everywhere(text: str) -> None:
     (found,) = check_text(text).diagnostics
-    assert found.code == "E0114"
+    assert found.code == "E0111"
     assert "U+20" in found.message
     assert found.span is not None
     assert found.span.text in "\u202e\u2066\u2067"

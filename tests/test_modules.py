@@ -505,14 +505,14 @@ def test_a_network_within_a_module_of_ones_own() -> None:
         (
             "alexnet",
             (1, 3, 96, 96),
-            "E0390",
+            "E0315",
             ["fc6 has weights for 9216 values", "256x1x1 = 256 comes", "H is 227 to 258", "alexnet.arch:19"],
         ),
         ("alexnet", (1, 3, 64, 64), "E0301", ["at pool5", "height 3 over 2"]),
-        ("alexnet", (1, 1, 227, 227), "E0390", ["conv1 has weights for 3 channels, and gets 1"]),
-        ("alexnet", (3, 227, 227), "E0690", ["x.unsqueeze(0)", "Nx3x227x227"]),
+        ("alexnet", (1, 1, 227, 227), "E0315", ["conv1 has weights for 3 channels, and gets 1"]),
+        ("alexnet", (3, 227, 227), "E0614", ["x.unsqueeze(0)", "Nx3x227x227"]),
         ("unet", (1, 1, 188, 188), "E0306", ["dec4.crop1", 'inputs="1x188x188"']),
-        ("resnet18", (2, 3, 64), "E0690", ["4 axes", "2x3x64 came"]),
+        ("resnet18", (2, 3, 64), "E0614", ["4 axes", "2x3x64 came"]),
         ("lenet5", (1, 1, 28, 28), "E0301", ["at c5", "H is 32 to 35"]),
     ],
 )

@@ -114,7 +114,7 @@ maxpol
 conv3-8 -> 8x15x15
 conv3-8(gruops=2)
 """
-    assert [d.code for d in found(text)] == ["E0113", "E0101", "E0102", "E0101", "E0202", "E0201", "E0202"]
+    assert [d.code for d in found(text)] == ["E0110", "E0101", "E0102", "E0101", "E0202", "E0201", "E0202"]
 
 
 def test_claims_of_the_whole_are_checked_where_every_mistake_is_mended() -> None:
@@ -167,7 +167,7 @@ def test_many_lines_with_mistakes_are_read_in_linear_time() -> None:
         ("e0101_units", 23_180),
         ("e0105_signs", 1_992_488),
         ("e0109_keras_mnist", 1_199_882),
-        ("e0113_typos", 318_378),
+        ("e0110_typos", 318_378),
         ("e0201_pytorch", 60_458),
         ("e0202_korean_comments", 131_466),
     ],

@@ -68,7 +68,7 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0103": (words.another_bracket, words.changes, words.deletion),
     "E0105": (words.changes,),
     "E0109": (words.together,),
-    "E0113": (words.changes,),
+    "E0110": (words.changes,),
     "E0201": (words.translated, words.near_names),
     "E0202": (words.near_names, words.deletion),
     "E0203": (words.near_names,),
@@ -96,10 +96,10 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0605": (definitions.ended,),
     "E0611": (words.near_names,),
     "W0113": (words.meant,),
-    "W0117": (words.as_meant,),
-    "W0118": (words.as_meant,),
-    "W0119": (words.as_meant,),
-    "W0120": (words.unpadded,),
+    "W0114": (words.as_meant,),
+    "W0115": (words.as_meant,),
+    "W0116": (words.as_meant,),
+    "W0117": (words.unpadded,),
 }
 
 MAPS: tuple[Search, ...] = (

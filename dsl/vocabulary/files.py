@@ -154,7 +154,7 @@ def cannot_lower(problem: str, help: str) -> Diagnostic:
     return Diagnostic("", problem, help=help)
 
 
-@diagnostic("E0690")
+@diagnostic("E0614")
 def wrong_inputs(problem: str, takes: str, help: str = "") -> Diagnostic:
     """A compiled network is called with too few or too many tensors, or with tensors of another rank than its inputs have.
 

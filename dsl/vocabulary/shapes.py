@@ -321,7 +321,7 @@ def takes_no_branches(name: str) -> Diagnostic:
     return Diagnostic("", f"`{name}` takes one tensor, and no branches", help=help_text)
 
 
-@diagnostic("E0390")
+@diagnostic("E0315")
 def weights_do_not_fit(name: str, what: str, needed: object, found: object, built: str, came: str) -> Diagnostic:
     """A compiled network is called with an input for which the weights of an operator are not made.
 

@@ -193,7 +193,7 @@ def of_another_framework(
     return Diagnostic("", message, notes=tuple(notes), help=help_text, facts=facts)
 
 
-@diagnostic("E0113")
+@diagnostic("E0110")
 def unknown_statement(word: str, meant: str, changes: tuple[Change, ...] = ()) -> Diagnostic:
     """A line begins with a word that begins no statement.
 
@@ -212,7 +212,7 @@ def unknown_statement(word: str, meant: str, changes: tuple[Change, ...] = ()) -
     return Diagnostic("", f"there is no statement `{word}`", help=f"did you mean `{meant}`?", facts={"changes": changes})
 
 
-@diagnostic("E0114")
+@diagnostic("E0111")
 def turns_the_text(character: str) -> Diagnostic:
     """A character changes the direction of the text around it, so that a reader sees another program than the compiler.
 

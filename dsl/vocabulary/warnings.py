@@ -280,7 +280,7 @@ def channels_missing(size: str, length: int) -> Diagnostic:
     return Diagnostic("", message, help=f"did you mean `{meant}`, an image of one channel?", facts={"meant": meant})
 
 
-@diagnostic("W0117")
+@diagnostic("W0114")
 def order_of_pytorch(name: str, channels: int, read: str, meant: str, written: str) -> Diagnostic:
     """Numbers without names stand in the order of PyTorch: the channels that come in, those that go out, the kernel, the stride.
 
@@ -302,7 +302,7 @@ def order_of_pytorch(name: str, channels: int, read: str, meant: str, written: s
     return Diagnostic("", message, help=help_text, facts={"meant": ((written, "as it is read now"), (meant, "PyTorch's order"))})
 
 
-@diagnostic("W0118")
+@diagnostic("W0115")
 def kernel_and_channels_swapped(name: str, kernel: int, out: int, meant: str) -> Diagnostic:
     """A convolution has a very large kernel and very few channels: the two numbers may stand for each other.
 
@@ -322,7 +322,7 @@ def kernel_and_channels_swapped(name: str, kernel: int, out: int, meant: str) ->
     return Diagnostic("", message, help=f"write `{meant}` if they are swapped", facts={"meant": ((meant, "kernel and channels swapped"),)})
 
 
-@diagnostic("W0119")
+@diagnostic("W0116")
 def merge_without_use(written: str, what: str, instead: str = "") -> Diagnostic:
     """A merge joins nothing: a residual without a body doubles every value, and a concat of one branch is that branch.
 
@@ -340,7 +340,7 @@ def merge_without_use(written: str, what: str, instead: str = "") -> Diagnostic:
     return Diagnostic("", f"`{written}` {what}", help=help_text, facts={"meant": ((instead, "the branch alone"),) if instead else ()})
 
 
-@diagnostic("W0120")
+@diagnostic("W0117")
 def padded_for_nothing(name: str, axes: str, pad: str, meant: str) -> Diagnostic:
     """A kernel of size 1 is padded: it sees nothing of its neighbours, so padding only adds a frame that tells nothing.
 
@@ -361,7 +361,7 @@ def padded_for_nothing(name: str, axes: str, pad: str, meant: str) -> Diagnostic
     return Diagnostic("", message, help="leave the padding out, or write `pad=same`", facts={"pad": meant})
 
 
-@diagnostic("W0121")
+@diagnostic("W0118")
 def done_twice(name: str, before: str, what: str) -> Diagnostic:
     """An operator repeats the one right before it: a normalisation of what is normalised already, or a rectifier of what has passed one.
 
@@ -381,7 +381,7 @@ def done_twice(name: str, before: str, what: str) -> Diagnostic:
     return Diagnostic("", f"{name} {what} by {before} already", help="leave one of them out")
 
 
-@diagnostic("W0122")
+@diagnostic("W0119")
 def builds_nothing(written: str) -> Diagnostic:
     """A repeat of zero copies is written out, so its item is not built. As a value of a parameter, zero is fine: `x{n}`.
 
@@ -400,7 +400,7 @@ def builds_nothing(written: str) -> Diagnostic:
     return Diagnostic("", f"`{written}` builds nothing", help="delete it, or write how many copies there are")
 
 
-@diagnostic("W0123")
+@diagnostic("W0120")
 def hides_the_outer(name: str, loop: bool) -> Diagnostic:
     """A `let` in the body of a `for` or an `if` looks like an assignment to a name of the scope around it, and is none.
 
