@@ -145,7 +145,7 @@ def _name_in_another_script(source: Source, span: Span, first: int, last: int) -
     latin = in_latin(name)
     where = f", at all {len(uses) + 1} places" if uses else ""
     example = f", such as `{latin}`" if latin else ""
-    help_text = f"write it in the letters a to z{where}{example}"
+    help_text = f"names become keys of the weights: write it in the letters a to z{where}{example}"
     places = [span.start, *(use.start for use in uses)]
     problem = syntax.unreadable(f"the name `{name}`", f"{help_text}; comments and titles may be in any script", name=name, places=places)
     related = [Related(use, "") for use in uses[:MOST_USES]]
