@@ -141,7 +141,7 @@ def fx_node(
         lowering = _lowering(graph, node)
         assert isinstance(lowering, Function)
         made = _call_function(result, lowering, operands, name)
-    made.meta.update(_meta(node))
+    made.meta.update(node_meta(node))
     return made
 
 
@@ -168,7 +168,7 @@ def _call_function(graph: fx.Graph, call: Function, operands: list[fx.Node], nam
     return graph.create_node("call_function", resolve(call.target), args, dict(call.kwargs), name=name)
 
 
-def _meta(node: Node) -> dict[str, Any]:
+def node_meta(node: Node) -> dict[str, Any]:
     """Where a node comes from: for programs under `arch`, for torch's own messages as a stack trace."""
     span = node.span
     text = " ".join(span.text.split())

@@ -113,6 +113,11 @@ class ArchModule(Block):
         return misfit(graph, [tuple(x.shape) if isinstance(x, torch.Tensor) else None for x in given], self.training)
 
 
+def source_of(module: ArchModule) -> ArchGraph:
+    """The network that a module was lowered from."""
+    return module._origin.graph
+
+
 @without_collection()
 def lower(graph: ArchGraph, level: int = 0) -> ArchModule:
     """Lower a network: modules with the initialisation that the file states, on the default device of torch, in training mode.

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from compiler.backends.nodes import node_meta
 from compiler.backends.optimise import optimised
 from compiler.backends.room import check_room, told
-from compiler.backends.torch_fx import ArchModule, lower, parameter_count, random_inputs
+from compiler.backends.torch_fx import ArchModule, lower, parameter_count, random_inputs, source_of
 from compiler.backends.weight_files import load_weights
 from compiler.files import CannotWrite, Lenient, replacing
 from compiler.graph import ArchGraph
@@ -135,14 +136,29 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
             raise CannotWrite(path, str(error)) from error
 
 
+def _name_no_machine(program: torch.export.ExportedProgram, module: ArchModule) -> None:
+    """Replace what names folders and addresses of this machine by places in the `.arch` files, as far as they are known.
+
+    Within blocks torch writes down the files of Python that ran, and of every node the addresses of those that it came from.
+    """
+    places = {node.key: node_meta(node)["stack_trace"] for node in source_of(module)}
+    for node in program.graph.nodes:
+        node.meta.pop("from_node", None)
+        stack = node.meta.get("nn_module_stack") or {"": ("", "")}
+        place = places.get(next(reversed(stack.values()))[0])
+        if place is not None:
+            node.meta["stack_trace"] = place
+        elif '.py"' in node.meta.get("stack_trace", ""):
+            del node.meta["stack_trace"]
+
+
 def save_exported(module: ArchModule, inputs: list[Tensor], path: Path) -> None:
     """The network as torch.export has it, for any batch, atomically."""
     batch = torch.export.Dim("batch", min=1)
     # An example with a batch of one would fix the batch at one.
     example = tuple(torch.cat([x, x])[: max(2, len(x))] for x in inputs)
     program = torch.export.export(module, example, dynamic_shapes=tuple({0: batch} for _ in example))
-    for node in program.graph.nodes:
-        node.meta.pop("from_node", None)  # it holds addresses of this process, so the bytes would differ from run to run
+    _name_no_machine(program, module)
     with replacing(path) as temporary:
         with Lenient(temporary, "wb") as file:  # torch aborts the process where a write fails
             torch.export.save(program, file)
