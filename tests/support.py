@@ -11,7 +11,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
-from compiler.backends.blocks import Block
+from compiler.backends.blocks import Block, Chain
 from compiler.backends.published import torchvision_models as torchvision_models
 from compiler.backends.torch_fx import ArchModule, lower
 from compiler.graph import INPUT, ArchGraph
@@ -59,7 +59,7 @@ class _Shapes(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         if "scope" in n.meta:
             args, _ = self.fetch_args_kwargs_from_env(n)
-            return _Shapes(self.module.get_submodule(str(n.target)), self.found, self._here(n.meta["scope"])).run(*args)  # type: ignore[arg-type]
+            return _part(self.module.get_submodule(str(n.target)), self.found, self._here(n.meta["scope"]), args)
         result = super().run_node(n)
         if "arch" in n.meta:
             self.found[self._here(n.meta["arch"]["name"])] = tuple(result.shape[1:])
@@ -67,6 +67,20 @@ class _Shapes(fx.Interpreter):
 
     def _here(self, name: str) -> str:
         return self.path + name[len(self.own) :]
+
+
+def _part(part: Any, found: dict[str, tuple[int, ...]], path: str, args: Any) -> Any:
+    """Run a block or a chain of modules at a path, and note the shapes in it."""
+    if not isinstance(part, Chain):
+        return _Shapes(part, found, path).run(*args)
+    (x,) = args
+    for number, member in part.named_children():
+        if isinstance(member, (Block, Chain)):
+            x = _part(member, found, f"{path}.{number}", (x,))
+        else:
+            x = member(x)
+            found[path + part.meta["arch"][number]["name"][len(part.meta["scope"]) :]] = tuple(x.shape[1:])
+    return x
 
 
 def torch_shapes(graph: ArchGraph, training: bool = True) -> tuple[ArchModule, dict[str, tuple[int, ...]]]:

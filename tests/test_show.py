@@ -180,6 +180,8 @@ def test_every_repair_that_is_offered_holds() -> None:
                 left = [d.message for d in (*again.diagnostics, *again.warnings)]
                 before = [d.message for d in (*report.diagnostics, *report.warnings)]
                 assert left.count(found.message) < before.count(found.message), render_all([found])
-                assert repair.complete == (not again.diagnostics if found.severity == "error" else not left)
+                checks = not again.diagnostics if found.severity == "error" else not left
+                # A pasted layer that names other channels than those that come in is not complete, though the file checks.
+                assert repair.complete == checks or (checks and found.facts.get("incoming"))
                 tried += 1
     assert tried > 50

@@ -115,6 +115,12 @@ def dense(call: Call, out: Shape) -> Dim:
     return call.attrs["out"] * call.channels * kernel if call.attrs["from"] is not None else 0
 
 
+def kept_of_a_table(call: Call, out: Shape) -> Dim:
+    """The kernels that are convolved with, and the two indices of every connection, of 8 bytes each, in values of 4 bytes."""
+    table = call.attrs["from"]
+    return dense(call, out) + (4 * sum(len(row) for row in table) if table is not None else 0)
+
+
 def conv_order(call: Call, last: Sequence[bool]) -> bool:
     return as_maps(call, last) and call.attrs["pad_mode"] != "circular"
 
@@ -237,7 +243,7 @@ OPERATORS = (
         macs=conv_macs,
         connections=macs_and_bias(conv_macs),
         sight=sight.window,
-        memory=Memory(saves=conv_saves, saved=padded, saved_once=dense, work=padded, work_once=dense, order=conv_order),
+        memory=Memory(saves=conv_saves, saved=padded, saved_once=kept_of_a_table, work=padded, work_once=dense, order=conv_order),
         lower=lower_conv,
         settle=settle_same,
         short=("kernel", "out", "stride"),
