@@ -229,14 +229,11 @@ LAYERS = [
 ]
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-def test_a_layer_of_pytorch_and_its_item_compute_the_same(layer: str) -> None:
-    transcript = transcribed(layer)
-    assert transcript is not None
-    assert transcript.text, transcript.notes
+def _computes_the_same(text: str, layer: str) -> None:
+    """A file has the parameters of a layer of PyTorch and, with its weights, its results."""
     torch.manual_seed(0)
     theirs = eval(layer, {"nn": nn}).eval()
-    report = check_text(f"input 8x16x16\n{transcript.text}\n")
+    report = check_text(text)
     assert report.ok, report.diagnostics
     from compiler.backends.torch_fx import lower
 
@@ -246,6 +243,14 @@ def test_a_layer_of_pytorch_and_its_item_compute_the_same(layer: str) -> None:
         mine.data.copy_(other.data)
     x = torch.randn(2, 8, 16, 16)
     torch.testing.assert_close(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_of_pytorch_and_its_item_compute_the_same(layer: str) -> None:
+    transcript = transcribed(layer)
+    assert transcript is not None
+    assert transcript.text, transcript.notes
+    _computes_the_same(f"input 8x16x16\n{transcript.text}\n", layer)
 
 
 HOSTILE = """default conv(stride=2, pad=same, dilation=2, bias=no, norm=bn, act=relu, init=he_normal)
@@ -270,18 +275,7 @@ def test_a_pasted_layer_computes_the_same_below_any_defaults(layer: str) -> None
     text = f"input 8x16x16\n{HOSTILE}{layer}\n"
     (only,) = found(text)
     written = edited(only.repairs[0].edits[0].span.source, only.repairs[0].edits)
-    torch.manual_seed(0)
-    theirs = eval(layer, {"nn": nn}).eval()
-    report = check_text(written)
-    assert report.ok, report.diagnostics
-    from compiler.backends.torch_fx import lower
-
-    ours = lower(report.graph).eval()
-    assert [p.shape for p in theirs.parameters()] == [p.shape for p in ours.parameters()]
-    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
-        mine.data.copy_(other.data)
-    x = torch.randn(2, 8, 16, 16)
-    torch.testing.assert_close(ours(x), theirs(x))
+    _computes_the_same(written, layer)
 
 
 def test_the_options_of_an_item_are_known_where_it_leaves_them_out() -> None:

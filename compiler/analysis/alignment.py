@@ -56,13 +56,12 @@ def misaligned(graph: ArchGraph) -> Iterator[tuple[Node, list[tuple[str, Views]]
 
 def _through(view: View, sight: Sight) -> View | None:
     """Where an operator looks that repeats a pattern of windows: on the line through the middles of its windows."""
-    step = Fraction(sight.advance) / len(sight.windows)
+    step = sight.step
     ends = [(w.first - phase * step, w.last - phase * step) for phase, w in enumerate(sight.windows) if w is not None]
     if not ends or not step:
         return None
-    middle = sum((Fraction(first + last) for first, last in ends), Fraction(0)) / (2 * len(ends))
     low, high = min(first for first, _ in ends), max(last for _, last in ends)
-    return View(view.start + middle * view.step, view.step * step, view.first + low * view.step, view.last + high * view.step)
+    return View(view.start + sight.offset * view.step, view.step * step, view.first + low * view.step, view.last + high * view.step)
 
 
 def _resized_unknown(graph: ArchGraph, node: Node) -> bool:
