@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from bench.processes import run
+from archc.bench.processes import run
 
 OURS = [sys.executable, "cli.py", "graph", "archs/resnet152.arch", "--json"]
 CHECK = [sys.executable, "cli.py", "check", "archs/resnet152.arch", "--json"]

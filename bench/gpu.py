@@ -14,16 +14,15 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import torch
+
+from archc import load
+from archc.bench import runtime, tables
+from archc.compiler.backends.timing import wait
+from archc.compiler.backends.torch_fx import ArchModule, random_inputs
+from archc.compiler.files import write_text
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-import torch  # noqa: E402
-
-from bench import runtime, tables  # noqa: E402
-from compiler import load  # noqa: E402
-from compiler.backends.timing import wait  # noqa: E402
-from compiler.backends.torch_fx import ArchModule, random_inputs  # noqa: E402
-from compiler.files import write_text  # noqa: E402
 
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-1, torch.float16: 1e-1}  # random weights are badly conditioned
 BATCH = 2

@@ -4,22 +4,20 @@ where a level runs otherwise on a processor, there."""
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
+import torch
+from torch import nn
+
+from archc import load
+from archc.bench.runtime import NETWORKS
+from archc.compiler.analysis.memory import usage
+from archc.compiler.backends.measure import activations
+from archc.compiler.backends.optimise import optimised
+from archc.compiler.backends.torch_fx import lower
+from archc.tests.support import torchvision_models
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
-
-from bench.runtime import NETWORKS  # noqa: E402
-from compiler import load  # noqa: E402
-from compiler.analysis.memory import usage  # noqa: E402
-from compiler.backends.measure import activations  # noqa: E402
-from compiler.backends.optimise import optimised  # noqa: E402
-from compiler.backends.torch_fx import lower  # noqa: E402
-from tests.support import torchvision_models  # noqa: E402
 
 BATCH = 32
 

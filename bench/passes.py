@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -20,24 +19,23 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
+import torch
+from torch import fx
+
+from archc.bench import runtime
+from archc.bench.machine import machine
+from archc.bench.runtime import models, step
+from archc.compiler.analysis.listing import listing
+from archc.compiler.backends import cpu, winograd
+from archc.compiler.backends.nodes import fx_graph, modules_of, tree_of
+from archc.compiler.backends.optimise import optimised, realised
+from archc.compiler.backends.timing import in_turn
+from archc.compiler.files import write_text
+from archc.compiler.graph import ArchGraph
+from archc.compiler.passes import INFERENCE, TRAINING, Pass, run
+from archc.compiler.passes.in_place import in_place
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-import torch  # noqa: E402
-from torch import fx  # noqa: E402
-
-from bench import runtime  # noqa: E402
-from bench.machine import machine  # noqa: E402
-from bench.runtime import models, step  # noqa: E402
-from compiler.analysis.listing import listing  # noqa: E402
-from compiler.backends import cpu, winograd  # noqa: E402
-from compiler.backends.nodes import fx_graph, modules_of, tree_of  # noqa: E402
-from compiler.backends.optimise import optimised, realised  # noqa: E402
-from compiler.backends.timing import in_turn  # noqa: E402
-from compiler.files import write_text  # noqa: E402
-from compiler.graph import ArchGraph  # noqa: E402
-from compiler.passes import INFERENCE, TRAINING, Pass, run  # noqa: E402
-from compiler.passes.in_place import in_place  # noqa: E402
 
 # ResNet-152 has the parts of ResNet-50; EfficientNet has stochastic depth between its convolutions and sums.
 NETWORKS = [*(name for name in runtime.NETWORKS if name != "resnet152"), "efficientnet_b0"]
@@ -103,7 +101,7 @@ def lowered(name: str, batch: int, dtype: str, runs: int) -> list[dict[str, Any]
     taken = [way for way, (_, _, kind) in WAYS.items() if any(isinstance(part, kind) for part in whole.modules())]
     others = []
     for way in taken:
-        with patch(f"compiler.backends.cpu.{WAYS[way][0]}", WAYS[way][1]):
+        with patch(f"archc.compiler.backends.cpu.{WAYS[way][0]}", WAYS[way][1]):
             others.append(build())
     return rows_of(name, batch, "cpu", dtype, 3, taken, [partial(network, x) for network in (whole, *others)], runs)
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from archc.bench import frontend, memory, passes, runtime, scaling, startup, tables, verbs
+from archc.bench.machine import machine
+from archc.compiler.files import replacing, write_text
 
-from bench import frontend, memory, passes, runtime, scaling, startup, tables, verbs  # noqa: E402
-from bench.machine import machine  # noqa: E402
-from compiler.files import replacing, write_text  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def verdict(met: bool) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -19,19 +18,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
+
+from archc import load
+from archc.bench.machine import machine
+from archc.compiler.backends.optimise import optimised
+from archc.compiler.backends.timing import in_turn
+from archc.compiler.backends.torch_fx import ArchModule, lower
+from archc.compiler.files import write_text
+from archc.compiler.graph import ArchGraph
+from archc.tests.support import torchvision_models
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-import torch  # noqa: E402
-
-from bench.machine import machine  # noqa: E402
-from compiler import load  # noqa: E402
-from compiler.backends.optimise import optimised  # noqa: E402
-from compiler.backends.timing import in_turn  # noqa: E402
-from compiler.backends.torch_fx import ArchModule, lower  # noqa: E402
-from compiler.files import write_text  # noqa: E402
-from compiler.graph import ArchGraph  # noqa: E402
-from tests.support import torchvision_models  # noqa: E402
 
 # Our file, torchvision's constructor, and what it takes.
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -11,7 +11,6 @@ from pathlib import Path
 from time import perf_counter
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 CHECK_SIZES = (1_000, 3_000, 10_000, 30_000, 100_000)
 LOWER_SIZES = (1_000, 3_000, 10_000)
@@ -33,8 +32,8 @@ def program(nodes: int) -> str:
 
 def one(stage: str, nodes: int) -> dict[str, float]:
     """One measurement, in this process: seconds and bytes for each node."""
-    from compiler.driver import check_text
-    from compiler.expand.builder import Limits
+    from archc.compiler.driver import check_text
+    from archc.compiler.expand.builder import Limits
 
     limits = Limits(max_nodes=1_000_000)
 
@@ -43,7 +42,7 @@ def one(stage: str, nodes: int) -> dict[str, float]:
     if stage == "lower":
         import torch
 
-        from compiler.backends.torch_fx import lower
+        from archc.compiler.backends.torch_fx import lower
 
         with torch.device("meta"):
             lower(check_text(program(40)).graph)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
 
+import torch
+from torch import fx
+
+from archc import load
+from archc.compiler.backends.torch_fx import lower
+from archc.compiler.driver import check
+from archc.compiler.graph import ArchGraph
+from archc.tests.support import torchvision_models
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-import torch  # noqa: E402
-from torch import fx  # noqa: E402
-
-from compiler import load  # noqa: E402
-from compiler.backends.torch_fx import lower  # noqa: E402
-from compiler.driver import check  # noqa: E402
-from compiler.graph import ArchGraph  # noqa: E402
-from tests.support import torchvision_models  # noqa: E402
 
 FILE = ROOT / "archs/resnet152.arch"
 PAIRS = 9

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from bench.processes import run
+from archc.bench.processes import run
 
 FILE = "archs/resnet152.arch"
 VERBS = {

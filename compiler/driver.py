@@ -8,31 +8,31 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from compiler.analysis.blame import with_blame
-from compiler.analysis.claims import check_expects
-from compiler.analysis.cost import Cost, cost
-from compiler.analysis.folding import told_once
-from compiler.analysis.legality import legality
-from compiler.analysis.lint import causes, lint
-from compiler.collection import without_collection
-from compiler.expand.builder import Failure, Limits, Overrides
-from compiler.expand.claims import ClaimResult
-from compiler.expand.environment import Env
-from compiler.expand.expander import Expander
-from compiler.expand.loader import Loaded, Loader
-from compiler.graph import ArchGraph, shape_text
-from compiler.repair.offers import with_repairs
-from compiler.repair.trial import EFFORT, Attempts, Trials, Tried
-from compiler.shapes.conditions import Legal
-from compiler.shapes.dim import Dim
-from dsl import ast
-from dsl.diagnostics import ArchError, Diagnostic, Fault, Related
-from dsl.formatter import format_text
-from dsl.parser import MAX_NESTING, parse_size, parse_value
-from dsl.printer import print_file
-from dsl.source import Source, Span
-from dsl.stack import deep_stack
-from dsl.vocabulary import files, syntax
+from archc.compiler.analysis.blame import with_blame
+from archc.compiler.analysis.claims import check_expects
+from archc.compiler.analysis.cost import Cost, cost
+from archc.compiler.analysis.folding import told_once
+from archc.compiler.analysis.legality import legality
+from archc.compiler.analysis.lint import causes, lint
+from archc.compiler.collection import without_collection
+from archc.compiler.expand.builder import Failure, Limits, Overrides
+from archc.compiler.expand.claims import ClaimResult
+from archc.compiler.expand.environment import Env
+from archc.compiler.expand.expander import Expander
+from archc.compiler.expand.loader import Loaded, Loader
+from archc.compiler.graph import ArchGraph, shape_text
+from archc.compiler.repair.offers import with_repairs
+from archc.compiler.repair.trial import EFFORT, Attempts, Trials, Tried
+from archc.compiler.shapes.conditions import Legal
+from archc.compiler.shapes.dim import Dim
+from archc.dsl import ast
+from archc.dsl.diagnostics import ArchError, Diagnostic, Fault, Related
+from archc.dsl.formatter import format_text
+from archc.dsl.parser import MAX_NESTING, parse_size, parse_value
+from archc.dsl.printer import print_file
+from archc.dsl.source import Source, Span
+from archc.dsl.stack import deep_stack
+from archc.dsl.vocabulary import files, syntax
 
 Doubtful = tuple[list[ClaimResult], list[Diagnostic]]
 

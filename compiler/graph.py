@@ -12,12 +12,12 @@ from typing import Any
 
 import networkx as nx
 
-from compiler.ops import OPERATORS
-from compiler.ops.kinds import Word
-from compiler.ops.record import Call, Operator
-from compiler.shapes.conditions import Condition
-from compiler.shapes.dim import Dim, Formula, Shape, from_plain, to_plain
-from dsl.source import Source, Span
+from archc.compiler.ops import OPERATORS
+from archc.compiler.ops.kinds import Word
+from archc.compiler.ops.record import Call, Operator
+from archc.compiler.shapes.conditions import Condition
+from archc.compiler.shapes.dim import Dim, Formula, Shape, from_plain, to_plain
+from archc.dsl.source import Source, Span
 
 INPUT = "input"
 

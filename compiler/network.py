@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.driver import Report, check, check_text, expanded_text, parse_overrides, require_network
-from compiler.expand.builder import Limits
-from compiler.expand.claims import ClaimResult
-from compiler.graph import ArchGraph
-from compiler.ops.kinds import exact
-from compiler.shapes.dim import Dim, Shape
-from dsl.diagnostics import ArchError
+from archc.compiler.driver import Report, check, check_text, expanded_text, parse_overrides, require_network
+from archc.compiler.expand.builder import Limits
+from archc.compiler.expand.claims import ClaimResult
+from archc.compiler.graph import ArchGraph
+from archc.compiler.ops.kinds import exact
+from archc.compiler.shapes.dim import Dim, Shape
+from archc.dsl.diagnostics import ArchError
 
 if TYPE_CHECKING:
-    from compiler.backends.torch_fx import ArchModule
+    from archc.compiler.backends.torch_fx import ArchModule
 
 __all__ = ["ArchError", "Network", "load", "loads"]
 
@@ -119,15 +119,15 @@ class Network:
         `style` is `graph` or `paper`; `depth`, `expand`, `collapse` and `flat` say how much is shown (`draw.fold.Folding`).
         Raises ValueError for a format, style or theme that there is not, and `draw.layout.NoGraphviz` where Graphviz is missing.
         """
-        from compiler.draw.fold import Folding, scene
-        from compiler.draw.picture import picture
-        from compiler.draw.style import Look
+        from archc.compiler.draw.fold import Folding, scene
+        from archc.compiler.draw.picture import picture
+        from archc.compiler.draw.style import Look
 
         return picture(scene(self.graph, Folding(**folding)), form, style, Look(theme))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook shows: a picture, and text where there is no Graphviz."""
-        from compiler.draw.layout import NoGraphviz
+        from archc.compiler.draw.layout import NoGraphviz
 
         try:
             return {"text/plain": repr(self), "image/svg+xml": self.draw().decode()}
@@ -140,7 +140,7 @@ class Network:
         Takes one tensor `(N, *shape)` for each input; returns a tensor, or a dict by name where there are several outputs. Blocks are
         modules too: `module.layer4` has hooks, and can be called.
         """
-        from compiler.backends.torch_fx import lower
+        from archc.compiler.backends.torch_fx import lower
 
         return lower(self.graph, level)
 
@@ -149,8 +149,8 @@ class Network:
 
         `batch` is the usual one; others run as well. Level 1 is bit-equal, 2 folds and packs, 3 lets torch's compiler try too.
         """
-        from compiler.backends.optimise import optimised
-        from compiler.backends.torch_fx import random_inputs
+        from archc.compiler.backends.optimise import optimised
+        from archc.compiler.backends.torch_fx import random_inputs
 
         tensor = next(module.parameters(), None)
         inputs = random_inputs(self.graph, batch)

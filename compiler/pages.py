@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from inspect import cleandoc
 from typing import NamedTuple
 
-import dsl.vocabulary
-from dsl.diagnostics import CODES
+import archc.dsl.vocabulary as vocabulary
+from archc.dsl.diagnostics import CODES
 
-assert dsl.vocabulary  # importing it fills the register
+assert vocabulary  # importing it fills the register
 
 
 class Page(NamedTuple):

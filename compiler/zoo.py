@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from compiler.driver import check
-from compiler.expand.loader import ARCHS, Loader
-from compiler.shapes.dim import Dim
-from dsl import ast
+from archc.compiler.driver import check
+from archc.compiler.expand.loader import ARCHS, Loader
+from archc.compiler.shapes.dim import Dim
+from archc.dsl import ast
 
 
 @dataclass(frozen=True)

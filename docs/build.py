@@ -14,21 +14,20 @@ from statistics import median
 
 import jinja2
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from archc import Network, load
+from archc.compiler.analysis.cost import MEASURES, weights
+from archc.compiler.analysis.diff import diff
+from archc.compiler.analysis.family import entry
+from archc.compiler.driver import check_text
+from archc.compiler.files import write_text
+from archc.compiler.graph import INPUT, Node
+from archc.compiler.shapes.dim import show_shape
+from archc.compiler.zoo import listed
+from archc.dsl.rendering import render_all
+from archc.ui.show import differences, families
+from archc.ui.show.tables import markdown_table
 
-from compiler import Network, load  # noqa: E402
-from compiler.analysis.cost import MEASURES, weights  # noqa: E402
-from compiler.analysis.diff import diff  # noqa: E402
-from compiler.analysis.family import entry  # noqa: E402
-from compiler.driver import check_text  # noqa: E402
-from compiler.files import write_text  # noqa: E402
-from compiler.graph import INPUT, Node  # noqa: E402
-from compiler.shapes.dim import show_shape  # noqa: E402
-from compiler.show import differences, families  # noqa: E402
-from compiler.show.tables import markdown_table  # noqa: E402
-from compiler.zoo import listed  # noqa: E402
-from dsl.rendering import render_all  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10}
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from archc import load
+from archc.compiler.analysis.diff import diff
+from archc.compiler.draw.difference import difference
+from archc.compiler.draw.fold import Folding, scene
+from archc.compiler.draw.picture import picture
+from archc.compiler.draw.style import Look
+from archc.compiler.files import write_bytes, write_text
 
-from compiler import load  # noqa: E402
-from compiler.analysis.diff import diff  # noqa: E402
-from compiler.draw.difference import difference  # noqa: E402
-from compiler.draw.fold import Folding, scene  # noqa: E402
-from compiler.draw.picture import picture  # noqa: E402
-from compiler.draw.style import Look  # noqa: E402
-from compiler.files import write_bytes, write_text  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 NETWORKS = ("lenet5", "alexnet", "zfnet", "vgg16", "googlenet", "resnet18", "resnet34", "resnet50", "resnet152", "mobilenet_v2", "unet")
 OPENED = (("googlenet", "inception3a"), ("resnet50", "layer2*"))

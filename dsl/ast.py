@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
-from dsl.source import Span
+from archc.dsl.source import Span
 
 
 @dataclass(frozen=True, slots=True)

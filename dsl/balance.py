@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 from lark import UnexpectedInput
 
-from dsl.brackets import CLOSERS, PAIRS, Loose, loose
-from dsl.diagnostics import Diagnostic, Related
-from dsl.draft import Change, Draft
-from dsl.source import Source, Span
-from dsl.vocabulary import syntax
+from archc.dsl.brackets import CLOSERS, PAIRS, Loose, loose
+from archc.dsl.diagnostics import Diagnostic, Related
+from archc.dsl.draft import Change, Draft
+from archc.dsl.source import Source, Span
+from archc.dsl.vocabulary import syntax
 
 _SURPLUS = re.compile(r"(?:^|[;|<{:\n])\s*[\w{}/.*+-]*\([^()\n]*\)\s*$")  # before a `)`: the arguments of an item, with their own `)`
 MOST_TRIED = 20  # brackets without a partner whose places are tried

@@ -9,9 +9,9 @@ from typing import Any
 from lark import Token, Tree
 from lark.tree import Meta
 
-from dsl import ast
-from dsl.numbers import number, whole
-from dsl.source import Source, Span
+from archc.dsl import ast
+from archc.dsl.numbers import number, whole
+from archc.dsl.source import Source, Span
 
 Children = list[Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec
 
-from dsl.source import Span
+from archc.dsl.source import Span
 
 P = ParamSpec("P")
 
@@ -170,7 +170,7 @@ class ArchError(Exception):
         self.diagnostics = tuple(diagnostics)
 
     def __str__(self) -> str:
-        from dsl.rendering import render_all
+        from archc.dsl.rendering import render_all
 
         return render_all(self.diagnostics)
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from lark import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.exceptions import UnexpectedEOF
 
-from dsl.brackets import PAIRS, unclosed
-from dsl.characters import alike, in_latin, named
-from dsl.diagnostics import Diagnostic, Related
-from dsl.draft import Change, Draft
-from dsl.hints import Spot, hint, misspelt_keyword
-from dsl.source import Source, Span
-from dsl.vocabulary import syntax
+from archc.dsl.brackets import PAIRS, unclosed
+from archc.dsl.characters import alike, in_latin, named
+from archc.dsl.diagnostics import Diagnostic, Related
+from archc.dsl.draft import Change, Draft
+from archc.dsl.hints import Spot, hint, misspelt_keyword
+from archc.dsl.source import Source, Span
+from archc.dsl.vocabulary import syntax
 
 _NAMES = {
     "_NEWLINE": "the end of the line",

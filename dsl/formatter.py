@@ -16,10 +16,10 @@ from itertools import pairwise
 
 from lark import Token
 
-from dsl import ast
-from dsl.diagnostics import ArchError
-from dsl.parser import MAX_NESTING, parse, tokens
-from dsl.source import Source
+from archc.dsl import ast
+from archc.dsl.diagnostics import ArchError
+from archc.dsl.parser import MAX_NESTING, parse, tokens
+from archc.dsl.source import Source
 
 INDENT = 2
 ALIGN_WITHIN = 72  # claims are put under each other up to this column

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from dsl.draft import Change
-from dsl.vocabulary import foreign
-from dsl.vocabulary.spelling import distance
+from archc.dsl.draft import Change
+from archc.dsl.vocabulary import foreign
+from archc.dsl.vocabulary.spelling import distance
 
 Rewrite = Callable[[re.Match[str], re.Match[str]], str]
 

@@ -15,17 +15,17 @@ from lark import Lark, Token, UnexpectedInput
 from lark.lark import PostLex
 from platformdirs import user_cache_path
 
-from dsl import ast
-from dsl.brackets import CLOSERS, PAIRS, loose
-from dsl.build import TreeBuilder
-from dsl.characters import named
-from dsl.diagnostics import ArchError, Diagnostic
-from dsl.draft import Draft
-from dsl.explain import explain, show_character
-from dsl.formats import other_format
-from dsl.recovery import Recovery
-from dsl.source import Source, Span
-from dsl.vocabulary import files, syntax
+from archc.dsl import ast
+from archc.dsl.brackets import CLOSERS, PAIRS, loose
+from archc.dsl.build import TreeBuilder
+from archc.dsl.characters import named
+from archc.dsl.diagnostics import ArchError, Diagnostic
+from archc.dsl.draft import Draft
+from archc.dsl.explain import explain, show_character
+from archc.dsl.formats import other_format
+from archc.dsl.recovery import Recovery
+from archc.dsl.source import Source, Span
+from archc.dsl.vocabulary import files, syntax
 
 MAX_NESTING = 200
 _BEGINS = re.compile(r"(?:^|;)[ \t]*(?=[^\s#;])", re.MULTILINE)  # of statements, about

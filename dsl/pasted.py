@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from lark import UnexpectedInput
 
-from dsl.diagnostics import Diagnostic
-from dsl.draft import Change, Draft, blanked, joined
-from dsl.source import Source, Span
-from dsl.transcribe import Transcript, defaults_in, transcribed
-from dsl.vocabulary import foreign, syntax
+from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.draft import Change, Draft, blanked, joined
+from archc.dsl.source import Source, Span
+from archc.dsl.transcribe import Transcript, defaults_in, transcribed
+from archc.dsl.vocabulary import foreign, syntax
 
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\(([^()]*)\)\s*(?:#.*)?$")
 # A call with the module that it comes from, where an item may begin.

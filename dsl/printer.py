@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsl import ast
-from dsl.parser import MAX_NESTING
-from dsl.stack import deep_stack
+from archc.dsl import ast
+from archc.dsl.parser import MAX_NESTING
+from archc.dsl.stack import deep_stack
 
 LEVELS = {"or": 1, "and": 2, "not": 3, "==": 4, "!=": 4, "<": 4, ">": 4, "<=": 4, ">=": 4}
 LEVELS |= {"+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "negative": 7, "**": 8}

@@ -13,13 +13,13 @@ from dataclasses import replace
 
 from lark import UnexpectedInput
 
-from dsl.balance import Failure, balanced
-from dsl.brackets import BODY, CLOSERS, LONG, PAIRS, Scan, loose, pieces, unclosed
-from dsl.diagnostics import Diagnostic
-from dsl.draft import BROKEN, Draft, blanked, joined
-from dsl.explain import Explained, explain
-from dsl.pasted import Pasted, PastedLayers
-from dsl.source import Source, Span
+from archc.dsl.balance import Failure, balanced
+from archc.dsl.brackets import BODY, CLOSERS, LONG, PAIRS, Scan, loose, pieces, unclosed
+from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.draft import BROKEN, Draft, blanked, joined
+from archc.dsl.explain import Explained, explain
+from archc.dsl.pasted import Pasted, PastedLayers
+from archc.dsl.source import Source, Span
 
 LARGE = 40  # lines of a stretch from which on its body is mended by itself first
 AT_ONCE = 200  # stretches that are read together

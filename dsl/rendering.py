@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from dsl.diagnostics import WARNING, Diagnostic, Edit, Related
-from dsl.source import Source, Span
+from archc.dsl.diagnostics import WARNING, Diagnostic, Edit, Related
+from archc.dsl.source import Source, Span
 
 MAX_SHOWN = 20
 TAB = 4

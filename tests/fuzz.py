@@ -8,14 +8,11 @@ seconds, without atheris.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import atheris
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 with atheris.instrument_imports(include=["dsl", "compiler"]):
-    from tests.mutations import TEXTS, must_hold, mutate
+    from archc.tests.mutations import TEXTS, must_hold, mutate
 
 NAMES = sorted(TEXTS)
 PATIENCE = 60.0

@@ -18,9 +18,9 @@ SECONDS = 20  # after which a case counts as hanging; its exit code is then that
 
 
 def main() -> None:
-    import compiler.verbs.app
+    from archc.ui.verbs import app
 
-    assert compiler.verbs.app
+    assert app
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)
 
@@ -60,7 +60,7 @@ def run(case: dict[str, Any], places: dict[str, Path]) -> None:
     sys.argv = ["archc", *case["args"]]
     code: Any = 99
     try:
-        from compiler.verbs.app import run as archc
+        from archc.ui.verbs.app import run as archc
 
         archc()
     except SystemExit as end:

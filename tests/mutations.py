@@ -8,11 +8,11 @@ from time import perf_counter
 
 import torch
 
-from compiler.backends.torch_fx import lower
-from compiler.driver import check_text
-from compiler.expand.builder import Limits
-from dsl.rendering import render_all
-from tests.support import NETWORKS, ROOT
+from archc.compiler.backends.torch_fx import lower
+from archc.compiler.driver import check_text
+from archc.compiler.expand.builder import Limits
+from archc.dsl.rendering import render_all
+from archc.tests.support import NETWORKS, ROOT
 
 FILES = [*NETWORKS, *sorted((ROOT / "archs/std").glob("*.arch"))]
 TEXTS = {path.relative_to(ROOT / "archs").as_posix(): path.read_text(encoding="utf-8") for path in FILES}

@@ -11,10 +11,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
-from compiler.backends.blocks import Block, Chain
-from compiler.backends.published import torchvision_models as torchvision_models
-from compiler.backends.torch_fx import ArchModule, lower
-from compiler.graph import INPUT, ArchGraph
+from archc.compiler.backends.blocks import Block, Chain
+from archc.compiler.backends.published import torchvision_models as torchvision_models
+from archc.compiler.backends.torch_fx import ArchModule, lower
+from archc.compiler.graph import INPUT, ArchGraph
 
 ROOT = Path(__file__).parents[1]
 ARCHS = sorted((ROOT / "archs").rglob("*.arch"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from compiler.driver import check_text
-from dsl.rendering import render_all
+from archc.compiler.driver import check_text
+from archc.dsl.rendering import render_all
 
 RIGHT = {
     "U-Net with transposed convolutions": (

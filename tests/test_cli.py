@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from compiler import load
-from compiler.graph import ArchGraph
-from tests.support import ROOT
+from archc import load
+from archc.compiler.graph import ArchGraph
+from archc.tests.support import ROOT
 
 RESNET18 = "archs/resnet18.arch"
 TINY = 'arch tiny(w=4) "a test"\ninput 3x8x8\nconv3-{w} => 4x6x6\noutput side(when=training): FC-5\nFC-2\n'
@@ -64,7 +64,7 @@ def test_compile_writes_what_loads_again(tiny: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["net.json", "net.pt2", "net.safetensors", "tiny.arch"]
     net = load(tiny)
     assert ArchGraph.from_json(json.loads((out / "net.json").read_text())).same_as(net.graph)
-    from compiler.backends.weight_files import load_weights
+    from archc.compiler.backends.weight_files import load_weights
 
     module = net.lower().eval()
     load_weights(module, str(out / "net.safetensors"))
@@ -83,7 +83,7 @@ def test_compile_writes_what_loads_again(tiny: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    from compiler.files import replacing
+    from archc.compiler.files import replacing
 
     path = tmp_path / "a"
     path.write_text("old")
@@ -100,7 +100,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_weights(tiny: Path) -> None:
-    program = "import resource, torch.export, cli\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); cli.main()"
+    program = "import resource, torch.export\nfrom archc import cli\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); cli.main()"
     for suffix in ("pt2", "safetensors", "json"):
         target = tiny.parent / f"net.{suffix}"
         target.write_text("old")
@@ -202,7 +202,7 @@ def test_a_missing_dependency_is_named(tmp_path: Path) -> None:
 
 
 def test_a_fault_of_ours_says_so() -> None:
-    program = "import cli; from compiler.verbs import checking; checking.checked = lambda *a: 1 / 0; cli.main()"
+    program = "from archc import cli; from archc.ui.verbs import checking; checking.checked = lambda *a: 1 / 0; cli.main()"
     args = [sys.executable, "-c", program, "check", RESNET18]
     done = subprocess.run(args, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 70

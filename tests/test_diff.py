@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler import load
-from compiler.analysis.diff import Difference, diff
-from compiler.driver import check, check_text, expanded_text
-from compiler.ops import OPERATORS
-from dsl.formatter import format_text
-from dsl.source import Source
-from tests.support import NETWORKS, ROOT, programs
-from tests.test_cli import archc, facts
-from tests.test_random import fewer
+from archc import load
+from archc.compiler.analysis.diff import Difference, diff
+from archc.compiler.driver import check, check_text, expanded_text
+from archc.compiler.ops import OPERATORS
+from archc.dsl.formatter import format_text
+from archc.dsl.source import Source
+from archc.tests.support import NETWORKS, ROOT, programs
+from archc.tests.test_cli import archc, facts
+from archc.tests.test_random import fewer
 
 
 def between(first: str, second: str) -> Difference:

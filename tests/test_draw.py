@@ -15,26 +15,26 @@ import html5lib
 import pytest
 from hypothesis import given
 
-from compiler import Network, load, loads
-from compiler.analysis.diff import diff
-from compiler.draw import difference as changes
-from compiler.draw import layout
-from compiler.draw import partial as failing
-from compiler.draw.dot import cut, graph_dot
-from compiler.draw.fold import PAGE, Folding, blocks, scene
-from compiler.draw.layout import render
-from compiler.draw.page import page
-from compiler.draw.picture import FORMATS, by_suffix, listed, picture
-from compiler.draw.scene import Box, Scene
-from compiler.draw.style import DARK, FORMS, HEAT_INK, LEGEND, LIGHT, PRINT, PRINT_VOLUMES, STEPS, Look, family_of, heat_colour
-from compiler.draw.volumes import paper_dot
-from compiler.driver import check, check_text
-from compiler.expand.loader import ARCHS
-from compiler.graph import ArchGraph
-from compiler.ops import OPERATORS
-from tests.support import NETWORKS, ROOT, programs
-from tests.test_cli import archc
-from tests.test_random import fewer
+from archc import Network, load, loads
+from archc.compiler.analysis.diff import diff
+from archc.compiler.draw import difference as changes
+from archc.compiler.draw import layout
+from archc.compiler.draw import partial as failing
+from archc.compiler.draw.dot import cut, graph_dot
+from archc.compiler.draw.fold import PAGE, Folding, blocks, scene
+from archc.compiler.draw.layout import render
+from archc.compiler.draw.page import page
+from archc.compiler.draw.picture import FORMATS, by_suffix, listed, picture
+from archc.compiler.draw.scene import Box, Scene
+from archc.compiler.draw.style import DARK, FORMS, HEAT_INK, LEGEND, LIGHT, PRINT, PRINT_VOLUMES, STEPS, Look, family_of, heat_colour
+from archc.compiler.draw.volumes import paper_dot
+from archc.compiler.driver import check, check_text
+from archc.compiler.expand.loader import ARCHS
+from archc.compiler.graph import ArchGraph
+from archc.compiler.ops import OPERATORS
+from archc.tests.support import NETWORKS, ROOT, programs
+from archc.tests.test_cli import archc
+from archc.tests.test_random import fewer
 
 CASES = ROOT / "tests/cases/draw"
 SVG = "{http://www.w3.org/2000/svg}"

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from compiler.driver import check, check_text, parse_overrides
-from compiler.expand.builder import Limits
-from compiler.ops import OPERATORS
-from compiler.pages import Page, manual, pages
-from dsl.diagnostics import CODES, ArchError
-from dsl.rendering import mended_lines, render, render_all
-from dsl.vocabulary import foreign
-from tests.support import ROOT
+from archc.compiler.driver import check, check_text, parse_overrides
+from archc.compiler.expand.builder import Limits
+from archc.compiler.ops import OPERATORS
+from archc.compiler.pages import Page, manual, pages
+from archc.dsl.diagnostics import CODES, ArchError
+from archc.dsl.rendering import mended_lines, render, render_all
+from archc.dsl.vocabulary import foreign
+from archc.tests.support import ROOT
 
 PAGES = list(pages())
 # no text alone has these; each has a test below
@@ -154,7 +154,7 @@ def test_settings_that_do_not_exist() -> None:
 
 
 def test_open_sizes_cannot_be_lowered() -> None:
-    from compiler.backends.torch_fx import lower, random_inputs
+    from archc.compiler.backends.torch_fx import lower, random_inputs
 
     graph = check_text("input 3xHxW\nupsample(size=[in.h // 2, in.w // 2])").graph
     with pytest.raises(ArchError, match="E0609"):

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from compiler import load
-from compiler.analysis.cost import node_macs, node_params
-from compiler.analysis.derive import derive, size_lines
-from compiler.graph import INPUT
-from tests.support import NETWORKS, ROOT
-from tests.test_cli import archc, facts
+from archc import load
+from archc.compiler.analysis.cost import node_macs, node_params
+from archc.compiler.analysis.derive import derive, size_lines
+from archc.compiler.graph import INPUT
+from archc.tests.support import NETWORKS, ROOT
+from archc.tests.test_cli import archc, facts
 
 
 def test_a_node_of_alexnet() -> None:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from compiler.analysis.derive import derive
-from compiler.analysis.family import entry
-from compiler.analysis.memory import OpenSizes, usage
-from compiler.analysis.summary import Summary
-from compiler.driver import check
-from compiler.show import families, summaries
-from compiler.show.reports import summary as report_text
-from compiler.zoo import listed
-from tests.support import FILES
+from archc.compiler.analysis.derive import derive
+from archc.compiler.analysis.family import entry
+from archc.compiler.analysis.memory import OpenSizes, usage
+from archc.compiler.analysis.summary import Summary
+from archc.compiler.driver import check
+from archc.compiler.zoo import listed
+from archc.tests.support import FILES
+from archc.ui.show import families, summaries
+from archc.ui.show.reports import summary as report_text
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

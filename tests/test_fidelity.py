@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from compiler import Network, load
-from tests.oracles import ORACLES, LeNet5, TwoStreams, UNet
-from tests.support import NETWORKS, ROOT, torchvision_models
+from archc import Network, load
+from archc.tests.oracles import ORACLES, LeNet5, TwoStreams, UNet
+from archc.tests.support import NETWORKS, ROOT, torchvision_models
 
 # Our file -> torchvision's function.
 TORCHVISION = {

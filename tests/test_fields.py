@@ -15,12 +15,12 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
-from compiler import Network, load, loads
-from compiler.analysis import receptive
-from compiler.analysis.receptive import Axis, Field, network_field, receptive_fields
-from dsl.diagnostics import ArchError
-from tests.support import ROOT
-from tests.test_random import fewer
+from archc import Network, load, loads
+from archc.compiler.analysis import receptive
+from archc.compiler.analysis.receptive import Axis, Field, network_field, receptive_fields
+from archc.dsl.diagnostics import ArchError
+from archc.tests.support import ROOT
+from archc.tests.test_random import fewer
 
 Seen = list[tuple[int, int] | None]  # for every output position, the first and the last input position that it depends on
 

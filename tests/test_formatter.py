@@ -9,16 +9,16 @@ import pytest
 from hypothesis import assume, given, note
 from hypothesis import strategies as st
 
-from compiler.driver import check_text, expanded_text
-from compiler.ops import OPERATORS
-from dsl import formatter
-from dsl.formatter import ChangedMeaningError, format_text
-from dsl.parser import parse
-from dsl.rendering import render_all
-from dsl.source import Source
-from tests.support import ARCHS, ROOT, programs
-from tests.test_found import SOUND
-from tests.test_random import fewer
+from archc.compiler.driver import check_text, expanded_text
+from archc.compiler.ops import OPERATORS
+from archc.dsl import formatter
+from archc.dsl.formatter import ChangedMeaningError, format_text
+from archc.dsl.parser import parse
+from archc.dsl.rendering import render_all
+from archc.dsl.source import Source
+from archc.tests.support import ARCHS, ROOT, programs
+from archc.tests.test_found import SOUND
+from archc.tests.test_random import fewer
 
 CLAIMS = {
     "two on a line": ("conv3-8 => 8x30x30; relu => 8x30x30", "conv3-8 => 8x30x30; relu => 8x30x30"),

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from compiler import loads
-from compiler.driver import check_text, expanded_text
-from compiler.ops import OPERATORS
-from dsl.formatter import format_text
-from dsl.parser import parse
-from dsl.printer import print_file
-from dsl.rendering import render_all
-from dsl.source import Source
-from dsl.stack import deep_stack
-from tests.support import ROOT, assert_agrees_with_torch
+from archc import loads
+from archc.compiler.driver import check_text, expanded_text
+from archc.compiler.ops import OPERATORS
+from archc.dsl.formatter import format_text
+from archc.dsl.parser import parse
+from archc.dsl.printer import print_file
+from archc.dsl.rendering import render_all
+from archc.dsl.source import Source
+from archc.dsl.stack import deep_stack
+from archc.tests.support import ROOT, assert_agrees_with_torch
 
 SOUND = {
     "a table with rows of one": "input 6x20\nconv3-3(from=[[0, 1], [2], [3]], pad=2, pad_mode=circular)",

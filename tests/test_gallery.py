@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from compiler.driver import check, parse_overrides
-from compiler.expand.builder import Limits
-from dsl.diagnostics import CODES, ArchError, Diagnostic
-from dsl.rendering import render_all
-from tests.support import ROOT
+from archc.compiler.driver import check, parse_overrides
+from archc.compiler.expand.builder import Limits
+from archc.dsl.diagnostics import CODES, ArchError, Diagnostic
+from archc.dsl.rendering import render_all
+from archc.tests.support import ROOT
 
 FOLDER = ROOT / "tests/cases/errors"
 CASES = sorted(path.name for path in FOLDER.glob("*.arch"))
@@ -35,19 +35,19 @@ def said(name: str) -> list[Diagnostic]:
     limits = Limits(**{flag.removeprefix("--").replace("-", "_"): int(word) for flag, word in options if flag.startswith("--max-")})
     report = check(path, parse_overrides(settings, {}), limits)
     if words[0] == "run":
-        from compiler.analysis.misfit import misfit
+        from archc.compiler.analysis.misfit import misfit
 
         wrong = misfit(report.graph, [tuple(int(size) for size in shape.split("x")) for shape in words[1:]])
         assert report.ok and wrong is not None
         return [wrong]
     if words[0] == "compile":
-        from compiler.backends.torch_fx import lower
+        from archc.compiler.backends.torch_fx import lower
 
         with pytest.raises(ArchError) as caught:
             lower(report.graph)
         return list(caught.value.diagnostics)
     if not report.has_network and not report.warnings:
-        from compiler.driver import require_network
+        from archc.compiler.driver import require_network
 
         with pytest.raises(ArchError) as caught:
             require_network(report)

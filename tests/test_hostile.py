@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from compiler.driver import check, check_text
-from compiler.expand.loader import MAX_BYTES
-from compiler.files import LEFT, CannotWrite, write_text
-from dsl.formatter import format_text
-from dsl.source import Source
-from tests.support import ROOT
+from archc.compiler.driver import check, check_text
+from archc.compiler.expand.loader import MAX_BYTES
+from archc.compiler.files import LEFT, CannotWrite, write_text
+from archc.dsl.formatter import format_text
+from archc.dsl.source import Source
+from archc.tests.support import ROOT
 
 GOOD = 'arch tiny(w=4) "a test"\ninput 3x8x8\nconv3-{w} => 4x6x6\nrelu\nFC-2\n'
 READERS = [

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from compiler import loads
-from compiler.driver import Report, check_text
-from compiler.expand.builder import Limits
-from compiler.ops import OPERATORS
-from compiler.verbs.app import app
-from dsl.formatter import format_text
-from dsl.rendering import render_all
-from dsl.source import Source
-from tests.support import ROOT
+from archc import loads
+from archc.compiler.driver import Report, check_text
+from archc.compiler.expand.builder import Limits
+from archc.compiler.ops import OPERATORS
+from archc.dsl.formatter import format_text
+from archc.dsl.rendering import render_all
+from archc.dsl.source import Source
+from archc.tests.support import ROOT
+from archc.ui.verbs.app import app
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 

@@ -6,11 +6,11 @@ from time import perf_counter
 
 import pytest
 
-from compiler.driver import check, check_text
-from compiler.show.mending import mended
-from dsl.diagnostics import CLAIM
-from dsl.rendering import edited
-from tests.support import ROOT
+from archc.compiler.driver import check, check_text
+from archc.dsl.diagnostics import CLAIM
+from archc.dsl.rendering import edited
+from archc.tests.support import ROOT
+from archc.ui.show.mending import mended
 
 CASES = ROOT / "tests/cases/errors"
 H4, W4 = "((H-1)//4+1)", "((W-1)//4+1)"

@@ -9,12 +9,12 @@ from statistics import median
 import pytest
 import torch
 
-from compiler import Network, load, loads
-from compiler.analysis.memory import Usage, usage
-from compiler.backends.measure import activations
-from dsl.diagnostics import ArchError
-from tests.support import NETWORKS, ROOT
-from tests.test_cli import archc, facts
+from archc import Network, load, loads
+from archc.compiler.analysis.memory import Usage, usage
+from archc.compiler.backends.measure import activations
+from archc.dsl.diagnostics import ArchError
+from archc.tests.support import NETWORKS, ROOT
+from archc.tests.test_cli import archc, facts
 
 
 def networks_to_measure() -> list[object]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from tests.mutations import TEXTS, must_hold, mutate
-from tests.test_random import EXAMPLES, FUZZ, fewer
+from archc.tests.mutations import TEXTS, must_hold, mutate
+from archc.tests.test_random import EXAMPLES, FUZZ, fewer
 
 
 @pytest.mark.parametrize("name", sorted(TEXTS))

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from compiler import load
-from compiler.backends.torch_fx import lower
-from compiler.driver import check, check_text, expanded_text
-from compiler.graph import ArchGraph
-from dsl.rendering import render_all
-from tests.support import ARCHS, FILES, NETWORKS, PUBLISHED, ROOT, ZOO, assert_agrees_with_torch
+from archc import load
+from archc.compiler.backends.torch_fx import lower
+from archc.compiler.driver import check, check_text, expanded_text
+from archc.compiler.graph import ArchGraph
+from archc.dsl.rendering import render_all
+from archc.tests.support import ARCHS, FILES, NETWORKS, PUBLISHED, ROOT, ZOO, assert_agrees_with_torch
 
 SEGMENTATION = {"fcn_resnet50", "deeplabv3_resnet50"}  # see test_zoo.py
 
@@ -102,13 +102,13 @@ def test_legal_sizes() -> None:
 
 
 def _open(size: str) -> object:
-    from compiler.driver import parse_overrides
+    from archc.compiler.driver import parse_overrides
 
     return parse_overrides({}, {"": size})
 
 
 def test_formulas_are_simplified() -> None:
-    from compiler.shapes.dim import show_shape
+    from archc.compiler.shapes.dim import show_shape
 
     graph = check(ROOT / "archs/resnet50.arch", _open("3xHxW")).graph
     assert show_shape(graph["layer3.5.relu3"].shape) == "1024 x (H-1)//16+1 x (W-1)//16+1"

@@ -7,13 +7,13 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler import loads
-from compiler.analysis.derive import derive
-from compiler.analysis.listing import listing
-from compiler.analysis.notation import notation
-from compiler.driver import check_text, expanded_text
-from compiler.ops.kinds import Word, exact, show
-from tests.test_cli import archc
+from archc import loads
+from archc.compiler.analysis.derive import derive
+from archc.compiler.analysis.listing import listing
+from archc.compiler.analysis.notation import notation
+from archc.compiler.driver import check_text, expanded_text
+from archc.compiler.ops.kinds import Word, exact, show
+from archc.tests.test_cli import archc
 
 TEXT = """
 input 3x16x16

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from compiler.driver import check_text
-from compiler.network import load, loads
-from compiler.ops import FAMILIES, OPERATORS, reference
-from compiler.ops.record import Operator, Required
-from dsl.rendering import render_all
-from tests.support import ROOT, assert_agrees_with_torch
+from archc.compiler.driver import check_text
+from archc.compiler.network import load, loads
+from archc.compiler.ops import FAMILIES, OPERATORS, reference
+from archc.compiler.ops.record import Operator, Required
+from archc.dsl.rendering import render_all
+from archc.tests.support import ROOT, assert_agrees_with_torch
 
 RECORDS = list(OPERATORS.values())
 

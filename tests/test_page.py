@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from compiler import load
-from compiler.draw.page import page
-from compiler.draw.style import Look
-from tests.support import ROOT
+from archc import load
+from archc.compiler.draw.page import page
+from archc.compiler.draw.style import Look
+from archc.tests.support import ROOT
 
 BROWSER = os.environ.get("ARCHC_BROWSER") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")

@@ -17,21 +17,21 @@ import torch
 from hypothesis import given
 from torch import Tensor, nn
 
-from compiler import load
-from compiler.analysis.listing import listing
-from compiler.backends import cpu, optimise, timing, winograd
-from compiler.backends.measure import activations
-from compiler.backends.optimise import DIFFERENT, optimised, realised
-from compiler.backends.torch_fx import ArchModule, lower, random_inputs
-from compiler.driver import check, check_text, parse_overrides
-from compiler.graph import ArchGraph
-from compiler.passes import INFERENCE, TRAINING, Pass, Unsound, run
-from compiler.passes.fusions import Fusion, fusions
-from compiler.passes.program import Folded, Own, Program
-from compiler.passes.slices import slices
-from tests.support import NETWORKS, ROOT, programs, torchvision_models
-from tests.test_cli import archc, facts
-from tests.test_random import fewer
+from archc import load
+from archc.compiler.analysis.listing import listing
+from archc.compiler.backends import cpu, optimise, timing, winograd
+from archc.compiler.backends.measure import activations
+from archc.compiler.backends.optimise import DIFFERENT, optimised, realised
+from archc.compiler.backends.torch_fx import ArchModule, lower, random_inputs
+from archc.compiler.driver import check, check_text, parse_overrides
+from archc.compiler.graph import ArchGraph
+from archc.compiler.passes import INFERENCE, TRAINING, Pass, Unsound, run
+from archc.compiler.passes.fusions import Fusion, fusions
+from archc.compiler.passes.program import Folded, Own, Program
+from archc.compiler.passes.slices import slices
+from archc.tests.support import NETWORKS, ROOT, programs, torchvision_models
+from archc.tests.test_cli import archc, facts
+from archc.tests.test_random import fewer
 
 CASES = sorted((ROOT / "tests/cases/passes").glob("*.arch"))
 EVERY = {rewrite.__name__: rewrite for pipeline in (*INFERENCE, *TRAINING) for rewrite in pipeline}

@@ -14,10 +14,10 @@ import torch
 from torch import fx
 from typer.testing import CliRunner
 
-from compiler import load
-from compiler.draw.picture import FORMATS
-from compiler.verbs.app import app
-from tests.support import ROOT
+from archc import load
+from archc.compiler.draw.picture import FORMATS
+from archc.tests.support import ROOT
+from archc.ui.verbs.app import app
 
 NET = """\
 use "std/residual.arch"

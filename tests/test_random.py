@@ -10,16 +10,16 @@ import pytest
 from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
-from compiler.driver import Report, check_text, expanded_text
-from compiler.ops import OPERATORS
-from compiler.shapes.dim import evaluate
-from dsl.formatter import format_text
-from dsl.parser import parse
-from dsl.printer import print_file
-from dsl.rendering import render_all
-from dsl.source import Source
-from tests.mutations import mutate
-from tests.support import ARCHS, assert_agrees_with_torch, programs
+from archc.compiler.driver import Report, check_text, expanded_text
+from archc.compiler.ops import OPERATORS
+from archc.compiler.shapes.dim import evaluate
+from archc.dsl.formatter import format_text
+from archc.dsl.parser import parse
+from archc.dsl.printer import print_file
+from archc.dsl.rendering import render_all
+from archc.dsl.source import Source
+from archc.tests.mutations import mutate
+from archc.tests.support import ARCHS, assert_agrees_with_torch, programs
 
 # `make test` tries the same programs every time; `make fuzz`, which says how many, tries new ones.
 FUZZ = "ARCHC_EXAMPLES" in os.environ

@@ -6,11 +6,11 @@ from time import perf_counter
 
 import pytest
 
-from compiler.driver import Report, check_text
-from compiler.repair import trial
-from dsl.diagnostics import CLAIM, NETWORK, WRITING, Repair
-from dsl.rendering import edited
-from tests.support import ROOT
+from archc.compiler.driver import Report, check_text
+from archc.compiler.repair import trial
+from archc.dsl.diagnostics import CLAIM, NETWORK, WRITING, Repair
+from archc.dsl.rendering import edited
+from archc.tests.support import ROOT
 
 CASES = ROOT / "tests/cases/errors"
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from compiler.driver import Report, check, check_text, expanded_text, parse_overrides
-from compiler.ops import OPERATORS
-from dsl.formatter import format_text
-from dsl.rendering import render_all
-from dsl.source import Source
+from archc.compiler.driver import Report, check, check_text, expanded_text, parse_overrides
+from archc.compiler.ops import OPERATORS
+from archc.dsl.formatter import format_text
+from archc.dsl.rendering import render_all
+from archc.dsl.source import Source
 
 HEAD = "input 3x8x8\n"
 

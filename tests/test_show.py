@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from sarif_pydantic import Sarif
 
-from compiler.driver import check, check_text
-from compiler.show import formats
-from dsl.rendering import edited, render, render_all
-from tests.support import ROOT
-from tests.test_cli import archc
+from archc.compiler.driver import check, check_text
+from archc.dsl.rendering import edited, render, render_all
+from archc.tests.support import ROOT
+from archc.tests.test_cli import archc
+from archc.ui.show import formats
 
 GALLERY = sorted((ROOT / "tests/cases/errors").glob("*.arch"))
 

@@ -14,14 +14,14 @@ import torchinfo
 from fvcore.nn import FlopCountAnalysis
 from torch.utils.flop_counter import FlopCounterMode
 
-from compiler import Network, load, loads
-from compiler.analysis.family import depth
-from compiler.analysis.receptive import receptive_fields
-from compiler.analysis.summary import Summary
-from compiler.graph import INPUT
-from compiler.show import summaries
-from tests.support import NETWORKS, ROOT, torchvision_models
-from tests.test_cli import archc, facts
+from archc import Network, load, loads
+from archc.compiler.analysis.family import depth
+from archc.compiler.analysis.receptive import receptive_fields
+from archc.compiler.analysis.summary import Summary
+from archc.compiler.graph import INPUT
+from archc.tests.support import NETWORKS, ROOT, torchvision_models
+from archc.tests.test_cli import archc, facts
+from archc.ui.show import summaries
 
 
 def summary(name: str, **options: str) -> Summary:

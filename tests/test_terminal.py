@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from compiler.driver import check_text
-from compiler.show import formats
-from tests.support import ROOT
-from tests.test_cli import archc
+from archc.compiler.driver import check_text
+from archc.tests.support import ROOT
+from archc.tests.test_cli import archc
+from archc.ui.show import formats
 
 GOOD = "input 3x8x8\nconv3-4 => 4x6x6\nrelu\n"
 MESSY = "input  3x8x8\nconv3-4(strde=1)\n"

@@ -10,8 +10,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compiler import ArchError, Network, load
-from tests.support import NETWORKS, ROOT
+from archc import ArchError, Network, load
+from archc.tests.support import NETWORKS, ROOT
 
 SIZES = (32, 64, 96, 188, 224, 227)
 

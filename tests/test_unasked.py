@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from compiler.driver import check_text
-from compiler.show.mending import mended
-from dsl.diagnostics import Repair
-from tests.mutations import TEXTS
-from tests.support import ROOT
+from archc.compiler.driver import check_text
+from archc.dsl.diagnostics import Repair
+from archc.tests.mutations import TEXTS
+from archc.tests.support import ROOT
+from archc.ui.show.mending import mended
 
 START = "input 3x32x32\n"
 PATH = Path("net.arch")

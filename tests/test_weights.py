@@ -13,16 +13,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from compiler import load
-from compiler.backends import room
-from compiler.backends.foreign import converted, fit
-from compiler.backends.published import Unreadable, published
-from compiler.backends.torch_fx import lower
-from compiler.backends.torch_run import save_weights
-from compiler.backends.weight_files import fitted, load_weights, read_weights
-from compiler.driver import check_text
-from tests.support import FILES, ROOT, stirred, timm_model, torchvision_models
-from tests.test_cli import archc, facts
+from archc import load
+from archc.compiler.backends import room
+from archc.compiler.backends.foreign import converted, fit
+from archc.compiler.backends.published import Unreadable, published
+from archc.compiler.backends.torch_fx import lower
+from archc.compiler.backends.torch_run import save_weights
+from archc.compiler.backends.weight_files import fitted, load_weights, read_weights
+from archc.compiler.driver import check_text
+from archc.tests.support import FILES, ROOT, stirred, timm_model, torchvision_models
+from archc.tests.test_cli import archc, facts
 
 
 def renamed(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from compiler.driver import check, check_text
-from compiler.ops import OPERATORS
-from compiler.ops.record import Like, Required
-from compiler.show import mending
-from dsl.brackets import loose, pieces
-from dsl.diagnostics import Diagnostic
-from dsl.parser import parse
-from dsl.rendering import edited
-from dsl.source import Source
-from dsl.transcribe import defaults_in, explicit, transcribed
-from tests.support import NETWORKS, ROOT
+from archc.compiler.driver import check, check_text
+from archc.compiler.ops import OPERATORS
+from archc.compiler.ops.record import Like, Required
+from archc.dsl.brackets import loose, pieces
+from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.parser import parse
+from archc.dsl.rendering import edited
+from archc.dsl.source import Source
+from archc.dsl.transcribe import defaults_in, explicit, transcribed
+from archc.tests.support import NETWORKS, ROOT
+from archc.ui.show import mending
 
 CASES = ROOT / "tests/cases/errors"
 
@@ -235,7 +235,7 @@ def _computes_the_same(text: str, layer: str) -> None:
     theirs = eval(layer, {"nn": nn}).eval()
     report = check_text(text)
     assert report.ok, report.diagnostics
-    from compiler.backends.torch_fx import lower
+    from archc.compiler.backends.torch_fx import lower
 
     ours = lower(report.graph).eval()
     assert [p.shape for p in theirs.parameters()] == [p.shape for p in ours.parameters()]

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from compiler import Network, load
-from tests.support import ROOT, ZOO, stirred, torchvision_models
+from archc import Network, load
+from archc.tests.support import ROOT, ZOO, stirred, torchvision_models
 
 FILE = {"alexnet": "alexnet_torchvision", "googlenet": "googlenet_torchvision"}  # the bare names are the papers' networks
 DOZEN = (

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops.sight import EACH, Sight
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops.sight import EACH, Sight
 
 OUT_OF_STEP = Fraction(3, 2)  # steps this far apart differ by more than the rounding of odd sizes
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from compiler.expand.claims import ClaimResult
-from compiler.graph import INPUT, ArchGraph, Frame, Node
-from compiler.ops.record import AXES
-from compiler.shapes.dim import Shape, show_shape
-from dsl.diagnostics import Diagnostic, Related
-from dsl.source import Span
+from archc.compiler.expand.claims import ClaimResult
+from archc.compiler.graph import INPUT, ArchGraph, Frame, Node
+from archc.compiler.ops.record import AXES
+from archc.compiler.shapes.dim import Shape, show_shape
+from archc.dsl.diagnostics import Diagnostic, Related
+from archc.dsl.source import Span
 
 LONGEST = 8  # steps that are shown
 WIDEST = 40  # characters of a step that are shown

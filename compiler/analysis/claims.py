@@ -7,16 +7,16 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from compiler.analysis.cost import MEASURES, node_params, weights
-from compiler.expand.arithmetic import COMPARISONS, describe
-from compiler.expand.claims import ClaimResult
-from compiler.expand.scopes import Scope, Tensor
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.shapes.dim import Dim, Formula, show_shape
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Fault
-from dsl.vocabulary import claims as says
-from dsl.vocabulary import names
+from archc.compiler.analysis.cost import MEASURES, node_params, weights
+from archc.compiler.expand.arithmetic import COMPARISONS, describe
+from archc.compiler.expand.claims import ClaimResult
+from archc.compiler.expand.scopes import Scope, Tensor
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.shapes.dim import Dim, Formula, show_shape
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Fault
+from archc.dsl.vocabulary import claims as says
+from archc.dsl.vocabulary import names
 
 TRAINING = "training"
 

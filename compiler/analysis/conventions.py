@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
-from compiler.analysis.cost import node_macs, node_params
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops import LINEAR
-from compiler.shapes.dim import Dim, product
+from archc.compiler.analysis.cost import node_macs, node_params
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops import LINEAR
+from archc.compiler.shapes.dim import Dim, product
 
 Count = Callable[[ArchGraph, Node], Dim]
 

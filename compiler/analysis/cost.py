@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
 
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops.record import Weights
-from compiler.shapes.dim import Dim
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops.record import Weights
+from archc.compiler.shapes.dim import Dim
 
 
 @dataclass(frozen=True)

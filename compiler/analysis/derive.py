@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from compiler.analysis.cost import node_macs, node_params, weights
-from compiler.analysis.notation import notation
-from compiler.analysis.receptive import Field, receptive_fields
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops.kinds import show
-from compiler.ops.record import AXES, Like, Required
-from compiler.ops.windows import arithmetic
-from compiler.shapes.dim import Shape, show_shape
-from compiler.shapes.window import unseen
+from archc.compiler.analysis.cost import node_macs, node_params, weights
+from archc.compiler.analysis.notation import notation
+from archc.compiler.analysis.receptive import Field, receptive_fields
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops.kinds import show
+from archc.compiler.ops.record import AXES, Like, Required
+from archc.compiler.ops.windows import arithmetic
+from archc.compiler.shapes.dim import Shape, show_shape
+from archc.compiler.shapes.window import unseen
 
 Topic = tuple[str, list[str]]  # what is derived, and its lines
 

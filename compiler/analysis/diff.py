@@ -8,13 +8,13 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any
 
-from compiler.analysis.cost import cost, node_macs, node_params, weights
-from compiler.analysis.derive import option_text
-from compiler.analysis.notation import notation
-from compiler.analysis.parts import Part, parts
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops.record import no_weights
-from compiler.shapes.dim import Dim, Shape, show_shape
+from archc.compiler.analysis.cost import cost, node_macs, node_params, weights
+from archc.compiler.analysis.derive import option_text
+from archc.compiler.analysis.notation import notation
+from archc.compiler.analysis.parts import Part, parts
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops.record import no_weights
+from archc.compiler.shapes.dim import Dim, Shape, show_shape
 
 
 @dataclass

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compiler.analysis.cost import weights
-from compiler.analysis.memory import OpenSizes, usage
-from compiler.analysis.receptive import Field
-from compiler.analysis.summary import Summary
-from compiler.graph import ArchGraph
-from compiler.ops import LINEAR
-from compiler.shapes.dim import Dim
+from archc.compiler.analysis.cost import weights
+from archc.compiler.analysis.memory import OpenSizes, usage
+from archc.compiler.analysis.receptive import Field
+from archc.compiler.analysis.summary import Summary
+from archc.compiler.graph import ArchGraph
+from archc.compiler.ops import LINEAR
+from archc.compiler.shapes.dim import Dim
 
 
 @dataclass(frozen=True)

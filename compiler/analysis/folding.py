@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dsl.diagnostics import Diagnostic
+from archc.dsl.diagnostics import Diagnostic
 
 
 def told_once(warnings: Sequence[Diagnostic]) -> list[Diagnostic]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from math import prod
 
-from compiler.analysis.alignment import Views, misaligned
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops import LINEAR
-from compiler.ops.record import AXES
-from compiler.ops.windows import arithmetic
-from compiler.shapes.dim import show_shape
-from compiler.shapes.window import unseen
-from dsl.diagnostics import Diagnostic
-from dsl.vocabulary import warnings as says
+from archc.compiler.analysis.alignment import Views, misaligned
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops import LINEAR
+from archc.compiler.ops.record import AXES
+from archc.compiler.ops.windows import arithmetic
+from archc.compiler.shapes.dim import show_shape
+from archc.compiler.shapes.window import unseen
+from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.vocabulary import warnings as says
 
 FoundAt = Iterator[tuple[Node, Diagnostic]]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from compiler.analysis.text_warnings import mentioned
-from compiler.graph import ArchGraph
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Related
-from dsl.source import Span
-from dsl.vocabulary import warnings as says
+from archc.compiler.analysis.text_warnings import mentioned
+from archc.compiler.graph import ArchGraph
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Related
+from archc.dsl.source import Span
+from archc.dsl.vocabulary import warnings as says
 
 
 @dataclass

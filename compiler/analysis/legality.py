@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.expand.sides import histories, parting
-from compiler.graph import ArchGraph
-from compiler.shapes.conditions import Condition, Legal, contradiction, legal_sizes
-from dsl.diagnostics import Diagnostic, Related
-from dsl.vocabulary import shapes as says
+from archc.compiler.expand.sides import histories, parting
+from archc.compiler.graph import ArchGraph
+from archc.compiler.shapes.conditions import Condition, Legal, contradiction, legal_sizes
+from archc.dsl.diagnostics import Diagnostic, Related
+from archc.dsl.vocabulary import shapes as says
 
 
 def legality(graph: ArchGraph, explained: bool = True) -> tuple[list[Legal], list[Diagnostic]]:

@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from compiler.analysis import slips
-from compiler.analysis.graph_warnings import GRAPH_RULES
-from compiler.analysis.hiding import hides_the_outer
-from compiler.analysis.text_warnings import EXPLAINING, TEXT_RULES, ends_with_its_body
-from compiler.graph import ArchGraph
-from dsl import ast
-from dsl.diagnostics import Diagnostic
-from dsl.source import Source, Span
+from archc.compiler.analysis import slips
+from archc.compiler.analysis.graph_warnings import GRAPH_RULES
+from archc.compiler.analysis.hiding import hides_the_outer
+from archc.compiler.analysis.text_warnings import EXPLAINING, TEXT_RULES, ends_with_its_body
+from archc.compiler.graph import ArchGraph
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.source import Source, Span
 
 
 def lint(graph: ArchGraph, tree: ast.File, doubts: Iterable[Diagnostic] = ()) -> list[Diagnostic]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from compiler.analysis.notation import notation
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops.kinds import exact
-from compiler.shapes.dim import show_shape
+from archc.compiler.analysis.notation import notation
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops.kinds import exact
+from archc.compiler.shapes.dim import show_shape
 
 
 def listing(graph: ArchGraph) -> str:

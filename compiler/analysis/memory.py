@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from compiler.analysis.cost import params_of, weights
-from compiler.analysis.regions import regions
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops.record import Call
-from compiler.shapes.dim import Dim, Shape, product
+from archc.compiler.analysis.cost import params_of, weights
+from archc.compiler.analysis.regions import regions
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops.record import Call
+from archc.compiler.shapes.dim import Dim, Shape, product
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 INDEX = 8  # bytes of a position that a maximum is found at

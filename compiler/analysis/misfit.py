@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops.record import Call
-from compiler.shapes.conditions import Condition, Legal, legal_sizes
-from compiler.shapes.dim import Shape, show_shape, unknown
-from dsl.diagnostics import Diagnostic, Fault
-from dsl.vocabulary import files
-from dsl.vocabulary import shapes as says
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops.record import Call
+from archc.compiler.shapes.conditions import Condition, Legal, legal_sizes
+from archc.compiler.shapes.dim import Shape, show_shape, unknown
+from archc.dsl.diagnostics import Diagnostic, Fault
+from archc.dsl.vocabulary import files
+from archc.dsl.vocabulary import shapes as says
 
 SIZES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 BATCH = 1  # what stands before the shape of an input

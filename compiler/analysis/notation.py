@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from compiler.graph import INPUT, Node
-from compiler.ops.kinds import show
-from compiler.ops.record import Like
-from compiler.shapes.dim import show_shape
+from archc.compiler.graph import INPUT, Node
+from archc.compiler.ops.kinds import show
+from archc.compiler.ops.record import Like
+from archc.compiler.shapes.dim import show_shape
 
 UNSEEN = ("init", "bias_init", "from")  # how weights are drawn, and tables, are not for a line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from compiler.graph import ArchGraph, Frame, Node
+from archc.compiler.graph import ArchGraph, Frame, Node
 
 
 @dataclass

@@ -16,11 +16,11 @@ from functools import lru_cache
 from itertools import pairwise
 from math import ceil, gcd, lcm
 
-from compiler.analysis.alignment import misaligned
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops.joining import AXIS_NUMBERS
-from compiler.ops.sight import EACH, MAX_PHASES, ONCE, Position, Sight, Window
-from compiler.shapes.dim import Dim, Shape
+from archc.compiler.analysis.alignment import misaligned
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops.joining import AXIS_NUMBERS
+from archc.compiler.ops.sight import EACH, MAX_PHASES, ONCE, Position, Sight, Window
+from archc.compiler.shapes.dim import Dim, Shape
 
 Span = tuple[Position, Position]  # the first and the last pixel
 WORK = 2**22  # about how many spans are looked at for one network

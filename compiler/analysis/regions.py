@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.graph import INPUT, ArchGraph, Node
 
 DEEPEST = 40  # scopes within scopes; a call of a module takes three frames of Python, which allows a thousand
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compiler.graph import ArchGraph, Node
-from dsl import ast
-from dsl.diagnostics import Diagnostic
-from dsl.source import Span
-from dsl.transcribe import defaults_in, transcribed
-from dsl.vocabulary import warnings as says
+from archc.compiler.graph import ArchGraph, Node
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.source import Span
+from archc.dsl.transcribe import defaults_in, transcribed
+from archc.dsl.vocabulary import warnings as says
 
 Found = Iterator[Diagnostic]
 

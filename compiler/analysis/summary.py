@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from compiler.analysis.conventions import CONVENTIONS
-from compiler.analysis.cost import node_params, params_of
-from compiler.analysis.notation import notation
-from compiler.analysis.parts import Part, parts
-from compiler.analysis.receptive import Field, network_field, receptive_fields
-from compiler.graph import ArchGraph, Node
-from compiler.shapes.dim import Dim, Shape, product
+from archc.compiler.analysis.conventions import CONVENTIONS
+from archc.compiler.analysis.cost import node_params, params_of
+from archc.compiler.analysis.notation import notation
+from archc.compiler.analysis.parts import Part, parts
+from archc.compiler.analysis.receptive import Field, network_field, receptive_fields
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.shapes.dim import Dim, Shape, product
 
 
 @dataclass

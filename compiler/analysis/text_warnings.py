@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from compiler.graph import INPUT, ArchGraph, Node
-from dsl import ast
-from dsl.diagnostics import Diagnostic
-from dsl.source import Span
-from dsl.vocabulary import warnings as says
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.source import Span
+from archc.dsl.vocabulary import warnings as says
 
 SMALLEST_IMAGE = 8  # pixels
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from compiler.backends.blocks import Block
-from compiler.graph import ArchGraph
+from archc.compiler.backends.blocks import Block
+from archc.compiler.graph import ArchGraph
 
 HARMLESS = ("training", "p", "momentum", "inplace", "meta")  # settings of a module that do not change what inference computes
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from compiler.ops.kinds import Word
+from archc.compiler.ops.kinds import Word
 
 Fill = Callable[[Tensor, dict[str, Any]], object]
 

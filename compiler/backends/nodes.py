@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 import torch
 from torch import fx, nn
 
-from compiler.analysis.regions import Region
-from compiler.backends.initialise import initialise
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops.record import Function, Lowering, Module, Operand, Operands, Parameter
-from compiler.shapes.dim import Formula
-from dsl.diagnostics import ArchError, Fault
-from dsl.vocabulary import files
+from archc.compiler.analysis.regions import Region
+from archc.compiler.backends.initialise import initialise
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops.record import Function, Lowering, Module, Operand, Operands, Parameter
+from archc.compiler.shapes.dim import Formula
+from archc.dsl.diagnostics import ArchError, Fault
+from archc.dsl.vocabulary import files
 
 Made = TypeVar("Made", bound=fx.GraphModule)
 Parts = dict[str, nn.Module | nn.Parameter]  # by key; a parameter where the key is that of a tensor

@@ -17,16 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from compiler.backends import packed
-from compiler.backends.cpu import for_cpu
-from compiler.backends.nodes import fx_graph, modules_of, tree_of, with_branches
-from compiler.backends.timing import fastest
-from compiler.backends.torch_fx import ArchModule
-from compiler.backends.weights import made
-from compiler.graph import ArchGraph
-from compiler.passes import INFERENCE, Pass, run
-from compiler.passes.in_place import in_place
-from compiler.passes.program import Program
+from archc.compiler.backends import packed
+from archc.compiler.backends.cpu import for_cpu
+from archc.compiler.backends.nodes import fx_graph, modules_of, tree_of, with_branches
+from archc.compiler.backends.timing import fastest
+from archc.compiler.backends.torch_fx import ArchModule
+from archc.compiler.backends.weights import made
+from archc.compiler.graph import ArchGraph
+from archc.compiler.passes import INFERENCE, Pass, run
+from archc.compiler.passes.in_place import in_place
+from archc.compiler.passes.program import Program
 
 DIFFERENT = 1e-5  # how far a program may be from the network in float64, relative to its largest value
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dsl.vocabulary.spelling import near
+from archc.dsl.vocabulary.spelling import near
 
 PREFIX = "torchvision:"
 

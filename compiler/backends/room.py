@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from compiler.analysis.cost import cost
-from compiler.analysis.memory import usage
-from compiler.graph import ArchGraph
+from archc.compiler.analysis.cost import cost
+from archc.compiler.analysis.memory import usage
+from archc.compiler.graph import ArchGraph
 
 CGROUPS = Path("/sys/fs/cgroup")
 FAR = 1.5  # an estimate that is so many times what is free is not worth a try

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compiler.backends.measure import activations
-from compiler.backends.optimise import optimised
-from compiler.backends.room import check_room, told
-from compiler.backends.timing import in_turn
-from compiler.backends.torch_fx import lower, random_inputs
-from compiler.backends.torch_run import DTYPES, SEED, pick_device
-from compiler.graph import ArchGraph
+from archc.compiler.backends.measure import activations
+from archc.compiler.backends.optimise import optimised
+from archc.compiler.backends.room import check_room, told
+from archc.compiler.backends.timing import in_turn
+from archc.compiler.backends.torch_fx import lower, random_inputs
+from archc.compiler.backends.torch_run import DTYPES, SEED, pick_device
+from archc.compiler.graph import ArchGraph
 
 
 @dataclass

@@ -13,18 +13,18 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from compiler.analysis.misfit import misfit
-from compiler.analysis.regions import Region, Regions, entering, leaving, regions, scopes_of
-from compiler.backends.blocks import Block, Chain, Graphs, NumberedBlock, NumberedScope, Scope, is_chain
-from compiler.backends.changes import change
-from compiler.backends.nodes import WHOLE, Parts, below, fx_name, fx_node, fx_output, modules_of
-from compiler.collection import without_collection
-from compiler.graph import ArchGraph, Node
-from compiler.passes import INFERENCE, TRAINING, run
-from compiler.passes.in_place import in_place
-from compiler.shapes.dim import Formula
-from dsl.diagnostics import ArchError, Diagnostic
-from dsl.vocabulary import files
+from archc.compiler.analysis.misfit import misfit
+from archc.compiler.analysis.regions import Region, Regions, entering, leaving, regions, scopes_of
+from archc.compiler.backends.blocks import Block, Chain, Graphs, NumberedBlock, NumberedScope, Scope, is_chain
+from archc.compiler.backends.changes import change
+from archc.compiler.backends.nodes import WHOLE, Parts, below, fx_name, fx_node, fx_output, modules_of
+from archc.compiler.collection import without_collection
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.passes import INFERENCE, TRAINING, run
+from archc.compiler.passes.in_place import in_place
+from archc.compiler.shapes.dim import Formula
+from archc.dsl.diagnostics import ArchError, Diagnostic
+from archc.dsl.vocabulary import files
 
 
 class InputError(ArchError, ValueError):

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compiler.backends.nodes import node_meta
-from compiler.backends.optimise import optimised
-from compiler.backends.room import check_room, told
-from compiler.backends.torch_fx import ArchModule, lower, parameter_count, random_inputs, source_of
-from compiler.backends.weight_files import load_weights
-from compiler.files import CannotWrite, Lenient, replacing
-from compiler.graph import ArchGraph
+from archc.compiler.backends.nodes import node_meta
+from archc.compiler.backends.optimise import optimised
+from archc.compiler.backends.room import check_room, told
+from archc.compiler.backends.torch_fx import ArchModule, lower, parameter_count, random_inputs, source_of
+from archc.compiler.backends.weight_files import load_weights
+from archc.compiler.files import CannotWrite, Lenient, replacing
+from archc.compiler.graph import ArchGraph
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SEED = 0
@@ -105,7 +105,7 @@ def _compile_and_run(graph: ArchGraph, where: torch.device, dtype: str, batch: i
 
 def measured(graph: ArchGraph, dtype: str, batch: int) -> tuple[int, int]:
     """Bytes of activations: the peak at inference, and what training keeps; on the GPU where there is one. Raises NoMemory."""
-    from compiler.backends.measure import activations
+    from archc.compiler.backends.measure import activations
 
     where = pick_device("auto")
     check_room(graph, dtype, batch, where)

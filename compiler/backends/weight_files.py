@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compiler.backends.foreign import Fit, converted, fit
-from compiler.backends.published import PREFIX, Unreadable, published
-from compiler.backends.torch_fx import lower
-from compiler.graph import ArchGraph
+from archc.compiler.backends.foreign import Fit, converted, fit
+from archc.compiler.backends.published import PREFIX, Unreadable, published
+from archc.compiler.backends.torch_fx import lower
+from archc.compiler.graph import ArchGraph
 
 PARALLEL = "module."  # before every key that nn.DataParallel and DistributedDataParallel save
 

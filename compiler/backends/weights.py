@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from compiler.passes.program import Folded, Joined, Recipe
+from archc.compiler.passes.program import Folded, Joined, Recipe
 
 
 def made(recipe: Recipe, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from compiler.analysis.diff import Difference
-from compiler.analysis.notation import UNSEEN, notation, option_change
-from compiler.analysis.parts import Part, parts
-from compiler.draw.fold import PAGE, Folding, operator_box, scene
-from compiler.draw.scene import Box, Edge, Scene
-from compiler.draw.style import ATTACHED
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.shapes.dim import show_shape
+from archc.compiler.analysis.diff import Difference
+from archc.compiler.analysis.notation import UNSEEN, notation, option_change
+from archc.compiler.analysis.parts import Part, parts
+from archc.compiler.draw.fold import PAGE, Folding, operator_box, scene
+from archc.compiler.draw.scene import Box, Edge, Scene
+from archc.compiler.draw.style import ATTACHED
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.shapes.dim import show_shape
 
 MOST = 3 * PAGE  # boxes up to which all blocks that differ are opened
 FOLLOWERS = {"activation": "act", "normalisation": "norm"}  # by family: the option that brings such an operator

@@ -6,8 +6,8 @@ from html import escape
 
 import graphviz
 
-from compiler.draw.scene import Box, Edge, Scene
-from compiler.draw.style import FORMS, HEAT_INK, HEAT_NAMES, LEGEND, Look, heat_colour
+from archc.compiler.draw.scene import Box, Edge, Scene
+from archc.compiler.draw.style import FORMS, HEAT_INK, HEAT_NAMES, LEGEND, Look, heat_colour
 
 FONT = "Helvetica,Arial,sans-serif"
 ROUNDED = ' STYLE="ROUNDED"'

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from compiler.analysis.cost import macs_of, params_of
-from compiler.analysis.notation import notation
-from compiler.analysis.parts import Part, parts
-from compiler.draw.scene import Box, Edge, Scene
-from compiler.draw.spine import mark_spine
-from compiler.draw.style import ATTACHED, SIGNS, family_of
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops.record import no_weights
-from compiler.shapes.dim import show_shape
+from archc.compiler.analysis.cost import macs_of, params_of
+from archc.compiler.analysis.notation import notation
+from archc.compiler.analysis.parts import Part, parts
+from archc.compiler.draw.scene import Box, Edge, Scene
+from archc.compiler.draw.spine import mark_spine
+from archc.compiler.draw.style import ATTACHED, SIGNS, family_of
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops.record import no_weights
+from archc.compiler.shapes.dim import show_shape
 
 PAGE = 25  # boxes that a reader takes in at once: blocks are opened, level by level, while no more are shown
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from compiler.draw.scene import Box, Scene
-from compiler.draw.style import Look
+from archc.compiler.draw.scene import Box, Scene
+from archc.compiler.draw.style import Look
 
 FORMS = {
     "input": ("([", "])"),

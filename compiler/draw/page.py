@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from compiler.analysis.parts import parts
-from compiler.draw.dot import graph_dot
-from compiler.draw.fold import body
-from compiler.draw.layout import render
-from compiler.draw.scene import Scene, clean
-from compiler.draw.style import Look
-from compiler.draw.svg import SVG, data, stylesheet, variables
-from compiler.graph import ArchGraph
+from archc.compiler.analysis.parts import parts
+from archc.compiler.draw.dot import graph_dot
+from archc.compiler.draw.fold import body
+from archc.compiler.draw.layout import render
+from archc.compiler.draw.scene import Scene, clean
+from archc.compiler.draw.style import Look
+from archc.compiler.draw.svg import SVG, data, stylesheet, variables
+from archc.compiler.graph import ArchGraph
 
 TEMPLATE = Path(__file__).with_name("page.html")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from compiler.draw.fold import Folding, scene
-from compiler.draw.scene import Box, Edge, Scene
-from compiler.expand.builder import Failure
-from compiler.graph import ArchGraph
-from compiler.shapes.dim import show_shape
-from dsl.diagnostics import Diagnostic
+from archc.compiler.draw.fold import Folding, scene
+from archc.compiler.draw.scene import Box, Edge, Scene
+from archc.compiler.expand.builder import Failure
+from archc.compiler.graph import ArchGraph
+from archc.compiler.shapes.dim import show_shape
+from archc.dsl.diagnostics import Diagnostic
 
 
 def partial(graph: ArchGraph, failures: Sequence[Failure], diagnostics: Iterable[Diagnostic], folding: Folding) -> Scene:

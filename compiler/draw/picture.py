@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from compiler.draw.scene import Scene
-from compiler.draw.style import STYLES, THEMES, Look
+from archc.compiler.draw.scene import Scene
+from archc.compiler.draw.style import STYLES, THEMES, Look
 
 Writer = Callable[[Scene, str, Look], bytes]  # from a scene, the name of a style, and a look
 
@@ -56,12 +56,12 @@ def listed(formats: Iterable[Format] | None = None) -> str:
 
 def _by_graphviz(form: str) -> Writer:
     def write(scene: Scene, style: str, look: Look) -> bytes:
-        from compiler.draw.layout import render
+        from archc.compiler.draw.layout import render
 
         dot = _dot(scene, style, look).decode()
         framed = style == "graph" and any(box.opened for box in scene.every())
         if framed:
-            from compiler.draw.titles import titled
+            from archc.compiler.draw.titles import titled
 
             dot = str(titled(dot).to_string())
         return render(dot, form, placed=framed or style == "paper")
@@ -71,22 +71,22 @@ def _by_graphviz(form: str) -> Writer:
 
 def _dot(scene: Scene, style: str, look: Look) -> bytes:
     if style == "paper":
-        from compiler.draw.volumes import paper_dot
+        from archc.compiler.draw.volumes import paper_dot
 
         return paper_dot(scene, look).encode()
-    from compiler.draw.dot import graph_dot
+    from archc.compiler.draw.dot import graph_dot
 
     return graph_dot(scene, look).encode()
 
 
 def _svg(scene: Scene, style: str, look: Look) -> bytes:
-    from compiler.draw.svg import finished
+    from archc.compiler.draw.svg import finished
 
     return finished(_by_graphviz("svg")(scene, style, look), scene, look.theme)
 
 
 def _html(scene: Scene, style: str, look: Look) -> bytes:
-    from compiler.draw.page import page
+    from archc.compiler.draw.page import page
 
     if scene.graph is None:
         raise ValueError("html shows a whole network, not a difference or a wrong file")
@@ -94,13 +94,13 @@ def _html(scene: Scene, style: str, look: Look) -> bytes:
 
 
 def _mermaid(scene: Scene, style: str, look: Look) -> bytes:
-    from compiler.draw.mermaid import mermaid
+    from archc.compiler.draw.mermaid import mermaid
 
     return mermaid(scene, look).encode()
 
 
 def _tex(scene: Scene, style: str, look: Look) -> bytes:
-    from compiler.draw.tikz import tikz
+    from archc.compiler.draw.tikz import tikz
 
     return tikz(scene, look).encode()
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from compiler.graph import ArchGraph, Node
-from compiler.shapes.dim import Dim, Shape, product, show_shape
-from dsl.source import Span
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
+from archc.dsl.source import Span
 
 # Control characters, which XML has no way to write; lone surrogates, from names of files that are not UTF-8; and marks that
 # break a line or reverse the direction of text (Unicode's "bidi" controls).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.draw.scene import Edge, Scene
+from archc.compiler.draw.scene import Edge, Scene
 
 
 def mark_spine(scene: Scene) -> None:

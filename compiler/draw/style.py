@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import log
 
-from compiler.draw.scene import Box, Scene
-from compiler.ops import OPERATORS
-from compiler.ops.record import Operator
+from archc.compiler.draw.scene import Box, Scene
+from archc.compiler.ops import OPERATORS
+from archc.compiler.ops.record import Operator
 
 STYLES = ("graph", "paper")
 SIGNS = {"add": "+", "mul": "×", "concat": "C"}  # merges are circles with these

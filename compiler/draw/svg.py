@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
-from compiler.draw.scene import Box, Scene
-from compiler.draw.style import DARK, LEGEND, LID, LIGHT, SIDE, THEMES, shade
-from compiler.shapes.dim import show_shape
+from archc.compiler.draw.scene import Box, Scene
+from archc.compiler.draw.style import DARK, LEGEND, LID, LIGHT, SIDE, THEMES, shade
+from archc.compiler.shapes.dim import show_shape
 
 SVG = "http://www.w3.org/2000/svg"
 LINK = "http://www.w3.org/1999/xlink"

@@ -8,11 +8,11 @@ from dataclasses import replace
 from html import unescape
 from typing import Any
 
-from compiler.draw.dot import graph_dot, wrapped
-from compiler.draw.layout import render
-from compiler.draw.scene import Box, Scene
-from compiler.draw.style import Look
-from compiler.draw.titles import titled
+from archc.compiler.draw.dot import graph_dot, wrapped
+from archc.compiler.draw.layout import render
+from archc.compiler.draw.scene import Box, Scene
+from archc.compiler.draw.style import Look
+from archc.compiler.draw.titles import titled
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",

@@ -12,7 +12,7 @@ from html import escape, unescape
 from itertools import pairwise
 from typing import Any
 
-from compiler.draw.layout import Point, drawing, laid_out
+from archc.compiler.draw.layout import Point, drawing, laid_out
 
 ROUNDS = 4  # how often a drawing is laid out with wider frames
 GAP = 5.0  # points between a title and an edge

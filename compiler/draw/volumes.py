@@ -12,12 +12,12 @@ from math import ceil, log2, sqrt
 
 import graphviz
 
-from compiler.analysis.notation import notation
-from compiler.draw.dot import below, cut, digraph, frame
-from compiler.draw.layout import Point, centres
-from compiler.draw.scene import Box, Edge, Scene
-from compiler.draw.style import LID, SIDE, Look, shade
-from compiler.draw.titles import titled
+from archc.compiler.analysis.notation import notation
+from archc.compiler.draw.dot import below, cut, digraph, frame
+from archc.compiler.draw.layout import Point, centres
+from archc.compiler.draw.scene import Box, Edge, Scene
+from archc.compiler.draw.style import LID, SIDE, Look, shade
+from archc.compiler.draw.titles import titled
 
 SLANT = 0.32  # of the height of a volume: how far its depth reaches to the right and up
 QUIET = ("pad", "pad_mode", "bias", "ceil", "count_pad")  # options that a figure of a paper does not tell

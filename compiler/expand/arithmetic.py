@@ -7,13 +7,13 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from compiler.expand.environment import BlockValue
-from compiler.expand.scopes import Tensor
-from compiler.ops.kinds import Word, show
-from compiler.shapes.dim import Formula
-from dsl import ast
-from dsl.diagnostics import Fault
-from dsl.vocabulary import values
+from archc.compiler.expand.environment import BlockValue
+from archc.compiler.expand.scopes import Tensor
+from archc.compiler.ops.kinds import Word, show
+from archc.compiler.shapes.dim import Formula
+from archc.dsl import ast
+from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import values
 
 LARGEST = 2**63
 LONGEST = 1_000_000

@@ -10,23 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from compiler.expand.arithmetic import describe
-from compiler.expand.claims import ClaimResult
-from compiler.expand.environment import OPEN_SIZE, BlockValue, Env
-from compiler.expand.evaluate import Evaluator
-from compiler.expand.loader import Loader
-from compiler.expand.options import option_words
-from compiler.expand.scopes import Poison, Scope, Tensor
-from compiler.expand.uses import Using
-from compiler.expand.written import Recorder
-from compiler.graph import ArchGraph, Frame, Node
-from compiler.ops.kinds import Whole, Word
-from compiler.shapes.dim import Formula, unknown
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Fault
-from dsl.parser import MAX_NESTING
-from dsl.source import Span
-from dsl.vocabulary import files, warnings
+from archc.compiler.expand.arithmetic import describe
+from archc.compiler.expand.claims import ClaimResult
+from archc.compiler.expand.environment import OPEN_SIZE, BlockValue, Env
+from archc.compiler.expand.evaluate import Evaluator
+from archc.compiler.expand.loader import Loader
+from archc.compiler.expand.options import option_words
+from archc.compiler.expand.scopes import Poison, Scope, Tensor
+from archc.compiler.expand.uses import Using
+from archc.compiler.expand.written import Recorder
+from archc.compiler.graph import ArchGraph, Frame, Node
+from archc.compiler.ops.kinds import Whole, Word
+from archc.compiler.shapes.dim import Formula, unknown
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Fault
+from archc.dsl.parser import MAX_NESTING
+from archc.dsl.source import Span
+from archc.dsl.vocabulary import files, warnings
 
 MAX_NODES = 50_000  # ten times the largest network in archs/, and a few seconds
 TOLD = 6  # calls of a block by itself whose arguments are shown

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from compiler.expand.scopes import Tensor
-from compiler.graph import ArchGraph, Node
-from compiler.ops.record import AXES
-from compiler.ops.windows import arithmetic, transposed_arithmetic
-from compiler.shapes.dim import Shape, show_shape
-from dsl.diagnostics import Diagnostic, Related
-from dsl.source import Span
-from dsl.vocabulary import claims as says
+from archc.compiler.expand.scopes import Tensor
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.ops.record import AXES
+from archc.compiler.ops.windows import arithmetic, transposed_arithmetic
+from archc.compiler.shapes.dim import Shape, show_shape
+from archc.dsl.diagnostics import Diagnostic, Related
+from archc.dsl.source import Span
+from archc.dsl.vocabulary import claims as says
 
 
 @dataclass(frozen=True)

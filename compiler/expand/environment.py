@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from compiler.expand.scopes import POISON, Poison
-from compiler.ops import OPERATORS
-from compiler.ops.kinds import Word
-from compiler.ops.record import Weights
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Fault, Related
-from dsl.source import Span
-from dsl.vocabulary import names as says
+from archc.compiler.expand.scopes import POISON, Poison
+from archc.compiler.ops import OPERATORS
+from archc.compiler.ops.kinds import Word
+from archc.compiler.ops.record import Weights
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Fault, Related
+from archc.dsl.source import Span
+from archc.dsl.vocabulary import names as says
 
 VARIABLE, PARAMETER, LOOP_NAME, OPEN_SIZE, BLOCK = "variable", "parameter", "name of a loop", "open size", "block"
 

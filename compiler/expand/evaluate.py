@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from compiler.expand.arithmetic import COMPARISONS, FUNCTIONS, LARGEST, bounded, calculate, compare, describe, leaves, need_number
-from compiler.expand.environment import Env, Given
-from compiler.expand.scopes import POISON, Poison, Scope, Tensor
-from compiler.ops import OPERATORS
-from compiler.ops.kinds import INIT, Choice, PerAxis, Recipe, Word
-from dsl import ast
-from dsl.diagnostics import Fault
-from dsl.source import Span
-from dsl.vocabulary import files, names, values
-from dsl.vocabulary.spelling import misspelt
+from archc.compiler.expand.arithmetic import COMPARISONS, FUNCTIONS, LARGEST, bounded, calculate, compare, describe, leaves, need_number
+from archc.compiler.expand.environment import Env, Given
+from archc.compiler.expand.scopes import POISON, Poison, Scope, Tensor
+from archc.compiler.ops import OPERATORS
+from archc.compiler.ops.kinds import INIT, Choice, PerAxis, Recipe, Word
+from archc.dsl import ast
+from archc.dsl.diagnostics import Fault
+from archc.dsl.source import Span
+from archc.dsl.vocabulary import files, names, values
+from archc.dsl.vocabulary.spelling import misspelt
 
 FIELDS = {1: "cw", 2: "chw", 3: "cdhw"}  # what `.c`, `.h`, ... mean, by the number of sizes
 

@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compiler.expand.builder import NOTHING, Abort
-from compiler.expand.environment import BLOCK, PARAMETER, ArchValue, BlockValue, Env, Given, LaterBlock
-from compiler.expand.evaluate import Evaluator
-from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor
-from compiler.expand.statements import StatementExpander
-from compiler.expand.uses import Using, circle
-from compiler.graph import Output
-from dsl import ast
-from dsl.diagnostics import Fault
-from dsl.vocabulary import files, names
+from archc.compiler.expand.builder import NOTHING, Abort
+from archc.compiler.expand.environment import BLOCK, PARAMETER, ArchValue, BlockValue, Env, Given, LaterBlock
+from archc.compiler.expand.evaluate import Evaluator
+from archc.compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor
+from archc.compiler.expand.statements import StatementExpander
+from archc.compiler.expand.uses import Using, circle
+from archc.compiler.graph import Output
+from archc.dsl import ast
+from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import files, names
 
 
 class Expander(StatementExpander):

@@ -7,23 +7,23 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 
-from compiler.expand.builder import NOTHING
-from compiler.expand.claims import check_shape
-from compiler.expand.environment import BlockValue, Env
-from compiler.expand.evaluate import Evaluator
-from compiler.expand.nodes import NodeExpander, bind_settings, word_options
-from compiler.expand.options import Callee, evaluate_item, split_word
-from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label
-from compiler.expand.strangers import RESIDUAL, unknown_word
-from compiler.expand.workings import Workings
-from compiler.expand.written import Items
-from compiler.ops import OPERATORS
-from compiler.ops.kinds import NONE, Whole, Word
-from dsl import ast
-from dsl.diagnostics import Fault
-from dsl.source import Span
-from dsl.vocabulary import files, names
-from dsl.vocabulary import shapes as shape_says
+from archc.compiler.expand.builder import NOTHING
+from archc.compiler.expand.claims import check_shape
+from archc.compiler.expand.environment import BlockValue, Env
+from archc.compiler.expand.evaluate import Evaluator
+from archc.compiler.expand.nodes import NodeExpander, bind_settings, word_options
+from archc.compiler.expand.options import Callee, evaluate_item, split_word
+from archc.compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label
+from archc.compiler.expand.strangers import RESIDUAL, unknown_word
+from archc.compiler.expand.workings import Workings
+from archc.compiler.expand.written import Items
+from archc.compiler.ops import OPERATORS
+from archc.compiler.ops.kinds import NONE, Whole, Word
+from archc.dsl import ast
+from archc.dsl.diagnostics import Fault
+from archc.dsl.source import Span
+from archc.dsl.vocabulary import files, names
+from archc.dsl.vocabulary import shapes as shape_says
 
 
 class ItemExpander(NodeExpander):

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path, PurePath, PurePosixPath
 
-from compiler.files import kind, read_regular, reason
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Fault
-from dsl.parser import MAX_NESTING, parse
-from dsl.source import Source, Span, decode
-from dsl.vocabulary import files as says
-from dsl.vocabulary import syntax
+from archc.compiler.files import kind, read_regular, reason
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Fault
+from archc.dsl.parser import MAX_NESTING, parse
+from archc.dsl.source import Source, Span, decode
+from archc.dsl.vocabulary import files as says
+from archc.dsl.vocabulary import syntax
 
 MAX_BYTES = 16 * 2**20  # of one file: a thousand times the largest in archs/
 ARCHS = Path(__file__).resolve().parents[2] / "archs"

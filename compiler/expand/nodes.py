@@ -6,24 +6,24 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from compiler.expand.arithmetic import describe
-from compiler.expand.arithmetic import written as written_value
-from compiler.expand.builder import NOTHING, Builder, Failure
-from compiler.expand.environment import PARAMETER, BlockValue, Env, Given, SharedNode, SharedPart
-from compiler.expand.options import blamed, check_options, read_options, read_place
-from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, join
-from compiler.expand.sides import with_histories, with_open_inputs, with_way
-from compiler.expand.written import Items
-from compiler.graph import Node
-from compiler.ops import OPERATORS
-from compiler.ops.kinds import NONE, Word, show
-from compiler.ops.record import Call, Operator, Weights, check_values
-from compiler.shapes.dim import Shape
-from dsl import ast
-from dsl.diagnostics import Fault, Related
-from dsl.source import Span
-from dsl.vocabulary import files, names, values
-from dsl.vocabulary import shapes as shape_says
+from archc.compiler.expand.arithmetic import describe
+from archc.compiler.expand.arithmetic import written as written_value
+from archc.compiler.expand.builder import NOTHING, Builder, Failure
+from archc.compiler.expand.environment import PARAMETER, BlockValue, Env, Given, SharedNode, SharedPart
+from archc.compiler.expand.options import blamed, check_options, read_options, read_place
+from archc.compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, join
+from archc.compiler.expand.sides import with_histories, with_open_inputs, with_way
+from archc.compiler.expand.written import Items
+from archc.compiler.graph import Node
+from archc.compiler.ops import OPERATORS
+from archc.compiler.ops.kinds import NONE, Word, show
+from archc.compiler.ops.record import Call, Operator, Weights, check_values
+from archc.compiler.shapes.dim import Shape
+from archc.dsl import ast
+from archc.dsl.diagnostics import Fault, Related
+from archc.dsl.source import Span
+from archc.dsl.vocabulary import files, names, values
+from archc.dsl.vocabulary import shapes as shape_says
 
 BRIEF = 16  # characters of an argument that a brief call still tells
 

@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from compiler.expand.arithmetic import describe
-from compiler.expand.environment import BlockValue, Env, Given
-from compiler.expand.evaluate import SETTING_WORDS, TRUTH, Evaluator
-from compiler.expand.scopes import POISON, Poison, Tensor
-from compiler.expand.workings import Workings
-from compiler.ops import OPERATORS
-from compiler.ops.kinds import Choice, Flag, Kind, Optional, PerAxis, Recipe, Table, Value, Whole, Word
-from compiler.ops.record import Like, Operator, Required
-from compiler.shapes.dim import Formula
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Fault, Related
-from dsl.numbers import whole
-from dsl.source import Span
-from dsl.vocabulary import names, values, warnings
+from archc.compiler.expand.arithmetic import describe
+from archc.compiler.expand.environment import BlockValue, Env, Given
+from archc.compiler.expand.evaluate import SETTING_WORDS, TRUTH, Evaluator
+from archc.compiler.expand.scopes import POISON, Poison, Tensor
+from archc.compiler.expand.workings import Workings
+from archc.compiler.ops import OPERATORS
+from archc.compiler.ops.kinds import Choice, Flag, Kind, Optional, PerAxis, Recipe, Table, Value, Whole, Word
+from archc.compiler.ops.record import Like, Operator, Required
+from archc.compiler.shapes.dim import Formula
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Fault, Related
+from archc.dsl.numbers import whole
+from archc.dsl.source import Span
+from archc.dsl.vocabulary import names, values, warnings
 
 Report = Callable[[Fault], bool]
 Doubt = Callable[[Diagnostic], None]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import keyword
 from dataclasses import dataclass
 
-from compiler.expand.reserved import MODULE_NAMES
-from compiler.shapes.dim import Shape
-from dsl.diagnostics import Fault, Related
-from dsl.source import Span
-from dsl.vocabulary import names as says
+from archc.compiler.expand.reserved import MODULE_NAMES
+from archc.compiler.shapes.dim import Shape
+from archc.dsl.diagnostics import Fault, Related
+from archc.dsl.source import Span
+from archc.dsl.vocabulary import names as says
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from compiler.expand.scopes import Tensor
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops.record import AXES
-from compiler.ops.windows import arithmetic
-from compiler.shapes.dim import show_shape, unknowns
-from dsl.diagnostics import Diagnostic, Related
-from dsl.source import Span
-from dsl.vocabulary import shapes as says
+from archc.compiler.expand.scopes import Tensor
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops.record import AXES
+from archc.compiler.ops.windows import arithmetic
+from archc.compiler.shapes.dim import show_shape, unknowns
+from archc.dsl.diagnostics import Diagnostic, Related
+from archc.dsl.source import Span
+from archc.dsl.vocabulary import shapes as says
 
 GROWING = ("convt", "upsample")
 LONGEST = 12  # steps that are shown of a history

@@ -6,24 +6,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from compiler.expand.arithmetic import describe
-from compiler.expand.builder import NOTHING
-from compiler.expand.environment import LOOP_NAME, OPEN_SIZE, VARIABLE, Env, Given, SharedPart, check_block_name
-from compiler.expand.evaluate import Evaluator
-from compiler.expand.items import ItemExpander
-from compiler.expand.options import Callee, argument
-from compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label, join
-from compiler.expand.workings import Workings
-from compiler.expand.written import Items, literal
-from compiler.graph import INPUT, ArchGraph, Node, Output
-from compiler.ops import OPERATORS
-from compiler.ops.kinds import Word, show
-from compiler.ops.record import Operator, check_values
-from compiler.shapes.dim import show_shape
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Fault, Related
-from dsl.source import Span
-from dsl.vocabulary import files, names, values
+from archc.compiler.expand.arithmetic import describe
+from archc.compiler.expand.builder import NOTHING
+from archc.compiler.expand.environment import LOOP_NAME, OPEN_SIZE, VARIABLE, Env, Given, SharedPart, check_block_name
+from archc.compiler.expand.evaluate import Evaluator
+from archc.compiler.expand.items import ItemExpander
+from archc.compiler.expand.options import Callee, argument
+from archc.compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label, join
+from archc.compiler.expand.workings import Workings
+from archc.compiler.expand.written import Items, literal
+from archc.compiler.graph import INPUT, ArchGraph, Node, Output
+from archc.compiler.ops import OPERATORS
+from archc.compiler.ops.kinds import Word, show
+from archc.compiler.ops.record import Operator, check_values
+from archc.compiler.shapes.dim import show_shape
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Fault, Related
+from archc.dsl.source import Span
+from archc.dsl.vocabulary import files, names, values
 
 TOP_ONLY = (ast.Arch, ast.Use, ast.Input, ast.Output, ast.Expect)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from compiler.expand.environment import Env
-from compiler.expand.scopes import Tensor
-from compiler.ops import OPERATORS
-from dsl import ast
-from dsl.diagnostics import Diagnostic
-from dsl.transcribe import defaults_in, transcribed
-from dsl.vocabulary import foreign, names
+from archc.compiler.expand.environment import Env
+from archc.compiler.expand.scopes import Tensor
+from archc.compiler.ops import OPERATORS
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.transcribe import defaults_in, transcribed
+from archc.dsl.vocabulary import foreign, names
 
 RESIDUAL = "residual"
 STRANGERS = {  # words of programming languages

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Related
-from dsl.source import Span
-from dsl.vocabulary import files
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Related
+from archc.dsl.source import Span
+from archc.dsl.vocabulary import files
 
 
 @dataclass(frozen=True)

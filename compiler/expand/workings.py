@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from compiler.expand.evaluate import Evaluator
-from compiler.ops.kinds import show
-from compiler.shapes.dim import Formula
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Fault, Related
-from dsl.printer import expression
+from archc.compiler.expand.evaluate import Evaluator
+from archc.compiler.ops.kinds import show
+from archc.compiler.shapes.dim import Formula
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Fault, Related
+from archc.dsl.printer import expression
 
 MOST = 2  # variables and arguments that are shown
 

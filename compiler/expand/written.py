@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from compiler.expand.scopes import Scope, Tensor, join
-from compiler.ops.kinds import Kind, PerAxis, exact
-from compiler.ops.record import Operator
-from compiler.shapes.dim import Shape
-from dsl import ast
-from dsl.source import Source, Span
+from archc.compiler.expand.scopes import Scope, Tensor, join
+from archc.compiler.ops.kinds import Kind, PerAxis, exact
+from archc.compiler.ops.record import Operator
+from archc.compiler.shapes.dim import Shape
+from archc.dsl import ast
+from archc.dsl.source import Source, Span
 
 NOWHERE = Span(Source("", ""), 0, 0)
 Items = list[ast.Statement]

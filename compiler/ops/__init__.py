@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from compiler.ops import activation, classic, convolution, joining, normalisation, pooling
-from compiler.ops.record import Operator
+from archc.compiler.ops import activation, classic, convolution, joining, normalisation, pooling
+from archc.compiler.ops.record import Operator
 
 FAMILIES = (convolution, pooling, activation, normalisation, joining, classic)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from compiler.ops.kinds import Choice, Real, Whole, Word
-from compiler.ops.memory import KEEPS_INPUT, KEEPS_OUTPUT, Memory, always, channels_first, one_each
-from compiler.ops.record import Attr, Call, Module, Operator, Weights
-from compiler.shapes.dim import Shape
-from dsl.diagnostics import Fault
-from dsl.vocabulary import shapes as says
+from archc.compiler.ops.kinds import Choice, Real, Whole, Word
+from archc.compiler.ops.memory import KEEPS_INPUT, KEEPS_OUTPUT, Memory, always, channels_first, one_each
+from archc.compiler.ops.record import Attr, Call, Module, Operator, Weights
+from archc.compiler.shapes.dim import Shape
+from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import shapes as says
 
 
 def _fixed(target: str, **kwargs: object) -> Callable[[Call], Module]:
@@ -69,7 +69,7 @@ OPERATORS = (
         example="input 8x4x4; gelu => 8x4x4",
         attrs=(Attr("approximate", Choice(("none", "tanh")), Word("none"), "which formula"),),
         memory=KEEPS_INPUT,
-        lower=_renamed("compiler.backends.modules.Gelu", {"approximate": "approximate"}),
+        lower=_renamed("archc.compiler.backends.modules.Gelu", {"approximate": "approximate"}),
     ),
     Operator(
         name="leaky_relu",
@@ -126,6 +126,6 @@ OPERATORS = (
         example="input 8x4x4; scaled_tanh => 8x4x4",
         attrs=(Attr("amplitude", Real(0), 1.7159, "the value it tends to"), Attr("slope", Real(0), 2 / 3, "the slope inside")),
         memory=Memory(work=one_each, saved=one_each),
-        lower=_renamed("compiler.backends.modules.ScaledTanh", {"amplitude": "amplitude", "slope": "slope"}),
+        lower=_renamed("archc.compiler.backends.modules.ScaledTanh", {"amplitude": "amplitude", "slope": "slope"}),
     ),
 )

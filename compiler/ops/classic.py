@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from math import prod
 
-from compiler.ops import sight
-from compiler.ops.kinds import PerAxis, Whole
-from compiler.ops.memory import Memory, always, one_each
-from compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator, Weights
-from compiler.ops.windows import slide
-from compiler.shapes.dim import Dim, Shape, product, show_shape
-from dsl.diagnostics import Fault
-from dsl.vocabulary import shapes as says
+from archc.compiler.ops import sight
+from archc.compiler.ops.kinds import PerAxis, Whole
+from archc.compiler.ops.memory import Memory, always, one_each
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator, Weights
+from archc.compiler.ops.windows import slide
+from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
+from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import shapes as says
 
 
 def subsample_shape(call: Call) -> Shape:
@@ -43,7 +43,7 @@ def subsample_scale(call: Call, out: Shape) -> Dim:
 
 def lower_subsample(call: Call) -> Module:
     return Module(
-        "compiler.backends.modules.Subsample",
+        "archc.compiler.backends.modules.Subsample",
         {"channels": call.channels, "kernel_size": call.attrs["kernel"], "stride": call.attrs["stride"]},
     )
 
@@ -69,7 +69,7 @@ def rbf_work(call: Call, out: Shape) -> Dim:
 
 
 def lower_rbf(call: Call) -> Module:
-    return Module("compiler.backends.modules.RBF", {"in_features": call.channels, "out_features": call.attrs["out"]})
+    return Module("archc.compiler.backends.modules.RBF", {"in_features": call.channels, "out_features": call.attrs["out"]})
 
 
 OPERATORS = (

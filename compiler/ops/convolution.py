@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from compiler.ops import sight
-from compiler.ops.kinds import INIT, Choice, Flag, PerAxis, Recipe, Table, Whole, Word
-from compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_last
-from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights, macs_and_bias
-from compiler.ops.windows import DILATION, PAD, STRIDE, settle_same, slide
-from compiler.shapes.dim import Dim, Shape, product, show_shape
-from compiler.shapes.window import transposed
-from dsl.diagnostics import Fault
-from dsl.vocabulary import shapes as says
+from archc.compiler.ops import sight
+from archc.compiler.ops.kinds import INIT, Choice, Flag, PerAxis, Recipe, Table, Whole, Word
+from archc.compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_last
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights, macs_and_bias
+from archc.compiler.ops.windows import DILATION, PAD, STRIDE, settle_same, slide
+from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
+from archc.compiler.shapes.window import transposed
+from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import shapes as says
 
 BIAS = Attr("bias", Flag(), True, "whether a trainable value is added to every channel")
 WEIGHT_INIT = Attr("init", INIT, Word("torch"), "how the weights are drawn at the start; `torch` leaves PyTorch's own choice")
@@ -92,7 +92,7 @@ def lower_conv(call: Call) -> Module:
     if table is not None:
         arguments = _conv_arguments(call)
         del arguments["in_channels"], arguments["out_channels"], arguments["groups"]
-        return Module("compiler.backends.modules.TableConv", {"in_channels": call.channels, "table": table, **arguments})
+        return Module("archc.compiler.backends.modules.TableConv", {"in_channels": call.channels, "table": table, **arguments})
     return Module(f"torch.nn.Conv{call.axes}d", _conv_arguments(call))
 
 
@@ -207,7 +207,7 @@ def channel_fc_macs(call: Call, out: Shape) -> Dim:
 
 
 def lower_channel_fc(call: Call) -> Module:
-    return _lower_dense("compiler.backends.modules.ChannelLinear", call, call.channels)
+    return _lower_dense("archc.compiler.backends.modules.ChannelLinear", call, call.channels)
 
 
 OPERATORS = (

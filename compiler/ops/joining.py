@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from compiler.ops import sight
-from compiler.ops.kinds import Bounds, Choice, Real, Whole, Word
-from compiler.ops.memory import Memory, always, as_maps
-from compiler.ops.record import AXES, REQUIRED, Attr, Call, Function, Module, Operand, Operands, Operator, differences
-from compiler.ops.sight import Sights
-from compiler.shapes.dim import Dim, Shape, product, show_shape
-from dsl.diagnostics import Fault
-from dsl.vocabulary import shapes as says
+from archc.compiler.ops import sight
+from archc.compiler.ops.kinds import Bounds, Choice, Real, Whole, Word
+from archc.compiler.ops.memory import Memory, always, as_maps
+from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Function, Module, Operand, Operands, Operator, differences
+from archc.compiler.ops.sight import Sights
+from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
+from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import shapes as says
 
 AXIS_NUMBERS = {1: {"c": 0, "w": 1}, 2: {"c": 0, "h": 1, "w": 2}, 3: {"c": 0, "d": 1, "h": 2, "w": 3}}
 

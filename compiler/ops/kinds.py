@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from compiler.shapes.dim import Formula
-from dsl.diagnostics import Fault
-from dsl.vocabulary import values as says
-from dsl.vocabulary.spelling import misspelt
+from archc.compiler.shapes.dim import Formula
+from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import values as says
+from archc.dsl.vocabulary.spelling import misspelt
 
 
 @dataclass(frozen=True)

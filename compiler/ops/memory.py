@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from compiler.shapes.dim import Dim, Shape, product
+from archc.compiler.shapes.dim import Dim, Shape, product
 
 if TYPE_CHECKING:
-    from compiler.ops.record import Call
+    from archc.compiler.ops.record import Call
 
 Values = Callable[["Call", Shape], Dim]
 Saves = Callable[["Call"], Sequence[str]]

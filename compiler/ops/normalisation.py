@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from compiler.ops import sight
-from compiler.ops.kinds import SMALLEST, Choice, Flag, Real, Whole, Word
-from compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_last
-from compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Parameter, Weights
-from compiler.ops.sight import Sights
-from compiler.shapes.dim import Dim, Shape, product, show_shape
-from dsl.diagnostics import Fault
-from dsl.vocabulary import shapes as says
+from archc.compiler.ops import sight
+from archc.compiler.ops.kinds import SMALLEST, Choice, Flag, Real, Whole, Word
+from archc.compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_last
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Parameter, Weights
+from archc.compiler.ops.sight import Sights
+from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
+from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import shapes as says
 
 
 def bn_shape(call: Call) -> Shape:
@@ -49,7 +49,8 @@ def lower_group_norm(call: Call) -> Module:
 def lower_layer_norm(call: Call) -> Module:
     a = call.attrs
     return Module(
-        "compiler.backends.modules.ChannelNorm", {"normalized_shape": call.channels, "eps": a["eps"], "elementwise_affine": a["affine"]}
+        "archc.compiler.backends.modules.ChannelNorm",
+        {"normalized_shape": call.channels, "eps": a["eps"], "elementwise_affine": a["affine"]},
     )
 
 
@@ -93,11 +94,11 @@ def lower_lrn(call: Call) -> Module:
     a = call.attrs
     if a["form"] == "spatial":
         return Module(
-            "compiler.backends.modules.SpatialResponseNorm", {"size": a["size"], "alpha": a["alpha"], "beta": a["beta"], "k": a["k"]}
+            "archc.compiler.backends.modules.SpatialResponseNorm", {"size": a["size"], "alpha": a["alpha"], "beta": a["beta"], "k": a["k"]}
         )
     # PyTorch divides alpha by the size, so the paper's form takes it times the size.
     alpha = a["alpha"] * a["size"] if a["form"] == "sum" else a["alpha"]
-    return Module("compiler.backends.modules.ResponseNorm", {"size": a["size"], "alpha": alpha, "beta": a["beta"], "k": a["k"]})
+    return Module("archc.compiler.backends.modules.ResponseNorm", {"size": a["size"], "alpha": alpha, "beta": a["beta"], "k": a["k"]})
 
 
 def lrn_sight(call: Call, out: Shape) -> Sights:
@@ -121,7 +122,7 @@ def lower_dropout(call: Call) -> Module:
 
 
 def lower_stochastic_depth(call: Call) -> Module:
-    return Module("compiler.backends.modules.StochasticDepth", {"p": call.attrs["p"], "mode": call.attrs["mode"]})
+    return Module("archc.compiler.backends.modules.StochasticDepth", {"p": call.attrs["p"], "mode": call.attrs["mode"]})
 
 
 def layer_scale_weights(call: Call) -> Weights:

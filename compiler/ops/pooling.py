@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.ops import sight
-from compiler.ops.kinds import Choice, Flag, Optional, PerAxis, Word
-from compiler.ops.memory import Memory, always, as_input, as_maps
-from compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator
-from compiler.ops.sight import Sights
-from compiler.ops.windows import DILATION, PAD, settle_same, slide
-from compiler.shapes.dim import Dim, Formula, Shape
-from dsl.diagnostics import Fault
-from dsl.vocabulary import shapes as says
+from archc.compiler.ops import sight
+from archc.compiler.ops.kinds import Choice, Flag, Optional, PerAxis, Word
+from archc.compiler.ops.memory import Memory, always, as_input, as_maps
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator
+from archc.compiler.ops.sight import Sights
+from archc.compiler.ops.windows import DILATION, PAD, settle_same, slide
+from archc.compiler.shapes.dim import Dim, Formula, Shape
+from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import shapes as says
 
 KERNEL = Attr("kernel", PerAxis(1), 2, "the size of the window")
 STRIDE = Attr("stride", PerAxis(1), Like("kernel"), "how far the window moves; the kernel's size unless said")
@@ -112,7 +112,7 @@ def crop_sight(call: Call, out: Shape) -> Sights:
 def lower_crop(call: Call) -> Module:
     if any(isinstance(value, Formula) for value in call.attrs["size"]):
         raise Fault(says.needs_numbers("crop", "the sizes", " and ".join(map(str, call.attrs["size"]))))
-    return Module("compiler.backends.modules.Crop", {"sizes": call.attrs["size"]})
+    return Module("archc.compiler.backends.modules.Crop", {"sizes": call.attrs["size"]})
 
 
 OPERATORS = (

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from compiler.ops.kinds import Kind, Value
-from compiler.ops.memory import FRESH, Memory
-from compiler.ops.sight import Sights, each
-from compiler.shapes.conditions import Condition
-from compiler.shapes.dim import Dim, Shape, product, show_shape
-from dsl.diagnostics import Fault
-from dsl.vocabulary import shapes as says
+from archc.compiler.ops.kinds import Kind, Value
+from archc.compiler.ops.memory import FRESH, Memory
+from archc.compiler.ops.sight import Sights, each
+from archc.compiler.shapes.conditions import Condition
+from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
+from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import shapes as says
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 MAX_VALUES = 2**62

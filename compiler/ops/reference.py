@@ -5,9 +5,9 @@ from __future__ import annotations
 from inspect import cleandoc
 from typing import Any
 
-from compiler.ops import FAMILIES, OPERATORS
-from compiler.ops.kinds import exact
-from compiler.ops.record import Attr, Like, Operator, Required
+from archc.compiler.ops import FAMILIES, OPERATORS
+from archc.compiler.ops.kinds import exact
+from archc.compiler.ops.record import Attr, Like, Operator, Required
 
 FOLLOWERS = (
     "`norm` and `act` take an operator or a block (`bn`, `leaky_relu(0.1)`, `none`) that is put behind it: first `norm`, then `act`."

@@ -13,10 +13,10 @@ from functools import cache
 from math import ceil, floor, gcd
 from typing import TYPE_CHECKING, NamedTuple
 
-from compiler.shapes.dim import Dim, Shape
+from archc.compiler.shapes.dim import Dim, Shape
 
 if TYPE_CHECKING:
-    from compiler.ops.record import Call
+    from archc.compiler.ops.record import Call
 
 MAX_PHASES = 4096  # a longer pattern is replaced by one window that holds all of its windows
 Position = int | Fraction

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler.ops.kinds import PerAxis
-from compiler.ops.record import AXES, Attr, Call
-from compiler.shapes.dim import Dim, Shape
-from compiler.shapes.window import reach, transposed, window
-from dsl.diagnostics import Fault
-from dsl.vocabulary import shapes as says
-from dsl.vocabulary import values
+from archc.compiler.ops.kinds import PerAxis
+from archc.compiler.ops.record import AXES, Attr, Call
+from archc.compiler.shapes.dim import Dim, Shape
+from archc.compiler.shapes.window import reach, transposed, window
+from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import shapes as says
+from archc.dsl.vocabulary import values
 
 STRIDE = Attr("stride", PerAxis(1), 1, "how far the window moves")
 PAD = Attr(

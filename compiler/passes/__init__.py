@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from compiler.graph import INPUT, ArchGraph
-from compiler.passes.drop_idle import drop_idle
-from compiler.passes.drop_training import drop_training
-from compiler.passes.fold_batch_norm import fold_batch_norm
-from compiler.passes.merge_siblings import merge_siblings
-from compiler.passes.program import Own, Program
-from compiler.passes.relu_behind_pool import relu_behind_pool
-from compiler.shapes.dim import Shape
+from archc.compiler.graph import INPUT, ArchGraph
+from archc.compiler.passes.drop_idle import drop_idle
+from archc.compiler.passes.drop_training import drop_training
+from archc.compiler.passes.fold_batch_norm import fold_batch_norm
+from archc.compiler.passes.merge_siblings import merge_siblings
+from archc.compiler.passes.program import Own, Program
+from archc.compiler.passes.relu_behind_pool import relu_behind_pool
+from archc.compiler.shapes.dim import Shape
 
 Pass = Callable[[Program], Program]
 

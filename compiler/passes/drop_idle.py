@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from compiler.graph import INPUT
-from compiler.passes.program import Program
-from compiler.passes.rewriter import Rewriter
+from archc.compiler.graph import INPUT
+from archc.compiler.passes.program import Program
+from archc.compiler.passes.rewriter import Rewriter
 
 
 def drop_idle(program: Program) -> Program:

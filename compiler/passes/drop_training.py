@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.passes.program import Program
+from archc.compiler.passes.program import Program
 
 
 def drop_training(program: Program) -> Program:

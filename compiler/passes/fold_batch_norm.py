@@ -6,8 +6,8 @@ In evaluation `bn(W*x + b) = gamma*(W*x + b - mean)/sqrt(var + eps) + beta`, whi
 
 from __future__ import annotations
 
-from compiler.passes.program import Folded, Program
-from compiler.passes.rewriter import Rewriter, only_user, unshared
+from archc.compiler.passes.program import Folded, Program
+from archc.compiler.passes.rewriter import Rewriter, only_user, unshared
 
 LINEAR = ("conv", "fc")
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.passes.rewriter import only_user
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.passes.rewriter import only_user
 
 ACTIVATIONS = ("relu", "relu6", "leaky_relu", "gelu", "sigmoid", "tanh", "hardsigmoid", "hardswish", "silu")
 

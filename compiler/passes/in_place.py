@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from compiler.graph import INPUT, ArchGraph
-from compiler.passes.rewriter import only_user
+from archc.compiler.graph import INPUT, ArchGraph
+from archc.compiler.passes.rewriter import only_user
 
 OVERWRITING = ("relu", "relu6")  # their backward needs the output only
 

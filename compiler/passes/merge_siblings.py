@@ -9,9 +9,9 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
-from compiler.graph import ArchGraph, Node
-from compiler.passes.program import Joined, Program
-from compiler.passes.rewriter import Rewriter, only_user, unshared
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.passes.program import Joined, Program
+from archc.compiler.passes.rewriter import Rewriter, only_user, unshared
 
 SAME = ("kernel", "stride", "pad", "dilation", "groups", "bias", "pad_mode")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from compiler.graph import ArchGraph
+from archc.compiler.graph import ArchGraph
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ Both are in one scope, so that blocks keep the operators that they have in the f
 
 from __future__ import annotations
 
-from compiler.graph import Node
-from compiler.passes.program import Program
-from compiler.passes.rewriter import Rewriter, only_user
+from archc.compiler.graph import Node
+from archc.compiler.passes.program import Program
+from archc.compiler.passes.rewriter import Rewriter, only_user
 
 
 def relu_behind_pool(program: Program) -> Program:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from compiler.graph import INPUT, ArchGraph, Node
-from compiler.ops.record import Call
+from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops.record import Call
 
 
 class Rewriter:

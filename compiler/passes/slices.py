@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from math import ceil, prod
 
-from compiler.graph import ArchGraph
+from archc.compiler.graph import ArchGraph
 
 # Bytes. glibc maps blocks from 32 MiB on one by one, and gives freed memory back from twice its largest block on (mallopt(3),
 # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD); half of that is clear of both.

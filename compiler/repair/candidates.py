@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from compiler.repair import claims, definitions, labels, merges, numbers, projections, shapes, sizes, stages, values, windows, words
-from compiler.repair.places import Candidates
-from compiler.repair.trial import Trials
-from dsl import ast
-from dsl.diagnostics import WRITING, Diagnostic, Repair
-from dsl.source import Span
+from archc.compiler.repair import claims, definitions, labels, merges, numbers, projections, shapes, sizes, stages, values, windows, words
+from archc.compiler.repair.places import Candidates
+from archc.compiler.repair.trial import Trials
+from archc.dsl import ast
+from archc.dsl.diagnostics import WRITING, Diagnostic, Repair
+from archc.dsl.source import Span
 
 MOST = 24  # candidates for one mistake, beside those that are searched for
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from compiler.repair.places import NOUNS, SURE, Candidates, around, repair, with_option
-from compiler.shapes.dim import Shape, show_shape
-from compiler.shapes.window import transposed, window
-from dsl import ast
-from dsl.diagnostics import CLAIM, Diagnostic, Edit, Repair
-from dsl.source import Span
+from archc.compiler.repair.places import NOUNS, SURE, Candidates, around, repair, with_option
+from archc.compiler.shapes.dim import Shape, show_shape
+from archc.compiler.shapes.window import transposed, window
+from archc.dsl import ast
+from archc.dsl.diagnostics import CLAIM, Diagnostic, Edit, Repair
+from archc.dsl.source import Span
 
 IN_USE = (28, 32, 64, 96, 128, 224, 227, 256, 299, 512, 572)  # sizes of inputs in the literature
 

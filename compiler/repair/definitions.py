@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from compiler.repair.places import Candidates, around, free_name, repair
-from dsl import ast
-from dsl.diagnostics import WRITING, Diagnostic, Edit
-from dsl.source import Span
+from archc.compiler.repair.places import Candidates, around, free_name, repair
+from archc.dsl import ast
+from archc.dsl.diagnostics import WRITING, Diagnostic, Edit
+from archc.dsl.source import Span
 
 RULING = (ast.Default, ast.Let, ast.Block, ast.Share, ast.Input)  # what a block sees of the statements before it
 

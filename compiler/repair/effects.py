@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from compiler.graph import Node
-from compiler.repair.trial import Tried
-from compiler.shapes.dim import Dim
-from dsl.diagnostics import CLAIM, WARNING, Effect, Repair
+from archc.compiler.graph import Node
+from archc.compiler.repair.trial import Tried
+from archc.compiler.shapes.dim import Dim
+from archc.dsl.diagnostics import CLAIM, WARNING, Effect, Repair
 
 COUNTS = ("E0502",)  # mistakes of a file whose network is whole
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from compiler.graph import ArchGraph, Node
-from compiler.repair import effects
-from compiler.repair.places import is_op, ops_in
-from compiler.repair.trial import Trials, Tried
-from compiler.shapes.dim import Shape
-from dsl.diagnostics import NETWORK, Diagnostic, Repair
-from dsl.source import Source, Span
-from dsl.transcribe import Incoming
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.repair import effects
+from archc.compiler.repair.places import is_op, ops_in
+from archc.compiler.repair.trial import Trials, Tried
+from archc.compiler.shapes.dim import Shape
+from archc.dsl.diagnostics import NETWORK, Diagnostic, Repair
+from archc.dsl.source import Source, Span
+from archc.dsl.transcribe import Incoming
 
 MOST_SAID = 3
 

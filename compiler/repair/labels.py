@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from itertools import count, islice
 
-from compiler.repair.places import Candidates, around, change, repair
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Repair
-from dsl.source import Span
+from archc.compiler.repair.places import Candidates, around, change, repair
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Repair
+from archc.dsl.source import Span
 
 
 def another_number(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from compiler.graph import ArchGraph, Node
-from compiler.repair.places import Candidates, around, insert, is_op, kernel_of, ops_in, option, repair, stride_dropped, with_option
-from compiler.repair.trial import Trials
-from compiler.shapes.dim import Shape, show_shape
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Edit
-from dsl.source import Span
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.repair.places import Candidates, around, insert, is_op, kernel_of, ops_in, option, repair, stride_dropped, with_option
+from archc.compiler.repair.trial import Trials
+from archc.compiler.shapes.dim import Shape, show_shape
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Edit
+from archc.dsl.source import Span
 
 FARTHEST = 30  # nodes before a merge that are looked at
 SIZED = {"crop": "a crop", "upsample": "an upsampling"}

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isqrt
 
-from compiler.ops import OPERATORS
-from compiler.repair.places import SOLVED, Candidates, around, repair
-from compiler.repair.trial import Trials
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Edit, Repair
-from dsl.source import Span
+from archc.compiler.ops import OPERATORS
+from archc.compiler.repair.places import SOLVED, Candidates, around, repair
+from archc.compiler.repair.trial import Trials
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Edit, Repair
+from archc.dsl.source import Span
 
 MOST_LIKE = 4  # values of other lines that are tried for one number
 MOST_CALLS = 3  # around an item, whose numbers are looked at

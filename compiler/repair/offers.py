@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 
-from compiler.graph import ArchGraph
-from compiler.repair import claims, effects, incoming
-from compiler.repair.candidates import candidates, searched
-from compiler.repair.places import SOLVED, SURE
-from compiler.repair.trial import Trials, Tried, kind_of
-from dsl import ast
-from dsl.diagnostics import CLAIM, NETWORK, WRITING, Diagnostic, Repair
-from dsl.rendering import edited
+from archc.compiler.graph import ArchGraph
+from archc.compiler.repair import claims, effects, incoming
+from archc.compiler.repair.candidates import candidates, searched
+from archc.compiler.repair.places import SOLVED, SURE
+from archc.compiler.repair.trial import Trials, Tried, kind_of
+from archc.dsl import ast
+from archc.dsl.diagnostics import CLAIM, NETWORK, WRITING, Diagnostic, Repair
+from archc.dsl.rendering import edited
 
 MOST_MENDED = 5  # mistakes of one file that are worked on
 MOST_REWRITTEN = 20  # the same for mistakes of writing and of names, whose repairs are known

@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection, Iterator
 from typing import TypeVar
 
-from compiler.ops import OPERATORS
-from dsl import ast
-from dsl.diagnostics import Edit, Repair
-from dsl.source import Span
+from archc.compiler.ops import OPERATORS
+from archc.dsl import ast
+from archc.dsl.diagnostics import Edit, Repair
+from archc.dsl.source import Span
 
 N = TypeVar("N", bound=ast.Node)
 

@@ -10,14 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from compiler.repair.effects import inserted_in
-from compiler.repair.merges import paddings, stride_between
-from compiler.repair.places import Candidates, around, is_op, ops_in, option, repair, with_option
-from compiler.repair.trial import Trials
-from compiler.shapes.dim import Shape
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Edit, Repair
-from dsl.source import Span
+from archc.compiler.repair.effects import inserted_in
+from archc.compiler.repair.merges import paddings, stride_between
+from archc.compiler.repair.places import Candidates, around, is_op, ops_in, option, repair, with_option
+from archc.compiler.repair.trial import Trials
+from archc.compiler.shapes.dim import Shape
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Edit, Repair
+from archc.dsl.source import Span
 
 PROJECTION = "projection"
 NORMS = ("bn", "group_norm", "layer_norm")

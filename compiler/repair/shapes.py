@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from math import gcd
 
-from compiler.ops import OPERATORS
-from compiler.repair.places import NOUNS, Candidates, around, insert, is_op, ops_in, option, repair, with_option
-from compiler.repair.trial import Trials
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Edit
-from dsl.source import Span
+from archc.compiler.ops import OPERATORS
+from archc.compiler.repair.places import NOUNS, Candidates, around, insert, is_op, ops_in, option, repair, with_option
+from archc.compiler.repair.trial import Trials
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Edit
+from archc.dsl.source import Span
 
 USUAL = 224  # pixels of an input
 

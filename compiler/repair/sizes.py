@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.repair.places import Candidates, repair
-from compiler.repair.trial import Trials
-from compiler.shapes.dim import Shape
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Edit
-from dsl.source import Span
+from archc.compiler.repair.places import Candidates, repair
+from archc.compiler.repair.trial import Trials
+from archc.compiler.shapes.dim import Shape
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Edit
+from archc.dsl.source import Span
 
 NAMES = {1: ("W",), 2: ("H", "W"), 3: ("D", "H", "W")}
 SMALLEST = 8  # sizes below are no maps

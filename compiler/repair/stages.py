@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from compiler.repair.places import SOLVED, Candidates, is_op, ops_in, option, repair, with_option
-from compiler.repair.trial import Trials
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Edit
-from dsl.source import Span
+from archc.compiler.repair.places import SOLVED, Candidates, is_op, ops_in, option, repair, with_option
+from archc.compiler.repair.trial import Trials
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Edit
+from archc.dsl.source import Span
 
 MOST_MODELS = 6  # other uses that are looked at, the nearest first
 

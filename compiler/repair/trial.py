@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from compiler.graph import ArchGraph
-from compiler.shapes.conditions import Legal
-from compiler.shapes.dim import Dim
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Edit
-from dsl.rendering import edited
-from dsl.source import Source
+from archc.compiler.graph import ArchGraph
+from archc.compiler.shapes.conditions import Legal
+from archc.compiler.shapes.dim import Dim
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Edit
+from archc.dsl.rendering import edited
+from archc.dsl.source import Source
 
 EFFORT = 14_000  # nodes that all trials together may expand to, and lines that they may read
 LINE = 10  # characters of a short line

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.repair.places import Candidates, insert, repair
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Edit
-from dsl.source import Span
+from archc.compiler.repair.places import Candidates, insert, repair
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Edit
+from archc.dsl.source import Span
 
 
 def rounded(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from compiler.graph import ArchGraph, Frame, Node
-from compiler.repair.claims import IN_USE
-from compiler.repair.places import Candidates, around, insert, kernel_of, option, repair, with_option
-from compiler.repair.trial import Trials
-from compiler.shapes.window import reach
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Edit
-from dsl.source import Span
+from archc.compiler.graph import ArchGraph, Frame, Node
+from archc.compiler.repair.claims import IN_USE
+from archc.compiler.repair.places import Candidates, around, insert, kernel_of, option, repair, with_option
+from archc.compiler.repair.trial import Trials
+from archc.compiler.shapes.window import reach
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Edit
+from archc.dsl.source import Span
 
 FARTHEST = 200  # nodes before a window that are looked at
 WIDEST = 11  # kernel of a window that is likely meant

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from compiler.ops import OPERATORS
-from compiler.repair.places import Candidates, around, change, deleted, repair, with_option
-from dsl import ast
-from dsl.diagnostics import Diagnostic, Edit
-from dsl.source import Span
-from dsl.transcribe import defaults_in, transcribed
-from dsl.vocabulary import foreign
+from archc.compiler.ops import OPERATORS
+from archc.compiler.repair.places import Candidates, around, change, deleted, repair, with_option
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Edit
+from archc.dsl.source import Span
+from archc.dsl.transcribe import defaults_in, transcribed
+from archc.dsl.vocabulary import foreign
 
 
 def near_names(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import lcm
 
-from compiler.shapes.dim import Dim, evaluate, unknowns
+from archc.compiler.shapes.dim import Dim, evaluate, unknowns
 
 MOST_TRIALS = 20_000  # conditions times residue classes; beyond, legal sizes are not given
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import gcd
 
-from dsl.diagnostics import Fault
-from dsl.vocabulary import shapes as says
+from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import shapes as says
 
 MOST_TERMS = 200
 HIGHEST_DEGREE = 8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.shapes.dim import Dim
+from archc.compiler.shapes.dim import Dim
 
 
 def reach(kernel: int, dilation: int) -> int:

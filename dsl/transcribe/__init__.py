@@ -1,7 +1,7 @@
 """Layers of other frameworks, transcribed into items."""
 
-from dsl.transcribe.calls import Transcript, transcribed
-from dsl.transcribe.explicit import Defaults, defaults_in
-from dsl.transcribe.incoming import Incoming
+from archc.dsl.transcribe.calls import Transcript, transcribed
+from archc.dsl.transcribe.explicit import Defaults, defaults_in
+from archc.dsl.transcribe.incoming import Incoming
 
 __all__ = ["Defaults", "Incoming", "Transcript", "defaults_in", "transcribed"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dsl.transcribe.layers import Untranslatable, Value, Written, item, long, pool, sizes, unless
+from archc.dsl.transcribe.layers import Untranslatable, Value, Written, item, long, pool, sizes, unless
 
 Fields = dict[str, list[Value]]
 START = "Caffe's fillers are left out: `init` and `bias_init` say how weights start"

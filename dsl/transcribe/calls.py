@@ -10,11 +10,11 @@ import ast
 import re
 from dataclasses import dataclass, field, replace
 
-from dsl.transcribe import caffe, keras, pytorch
-from dsl.transcribe.explicit import NO_DEFAULTS, Defaults, explicit
-from dsl.transcribe.incoming import Incoming, incoming
-from dsl.transcribe.layers import CAFFE, KERAS, PYTORCH, Layer, Untranslatable, Value, bound, plain
-from dsl.vocabulary import foreign
+from archc.dsl.transcribe import caffe, keras, pytorch
+from archc.dsl.transcribe.explicit import NO_DEFAULTS, Defaults, explicit
+from archc.dsl.transcribe.incoming import Incoming, incoming
+from archc.dsl.transcribe.layers import CAFFE, KERAS, PYTORCH, Layer, Untranslatable, Value, bound, plain
+from archc.dsl.vocabulary import foreign
 
 LAYERS: dict[str, dict[str, Layer]] = {PYTORCH: pytorch.LAYERS, KERAS: keras.LAYERS}
 MOST = 20_000  # characters of one statement that are looked at

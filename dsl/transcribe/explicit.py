@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from dsl.transcribe.layers import KERAS, PYTORCH, Untranslatable
-from dsl.vocabulary import foreign
+from archc.dsl.transcribe.layers import KERAS, PYTORCH, Untranslatable
+from archc.dsl.vocabulary import foreign
 
 Defaults = Mapping[str, frozenset[str]]  # operator -> the options that some `default` of the file sets
 HIDDEN = "hidden"  # in their place: words that are variables of the file, and so mean something else as an item

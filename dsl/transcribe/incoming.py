@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from dsl.transcribe.layers import KERAS, PYTORCH, Arguments, Formula
+from archc.dsl.transcribe.layers import KERAS, PYTORCH, Arguments, Formula
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dsl.transcribe.layers import (
+from archc.dsl.transcribe.layers import (
     Arguments,
     Formula,
     Layer,

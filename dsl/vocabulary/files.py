@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dsl.diagnostics import Diagnostic, diagnostic
-from dsl.vocabulary.spelling import did_you_mean, misspelt, near
+from archc.dsl.diagnostics import Diagnostic, diagnostic
+from archc.dsl.vocabulary.spelling import did_you_mean, misspelt, near
 
 
 @diagnostic("E0601")

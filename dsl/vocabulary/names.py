@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dsl.diagnostics import Diagnostic, diagnostic
-from dsl.vocabulary import foreign
-from dsl.vocabulary.spelling import did_you_mean, misspelt, near, slip
+from archc.dsl.diagnostics import Diagnostic, diagnostic
+from archc.dsl.vocabulary import foreign
+from archc.dsl.vocabulary.spelling import did_you_mean, misspelt, near, slip
 
 
 @diagnostic("E0201")

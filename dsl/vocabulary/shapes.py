@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsl.diagnostics import Diagnostic, diagnostic
+from archc.dsl.diagnostics import Diagnostic, diagnostic
 
 
 @diagnostic("E0301")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 
-from dsl.vocabulary import foreign
+from archc.dsl.vocabulary import foreign
 
 LONGEST = 200  # letters of a name that is compared with others
 LONG = 8  # letters from which on a word may have two that are wrong

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsl.diagnostics import Diagnostic, diagnostic
-from dsl.draft import Change
+from archc.dsl.diagnostics import Diagnostic, diagnostic
+from archc.dsl.draft import Change
 
 
 @diagnostic("E0101")

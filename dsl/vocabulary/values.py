@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsl.diagnostics import Diagnostic, diagnostic
-from dsl.vocabulary import foreign
-from dsl.vocabulary.spelling import did_you_mean, misspelt, near
+from archc.dsl.diagnostics import Diagnostic, diagnostic
+from archc.dsl.vocabulary import foreign
+from archc.dsl.vocabulary.spelling import did_you_mean, misspelt, near
 
 
 @diagnostic("E0401")

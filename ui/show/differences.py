@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler.analysis.diff import Change, Difference
-from compiler.graph import shape_text
-from compiler.shapes.dim import Dim
-from compiler.show.tables import text_table
+from archc.compiler.analysis.diff import Change, Difference
+from archc.compiler.graph import shape_text
+from archc.compiler.shapes.dim import Dim
+from archc.ui.show.tables import text_table
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "moved": ">", "rewired": "*", "follows": "=", "renamed": "@", "output": "o"}
 

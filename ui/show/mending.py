@@ -7,11 +7,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from compiler.driver import Report, check_text
-from compiler.files import write_bytes
-from dsl.diagnostics import Diagnostic, Repair
-from dsl.rendering import edited
-from dsl.source import Source
+from archc.compiler.driver import Report, check_text
+from archc.compiler.files import write_bytes
+from archc.dsl.diagnostics import Diagnostic, Repair
+from archc.dsl.rendering import edited
+from archc.dsl.source import Source
 
 BOM = b"\xef\xbb\xbf"
 MOST = 200  # repairs that are carried out in one go

@@ -8,21 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from compiler.driver import expanded_text
-from compiler.expand.builder import MAX_NODES, Limits
-from compiler.expand.loader import Loader
-from compiler.ops import OPERATORS
-from compiler.shapes.dim import show_shape
-from compiler.show import formats
-from compiler.show.colour import painter
-from compiler.show.reports import summary, table
-from compiler.verbs.completion import words
-from compiler.verbs.options import File, Files, Input, Json, MaxNesting, MaxNodes, Out, Set
-from compiler.verbs.sources import STDIN, checked, content, loaded
-from compiler.verbs.terminal import arch_files, mend, must_be_writable, overrides, print_json, say, sound, talk, usage, write
-from dsl.diagnostics import ArchError
-from dsl.parser import MAX_NESTING
-from dsl.rendering import MAX_SHOWN, render_all
+from archc.compiler.driver import expanded_text
+from archc.compiler.expand.builder import MAX_NODES, Limits
+from archc.compiler.expand.loader import Loader
+from archc.compiler.ops import OPERATORS
+from archc.compiler.shapes.dim import show_shape
+from archc.dsl.diagnostics import ArchError
+from archc.dsl.parser import MAX_NESTING
+from archc.dsl.rendering import MAX_SHOWN, render_all
+from archc.ui.show import formats
+from archc.ui.show.colour import painter
+from archc.ui.show.reports import summary, table
+from archc.ui.verbs.completion import words
+from archc.ui.verbs.options import File, Files, Input, Json, MaxNesting, MaxNodes, Out, Set
+from archc.ui.verbs.sources import STDIN, checked, content, loaded
+from archc.ui.verbs.terminal import arch_files, mend, must_be_writable, overrides, print_json, say, sound, talk, usage, write
 
 
 def check_(
@@ -108,8 +108,8 @@ def fmt(
     json_: Json = False,
 ) -> None:
     """Rewrite files in canonical form. Comments and line breaks stay. The text of stdin is printed."""
-    from dsl.diagnostics import Fault
-    from dsl.formatter import format_text
+    from archc.dsl.diagnostics import Fault
+    from archc.dsl.formatter import format_text
 
     paths = arch_files(files)
     rows: list[dict[str, Any]] = []

@@ -7,10 +7,10 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
-from compiler.pages import page
-from compiler.version import version
-from dsl.diagnostics import WARNING, Diagnostic, Edit, Related
-from dsl.source import Span
+from archc.compiler.pages import page
+from archc.compiler.version import __version__
+from archc.dsl.diagnostics import WARNING, Diagnostic, Edit, Related
+from archc.dsl.source import Span
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -29,7 +29,7 @@ def github(diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
 def sarif(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
     """A SARIF log of one run, with a rule for each code that occurs, and the tried repairs as fixes."""
     codes = sorted({d.code for d in diagnostics})
-    driver = {"name": "archc", "version": version(), "rules": [_rule(code) for code in codes]}
+    driver = {"name": "archc", "version": __version__, "rules": [_rule(code) for code in codes]}
     results = [_result(d, codes.index(d.code)) for d in diagnostics]
     return {
         "$schema": SCHEMA,

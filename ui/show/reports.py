@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from compiler.driver import Report
-from compiler.shapes.dim import Formula, show_shape
-from dsl.rendering import visible
+from archc.compiler.driver import Report
+from archc.compiler.shapes.dim import Formula, show_shape
+from archc.dsl.rendering import visible
 
 
 def summary(report: Report) -> str:
@@ -34,7 +34,7 @@ def summary(report: Report) -> str:
 
 def table(reports: Sequence[tuple[Path, Report]]) -> str:
     """One line for every file, and one for all of them."""
-    from compiler.show.tables import text_table
+    from archc.ui.show.tables import text_table
 
     rows = []
     for path, report in reports:

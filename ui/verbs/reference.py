@@ -11,21 +11,21 @@ from typing import Annotated
 
 import typer
 
-from compiler.expand.builder import MAX_NODES, Limits, Overrides
-from compiler.ops import OPERATORS
-from compiler.show.tables import Room, text_table
-from compiler.verbs import completion
-from compiler.verbs.options import Input, Json, MaxNesting, MaxNodes, Set
-from compiler.verbs.sources import checked, named
-from compiler.verbs.terminal import must_be_writable, overrides, print_json, say, sound, talk, usage, width, write
-from dsl.parser import MAX_NESTING
-from dsl.vocabulary.spelling import did_you_mean
+from archc.compiler.expand.builder import MAX_NODES, Limits, Overrides
+from archc.compiler.ops import OPERATORS
+from archc.dsl.parser import MAX_NESTING
+from archc.dsl.vocabulary.spelling import did_you_mean
+from archc.ui.show.tables import Room, text_table
+from archc.ui.verbs import completion
+from archc.ui.verbs.options import Input, Json, MaxNesting, MaxNodes, Set
+from archc.ui.verbs.sources import checked, named
+from archc.ui.verbs.terminal import must_be_writable, overrides, print_json, say, sound, talk, usage, width, write
 
 
 def list_(json_: Json = False) -> None:
     """Say which networks come along: family, parameters, GMACs, source."""
-    from compiler.expand.loader import Loader
-    from compiler.zoo import listed, networks
+    from archc.compiler.expand.loader import Loader
+    from archc.compiler.zoo import listed, networks
 
     loader = Loader()
     found = [listed(path, loader) for path in networks()]
@@ -51,7 +51,7 @@ def new(
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="NAME.arch where not given")] = None,
 ) -> None:
     """Start a file from a network that comes along."""
-    from compiler.zoo import networks, started
+    from archc.compiler.zoo import networks, started
 
     known = {path.stem: path for path in networks()}
     if base not in known:
@@ -74,7 +74,7 @@ def ops(
     markdown: Annotated[bool, typer.Option("--markdown", help="print docs/operators.md")] = False,
 ) -> None:
     """Print the operator reference."""
-    from compiler.ops import reference
+    from archc.compiler.ops import reference
 
     if name is not None and name.lower() not in OPERATORS:
         usage(f"there is no operator `{name}`; {did_you_mean(name, OPERATORS) or '`archc ops` lists them'}")
@@ -112,7 +112,7 @@ def explain(
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
     """Explain an error code or an operator, or derive the nodes of a network in words and arithmetic."""
-    from compiler.pages import manual, page, pages
+    from archc.compiler.pages import manual, page, pages
 
     if what is not None and (".arch" in what or what.partition(":")[0] == "-"):
         explain_node(what, back, why_not, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
@@ -139,7 +139,7 @@ def explain(
 
 def explain_node(what: str, back: bool, why_not: str, changed: Overrides, limits: Limits, as_json: bool) -> None:
     """`explain FILE`, `explain FILE:NODE`."""
-    from compiler.show import explanations
+    from archc.ui.show import explanations
 
     name, suffix, label = what.rpartition(".arch")
     if not suffix:  # stdin

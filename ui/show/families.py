@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from compiler.analysis.family import Entry
-from compiler.files import replacing
-from compiler.graph import shape_text
-from compiler.shapes.dim import Formula
-from compiler.show.summaries import in_bytes
-from compiler.show.tables import Room, latex_table, markdown_table, text_table
+from archc.compiler.analysis.family import Entry
+from archc.compiler.files import replacing
+from archc.compiler.graph import shape_text
+from archc.compiler.shapes.dim import Formula
+from archc.ui.show.summaries import in_bytes
+from archc.ui.show.tables import Room, latex_table, markdown_table, text_table
 
 HEADS = ("network", ">parameters", ">MACs", ">layers", ">field", ">inference", ">kept for backward")
 SPARE = ("kept for backward", "inference", "field", "layers")  # what a narrow terminal does without, in this order

@@ -12,20 +12,20 @@ from typing import Any, NoReturn
 
 import typer
 
-from compiler.analysis.listing import listing
-from compiler.driver import Report, parse_overrides, require_network
-from compiler.expand.builder import Limits, Overrides
-from compiler.files import write_text
-from compiler.graph import ArchGraph
-from compiler.passes import INFERENCE, run
-from compiler.passes.program import Program
-from compiler.show import mending
-from compiler.show.colour import painter
-from compiler.verbs import sources
-from compiler.verbs.sources import STDIN, checked
-from dsl.diagnostics import CLAIM, ArchError, Diagnostic, Repair
-from dsl.rendering import edited, render_all, visible
-from dsl.source import Source
+from archc.compiler.analysis.listing import listing
+from archc.compiler.driver import Report, parse_overrides, require_network
+from archc.compiler.expand.builder import Limits, Overrides
+from archc.compiler.files import write_text
+from archc.compiler.graph import ArchGraph
+from archc.compiler.passes import INFERENCE, run
+from archc.compiler.passes.program import Program
+from archc.dsl.diagnostics import CLAIM, ArchError, Diagnostic, Repair
+from archc.dsl.rendering import edited, render_all, visible
+from archc.dsl.source import Source
+from archc.ui.show import mending
+from archc.ui.show.colour import painter
+from archc.ui.verbs import sources
+from archc.ui.verbs.sources import STDIN, checked
 
 NARROWEST = 40  # columns; what is laid out for fewer is unreadable
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from dsl.rendering import Paint, plain
+from archc.dsl.rendering import Paint, plain
 
 STYLES = {
     "error": "bold red",

@@ -6,16 +6,16 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from compiler.analysis.derive import back as derive_back
-from compiler.analysis.derive import derive, size_lines
-from compiler.analysis.notation import notation
-from compiler.analysis.receptive import receptive_fields
-from compiler.driver import Report, parse_overrides
-from compiler.expand.builder import Overrides
-from compiler.graph import ArchGraph, Node
-from compiler.shapes.dim import show_shape
-from dsl.diagnostics import ArchError
-from dsl.rendering import render
+from archc.compiler.analysis.derive import back as derive_back
+from archc.compiler.analysis.derive import derive, size_lines
+from archc.compiler.analysis.notation import notation
+from archc.compiler.analysis.receptive import receptive_fields
+from archc.compiler.driver import Report, parse_overrides
+from archc.compiler.expand.builder import Overrides
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.shapes.dim import show_shape
+from archc.dsl.diagnostics import ArchError
+from archc.dsl.rendering import render
 
 SIZES = {1: "W", 2: "HxW", 3: "DxHxW"}
 

@@ -13,7 +13,7 @@ import os
 import sys
 from typing import Any, TextIO
 
-from compiler.files import Lenient, reason
+from archc.compiler.files import Lenient, reason
 
 ASCII = {
     "─": "-",

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from compiler.draw import difference as changes
-from compiler.draw import partial as failing
-from compiler.draw.fold import Folding, blocks, scene
-from compiler.draw.layout import NoGraphviz, TooLarge
-from compiler.draw.picture import FORMATS, Format, by_suffix, listed, picture
-from compiler.draw.scene import Scene
-from compiler.draw.style import HEATS, STYLES, THEMES, Look
-from compiler.files import write_bytes
-from compiler.graph import ArchGraph
-from compiler.verbs.terminal import fail, must_be_writable, talk, usage
-from dsl.vocabulary.spelling import did_you_mean
+from archc.compiler.draw import difference as changes
+from archc.compiler.draw import partial as failing
+from archc.compiler.draw.fold import Folding, blocks, scene
+from archc.compiler.draw.layout import NoGraphviz, TooLarge
+from archc.compiler.draw.picture import FORMATS, Format, by_suffix, listed, picture
+from archc.compiler.draw.scene import Scene
+from archc.compiler.draw.style import HEATS, STYLES, THEMES, Look
+from archc.compiler.files import write_bytes
+from archc.compiler.graph import ArchGraph
+from archc.dsl.vocabulary.spelling import did_you_mean
+from archc.ui.verbs.terminal import fail, must_be_writable, talk, usage
 
 if TYPE_CHECKING:
-    from compiler.analysis.diff import Difference
-    from compiler.driver import Report
+    from archc.compiler.analysis.diff import Difference
+    from archc.compiler.driver import Report
 
 
 @dataclass(frozen=True)

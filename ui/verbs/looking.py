@@ -9,13 +9,15 @@ from typing import Annotated
 
 import typer
 
-from compiler.analysis.memory import Usage
-from compiler.driver import Report
-from compiler.expand.builder import MAX_NODES, Limits, Overrides
-from compiler.graph import shape_text
-from compiler.show.colour import painter
-from compiler.verbs.completion import words
-from compiler.verbs.options import (
+from archc.compiler.analysis.memory import Usage
+from archc.compiler.driver import Report
+from archc.compiler.expand.builder import MAX_NODES, Limits, Overrides
+from archc.compiler.graph import shape_text
+from archc.dsl.parser import MAX_NESTING
+from archc.dsl.rendering import render_all
+from archc.ui.show.colour import painter
+from archc.ui.verbs.completion import words
+from archc.ui.verbs.options import (
     Collapse,
     Depth,
     Expand,
@@ -33,8 +35,8 @@ from compiler.verbs.options import (
     Style,
     Theme,
 )
-from compiler.verbs.sources import checked
-from compiler.verbs.terminal import (
+from archc.ui.verbs.sources import checked
+from archc.ui.verbs.terminal import (
     arch_files,
     chosen_format,
     fail,
@@ -48,8 +50,6 @@ from compiler.verbs.terminal import (
     usage,
     width,
 )
-from dsl.parser import MAX_NESTING
-from dsl.rendering import render_all
 
 Form = Annotated[
     str, typer.Option("--format", help="text, json, csv, md or latex", autocompletion=words("text", "json", "csv", "md", "latex"))
@@ -86,10 +86,10 @@ def summary_(
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
     """Tabulate a network: shapes, parameters, MACs, memory and receptive fields, block by block."""
-    from compiler.analysis.conventions import CONVENTIONS
-    from compiler.analysis.memory import BYTES, OPTIMIZERS
-    from compiler.analysis.summary import Summary
-    from compiler.show import summaries
+    from archc.compiler.analysis.conventions import CONVENTIONS
+    from archc.compiler.analysis.memory import BYTES, OPTIMIZERS
+    from archc.compiler.analysis.summary import Summary
+    from archc.ui.show import summaries
 
     format_ = chosen_format(format_, json_, csv, md, latex)
     for value, known, option in (
@@ -137,7 +137,7 @@ def summary_(
 
 def predicted(report: Report, dtype: str, batch: int, optimizer: str) -> Usage:
     """The memory of a network, or the end, where its sizes are open."""
-    from compiler.analysis.memory import OpenSizes, usage
+    from archc.compiler.analysis.memory import OpenSizes, usage
 
     try:
         return usage(report.graph, dtype, batch, optimizer)
@@ -147,8 +147,8 @@ def predicted(report: Report, dtype: str, batch: int, optimizer: str) -> Usage:
 
 def measure(report: Report, dtype: str, batch: int) -> tuple[int, int]:
     """The peak at inference and what training keeps, measured on the GPU where there is one."""
-    from compiler.backends import torch_run
-    from compiler.verbs.running import refusals
+    from archc.compiler.backends import torch_run
+    from archc.ui.verbs.running import refusals
 
     with refusals():
         return torch_run.measured(report.graph, dtype, batch)
@@ -172,9 +172,9 @@ def table_(
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
     """Compare networks: parameters, MACs, layers, receptive fields, memory. A `--set` that is given again makes a row of its own."""
-    from compiler.analysis.family import entry
-    from compiler.analysis.memory import BYTES
-    from compiler.show import families
+    from archc.compiler.analysis.family import entry
+    from archc.compiler.analysis.memory import BYTES
+    from archc.ui.show import families
 
     form = chosen_format(format_, json_, csv, md, latex)
     if dtype not in BYTES:
@@ -223,8 +223,8 @@ def diff_(
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
     """Say what differs between two networks, or two settings of one, and what it costs. Exit code 0: the same, 1: different."""
-    from compiler.analysis.diff import diff
-    from compiler.show import differences
+    from archc.compiler.analysis.diff import diff
+    from archc.ui.show import differences
 
     stdin_once([first, second])
     limits = Limits(max_nodes, max_nesting)
@@ -237,8 +237,8 @@ def diff_(
     else:
         sys.stdout.write(differences.text(found, *names))
     if output is not None:
-        from compiler.draw.fold import Folding
-        from compiler.verbs import drawing
+        from archc.compiler.draw.fold import Folding
+        from archc.ui.verbs import drawing
 
         wish = drawing.wish(output, "", "graph", theme, "", True)
         folding = Folding(depth, tuple(expand or ()), tuple(collapse or ()), flat)
@@ -268,8 +268,8 @@ def draw(
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
     """Draw a network: blocks folded, repeats as one, shapes where they change; in svg and html, counts in tooltips."""
-    from compiler.draw.fold import Folding
-    from compiler.verbs import drawing
+    from archc.compiler.draw.fold import Folding
+    from archc.ui.verbs import drawing
 
     wish = drawing.wish(output, format_, style, theme, heat, legend)
     folding = Folding(depth, tuple(expand or ()), tuple(collapse or ()), flat)

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.analysis.memory import BYTES, Usage
-from compiler.analysis.summary import Row, Summary
-from compiler.graph import shape_text
-from compiler.shapes.dim import Dim, Formula, Shape, show_shape
-from compiler.show.tables import Room, latex_table, markdown_table, text_table
+from archc.compiler.analysis.memory import BYTES, Usage
+from archc.compiler.analysis.summary import Row, Summary
+from archc.compiler.graph import shape_text
+from archc.compiler.shapes.dim import Dim, Formula, Shape, show_shape
+from archc.ui.show.tables import Room, latex_table, markdown_table, text_table
 
 HEADS = ("name", "operator", ">output", ">parameters", ">MACs", ">share", ">FLOPs", ">memory", ">field")
 SPARE = ("FLOPs", "share", "memory", "field", "MACs")  # what a narrow terminal does without, in this order

@@ -10,8 +10,8 @@ import typer
 from typer._completion_classes import completion_init
 from typer._completion_shared import get_completion_script
 
-from compiler.files import write_bytes
-from compiler.ops import OPERATORS
+from archc.compiler.files import write_bytes
+from archc.compiler.ops import OPERATORS
 
 NAME, VARIABLE = "archc", "_ARCHC_COMPLETE"
 
@@ -103,12 +103,12 @@ def operators(incomplete: str) -> list[str]:
 
 def explained(incomplete: str) -> list[str]:
     """Codes, and files."""
-    from compiler.pages import pages
+    from archc.compiler.pages import pages
 
     return [*words(*(page.code for page in pages()))(incomplete.upper()), *arch_files(incomplete)]
 
 
 def networks(incomplete: str) -> list[str]:
-    from compiler.zoo import networks
+    from archc.compiler.zoo import networks
 
     return words(*(path.stem for path in networks()))(incomplete)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from compiler.draw.picture import FORMATS, listed
-from compiler.verbs.completion import arch_files, words
-from compiler.verbs.sources import named
+from archc.compiler.draw.picture import FORMATS, listed
+from archc.ui.verbs.completion import arch_files, words
+from archc.ui.verbs.sources import named
 
 File = Annotated[
     Path, typer.Argument(help="a `.arch` file; - is stdin", show_default=False, metavar="FILE", parser=named, autocompletion=arch_files)

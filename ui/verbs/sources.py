@@ -7,10 +7,10 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from compiler.driver import Report, check, check_text, unreadable
-from compiler.expand.builder import Limits, Overrides
-from compiler.expand.loader import MAX_BYTES, Loaded, Loader
-from compiler.files import bounded
+from archc.compiler.driver import Report, check, check_text, unreadable
+from archc.compiler.expand.builder import Limits, Overrides
+from archc.compiler.expand.loader import MAX_BYTES, Loaded, Loader
+from archc.compiler.files import bounded
 
 STDIN = Path("<stdin>")  # compared by identity: a file may be called so
 

@@ -11,13 +11,13 @@ from typing import Annotated
 
 import typer
 
-from compiler.expand.builder import MAX_NODES, Limits
-from compiler.show.reports import summary
-from compiler.show.tables import text_table
-from compiler.verbs.completion import any_files, words
-from compiler.verbs.options import File, Input, Json, MaxNesting, MaxNodes, Set
-from compiler.verbs.terminal import fail, must_be_writable, overrides, print_json, programs, say, sound, talk, unfit_table, usage, write
-from dsl.parser import MAX_NESTING
+from archc.compiler.expand.builder import MAX_NODES, Limits
+from archc.dsl.parser import MAX_NESTING
+from archc.ui.show.reports import summary
+from archc.ui.show.tables import text_table
+from archc.ui.verbs.completion import any_files, words
+from archc.ui.verbs.options import File, Input, Json, MaxNesting, MaxNodes, Set
+from archc.ui.verbs.terminal import fail, must_be_writable, overrides, print_json, programs, say, sound, talk, unfit_table, usage, write
 
 DEVICES = words("auto", "cpu", "cuda")
 DTYPES = words("float32", "bfloat16", "float16")
@@ -60,7 +60,7 @@ def compile(
     report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
     if print_after:
         programs(report.graph, optimize, print_after)
-    from compiler.backends import torch_run, weight_files
+    from archc.compiler.backends import torch_run, weight_files
 
     with refusals():
         try:
@@ -91,7 +91,7 @@ def compile(
 @contextmanager
 def refusals() -> Iterator[None]:
     """What a backend refuses, as a plain error and an exit code."""
-    from compiler.backends import published, room, torch_run
+    from archc.compiler.backends import published, room, torch_run
 
     try:
         yield
@@ -116,7 +116,7 @@ def bench(
     if device not in ("auto", "cpu", "cuda") or dtype not in ("float32", "bfloat16", "float16"):
         usage("--device is auto, cpu or cuda; --dtype is float32, bfloat16 or float16")
     report = sound(file, overrides(set_, input_), Limits(), json_)
-    from compiler.backends import torch_bench
+    from archc.compiler.backends import torch_bench
 
     with refusals():
         where, rows = torch_bench.levels(report.graph, device, dtype, batch, runs, upto)
@@ -153,7 +153,7 @@ def weights(
     if output is not None and output.suffix != ".safetensors":
         usage(f"-o writes .safetensors, not {output.name}")
     report = sound(file, overrides(set_, None), Limits(), json_)
-    from compiler.backends import foreign, torch_run, weight_files
+    from archc.compiler.backends import foreign, torch_run, weight_files
 
     with refusals():
         found, tensors = weight_files.fitted(report.graph, source)

@@ -15,13 +15,13 @@ from typing import Annotated
 
 import typer
 
-from compiler.files import CannotWrite, reason
-from compiler.show.colour import painter
-from compiler.verbs import checking, completion, looking, reference, running, streams
-from compiler.verbs.terminal import say, talk
-from compiler.version import version
-from dsl.diagnostics import ArchError
-from dsl.rendering import render_all
+from archc.compiler.files import CannotWrite, reason
+from archc.compiler.version import __version__
+from archc.dsl.diagnostics import ArchError
+from archc.dsl.rendering import render_all
+from archc.ui.show.colour import painter
+from archc.ui.verbs import checking, completion, looking, reference, running, streams
+from archc.ui.verbs.terminal import say, talk
 
 app = typer.Typer(
     name="archc",
@@ -60,7 +60,7 @@ SHOW = "Print the script that does it, to be put where it is wanted."
 
 def _version(wanted: bool) -> None:
     if wanted:
-        say(f"archc {version()}")
+        say(f"archc {__version__}")
         raise typer.Exit
 
 
