@@ -25,6 +25,7 @@ from torch import fx
 from archc.bench import runtime
 from archc.bench.machine import machine
 from archc.bench.runtime import models, step
+from archc.compiler.analysis.aliasing import in_place
 from archc.compiler.analysis.listing import listing
 from archc.compiler.backends import cpu, winograd
 from archc.compiler.backends.nodes import fx_graph, modules_of, tree_of
@@ -33,7 +34,6 @@ from archc.compiler.backends.timing import in_turn
 from archc.compiler.files import write_text
 from archc.compiler.graph import ArchGraph
 from archc.compiler.passes import INFERENCE, TRAINING, Pass, run
-from archc.compiler.passes.in_place import in_place
 
 ROOT = Path(__file__).resolve().parents[1]
 

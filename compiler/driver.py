@@ -15,11 +15,11 @@ from archc.compiler.analysis.folding import told_once
 from archc.compiler.analysis.legality import legality
 from archc.compiler.analysis.lint import causes, lint
 from archc.compiler.collection import without_collection
-from archc.compiler.expand.builder import Failure, Limits, Overrides
-from archc.compiler.expand.claims import ClaimResult
-from archc.compiler.expand.environment import Env
-from archc.compiler.expand.expander import Expander
-from archc.compiler.expand.loader import Loaded, Loader
+from archc.compiler.elaborate.builder import Failure, Limits, Overrides
+from archc.compiler.elaborate.claims import ClaimResult
+from archc.compiler.elaborate.environment import Env
+from archc.compiler.elaborate.expander import Expander
+from archc.compiler.elaborate.loader import Loaded, Loader
 from archc.compiler.graph import ArchGraph, shape_text
 from archc.compiler.repair.offers import with_repairs
 from archc.compiler.repair.trial import EFFORT, Attempts, Trials, Tried

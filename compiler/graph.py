@@ -131,6 +131,13 @@ class ArchGraph:
         """The nodes that take a node, each once."""
         return list(self._nx.successors(name))
 
+    def only_user(self, node: Node) -> Node | None:
+        """The one node that takes a node, once, where its value is used nowhere else; None otherwise."""
+        users = self.users(node.name)
+        if len(users) != 1 or any(output.node == node.name for output in self.outputs.values()):
+            return None
+        return self[users[0]] if self.operands(users[0]).count(node.name) == 1 else None
+
     @property
     def inputs(self) -> list[Node]:
         return [node for node in self if node.op == INPUT]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc.compiler.driver import Report, check, check_text, expanded_text, parse_overrides, require_network
-from archc.compiler.expand.builder import Limits
-from archc.compiler.expand.claims import ClaimResult
+from archc.compiler.elaborate.builder import Limits
+from archc.compiler.elaborate.claims import ClaimResult
 from archc.compiler.graph import ArchGraph
 from archc.compiler.ops.kinds import exact
 from archc.compiler.shapes.dim import Dim, Shape

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archc.compiler.driver import check
-from archc.compiler.expand.loader import ARCHS, Loader
+from archc.compiler.elaborate.loader import ARCHS, Loader
 from archc.compiler.shapes.dim import Dim
 from archc.dsl import ast
 

@@ -29,7 +29,7 @@ from archc.compiler.draw.scene import Box, Scene
 from archc.compiler.draw.style import DARK, FORMS, HEAT_INK, LEGEND, LIGHT, PRINT, PRINT_VOLUMES, STEPS, Look, family_of, heat_colour
 from archc.compiler.draw.volumes import paper_dot
 from archc.compiler.driver import check, check_text
-from archc.compiler.expand.loader import ARCHS
+from archc.compiler.elaborate.loader import ARCHS
 from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import OPERATORS
 from archc.tests.support import NETWORKS, ROOT, programs

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from archc.compiler.driver import check, check_text, parse_overrides
-from archc.compiler.expand.builder import Limits
+from archc.compiler.elaborate.builder import Limits
 from archc.compiler.ops import OPERATORS
 from archc.compiler.pages import Page, manual, pages
 from archc.dsl.diagnostics import CODES, ArchError

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from archc.compiler.driver import check, parse_overrides
-from archc.compiler.expand.builder import Limits
+from archc.compiler.elaborate.builder import Limits
 from archc.dsl.diagnostics import CODES, ArchError, Diagnostic
 from archc.dsl.rendering import render_all
 from archc.tests.support import ROOT

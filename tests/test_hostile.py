@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from archc.compiler.driver import check, check_text
-from archc.compiler.expand.loader import MAX_BYTES
+from archc.compiler.elaborate.loader import MAX_BYTES
 from archc.compiler.files import LEFT, CannotWrite, write_text
 from archc.dsl.formatter import format_text
 from archc.dsl.source import Source

@@ -12,7 +12,7 @@ from torch import fx, nn
 
 from archc import loads
 from archc.compiler.backends.blocks import NumberedScope, Scope
-from archc.compiler.expand.reserved import MODULE_NAMES
+from archc.compiler.elaborate.reserved import MODULE_NAMES
 from archc.tests.support import ROOT
 
 # Every room, with the rooms that it may look into besides itself.
@@ -22,8 +22,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler.shapes": {"dsl"},
     "compiler.ops": {"dsl", "compiler.shapes"},
     "compiler.graph": {"dsl", "compiler.shapes", "compiler.ops"},
-    "compiler.expand": FRONT | {"compiler.files"},
-    "compiler.analysis": FRONT | {"compiler.expand"},
+    "compiler.elaborate": FRONT | {"compiler.files"},
+    "compiler.analysis": FRONT | {"compiler.elaborate"},
     "compiler.passes": FRONT - {"dsl"},
     "compiler.files": set(),
     "compiler.collection": set(),
@@ -31,10 +31,10 @@ ROOMS: dict[str, set[str]] = {
     "compiler.pages": {"dsl"},
     "compiler.backends": FRONT | {"compiler.analysis", "compiler.passes", "compiler.files", "compiler.collection"},
     "compiler.repair": FRONT,
-    "compiler.driver": FRONT | {"compiler.expand", "compiler.analysis", "compiler.repair", "compiler.collection"},
-    "compiler.draw": FRONT | {"compiler.expand", "compiler.analysis"},
-    "compiler.zoo": FRONT | {"compiler.driver", "compiler.expand"},
-    "compiler.network": FRONT | {"compiler.expand", "compiler.driver", "compiler.backends", "compiler.draw"},
+    "compiler.driver": FRONT | {"compiler.elaborate", "compiler.analysis", "compiler.repair", "compiler.collection"},
+    "compiler.draw": FRONT | {"compiler.elaborate", "compiler.analysis"},
+    "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
+    "compiler.network": FRONT | {"compiler.elaborate", "compiler.driver", "compiler.backends", "compiler.draw"},
     "compiler": set(),
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "expand", "analysis", "pages", "files", "version")},
     "ui.verbs": FRONT

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from archc.compiler.expand.claims import ClaimResult
+from archc.compiler.elaborate.claims import ClaimResult
 from archc.compiler.graph import INPUT, ArchGraph, Frame, Node
 from archc.compiler.ops.record import AXES
 from archc.compiler.shapes.dim import Shape, show_shape

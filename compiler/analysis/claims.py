@@ -8,9 +8,9 @@ from math import prod
 from typing import Any
 
 from archc.compiler.analysis.cost import MEASURES, node_params, weights
-from archc.compiler.expand.arithmetic import COMPARISONS, describe
-from archc.compiler.expand.claims import ClaimResult
-from archc.compiler.expand.scopes import Scope, Tensor
+from archc.compiler.elaborate.arithmetic import COMPARISONS, describe
+from archc.compiler.elaborate.claims import ClaimResult
+from archc.compiler.elaborate.scopes import Scope, Tensor
 from archc.compiler.graph import INPUT, ArchGraph, Node
 from archc.compiler.shapes.dim import Dim, Formula, show_shape
 from archc.dsl import ast

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, fx, nn
 
+from archc.compiler.analysis.chunking import slices
+from archc.compiler.analysis.fusion import Fusion, fusions
 from archc.compiler.backends import winograd
 from archc.compiler.backends.packed import packed
 from archc.compiler.backends.timing import fastest
 from archc.compiler.graph import ArchGraph
-from archc.compiler.passes.fusions import Fusion, fusions
-from archc.compiler.passes.slices import slices
 
 PACKED = "+packed"  # where the modules stand that are made here; no label has a plus
 

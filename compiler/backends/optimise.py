@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from archc.compiler.analysis.aliasing import in_place
 from archc.compiler.backends import packed
 from archc.compiler.backends.cpu import for_cpu
 from archc.compiler.backends.nodes import fx_graph, modules_of, tree_of, with_branches
@@ -25,7 +26,6 @@ from archc.compiler.backends.torch_fx import ArchModule
 from archc.compiler.backends.weights import made
 from archc.compiler.graph import ArchGraph
 from archc.compiler.passes import INFERENCE, Pass, run
-from archc.compiler.passes.in_place import in_place
 from archc.compiler.passes.program import Program
 
 DIFFERENT = 1e-5  # how far a program may be from the network in float64, relative to its largest value

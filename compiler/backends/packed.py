@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from archc.compiler.passes.fusions import Fusion
+from archc.compiler.analysis.fusion import Fusion
 
 Act = tuple[str, list[float], str]  # an activation as these operators take it: name, numbers, algorithm
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from archc.compiler.analysis.aliasing import in_place
 from archc.compiler.analysis.misfit import misfit
 from archc.compiler.analysis.regions import Region, Regions, entering, leaving, regions, scopes_of
 from archc.compiler.backends.blocks import Block, Chain, Graphs, NumberedBlock, NumberedScope, Scope, is_chain
@@ -21,7 +22,6 @@ from archc.compiler.backends.nodes import WHOLE, Parts, below, fx_name, fx_node,
 from archc.compiler.collection import without_collection
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.passes import INFERENCE, TRAINING, run
-from archc.compiler.passes.in_place import in_place
 from archc.compiler.shapes.dim import Formula
 from archc.dsl.diagnostics import ArchError, Diagnostic
 from archc.dsl.vocabulary import files

@@ -12,7 +12,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor, nn
 
-from archc.compiler.passes.fusions import Fusion
+from archc.compiler.analysis.fusion import Fusion
 
 KERNEL = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=torch.float64)  # G
 LEAST = 128  # channels in and out, below which moving the tiles always costs more than is saved

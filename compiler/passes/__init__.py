@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from archc.compiler.graph import INPUT, ArchGraph
-from archc.compiler.passes.drop_idle import drop_idle
+from archc.compiler.passes.drop_identities import drop_identities
 from archc.compiler.passes.drop_training import drop_training
 from archc.compiler.passes.fold_batch_norm import fold_batch_norm
 from archc.compiler.passes.merge_siblings import merge_siblings
 from archc.compiler.passes.program import Own, Program
-from archc.compiler.passes.relu_behind_pool import relu_behind_pool
+from archc.compiler.passes.relu_after_pool import relu_after_pool
 from archc.compiler.shapes.dim import Shape
 
 Pass = Callable[[Program], Program]
 
 # By level of optimisation: as written; exact rewrites, beside activations in place; those that change the order of additions too.
-# bench/passes.py measures what each is worth: a ReLU behind its pool loses time at inference, and drop_idle makes way for sums within
+# bench/passes.py measures what each is worth: a ReLU behind its pool loses time at inference, and drop_identities makes way for sums within
 # the calls of convolutions; alone it gains nothing, and blocks of level 1 are to be those of the file.
-TRAINING: tuple[tuple[Pass, ...], ...] = ((), (relu_behind_pool,))
+TRAINING: tuple[tuple[Pass, ...], ...] = ((), (relu_after_pool,))
 INFERENCE: tuple[tuple[Pass, ...], ...] = (
     (drop_training,),
     (drop_training,),
-    (drop_training, drop_idle, fold_batch_norm, merge_siblings),
+    (drop_training, drop_identities, fold_batch_norm, merge_siblings),
 )
 
 

@@ -7,7 +7,7 @@ In evaluation `bn(W*x + b) = gamma*(W*x + b - mean)/sqrt(var + eps) + beta`, whi
 from __future__ import annotations
 
 from archc.compiler.passes.program import Folded, Program
-from archc.compiler.passes.rewriter import Rewriter, only_user, unshared
+from archc.compiler.passes.rewriter import Rewriter, unshared
 
 LINEAR = ("conv", "fc")
 
@@ -21,13 +21,13 @@ def fold_batch_norm(program: Program) -> Program:
     folded: dict[str, str] = {}  # batch norm -> its convolution
     for node in graph:
         if node.op == "bn" and node.name in folded:
-            rewriter.drop(node, rewriter.stands[folded[node.name]])
+            rewriter.drop(node, rewriter.value_map[folded[node.name]])
             continue
-        user = only_user(graph, node) if node.op in LINEAR and node.attrs.get("from") is None else None
+        user = graph.only_user(node) if node.op in LINEAR and node.attrs.get("from") is None else None
         if user is None or user.op != "bn" or node.key not in own:
             rewriter.keep(node)
             continue
-        operands = [rewriter.stands[name] for name in graph.operands(node.name)]
+        operands = [rewriter.value_map[name] for name in graph.operands(node.name)]
         rewriter.add(node, operands, {**node.attrs, "bias": True})
         recipes[node.key] = Folded(program.recipe(node.key), user.key, user.attrs["eps"])
         folded[user.name] = node.name

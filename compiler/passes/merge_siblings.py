@@ -11,7 +11,7 @@ from typing import Any
 
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.passes.program import Joined, Program
-from archc.compiler.passes.rewriter import Rewriter, only_user, unshared
+from archc.compiler.passes.rewriter import Rewriter, unshared
 
 SAME = ("kernel", "stride", "pad", "dilation", "groups", "bias", "pad_mode")
 
@@ -35,7 +35,7 @@ def merge_siblings(program: Program) -> Program:
         if node.name in first:
             _merge(first[node.name], graph, rewriter, program, recipes)
         elif node.name in acts:
-            rewriter.drop(node, rewriter.stands[acts[node.name].name])
+            rewriter.drop(node, rewriter.value_map[acts[node.name].name])
         elif node.name not in merged:
             rewriter.keep(node)
     return Program(rewriter.result(), recipes)
@@ -46,7 +46,7 @@ def _may_merge(node: Node) -> bool:
 
 
 def _activation(graph: ArchGraph, node: Node) -> Node | None:
-    user = only_user(graph, node)
+    user = graph.only_user(node)
     return user if user is not None and user.op == "relu" else None
 
 
@@ -55,7 +55,7 @@ def _merge(group: list[Node], graph: ArchGraph, rewriter: Rewriter, program: Pro
     head = group[0]
     path = f"{head.name}+{len(group) - 1}"
     whole = replace(head, name=path, key=path)
-    given = rewriter.stands[graph.operands(head.name)[0]]
+    given = rewriter.value_map[graph.operands(head.name)[0]]
     made = rewriter.add(whole, [given], {**head.attrs, "out": sum(node.attrs["out"] for node in group)})
     recipes[path] = Joined(tuple(program.recipe(node.key) for node in group))
     act = _activation(graph, head)

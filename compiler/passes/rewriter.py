@@ -1,4 +1,4 @@
-"""A graph rebuilt node by node: the ground on which a rewrite stands."""
+"""A graph rebuilt node by node: the base class of rewrites."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from archc.compiler.ops.record import Call
 class Rewriter:
     """Builds a graph from another. A rewrite walks the old nodes in order, and keeps, changes or replaces each.
 
-    Operands are named as in the old graph; `stands` knows what gives their values in the new one.
+    Operands are named as in the old graph; `value_map` maps them to the nodes of the new graph that compute their values.
     """
 
     def __init__(self, old: ArchGraph) -> None:
         self.old = old
         self.new = ArchGraph(old.name, old.title, {}, list(old.conditions))
-        self.stands: dict[str, str] = {}
+        self.value_map: dict[str, str] = {}
 
     def keep(self, node: Node) -> None:
-        self.add(node, [self.stands[name] for name in self.old.operands(node.name)])
+        self.add(node, [self.value_map[name] for name in self.old.operands(node.name)])
 
     def add(self, node: Node, operands: list[str], attrs: Mapping[str, Any] | None = None) -> str:
         """A node of the new graph, on operands of the new graph; its shape is inferred anew."""
@@ -31,33 +31,25 @@ class Rewriter:
         if node.op != INPUT:
             made.shape = node.operator.shape(call_of(self.new, made, operands))
         self.new.add(made, operands)
-        self.stands[node.name] = node.name
+        self.value_map[node.name] = node.name
         return node.name
 
     def drop(self, node: Node, instead: str) -> None:
         """What takes this node takes a node of the new graph instead."""
-        self.stands[node.name] = instead
+        self.value_map[node.name] = instead
 
     def result(self) -> ArchGraph:
-        self.new.outputs = {name: replace(out, node=self.stands[out.node]) for name, out in self.old.outputs.items()}
+        self.new.outputs = {name: replace(out, node=self.value_map[out.node]) for name, out in self.old.outputs.items()}
         left = {node.name for node in self.new}
         self.new.conditions = [(name, condition) for name, condition in self.new.conditions if name in left]
         return self.new
 
 
 def call_of(graph: ArchGraph, node: Node, operands: list[str]) -> Call:
-    """A node as its operator's rules see it, before it stands in the graph."""
+    """A node as its operator's rules see it, before it is in the graph."""
     return Call(node.op, node.attrs, tuple(graph[name].shape for name in operands))
 
 
 def unshared(graph: ArchGraph) -> set[str]:
     """The keys of weights that are used once, so that they may be changed for that place."""
     return {key for key, times in Counter(node.key for node in graph).items() if times == 1}
-
-
-def only_user(graph: ArchGraph, node: Node) -> Node | None:
-    """The one node that takes this one, if its value is seen nowhere else."""
-    users = graph.users(node.name)
-    if len(users) != 1 or any(output.node == node.name for output in graph.outputs.values()):
-        return None
-    return graph[users[0]] if graph.operands(users[0]).count(node.name) == 1 else None

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from archc.compiler.driver import expanded_text
-from archc.compiler.expand.builder import MAX_NODES, Limits
-from archc.compiler.expand.loader import Loader
+from archc.compiler.elaborate.builder import MAX_NODES, Limits
+from archc.compiler.elaborate.loader import Loader
 from archc.compiler.ops import OPERATORS
 from archc.compiler.shapes.dim import show_shape
 from archc.dsl.diagnostics import ArchError

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from archc.compiler.expand.builder import MAX_NODES, Limits, Overrides
+from archc.compiler.elaborate.builder import MAX_NODES, Limits, Overrides
 from archc.compiler.ops import OPERATORS
 from archc.dsl.parser import MAX_NESTING
 from archc.dsl.vocabulary.spelling import did_you_mean
@@ -24,7 +24,7 @@ from archc.ui.verbs.terminal import must_be_writable, overrides, print_json, say
 
 def list_(json_: Json = False) -> None:
     """Say which networks come along: family, parameters, GMACs, source."""
-    from archc.compiler.expand.loader import Loader
+    from archc.compiler.elaborate.loader import Loader
     from archc.compiler.zoo import listed, networks
 
     loader = Loader()

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from archc.compiler.driver import Report, check, check_text, unreadable
-from archc.compiler.expand.builder import Limits, Overrides
-from archc.compiler.expand.loader import MAX_BYTES, Loaded, Loader
+from archc.compiler.elaborate.builder import Limits, Overrides
+from archc.compiler.elaborate.loader import MAX_BYTES, Loaded, Loader
 from archc.compiler.files import bounded
 
 STDIN = Path("<stdin>")  # compared by identity: a file may be called so

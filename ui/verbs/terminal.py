@@ -14,7 +14,7 @@ import typer
 
 from archc.compiler.analysis.listing import listing
 from archc.compiler.driver import Report, parse_overrides, require_network
-from archc.compiler.expand.builder import Limits, Overrides
+from archc.compiler.elaborate.builder import Limits, Overrides
 from archc.compiler.files import write_text
 from archc.compiler.graph import ArchGraph
 from archc.compiler.passes import INFERENCE, run

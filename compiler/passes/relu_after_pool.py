@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from archc.compiler.graph import Node
 from archc.compiler.passes.program import Program
-from archc.compiler.passes.rewriter import Rewriter, only_user
+from archc.compiler.passes.rewriter import Rewriter
 
 
-def relu_behind_pool(program: Program) -> Program:
+def relu_after_pool(program: Program) -> Program:
     """Exact, in training too: where the largest value is not positive, the gradient is zero either way."""
     graph = program.graph
     rewriter = Rewriter(graph)
     moved = {}
     for node in graph:
-        if node.op == "relu" and (user := only_user(graph, node)) is not None and user.op == "maxpool" and _scope(user) == _scope(node):
+        if node.op == "relu" and (user := graph.only_user(node)) is not None and user.op == "maxpool" and _scope(user) == _scope(node):
             moved[user.name] = node
     waiting = {relu.name for relu in moved.values()}
     for node in graph:
@@ -26,7 +26,7 @@ def relu_behind_pool(program: Program) -> Program:
         if (relu := moved.get(node.name)) is None:
             rewriter.keep(node)
             continue
-        pool = rewriter.add(node, [rewriter.stands[graph.operands(relu.name)[0]]])
+        pool = rewriter.add(node, [rewriter.value_map[graph.operands(relu.name)[0]]])
         rewriter.drop(node, rewriter.add(relu, [pool]))
     return Program(rewriter.result(), program.recipes)
 

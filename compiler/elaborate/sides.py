@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from archc.compiler.expand.scopes import Tensor
+from archc.compiler.elaborate.scopes import Tensor
 from archc.compiler.graph import INPUT, ArchGraph, Node
 from archc.compiler.ops.record import AXES
 from archc.compiler.ops.windows import arithmetic

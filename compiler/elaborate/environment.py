@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from archc.compiler.expand.scopes import POISON, Poison
+from archc.compiler.elaborate.scopes import POISON, Poison
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Word
 from archc.compiler.ops.record import Weights

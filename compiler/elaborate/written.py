@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from archc.compiler.expand.scopes import Scope, Tensor, join
+from archc.compiler.elaborate.scopes import Scope, Tensor, join
 from archc.compiler.ops.kinds import Kind, PerAxis, exact
 from archc.compiler.ops.record import Operator
 from archc.compiler.shapes.dim import Shape

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from archc.compiler.expand.evaluate import Evaluator
+from archc.compiler.elaborate.evaluate import Evaluator
 from archc.compiler.ops.kinds import show
 from archc.compiler.shapes.dim import Formula
 from archc.dsl import ast

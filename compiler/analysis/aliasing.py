@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from archc.compiler.graph import INPUT, ArchGraph
-from archc.compiler.passes.rewriter import only_user
 
 OVERWRITING = ("relu", "relu6")  # their backward needs the output only
 
@@ -17,7 +16,7 @@ def in_place(graph: ArchGraph) -> set[str]:
     for node in graph:
         if node.op in OVERWRITING:
             before = graph[graph.operands(node.name)[0]]
-            free = before.op != INPUT and only_user(graph, before) is node
+            free = before.op != INPUT and graph.only_user(before) is node
             memory = before.operator.memory if before.op != INPUT else None
             sound = memory is not None and not (memory.view or memory.idle) and "output" not in memory.saves(graph.call(before.name))
             allowed[node.key] = allowed.get(node.key, True) and free and sound

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archc.compiler.graph import INPUT, ArchGraph, Node
-from archc.compiler.passes.rewriter import only_user
 
 ACTIVATIONS = ("relu", "relu6", "leaky_relu", "gelu", "sigmoid", "tanh", "hardsigmoid", "hardswish", "silu")
 
@@ -36,7 +35,7 @@ def fusions(graph: ArchGraph) -> dict[str, Fusion]:
         if not (node.op == "fc" or _is_plain_convolution(node)):
             continue
         chain, add, overwrites = [node], "", False
-        user = only_user(graph, node)
+        user = graph.only_user(node)
         if node.op == "conv" and user is not None and user.op == "add" and user.name not in taken and len(graph.operands(user.name)) == 2:
             other = next(name for name in graph.operands(user.name) if name != node.name)
             if order[other] < order[node.name] and graph[other].shape == node.shape:
@@ -44,7 +43,7 @@ def fusions(graph: ArchGraph) -> dict[str, Fusion]:
                 chain.append(user)
                 overwrites = _free(graph, other, user, order[node.name], order)
                 taken.add(user.name)
-                user = only_user(graph, user)
+                user = graph.only_user(user)
         act = user if user is not None and user.op in ACTIVATIONS and (not add or user.op == "relu") else None
         chain += [act] if act is not None else []
         *hidden, result = (link.name for link in chain)

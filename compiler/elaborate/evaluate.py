@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from archc.compiler.expand.arithmetic import COMPARISONS, FUNCTIONS, LARGEST, bounded, calculate, compare, describe, leaves, need_number
-from archc.compiler.expand.environment import Env, Given
-from archc.compiler.expand.scopes import POISON, Poison, Scope, Tensor
+from archc.compiler.elaborate.arithmetic import COMPARISONS, FUNCTIONS, LARGEST, bounded, calculate, compare, describe, leaves, need_number
+from archc.compiler.elaborate.environment import Env, Given
+from archc.compiler.elaborate.scopes import POISON, Poison, Scope, Tensor
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import INIT, Choice, PerAxis, Recipe, Word
 from archc.dsl import ast

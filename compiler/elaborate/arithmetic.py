@@ -7,8 +7,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from archc.compiler.expand.environment import BlockValue
-from archc.compiler.expand.scopes import Tensor
+from archc.compiler.elaborate.environment import BlockValue
+from archc.compiler.elaborate.scopes import Tensor
 from archc.compiler.ops.kinds import Word, show
 from archc.compiler.shapes.dim import Formula
 from archc.dsl import ast

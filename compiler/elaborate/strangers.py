@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from archc.compiler.expand.environment import Env
-from archc.compiler.expand.scopes import Tensor
+from archc.compiler.elaborate.environment import Env
+from archc.compiler.elaborate.scopes import Tensor
 from archc.compiler.ops import OPERATORS
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from archc.compiler.expand.arithmetic import describe
-from archc.compiler.expand.environment import BlockValue, Env, Given
-from archc.compiler.expand.evaluate import SETTING_WORDS, TRUTH, Evaluator
-from archc.compiler.expand.scopes import POISON, Poison, Tensor
-from archc.compiler.expand.workings import Workings
+from archc.compiler.elaborate.arithmetic import describe
+from archc.compiler.elaborate.environment import BlockValue, Env, Given
+from archc.compiler.elaborate.evaluate import SETTING_WORDS, TRUTH, Evaluator
+from archc.compiler.elaborate.scopes import POISON, Poison, Tensor
+from archc.compiler.elaborate.workings import Workings
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Choice, Flag, Kind, Optional, PerAxis, Recipe, Table, Value, Whole, Word
 from archc.compiler.ops.record import Like, Operator, Required

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 
-from archc.compiler.expand.builder import NOTHING
-from archc.compiler.expand.claims import check_shape
-from archc.compiler.expand.environment import BlockValue, Env
-from archc.compiler.expand.evaluate import Evaluator
-from archc.compiler.expand.nodes import NodeExpander, bind_settings, word_options
-from archc.compiler.expand.options import Callee, evaluate_item, split_word
-from archc.compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label
-from archc.compiler.expand.strangers import RESIDUAL, unknown_word
-from archc.compiler.expand.workings import Workings
-from archc.compiler.expand.written import Items
+from archc.compiler.elaborate.builder import NOTHING
+from archc.compiler.elaborate.claims import check_shape
+from archc.compiler.elaborate.environment import BlockValue, Env
+from archc.compiler.elaborate.evaluate import Evaluator
+from archc.compiler.elaborate.nodes import NodeExpander, bind_settings, word_options
+from archc.compiler.elaborate.options import Callee, evaluate_item, split_word
+from archc.compiler.elaborate.scopes import UNKNOWN, Poison, Scope, Tensor, check_label
+from archc.compiler.elaborate.strangers import RESIDUAL, unknown_word
+from archc.compiler.elaborate.workings import Workings
+from archc.compiler.elaborate.written import Items
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import NONE, Whole, Word
 from archc.dsl import ast

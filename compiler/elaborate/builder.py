@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from archc.compiler.expand.arithmetic import describe
-from archc.compiler.expand.claims import ClaimResult
-from archc.compiler.expand.environment import OPEN_SIZE, BlockValue, Env
-from archc.compiler.expand.evaluate import Evaluator
-from archc.compiler.expand.loader import Loader
-from archc.compiler.expand.options import option_words
-from archc.compiler.expand.scopes import Poison, Scope, Tensor
-from archc.compiler.expand.uses import Using
-from archc.compiler.expand.written import Recorder
+from archc.compiler.elaborate.arithmetic import describe
+from archc.compiler.elaborate.claims import ClaimResult
+from archc.compiler.elaborate.environment import OPEN_SIZE, BlockValue, Env
+from archc.compiler.elaborate.evaluate import Evaluator
+from archc.compiler.elaborate.loader import Loader
+from archc.compiler.elaborate.options import option_words
+from archc.compiler.elaborate.scopes import Poison, Scope, Tensor
+from archc.compiler.elaborate.uses import Using
+from archc.compiler.elaborate.written import Recorder
 from archc.compiler.graph import ArchGraph, Frame, Node
 from archc.compiler.ops.kinds import Whole, Word
 from archc.compiler.shapes.dim import Formula, unknown

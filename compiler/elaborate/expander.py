@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from archc.compiler.expand.builder import NOTHING, Abort
-from archc.compiler.expand.environment import BLOCK, PARAMETER, ArchValue, BlockValue, Env, Given, LaterBlock
-from archc.compiler.expand.evaluate import Evaluator
-from archc.compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor
-from archc.compiler.expand.statements import StatementExpander
-from archc.compiler.expand.uses import Using, circle
+from archc.compiler.elaborate.builder import NOTHING, Abort
+from archc.compiler.elaborate.environment import BLOCK, PARAMETER, ArchValue, BlockValue, Env, Given, LaterBlock
+from archc.compiler.elaborate.evaluate import Evaluator
+from archc.compiler.elaborate.scopes import UNKNOWN, Poison, Scope, Tensor
+from archc.compiler.elaborate.statements import StatementExpander
+from archc.compiler.elaborate.uses import Using, circle
 from archc.compiler.graph import Output
 from archc.dsl import ast
 from archc.dsl.diagnostics import Fault

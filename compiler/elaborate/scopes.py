@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 from dataclasses import dataclass
 
-from archc.compiler.expand.reserved import MODULE_NAMES
+from archc.compiler.elaborate.reserved import MODULE_NAMES
 from archc.compiler.shapes.dim import Shape
 from archc.dsl.diagnostics import Fault, Related
 from archc.dsl.source import Span

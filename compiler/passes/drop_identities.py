@@ -7,12 +7,12 @@ from archc.compiler.passes.program import Program
 from archc.compiler.passes.rewriter import Rewriter
 
 
-def drop_idle(program: Program) -> Program:
+def drop_identities(program: Program) -> Program:
     """For inference only. Exact."""
     rewriter = Rewriter(program.graph)
     for node in program.graph:
         if node.op != INPUT and node.operator.memory.idle:
-            rewriter.drop(node, rewriter.stands[program.graph.operands(node.name)[0]])
+            rewriter.drop(node, rewriter.value_map[program.graph.operands(node.name)[0]])
         else:
             rewriter.keep(node)
     return Program(rewriter.result(), program.recipes)

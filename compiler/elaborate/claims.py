@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from archc.compiler.expand.scopes import Tensor
+from archc.compiler.elaborate.scopes import Tensor
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.record import AXES
 from archc.compiler.ops.windows import arithmetic, transposed_arithmetic

@@ -6,14 +6,14 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from archc.compiler.expand.arithmetic import describe
-from archc.compiler.expand.arithmetic import written as written_value
-from archc.compiler.expand.builder import NOTHING, Builder, Failure
-from archc.compiler.expand.environment import PARAMETER, BlockValue, Env, Given, SharedNode, SharedPart
-from archc.compiler.expand.options import blamed, check_options, read_options, read_place
-from archc.compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, join
-from archc.compiler.expand.sides import with_histories, with_open_inputs, with_way
-from archc.compiler.expand.written import Items
+from archc.compiler.elaborate.arithmetic import describe
+from archc.compiler.elaborate.arithmetic import written as written_value
+from archc.compiler.elaborate.builder import NOTHING, Builder, Failure
+from archc.compiler.elaborate.environment import PARAMETER, BlockValue, Env, Given, SharedNode, SharedPart
+from archc.compiler.elaborate.options import blamed, check_options, read_options, read_place
+from archc.compiler.elaborate.scopes import UNKNOWN, Poison, Scope, Tensor, join
+from archc.compiler.elaborate.sides import with_histories, with_open_inputs, with_way
+from archc.compiler.elaborate.written import Items
 from archc.compiler.graph import Node
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import NONE, Word, show

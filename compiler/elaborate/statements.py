@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from archc.compiler.expand.arithmetic import describe
-from archc.compiler.expand.builder import NOTHING
-from archc.compiler.expand.environment import LOOP_NAME, OPEN_SIZE, VARIABLE, Env, Given, SharedPart, check_block_name
-from archc.compiler.expand.evaluate import Evaluator
-from archc.compiler.expand.items import ItemExpander
-from archc.compiler.expand.options import Callee, argument
-from archc.compiler.expand.scopes import UNKNOWN, Poison, Scope, Tensor, check_label, join
-from archc.compiler.expand.workings import Workings
-from archc.compiler.expand.written import Items, literal
+from archc.compiler.elaborate.arithmetic import describe
+from archc.compiler.elaborate.builder import NOTHING
+from archc.compiler.elaborate.environment import LOOP_NAME, OPEN_SIZE, VARIABLE, Env, Given, SharedPart, check_block_name
+from archc.compiler.elaborate.evaluate import Evaluator
+from archc.compiler.elaborate.items import ItemExpander
+from archc.compiler.elaborate.options import Callee, argument
+from archc.compiler.elaborate.scopes import UNKNOWN, Poison, Scope, Tensor, check_label, join
+from archc.compiler.elaborate.workings import Workings
+from archc.compiler.elaborate.written import Items, literal
 from archc.compiler.graph import INPUT, ArchGraph, Node, Output
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Word, show
