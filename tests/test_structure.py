@@ -36,10 +36,12 @@ ROOMS: dict[str, set[str]] = {
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
     "compiler.network": FRONT | {"compiler.elaborate", "compiler.driver", "compiler.backends", "compiler.draw"},
     "compiler": set(),
-    "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "expand", "analysis", "pages", "files", "version")},
+    "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "elaborate", "analysis", "pages", "files", "version")},
     "ui.verbs": FRONT
     | {"ui.show"}
-    | {f"compiler.{room}" for room in ("analysis", "backends", "draw", "driver", "expand", "files", "pages", "passes", "version", "zoo")},
+    | {
+        f"compiler.{room}" for room in ("analysis", "backends", "draw", "driver", "elaborate", "files", "pages", "passes", "version", "zoo")
+    },
     "ui": set(),
     "cli": {"ui.verbs"},
     "__init__": {"compiler.network", "compiler.version"},
