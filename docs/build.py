@@ -39,7 +39,7 @@ def net(name: str, size: str | None = None) -> Network:
 
 
 def nodes(name: str, label: str = "") -> list[Node]:
-    """Return the nodes of a labelled part, or, without a label, all that run at inference. Raises KeyError for an unknown label."""
+    """Return the nodes of a labeled part, or, without a label, all that run at inference. Raises KeyError for an unknown label."""
     graph = net(name).graph
     if not label:
         return [node for node in graph if not node.training_only]
@@ -50,7 +50,7 @@ def nodes(name: str, label: str = "") -> list[Node]:
 
 
 def count(measure: str, name: str, label: str = "") -> int:
-    """Return a measure of `expect`, such as `params`, of a network or a labelled part of it."""
+    """Return a measure of `expect`, such as `params`, of a network or a labeled part of it."""
     total = MEASURES[measure](net(name).graph, nodes(name, label))
     assert isinstance(total, int)
     return total
