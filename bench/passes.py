@@ -87,7 +87,7 @@ WAYS: dict[str, tuple[str, Any, type]] = {
 
 
 def lowered(name: str, batch: int, dtype: str, runs: int) -> list[dict[str, Any]]:
-    """Measure the network of level 3 on a CPU without torch's compiler, and without one way of lowering each."""
+    """The network of level 3 on a CPU without torch's compiler, and without one way of lowering each."""
     net, module, _ = models(name)
     x = torch.randn(batch, 3, 224, 224).to(getattr(torch, dtype))
     module = module.to(x.dtype)
