@@ -12,7 +12,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["dsl", "compiler"]):
-    from archc.tests.mutations import TEXTS, must_hold, mutate
+    from archc.tests.support.mutations import TEXTS, must_hold, mutate
 
 NAMES = sorted(TEXTS)
 PATIENCE = 60.0

@@ -18,7 +18,7 @@ from archc.dsl.parser import parse
 from archc.dsl.printer import print_file
 from archc.dsl.rendering import render_all
 from archc.dsl.source import Source
-from archc.tests.mutations import mutate
+from archc.tests.support.mutations import mutate
 from archc.tests.support import ARCHS, assert_agrees_with_torch, programs
 
 # `make test` tries the same programs every time; `make fuzz`, which says how many, tries new ones.

@@ -33,8 +33,8 @@ from archc.compiler.elaborate.loader import ARCHS
 from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import OPERATORS
 from archc.tests.support import NETWORKS, ROOT, programs
-from archc.tests.test_cli import archc
-from archc.tests.test_random import fewer
+from archc.tests.front.test_cli import archc
+from archc.tests.front.test_random import fewer
 
 CASES = ROOT / "tests/cases/draw"
 SVG = "{http://www.w3.org/2000/svg}"

@@ -16,7 +16,7 @@ from archc.compiler.backends.published import torchvision_models as torchvision_
 from archc.compiler.backends.torch_fx import ArchModule, lower
 from archc.compiler.graph import INPUT, ArchGraph
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ARCHS = sorted((ROOT / "archs").rglob("*.arch"))
 FILES = sorted((ROOT / "archs").glob("*.arch"))  # every network
 PUBLISHED: dict[str, Any] = tomllib.loads((ROOT / "tests/published.toml").read_text(encoding="utf-8"))

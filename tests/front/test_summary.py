@@ -20,7 +20,7 @@ from archc.compiler.analysis.receptive import receptive_fields
 from archc.compiler.analysis.summary import Summary
 from archc.compiler.graph import INPUT
 from archc.tests.support import NETWORKS, ROOT, torchvision_models
-from archc.tests.test_cli import archc, facts
+from archc.tests.front.test_cli import archc, facts
 from archc.ui.show import summaries
 
 

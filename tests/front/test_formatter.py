@@ -17,8 +17,8 @@ from archc.dsl.parser import parse
 from archc.dsl.rendering import render_all
 from archc.dsl.source import Source
 from archc.tests.support import ARCHS, ROOT, programs
-from archc.tests.test_found import SOUND
-from archc.tests.test_random import fewer
+from archc.tests.front.test_regressions import SOUND
+from archc.tests.front.test_random import fewer
 
 CLAIMS = {
     "two on a line": ("conv3-8 => 8x30x30; relu => 8x30x30", "conv3-8 => 8x30x30; relu => 8x30x30"),

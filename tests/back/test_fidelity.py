@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from archc import Network, load
-from archc.tests.oracles import ORACLES, LeNet5, TwoStreams, UNet
+from archc.tests.support.oracles import ORACLES, LeNet5, TwoStreams, UNet
 from archc.tests.support import NETWORKS, ROOT, torchvision_models
 
 # Our file -> torchvision's function.

@@ -50,7 +50,7 @@ Run = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="module")
 def server() -> Iterator[subprocess.Popen[str]]:
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "tests.hostile"]
+    command = [sys.executable, "-m", "archc.tests.support.hostile"]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
         assert process.stdin is not None

@@ -10,7 +10,7 @@ import pytest
 
 from archc.compiler.driver import check_text
 from archc.dsl.diagnostics import Repair
-from archc.tests.mutations import TEXTS
+from archc.tests.support.mutations import TEXTS
 from archc.tests.support import ROOT
 from archc.ui.show.mending import mended
 

@@ -17,8 +17,8 @@ from archc.compiler.ops import OPERATORS
 from archc.dsl.formatter import format_text
 from archc.dsl.source import Source
 from archc.tests.support import NETWORKS, ROOT, programs
-from archc.tests.test_cli import archc, facts
-from archc.tests.test_random import fewer
+from archc.tests.front.test_cli import archc, facts
+from archc.tests.front.test_random import fewer
 
 
 def between(first: str, second: str) -> Difference:
