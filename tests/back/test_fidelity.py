@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from archc import Network, load
+from archc.tests.support import NETWORKS, ROOT
 from archc.tests.support.oracles import ORACLES, LeNet5, TwoStreams, UNet
-from archc.tests.support import NETWORKS, ROOT, torchvision_models
+from archc.tests.support.pytorch import torchvision_models
 
 # Our file -> torchvision's function.
 TORCHVISION = {

@@ -14,7 +14,7 @@ from archc.compiler.analysis.memory import Usage, usage
 from archc.compiler.backends.measure import activations
 from archc.dsl.diagnostics import ArchError
 from archc.tests.support import NETWORKS, ROOT
-from archc.tests.front.test_cli import archc, facts
+from archc.tests.support.commands import archc, facts
 
 
 def networks_to_measure() -> list[object]:

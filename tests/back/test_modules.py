@@ -18,7 +18,8 @@ from archc.compiler.analysis.regions import regions
 from archc.compiler.backends.blocks import Chain
 from archc.compiler.backends.torch_fx import ArchModule, InputError, lower
 from archc.compiler.backends.torch_run import DTYPES, compile_and_run
-from archc.tests.support import FILES, ROOT, stirred, torchvision_models
+from archc.tests.support import FILES, ROOT
+from archc.tests.support.pytorch import stirred, torchvision_models
 
 X = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 

@@ -17,7 +17,8 @@ from archc.compiler.network import load, loads
 from archc.compiler.ops import FAMILIES, OPERATORS, reference
 from archc.compiler.ops.record import Operator, Required
 from archc.dsl.rendering import render_all
-from archc.tests.support import ROOT, assert_agrees_with_torch
+from archc.tests.support import ROOT
+from archc.tests.support.pytorch import assert_agrees_with_torch
 
 RECORDS = list(OPERATORS.values())
 

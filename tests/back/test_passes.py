@@ -29,9 +29,10 @@ from archc.compiler.driver import check, check_text, parse_overrides
 from archc.compiler.graph import ArchGraph
 from archc.compiler.passes import INFERENCE, TRAINING, Pass, Unsound, run
 from archc.compiler.passes.program import Folded, Own, Program
-from archc.tests.support import NETWORKS, ROOT, programs, torchvision_models
-from archc.tests.front.test_cli import archc, facts
-from archc.tests.front.test_random import fewer
+from archc.tests.support import NETWORKS, ROOT
+from archc.tests.support.commands import archc, facts
+from archc.tests.support.programs import fewer, programs
+from archc.tests.support.pytorch import torchvision_models
 
 CASES = sorted((ROOT / "tests/cases/passes").glob("*.arch"))
 EVERY = {rewrite.__name__: rewrite for pipeline in (*INFERENCE, *TRAINING) for rewrite in pipeline}

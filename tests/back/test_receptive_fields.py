@@ -20,7 +20,7 @@ from archc.compiler.analysis import receptive
 from archc.compiler.analysis.receptive import Axis, Field, network_field, receptive_fields
 from archc.dsl.diagnostics import ArchError
 from archc.tests.support import ROOT
-from archc.tests.front.test_random import fewer
+from archc.tests.support.programs import fewer
 
 Seen = list[tuple[int, int] | None]  # for every output position, the first and the last input position that it depends on
 

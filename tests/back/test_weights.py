@@ -21,8 +21,9 @@ from archc.compiler.backends.torch_fx import lower
 from archc.compiler.backends.torch_run import save_weights
 from archc.compiler.backends.weight_files import fitted, load_weights, read_weights
 from archc.compiler.driver import check_text
-from archc.tests.support import FILES, ROOT, stirred, timm_model, torchvision_models
-from archc.tests.front.test_cli import archc, facts
+from archc.tests.support import FILES, ROOT
+from archc.tests.support.commands import archc, facts
+from archc.tests.support.pytorch import stirred, timm_model, torchvision_models
 
 
 def renamed(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from archc import Network, load
-from archc.tests.support import ROOT, ZOO, stirred, torchvision_models
+from archc.tests.support import ROOT, ZOO
+from archc.tests.support.pytorch import stirred, torchvision_models
 
 FILE = {"alexnet": "alexnet_torchvision", "googlenet": "googlenet_torchvision"}  # the bare names are the papers' networks
 DOZEN = (

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,21 +13,10 @@ import torch
 from archc import load
 from archc.compiler.graph import ArchGraph
 from archc.tests.support import ROOT
+from archc.tests.support.commands import archc, facts
 
 RESNET18 = "archs/resnet18.arch"
 TINY = 'arch tiny(w=4) "a test"\ninput 3x8x8\nconv3-{w} => 4x6x6\noutput side(when=training): FC-5\nFC-2\n'
-
-
-def archc(*args: str, code: int = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **(env or {})}
-    done = subprocess.run([sys.executable, "cli.py", *args], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
-
-
-def facts(*args: str, code: int = 0) -> Any:
-    return json.loads(archc(*args, "--json", code=code).stdout)
 
 
 @pytest.fixture

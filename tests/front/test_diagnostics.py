@@ -15,7 +15,7 @@ from sarif_pydantic import Sarif
 from archc.compiler.driver import check, check_text
 from archc.dsl.rendering import edited, render, render_all
 from archc.tests.support import ROOT
-from archc.tests.front.test_cli import archc
+from archc.tests.support.commands import archc
 from archc.ui.show import formats
 
 GALLERY = sorted((ROOT / "tests/cases/errors").glob("*.arch"))

@@ -16,9 +16,9 @@ from archc.compiler.driver import check, check_text, expanded_text
 from archc.compiler.ops import OPERATORS
 from archc.dsl.formatter import format_text
 from archc.dsl.source import Source
-from archc.tests.support import NETWORKS, ROOT, programs
-from archc.tests.front.test_cli import archc, facts
-from archc.tests.front.test_random import fewer
+from archc.tests.support import NETWORKS, ROOT
+from archc.tests.support.commands import archc, facts
+from archc.tests.support.programs import fewer, programs
 
 
 def between(first: str, second: str) -> Difference:

@@ -32,9 +32,9 @@ from archc.compiler.driver import check, check_text
 from archc.compiler.elaborate.loader import ARCHS
 from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import OPERATORS
-from archc.tests.support import NETWORKS, ROOT, programs
-from archc.tests.front.test_cli import archc
-from archc.tests.front.test_random import fewer
+from archc.tests.support import NETWORKS, ROOT
+from archc.tests.support.commands import archc
+from archc.tests.support.programs import fewer, programs
 
 CASES = ROOT / "tests/cases/draw"
 SVG = "{http://www.w3.org/2000/svg}"

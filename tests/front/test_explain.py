@@ -11,7 +11,7 @@ from archc.compiler.analysis.cost import node_macs, node_params
 from archc.compiler.analysis.derive import derive, size_lines
 from archc.compiler.graph import INPUT
 from archc.tests.support import NETWORKS, ROOT
-from archc.tests.front.test_cli import archc, facts
+from archc.tests.support.commands import archc, facts
 
 
 def test_a_node_of_alexnet() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from archc.compiler.driver import check_text
 from archc.dsl.diagnostics import Repair
-from archc.tests.support.mutations import TEXTS
 from archc.tests.support import ROOT
+from archc.tests.support.mutations import TEXTS
 from archc.ui.show.mending import mended
 
 START = "input 3x32x32\n"

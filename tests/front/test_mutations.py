@@ -7,7 +7,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from archc.tests.support.mutations import TEXTS, must_hold, mutate
-from archc.tests.front.test_random import EXAMPLES, FUZZ, fewer
+from archc.tests.support.programs import EXAMPLES, FUZZ, fewer
 
 
 @pytest.mark.parametrize("name", sorted(TEXTS))

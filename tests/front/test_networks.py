@@ -13,7 +13,8 @@ from archc.compiler.backends.torch_fx import lower
 from archc.compiler.driver import check, check_text, expanded_text
 from archc.compiler.graph import ArchGraph
 from archc.dsl.rendering import render_all
-from archc.tests.support import ARCHS, FILES, NETWORKS, PUBLISHED, ROOT, ZOO, assert_agrees_with_torch
+from archc.tests.support import ARCHS, FILES, NETWORKS, PUBLISHED, ROOT, ZOO
+from archc.tests.support.pytorch import assert_agrees_with_torch
 
 SEGMENTATION = {"fcn_resnet50", "deeplabv3_resnet50"}  # see test_zoo.py
 

@@ -13,7 +13,7 @@ from archc.compiler.analysis.listing import listing
 from archc.compiler.analysis.notation import notation
 from archc.compiler.driver import check_text, expanded_text
 from archc.compiler.ops.kinds import Word, exact, show
-from archc.tests.front.test_cli import archc
+from archc.tests.support.commands import archc
 
 TEXT = """
 input 3x16x16

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import assume, given, note
 from hypothesis import strategies as st
 
-from archc.compiler.driver import Report, check_text, expanded_text
+from archc.compiler.driver import check_text, expanded_text
 from archc.compiler.ops import OPERATORS
 from archc.compiler.shapes.dim import evaluate
 from archc.dsl.formatter import format_text
@@ -18,24 +17,10 @@ from archc.dsl.parser import parse
 from archc.dsl.printer import print_file
 from archc.dsl.rendering import render_all
 from archc.dsl.source import Source
+from archc.tests.support import ARCHS
 from archc.tests.support.mutations import mutate
-from archc.tests.support import ARCHS, assert_agrees_with_torch, programs
-
-# `make test` tries the same programs every time; `make fuzz`, which says how many, tries new ones.
-FUZZ = "ARCHC_EXAMPLES" in os.environ
-EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "1000"))
-relaxed = settings(max_examples=EXAMPLES, derandomize=not FUZZ, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-fewer = settings(relaxed, max_examples=max(EXAMPLES // 4, 1))
-
-
-def checked(text: str) -> Report:
-    note(text)
-    report = check_text(text, record=True)
-    for found in report.diagnostics:
-        # Only a window that has outgrown its input makes these programs wrong.
-        assert found.code in ("E0301", "E0306"), render_all(report.diagnostics)
-    assume(report.ok)
-    return report
+from archc.tests.support.programs import checked, fewer, programs, relaxed
+from archc.tests.support.pytorch import assert_agrees_with_torch
 
 
 @relaxed

@@ -14,7 +14,8 @@ from archc.dsl.printer import print_file
 from archc.dsl.rendering import render_all
 from archc.dsl.source import Source
 from archc.dsl.stack import deep_stack
-from archc.tests.support import ROOT, assert_agrees_with_torch
+from archc.tests.support import ROOT
+from archc.tests.support.pytorch import assert_agrees_with_torch
 
 SOUND = {
     "a table with rows of one": "input 6x20\nconv3-3(from=[[0, 1], [2], [3]], pad=2, pad_mode=circular)",

@@ -19,8 +19,9 @@ from archc.compiler.analysis.family import depth
 from archc.compiler.analysis.receptive import receptive_fields
 from archc.compiler.analysis.summary import Summary
 from archc.compiler.graph import INPUT
-from archc.tests.support import NETWORKS, ROOT, torchvision_models
-from archc.tests.front.test_cli import archc, facts
+from archc.tests.support import NETWORKS, ROOT
+from archc.tests.support.commands import archc, facts
+from archc.tests.support.pytorch import torchvision_models
 from archc.ui.show import summaries
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from archc.compiler.driver import check_text
 from archc.tests.support import ROOT
-from archc.tests.front.test_cli import archc
+from archc.tests.support.commands import archc
 from archc.ui.show import formats
 
 GOOD = "input 3x8x8\nconv3-4 => 4x6x6\nrelu\n"
