@@ -153,16 +153,6 @@ def test_settings_that_do_not_exist() -> None:
         parse_overrides({"depths": "[3,"}, {})
 
 
-def test_open_sizes_cannot_be_lowered() -> None:
-    from archc.compiler.backends.torch_fx import lower, random_inputs
-
-    graph = check_text("input 3xHxW\nupsample(size=[in.h // 2, in.w // 2])").graph
-    with pytest.raises(ArchError, match="E0609"):
-        lower(graph)
-    with pytest.raises(ArchError, match="E0609"):
-        random_inputs(graph, 1)
-
-
 # What a newcomer types, and a word that the message must hold for it to be enough.
 NEWCOMER = [
     ("input 3x32x32\nconv3-64 x", "E0104", "x2"),

@@ -16,9 +16,9 @@ from archc.dsl.formatter import ChangedMeaningError, format_text
 from archc.dsl.parser import parse
 from archc.dsl.rendering import render_all
 from archc.dsl.source import Source
-from archc.tests.front.test_regressions import SOUND
 from archc.tests.support import ARCHS, ROOT
 from archc.tests.support.programs import fewer, programs
+from archc.tests.support.regressions import SOUND
 
 CLAIMS = {
     "two on a line": ("conv3-8 => 8x30x30; relu => 8x30x30", "conv3-8 => 8x30x30; relu => 8x30x30"),

@@ -1,4 +1,4 @@
-"""Random programs: our shapes and weights against PyTorch's, and the laws that hold for every program."""
+"""Random programs: the laws that hold for every one of them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,7 @@ from archc.dsl.rendering import render_all
 from archc.dsl.source import Source
 from archc.tests.support import ARCHS
 from archc.tests.support.mutations import mutate
-from archc.tests.support.programs import checked, fewer, programs, relaxed
-from archc.tests.support.pytorch import assert_agrees_with_torch
-
-
-@relaxed
-@given(programs())
-def test_shapes_and_parameters_are_those_of_pytorch(text: str) -> None:
-    assert_agrees_with_torch(checked(text).graph)
+from archc.tests.support.programs import checked, fewer, programs
 
 
 @fewer
@@ -66,19 +59,6 @@ def test_open_sizes_evaluate_to_the_numbers(text: str) -> None:
         assert any(low <= value and (value - low) % period == 0 and (high is None or value <= high) for low, high in legal.classes)
 
 
-@fewer
-@given(programs(), st.data())
-def test_a_mutated_program_is_sound_on_both_sides_or_refused_with_a_code(text: str, data: st.DataObject) -> None:
-    mutated = mutate(text, lambda bound: data.draw(st.integers(0, bound - 1)))
-    note(mutated)
-    report = check_text(mutated)
-    if not report.ok:
-        assert all(re.fullmatch(r"E\d{4}", found.code) and found.span is not None for found in report.diagnostics)
-        return
-    if report.has_network and not report.graph.unknowns and report.cost().params < 10**8:
-        assert_agrees_with_torch(report.graph)
-
-
 @pytest.mark.parametrize("path", ARCHS, ids=lambda path: path.stem)
 def test_laws_of_files(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -86,3 +66,13 @@ def test_laws_of_files(path: Path) -> None:
     assert tree is not None
     assert parse(Source("b", print_file(tree))).file == tree
     assert format_text(Source("c", text), OPERATORS) == text, "run `archc fmt archs`"
+
+
+@fewer
+@given(programs(), st.data())
+def test_a_mutated_program_is_sound_or_refused_with_a_code(text: str, data: st.DataObject) -> None:
+    mutated = mutate(text, lambda bound: data.draw(st.integers(0, bound - 1)))
+    note(mutated)
+    report = check_text(mutated)
+    if not report.ok:
+        assert all(re.fullmatch(r"E\d{4}", found.code) and found.span is not None for found in report.diagnostics)

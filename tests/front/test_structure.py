@@ -8,11 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from torch import fx, nn
 
-from archc import loads
-from archc.compiler.backends.blocks import NumberedScope, Scope
-from archc.compiler.elaborate.reserved import MODULE_NAMES
 from archc.tests.support import ROOT
 
 # Every room, with the rooms that it may look into besides itself.
@@ -116,11 +112,3 @@ def test_the_front_end_does_not_import_torch(args: list[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, *args], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-
-
-def test_reserved_labels_are_those_of_torch() -> None:
-    made = loads("input 3x4x4\na: { conv1-3 } x2\nb: [ conv1-3; relu; residual<conv1-3>; conv1-3 ]\nc: { conv1-3; relu }\n").lower()
-    modules = (*made.modules(), nn.ModuleList(), fx.GraphModule(nn.Module(), fx.Graph()), Scope("", ""), NumberedScope("", ""))
-    own = {name for part in made.modules() for name, _ in part.named_children()}
-    taken = {name for module in modules for name in dir(module) if name not in own and not isinstance(module, (nn.Conv2d, nn.ReLU))}
-    assert {name for name in taken if not name.startswith("_")} <= MODULE_NAMES

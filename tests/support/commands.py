@@ -10,6 +10,8 @@ from typing import Any
 
 from archc.tests.support import ROOT
 
+TINY = 'arch tiny(w=4) "a test"\ninput 3x8x8\nconv3-{w} => 4x6x6\noutput side(when=training): FC-5\nFC-2\n'
+
 
 def archc(*args: str, code: int = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a verb in the root of the checkout; it must end with this exit code and show no traceback."""

@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 from archc.compiler.backends.blocks import Block, Chain
 from archc.compiler.backends.published import torchvision_models as torchvision_models
 from archc.compiler.backends.torch_fx import ArchModule, lower
+from archc.compiler.driver import Report
 from archc.compiler.graph import INPUT, ArchGraph
 
 
@@ -90,3 +91,13 @@ def assert_agrees_with_torch(graph: ArchGraph) -> None:
     assert ours == {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
     buffers = {f"{node.key}.{name}": shape for node in nodes for name, shape in node.operator.buffers(graph.call(node.name)).items()}
     assert buffers == {key: tuple(tensor.shape) for key, tensor in module.state_dict().items() if key not in ours}
+
+
+LOWERED = 3_000  # nodes, up to which an accepted network is lowered
+
+
+def must_lower(report: Report) -> None:
+    """An accepted file lowers and runs, unless it is large or has open sizes."""
+    if report.ok and report.has_network and not report.graph.unknowns and len(report.graph) <= LOWERED:
+        with torch.device("meta"):
+            lower(report.graph)(*(torch.empty(2, *node.shape) for node in report.graph.inputs))
