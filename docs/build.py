@@ -206,7 +206,7 @@ def message(text: str) -> str:
 
 
 def side_by_side(programs: dict[str, str]) -> str:
-    """Return the table of `archc table` over short programs, by name."""
+    """`archc table` over short programs."""
     entries = []
     for name, text in programs.items():
         report = check_text(text, folder=ROOT / "archs")
@@ -216,12 +216,12 @@ def side_by_side(programs: dict[str, str]) -> str:
 
 
 def compare_files(names: list[str]) -> str:
-    """Return the table of `archc table` over files of archs/."""
+    """`archc table` over files of archs/."""
     return families.show([entry(name, net(name).graph) for name in names], "md").rstrip()
 
 
 def difference(first: str, second: str) -> str:
-    """Return the text of `archc diff` for two files of archs/."""
+    """What `archc diff` says."""
     return differences.text(diff(net(first).graph, net(second).graph), first, second)
 
 
