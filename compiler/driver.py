@@ -9,11 +9,12 @@ from time import perf_counter
 from typing import Any
 
 from archc.compiler.analysis.blame import with_blame
-from archc.compiler.analysis.claims import check_expects
+from archc.compiler.analysis.claims import check_expects, readable_alone
 from archc.compiler.analysis.cost import Cost, cost
 from archc.compiler.analysis.folding import told_once
 from archc.compiler.analysis.legality import legality
 from archc.compiler.analysis.lint import causes, lint
+from archc.compiler.analysis.printing import Stated, program
 from archc.compiler.collection import without_collection
 from archc.compiler.elaborate.builder import Failure, Limits, Overrides
 from archc.compiler.elaborate.claims import ClaimResult
@@ -51,6 +52,7 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[Diagnostic] = field(default_factory=list)
     doubtful: Doubtful = field(default_factory=lambda: ([], []))  # the same of claims that are held against shapes that do not hold
+    stated: Stated = field(default_factory=Stated)
     failures: list[Failure] = field(default_factory=list)  # operators that are not in the graph, since their shapes do not fit
 
     @property
@@ -257,10 +259,14 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
         nothing_at = Span(loaded.source, 0, 0)
         return Report(expander.graph.name, expander.graph, [], claims, nothing_at=nothing_at, seconds=seconds, warnings=doubts)
     claims.sort(key=_place)
+    waived = {claim.span for claim in claims if claim.waived}
+    lasting = [expected for expected in expander.expects if expected.statement.span not in waived]
+    expects = [(expected.after, readable_alone(expected, expander.graph, expander.top)) for expected in lasting if not diagnostics]
+    stated = Stated(expander.claimed_at, expects)
     expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None
     name, failures = expander.graph.name, expander.failures
     return Report(
-        name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, warnings=doubts, doubtful=doubtful, failures=failures
+        name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, warnings=doubts, doubtful=doubtful, failures=failures, stated=stated
     )
 
 
@@ -284,6 +290,10 @@ def require_network(report: Report) -> Report:
     if report.diagnostics:
         raise ArchError(report.diagnostics)
     return report
+
+
+def printed_text(report: Report) -> str:
+    return program(report.graph, report.stated)
 
 
 def expanded_text(report: Report) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archc.compiler.elaborate.arithmetic import describe
-from archc.compiler.elaborate.claims import ClaimResult
+from archc.compiler.elaborate.claims import ClaimResult, Expected
 from archc.compiler.elaborate.environment import OPEN_SIZE, BlockValue, Env
 from archc.compiler.elaborate.evaluate import Evaluator
 from archc.compiler.elaborate.loader import Loader
@@ -82,8 +82,9 @@ class Builder(ABC):
         self.problems: list[Diagnostic] = []
         self.doubts: dict[tuple[str, Span], Diagnostic] = {}  # warnings of what only the expansion sees
         self.failures: list[Failure] = []
-        self.expects: list[tuple[ast.Expect, Any]] = []
+        self.expects: list[Expected] = []
         self.claims: dict[Span, ClaimResult] = {}
+        self.claimed_at: dict[str, str] = {}  # what a claim that holds stands behind, a node or a scope -> the node of that shape
         self.recorder = Recorder(record)
         self.top = Scope("", "", None)
         self._reported: dict[tuple[str, str, int, int], int] = {}  # -> the number among the problems

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from archc.compiler.elaborate.builder import NOTHING
-from archc.compiler.elaborate.claims import check_shape
+from archc.compiler.elaborate.claims import check_shape, place_of_claim
 from archc.compiler.elaborate.environment import BlockValue, Env
 from archc.compiler.elaborate.evaluate import Evaluator
 from archc.compiler.elaborate.nodes import NodeExpander, bind_settings, word_options
@@ -46,7 +46,7 @@ class ItemExpander(NodeExpander):
             result = UNKNOWN
         assert result is not None
         if item.claim is not None:
-            result = self._claimed(item, result, env)
+            result = self._claimed(item, result, env, scope)
         return result
 
     def _core(self, core: ast.Core, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ class ItemExpander(NodeExpander):
         inner.result = current if label is not None else inner.result
         return current
 
-    def _claimed(self, item: ast.Item, result: Tensor, env: Env) -> Tensor:
+    def _claimed(self, item: ast.Item, result: Tensor, env: Env, scope: Scope) -> Tensor:
         """Check `=> shape`; go on with the claimed shape, so that one mistake gives one message."""
         assert item.claim is not None
         try:
@@ -116,6 +116,8 @@ class ItemExpander(NodeExpander):
             self.graph.claimed[result.name] = claimed
             return Tensor(result.name, claimed)
         self.recorder.claim(result.shape)
+        if result.in_graph:
+            self.claimed_at[place_of_claim(result, scope, self._created[-1].name)] = result.name
         return result
 
     def _op(self, op: ast.Op, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:

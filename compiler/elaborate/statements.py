@@ -8,6 +8,7 @@ from typing import Any
 
 from archc.compiler.elaborate.arithmetic import describe
 from archc.compiler.elaborate.builder import NOTHING
+from archc.compiler.elaborate.claims import Expected
 from archc.compiler.elaborate.environment import LOOP_NAME, OPEN_SIZE, VARIABLE, Env, Given, SharedPart, check_block_name
 from archc.compiler.elaborate.evaluate import Evaluator
 from archc.compiler.elaborate.items import ItemExpander
@@ -198,7 +199,7 @@ class StatementExpander(ItemExpander):
         if self._own_expects:
             value = self._value(statement.value, env, scope, current)
             if not isinstance(value, Poison):
-                self.expects.append((statement, value))
+                self.expects.append(Expected(statement, value, len(self.graph)))
             self.recorder.statement(statement)
         return current
 
