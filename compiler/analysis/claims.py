@@ -7,8 +7,8 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from archc.compiler.analysis.written import literal
 from archc.compiler.analysis.cost import MEASURES, node_params, weights
+from archc.compiler.analysis.written import literal
 from archc.compiler.elaborate.arithmetic import COMPARISONS, describe
 from archc.compiler.elaborate.claims import ClaimResult, Expected
 from archc.compiler.elaborate.scopes import Scope, Tensor
@@ -22,9 +22,7 @@ from archc.dsl.vocabulary import names
 TRAINING = "training"
 
 
-def check_expects(
-    expects: Iterable[Expected], graph: ArchGraph, scope: Scope, waived: bool
-) -> tuple[list[ClaimResult], list[Diagnostic]]:
+def check_expects(expects: Iterable[Expected], graph: ArchGraph, scope: Scope, waived: bool) -> tuple[list[ClaimResult], list[Diagnostic]]:
     """Hold every `expect` against the network; what fails is an error, or waived where the caller changed the network."""
     results, problems = [], []
     for expect, value, _ in expects:

@@ -188,7 +188,8 @@ class _Program:
                     raise ValueError(f"the weights of {scope.path} are those of {scope.key}, which is in no scope around it")
                 home.shares.append(written.share(name, body))
         depth = max(part.depth for part in parts)
-        self._append(outer, _Part(self._item(scope.path, parts[-1].result, core), parts[0].start, parts[-1].result, parts[0].first, parts[-1].last, depth))
+        item = self._item(scope.path, parts[-1].result, core)
+        self._append(outer, _Part(item, parts[0].start, parts[-1].result, parts[0].first, parts[-1].last, depth))
 
     def _put(self, node: Node) -> None:
         scope, place = self.stack[-1], self.position[node.name]
@@ -202,9 +203,9 @@ class _Program:
 
     def _append(self, scope: _Scope, part: _Part) -> None:
         part.run, part.run_depth = len(scope.parts), part.depth
-        if scope.parts and (before := scope.parts[-1]).result == part.start and before.start is not None:
-            if self.last_use[before.result] <= part.last:
-                part.run, part.run_depth = before.run, max(before.run_depth, part.depth)
+        before = scope.parts[-1] if scope.parts else None
+        if before is not None and before.start is not None and before.result == part.start and self.last_use[part.start] <= part.last:
+            part.run, part.run_depth = before.run, max(before.run_depth, part.depth)
         scope.parts.append(part)
 
     def _item(self, path: str, result: str, core: ast.Core) -> ast.Item:

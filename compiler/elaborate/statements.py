@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,6 @@ from archc.compiler.elaborate.items import ItemExpander
 from archc.compiler.elaborate.options import Callee, argument
 from archc.compiler.elaborate.scopes import UNKNOWN, Poison, Scope, Tensor, check_label, join
 from archc.compiler.elaborate.workings import Workings
-from archc.compiler.elaborate.written import Items, literal
 from archc.compiler.graph import INPUT, ArchGraph, Node, Output
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Word, show
@@ -74,7 +73,6 @@ class StatementExpander(ItemExpander):
         self._add(Node(name, INPUT, {}, shape, statement.span, key=name), [])
         tensor = Tensor(name, shape)
         scope.members[name] = tensor
-        self.recorder.statement(replace(statement, dims=tuple(literal(dim) for dim in shape)))
         return tensor
 
     def _bind_sizes(self, written: ast.Dims, given: ast.Dims, env: Env) -> None:
@@ -97,11 +95,7 @@ class StatementExpander(ItemExpander):
         first = self._output_places.setdefault(statement.name, place)
         if first is place and chain and chain[-1].label is None and not isinstance(chain[-1].core, (ast.Ref, ast.Here)):
             chain = (*chain[:-1], replace(chain[-1], label=ast.Label(statement.span, statement.name, None)))
-        with self.recorder.collected() as written:
-            tensor = self._statements(chain, Env(parent=env), scope, current) if chain else current
-            if not chain:
-                self.recorder.ref(tensor, scope)
-        self.recorder.statement(replace(statement, args=statement.args, chain=tuple(_items(written))))
+        tensor = self._statements(chain, Env(parent=env), scope, current) if chain else current
         try:
             check_label(statement.name, statement.span)
         except Fault as fault:
@@ -181,7 +175,6 @@ class StatementExpander(ItemExpander):
             return current
         part = SharedPart(join(scope.key, statement.name))
         env.define(statement, part)
-        self.recorder.share(part, statement.name)
         return current
 
     def _let(self, statement: ast.Let, env: Env, scope: Scope, current: Tensor) -> Tensor:
@@ -200,7 +193,6 @@ class StatementExpander(ItemExpander):
             value = self._value(statement.value, env, scope, current)
             if not isinstance(value, Poison):
                 self.expects.append(Expected(statement, value, len(self.graph)))
-            self.recorder.statement(statement)
         return current
 
     def _for(self, statement: ast.For, env: Env, scope: Scope, current: Tensor) -> Tensor:
@@ -236,13 +228,6 @@ class StatementExpander(ItemExpander):
                 return self._statements(statement.then if truth else statement.otherwise, Env(parent=env), scope, current)
             self._step(following.span)
             statement = following  # an `else if`, of which a chain may be long
-
-
-def _items(written: Items) -> Iterator[ast.Item]:
-    """What was recorded for an output's chain, which is items only."""
-    for statement in written:
-        if isinstance(statement, ast.Item):
-            yield statement
 
 
 def _name_span(statement: ast.Output) -> Span:
