@@ -45,11 +45,11 @@ class Report:
     diagnostics: list[Diagnostic]  # errors
     claims: list[ClaimResult]
     legal: list[Legal] = field(default_factory=list)
+    stated: Stated = field(default_factory=Stated)
     nothing_at: Span | None = None  # the place of a file that holds no network, only blocks
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[Diagnostic] = field(default_factory=list)
     doubtful: Doubtful = field(default_factory=lambda: ([], []))  # the same of claims that are held against shapes that do not hold
-    stated: Stated = field(default_factory=Stated)
     failures: list[Failure] = field(default_factory=list)  # operators that are not in the graph, since their shapes do not fit
 
     @property
@@ -253,23 +253,18 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
         nothing_at = Span(loaded.source, 0, 0)
         return Report(expander.graph.name, expander.graph, [], claims, nothing_at=nothing_at, seconds=seconds, warnings=doubts)
     claims.sort(key=_place)
-    waived = {claim.span for claim in claims if claim.waived}
-    lasting = [expected for expected in expander.expects if expected.statement.span not in waived]
-    expects = [(expected.after, readable_alone(expected, expander.graph, expander.top)) for expected in lasting if not diagnostics]
-    stated = Stated(expander.claimed_at, expects)
     name, failures = expander.graph.name, expander.failures
+    stated = Stated() if diagnostics else _stated(expander, claims)
     return Report(
-        name,
-        expander.graph,
-        diagnostics,
-        claims,
-        legal,
-        seconds=seconds,
-        warnings=doubts,
-        doubtful=doubtful,
-        failures=failures,
-        stated=stated,
+        name, expander.graph, diagnostics, claims, legal, stated, seconds=seconds, warnings=doubts, doubtful=doubtful, failures=failures
     )
+
+
+def _stated(expander: Expander, claims: Sequence[ClaimResult]) -> Stated:
+    """What a sound file states of its network, without what the caller's changes have waived."""
+    waived = {claim.span for claim in claims if claim.waived}
+    expects = [each for each in expander.expects if each.statement.span not in waived]
+    return Stated(expander.claimed_at, [(each.after, readable_alone(each, expander.graph, expander.top)) for each in expects])
 
 
 def _place(claim: ClaimResult) -> tuple[str, int]:
