@@ -14,7 +14,8 @@ from archc.compiler.analysis.cost import Cost, cost
 from archc.compiler.analysis.folding import told_once
 from archc.compiler.analysis.legality import legality
 from archc.compiler.analysis.lint import causes, lint
-from archc.compiler.analysis.printing import Stated, program
+from archc.compiler.analysis.nesting import Stated
+from archc.compiler.analysis.printing import program
 from archc.compiler.collection import without_collection
 from archc.compiler.elaborate.builder import Failure, Limits, Overrides
 from archc.compiler.elaborate.claims import ClaimResult

@@ -68,17 +68,19 @@ class ChangedMeaningError(AssertionError):
     """The formatter has made a text that does not say the same: a fault of archc."""
 
 
-def format_text(source: Source, operators: Collection[str] = (), max_nesting: int = MAX_NESTING) -> str:
+def format_text(source: Source, operators: Collection[str] = (), max_nesting: int = MAX_NESTING, hold: bool = True) -> str:
     """The canonical form of a text. Raises ArchError when it does not parse.
 
-    `operators` are the names to be written in lower case; names of blocks stay as they are.
+    `operators` are the names to be written in lower case; names of blocks stay as they are. Unless `hold` is false, the result is
+    read again and compared with the text: what a person has written must not be lost, what a printer has can be printed again.
     """
     parsed = parse(source, max_nesting)
     if parsed.diagnostics or parsed.file is None:
         raise ArchError(parsed.diagnostics)
     writer = _Writer(source.text, tokens(source), _layout(parsed.file), operators)
     text = "".join(f"{line}\n" for line in _render(writer.lines()))
-    _hold(source, text, writer.lowered, max_nesting)
+    if hold:
+        _hold(source, text, writer.lowered, max_nesting)
     return text
 
 
