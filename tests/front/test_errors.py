@@ -81,7 +81,7 @@ def test_the_alexnet_trap() -> None:
     text = (ROOT / "archs/alexnet.arch").read_text(encoding="utf-8").replace("3x227x227", "3x224x224")
     found, *rest = check_text(text).diagnostics
     assert not rest, "one mistake gives one message"
-    assert found.message == "conv1 gives 96x54x54, but the file says 96x55x55"
+    assert found.message == "conv1 produces 96x54x54, but the file claims 96x55x55"
     assert "height: (224 + 2*0 - 11)/4 + 1 = 54.25, rounded down to 54" in found.notes
 
 

@@ -125,7 +125,7 @@ def test_every_reading_is_offered(text: str, offers: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "here"),
     [
-        ("dropout(keep_prob=0.8)", "`p` is the opposite: it is the share that is dropped, 1 minus this"),
+        ("dropout(keep_prob=0.8)", "`p` is the opposite: it is the fraction that is dropped, 1 minus this"),
         ("conv3-8(no_bias=yes)", "`bias` is the opposite: `bias=no` for `no_bias=yes`"),
         ("avgpool3(pad=1, exclude_pad=yes)", "`count_pad` is the opposite: `count_pad=no` for `exclude_pad=yes`"),
     ],

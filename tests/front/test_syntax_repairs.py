@@ -228,7 +228,7 @@ def test_a_word_that_is_a_variable_of_the_file_stands_for_no_layer() -> None:
     transcript = transcribed("nn.ReLU()", defaults_in("let relu = gelu"))
     assert transcript is not None
     assert not transcript.text
-    assert transcript.notes == ("`relu` is a variable in this file, and so no operator",)
+    assert transcript.notes == ("`relu` is a variable in this file, so it is not an operator",)
 
 
 @pytest.mark.parametrize(

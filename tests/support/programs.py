@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from archc.compiler.driver import Report, check_text
 from archc.dsl.rendering import render_all
 
-# `make test` tries the same programs every time, and `make check` the first few of them; `make fuzz` tries many new ones.
+# `make test` tries the same programs every time, and `make check` fewer; `make fuzz` tries many new ones.
 FUZZ = "ARCHC_FUZZ" in os.environ
 EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "1000"))
 relaxed = settings(max_examples=EXAMPLES, derandomize=not FUZZ, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
