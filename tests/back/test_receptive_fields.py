@@ -6,7 +6,6 @@ All weights and inputs are positive, so that nothing cancels; a maximum, which f
 from __future__ import annotations
 
 from fractions import Fraction
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from archc.compiler.analysis.receptive import Axis, Field, network_field, recept
 from archc.dsl.diagnostics import ArchError
 from archc.tests.support import ROOT
 from archc.tests.support.programs import fewer
+from archc.tests.support.work import work
 
 Seen = list[tuple[int, int] | None]  # for every output position, the first and the last input position that it depends on
 
@@ -292,12 +292,11 @@ def test_long_patterns_are_bounded_from_above(text: str) -> None:
         assert all(a.whole or a.size <= b.size for a, b in zip(exact[node.name].axes, bounds[node.name].axes, strict=True)), node.name
 
 
-def test_long_patterns_take_no_time() -> None:
+def test_long_patterns_take_little_work() -> None:
     sizes = "; ".join(f"upsample(size={size}); conv3-1" for size in (99991, 120011, 89989, 130003) * 20)
     graph = loads(f"input 1x100003\n{sizes}; maxpool4096/4096").graph
-    begin = perf_counter()
     assert not receptive_fields(graph)["maxpool1"].whole
-    assert perf_counter() - begin < 1
+    assert work(lambda: receptive_fields(graph)) < 1_000_000
 
 
 def test_a_sight_in_three_numbers() -> None:

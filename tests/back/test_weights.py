@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 import torch
@@ -246,10 +245,9 @@ def test_a_pickle_of_objects_is_refused_in_our_words(tmp_path: Path) -> None:
 def test_weights_that_do_not_fit_into_memory_are_told_before(tmp_path: Path) -> None:
     path = tmp_path / "huge.arch"
     path.write_text("input 3x224x224\nFC-1000000000\n")
-    begin = perf_counter()
     said = archc("compile", str(path), code=1).stderr
     assert re.search(r"huge needs 602\.1 TB for its weights, and [\d.]+ [GM]B of memory are free", said)
-    assert len(said.splitlines()) == 1 and perf_counter() - begin < 30
+    assert len(said.splitlines()) == 1
     assert "3 times 602.1 TB" in archc("bench", str(path), code=1).stderr
 
 

@@ -1,4 +1,4 @@
-"""How the code hangs together: one direction of imports, no torch before a backend, names that torch needs for itself."""
+"""How the code hangs together: one direction of imports, no torch before a backend, none in front tests."""
 
 from __future__ import annotations
 
@@ -83,6 +83,23 @@ def test_imports_go_one_way(path: Path) -> None:
             assert room_of(inner) in ROOMS[room] | {room}, f"{module} looks into {name}"
         elif top not in sys.stdlib_module_names:
             assert top in OUTSIDE.get(room, set()), f"{module} uses {top}"
+
+
+HEAVY = {"torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "playwright", "matplotlib"}
+WITH_TORCH = {"archc.tests.support.pytorch", "archc.tests.support.oracles"}
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and path.stem not in ("pytorch", "oracles")]
+
+
+@pytest.mark.parametrize("path", LIGHT, ids=lambda path: str(path.relative_to(ROOT)))
+def test_front_tests_import_nothing_heavy(path: Path) -> None:
+    for name in imports(path):
+        assert name.partition(".")[0] not in HEAVY and name not in WITH_TORCH
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_test_file_imports_another(path: Path) -> None:
+    assert not [name for name in imports(path) if name.startswith("archc.tests.") and not name.startswith("archc.tests.support")]
 
 
 def test_files_can_be_read_in_one_sitting() -> None:
