@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from archc.compiler.analysis.notation import notation
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.kinds import exact
 from archc.compiler.shapes.dim import show_shape
 
@@ -16,7 +16,7 @@ def listing(graph: ArchGraph) -> str:
     lines = [f"arch {graph.name}"] if graph.name else []
     before = ""
     for node in graph:
-        if node.op == INPUT:
+        if node.is_input:
             name = "" if node.name == "input" else f"{names[node.name]}: "
             lines.append(f"input {name}{show_shape(node.shape)}")
         else:

@@ -13,8 +13,7 @@ from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.parts import Part, parts
 from archc.compiler.draw.scene import Box, Edge, Scene
 from archc.compiler.draw.spine import mark_spine
-from archc.compiler.draw.style import ATTACHED, SIGNS, family_of
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.record import no_weights
 from archc.compiler.shapes.dim import show_shape
 
@@ -154,7 +153,7 @@ class _Folder:
         operands = self.graph.operands(node.name)
         before = boxes[-1] if boxes else None
         if (
-            node.op in ATTACHED
+            node.operator.is_attached
             and not self.folding.flat
             and node.name not in self.folding.apart
             and before is not None
@@ -254,14 +253,14 @@ class _Folder:
 
 def operator_box(node: Node) -> Box:
     """One operator as a box, without its counts."""
-    family = "input" if node.op == INPUT else family_of(node.operator)
-    title = show_shape(node.shape) if family == "input" else SIGNS.get(node.op, notation(node))
+    family = node.operator.picture_family
+    title = show_shape(node.shape) if node.is_input else node.operator.merge_sign[0] if family == "merge" else notation(node)
     return Box(node.name, family, node.name.rpartition(".")[2], title, nodes=[node], shape=node.shape, span=node.span)
 
 
 def _implied(node: Node, label: str) -> bool:
     """Was it named after its operator, and is that no part of a weight's key? Then the name says nothing new."""
-    return node.op != INPUT and node.operator.weights is no_weights and label.rstrip("0123456789") == node.op
+    return not node.is_input and node.operator.weights is no_weights and label.rstrip("0123456789") == node.op
 
 
 def _walk(part: Part) -> Iterable[Part]:
