@@ -12,7 +12,8 @@ from typing import Any
 
 import networkx as nx
 
-from archc.compiler import ops
+from archc.compiler.ops import INPUT as INPUT_RECORD
+from archc.compiler.ops import operator_of
 from archc.compiler.ops.call import Call
 from archc.compiler.ops.kinds import Word
 from archc.compiler.ops.record import Operator
@@ -21,7 +22,7 @@ from archc.compiler.shapes.dim import Dim, Formula, Shape, from_plain, to_plain
 from archc.compiler.shapes.window import Window
 from archc.dsl.source import Source, Span
 
-INPUT = ops.INPUT.name
+INPUT = INPUT_RECORD.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Node:
 
     @property
     def operator(self) -> Operator:
-        return ops.operator_of(self.op)
+        return operator_of(self.op)
 
     @property
     def is_input(self) -> bool:

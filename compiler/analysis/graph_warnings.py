@@ -26,7 +26,8 @@ def bias_before_norm(graph: ArchGraph) -> FoundAt:
 def rows_dropped(graph: ArchGraph) -> FoundAt:
     for node in graph:
         window = node.window
-        if window is None or set(window.kernel) == {1}:
+        may_round_up, may_be_padded = (node.operator.option(name) is not None for name in ("ceil", "pad"))
+        if window is None or set(window.kernel) == {1} or not (may_round_up or may_be_padded):
             continue
         before = node.operands[0].shape
         lost: list[str] = []
@@ -37,7 +38,6 @@ def rows_dropped(graph: ArchGraph) -> FoundAt:
                 lost.append(what if count == 1 else f"{count} {what}s")
                 notes.append(window.arithmetic(axis, name, before[axis + 1]))
         if lost:
-            may_round_up = node.operator.option("ceil") is not None
             yield node, says.rows_dropped(node.name, may_round_up, " and ".join(lost), show_shape(before), notes)
 
 

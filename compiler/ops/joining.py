@@ -37,9 +37,9 @@ def mul_shape(call: Call) -> Shape:
 
 
 def mul_derivation(call: Call, out: Shape) -> list[str]:
-    return [
-        "the shape of its input" if out == call.x else f"the shape of its maps, {show_shape(out)}: a gate is one value for each channel"
-    ]
+    if all(shape == out for shape in call.inputs):
+        return ["the shape of its input"]
+    return [f"the shape of its maps, {show_shape(out)}: a gate has one value for each channel"]
 
 
 def concat_shape(call: Call) -> Shape:
