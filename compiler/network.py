@@ -27,13 +27,13 @@ def load(path: str | Path, *, inputs: str | Mapping[str, str] | None = None, lim
     `inputs` the shape of its input (`"3x299x299"`) or of several by name. Raises ArchError with every mistake.
     """
     overrides = parse_overrides(_texts(settings), _inputs(inputs))
-    return Network(require_network(check(Path(path), overrides, limits, record=True)))
+    return Network(require_network(check(Path(path), overrides, limits)))
 
 
 def loads(text: str, *, inputs: str | Mapping[str, str] | None = None, limits: Limits | None = None, **settings: Any) -> Network:
     """As `load`, for a text; `use` looks in the current folder and in `archs/`."""
     overrides = parse_overrides(_texts(settings), _inputs(inputs))
-    return Network(require_network(check_text(text, overrides=overrides, limits=limits, record=True)))
+    return Network(require_network(check_text(text, overrides=overrides, limits=limits)))
 
 
 def _texts(settings: Mapping[str, Any]) -> dict[str, str]:
