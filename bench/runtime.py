@@ -66,8 +66,8 @@ def calibrated(module: ArchModule, graph: ArchGraph, inputs: list[torch.Tensor])
     """
     with torch.no_grad():
         for node in graph:
-            if node.op == "add" and graph[body := graph.operands(node.name)[0]].op == "bn":
-                module.get_submodule(graph[body].key).weight.fill_(0.2)  # type: ignore[operator, union-attr]
+            if node.op == "add" and (body := node.operands[0]).op == "bn":
+                module.get_submodule(body.key).weight.fill_(0.2)  # type: ignore[operator, union-attr]
         norms = [part for part in module.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
         for norm in norms:
             norm.momentum = 1.0

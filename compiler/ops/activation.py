@@ -20,8 +20,17 @@ def _renamed(target: str, names: Mapping[str, str]) -> Callable[[Call], Module]:
     return lambda call: Module(target, {theirs: call.attrs[ours] for ours, theirs in names.items()})
 
 
-def _plain(name: str, target: str, formula: str, source: str = "", memory: Memory = KEEPS_INPUT, **kwargs: object) -> Operator:
-    """An activation without options."""
+def _plain(
+    name: str,
+    target: str,
+    formula: str,
+    source: str = "",
+    memory: Memory = KEEPS_INPUT,
+    fusable: bool = False,
+    rectifier: bool = False,
+    **kwargs: object,
+) -> Operator:
+    """An activation without options. The backward of a rectifier needs its output only."""
     return Operator(
         name=name,
         family="activation",
@@ -30,6 +39,9 @@ def _plain(name: str, target: str, formula: str, source: str = "", memory: Memor
         source=source or target,
         example=f"input 8x4x4; {name} => 8x4x4",
         memory=memory,
+        fusable=fusable,
+        rectifies=rectifier,
+        overwrites=rectifier,
         lower=_fixed(target, **kwargs),
     )
 
@@ -48,13 +60,27 @@ def prelu_weights(call: Call) -> Weights:
 SOFTMAX = Memory(saves=always("output"), order=channels_first)
 
 OPERATORS = (
-    _plain("relu", "torch.nn.ReLU", "max(x, 0)", "torch.nn.ReLU; Nair & Hinton 2010", memory=KEEPS_OUTPUT),
-    _plain("relu6", "torch.nn.ReLU6", "min(max(x, 0), 6)", "torch.nn.ReLU6; Howard et al. 2017, arXiv:1704.04861"),
-    _plain("sigmoid", "torch.nn.Sigmoid", "1/(1 + exp(-x))", memory=KEEPS_OUTPUT),
-    _plain("tanh", "torch.nn.Tanh", "tanh(x)", memory=KEEPS_OUTPUT),
-    _plain("silu", "torch.nn.SiLU", "x/(1 + exp(-x))", "torch.nn.SiLU; Ramachandran, Zoph & Le 2017, arXiv:1710.05941"),
-    _plain("hardswish", "torch.nn.Hardswish", "x*min(max(x + 3, 0), 6)/6", "torch.nn.Hardswish; Howard et al. 2019, arXiv:1905.02244"),
-    _plain("hardsigmoid", "torch.nn.Hardsigmoid", "min(max(x + 3, 0), 6)/6", "torch.nn.Hardsigmoid; Howard et al. 2019, arXiv:1905.02244"),
+    _plain("relu", "torch.nn.ReLU", "max(x, 0)", "torch.nn.ReLU; Nair & Hinton 2010", memory=KEEPS_OUTPUT, fusable=True, rectifier=True),
+    _plain(
+        "relu6", "torch.nn.ReLU6", "min(max(x, 0), 6)", "torch.nn.ReLU6; Howard et al. 2017, arXiv:1704.04861", fusable=True, rectifier=True
+    ),
+    _plain("sigmoid", "torch.nn.Sigmoid", "1/(1 + exp(-x))", memory=KEEPS_OUTPUT, fusable=True),
+    _plain("tanh", "torch.nn.Tanh", "tanh(x)", memory=KEEPS_OUTPUT, fusable=True),
+    _plain("silu", "torch.nn.SiLU", "x/(1 + exp(-x))", "torch.nn.SiLU; Ramachandran, Zoph & Le 2017, arXiv:1710.05941", fusable=True),
+    _plain(
+        "hardswish",
+        "torch.nn.Hardswish",
+        "x*min(max(x + 3, 0), 6)/6",
+        "torch.nn.Hardswish; Howard et al. 2019, arXiv:1905.02244",
+        fusable=True,
+    ),
+    _plain(
+        "hardsigmoid",
+        "torch.nn.Hardsigmoid",
+        "min(max(x + 3, 0), 6)/6",
+        "torch.nn.Hardsigmoid; Howard et al. 2019, arXiv:1905.02244",
+        fusable=True,
+    ),
     _plain("softplus", "torch.nn.Softplus", "log(1 + exp(x))"),
     _plain("softmax", "torch.nn.Softmax", "exp(x)/sum of exp(x) over the channels", "torch.nn.Softmax", dim=1, memory=SOFTMAX),
     _plain("log_softmax", "torch.nn.LogSoftmax", "x - log(sum of exp(x) over the channels)", "torch.nn.LogSoftmax", dim=1, memory=SOFTMAX),
@@ -69,6 +95,7 @@ OPERATORS = (
         example="input 8x4x4; gelu => 8x4x4",
         attrs=(Attr("approximate", Choice(("none", "tanh")), Word("none"), "which formula"),),
         memory=KEEPS_INPUT,
+        fusable=True,
         lower=_renamed("archc.compiler.backends.modules.Gelu", {"approximate": "approximate"}),
     ),
     Operator(
@@ -82,6 +109,7 @@ OPERATORS = (
         example="input 8x4x4; leaky_relu(0.1) => 8x4x4",
         attrs=(Attr("slope", Real(0), 0.01, "the slope below zero"),),
         memory=KEEPS_INPUT,
+        fusable=True,
         lower=_renamed("torch.nn.LeakyReLU", {"slope": "negative_slope"}),
     ),
     Operator(

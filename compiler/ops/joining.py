@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from archc.compiler.ops import sight
+from archc.compiler.ops import receptive
 from archc.compiler.ops.kinds import Bounds, Choice, Real, Whole, Word
 from archc.compiler.ops.memory import Memory, always, as_maps
-from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Function, Module, Operand, Operands, Operator, differences
-from archc.compiler.ops.sight import Sights
+from archc.compiler.ops.receptive import ReceptiveFields
+from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Function, Module, Operand, Operands, Operator, axis_names, differences
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
@@ -36,6 +36,12 @@ def mul_shape(call: Call) -> Shape:
     return _must_equal(call)
 
 
+def mul_derivation(call: Call, out: Shape) -> list[str]:
+    if all(shape == out for shape in call.inputs):
+        return ["the shape of its input"]
+    return [f"the shape of its maps, {show_shape(out)}: a gate has one value for each channel"]
+
+
 def concat_shape(call: Call) -> Shape:
     first = call.x
     numbers = AXIS_NUMBERS.get(call.axes, {"c": 0})
@@ -53,8 +59,17 @@ def concat_shape(call: Call) -> Shape:
     return (*first[:axis], total, *first[axis + 1 :])
 
 
+def concat_axis(call: Call) -> int:
+    return AXIS_NUMBERS.get(call.axes, {"c": 0})[call.attrs["axis"]]
+
+
+def concat_derivation(call: Call, out: Shape) -> list[str]:
+    axis = concat_axis(call)
+    return [f"{axis_names(out)[axis]}: {' + '.join(str(shape[axis]) for shape in call.inputs)} = {out[axis]}"]
+
+
 def lower_concat(call: Call) -> Function:
-    return Function("torch.cat", (Operands(),), {"dim": 1 + AXIS_NUMBERS.get(call.axes, {"c": 0})[call.attrs["axis"]]})
+    return Function("torch.cat", (Operands(),), {"dim": 1 + concat_axis(call)})
 
 
 def _chain(target: str, operands: int) -> Function:
@@ -78,6 +93,11 @@ def flatten_shape(call: Call) -> Shape:
     return (product(call.x),)
 
 
+def flatten_derivation(call: Call, out: Shape) -> list[str]:
+    values = f"{out[0]:,}" if isinstance(out[0], int) else str(out[0])
+    return [f"{'*'.join(map(str, call.x))} = {values} values in a row"]
+
+
 def lower_flatten(call: Call) -> Function:
     return Function("torch.flatten", (Operand(), 1))
 
@@ -89,6 +109,11 @@ def slice_shape(call: Call) -> Shape:
         range_ = f"{start} to {stop}"
         raise Fault(says.out_of_range("the range of channels", range_, f"in order, and within 0 to {call.channels}", "stop", most))
     return (stop - start, *call.x[1:])
+
+
+def slice_derivation(call: Call, out: Shape) -> list[str]:
+    start, stop = call.attrs["start"], call.attrs["stop"]
+    return [f"channels: {stop} - {start} = {out[0]}"]
 
 
 def lower_slice(call: Call) -> Function:
@@ -121,8 +146,13 @@ def pad_shape(call: Call) -> Shape:
     return tuple(size + before + after for size, (before, after) in zip(call.x, _paddings(call), strict=True))
 
 
-def pad_sight(call: Call, out: Shape) -> Sights:
-    return [sight.moved(-before) for before, _ in _paddings(call)[1:]]
+def pad_derivation(call: Call, out: Shape) -> list[str]:
+    named = zip(axis_names(call.x), call.x, _paddings(call), out, strict=False)
+    return [f"{name}: {size} + {before} + {after} = {whole}" for name, size, (before, after), whole in named if before or after]
+
+
+def pad_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
+    return [receptive.moved(-before) for before, _ in _paddings(call)[1:]]
 
 
 def lower_pad(call: Call) -> Function:
@@ -130,8 +160,6 @@ def lower_pad(call: Call) -> Function:
     flat = [amount for pair in reversed(_paddings(call)) for amount in pair]
     return Function("torch.nn.functional.pad", (Operand(), flat), {"value": call.attrs["value"]})
 
-
-NOTHING = (0, 0)
 
 OPERATORS = (
     Operator(
@@ -145,6 +173,9 @@ OPERATORS = (
         example="input 16x28x28; concat<conv1-8 | conv3-8(pad=1)> => 16x28x28",
         attrs=(Attr("axis", Choice(("c", "d", "h", "w")), Word("c"), "the axis: channels, depth, height or width"),),
         shape=concat_shape,
+        joined_axis=concat_axis,
+        derivation=concat_derivation,
+        sign=("C", "concatenate"),
         memory=Memory(order=as_maps),
         lower=lower_concat,
         operands=(1, None),
@@ -161,6 +192,7 @@ OPERATORS = (
         shape=_must_equal,
         lower=lower_add,
         operands=(2, None),
+        sign=("+", "add"),
     ),
     Operator(
         name="mul",
@@ -175,6 +207,8 @@ OPERATORS = (
         memory=Memory(saves=always("factors")),
         lower=lower_mul,
         operands=(2, None),
+        derivation=mul_derivation,
+        sign=("×", "multiply"),
     ),
     Operator(
         name="flatten",
@@ -186,7 +220,8 @@ OPERATORS = (
         source="torch.flatten",
         example="input 256x6x6; flatten => 9216",
         shape=flatten_shape,
-        sight=sight.flattened,
+        derivation=flatten_derivation,
+        unrolls=True,
         memory=Memory(view=True, reads="first"),
         lower=lower_flatten,
     ),
@@ -204,6 +239,7 @@ OPERATORS = (
             Attr("stop", Whole(1), REQUIRED, "the channel behind the last"),
         ),
         shape=slice_shape,
+        derivation=slice_derivation,
         memory=Memory(view=True, cuts="channels"),
         lower=lower_slice,
     ),
@@ -240,7 +276,8 @@ OPERATORS = (
         ),
         named=("h", "w"),
         shape=pad_shape,
-        sight=pad_sight,
+        derivation=pad_derivation,
+        receptive_field=pad_receptive_field,
         memory=Memory(order=as_maps),
         lower=lower_pad,
     ),

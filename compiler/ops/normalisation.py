@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from archc.compiler.ops import sight
+from archc.compiler.ops import receptive
 from archc.compiler.ops.kinds import SMALLEST, Choice, Flag, Real, Whole, Word
 from archc.compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_last
+from archc.compiler.ops.receptive import ReceptiveFields
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Parameter, Weights
-from archc.compiler.ops.sight import Sights
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
@@ -74,6 +74,16 @@ def group_statistics(call: Call, out: Shape) -> Dim:
     return 2 * groups
 
 
+def bn_fvcore(call: Call, out: Shape) -> Dim:
+    """fvcore counts two operations for every value, one without weights."""
+    return product(out) * (2 if call.attrs["affine"] else 1)
+
+
+def group_norm_fvcore(call: Call, out: Shape) -> Dim:
+    """fvcore counts five operations for every value, four without weights."""
+    return product(out) * (5 if call.attrs["affine"] else 4)
+
+
 def statistics(call: Call, out: Shape) -> Dim:
     return 2 * product(call.x[1:])  # of every position
 
@@ -101,9 +111,9 @@ def lower_lrn(call: Call) -> Module:
     return Module("archc.compiler.backends.modules.ResponseNorm", {"size": a["size"], "alpha": alpha, "beta": a["beta"], "k": a["k"]})
 
 
-def lrn_sight(call: Call, out: Shape) -> Sights:
+def lrn_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
     size = call.attrs["size"]
-    return [sight.sliding(size, pad=size // 2)] * 2 if call.attrs["form"] == "spatial" else sight.each(call, out)
+    return [receptive.sliding(size, pad=size // 2)] * 2 if call.attrs["form"] == "spatial" else receptive.each(call, out)
 
 
 def lrn_work(call: Call, out: Shape) -> Dim:
@@ -155,6 +165,9 @@ OPERATORS = (
         shape=bn_shape,
         weights=scale_and_shift,
         buffers=bn_buffers,
+        fvcore=bn_fvcore,
+        normalises=True,
+        removes_bias=True,
         memory=Memory(saves=always("input"), saved_once=bn_saved, order=as_maps),
         lower=lower_bn,
     ),
@@ -174,6 +187,8 @@ OPERATORS = (
         ),
         shape=group_norm_shape,
         weights=scale_and_shift,
+        fvcore=group_norm_fvcore,
+        normalises=True,
         memory=Memory(saves=always("input"), work=group_statistics, saved=group_statistics, reads="whole", order=as_maps),
         lower=lower_group_norm,
     ),
@@ -188,6 +203,7 @@ OPERATORS = (
         example="input 96x56x56; layer_norm => 96x56x56",
         attrs=(Attr("eps", Real(0, 1), 1e-5, "what is added to the variance"), AFFINE),
         weights=scale_and_shift,
+        normalises=True,
         memory=Memory(saves=always("input"), work=statistics, saved=statistics, order=channels_last),
         lower=lower_layer_norm,
     ),
@@ -212,7 +228,7 @@ OPERATORS = (
             Attr("form", Choice(("mean", "sum", "spatial")), Word("mean"), "which convention"),
         ),
         shape=lrn_shape,
-        sight=lrn_sight,
+        receptive_field=lrn_receptive_field,
         memory=Memory(saves=always("input"), work=lrn_work, saved=lrn_saved),
         lower=lower_lrn,
     ),
@@ -226,7 +242,10 @@ OPERATORS = (
         source="torch.nn.Dropout; Hinton et al. 2012, arXiv:1207.0580",
         example="input 4096; dropout(0.5) => 4096",
         attrs=(P,),
-        memory=Memory(idle=True, passes=drops_nothing, saved=noise),
+        memory=Memory(saved=noise),
+        identity_in_eval=True,
+        identity_in_training=drops_nothing,
+        picture="regularisation",
         lower=lower_dropout,
     ),
     Operator(
@@ -239,7 +258,10 @@ OPERATORS = (
         source="Huang et al. 2016, arXiv:1603.09382",
         example="input 64x28x28; residual<conv3-64(pad=1); stochastic_depth(0.2)> => 64x28x28",
         attrs=(P, Attr("mode", Choice(("row", "batch")), Word("row"), "what is dropped together")),
-        memory=Memory(idle=True, passes=drops_nothing, saved=keeps),
+        memory=Memory(saved=keeps),
+        identity_in_eval=True,
+        identity_in_training=drops_nothing,
+        picture="regularisation",
         lower=lower_stochastic_depth,
     ),
     Operator(

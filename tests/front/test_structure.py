@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from archc.compiler.ops import OPERATORS
 from archc.tests.support import ROOT
 
 # Every room, with the rooms that it may look into besides itself.
@@ -105,6 +106,42 @@ def test_no_test_file_imports_another(path: Path) -> None:
 def test_files_can_be_read_in_one_sitting() -> None:
     long = {str(path.relative_to(ROOT)): lines for path in SOURCES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 430}
     assert not long
+
+
+# Where a rule is about one operator itself: what a rewrite matches, what a slip or a repair writes. All else asks the operator's record.
+BY_NAME = {
+    "compiler/analysis/fusion.py",  # the calls that oneDNN has
+    "compiler/analysis/graph_warnings.py",  # softmax before a loss that has its own
+    "compiler/analysis/slips.py",  # arguments in the order of PyTorch's layers
+    "compiler/elaborate/claims.py",
+    "compiler/elaborate/sides.py",
+    "compiler/passes/fold_batch_norm.py",
+    "compiler/passes/merge_siblings.py",
+    "compiler/passes/relu_after_pool.py",
+    "compiler/repair/merges.py",  # options of `conv` that a repair writes
+    "compiler/repair/shapes.py",
+    "compiler/repair/windows.py",
+}
+
+
+def compares_names(path: Path) -> bool:
+    """Does a module compare the operator of a node with a name that it writes down, or with names?"""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Compare) and isinstance(node.left, ast.Attribute) and node.left.attr == "op":
+            names = [leaf.value for other in node.comparators for leaf in ast.walk(other) if isinstance(leaf, ast.Constant)]
+            if set(names) & set(OPERATORS):
+                return True
+    return False
+
+
+def test_operators_are_asked_and_not_called_by_name() -> None:
+    sources = [path for path in SOURCES if path.relative_to(ROOT).parts[:2] not in (("compiler", "ops"),)]
+    assert {str(path.relative_to(ROOT)) for path in sources if compares_names(path)} <= BY_NAME
+
+
+def test_records_have_no_circles() -> None:
+    """Modules of operators that need each other's types want a third below both."""
+    assert not [path for path in (ROOT / "compiler/ops").glob("*.py") if "TYPE_CHECKING" in path.read_text(encoding="utf-8")]
 
 
 FILE = "archs/googlenet.arch"
