@@ -27,10 +27,10 @@ from archc.bench.machine import machine
 from archc.bench.runtime import models, step
 from archc.compiler.analysis.aliasing import in_place
 from archc.compiler.analysis.listing import listing
-from archc.compiler.backends import cpu, winograd
-from archc.compiler.backends.nodes import fx_graph, modules_of, tree_of
-from archc.compiler.backends.optimise import optimised, realised
-from archc.compiler.backends.timing import in_turn
+from archc.compiler.backends.torch import cpu, winograd
+from archc.compiler.backends.torch.nodes import fx_graph, modules_of, tree_of
+from archc.compiler.backends.torch.optimize import optimized, realized
+from archc.compiler.backends.torch.timing import in_turn
 from archc.compiler.files import write_text
 from archc.compiler.graph import ArchGraph
 from archc.compiler.passes import INFERENCE, TRAINING, Pass, run
@@ -56,7 +56,7 @@ def measure(name: str, batch: int, device: str, runs: int) -> list[dict[str, Any
     x = torch.randn(batch, 3, 224, 224, device=device)
     rows = []
     for level in (1, 2):
-        build = partial(optimised, module, net.graph, [x], 2) if level == 2 else lambda pipeline: realised(module, run(net.graph, pipeline))
+        build = partial(optimized, module, net.graph, [x], 2) if level == 2 else lambda pipeline: realized(module, run(net.graph, pipeline))
         pipelines = {"all": INFERENCE[level], **without(net.graph, level)}
         networks = [partial(build(pipeline=pipeline), x) for pipeline in pipelines.values()]
         rows += rows_of(name, batch, device, "float32", level, list(pipelines)[1:], networks, runs)
@@ -94,14 +94,14 @@ def lowered(name: str, batch: int, dtype: str, runs: int) -> list[dict[str, Any]
     program = run(net.graph, INFERENCE[2])
 
     def build() -> Any:
-        plain = realised(module, program).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        plain = realized(module, program).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cpu.for_cpu(plain, program.graph, x, tuned=True)
 
     whole = build()
     taken = [way for way, (_, _, kind) in WAYS.items() if any(isinstance(part, kind) for part in whole.modules())]
     others = []
     for way in taken:
-        with patch(f"archc.compiler.backends.cpu.{WAYS[way][0]}", WAYS[way][1]):
+        with patch(f"archc.compiler.backends.torch.cpu.{WAYS[way][0]}", WAYS[way][1]):
             others.append(build())
     return rows_of(name, batch, "cpu", dtype, 3, taken, [partial(network, x) for network in (whole, *others)], runs)
 

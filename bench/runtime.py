@@ -22,9 +22,9 @@ import torch
 
 from archc import load
 from archc.bench.machine import machine
-from archc.compiler.backends.optimise import optimised
-from archc.compiler.backends.timing import in_turn
-from archc.compiler.backends.torch_fx import ArchModule, lower
+from archc.compiler.backends.torch.lower import ArchModule, lower
+from archc.compiler.backends.torch.optimize import optimized
+from archc.compiler.backends.torch.timing import in_turn
 from archc.compiler.files import write_text
 from archc.compiler.graph import ArchGraph
 from archc.tests.support import torchvision_models
@@ -109,7 +109,7 @@ def contestants(name: str, x: torch.Tensor, upto: int) -> tuple[dict[str, Run], 
     exact.load_state_dict(module.state_dict())
     runs |= {"level 0": lambda: module(x), "level 1": lambda: exact(x)}
     for level in range(2, upto + 1):
-        runs[f"level {level}"] = partial(optimised(module, net.graph, [x], level), x)
+        runs[f"level {level}"] = partial(optimized(module, net.graph, [x], level), x)
     if x.is_cuda:
         runs["level 2, graph"] = graphed(runs["level 2"])
     return runs, net

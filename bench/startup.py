@@ -12,7 +12,7 @@ import torch
 from torch import fx
 
 from archc import load
-from archc.compiler.backends.torch_fx import lower
+from archc.compiler.backends.torch.lower import lower
 from archc.compiler.driver import check
 from archc.compiler.graph import ArchGraph
 from archc.tests.support import torchvision_models

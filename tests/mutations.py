@@ -8,7 +8,7 @@ from time import perf_counter
 
 import torch
 
-from archc.compiler.backends.torch_fx import lower
+from archc.compiler.backends.torch.lower import lower
 from archc.compiler.driver import check_text
 from archc.compiler.elaborate.builder import Limits
 from archc.dsl.rendering import render_all

@@ -64,7 +64,7 @@ def test_compile_writes_what_loads_again(tiny: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["net.json", "net.pt2", "net.safetensors", "tiny.arch"]
     net = load(tiny)
     assert ArchGraph.from_json(json.loads((out / "net.json").read_text())).same_as(net.graph)
-    from archc.compiler.backends.weight_files import load_weights
+    from archc.compiler.backends.torch.weight_files import load_weights
 
     module = net.lower().eval()
     load_weights(module, str(out / "net.safetensors"))

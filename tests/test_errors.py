@@ -154,7 +154,7 @@ def test_settings_that_do_not_exist() -> None:
 
 
 def test_open_sizes_cannot_be_lowered() -> None:
-    from archc.compiler.backends.torch_fx import lower, random_inputs
+    from archc.compiler.backends.torch.lower import lower, random_inputs
 
     graph = check_text("input 3xHxW\nupsample(size=[in.h // 2, in.w // 2])").graph
     with pytest.raises(ArchError, match="E0609"):

@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from archc import load
-from archc.compiler.backends.torch_fx import lower
+from archc.compiler.backends.torch.lower import lower
 from archc.compiler.driver import check, check_text, expanded_text
 from archc.compiler.graph import ArchGraph
 from archc.dsl.rendering import render_all

@@ -11,7 +11,7 @@ import pytest
 from torch import fx, nn
 
 from archc import loads
-from archc.compiler.backends.blocks import NumberedScope, Scope
+from archc.compiler.backends.torch.blocks import NumberedScope, Scope
 from archc.compiler.elaborate.reserved import MODULE_NAMES
 from archc.tests.support import ROOT
 

@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from archc import load
-from archc.compiler.backends import room
-from archc.compiler.backends.foreign import converted, fit
-from archc.compiler.backends.published import Unreadable, published
-from archc.compiler.backends.torch_fx import lower
-from archc.compiler.backends.torch_run import save_weights
-from archc.compiler.backends.weight_files import fitted, load_weights, read_weights
+from archc.compiler.backends.torch import room
+from archc.compiler.backends.torch.foreign import converted, fit
+from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.published import Unreadable, published
+from archc.compiler.backends.torch.run import save_weights
+from archc.compiler.backends.torch.weight_files import fitted, load_weights, read_weights
 from archc.compiler.driver import check_text
 from archc.tests.support import FILES, ROOT, stirred, timm_model, torchvision_models
 from archc.tests.test_cli import archc, facts

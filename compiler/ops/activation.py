@@ -69,7 +69,7 @@ OPERATORS = (
         example="input 8x4x4; gelu => 8x4x4",
         attrs=(Attr("approximate", Choice(("none", "tanh")), Word("none"), "which formula"),),
         memory=KEEPS_INPUT,
-        lower=_renamed("archc.compiler.backends.modules.Gelu", {"approximate": "approximate"}),
+        lower=_renamed("archc.compiler.backends.torch.modules.Gelu", {"approximate": "approximate"}),
     ),
     Operator(
         name="leaky_relu",
@@ -126,6 +126,6 @@ OPERATORS = (
         example="input 8x4x4; scaled_tanh => 8x4x4",
         attrs=(Attr("amplitude", Real(0), 1.7159, "the value it tends to"), Attr("slope", Real(0), 2 / 3, "the slope inside")),
         memory=Memory(work=one_each, saved=one_each),
-        lower=_renamed("archc.compiler.backends.modules.ScaledTanh", {"amplitude": "amplitude", "slope": "slope"}),
+        lower=_renamed("archc.compiler.backends.torch.modules.ScaledTanh", {"amplitude": "amplitude", "slope": "slope"}),
     ),
 )

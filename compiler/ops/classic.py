@@ -43,7 +43,7 @@ def subsample_scale(call: Call, out: Shape) -> Dim:
 
 def lower_subsample(call: Call) -> Module:
     return Module(
-        "archc.compiler.backends.modules.Subsample",
+        "archc.compiler.backends.torch.modules.Subsample",
         {"channels": call.channels, "kernel_size": call.attrs["kernel"], "stride": call.attrs["stride"]},
     )
 
@@ -69,7 +69,7 @@ def rbf_work(call: Call, out: Shape) -> Dim:
 
 
 def lower_rbf(call: Call) -> Module:
-    return Module("archc.compiler.backends.modules.RBF", {"in_features": call.channels, "out_features": call.attrs["out"]})
+    return Module("archc.compiler.backends.torch.modules.RBF", {"in_features": call.channels, "out_features": call.attrs["out"]})
 
 
 OPERATORS = (

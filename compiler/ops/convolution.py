@@ -92,7 +92,7 @@ def lower_conv(call: Call) -> Module:
     if table is not None:
         arguments = _conv_arguments(call)
         del arguments["in_channels"], arguments["out_channels"], arguments["groups"]
-        return Module("archc.compiler.backends.modules.TableConv", {"in_channels": call.channels, "table": table, **arguments})
+        return Module("archc.compiler.backends.torch.modules.TableConv", {"in_channels": call.channels, "table": table, **arguments})
     return Module(f"torch.nn.Conv{call.axes}d", _conv_arguments(call))
 
 
@@ -207,7 +207,7 @@ def channel_fc_macs(call: Call, out: Shape) -> Dim:
 
 
 def lower_channel_fc(call: Call) -> Module:
-    return _lower_dense("archc.compiler.backends.modules.ChannelLinear", call, call.channels)
+    return _lower_dense("archc.compiler.backends.torch.modules.ChannelLinear", call, call.channels)
 
 
 OPERATORS = (

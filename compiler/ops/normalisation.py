@@ -49,7 +49,7 @@ def lower_group_norm(call: Call) -> Module:
 def lower_layer_norm(call: Call) -> Module:
     a = call.attrs
     return Module(
-        "archc.compiler.backends.modules.ChannelNorm",
+        "archc.compiler.backends.torch.modules.ChannelNorm",
         {"normalized_shape": call.channels, "eps": a["eps"], "elementwise_affine": a["affine"]},
     )
 
@@ -94,11 +94,12 @@ def lower_lrn(call: Call) -> Module:
     a = call.attrs
     if a["form"] == "spatial":
         return Module(
-            "archc.compiler.backends.modules.SpatialResponseNorm", {"size": a["size"], "alpha": a["alpha"], "beta": a["beta"], "k": a["k"]}
+            "archc.compiler.backends.torch.modules.SpatialResponseNorm",
+            {"size": a["size"], "alpha": a["alpha"], "beta": a["beta"], "k": a["k"]},
         )
     # PyTorch divides alpha by the size, so the paper's form takes it times the size.
     alpha = a["alpha"] * a["size"] if a["form"] == "sum" else a["alpha"]
-    return Module("archc.compiler.backends.modules.ResponseNorm", {"size": a["size"], "alpha": alpha, "beta": a["beta"], "k": a["k"]})
+    return Module("archc.compiler.backends.torch.modules.ResponseNorm", {"size": a["size"], "alpha": alpha, "beta": a["beta"], "k": a["k"]})
 
 
 def lrn_sight(call: Call, out: Shape) -> Sights:
@@ -122,7 +123,7 @@ def lower_dropout(call: Call) -> Module:
 
 
 def lower_stochastic_depth(call: Call) -> Module:
-    return Module("archc.compiler.backends.modules.StochasticDepth", {"p": call.attrs["p"], "mode": call.attrs["mode"]})
+    return Module("archc.compiler.backends.torch.modules.StochasticDepth", {"p": call.attrs["p"], "mode": call.attrs["mode"]})
 
 
 def layer_scale_weights(call: Call) -> Weights:

@@ -112,7 +112,7 @@ def crop_sight(call: Call, out: Shape) -> Sights:
 def lower_crop(call: Call) -> Module:
     if any(isinstance(value, Formula) for value in call.attrs["size"]):
         raise Fault(says.needs_numbers("crop", "the sizes", " and ".join(map(str, call.attrs["size"]))))
-    return Module("archc.compiler.backends.modules.Crop", {"sizes": call.attrs["size"]})
+    return Module("archc.compiler.backends.torch.modules.Crop", {"sizes": call.attrs["size"]})
 
 
 OPERATORS = (

@@ -60,7 +60,8 @@ def compile(
     report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
     if print_after:
         programs(report.graph, optimize, print_after)
-    from archc.compiler.backends import torch_run, weight_files
+    from archc.compiler.backends.torch import run as torch_run
+    from archc.compiler.backends.torch import weight_files
 
     with refusals():
         try:
@@ -91,7 +92,8 @@ def compile(
 @contextmanager
 def refusals() -> Iterator[None]:
     """What a backend refuses, as a plain error and an exit code."""
-    from archc.compiler.backends import published, room, torch_run
+    from archc.compiler.backends.torch import published, room
+    from archc.compiler.backends.torch import run as torch_run
 
     try:
         yield
@@ -116,7 +118,7 @@ def bench(
     if device not in ("auto", "cpu", "cuda") or dtype not in ("float32", "bfloat16", "float16"):
         usage("--device is auto, cpu or cuda; --dtype is float32, bfloat16 or float16")
     report = sound(file, overrides(set_, input_), Limits(), json_)
-    from archc.compiler.backends import torch_bench
+    from archc.compiler.backends.torch import bench as torch_bench
 
     with refusals():
         where, rows = torch_bench.levels(report.graph, device, dtype, batch, runs, upto)
@@ -153,7 +155,8 @@ def weights(
     if output is not None and output.suffix != ".safetensors":
         usage(f"-o writes .safetensors, not {output.name}")
     report = sound(file, overrides(set_, None), Limits(), json_)
-    from archc.compiler.backends import foreign, torch_run, weight_files
+    from archc.compiler.backends.torch import foreign, weight_files
+    from archc.compiler.backends.torch import run as torch_run
 
     with refusals():
         found, tensors = weight_files.fitted(report.graph, source)

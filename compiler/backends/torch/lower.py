@@ -16,9 +16,9 @@ from torch import fx, nn
 from archc.compiler.analysis.aliasing import in_place
 from archc.compiler.analysis.misfit import misfit
 from archc.compiler.analysis.regions import Region, Regions, entering, leaving, regions, scopes_of
-from archc.compiler.backends.blocks import Block, Chain, Graphs, NumberedBlock, NumberedScope, Scope, is_chain
-from archc.compiler.backends.changes import change
-from archc.compiler.backends.nodes import WHOLE, Parts, below, fx_name, fx_node, fx_output, modules_of
+from archc.compiler.backends.torch.blocks import Block, Chain, Graphs, NumberedBlock, NumberedScope, Scope, is_chain
+from archc.compiler.backends.torch.changes import change
+from archc.compiler.backends.torch.nodes import WHOLE, Parts, below, fx_name, fx_node, fx_output, modules_of
 from archc.compiler.collection import without_collection
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.passes import INFERENCE, TRAINING, run

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archc.compiler.backends.nodes import node_meta
-from archc.compiler.backends.optimise import optimised
-from archc.compiler.backends.room import check_room, told
-from archc.compiler.backends.torch_fx import ArchModule, lower, parameter_count, random_inputs, source_of
-from archc.compiler.backends.weight_files import load_weights
+from archc.compiler.backends.torch.lower import ArchModule, lower, parameter_count, random_inputs, source_of
+from archc.compiler.backends.torch.nodes import node_meta
+from archc.compiler.backends.torch.optimize import optimized
+from archc.compiler.backends.torch.room import check_room, told
+from archc.compiler.backends.torch.weight_files import load_weights
 from archc.compiler.files import CannotWrite, Lenient, replacing
 from archc.compiler.graph import ArchGraph
 
@@ -58,7 +58,7 @@ def compile_and_run(
     any_value: bool = False,
     talk: Callable[[str], object] = lambda text: None,
 ) -> Ran:
-    """Lower, load weights, move to the device, optimise, and run one forward pass in evaluation mode on seeded random input.
+    """Lower, load weights, move to the device, optimize, and run one forward pass in evaluation mode on seeded random input.
 
     `talk` is told where memory may be short. Raises NoDevice, NoMemory, Unreadable and Unfit.
     """
@@ -90,8 +90,8 @@ def _compile_and_run(graph: ArchGraph, where: torch.device, dtype: str, batch: i
     lap("to device")
     run: Callable[..., Any] = module
     if level > 1:
-        run = optimised(module, graph, inputs, level)
-        lap("optimise")
+        run = optimized(module, graph, inputs, level)
+        lap("optimize")
     with torch.no_grad():
         result = run(*inputs)
     if where.type == "cuda":
@@ -105,7 +105,7 @@ def _compile_and_run(graph: ArchGraph, where: torch.device, dtype: str, batch: i
 
 def measured(graph: ArchGraph, dtype: str, batch: int) -> tuple[int, int]:
     """Bytes of activations: the peak at inference, and what training keeps; on the GPU where there is one. Raises NoMemory."""
-    from archc.compiler.backends.measure import activations
+    from archc.compiler.backends.torch.measure import activations
 
     where = pick_device("auto")
     check_room(graph, dtype, batch, where)

@@ -12,7 +12,7 @@ import torch
 from torch import fx, nn
 
 from archc.compiler.analysis.regions import Region
-from archc.compiler.backends.initialise import initialise
+from archc.compiler.backends.torch.initialize import initialize
 from archc.compiler.graph import INPUT, ArchGraph, Node
 from archc.compiler.ops.record import Function, Lowering, Module, Operand, Operands, Parameter
 from archc.compiler.shapes.dim import Formula
@@ -37,7 +37,7 @@ def modules_of(graph: ArchGraph, overwriting: Collection[str] = ()) -> Parts:
         if isinstance(lowering, Module):
             kwargs = {**lowering.kwargs, "inplace": True} if node.key in overwriting else lowering.kwargs
             modules[node.key] = module = resolve(lowering.target)(**kwargs)
-            initialise(module, node.attrs)
+            initialize(module, node.attrs)
         elif isinstance(lowering, Parameter):
             modules[node.key] = nn.Parameter(torch.full(lowering.shape, lowering.start))
     return modules

@@ -24,7 +24,7 @@ FILLS: dict[str, Fill] = {
 }
 
 
-def initialise(module: nn.Module, attrs: Mapping[str, Any]) -> None:
+def initialize(module: nn.Module, attrs: Mapping[str, Any]) -> None:
     """Draw weight and bias anew where the options say how; `torch` leaves what the constructor drew."""
     for option, name in (("init", "weight"), ("bias_init", "bias")):
         recipe = attrs.get(option)
