@@ -18,7 +18,8 @@ import torch
 
 from archc import load
 from archc.bench import runtime, tables
-from archc.compiler.backends.torch.lower import ArchModule, random_inputs
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.lower import random_inputs
 from archc.compiler.backends.torch.timing import wait
 from archc.compiler.files import write_text
 

@@ -22,7 +22,8 @@ import torch
 
 from archc import load
 from archc.bench.machine import machine
-from archc.compiler.backends.torch.lower import ArchModule, lower
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.lower import lower
 from archc.compiler.backends.torch.optimize import optimized
 from archc.compiler.backends.torch.timing import in_turn
 from archc.compiler.files import write_text

@@ -15,7 +15,7 @@ from archc.compiler.shapes.dim import Dim, Shape
 from archc.dsl.diagnostics import ArchError
 
 if TYPE_CHECKING:
-    from archc.compiler.backends.torch.lower import ArchModule
+    from archc.compiler.backends.torch.arch_module import ArchModule
 
 __all__ = ["ArchError", "Network", "load", "loads"]
 

@@ -11,8 +11,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
+from archc.compiler.backends.torch.arch_module import ArchModule
 from archc.compiler.backends.torch.blocks import Block, Chain
-from archc.compiler.backends.torch.lower import ArchModule, lower
+from archc.compiler.backends.torch.lower import lower
 from archc.compiler.backends.torch.published import torchvision_models as torchvision_models
 from archc.compiler.graph import INPUT, ArchGraph
 

@@ -22,11 +22,13 @@ from archc.compiler.analysis.chunking import slices
 from archc.compiler.analysis.fusion import Fusion, fusions
 from archc.compiler.analysis.listing import listing
 from archc.compiler.backends.torch import cpu, optimize, timing, winograd
-from archc.compiler.backends.torch.lower import ArchModule, lower, random_inputs
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.lower import lower, random_inputs
 from archc.compiler.backends.torch.measure import activations
 from archc.compiler.backends.torch.optimize import DIFFERENT, optimized, realized
 from archc.compiler.driver import check, check_text, parse_overrides
 from archc.compiler.graph import ArchGraph
+from archc.compiler.lowering import lowered, lowered_from
 from archc.compiler.passes import INFERENCE, TRAINING, Pass, Unsound, run
 from archc.compiler.passes.program import Folded, Own, Program
 from archc.tests.support import NETWORKS, ROOT, programs, torchvision_models
@@ -105,7 +107,7 @@ def test_the_program_behind_every_pass_is_the_same_network(path: Path) -> None:
     for pipeline in (*INFERENCE, *(pipeline for pipeline in TRAINING if not has_training_outputs(graph))):
         run(graph, pipeline, lambda name, program: behind.append(program))
     for program in behind:
-        made = realized(module, program)
+        made = realized(module, lowered_from(program))
         if not program.recipes:
             assert set(made.state_dict()) <= set(module.state_dict())
         with torch.no_grad():
@@ -154,7 +156,7 @@ def test_random_networks_agree_at_every_level(text: str) -> None:
         first.load_state_dict(module.state_dict())
         assert apart(first(*[x.clone() for x in inputs]), expected) == 0
         assert apart(optimized(module, graph, inputs, 1)(*[x.clone() for x in inputs]), expected) == 0
-        program, doubles = run(graph, INFERENCE[2]), [x.double() for x in inputs]
+        program, doubles = lowered(graph, level=2), [x.double() for x in inputs]
         assert apart(realized(module.double(), program)(*doubles), module(*doubles)) < DIFFERENT / 1000
         second = optimized(module.float(), graph, inputs, 2)(*inputs)
         with pytest.MonkeyPatch.context() as patch:

@@ -9,6 +9,7 @@ from typing import Any
 from archc.compiler.ops.kinds import Kind, Value
 from archc.compiler.ops.memory import FRESH, Memory
 from archc.compiler.ops.sight import Sights, each
+from archc.compiler.ops.targets import Target
 from archc.compiler.shapes.conditions import Condition
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.diagnostics import Fault
@@ -92,51 +93,12 @@ class Call:
         return True
 
 
-@dataclass(frozen=True)
-class Operands:
-    """Stands in a lowering for all operands, as a list."""
-
-
-@dataclass(frozen=True)
-class Operand:
-    """Stands in a lowering for one operand."""
-
-    index: int = 0
-
-
-@dataclass(frozen=True)
-class Module:
-    """Lowered to a module: the path of its class, and the arguments of its constructor."""
-
-    target: str
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Function:
-    """Lowered to a call of a function, in whose arguments `Operand` and `Operands` stand for tensors."""
-
-    target: str
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """Lowered to a tensor that is trained, whose key is the label itself, and a function of the operand and of it."""
-
-    target: str
-    shape: tuple[int, ...]
-    start: float
-
-
-Lowering = Module | Function | Parameter
 Weights = Mapping[str, tuple[int, ...]]
 
 ShapeRule = Callable[[Call], Shape]
 WeightRule = Callable[[Call], Weights]
 CostRule = Callable[[Call, Shape], Dim]
-LowerRule = Callable[[Call], Lowering]
+LowerRule = Callable[[Call], Target]
 SightRule = Callable[[Call, Shape], Sights]
 Settle = Callable[[dict[str, Any]], None]
 
@@ -171,8 +133,8 @@ class Operator:
     activations and pooling are not counted); `connections` the weighted inputs of all its units, biases included, as
     LeCun et al. 1998 count them; `sight` what an output value sees of the input; `memory` what
     it needs of memory as it is lowered; `lower` says as data what it
-    becomes in torch. `settle` turns options that are words into numbers, where they depend on other options (`pad=same`). `short` names the
-    options that the parts of `NAME3-64/2` fill. An operator with `followers` also takes `norm=` and `act=`,
+    becomes in a backend. `settle` turns options that are words into numbers, where they depend on other options (`pad=same`). `short` names
+    the options that the parts of `NAME3-64/2` fill. An operator with `followers` also takes `norm=` and `act=`,
     which put a normalisation and an activation behind it; one that `flattens` gets a flat input. Where options are `named`,
     numbers without a name are refused, since other frameworks mean all of these by one number.
     """

@@ -1,70 +1,48 @@
-"""Operators as modules and as nodes of torch.fx; and a whole network as one graph over a tree of modules."""
+"""Parts as modules, steps as nodes of torch.fx; and a whole program as one graph over a tree of modules."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
-from functools import cache
-from importlib import import_module
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
 from torch import fx, nn
 
-from archc.compiler.analysis.regions import Region
 from archc.compiler.backends.torch.initialize import initialize
-from archc.compiler.graph import INPUT, ArchGraph, Node
-from archc.compiler.ops.record import Function, Lowering, Module, Operand, Operands, Parameter
-from archc.compiler.shapes.dim import Formula
-from archc.dsl.diagnostics import ArchError, Fault
-from archc.dsl.vocabulary import files
+from archc.compiler.backends.torch.targets import resolve
+from archc.compiler.graph import Node
+from archc.compiler.lowering.program import FunctionCall, LoweredProgram, Part, Scope, Step, Trained, Value
 
 Made = TypeVar("Made", bound=fx.GraphModule)
-Parts = dict[str, nn.Module | nn.Parameter]  # by key; a parameter where the key is that of a tensor
-WHOLE = Region("", "")
+Modules = dict[str, nn.Module | nn.Parameter]  # by key
 
 
 # ---- modules
 
 
-def modules_of(graph: ArchGraph, overwriting: Collection[str] = ()) -> Parts:
-    """A module for every key whose operator lowers to one; shared parts have one key. Some may overwrite their input."""
-    modules: Parts = {}
-    for node in graph:
-        if node.op == INPUT or node.key in modules:
-            continue
-        lowering = _lowering(graph, node)
-        if isinstance(lowering, Module):
-            kwargs = {**lowering.kwargs, "inplace": True} if node.key in overwriting else lowering.kwargs
-            modules[node.key] = module = resolve(lowering.target)(**kwargs)
-            initialize(module, node.attrs)
-        elif isinstance(lowering, Parameter):
-            modules[node.key] = nn.Parameter(torch.full(lowering.shape, lowering.start))
-    return modules
+def modules_of(program: LoweredProgram) -> Modules:
+    """Every part of a program, on the default device and in the default dtype of torch, initialized as the file states."""
+    return {key: _module(part) for key, part in program.parts.items()}
 
 
-def _lowering(graph: ArchGraph, node: Node) -> Lowering:
-    try:
-        lowering = node.operator.lower(graph.call(node.name))
-    except Fault as fault:
-        raise ArchError([fault.diagnostic.at(node.span)]) from None
-    given = lowering.kwargs.values() if isinstance(lowering, Module) else [lowering.shape] if isinstance(lowering, Parameter) else []
-    if any(_is_open(value) for value in given):
-        problem = f"{node.name} cannot be lowered while its sizes are open"
-        raise ArchError([files.cannot_lower(problem, "give the sizes with `--input`").at(node.span)])
-    return lowering
+def _module(part: Part) -> nn.Module | nn.Parameter:
+    if part.kind == "tensor":
+        tensor = nn.Parameter(torch.empty(part.weights[""]))
+        initialize({"": tensor}, part.initial)
+        return tensor
+    settings = {**part.settings, "inplace": True} if part.overwrites else part.settings
+    module: nn.Module = resolve(part.target)(**settings)
+    initialize(dict(module.named_parameters()), part.initial)
+    return module
 
 
-def _is_open(value: Any) -> bool:
-    return isinstance(value, Formula) or (isinstance(value, tuple) and any(_is_open(item) for item in value))
-
-
-@cache
-def resolve(path: str) -> Callable[..., Any]:
-    """What a dotted path of a lowering names."""
-    module, _, name = path.rpartition(".")
-    found: Callable[..., Any] = getattr(import_module(module), name)
-    return found
+def register(module: nn.Module, name: str, member: nn.Module | nn.Parameter) -> None:
+    """Make a module or a trained tensor a member of a module."""
+    if isinstance(member, nn.Parameter):
+        module.register_parameter(name, member)
+    else:
+        module.add_module(name, member)
 
 
 def tree_of(modules: Mapping[str, nn.Module | nn.Parameter]) -> nn.Module:
@@ -82,11 +60,7 @@ def tree_of(modules: Mapping[str, nn.Module | nn.Parameter]) -> nn.Module:
         numbered = path and list(names) == [str(i) for i in range(len(names))]
         branch: nn.Module = nn.ModuleList() if numbered else nn.Module()
         for name, inner in names.items():
-            member = built[inner]
-            if isinstance(member, nn.Parameter):
-                branch.register_parameter(name, member)
-            else:
-                branch.add_module(name, member)
+            register(branch, name, built[inner])
         built[path] = branch
     whole = built[""]
     assert isinstance(whole, nn.Module)
@@ -100,16 +74,16 @@ def with_branches(module: Made, tree: nn.Module) -> Made:
     return module
 
 
-# ---- the graph
+# ---- graphs
 
 
-def fx_graph(graph: ArchGraph, modules: Mapping[str, nn.Module | nn.Parameter]) -> fx.Graph:
-    """The whole network as one graph, over modules under their keys."""
+def fx_graph(program: LoweredProgram) -> fx.Graph:
+    """The whole program as one graph, over modules under their keys."""
     result = fx.Graph()
-    made: dict[str, fx.Node] = {}
-    for node in graph:
-        made[node.name] = fx_node(result, graph, node, modules, made, WHOLE)
-    fx_output(result, {name: made[output.node] for name, output in graph.outputs.items()})
+    values: dict[str, fx.Node] = {}
+    for step in program.steps:
+        values[step.name] = fx_node(result, step, values, program.body)
+    fx_output(result, {name: values[step] for name, step in program.outputs.items()})
     return result
 
 
@@ -118,31 +92,44 @@ def fx_output(result: fx.Graph, outputs: Mapping[str, fx.Node]) -> None:
     result.output(next(iter(outputs.values())) if len(outputs) == 1 else dict(outputs))
 
 
-def fx_node(
-    result: fx.Graph,
-    graph: ArchGraph,
-    node: Node,
-    modules: Mapping[str, nn.Module | nn.Parameter],
-    values: Mapping[str, fx.Node],
-    within: Region,
-) -> fx.Node:
-    """A node of a network as one of fx, in the graph of the scope `within`, from the values of its operands."""
-    operands = [values[operand] for operand in graph.operands(node.name)]
-    name, key = fx_name(below(within.path, node.name)), below(within.key, node.key)
-    if node.op == INPUT:
-        made = result.placeholder(node.name)
-    elif isinstance(modules.get(node.key), nn.Parameter):
-        own = result.create_node("get_attr", key)
-        target = resolve(_lowering(graph, node).target)
-        made = result.create_node("call_function", target, (*operands, own), name=name)
-    elif node.key in modules:
-        made = result.create_node("call_module", key, tuple(operands), name=name)
+def fx_node(result: fx.Graph, step: Step, values: Mapping[str, fx.Node], within: Scope) -> fx.Node:
+    """Append a step to the graph of the scope `within`, as a node of fx; `values` are the nodes of the steps before it."""
+    name, key = fx_name(below(within.path, step.name)), below(within.key, step.key)
+    if step.kind == "input":
+        node = result.placeholder(step.name)
+    elif step.kind == "module":
+        node = result.create_node("call_module", key, tuple(values[operand] for operand in step.operands), name=name)
     else:
-        lowering = _lowering(graph, node)
-        assert isinstance(lowering, Function)
-        made = _call_function(result, lowering, operands, name)
-    made.meta.update(node_meta(node))
-    return made
+        own = result.create_node("get_attr", key) if step.kind == "tensor" else None
+        node = _call(result, step.target, step.args, step.kwargs, values, own, name)
+    node.meta.update(node_meta(step))
+    return node
+
+
+def _call(
+    result: fx.Graph,
+    target: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    values: Mapping[str, fx.Node],
+    own: fx.Node | None,
+    name: str,
+) -> fx.Node:
+    """One call. Calls in its arguments come first, and leave its name to it."""
+
+    def argument(value: Any) -> Any:
+        match value:
+            case Value(step):
+                return values[step]
+            case Trained():
+                return own
+            case FunctionCall(inner, given, named):
+                return _call(result, inner, given, named, values, own, f"{name}_part")
+            case list():
+                return [argument(item) for item in value]
+        return value
+
+    return result.create_node("call_function", resolve(target), tuple(map(argument, args)), dict(kwargs), name=name)
 
 
 def below(path: str, name: str) -> str:
@@ -154,27 +141,15 @@ def fx_name(name: str) -> str:
     return re.sub(r"\W", "_", name)
 
 
-def _call_function(graph: fx.Graph, call: Function, operands: list[fx.Node], name: str) -> fx.Node:
-    """One call; calls that stand in its arguments come first, and leave its name to it."""
-
-    def argument(value: Any) -> Any:
-        if isinstance(value, Operand):
-            return operands[value.index]
-        if isinstance(value, Operands):
-            return operands
-        return _call_function(graph, value, operands, f"{name}_part") if isinstance(value, Function) else value
-
-    args = tuple(argument(value) for value in call.args)
-    return graph.create_node("call_function", resolve(call.target), args, dict(call.kwargs), name=name)
-
-
-def node_meta(node: Node) -> dict[str, Any]:
+def node_meta(step: Step) -> dict[str, Any]:
     """Where a node comes from: for programs under `arch`, for torch's own messages as a stack trace."""
-    span = node.span
+    span = step.span
     text = " ".join(span.text.split())
-    frames = [frame.text for frame in node.frame.chain()] if node.frame else []
-    line = span.line
-    return {
-        "arch": {"name": node.name, "op": node.op, "file": span.source.label, "line": line, "text": text, "provenance": frames},
-        "stack_trace": f'  File "{span.source.label}", line {line}, in {node.name}\n    {text}',
-    }
+    place = {"file": span.source.label, "line": span.line, "text": text, "provenance": list(step.provenance)}
+    return {"arch": {"name": step.name, "op": step.op, **place}, "stack_trace": stack_trace(step)}
+
+
+def stack_trace(step: Step | Node) -> str:
+    """The place of a step in its file, in the form of a frame of Python."""
+    span = step.span
+    return f'  File "{span.source.label}", line {span.line}, in {step.name}\n    {" ".join(span.text.split())}'

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archc.compiler.backends.torch.lower import ArchModule, lower, parameter_count, random_inputs, source_of
-from archc.compiler.backends.torch.nodes import node_meta
+from archc.compiler.backends.torch.arch_module import ArchModule, source_of
+from archc.compiler.backends.torch.lower import lower, random_inputs
+from archc.compiler.backends.torch.nodes import stack_trace
 from archc.compiler.backends.torch.optimize import optimized
 from archc.compiler.backends.torch.room import check_room, told
 from archc.compiler.backends.torch.weight_files import load_weights
@@ -100,7 +101,7 @@ def _compile_and_run(graph: ArchGraph, where: torch.device, dtype: str, batch: i
     names = [name for name, output in graph.outputs.items() if not output.training_only]
     outputs = result if isinstance(result, dict) else {names[0]: result}
     shown = f"cuda ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else "cpu"
-    return Ran(module, inputs, outputs, shown, parameter_count(module), seconds)
+    return Ran(module, inputs, outputs, shown, sum(weight.numel() for weight in module.parameters()), seconds)
 
 
 def measured(graph: ArchGraph, dtype: str, batch: int) -> tuple[int, int]:
@@ -141,7 +142,7 @@ def _name_no_machine(program: torch.export.ExportedProgram, module: ArchModule) 
 
     Within blocks torch writes down the files of Python that ran, and of every node the addresses of those that it came from.
     """
-    places = {node.key: node_meta(node)["stack_trace"] for node in source_of(module)}
+    places = {node.key: stack_trace(node) for node in source_of(module)}
     for node in program.graph.nodes:
         node.meta.pop("from_node", None)
         stack = node.meta.get("nn_module_stack") or {"": ("", "")}
