@@ -23,7 +23,8 @@ from archc.compiler.shapes.dim import Formula
 from archc.dsl.diagnostics import ArchError, Fault
 from archc.dsl.vocabulary import files
 
-PIPELINES: Mapping[str, tuple[tuple[Pass, ...], ...]] = {"training": TRAINING, "inference": INFERENCE}
+PIPELINES: Mapping[Mode, tuple[tuple[Pass, ...], ...]] = {"training": TRAINING, "inference": INFERENCE}
+LEVELS: Mapping[Mode, range] = {mode: range(len(PIPELINES[mode])) for mode in get_args(Mode)}
 FLAT = 2  # the level from which on passes move operators out of the scopes of the file
 
 
@@ -71,12 +72,11 @@ def input_shapes(graph: ArchGraph) -> list[tuple[int, ...]]:
 
 
 def _pipeline(mode: Mode, level: int) -> tuple[Pass, ...]:
-    if mode not in get_args(Mode):
-        raise ValueError(f"a mode is {' or '.join(get_args(Mode))}, not {mode}")
-    levels = PIPELINES[mode]
-    if level not in range(len(levels)):
-        raise ValueError(f"the levels of a program for {mode} are {', '.join(map(str, range(len(levels))))}, not {level}")
-    return levels[level]
+    if mode not in PIPELINES:
+        raise ValueError(f"a mode is {' or '.join(PIPELINES)}, not {mode}")
+    if level not in LEVELS[mode]:
+        raise ValueError(f"the levels of a program for {mode} are {', '.join(map(str, LEVELS[mode]))}, not {level}")
+    return PIPELINES[mode][level]
 
 
 def _lowered(program: Program, written: ArchGraph, mode: Mode, level: int, overwriting: Collection[str]) -> LoweredProgram:
