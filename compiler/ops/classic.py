@@ -7,7 +7,8 @@ from math import prod
 from archc.compiler.ops import receptive
 from archc.compiler.ops.kinds import PerAxis, Whole
 from archc.compiler.ops.memory import Memory, always, one_each
-from archc.compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator, Weights, units
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Like, Operator, Weights, units
+from archc.compiler.ops.targets import ModuleTarget
 from archc.compiler.ops.windows import slide
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.compiler.shapes.window import Window
@@ -41,9 +42,9 @@ def subsample_scale(call: Call, out: Shape) -> Dim:
     return call.channels
 
 
-def lower_subsample(call: Call) -> Module:
-    return Module(
-        "archc.compiler.backends.modules.Subsample",
+def lower_subsample(call: Call) -> ModuleTarget:
+    return ModuleTarget(
+        "archc.Subsample",
         {"channels": call.channels, "kernel_size": call.attrs["kernel"], "stride": call.attrs["stride"]},
     )
 
@@ -68,8 +69,8 @@ def rbf_work(call: Call, out: Shape) -> Dim:
     return 2 * rbf_macs(call, out)
 
 
-def lower_rbf(call: Call) -> Module:
-    return Module("archc.compiler.backends.modules.RBF", {"in_features": call.channels, "out_features": call.attrs["out"]})
+def lower_rbf(call: Call) -> ModuleTarget:
+    return ModuleTarget("archc.RBF", {"in_features": call.channels, "out_features": call.attrs["out"]})
 
 
 OPERATORS = (

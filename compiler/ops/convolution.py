@@ -9,7 +9,8 @@ from typing import Any
 from archc.compiler.ops import receptive
 from archc.compiler.ops.kinds import INIT, Choice, Flag, PerAxis, Recipe, Table, Whole, Word
 from archc.compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_last
-from archc.compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights, macs_and_bias, units
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights, macs_and_bias, units
+from archc.compiler.ops.targets import ModuleTarget
 from archc.compiler.ops.windows import DILATION, PAD, STRIDE, same_padding, slide
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.compiler.shapes.window import Transposed, Window
@@ -93,13 +94,13 @@ def _conv_arguments(call: Call) -> dict[str, Any]:
     return arguments | {theirs: attrs[ours] for ours, theirs in renamed.items() if ours in attrs}
 
 
-def lower_conv(call: Call) -> Module:
+def lower_conv(call: Call) -> ModuleTarget:
     table = _connections(call)
     if table is not None:
         arguments = _conv_arguments(call)
         del arguments["in_channels"], arguments["out_channels"], arguments["groups"]
-        return Module("archc.compiler.backends.modules.TableConv", {"in_channels": call.channels, "table": table, **arguments})
-    return Module(f"torch.nn.Conv{call.axes}d", _conv_arguments(call))
+        return ModuleTarget("archc.TableConv", {"in_channels": call.channels, "table": table, **arguments})
+    return ModuleTarget(f"nn.Conv{call.axes}d", _conv_arguments(call))
 
 
 def conv_saves(call: Call) -> Sequence[str]:
@@ -159,8 +160,8 @@ def transposed_macs(call: Call, out: Shape) -> Dim:
     return product(call.x[1:]) * prod(transposed_weights(call)["weight"])
 
 
-def lower_transposed(call: Call) -> Module:
-    return Module(f"torch.nn.ConvTranspose{call.axes}d", {**_conv_arguments(call), "output_padding": call.attrs["out_pad"]})
+def lower_transposed(call: Call) -> ModuleTarget:
+    return ModuleTarget(f"nn.ConvTranspose{call.axes}d", {**_conv_arguments(call), "output_padding": call.attrs["out_pad"]})
 
 
 def _features(call: Call) -> int:
@@ -182,8 +183,8 @@ def _dense_weights(call: Call, inputs: int) -> Weights:
     return {"weight": (out, inputs)} | ({"bias": (out,)} if call.attrs["bias"] else {})
 
 
-def _lower_dense(target: str, call: Call, inputs: int) -> Module:
-    return Module(target, {"in_features": inputs, "out_features": call.attrs["out"], "bias": call.attrs["bias"]})
+def _lower_dense(target: str, call: Call, inputs: int) -> ModuleTarget:
+    return ModuleTarget(target, {"in_features": inputs, "out_features": call.attrs["out"], "bias": call.attrs["bias"]})
 
 
 def fc_weights(call: Call) -> Weights:
@@ -195,8 +196,8 @@ def fc_macs(call: Call, out: Shape) -> Dim:
     return _features(call) * outputs
 
 
-def lower_fc(call: Call) -> Module:
-    return _lower_dense("torch.nn.Linear", call, _features(call))
+def lower_fc(call: Call) -> ModuleTarget:
+    return _lower_dense("nn.Linear", call, _features(call))
 
 
 def channel_fc_weights(call: Call) -> Weights:
@@ -211,8 +212,8 @@ def channel_fc_macs(call: Call, out: Shape) -> Dim:
     return product(out) * call.channels
 
 
-def lower_channel_fc(call: Call) -> Module:
-    return _lower_dense("archc.compiler.backends.modules.ChannelLinear", call, call.channels)
+def lower_channel_fc(call: Call) -> ModuleTarget:
+    return _lower_dense("archc.ChannelLinear", call, call.channels)
 
 
 OPERATORS = (

@@ -6,7 +6,8 @@ from archc.compiler.ops import receptive
 from archc.compiler.ops.kinds import Bounds, Choice, Real, Whole, Word
 from archc.compiler.ops.memory import Memory, always, as_maps
 from archc.compiler.ops.receptive import ReceptiveFields
-from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Function, Module, Operand, Operands, Operator, axis_names, differences
+from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Operator, axis_names, differences
+from archc.compiler.ops.targets import CallTarget, ModuleTarget, Operand, Operands
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
@@ -68,24 +69,24 @@ def concat_derivation(call: Call, out: Shape) -> list[str]:
     return [f"{axis_names(out)[axis]}: {' + '.join(str(shape[axis]) for shape in call.inputs)} = {out[axis]}"]
 
 
-def lower_concat(call: Call) -> Function:
-    return Function("torch.cat", (Operands(),), {"dim": 1 + concat_axis(call)})
+def lower_concat(call: Call) -> CallTarget:
+    return CallTarget("torch.cat", (Operands(),), {"dim": 1 + concat_axis(call)})
 
 
-def _chain(target: str, operands: int) -> Function:
+def _chain(target: str, operands: int) -> CallTarget:
     """A function of two, applied from left to right: the backend nests what stands as a Function in the arguments."""
-    result: Function | Operand = Operand(0)
+    result: CallTarget | Operand = Operand(0)
     for index in range(1, operands):
-        result = Function(target, (result, Operand(index)))
-    assert isinstance(result, Function)
+        result = CallTarget(target, (result, Operand(index)))
+    assert isinstance(result, CallTarget)
     return result
 
 
-def lower_add(call: Call) -> Function:
+def lower_add(call: Call) -> CallTarget:
     return _chain("operator.add", len(call.inputs))
 
 
-def lower_mul(call: Call) -> Function:
+def lower_mul(call: Call) -> CallTarget:
     return _chain("operator.mul", len(call.inputs))
 
 
@@ -98,8 +99,8 @@ def flatten_derivation(call: Call, out: Shape) -> list[str]:
     return [f"{'*'.join(map(str, call.x))} = {values} values in a row"]
 
 
-def lower_flatten(call: Call) -> Function:
-    return Function("torch.flatten", (Operand(), 1))
+def lower_flatten(call: Call) -> CallTarget:
+    return CallTarget("torch.flatten", (Operand(), 1))
 
 
 def slice_shape(call: Call) -> Shape:
@@ -116,8 +117,8 @@ def slice_derivation(call: Call, out: Shape) -> list[str]:
     return [f"channels: {stop} - {start} = {out[0]}"]
 
 
-def lower_slice(call: Call) -> Function:
-    return Function("operator.getitem", (Operand(), (slice(None), slice(call.attrs["start"], call.attrs["stop"]))))
+def lower_slice(call: Call) -> CallTarget:
+    return CallTarget("operator.getitem", (Operand(), (slice(None), slice(call.attrs["start"], call.attrs["stop"]))))
 
 
 def shuffle_shape(call: Call) -> Shape:
@@ -128,8 +129,8 @@ def shuffle_shape(call: Call) -> Shape:
     return call.x
 
 
-def lower_shuffle(call: Call) -> Module:
-    return Module("torch.nn.ChannelShuffle", {"groups": call.attrs["groups"]})
+def lower_shuffle(call: Call) -> ModuleTarget:
+    return ModuleTarget("nn.ChannelShuffle", {"groups": call.attrs["groups"]})
 
 
 def _paddings(call: Call) -> list[tuple[int, int]]:
@@ -155,10 +156,10 @@ def pad_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
     return [receptive.moved(-before) for before, _ in _paddings(call)[1:]]
 
 
-def lower_pad(call: Call) -> Function:
+def lower_pad(call: Call) -> CallTarget:
     # torch.nn.functional.pad wants the last axis first.
     flat = [amount for pair in reversed(_paddings(call)) for amount in pair]
-    return Function("torch.nn.functional.pad", (Operand(), flat), {"value": call.attrs["value"]})
+    return CallTarget("F.pad", (Operand(), flat), {"value": call.attrs["value"]})
 
 
 OPERATORS = (

@@ -6,7 +6,8 @@ from archc.compiler.ops import receptive
 from archc.compiler.ops.kinds import SMALLEST, Choice, Flag, Real, Whole, Word
 from archc.compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_last
 from archc.compiler.ops.receptive import ReceptiveFields
-from archc.compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Parameter, Weights
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights
+from archc.compiler.ops.targets import ModuleTarget, TensorTarget
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
@@ -26,10 +27,10 @@ def bn_buffers(call: Call) -> Weights:
     return {"running_mean": (call.channels,), "running_var": (call.channels,), "num_batches_tracked": ()}
 
 
-def lower_bn(call: Call) -> Module:
+def lower_bn(call: Call) -> ModuleTarget:
     a = call.attrs
-    return Module(
-        f"torch.nn.BatchNorm{max(call.axes, 1)}d",
+    return ModuleTarget(
+        f"nn.BatchNorm{max(call.axes, 1)}d",
         {"num_features": call.channels, "eps": a["eps"], "momentum": a["momentum"], "affine": a["affine"]},
     )
 
@@ -41,15 +42,15 @@ def group_norm_shape(call: Call) -> Shape:
     return call.x
 
 
-def lower_group_norm(call: Call) -> Module:
+def lower_group_norm(call: Call) -> ModuleTarget:
     a = call.attrs
-    return Module("torch.nn.GroupNorm", {"num_groups": a["groups"], "num_channels": call.channels, "eps": a["eps"], "affine": a["affine"]})
+    return ModuleTarget("nn.GroupNorm", {"num_groups": a["groups"], "num_channels": call.channels, "eps": a["eps"], "affine": a["affine"]})
 
 
-def lower_layer_norm(call: Call) -> Module:
+def lower_layer_norm(call: Call) -> ModuleTarget:
     a = call.attrs
-    return Module(
-        "archc.compiler.backends.modules.ChannelNorm",
+    return ModuleTarget(
+        "archc.ChannelNorm",
         {"normalized_shape": call.channels, "eps": a["eps"], "elementwise_affine": a["affine"]},
     )
 
@@ -100,15 +101,16 @@ def keeps(call: Call, out: Shape) -> Dim:
     return 1 if call.attrs["mode"] == "row" else 0
 
 
-def lower_lrn(call: Call) -> Module:
+def lower_lrn(call: Call) -> ModuleTarget:
     a = call.attrs
     if a["form"] == "spatial":
-        return Module(
-            "archc.compiler.backends.modules.SpatialResponseNorm", {"size": a["size"], "alpha": a["alpha"], "beta": a["beta"], "k": a["k"]}
+        return ModuleTarget(
+            "archc.SpatialResponseNorm",
+            {"size": a["size"], "alpha": a["alpha"], "beta": a["beta"], "k": a["k"]},
         )
     # PyTorch divides alpha by the size, so the paper's form takes it times the size.
     alpha = a["alpha"] * a["size"] if a["form"] == "sum" else a["alpha"]
-    return Module("archc.compiler.backends.modules.ResponseNorm", {"size": a["size"], "alpha": alpha, "beta": a["beta"], "k": a["k"]})
+    return ModuleTarget("archc.ResponseNorm", {"size": a["size"], "alpha": alpha, "beta": a["beta"], "k": a["k"]})
 
 
 def lrn_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
@@ -127,20 +129,20 @@ def lrn_saved(call: Call, out: Shape) -> Dim:
     return (call.x[0] + around) * product(call.x[1:]) + 2 * product(call.x)
 
 
-def lower_dropout(call: Call) -> Module:
-    return Module("torch.nn.Dropout", {"p": call.attrs["p"]})
+def lower_dropout(call: Call) -> ModuleTarget:
+    return ModuleTarget("nn.Dropout", {"p": call.attrs["p"]})
 
 
-def lower_stochastic_depth(call: Call) -> Module:
-    return Module("archc.compiler.backends.modules.StochasticDepth", {"p": call.attrs["p"], "mode": call.attrs["mode"]})
+def lower_stochastic_depth(call: Call) -> ModuleTarget:
+    return ModuleTarget("archc.StochasticDepth", {"p": call.attrs["p"], "mode": call.attrs["mode"]})
 
 
 def layer_scale_weights(call: Call) -> Weights:
     return {"": (call.channels, *(1,) * call.axes)}  # the label itself is the key
 
 
-def lower_layer_scale(call: Call) -> Parameter:
-    return Parameter("operator.mul", layer_scale_weights(call)[""], call.attrs["start"])
+def lower_layer_scale(call: Call) -> TensorTarget:
+    return TensorTarget("operator.mul", layer_scale_weights(call)[""], call.attrs["start"])
 
 
 P = Attr("p", Real(0, 1), REQUIRED, "how likely a value is dropped")

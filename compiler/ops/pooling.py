@@ -8,7 +8,8 @@ from archc.compiler.ops import receptive
 from archc.compiler.ops.kinds import Choice, Flag, Optional, PerAxis, Word
 from archc.compiler.ops.memory import Memory, always, as_input, as_maps
 from archc.compiler.ops.receptive import ReceptiveFields
-from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Like, Module, Operator
+from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Like, Operator
+from archc.compiler.ops.targets import ModuleTarget
 from archc.compiler.ops.windows import DILATION, PAD, same_padding, slide
 from archc.compiler.shapes.dim import Dim, Formula, Shape, product
 from archc.compiler.shapes.window import Window
@@ -33,13 +34,13 @@ def pool_shape(call: Call) -> Shape:
     return (call.x[0], *slide(call))
 
 
-def lower_maxpool(call: Call) -> Module:
+def lower_maxpool(call: Call) -> ModuleTarget:
     a = call.attrs
     arguments = {"kernel_size": a["kernel"], "stride": a["stride"], "padding": a["pad"], "dilation": a["dilation"], "ceil_mode": a["ceil"]}
-    return Module(f"torch.nn.MaxPool{call.axes}d", arguments)
+    return ModuleTarget(f"nn.MaxPool{call.axes}d", arguments)
 
 
-def lower_avgpool(call: Call) -> Module:
+def lower_avgpool(call: Call) -> ModuleTarget:
     a = call.attrs
     arguments = {
         "kernel_size": a["kernel"],
@@ -48,7 +49,7 @@ def lower_avgpool(call: Call) -> Module:
         "ceil_mode": a["ceil"],
         "count_include_pad": a["count_pad"],
     }
-    return Module(f"torch.nn.AvgPool{call.axes}d", arguments)
+    return ModuleTarget(f"nn.AvgPool{call.axes}d", arguments)
 
 
 def as_image(call: Call, last: Sequence[bool]) -> bool:
@@ -76,9 +77,9 @@ def averaged(call: Call, out: Shape) -> Dim:
     return product(call.x)
 
 
-def lower_adaptive(call: Call) -> Module:
+def lower_adaptive(call: Call) -> ModuleTarget:
     kind = "Avg" if call.operator == "adaptive_avgpool" else "Max"
-    return Module(f"torch.nn.Adaptive{kind}Pool{call.axes}d", {"output_size": call.attrs["out"]})
+    return ModuleTarget(f"nn.Adaptive{kind}Pool{call.axes}d", {"output_size": call.attrs["out"]})
 
 
 def upsample_shape(call: Call) -> Shape:
@@ -108,11 +109,11 @@ def upsample_fvcore(call: Call, out: Shape) -> Dim:
     return product(out) * (1 if call.attrs["mode"] == "nearest" else 4)
 
 
-def lower_upsample(call: Call) -> Module:
+def lower_upsample(call: Call) -> ModuleTarget:
     a = call.attrs
     corners = a["align_corners"] if a["mode"] != "nearest" else None
     scale = tuple(float(factor) for factor in a["scale"]) if a["scale"] is not None else None
-    return Module("torch.nn.Upsample", {"size": a["size"], "scale_factor": scale, "mode": a["mode"], "align_corners": corners})
+    return ModuleTarget("nn.Upsample", {"size": a["size"], "scale_factor": scale, "mode": a["mode"], "align_corners": corners})
 
 
 def middle(size: Dim, target: Dim) -> Dim:
@@ -141,10 +142,10 @@ def crop_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
     return [receptive.moved(middle(size, target)) for size, target in zip(call.x[1:], out[1:], strict=True)]
 
 
-def lower_crop(call: Call) -> Module:
+def lower_crop(call: Call) -> ModuleTarget:
     if any(isinstance(value, Formula) for value in call.attrs["size"]):
         raise Fault(says.needs_numbers("crop", "the sizes", " and ".join(map(str, call.attrs["size"]))))
-    return Module("archc.compiler.backends.modules.Crop", {"sizes": call.attrs["size"]})
+    return ModuleTarget("archc.Crop", {"sizes": call.attrs["size"]})
 
 
 OPERATORS = (

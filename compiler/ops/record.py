@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from archc.compiler.ops.call import AXES as AXES
@@ -12,6 +12,7 @@ from archc.compiler.ops.call import axis_names as axis_names
 from archc.compiler.ops.kinds import Kind, Value
 from archc.compiler.ops.memory import FRESH, Memory
 from archc.compiler.ops.receptive import ReceptiveFields, each
+from archc.compiler.ops.targets import Target
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.compiler.shapes.window import Window
 from archc.dsl.diagnostics import Fault
@@ -47,51 +48,12 @@ class Attr:
     doc: str
 
 
-@dataclass(frozen=True)
-class Operands:
-    """Stands in a lowering for all operands, as a list."""
-
-
-@dataclass(frozen=True)
-class Operand:
-    """Stands in a lowering for one operand."""
-
-    index: int = 0
-
-
-@dataclass(frozen=True)
-class Module:
-    """Lowered to a module: the path of its class, and the arguments of its constructor."""
-
-    target: str
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Function:
-    """Lowered to a call of a function, in whose arguments `Operand` and `Operands` stand for tensors."""
-
-    target: str
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """Lowered to a tensor that is trained, whose key is the label itself, and a function of the operand and of it."""
-
-    target: str
-    shape: tuple[int, ...]
-    start: float
-
-
-Lowering = Module | Function | Parameter
 Weights = Mapping[str, tuple[int, ...]]
 
 ShapeRule = Callable[[Call], Shape]
 WeightRule = Callable[[Call], Weights]
 CostRule = Callable[[Call, Shape], Dim]
-LowerRule = Callable[[Call], Lowering]
+LowerRule = Callable[[Call], Target]
 ReceptiveRule = Callable[[Call, Shape], ReceptiveFields]
 DerivationRule = Callable[[Call, Shape], list[str]]
 WindowRule = Callable[[Mapping[str, Any]], Window]

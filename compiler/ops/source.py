@@ -6,7 +6,8 @@ It is written as a statement, `input 3x224x224`, and never as an item, so it is 
 from __future__ import annotations
 
 from archc.compiler.ops.call import Call
-from archc.compiler.ops.record import Lowering, Operator
+from archc.compiler.ops.record import Operator
+from archc.compiler.ops.targets import Target
 from archc.compiler.shapes.dim import Shape
 
 
@@ -15,7 +16,7 @@ def given(call: Call) -> Shape:
     raise TypeError("the shape of an input is given, and not inferred")
 
 
-def not_lowered(call: Call) -> Lowering:
+def not_lowered(call: Call) -> Target:
     """Refuse to lower: a backend takes an input as an argument. Raises TypeError."""
     raise TypeError("an input is not computed")
 

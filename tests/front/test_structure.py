@@ -26,18 +26,22 @@ ROOMS: dict[str, set[str]] = {
     "compiler.collection": set(),
     "compiler.version": set(),
     "compiler.pages": {"dsl"},
-    "compiler.backends": FRONT | {"compiler.analysis", "compiler.passes", "compiler.files", "compiler.collection"},
+    "compiler.lowering": FRONT | {"compiler.analysis", "compiler.passes"},
+    "compiler.backends": FRONT | {"compiler.lowering", "compiler.files", "compiler.backends.torch"},  # the last for types only
+    "compiler.backends.torch": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
     "compiler.repair": FRONT,
     "compiler.driver": FRONT | {"compiler.elaborate", "compiler.analysis", "compiler.repair", "compiler.collection"},
     "compiler.draw": FRONT | {"compiler.elaborate", "compiler.analysis"},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
-    "compiler.network": FRONT | {"compiler.elaborate", "compiler.driver", "compiler.backends", "compiler.draw"},
+    "compiler.network": FRONT | {"compiler.elaborate", "compiler.driver", "compiler.backends.torch", "compiler.draw"},
     "compiler": set(),
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "elaborate", "analysis", "pages", "files", "version")},
     "ui.verbs": FRONT
     | {"ui.show"}
     | {
-        f"compiler.{room}" for room in ("analysis", "backends", "draw", "driver", "elaborate", "files", "pages", "passes", "version", "zoo")
+        f"compiler.{room}"
+        for room in ("analysis", "backends", "backends.torch", "draw", "driver", "elaborate", "files", "pages", "passes", "version", "zoo")
     },
     "ui": set(),
     "cli": {"ui.verbs"},
@@ -50,7 +54,7 @@ OUTSIDE = {
     "compiler.draw": {"graphviz", "pygraphviz"},
     "ui.verbs": {"typer"},
     "ui.show": {"rich", "tabulate", "matplotlib"},
-    "compiler.backends": {"torch", "torchvision", "safetensors"},
+    "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
 }
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from archc.compiler.backends.blocks import Block, Chain
-from archc.compiler.backends.published import torchvision_models as torchvision_models
-from archc.compiler.backends.torch_fx import ArchModule, lower
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.blocks import Block, Chain
+from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.published import torchvision_models as torchvision_models
 from archc.compiler.driver import Report
 from archc.compiler.graph import ArchGraph
 
