@@ -197,14 +197,14 @@ def training(name: str, batch: int, dtype: torch.dtype, device: str = "cpu") -> 
 
 
 def step(model: Any, x: torch.Tensor, y: torch.Tensor) -> Run:
-    optimiser = torch.optim.SGD(model.parameters(), lr=1e-6)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
 
     def step() -> None:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         result = model(x)
         outputs = result.values() if isinstance(result, dict) else result if isinstance(result, tuple) else [result]
         sum(torch.nn.functional.cross_entropy(output.float(), y) for output in outputs if output is not None).backward()  # type: ignore[union-attr]
-        optimiser.step()
+        optimizer.step()
 
     return step
 

@@ -16,16 +16,14 @@ import jinja2
 
 from archc import Network, load
 from archc.compiler.analysis.cost import MEASURES, weights
-from archc.compiler.analysis.diff import diff
-from archc.compiler.analysis.family import entry
 from archc.compiler.driver import check_text
 from archc.compiler.files import write_text
 from archc.compiler.graph import INPUT, Node
+from archc.compiler.library import table as compared
 from archc.compiler.shapes.dim import show_shape
+from archc.compiler.tables import markdown_table
 from archc.compiler.zoo import listed
 from archc.dsl.rendering import render_all
-from archc.ui.show import differences, families
-from archc.ui.show.tables import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -203,22 +201,22 @@ def message(text: str) -> str:
 
 def side_by_side(programs: dict[str, str]) -> str:
     """`archc table` over short programs."""
-    entries = []
+    networks = []
     for name, text in programs.items():
         report = check_text(text, folder=ROOT / "archs")
         assert report.ok, render_all(report.diagnostics)
-        entries.append(entry(name, report.graph))
-    return families.show(entries, "md").rstrip()
+        networks.append((name, Network(report)))
+    return compared(networks).markdown().rstrip()
 
 
 def compare_files(names: list[str]) -> str:
     """`archc table` over files of archs/."""
-    return families.show([entry(name, net(name).graph) for name in names], "md").rstrip()
+    return compared((name, net(name)) for name in names).markdown().rstrip()
 
 
 def difference(first: str, second: str) -> str:
     """What `archc diff` says."""
-    return differences.text(diff(net(first).graph, net(second).graph), first, second)
+    return net(first).diff(net(second), names=(first, second)).text()
 
 
 def commas(number: float) -> str:

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from archc import load, loads
 from archc.compiler.driver import check_text
-from archc.compiler.network import load, loads
 from archc.compiler.ops import FAMILIES, OPERATORS, reference
 from archc.compiler.ops.record import Operator, Required
 from archc.dsl.rendering import render_all

@@ -343,13 +343,13 @@ def test_every_network_goes_through_every_pipeline(path: Path) -> None:
 
 def losses(model: nn.Module, batches: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
     model.train()
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     found = []
     for x, y in batches:
         loss = nn.functional.cross_entropy(model(x), y)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         found.append(float(loss))
     return found
 
@@ -375,7 +375,7 @@ def test_the_compiler_of_torch_gives_the_same() -> None:
         assert apart(optimised(module, graph, inputs, 3)(*inputs), module(*inputs)) < DIFFERENT
 
 
-def test_the_command_line_optimises(tmp_path: Path) -> None:
+def test_the_command_line_optimizes(tmp_path: Path) -> None:
     found = facts("compile", "archs/resnet18.arch", "--optimize", "2")
     assert found["ran_outputs"] == {"output": [1000]}
     assert "optimise" in found["seconds"]
@@ -395,10 +395,10 @@ def test_the_interface_of_python() -> None:
     model = net.lower().eval()
     x = torch.randn(3, 3, 64, 64)
     with torch.no_grad():
-        assert apart(net.optimise(model, batch=3)(x), model(x)) < 1e-4
-        assert torch.equal(net.optimise(model, level=1)(x), model(x))
+        assert apart(net.optimize(model, batch=3)(x), model(x)) < 1e-4
+        assert torch.equal(net.optimize(model, level=1)(x), model(x))
         half = copy.deepcopy(model).bfloat16()
-        assert net.optimise(half)(x.bfloat16()).dtype == torch.bfloat16
+        assert net.optimize(half)(x.bfloat16()).dtype == torch.bfloat16
 
 
 def test_the_script_for_gpus_runs_on_a_cpu(tmp_path: Path) -> None:

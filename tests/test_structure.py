@@ -16,9 +16,10 @@ from archc.compiler.elaborate.reserved import MODULE_NAMES
 from archc.tests.support import ROOT
 
 # Every room, with the rooms that it may look into besides itself.
-FRONT = {"dsl", "compiler.shapes", "compiler.ops", "compiler.graph"}
+FRONT = {"dsl", "compiler.errors", "compiler.shapes", "compiler.ops", "compiler.graph"}
 ROOMS: dict[str, set[str]] = {
     "dsl": set(),
+    "compiler.errors": {"dsl"},
     "compiler.shapes": {"dsl"},
     "compiler.ops": {"dsl", "compiler.shapes"},
     "compiler.graph": {"dsl", "compiler.shapes", "compiler.ops"},
@@ -31,20 +32,25 @@ ROOMS: dict[str, set[str]] = {
     "compiler.pages": {"dsl"},
     "compiler.backends": FRONT | {"compiler.analysis", "compiler.passes", "compiler.files", "compiler.collection"},
     "compiler.repair": FRONT,
-    "compiler.driver": FRONT | {"compiler.elaborate", "compiler.analysis", "compiler.repair", "compiler.collection"},
+    "compiler.tables": {"dsl"},
+    "compiler.verdict": FRONT | {"compiler.elaborate", "compiler.analysis"},
+    "compiler.driver": FRONT | {f"compiler.{room}" for room in ("elaborate", "analysis", "repair", "collection", "verdict")},
+    "compiler.why_not": FRONT | {"compiler.driver", "compiler.elaborate"},
     "compiler.draw": FRONT | {"compiler.elaborate", "compiler.analysis"},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
-    "compiler.network": FRONT | {"compiler.elaborate", "compiler.driver", "compiler.backends", "compiler.draw"},
+    "compiler.results": FRONT | {f"compiler.{room}" for room in ("analysis", "backends", "draw", "files", "tables")},
+    "compiler.network": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "backends", "draw", "driver", "elaborate", "results", "why_not")},
+    "compiler.library": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "network", "results")},
     "compiler": set(),
-    "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "elaborate", "analysis", "pages", "files", "version")},
+    "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "pages", "files", "tables", "verdict", "version")},
     "ui.verbs": FRONT
     | {"ui.show"}
-    | {
-        f"compiler.{room}" for room in ("analysis", "backends", "draw", "driver", "elaborate", "files", "pages", "passes", "version", "zoo")
-    },
+    | {f"compiler.{room}" for room in ("analysis", "backends", "draw", "driver", "elaborate", "files", "library", "network", "pages")}
+    | {f"compiler.{room}" for room in ("passes", "results", "tables", "version", "why_not", "zoo")},
     "ui": set(),
     "cli": {"ui.verbs"},
-    "__init__": {"compiler.network", "compiler.version"},
+    "__init__": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "library", "network", "results", "version")},
     "__main__": {"cli"},
 }
 OUTSIDE = {
@@ -52,7 +58,9 @@ OUTSIDE = {
     "compiler.graph": {"networkx"},
     "compiler.draw": {"graphviz", "pygraphviz"},
     "ui.verbs": {"typer"},
-    "ui.show": {"rich", "tabulate", "matplotlib"},
+    "compiler.tables": {"tabulate"},
+    "compiler.results": {"matplotlib"},
+    "ui.show": {"rich"},
     "compiler.backends": {"torch", "torchvision", "safetensors"},
 }
 
