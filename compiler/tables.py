@@ -52,7 +52,7 @@ def text_table(heads: Sequence[str], rows: Iterable[Sequence[str]], foot: Sequen
         heads, rows, foot = room.fit(heads, rows, foot)
     names = [head.removeprefix(">") for head in heads]
     right = [head.startswith(">") for head in heads]
-    body = [[visible(cell).expandtabs(1) for cell in row] for row in (*rows, *([foot] if foot else []))]
+    body = [[visible(cell).replace("\t", " ").replace("\n", " ") for cell in row] for row in (*rows, *([foot] if foot else []))]
     widths = [max(columns(row[number]) for row in [names, *body]) for number in range(len(names))]
     rule = "─" * (sum(widths) + GAP * (len(widths) - 1))
     lines = [_line(names, widths, right), rule, *(_line(row, widths, right) for row in body)]
