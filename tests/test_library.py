@@ -262,7 +262,7 @@ def test_a_notebook_shows_a_picture_in_the_page(net: archc.Network) -> None:
 
 
 def test_what_a_picture_says_stays_text_in_a_page() -> None:
-    svg = (
+    svg = "<svg xmlns=\"http://www.w3.org/2000/svg\"><g id=\"a&quot;b\"><title>&lt;script> &amp; more</title></g><use href=\"#a&quot;b\"/></svg>"
         '<svg xmlns="http://www.w3.org/2000/svg"><g id="a&quot;b"><title>&lt;script&gt; &amp; more</title></g><use href="#a&quot;b"/></svg>'
     )
     page = Page(inline(svg))
