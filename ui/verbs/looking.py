@@ -103,7 +103,7 @@ def summary_(
     needs = None
     if memory or verify:
         try:
-            with refusals(verify):
+            with refusals():
                 needs = net.memory(dtype=dtype, batch=batch, optimizer=optimizer, measure=verify)
         except OpenSizes as error:
             fail(f"{error.problem} --input")

@@ -17,7 +17,7 @@ import typer
 from archc.compiler.analysis.listing import listing
 from archc.compiler.driver import Report, parse_overrides, require_network
 from archc.compiler.elaborate.builder import Limits, Overrides
-from archc.compiler.errors import one_of
+from archc.compiler.errors import UsageError, one_of
 from archc.compiler.files import write_text
 from archc.compiler.graph import ArchGraph
 from archc.compiler.network import Network
@@ -119,19 +119,20 @@ def network(file: Path, changed: Overrides, limits: Limits, as_json: bool, wrong
 
 
 @contextmanager
-def refusals(runs: bool = True) -> Iterator[None]:
-    """Turn what a backend refuses into a plain error and an exit code, where one `runs`."""
-    if not runs:
-        yield
-        return
-    from archc.compiler.backends import published, room, torch_run
-
+def refusals() -> Iterator[None]:
+    """Turn what a backend refuses into a plain error and an exit code. Imports no torch that was not there."""
     try:
         yield
-    except torch_run.NoDevice as error:
-        usage(str(error))
-    except (published.Unreadable, room.NoMemory) as error:
-        fail(str(error))
+    except (UsageError, ImportError):
+        raise
+    except Exception as error:
+        from archc.compiler.backends import published, room, torch_run
+
+        if isinstance(error, torch_run.NoDevice):
+            usage(str(error))
+        if isinstance(error, published.Unreadable | room.NoMemory):
+            fail(str(error))
+        raise
 
 
 def programs(graph: ArchGraph, level: int, after: str) -> None:

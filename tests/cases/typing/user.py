@@ -1,4 +1,4 @@
-"""A program of a user, as mypy --strict reads it: tests/test_library.py holds that it has no errors, and that it runs."""
+"""A program of a user, as mypy --strict reads it: tests/front/test_library.py holds that it has no errors, and that it runs."""
 
 import archc
 from archc import Change, Comparison, Diff, Entry, Explanation, Memory, Network, Report, Row, Summary
