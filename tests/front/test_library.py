@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -386,3 +387,23 @@ def test_help_lists_what_the_tables_hold() -> None:
     for verb, tables in listed.items():
         shown = CliRunner().invoke(app, [verb, "--help"], terminal_width=300).output
         assert all(word in shown for table in tables for word in table)
+
+
+# ---- the page
+
+
+def test_the_page_of_the_interface_is_that_of_the_docstrings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = spec_from_file_location("build", ROOT / "docs/build.py")
+    assert spec is not None and spec.loader is not None
+    build = module_from_spec(spec)
+    spec.loader.exec_module(build)
+    page = (ROOT / "docs/python.md").read_text(encoding="utf-8")
+    assert build.render(ROOT / "docs/python.md.jinja") == page, "run `make docs`"
+    for name in archc.__all__:
+        assert re.search(rf"^### (archc\.)?{name}$", page, re.M) or name == "__version__"
+    (program,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    monkeypatch.chdir(ROOT)
+    exec(program, {})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed
+    assert all(f"# {line}\n" in program for line in printed), printed
