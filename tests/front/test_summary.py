@@ -83,7 +83,7 @@ def test_vgg16_as_the_lecture_tables_it() -> None:
 
 def test_wrong_usage() -> None:
     archc("summary", "archs/vgg16.arch", "--sort", "size", code=2)
-    assert "no part layer9" in archc("summary", "archs/resnet18.arch", "--expand", "layer9", code=2).stderr
+    assert "no node or part layer9" in archc("summary", "archs/resnet18.arch", "--expand", "layer9", code=2).stderr
 
 
 def test_largest_first() -> None:
