@@ -9,11 +9,13 @@ from time import perf_counter
 from typing import Any
 
 from archc.compiler.analysis.blame import with_blame
-from archc.compiler.analysis.claims import check_expects
+from archc.compiler.analysis.claims import check_expects, readable_alone
 from archc.compiler.analysis.cost import Cost, cost
 from archc.compiler.analysis.folding import told_once
 from archc.compiler.analysis.legality import legality
 from archc.compiler.analysis.lint import causes, lint
+from archc.compiler.analysis.nesting import Stated
+from archc.compiler.analysis.printing import program
 from archc.compiler.collection import without_collection
 from archc.compiler.elaborate.builder import Failure, Limits, Overrides
 from archc.compiler.elaborate.claims import ClaimResult
@@ -28,11 +30,9 @@ from archc.compiler.shapes.dim import Dim
 from archc.compiler.verdict import verdict
 from archc.dsl import ast
 from archc.dsl.diagnostics import ArchError, Diagnostic, Fault, Related
-from archc.dsl.formatter import format_text
-from archc.dsl.parser import MAX_NESTING, parse_size, parse_value
-from archc.dsl.printer import print_file
+from archc.dsl.parser import parse_size, parse_value
 from archc.dsl.rendering import render_all
-from archc.dsl.source import Source, Span
+from archc.dsl.source import Span
 from archc.dsl.stack import deep_stack
 from archc.dsl.vocabulary import files, syntax
 
@@ -48,7 +48,7 @@ class Report:
     diagnostics: list[Diagnostic]  # errors
     claims: list[ClaimResult]
     legal: list[Legal] = field(default_factory=list)
-    expanded: ast.File | None = None
+    stated: Stated = field(default_factory=Stated)
     nothing_at: Span | None = None  # the place of a file that holds no network, only blocks
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[Diagnostic] = field(default_factory=list)
@@ -118,7 +118,6 @@ def check(
     path: Path,
     overrides: Overrides | None = None,
     limits: Limits | None = None,
-    record: bool = False,
     mend: bool = True,
     loader: Loader | None = None,
 ) -> Report:
@@ -126,7 +125,7 @@ def check(
 
     With `mend`, repairs of its mistakes are worked out and tried. A `loader` may bring what was read from `archs/` before.
     """
-    task = _Task(path.stem, path.parent, overrides or Overrides(), limits or Limits(), record)
+    task = _Task(path.stem, path.parent, overrides or Overrides(), limits or Limits())
     loader = loader or Loader(task.limits.max_nesting, task.limits.max_nodes)
     begin = perf_counter()
     try:
@@ -152,12 +151,11 @@ def check_text(
     folder: Path | None = None,
     overrides: Overrides | None = None,
     limits: Limits | None = None,
-    record: bool = False,
     mend: bool = True,
 ) -> Report:
     """As `check`, for a text that is in no file."""
     data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
-    task = _Task(Path(name).stem.strip("<>"), folder or Path.cwd(), overrides or Overrides(), limits or Limits(), record)
+    task = _Task(Path(name).stem.strip("<>"), folder or Path.cwd(), overrides or Overrides(), limits or Limits())
     loader = Loader(task.limits.max_nesting, task.limits.max_nodes)
     begin = perf_counter()
     return _checked(loader.text(name, data, task.folder), loader, task, mend, begin)
@@ -171,7 +169,6 @@ class _Task:
     folder: Path
     overrides: Overrides
     limits: Limits
-    record: bool
 
 
 def _checked(loaded: Loaded, loader: Loader, task: _Task, mend: bool, begin: float) -> Report:
@@ -188,7 +185,7 @@ def _checked(loaded: Loaded, loader: Loader, task: _Task, mend: bool, begin: flo
 def _mend(report: Report, loaded: Loaded, task: _Task) -> None:
     """Put the repairs of its mistakes and warnings into a report: candidates, each tried on the whole file."""
     assert loaded.tree is not None
-    small = replace(task, record=False, limits=replace(task.limits, max_nodes=min(task.limits.max_nodes, 4 * len(report.graph) + 5_000)))
+    small = replace(task, limits=replace(task.limits, max_nodes=min(task.limits.max_nodes, 4 * len(report.graph) + 5_000)))
 
     def attempt(text: str, task: _Task = small, linted: bool = report.ok) -> Tried:
         other = Loader(task.limits.max_nesting)
@@ -239,12 +236,12 @@ def _tried(report: Report, found: list[Diagnostic], tree: ast.File | None) -> Tr
 
 def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained: bool = True) -> Report:
     """What is so of a file. What is tried only needs no explanations."""
-    name, limits, overrides, record = task.name, task.limits, task.overrides, task.record
+    name, limits, overrides = task.name, task.limits, task.overrides
     read = perf_counter()
     seconds = {"parse": read - begin}
     if loaded.tree is None:
         return Report(name, ArchGraph(), list(loaded.problems), [], seconds=seconds)
-    expander = Expander(loader, limits, overrides, record)
+    expander = Expander(loader, limits, overrides)
     expander.graph.name = name
     with deep_stack(limits.max_nesting):
         try:
@@ -273,11 +270,18 @@ def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained:
         nothing_at = Span(loaded.source, 0, 0)
         return Report(expander.graph.name, expander.graph, [], claims, nothing_at=nothing_at, seconds=seconds, warnings=doubts)
     claims.sort(key=_place)
-    expanded = ast.File(Span(loaded.source, 0, 0), tuple(expander.recorder.program)) if record else None
     name, failures = expander.graph.name, expander.failures
+    stated = Stated() if diagnostics else _stated(expander, claims)
     return Report(
-        name, expander.graph, diagnostics, claims, legal, expanded, seconds=seconds, warnings=doubts, doubtful=doubtful, failures=failures
+        name, expander.graph, diagnostics, claims, legal, stated, seconds=seconds, warnings=doubts, doubtful=doubtful, failures=failures
     )
+
+
+def _stated(expander: Expander, claims: Sequence[ClaimResult]) -> Stated:
+    """What a sound file states of its network, without what the caller's changes have waived."""
+    waived = {claim.span for claim in claims if claim.waived}
+    expects = [each for each in expander.expects if each.statement.span not in waived]
+    return Stated(expander.claimed_at, [(each.after, readable_alone(each, expander.graph, expander.top)) for each in expects])
 
 
 def _place(claim: ClaimResult) -> tuple[str, int]:
@@ -304,8 +308,4 @@ def require_network(report: Report) -> Report:
 
 def expanded_text(report: Report) -> str:
     """The program with everything written out, as `archc expand` prints it."""
-    assert report.expanded is not None
-    # What stood in blocks stands in groups now, as deep as the calls went.
-    nesting = 2 * max((node.name.count(".") for node in report.graph), default=0) + MAX_NESTING
-    with deep_stack(nesting):
-        return format_text(Source("expanded", print_file(report.expanded)), max_nesting=nesting)
+    return program(report.graph, report.stated)

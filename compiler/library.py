@@ -34,7 +34,7 @@ def load(path: str | Path, *, inputs: Inputs = None, limits: Limits | None = Non
     """
     overrides = _overrides(inputs, settings, parameters)
     again = partial(check_file, Path(path), limits=limits, mend=False)
-    return Network(require_network(check_file(Path(path), overrides, limits, record=True)), _changed(again, overrides))
+    return Network(require_network(check_file(Path(path), overrides, limits)), _changed(again, overrides))
 
 
 def loads(text: str, *, inputs: Inputs = None, limits: Limits | None = None, settings: Settings = None, **parameters: Any) -> Network:
@@ -45,7 +45,7 @@ def loads(text: str, *, inputs: Inputs = None, limits: Limits | None = None, set
     def again(changed: Overrides) -> Report:
         return check_text(text, folder=folder, overrides=changed, limits=limits, mend=False)
 
-    report = check_text(text, folder=folder, overrides=overrides, limits=limits, record=True)
+    report = check_text(text, folder=folder, overrides=overrides, limits=limits)
     return Network(require_network(report), _changed(again, overrides))
 
 

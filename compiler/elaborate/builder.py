@@ -11,14 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archc.compiler.elaborate.arithmetic import describe
-from archc.compiler.elaborate.claims import ClaimResult
+from archc.compiler.elaborate.claims import ClaimResult, Expected
 from archc.compiler.elaborate.environment import OPEN_SIZE, BlockValue, Env
 from archc.compiler.elaborate.evaluate import Evaluator
 from archc.compiler.elaborate.loader import Loader
 from archc.compiler.elaborate.options import option_words
 from archc.compiler.elaborate.scopes import Poison, Scope, Tensor
 from archc.compiler.elaborate.uses import Using
-from archc.compiler.elaborate.written import Recorder
 from archc.compiler.graph import ArchGraph, Frame, Node
 from archc.compiler.ops.kinds import Whole, Word
 from archc.compiler.shapes.dim import Formula, unknown
@@ -74,7 +73,7 @@ class Abort(Exception):
 class Builder(ABC):
     """`graph` and `problems` hold what has come of the expansion so far."""
 
-    def __init__(self, loader: Loader, limits: Limits, overrides: Overrides, record: bool = False) -> None:
+    def __init__(self, loader: Loader, limits: Limits, overrides: Overrides) -> None:
         self.loader = loader
         self.limits = limits
         self.overrides = overrides
@@ -82,9 +81,9 @@ class Builder(ABC):
         self.problems: list[Diagnostic] = []
         self.doubts: dict[tuple[str, Span], Diagnostic] = {}  # warnings of what only the expansion sees
         self.failures: list[Failure] = []
-        self.expects: list[tuple[ast.Expect, Any]] = []
+        self.expects: list[Expected] = []
         self.claims: dict[Span, ClaimResult] = {}
-        self.recorder = Recorder(record)
+        self.claimed_at: dict[str, str] = {}  # what a claim that holds stands behind, a node or a scope -> the node of that shape
         self.top = Scope("", "", None)
         self._reported: dict[tuple[str, str, int, int], int] = {}  # -> the number among the problems
         self._again: Counter[int] = Counter()  # how often a problem came again, in other copies or calls

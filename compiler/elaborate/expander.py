@@ -29,7 +29,6 @@ class Expander(StatementExpander):
             arch = self._header(statements)
             if arch is not None:
                 self.graph.name, self.graph.title = arch.name, arch.title
-                self.recorder.statement(replace(arch, params=(), base=None))
             base = arch.base if arch is not None else None
             if arch is not None and base is not None:
                 result = self._instance(arch, base, statements, env)

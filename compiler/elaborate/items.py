@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 
 from archc.compiler.elaborate.builder import NOTHING
-from archc.compiler.elaborate.claims import check_shape
+from archc.compiler.elaborate.claims import check_shape, place_of_claim
 from archc.compiler.elaborate.environment import BlockValue, Env
 from archc.compiler.elaborate.evaluate import Evaluator
 from archc.compiler.elaborate.nodes import NodeExpander, bind_settings, word_options
@@ -16,7 +15,6 @@ from archc.compiler.elaborate.options import Callee, evaluate_item, split_word
 from archc.compiler.elaborate.scopes import UNKNOWN, Poison, Scope, Tensor, check_label
 from archc.compiler.elaborate.strangers import RESIDUAL, unknown_word
 from archc.compiler.elaborate.workings import Workings
-from archc.compiler.elaborate.written import Items
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import NONE, Whole, Word
 from archc.dsl import ast
@@ -46,7 +44,7 @@ class ItemExpander(NodeExpander):
             result = UNKNOWN
         assert result is not None
         if item.claim is not None:
-            result = self._claimed(item, result, env)
+            result = self._claimed(item, result, env, scope)
         return result
 
     def _core(self, core: ast.Core, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
@@ -82,15 +80,14 @@ class ItemExpander(NodeExpander):
             name = scope.new_name(label, label, item.span)
             inner = scope.child(name)
             scope.members[name] = inner
-        with self.recorder.group(inner.path.rpartition(".")[2]) if label is not None else nullcontext():
-            for copy in range(count):
-                with self._within(f"copy {copy + 1} of {count}", item.span):
-                    copy_label = str(copy) if label is not None else None
-                    current = self._core(item.core, copy_label, env, inner, current)
+        for copy in range(count):
+            with self._within(f"copy {copy + 1} of {count}", item.span):
+                copy_label = str(copy) if label is not None else None
+                current = self._core(item.core, copy_label, env, inner, current)
         inner.result = current if label is not None else inner.result
         return current
 
-    def _claimed(self, item: ast.Item, result: Tensor, env: Env) -> Tensor:
+    def _claimed(self, item: ast.Item, result: Tensor, env: Env, scope: Scope) -> Tensor:
         """Check `=> shape`; go on with the claimed shape, so that one mistake gives one message."""
         assert item.claim is not None
         try:
@@ -115,7 +112,8 @@ class ItemExpander(NodeExpander):
             self.report(replace(problem, facts={**problem.facts, "item": item.span}))
             self.graph.claimed[result.name] = claimed
             return Tensor(result.name, claimed)
-        self.recorder.claim(result.shape)
+        if result.in_graph:
+            self.claimed_at[place_of_claim(result, scope, self._created[-1].name)] = result.name
         return result
 
     def _op(self, op: ast.Op, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
@@ -167,14 +165,10 @@ class ItemExpander(NodeExpander):
         evaluator = Evaluator(env, scope, current, self._spend)
         given = evaluate_item(options, (), Callee.of_operator(operator), evaluator, self.report, self.doubt)
         tensors: list[Tensor] = []
-        written: list[Items] = []
         for branch in merge.branches:
-            with self.recorder.collected() as items:
-                tensors.append(self._statements(branch, Env(parent=env), scope, current))
-            written.append(items)
+            tensors.append(self._statements(branch, Env(parent=env), scope, current))
         if residual and len(tensors) == 1:
             tensors.append(current)
-            written.append([])
         least, most = (2, 2) if residual else operator.operands
         if len(tensors) < least or (most is not None and len(tensors) > most):
             expected = "one branch or two" if residual else f"at least {least} branches"
@@ -182,7 +176,7 @@ class ItemExpander(NodeExpander):
         if given is None:
             self._skip(label, operator.name, scope, merge.span)
             return UNKNOWN
-        return self._apply(operator, given, label, env, scope, tensors, merge.span, written, word)
+        return self._apply(operator, given, label, env, scope, tensors, merge.span, word)
 
     def _group(self, group: ast.Group, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
         """`{ ... }`: a scope where it has a label; `[ ... ]`: a scope whose members are numbered."""
@@ -192,7 +186,7 @@ class ItemExpander(NodeExpander):
         name = scope.new_name(label, "seq", group.span)
         inner = scope.child(name, numbered=group.numbered)
         scope.members[name] = inner
-        with self._within(f"{scope.full(name)}", group.span), self.recorder.group(name):
+        with self._within(f"{scope.full(name)}", group.span):
             inner.result = self._statements(group.body, Env(parent=env), inner, current)
         return inner.result
 
@@ -201,8 +195,6 @@ class ItemExpander(NodeExpander):
 
     def _ref(self, ref: ast.Ref, label: str | None, env: Env, scope: Scope, current: Tensor) -> Tensor:
         tensor = Evaluator(env, scope, current).tensor(ref.path, ref.span)
-        if label is None:
-            self.recorder.ref(tensor, scope)
         return self._alias(tensor, label, scope, ref.span)
 
     def _alias(self, tensor: Tensor, label: str | None, scope: Scope, span: Span) -> Tensor:
@@ -210,7 +202,6 @@ class ItemExpander(NodeExpander):
         if label is not None:
             if tensor is NOTHING:
                 raise Fault(files.no_input().at(span))
-            self.recorder.ref(tensor, scope, label)
             scope.members[scope.new_name(label, label, span)] = tensor
         return tensor
 

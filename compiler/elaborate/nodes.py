@@ -13,7 +13,6 @@ from archc.compiler.elaborate.environment import PARAMETER, BlockValue, Env, Giv
 from archc.compiler.elaborate.options import blamed, check_options, read_options, read_place
 from archc.compiler.elaborate.scopes import UNKNOWN, Poison, Scope, Tensor, join
 from archc.compiler.elaborate.sides import with_histories, with_open_inputs, with_way
-from archc.compiler.elaborate.written import Items
 from archc.compiler.graph import Node
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import NONE, Word, show
@@ -44,7 +43,6 @@ class NodeExpander(Builder):
         scope: Scope,
         operands: list[Tensor],
         span: Span,
-        branches: list[Items] | None = None,
         written: str = "",
     ) -> Tensor:
         """Put an operator behind its operands, and its followers behind it."""
@@ -59,7 +57,7 @@ class NodeExpander(Builder):
         result = UNKNOWN
         try:
             if all(operand.shape is not None for operand in operands):
-                result = self._node(operator, options, name, scope, operands, span, branches, written or operator.name)
+                result = self._node(operator, options, name, scope, operands, span, written or operator.name)
             else:
                 check_options(operator, options, span)
         except Fault as fault:
@@ -83,7 +81,6 @@ class NodeExpander(Builder):
         scope: Scope,
         operands: list[Tensor],
         span: Span,
-        branches: list[Items] | None = None,
         written: str = "",
     ) -> Tensor:
         """Enter a node into the graph with its shape. Raises Fault, with a place."""
@@ -117,10 +114,6 @@ class NodeExpander(Builder):
         self.graph.conditions.extend((path, condition) for condition in call.conditions)
         tensor = Tensor(path, shape)
         scope.members[name] = tensor
-        if branches is None:
-            self.recorder.op(name, operator, attrs, place)
-        else:
-            self.recorder.merge(name, operator, attrs, place, branches)
         return tensor
 
     def _follow(self, option: str, given: Given, env: Env, scope: Scope, current: Tensor, span: Span) -> Tensor:
@@ -177,8 +170,7 @@ class NodeExpander(Builder):
             if block.shared is not None:
                 result = self._shared_call(block, block.shared, name, inner, env, current, span)
             else:
-                with self.recorder.group(name):
-                    result = self._statements(block.block.body, env, inner, current)
+                result = self._statements(block.block.body, env, inner, current)
         inner.result = result
         return result
 
@@ -188,8 +180,7 @@ class NodeExpander(Builder):
         begin = len(self._created)
         first = part.called is None
         part.called = part.called or span
-        with self.recorder.share_call(part, name, first):
-            result = self._statements(block.block.body, env, inner, current)
+        result = self._statements(block.block.body, env, inner, current)
         if not result.in_graph:
             return result
         created = self._created[begin:]

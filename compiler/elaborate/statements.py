@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from archc.compiler.elaborate.arithmetic import describe
 from archc.compiler.elaborate.builder import NOTHING
+from archc.compiler.elaborate.claims import Expected
 from archc.compiler.elaborate.environment import LOOP_NAME, OPEN_SIZE, VARIABLE, Env, Given, SharedPart, check_block_name
 from archc.compiler.elaborate.evaluate import Evaluator
 from archc.compiler.elaborate.items import ItemExpander
 from archc.compiler.elaborate.options import Callee, argument
 from archc.compiler.elaborate.scopes import UNKNOWN, Poison, Scope, Tensor, check_label, join
 from archc.compiler.elaborate.workings import Workings
-from archc.compiler.elaborate.written import Items, literal
 from archc.compiler.graph import INPUT, ArchGraph, Node, Output
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Word, show
@@ -73,7 +73,6 @@ class StatementExpander(ItemExpander):
         self._add(Node(name, INPUT, {}, shape, statement.span, key=name), [])
         tensor = Tensor(name, shape)
         scope.members[name] = tensor
-        self.recorder.statement(replace(statement, dims=tuple(literal(dim) for dim in shape)))
         return tensor
 
     def _bind_sizes(self, written: ast.Dims, given: ast.Dims, env: Env) -> None:
@@ -96,11 +95,7 @@ class StatementExpander(ItemExpander):
         first = self._output_places.setdefault(statement.name, place)
         if first is place and chain and chain[-1].label is None and not isinstance(chain[-1].core, (ast.Ref, ast.Here)):
             chain = (*chain[:-1], replace(chain[-1], label=ast.Label(statement.span, statement.name, None)))
-        with self.recorder.collected() as written:
-            tensor = self._statements(chain, Env(parent=env), scope, current) if chain else current
-            if not chain:
-                self.recorder.ref(tensor, scope)
-        self.recorder.statement(replace(statement, args=statement.args, chain=tuple(_items(written))))
+        tensor = self._statements(chain, Env(parent=env), scope, current) if chain else current
         try:
             check_label(statement.name, statement.span)
         except Fault as fault:
@@ -180,7 +175,6 @@ class StatementExpander(ItemExpander):
             return current
         part = SharedPart(join(scope.key, statement.name))
         env.define(statement, part)
-        self.recorder.share(part, statement.name)
         return current
 
     def _let(self, statement: ast.Let, env: Env, scope: Scope, current: Tensor) -> Tensor:
@@ -198,8 +192,7 @@ class StatementExpander(ItemExpander):
         if self._own_expects:
             value = self._value(statement.value, env, scope, current)
             if not isinstance(value, Poison):
-                self.expects.append((statement, value))
-            self.recorder.statement(statement)
+                self.expects.append(Expected(statement, value, len(self.graph)))
         return current
 
     def _for(self, statement: ast.For, env: Env, scope: Scope, current: Tensor) -> Tensor:
@@ -235,13 +228,6 @@ class StatementExpander(ItemExpander):
                 return self._statements(statement.then if truth else statement.otherwise, Env(parent=env), scope, current)
             self._step(following.span)
             statement = following  # an `else if`, of which a chain may be long
-
-
-def _items(written: Items) -> Iterator[ast.Item]:
-    """What was recorded for an output's chain, which is items only."""
-    for statement in written:
-        if isinstance(statement, ast.Item):
-            yield statement
 
 
 def _name_span(statement: ast.Output) -> Span:

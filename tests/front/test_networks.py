@@ -61,7 +61,7 @@ def test_lenet5_has_the_connections_of_its_paper() -> None:
 
 @pytest.mark.parametrize("path", ARCHS, ids=lambda path: path.stem)
 def test_expand_and_json_give_the_same_graph(path: Path) -> None:
-    report = check(path, record=True)
+    report = check(path)
     if not report.has_network:
         return
     again = check_text(expanded_text(report))

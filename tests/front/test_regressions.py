@@ -18,7 +18,7 @@ from archc.tests.support.regressions import SOUND
 
 @pytest.mark.parametrize("text", SOUND.values(), ids=SOUND.keys())
 def test_sound(text: str) -> None:
-    report = check_text(text, record=True)
+    report = check_text(text)
     assert report.ok, render_all(report.diagnostics)
     tree = parse(Source("a", text)).file
     assert tree is not None

@@ -92,7 +92,7 @@ def expand(
     """Write the program with every block, repeat, loop and default written out."""
     if output is not None:
         must_be_writable(output)
-    report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_, record=True)
+    report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
     text = expanded_text(report)
     if output is not None:
         write(output, text)

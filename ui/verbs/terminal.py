@@ -14,7 +14,7 @@ from typing import Any, NoReturn, Protocol
 
 import typer
 
-from archc.compiler.analysis.listing import listing
+from archc.compiler.analysis.printing import listing
 from archc.compiler.driver import Report, parse_overrides, require_network
 from archc.compiler.elaborate.builder import Limits, Overrides
 from archc.compiler.errors import UsageError, one_of
@@ -98,11 +98,9 @@ def overrides(settings: list[str] | None, inputs: list[str] | None) -> Overrides
         raise typer.Exit(2) from None
 
 
-def sound(
-    file: Path, changed: Overrides, limits: Limits, as_json: bool, record: bool = False, wrong: int = 1, blocks: bool = False
-) -> Report:
+def sound(file: Path, changed: Overrides, limits: Limits, as_json: bool, wrong: int = 1, blocks: bool = False) -> Report:
     """The report of a file that has no errors and holds a network (or, with `blocks`, blocks); else print what is wrong and exit."""
-    report = checked(file, changed, limits, record)
+    report = checked(file, changed, limits)
     try:
         return report if blocks and report.ok else require_network(report)
     except ArchError as error:
