@@ -17,7 +17,7 @@ import torch
 from hypothesis import given
 from torch import Tensor, nn
 
-from archc import load
+from archc import UsageError, load, loads
 from archc.compiler.analysis.chunking import slices
 from archc.compiler.analysis.fusion import Fusion, fusions
 from archc.compiler.analysis.printing import listing
@@ -400,6 +400,18 @@ def test_the_interface_of_python() -> None:
         assert torch.equal(net.optimize(model, level=1)(x), model(x))
         half = copy.deepcopy(model).bfloat16()
         assert net.optimize(half)(x.bfloat16()).dtype == torch.bfloat16
+
+
+def test_only_modules_of_the_network_are_optimized() -> None:
+    net, other = (loads(f"input 3x8x8\nconv3-{width}\n") for width in (4, 5))
+    with pytest.raises(UsageError, match="module is what `lower` returned, not a Conv2d"):
+        net.optimize(torch.nn.Conv2d(3, 4, 3))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="module was lowered from another network, text"):
+        net.optimize(other.lower())
+    again = loads("input 3x8x8\nconv3-4\n").lower().eval()
+    x = torch.randn(1, 3, 8, 8)
+    with torch.no_grad():
+        assert torch.equal(net.optimize(again, level=1)(x), again(x))
 
 
 def test_the_script_for_gpus_runs_on_a_cpu(tmp_path: Path) -> None:
