@@ -120,6 +120,7 @@ class Diagnostic:
 
     @property
     def severity(self) -> str:
+        """`error` or `warning`."""
         return WARNING if self.code.startswith("W") else ERROR
 
     def at(self, span: Span | None, trail: Sequence[str] = (), related: Iterable[Related] = ()) -> Diagnostic:
@@ -129,6 +130,7 @@ class Diagnostic:
         return replace(self, span=span, trail=tuple(trail), related=(*self.related, *related))
 
     def to_json(self) -> dict[str, Any]:
+        """Return the diagnostic as plain data: code, message, place, notes, help, related places and tried repairs."""
         return {
             "code": self.code,
             "severity": self.severity,
