@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from archc import loads
 from archc.compiler.analysis.notation import notation
 from archc.compiler.graph import ArchGraph
-from archc.compiler.network import loads
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.record import Operator
 from archc.compiler.passes import INFERENCE, TRAINING, run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archc.compiler.network import loads
+from archc import loads
 from archc.compiler.ops import FAMILIES, OPERATORS, reference
 from archc.compiler.ops.record import Operator, Required
 from archc.tests.support import ROOT

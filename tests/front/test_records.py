@@ -11,18 +11,18 @@ from html import unescape
 import pytest
 from typer.testing import CliRunner
 
+from archc import loads
 from archc.compiler.analysis.conventions import CONVENTIONS
 from archc.compiler.analysis.derive import derive
 from archc.compiler.analysis.memory import usage
 from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.printing import listing
-from archc.compiler.analysis.summary import Summary
+from archc.compiler.analysis.summary import Counts
 from archc.compiler.draw.fold import Folding, scene
 from archc.compiler.draw.picture import FORMATS, picture
 from archc.compiler.draw.style import DARK, FORMS, LIGHT, PRINT
 from archc.compiler.driver import check_text, expanded_text
 from archc.compiler.graph import ArchGraph
-from archc.compiler.network import loads
 from archc.compiler.ops import INPUT, OPERATORS, reference
 from archc.compiler.ops.record import Operator
 from archc.compiler.shapes.dim import product
@@ -85,16 +85,16 @@ def listed(operator: Operator, graph: ArchGraph) -> None:
 
 
 def summarised(operator: Operator, graph: ArchGraph) -> None:
-    rows = {row.name: row for row in Summary(graph).leaves()}
+    rows = {row.name: row for row in Counts(graph).leaves()}
     for node in graph:
         row = rows[node.name]
         assert (row.written, row.shape, row.values) == (notation(node), node.shape, product(node.shape))
         assert row.written.startswith(node.op)
-        assert len(row.sees.axes) in (len(node.shape) - 1, len(graph.inputs[0].shape) - 1)
+        assert len(row.receptive_field.axes) in (len(node.shape) - 1, len(graph.inputs[0].shape) - 1)
     for convention in CONVENTIONS:
-        assert Summary(graph, convention).macs >= 0
+        assert Counts(graph, convention).macs >= 0
     used = usage(graph, batch=2)
-    assert used.parameters == 4 * Summary(graph).params
+    assert used.parameters == 4 * Counts(graph).params
 
 
 def written_again(operator: Operator, graph: ArchGraph) -> None:
@@ -142,7 +142,7 @@ def test_a_new_operator_is_told_of_everywhere(monkeypatch: pytest.MonkeyPatch) -
         "height: H becomes H//2",
         "width: W becomes W//2",
     ]
-    assert str(Summary(report.graph).fields["space_to_depth1"]) == "6"  # two 3x3 windows, and a block of 2
+    assert str(Counts(report.graph).fields["space_to_depth1"]) == "6"  # two 3x3 windows, and a block of 2
     merge = next(box for box in scene(report.graph).shown() if box.family == "merge")
     assert merge.title == "M"
     attached = next(box for box in scene(report.graph).shown() if box.name == "a")

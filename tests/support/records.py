@@ -9,7 +9,8 @@ from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import INPUT, OPERATORS
 from archc.compiler.ops.kinds import Whole
 from archc.compiler.ops.receptive import Positions, ReceptiveField, ReceptiveFields
-from archc.compiler.ops.record import Attr, Call, Function, Module, Operand, Operator
+from archc.compiler.ops.record import Attr, Call, Operator
+from archc.compiler.ops.targets import CallTarget, ModuleTarget, Operand
 from archc.compiler.shapes.dim import Shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.rendering import render_all
@@ -59,7 +60,7 @@ SPACE_TO_DEPTH = Operator(
     attrs=(Attr("block", Whole(1), 2, "the positions of a block along each axis"),),
     shape=blocks_shape,
     receptive_field=blocks_seen,
-    lower=lambda call: Module("torch.nn.PixelUnshuffle", {"downscale_factor": call.attrs["block"]}),
+    lower=lambda call: ModuleTarget("nn.PixelUnshuffle", {"downscale_factor": call.attrs["block"]}),
 )
 
 
@@ -80,7 +81,7 @@ MAXIMUM = Operator(
     source="torch.maximum; Goodfellow et al. 2013, arXiv:1302.4389",
     example="input 16x28x28; maximum<conv3-16(pad=1) | .> => 16x28x28",
     shape=equal_shapes,
-    lower=lambda call: Function("torch.maximum", (Operand(0), Operand(1))),
+    lower=lambda call: CallTarget("torch.maximum", (Operand(0), Operand(1))),
     operands=(2, 2),
 )
 
@@ -93,7 +94,7 @@ HALF = Operator(
     """,
     source="arithmetic",
     example="input 8x4x4; half => 8x4x4",
-    lower=lambda call: Function("operator.truediv", (Operand(), 2)),
+    lower=lambda call: CallTarget("operator.truediv", (Operand(), 2)),
 )
 
 NEW = (SPACE_TO_DEPTH, MAXIMUM, HALF)
