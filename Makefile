@@ -13,9 +13,9 @@ WORKERS ?= 2
 run: $(VENV)/installed
 	$(BIN)/python cli.py compile $(FILE)
 
-# What needs no torch, with a tenth of the random programs: under a minute.
+# What needs no torch, with a dozen of the networks and a tenth of the random programs: under a minute.
 check: $(CHECK_VENV)/installed
-	ARCHC_EXAMPLES=100 $(CHECK_VENV)/bin/python -m pytest -n $(WORKERS) tests/front
+	ARCHC_EXAMPLES=100 $(CHECK_VENV)/bin/python -m pytest -n $(WORKERS) -m "not slow and not every_network" tests/front
 
 # All but what is slow.
 test: $(VENV)/tested-with

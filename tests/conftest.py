@@ -1,4 +1,4 @@
-"""Fixtures of both rooms of tests. Nothing here imports torch."""
+"""What both folders of tests share. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from archc.tests.support import FILES
 from archc.tests.support.commands import TINY
 
 
@@ -14,3 +15,22 @@ def tiny(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.arch"
     path.write_text(TINY)
     return path
+
+
+# Of a test that is run for every network, `make check` runs these: one of each kind, and none that is large.
+FEW = {
+    *("lenet5", "alexnet", "vgg11", "googlenet", "resnet18", "cifar_resnet20", "mobilenet_v2", "unet", "densenet121"),
+    *("efficientnet_b0", "shufflenet_v2_x1_0", "squeezenet1_1", "inception_v3", "convnext_tiny", "regnet_x_400mf"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the runs of a test for the networks that are left out of `make check`."""
+    others = {path.stem for path in FILES} - FEW
+    for item in items:
+        values = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+        names = {
+            value.stem if isinstance(value, Path) else value.removesuffix(".arch") for value in values if isinstance(value, (Path, str))
+        }
+        if names & others:
+            item.add_marker("every_network")
