@@ -48,6 +48,7 @@ PROGRAMS = {
     "calls in groups": "share a { conv1-3 }\ng: { h: { a: a; x: a } }",
     "shared parts in copies of a block": "block w() { share a { x: { conv1-3 } }; l: { a }; m: { a: { relu } }; a }\nw() x2",
     "a shared part that looks out": "x: relu\ny: tanh\nshare s { add<@.y | .>; conv1-3 }\n@x; s\nz: sigmoid\ns",
+    "a shared part that looks at its first input": "x: relu\nshare s { add<@.x | .>; conv1-3 }\ns\nz: sigmoid\ns",
     "paths in a shared part": "share s { a: conv1-3; g: { b: conv1-3; h: { relu; add<@a | @b | .> } }; mul<@g.b | @a> }\ns; s; w: { s }",
     "calls in branches": "share s { conv1-3; residual<relu> }\nadd<s | relu; s | .>",
     "outputs in every place": "x: conv1-4\noutput a: relu; tanh\noutput b: @x; sigmoid\noutput c\nrelu\noutput d\n"
@@ -138,6 +139,13 @@ def test_scopes_that_cannot_be_written() -> None:
     graph.add(Node("tanh1", "tanh", {}, (3, 8, 8), NOWHERE, key="tanh1"), ["a.relu1"])
     graph.add(Node("a.relu2", "relu", {}, (3, 8, 8), NOWHERE, key="a.relu2"), ["tanh1"])
     with pytest.raises(ValueError, match="the scope a is not in one piece"):
+        program(graph)
+
+
+def test_weights_that_cannot_be_written() -> None:
+    graph = loads("input 3x8x8\nconv1-3").graph
+    graph.add(Node("again", "conv", graph["conv1"].attrs, (3, 8, 8), NOWHERE, key="conv1"), ["conv1"])
+    with pytest.raises(ValueError, match="the weights of again are those of conv1"):
         program(graph)
 
 
