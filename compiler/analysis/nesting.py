@@ -61,7 +61,7 @@ class _Scope:
     edge: str  # the path of the shared part around it, out of which only paths from the top lead
     shared: bool = False  # is it a call of a shared part?
     parts: list[_Part] = field(default_factory=list)
-    shares: list[ast.Share] = field(default_factory=list)
+    shares: dict[str, ast.Share] = field(default_factory=dict)
 
 
 class Program:
@@ -86,7 +86,6 @@ class Program:
         self.keys = _keys(graph)
         self.known = set(self.keys.values())
         self.opened: set[str] = set()
-        self.declared: set[str] = set()  # keys of shared parts
         self.stack = [_Scope("", "", None, "")]
         for node in graph:
             self._enter(node)
@@ -130,23 +129,27 @@ class Program:
     def _close(self) -> None:
         scope = self.stack.pop()
         outer, parts = self.stack[-1], scope.parts
-        body = [*scope.shares, *self._sequence(scope, parts, parts[0].start)]
+        body = [*scope.shares.values(), *self._sequence(scope, parts, parts[0].start)]
         core: ast.Core = written.group(body)
         if scope.shared:
             around, _, name = scope.key.rpartition(".")
             core = written.call(name)
-            if scope.key not in self.declared:
-                self.declared.add(scope.key)
-                home = next((each for each in reversed(self.stack) if each.key == around), None)
-                if home is None:
-                    raise ValueError(f"the weights of {scope.path} are those of {scope.key}, which is in no scope around it")
-                home.shares.append(written.share(name, body))
+            home = next((each for each in reversed(self.stack) if each.key == around), None)
+            if home is None:
+                raise ValueError(f"the weights of {scope.path} are those of {scope.key}, which is in no scope around it")
+            # A call whose input is also referenced from inside looks as if it took it twice; another call tells the two apart.
+            there = home.shares.get(name)
+            if there is None or (there.body != tuple(body) and _references(body) > _references(there.body)):
+                home.shares[name] = written.share(name, body)
         depth = max(part.depth for part in parts)
         item = self._item(scope.path, parts[-1].result, core)
         self._append(outer, _Part(item, parts[0].start, parts[-1].result, parts[0].first, parts[-1].last, depth))
 
     def _put(self, node: Node) -> None:
         scope, place = self.stack[-1], self.position[node.name]
+        key = join(scope.key, node.name.rpartition(".")[2])
+        if node.key not in ("", key):
+            raise ValueError(f"the weights of {node.name} are those of {node.key}, where only {key} can be written")
         if node.is_input:
             self._append(scope, _Part(written.input_line(node, node.name), None, node.name, place, place))
         elif node.operator.operands != (1, 1):
@@ -178,7 +181,7 @@ class Program:
 
     def _reference(self, scope: _Scope, name: str) -> ast.Item:
         """A reference that means a node in a scope: by a path within it or a scope around it, else by one from the top."""
-        around, first = scope.path, ""
+        around = scope.path
         while around != "" and len(around) >= len(scope.edge):
             if name.startswith(f"{around}."):
                 path = name[len(around) + 1 :]
@@ -243,7 +246,7 @@ class Program:
         """The statements of the program. What is said of the network stands where the graph has come as far."""
         top = self.stack[0]
         yield from written.header(self.graph, self.graph.title)
-        yield from top.shares
+        yield from top.shares.values()
         chains, lines = self._outputs(top)
         expects = list(reversed(self.stated.expects))
         current: str | None = None
@@ -296,8 +299,12 @@ class Program:
         start = top.parts[begin].start
         if start is None or top.parts[end - 1].result != node or self.uses[node]:
             return False
-        inside = begin > 0 and top.parts[begin - 1].result == start and self.last_use[start] <= top.parts[end - 1].last
+        inside = begin > 0 and top.parts[begin - 1].result == start and self.last_use.get(start, UNUSED) <= top.parts[end - 1].last
         return not inside
+
+
+def _references(body: Sequence[ast.Statement]) -> int:
+    return sum(isinstance(node, ast.Ref) for statement in body for node in ast.walk(statement))
 
 
 def _around(name: str) -> Iterator[str]:

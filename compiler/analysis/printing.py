@@ -21,7 +21,7 @@ from archc.dsl.stack import deep_stack
 def program(graph: ArchGraph, stated: Stated | None = None) -> str:
     """Print a graph with everything written out. The text reads back as the same graph.
 
-    Raises ValueError where names cannot be written as scopes: one that is not in one piece, or a shared part defined nowhere.
+    Raises ValueError where names cannot be written: a scope that is not in one piece, weights shared otherwise than by whole scopes.
     """
     file = ast.File(written.NOWHERE, tuple(Program(graph, stated or Stated()).statements()))
     # Every dot of a name is a group, which merges may be around.

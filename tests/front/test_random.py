@@ -37,6 +37,7 @@ def test_laws_of_text(text: str) -> None:
     again = check_text(written)
     assert again.ok, render_all(again.diagnostics)
     assert again.graph.same_as(report.graph)
+    assert expanded_text(again) == written
 
 
 @fewer
