@@ -111,7 +111,7 @@ def _evidence(expect: ast.Expect, actual: int, value: float, graph: ArchGraph) -
     for count, what in (
         (biases, "the biases of the convolutions and fully-connected layers are"),
         (left_out, "the biases that `bias=no` leaves out would be"),
-        (norms, "the parameters of the normalisations are"),
+        (norms, "the parameters of the normalizations are"),
     ):
         if count == missing:
             return f"as many as {what}"

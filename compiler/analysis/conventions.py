@@ -34,7 +34,7 @@ CONVENTIONS: dict[str, tuple[Count, str]] = {
     "paper": (
         node_macs,
         "MACs: multiply-accumulates of convolutions, fully-connected layers and RBF units for one sample; 1 MAC is 2 FLOPs; biases,\n"
-        "normalisation, activations, pooling and additions are not counted.",
+        "normalization, activations, pooling and additions are not counted.",
     ),
     "torchvision": (node_macs, "MACs: as torchvision's published `_ops`, which is the rule of the papers; 1 MAC is 2 FLOPs."),
     "torchinfo": (

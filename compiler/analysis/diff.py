@@ -26,13 +26,13 @@ class Change:
     """
 
     kind: str
-    what: str
-    before: list[str] = field(default_factory=list)
-    after: list[str] = field(default_factory=list)
-    params: int = 0
-    macs: Dim = 0
-    subject: str = ""  # of a changed operator: how it is written before and after
-    operator: str = ""
+    what: str  # the change in words
+    before: list[str] = field(default_factory=list)  # the nodes in the first network
+    after: list[str] = field(default_factory=list)  # the nodes in the second network
+    params: int = 0  # the difference in parameters, over all places
+    macs: Dim = 0  # the difference in MACs, over all places
+    subject: str = ""  # of a changed operator: its notation before and after
+    operator: str = ""  # of a changed operator: its name
 
     @property
     def places(self) -> int:

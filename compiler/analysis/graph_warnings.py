@@ -129,11 +129,11 @@ def done_twice(graph: ArchGraph) -> FoundAt:
         if node.operator.rectifies:
             (before,) = node.operands
             if before.op == node.op:
-                yield node, says.done_twice(node.name, before.name, "changes nothing: what comes in has been rectified")
+                yield node, says.done_twice(node.name, before.name, "changes nothing: its input has been rectified")
         elif node.operator.normalises:
             before = _before_activations(node)
             if before.op == node.op:
-                yield node, says.done_twice(node.name, before.name, "normalises what has been normalised")
+                yield node, says.done_twice(node.name, before.name, "normalizes what has been normalized")
 
 
 def _before_activations(node: Node) -> Node:
