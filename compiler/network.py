@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc.compiler.driver import Report, check, check_text, expanded_text, parse_overrides, require_network
-from archc.compiler.elaborate.builder import Limits
 from archc.compiler.elaborate.claims import ClaimResult
+from archc.compiler.elaborate.elaboration import Limits
 from archc.compiler.graph import ArchGraph
 from archc.compiler.ops.kinds import exact
 from archc.compiler.shapes.dim import Dim, Shape
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 
 if TYPE_CHECKING:
     from archc.compiler.backends.torch_fx import ArchModule
@@ -27,13 +27,13 @@ def load(path: str | Path, *, inputs: str | Mapping[str, str] | None = None, lim
     `inputs` the shape of its input (`"3x299x299"`) or of several by name. Raises ArchError with every mistake.
     """
     overrides = parse_overrides(_texts(settings), _inputs(inputs))
-    return Network(require_network(check(Path(path), overrides, limits, record=True)))
+    return Network(require_network(check(Path(path), overrides, limits)))
 
 
 def loads(text: str, *, inputs: str | Mapping[str, str] | None = None, limits: Limits | None = None, **settings: Any) -> Network:
     """As `load`, for a text; `use` looks in the current folder and in `archs/`."""
     overrides = parse_overrides(_texts(settings), _inputs(inputs))
-    return Network(require_network(check_text(text, overrides=overrides, limits=limits, record=True)))
+    return Network(require_network(check_text(text, overrides=overrides, limits=limits)))
 
 
 def _texts(settings: Mapping[str, Any]) -> dict[str, str]:

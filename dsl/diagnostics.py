@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, Self
 
 from archc.dsl.source import Span
 
@@ -128,6 +128,14 @@ class Diagnostic:
             return self
         return replace(self, span=span, trail=tuple(trail), related=(*self.related, *related))
 
+    def knowing(self, **facts: Any) -> Diagnostic:
+        """The same diagnostic with further facts, which change no word of it."""
+        return replace(self, facts={**self.facts, **facts})
+
+    def beside(self, *related: Related) -> Diagnostic:
+        """The same diagnostic with further places that matter."""
+        return replace(self, related=(*self.related, *related))
+
     def to_json(self) -> dict[str, Any]:
         return {
             "code": self.code,
@@ -159,20 +167,15 @@ class Fault(Exception):
         super().__init__(f"{diagnostic.code}: {diagnostic.message}")
         self.diagnostic = diagnostic
 
+    def at(self, span: Span | None, related: Iterable[Related] = ()) -> Self:
+        """The same fault with a place, unless it has one already."""
+        self.diagnostic = self.diagnostic.at(span, related=related)
+        return self
 
-class ArchError(Exception):
-    """The file is wrong. `diagnostics` holds every independent mistake; `str()` renders them all."""
-
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        if isinstance(diagnostics, str):  # torch makes errors of other processes anew from their text, or as RuntimeErrors
-            raise TypeError("an ArchError takes diagnostics, not text")
-        super().__init__(diagnostics)
-        self.diagnostics = tuple(diagnostics)
-
-    def __str__(self) -> str:
-        from archc.dsl.rendering import render_all
-
-        return render_all(self.diagnostics)
+    def knowing(self, **facts: Any) -> Self:
+        """The same fault with what its catcher knows besides, for repairs."""
+        self.diagnostic = self.diagnostic.knowing(**facts)
+        return self
 
 
 def span_json(span: Span | None) -> dict[str, Any] | None:

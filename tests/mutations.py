@@ -10,7 +10,7 @@ import torch
 
 from archc.compiler.backends.torch_fx import lower
 from archc.compiler.driver import check_text
-from archc.compiler.elaborate.builder import Limits
+from archc.compiler.elaborate.elaboration import Limits
 from archc.dsl.rendering import render_all
 from archc.tests.support import NETWORKS, ROOT
 

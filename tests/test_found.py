@@ -41,7 +41,7 @@ SOUND = {
 
 @pytest.mark.parametrize("text", SOUND.values(), ids=SOUND.keys())
 def test_sound(text: str) -> None:
-    report = check_text(text, record=True)
+    report = check_text(text)
     assert report.ok, render_all(report.diagnostics)
     assert_agrees_with_torch(report.graph)
     tree = parse(Source("a", text)).file

@@ -78,7 +78,7 @@ def test_macs_are_half_of_pytorchs_flops(path: Path) -> None:
 
 @pytest.mark.parametrize("path", ARCHS, ids=lambda path: path.stem)
 def test_expand_and_json_give_the_same_graph(path: Path) -> None:
-    report = check(path, record=True)
+    report = check(path)
     if not report.has_network:
         return
     again = check_text(expanded_text(report))

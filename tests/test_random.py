@@ -30,7 +30,7 @@ fewer = settings(relaxed, max_examples=max(EXAMPLES // 4, 1))
 
 def checked(text: str) -> Report:
     note(text)
-    report = check_text(text, record=True)
+    report = check_text(text)
     for found in report.diagnostics:
         # Only a window that has outgrown its input makes these programs wrong.
         assert found.code in ("E0301", "E0306"), render_all(report.diagnostics)
@@ -56,7 +56,7 @@ def test_laws_of_text(text: str) -> None:
     assert check_text(formatted).graph.same_as(report.graph)
     written = expanded_text(report)
     note(written)
-    again = check_text(written, record=True)
+    again = check_text(written)
     assert again.ok, render_all(again.diagnostics)
     assert again.graph.same_as(report.graph)
 

@@ -16,7 +16,7 @@ HEAD = "input 3x8x8\n"
 
 
 def sound(text: str, **settings: str) -> Report:
-    report = check_text(text, overrides=parse_overrides(settings, {}), record=True)
+    report = check_text(text, overrides=parse_overrides(settings, {}))
     assert report.ok, render_all(report.diagnostics)
     formatted = format_text(Source("t", text), OPERATORS)
     assert format_text(Source("t", formatted), OPERATORS) == formatted

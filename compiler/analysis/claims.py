@@ -10,7 +10,7 @@ from typing import Any
 from archc.compiler.analysis.cost import MEASURES, node_params, weights
 from archc.compiler.elaborate.arithmetic import COMPARISONS, describe
 from archc.compiler.elaborate.claims import ClaimResult
-from archc.compiler.elaborate.scopes import Scope, Tensor
+from archc.compiler.elaborate.scopes import Flow, Missing, Scope, in_graph
 from archc.compiler.graph import INPUT, ArchGraph, Node
 from archc.compiler.shapes.dim import Dim, Formula, show_shape
 from archc.dsl import ast
@@ -45,7 +45,7 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
     actual: Any
     if expect.measure == "shape":
         tensor = _target(expect, scope)
-        if tensor.shape is None:
+        if isinstance(tensor, Missing):
             return None, None
         value = value if isinstance(value, tuple) else (value,)
         if expect.relation not in ("==", "!=") or expect.within is not None or not all(isinstance(dim, (int, Formula)) for dim in value):
@@ -116,7 +116,7 @@ def _holds(expect: ast.Expect, actual: int, value: float) -> bool:
     raise Fault(says.not_comparable(expect.measure, "a margin, by `==`", f"`{expect.relation}`"))
 
 
-def _target(expect: ast.Expect, scope: Scope) -> Tensor:
+def _target(expect: ast.Expect, scope: Scope) -> Flow:
     if expect.target is None:
         raise Fault(says.not_comparable(expect.measure, "a place, as in `shape(conv1)`", "without one"))
     tensor = scope.lookup(expect.target)
@@ -136,7 +136,7 @@ def _count(expect: ast.Expect, graph: ArchGraph, scope: Scope) -> Dim:
         return measure(graph, graph)
     tensor = _target(expect, scope)
     part = list(_part(graph, expect.target))
-    return measure(graph, part or [graph[tensor.name]])
+    return measure(graph, part or ([graph[tensor.name]] if in_graph(tensor) else []))
 
 
 def _part(graph: ArchGraph, path: str) -> Iterable[Node]:

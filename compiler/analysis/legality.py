@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archc.compiler.elaborate.sides import histories, parting
+from archc.compiler.elaborate.histories import histories, parting
 from archc.compiler.graph import ArchGraph
 from archc.compiler.shapes.conditions import Condition, Legal, contradiction, legal_sizes
 from archc.dsl.diagnostics import Diagnostic, Related

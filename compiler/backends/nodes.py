@@ -16,7 +16,8 @@ from archc.compiler.backends.initialise import initialise
 from archc.compiler.graph import INPUT, ArchGraph, Node
 from archc.compiler.ops.record import Function, Lowering, Module, Operand, Operands, Parameter
 from archc.compiler.shapes.dim import Formula
-from archc.dsl.diagnostics import ArchError, Fault
+from archc.dsl.diagnostics import Fault
+from archc.dsl.errors import ArchError
 from archc.dsl.vocabulary import files
 
 Made = TypeVar("Made", bound=fx.GraphModule)

@@ -23,7 +23,8 @@ from archc.compiler.collection import without_collection
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.passes import INFERENCE, TRAINING, run
 from archc.compiler.shapes.dim import Formula
-from archc.dsl.diagnostics import ArchError, Diagnostic
+from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.errors import ArchError
 from archc.dsl.vocabulary import files
 
 

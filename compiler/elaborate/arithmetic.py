@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archc.compiler.elaborate.environment import BlockValue
-from archc.compiler.elaborate.scopes import Tensor
+from archc.compiler.elaborate.scopes import Tensor, is_tensor
 from archc.compiler.ops.kinds import Word, show
 from archc.compiler.shapes.dim import Formula
 from archc.dsl import ast
@@ -21,7 +21,7 @@ LONGEST = 1_000_000
 
 def describe(value: Any) -> str:
     """A value with its kind, for messages."""
-    if isinstance(value, Tensor):
+    if is_tensor(value):
         return "a tensor"
     if isinstance(value, BlockValue):
         return f"the block `{value.name}`"
@@ -34,8 +34,8 @@ def describe(value: Any) -> str:
 
 def written(value: Any) -> str:
     """A value as an argument is written, a long list cut short."""
-    if isinstance(value, Tensor):
-        return f"@{value.name}"
+    if is_tensor(value):
+        return f"@{value.name}" if isinstance(value, Tensor) else "@"
     if isinstance(value, BlockValue):
         return value.name
     if isinstance(value, tuple) and leaves(value) > 8:
@@ -133,7 +133,7 @@ def _kind(value: Any) -> str:
         return "a number"
     if isinstance(value, tuple):
         return "a list"
-    return "a tensor" if isinstance(value, Tensor) else "a word"
+    return "a tensor" if is_tensor(value) else "a word"
 
 
 def compare(op: str, left: Any, right: Any, expr: ast.Fold) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from archc.compiler.elaborate.scopes import Tensor
@@ -40,20 +40,29 @@ class ClaimResult:
         return {"claim": self.text, "actual": self.actual, "status": self.status, **place}
 
 
-def check_shape(
-    shown: str, tensor: Tensor, claimed: Shape, graph: ArchGraph, item: Span, span: Span, waived: bool
-) -> tuple[ClaimResult, Diagnostic | None]:
-    """Compare a tensor, whose item a message calls `shown`, with what the file claims at a span."""
-    actual = tensor.shape
-    assert actual is not None
+@dataclass(frozen=True)
+class Claim:
+    """`=> shape` after an item: what a message calls the item, its place with and without label and claim, and what is claimed where."""
+
+    shown: str
+    item: Span
+    core: Span
+    span: Span
+    shape: Shape
+
+
+def check_shape(claim: Claim, tensor: Tensor, graph: ArchGraph) -> tuple[ClaimResult, Diagnostic | None]:
+    """Compare a tensor with what the file claims of it."""
+    actual, claimed = tensor.shape, claim.shape
     held = actual == claimed
     notes = () if held else tuple(_arithmetic(tensor.name, claimed, graph))
-    result = ClaimResult(span, f"=> {show_shape(claimed)}", show_shape(actual), held, waived and not held, tensor.name, notes)
-    if held or waived:
+    result = ClaimResult(claim.span, f"=> {show_shape(claimed)}", show_shape(actual), held, node=tensor.name, why=notes)
+    if held:
         return result, None
-    facts = {"actual": actual, "claimed": claimed, "node": tensor.name, "claim": span, **_window_facts(tensor.name, graph)}
-    found = replace(says.shape_claim(shown, show_shape(actual), show_shape(claimed), notes), facts=facts)
-    return result, found.at(item, related=[Related(span, "claimed here")])
+    found = says.shape_claim(claim.shown, show_shape(actual), show_shape(claimed), notes)
+    found = found.knowing(actual=actual, claimed=claimed, node=tensor.name, claim=claim.span, item=claim.item)
+    found = found.knowing(**_window_facts(tensor.name, graph))
+    return result, found.at(claim.core, related=[Related(claim.span, "claimed here")])
 
 
 def _window_facts(name: str, graph: ArchGraph) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from archc.compiler.elaborate.scopes import POISON, Poison
+from archc.compiler.elaborate.scopes import Missing
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Word
 from archc.compiler.ops.record import Weights
@@ -31,7 +31,7 @@ class Explained(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class BoundArgument:
     """An option with the value that a default or a use gives it, where, and how a message shows where it comes from."""
 
     value: Any
@@ -44,8 +44,8 @@ class BlockValue:
     """A block with the environment of its definition; `args` where it stands as a value with settings."""
 
     block: ast.Block | ast.Share
-    env: Env = field(compare=False, repr=False)
-    args: tuple[tuple[str, Given], ...] = ()
+    env: Environment = field(compare=False, repr=False)
+    args: tuple[tuple[str, BoundArgument], ...] = ()
     shared: SharedPart | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -80,7 +80,7 @@ class LaterBlock:
     """The value of a parameter of the network that names a block of the file: that block, from its definition on."""
 
     name: str
-    args: tuple[tuple[str, Given], ...] = ()
+    args: tuple[tuple[str, BoundArgument], ...] = ()
 
 
 @dataclass
@@ -89,14 +89,14 @@ class ArchValue:
 
     arch: ast.Arch
     statements: tuple[ast.Statement, ...]
-    env: Env
+    env: Environment
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
     """What a name means, what kind of name it is, where it was bound, and its number among the bindings of its scope.
 
-    For messages, of a `let` also its expression and the scope, and of a parameter what the call gives.
+    For messages, of a `let` also its expression and the scope, and of a parameter the argument of the call.
     """
 
     value: Any
@@ -104,14 +104,14 @@ class Binding:
     span: Span
     position: int
     expr: ast.Expr | None = None
-    home: Env | None = field(default=None, compare=False, repr=False)
-    given: Given | None = field(default=None, compare=False, repr=False)
+    home: Environment | None = field(default=None, compare=False, repr=False)
+    argument: BoundArgument | None = field(default=None, compare=False, repr=False)
 
 
-class Env:
+class Environment:
     """The names of one body, and as much of those around it as stood there when it was entered."""
 
-    def __init__(self, parent: Env | None = None, folder: Path | None = None, seen: int | None = None) -> None:
+    def __init__(self, parent: Environment | None = None, folder: Path | None = None, seen: int | None = None) -> None:
         self.parent = parent
         self.folder = folder  # of the file, for `use`
         self.body: Sequence[ast.Statement] = ()  # what is expanded here, for names that are defined only later
@@ -121,36 +121,38 @@ class Env:
         self.size = 0  # how many bindings have been made here
         self._seen = seen if seen is not None else parent.size if parent is not None else 0  # how many of the parent's are seen
         self._names: dict[str, Binding] = {}
-        self._defaults: dict[str, list[tuple[int, Mapping[str, Given]]]] = {}
+        self._defaults: dict[str, list[tuple[int, Mapping[str, BoundArgument]]]] = {}
         self._places: dict[str, Span] | None = None
 
     # ---- entering
 
-    def bind(self, name: str, value: Any, kind: str, span: Span, expr: ast.Expr | None = None, given: Given | None = None) -> None:
+    def bind(
+        self, name: str, value: Any, kind: str, span: Span, expr: ast.Expr | None = None, argument: BoundArgument | None = None
+    ) -> None:
         """Give a name its meaning in this scope. Raises Fault when it has one; from then on it may mean anything."""
         if (first := self._names.get(name)) is not None:
-            self._names[name] = replace(first, value=POISON)
+            self._names[name] = replace(first, value=Missing.POISONED)
             fault = says.already_bound(name, first.kind)
             raise Fault(fault.at(span, related=[Related(first.span, "the first is here")]))
-        self._names[name] = Binding(value, kind, span, self.size, expr, self, given)
+        self._names[name] = Binding(value, kind, span, self.size, expr, self, argument)
         self.size += 1
 
     def define(self, block: ast.Block | ast.Share, shared: SharedPart | None = None) -> None:
         """Enter a block; its body sees what stands here now, and the block itself. Raises Fault when the name is taken."""
-        self.bind(block.name, BlockValue(block, Env(self, seen=self.size + 1), shared=shared), BLOCK, block.name_span)
+        self.bind(block.name, BlockValue(block, Environment(self, seen=self.size + 1), shared=shared), BLOCK, block.name_span)
 
-    def set_defaults(self, operator: str, options: Mapping[str, Given]) -> None:
+    def set_defaults(self, operator: str, options: Mapping[str, BoundArgument]) -> None:
         """Give options of an operator other values, from here on."""
         self._defaults.setdefault(operator, []).append((self.size, options))
         self.size += 1
 
-    def until(self, position: int) -> Env:
+    def until(self, position: int) -> Environment:
         """This environment as it stood before a binding."""
-        return Env(self, seen=position)
+        return Environment(self, seen=position)
 
     # ---- looking up
 
-    def outward(self) -> Iterator[tuple[Env, int]]:
+    def outward(self) -> Iterator[tuple[Environment, int]]:
         """This environment and those around it, each with the number of its bindings that are seen from here."""
         yield self, self.size
         env = self
@@ -180,8 +182,8 @@ class Env:
         return found.value if found is not None else None
 
     def callee(self, name: str) -> Any:
-        """What a name stands for as an item: a block, a word such as `relu`, Poison; else None."""
-        found = self.find(name, lambda value: isinstance(value, (BlockValue, Word, Poison)))
+        """What a name stands for as an item: a block, a word such as `relu`, or the poisoned value; else None."""
+        found = self.find(name, lambda value: isinstance(value, (BlockValue, Word)) or value is Missing.POISONED)
         return found.value if found is not None else None
 
     def block(self, name: str) -> BlockValue | None:
@@ -211,7 +213,7 @@ class Env:
     def arch(self, name: str) -> ArchValue | None:
         return next((env.archs[name] for env, _ in self.outward() if name in env.archs), None)
 
-    def defaults_of(self, operator: str) -> Mapping[str, Given]:
+    def defaults_of(self, operator: str) -> Mapping[str, BoundArgument]:
         for env, seen in self.outward():
             if (all_ := env._defaults.get(operator)) is not None and (count := bisect_left(all_, seen, key=lambda entry: entry[0])):
                 return all_[count - 1][1]
@@ -248,7 +250,7 @@ def _later(name: str, place: Span | None, through: str = "", reader: str = "") -
     return replace(found, facts=facts, related=(Related(place, "defined here"),) if place is not None else ())
 
 
-def check_block_name(name: str, span: Span, env: Env) -> None:
+def check_block_name(name: str, span: Span, env: Environment) -> None:
     """Refuse a block the name of an operator, or one that is taken in its scope."""
     if name.lower() in OPERATORS or name in ("residual", "input"):
         raise Fault(says.block_name_taken(name, "an operator").at(span))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from archc.compiler.elaborate.environment import Env
-from archc.compiler.elaborate.scopes import Tensor
+from archc.compiler.elaborate.scopes import Flow, Tensor
+from archc.compiler.elaborate.site import Site
 from archc.compiler.ops import OPERATORS
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic
@@ -25,15 +25,15 @@ STRANGERS = {  # words of programming languages
 }
 
 
-def unknown_word(op: ast.Op, stem: str, env: Env, current: Tensor) -> Diagnostic:
+def unknown_word(op: ast.Op, stem: str, site: Site) -> Diagnostic:
     """What to say of a word that is neither operator nor block."""
     word = op.word
-    known = [*OPERATORS, RESIDUAL, *env.known(blocks=True)]
+    known = [*OPERATORS, RESIDUAL, *site.env.known(blocks=True)]
     if word in STRANGERS:
         return names.unknown_operator(word, [], STRANGERS[word])
     if here := OPERATORS.get(foreign.operator(word).rstrip("0123456789")):
         found = names.unknown_operator(word, known, f"it is `{foreign.operator(word)}` here, written {here.short_form}")
-        return _of_another_framework(found, op, current)
+        return _of_another_framework(found, op, site.incoming)
     if meant := _with_underscores(word):
         return names.unknown_operator(word, [meant], f"did you mean `{meant}`?")
     if word.lower() == RESIDUAL:
@@ -56,7 +56,7 @@ def _with_underscores(word: str) -> str:
     return f"{found[1]}{found[3]}" if kernel and not first else ""
 
 
-def _of_another_framework(found: Diagnostic, op: ast.Op, current: Tensor) -> Diagnostic:
+def _of_another_framework(found: Diagnostic, op: ast.Op, incoming: Flow) -> Diagnostic:
     """Whose layer it is, and whether what it says of the incoming tensor is so."""
     layer = transcribed(op.span.text, defaults_in(op.span.source.text))
     if layer is None:
@@ -68,7 +68,8 @@ def _of_another_framework(found: Diagnostic, op: ast.Op, current: Tensor) -> Dia
     note = f"this is {layer.framework}'s `{layer.call}`"
     facts, notes = dict(found.facts), [*found.notes]
     takes = next(iter(layer.incoming), None) if layer.text else None
-    differs = takes.differs(current.shape) if takes is not None and current.shape is not None else ""
+    shape = incoming.shape if isinstance(incoming, Tensor) else None
+    differs = takes.differs(shape) if takes is not None and shape is not None else ""
     if layer.other is not None:
         notes += layer.readings
     elif not layer.text:
@@ -79,7 +80,7 @@ def _of_another_framework(found: Diagnostic, op: ast.Op, current: Tensor) -> Dia
         notes.append(note)
     if differs:
         notes.append(differs)
-    refused = takes is not None and current.shape is not None and takes.refuses(current.shape)
+    refused = takes is not None and shape is not None and takes.refuses(shape)
     if takes is not None:
         facts["incoming"] = (layer.incoming,)
     facts |= {"unsure": bool(differs or layer.other or facts.get("unsure")), "refused": refused}

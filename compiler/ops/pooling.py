@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archc.compiler.ops import sight
+from archc.compiler.ops.faults import OpenCount, ShapeFault
 from archc.compiler.ops.kinds import Choice, Flag, Optional, PerAxis, Word
 from archc.compiler.ops.memory import Memory, always, as_input, as_maps
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator
@@ -111,7 +112,7 @@ def crop_sight(call: Call, out: Shape) -> Sights:
 
 def lower_crop(call: Call) -> Module:
     if any(isinstance(value, Formula) for value in call.attrs["size"]):
-        raise Fault(says.needs_numbers("crop", "the sizes", " and ".join(map(str, call.attrs["size"]))))
+        raise ShapeFault(OpenCount("crop", "the sizes", " and ".join(map(str, call.attrs["size"]))))
     return Module("archc.compiler.backends.modules.Crop", {"sizes": call.attrs["size"]})
 
 

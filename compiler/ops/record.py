@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from archc.compiler.ops.faults import OpenCount, ShapeFault
 from archc.compiler.ops.kinds import Kind, Value
 from archc.compiler.ops.memory import FRESH, Memory
 from archc.compiler.ops.sight import Sights, each
@@ -66,7 +67,7 @@ class Call:
         """The channels of the first operand, as a number."""
         first = self.x[0]
         if not isinstance(first, int):
-            raise Fault(says.needs_numbers(self.operator, "the number of channels", first))
+            raise ShapeFault(OpenCount(self.operator, "the number of channels", first))
         return first
 
     def image(self) -> int:

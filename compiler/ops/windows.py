@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from archc.compiler.ops.faults import Oversized, ShapeFault
 from archc.compiler.ops.kinds import PerAxis
 from archc.compiler.ops.record import AXES, Attr, Call
 from archc.compiler.shapes.dim import Dim, Shape
 from archc.compiler.shapes.window import reach, transposed, window
 from archc.dsl.diagnostics import Fault
-from archc.dsl.vocabulary import shapes as says
 from archc.dsl.vocabulary import values
 
 STRIDE = Attr("stride", PerAxis(1), 1, "how far the window moves")
@@ -51,7 +51,7 @@ def slide(call: Call, ceil: bool = False) -> Shape:
     ):
         out = window(size, kernel, stride, pad, dilation, ceil)
         if not call.at_least(out, 1):
-            raise Fault(says.window_too_large(axis, size, kernel, pad, dilation, reach(kernel, dilation)))
+            raise ShapeFault(Oversized(axis, size, kernel, pad, dilation))
         sizes.append(out)
     return tuple(sizes)
 

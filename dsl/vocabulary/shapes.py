@@ -8,7 +8,7 @@ from archc.dsl.diagnostics import Diagnostic, diagnostic
 
 
 @diagnostic("E0301")
-def window_too_large(axis: str, size: object, kernel: int, pad: int, dilation: int, reach: int) -> Diagnostic:
+def window_too_large(axis: str, size: object, kernel: int, pad: int, dilation: int, reach: int, history: str = "") -> Diagnostic:
     """A window is larger than the padded input it slides over.
 
     A kernel of `k` with dilation `d` reaches over `d*(k-1) + 1` positions; the padded input has `size + 2*pad`.
@@ -28,6 +28,7 @@ def window_too_large(axis: str, size: object, kernel: int, pad: int, dilation: i
     return Diagnostic(
         "",
         f"the window is larger than its input: {axis} {kernel_text} over {padded}",
+        notes=(f"before it: {history}",) if history else (),
         help="use a smaller kernel, more padding, or fewer strides before it",
         blame="kernel",
         facts={"size": size, "kernel": kernel, "pad": pad, "dilation": dilation},
@@ -67,8 +68,7 @@ def sides_differ(
         help_text = "a gate has one value for each channel, or the shape of the map; `mul` does not repeat one map over channels"
     elif name == "residual":
         help_text = "where the body changes the shape, the shortcut needs a 1x1 convolution that changes it too"
-    facts = {"differs": tuple(differs), "ranks": tuple(ranks), "channels": tuple(channels)}
-    return Diagnostic("", f"{what} have different shapes", notes=notes, help=help_text, facts=facts)
+    return Diagnostic("", f"{what} have different shapes", notes=notes, help=help_text)
 
 
 @diagnostic("E0303")
@@ -90,7 +90,6 @@ def concat_differs(sides: Sequence[str], differs: Sequence[str], axis: str) -> D
         f"the branches of this concat may differ in {axis} only",
         notes=(*sides, "differs in: " + ", ".join(differs)),
         help="pad, pool or stride the branches so that the other sizes agree",
-        facts={"differs": tuple(differs), "axis": axis},
     )
 
 
@@ -159,7 +158,7 @@ def out_of_range(what: str, value: object, allowed: str, blame: str = "", most: 
 
 
 @diagnostic("E0307")
-def needs_numbers(operator: str, what: str, value: object) -> Diagnostic:
+def needs_numbers(operator: str, what: str, value: object, origin: str = "") -> Diagnostic:
     """An operator has weights whose number depends on a size that the file leaves open.
 
     Wrong:
@@ -176,6 +175,7 @@ def needs_numbers(operator: str, what: str, value: object) -> Diagnostic:
     return Diagnostic(
         "",
         f"{operator} needs {what} as a number, and it is {value}",
+        notes=(origin,) if origin else (),
         help="fix the size at the input, or pool to a fixed size first: `adaptive_avgpool1`",
     )
 

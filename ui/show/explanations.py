@@ -11,10 +11,10 @@ from archc.compiler.analysis.derive import derive, size_lines
 from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.receptive import receptive_fields
 from archc.compiler.driver import Report, parse_overrides
-from archc.compiler.elaborate.builder import Overrides
+from archc.compiler.elaborate.elaboration import Overrides
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.shapes.dim import show_shape
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render
 
 SIZES = {1: "W", 2: "HxW", 3: "DxHxW"}

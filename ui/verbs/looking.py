@@ -11,7 +11,7 @@ import typer
 
 from archc.compiler.analysis.memory import Usage
 from archc.compiler.driver import Report
-from archc.compiler.elaborate.builder import MAX_NODES, Limits, Overrides
+from archc.compiler.elaborate.elaboration import MAX_NODES, Limits, Overrides
 from archc.compiler.graph import shape_text
 from archc.dsl.parser import MAX_NESTING
 from archc.dsl.rendering import render_all

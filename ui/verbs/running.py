@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from archc.compiler.elaborate.builder import MAX_NODES, Limits
+from archc.compiler.elaborate.elaboration import MAX_NODES, Limits
 from archc.dsl.parser import MAX_NESTING
 from archc.ui.show.reports import summary
 from archc.ui.show.tables import text_table

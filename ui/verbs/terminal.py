@@ -14,12 +14,13 @@ import typer
 
 from archc.compiler.analysis.listing import listing
 from archc.compiler.driver import Report, parse_overrides, require_network
-from archc.compiler.elaborate.builder import Limits, Overrides
+from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.files import write_text
 from archc.compiler.graph import ArchGraph
 from archc.compiler.passes import INFERENCE, run
 from archc.compiler.passes.program import Program
-from archc.dsl.diagnostics import CLAIM, ArchError, Diagnostic, Repair
+from archc.dsl.diagnostics import CLAIM, Diagnostic, Repair
+from archc.dsl.errors import ArchError
 from archc.dsl.rendering import edited, render_all, visible
 from archc.dsl.source import Source
 from archc.ui.show import mending
@@ -79,11 +80,9 @@ def overrides(settings: list[str] | None, inputs: list[str] | None) -> Overrides
         raise typer.Exit(2) from None
 
 
-def sound(
-    file: Path, changed: Overrides, limits: Limits, as_json: bool, record: bool = False, wrong: int = 1, blocks: bool = False
-) -> Report:
+def sound(file: Path, changed: Overrides, limits: Limits, as_json: bool, wrong: int = 1, blocks: bool = False) -> Report:
     """The report of a file that has no errors and holds a network (or, with `blocks`, blocks); else print what is wrong and exit."""
-    report = checked(file, changed, limits, record)
+    report = checked(file, changed, limits)
     try:
         return report if blocks and report.ok else require_network(report)
     except ArchError as error:

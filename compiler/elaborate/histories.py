@@ -5,35 +5,48 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
-from archc.compiler.elaborate.scopes import Tensor
 from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.ops.faults import OpenCount, Oversized, ShapeFault, Unequal, Unjoinable
 from archc.compiler.ops.record import AXES
 from archc.compiler.ops.windows import arithmetic
 from archc.compiler.shapes.dim import show_shape, unknowns
 from archc.dsl.diagnostics import Diagnostic, Related
 from archc.dsl.source import Span
-from archc.dsl.vocabulary import shapes as says
 
 GROWING = ("convt", "upsample")
 LONGEST = 12  # steps that are shown of a history
 
 
-def with_histories(found: Diagnostic, written: str, graph: ArchGraph, operands: Sequence[Tensor], at: Span) -> Diagnostic:
-    """The diagnostic of branches that do not fit, worded anew with each branch's history, and the places where they part."""
-    names = [operand.name for operand in operands]
-    told, fork = histories(graph, names, written), _fork(graph, names)
-    facts = dict(found.facts)
-    if found.code == "E0302":
-        worded = says.sides_differ(written, told, facts["differs"], facts["ranks"], facts["channels"])
-    else:
-        worded = says.concat_differs(told, facts["differs"], facts["axis"])
-    shapes = tuple(operand.shape for operand in operands)
-    facts |= {"shapes": shapes, "fork": graph[fork].shape if fork else None, "operands": tuple(names)}
-    rank = len(graph[names[0]].shape)
-    axes = [axis for axis in range(rank) if found.code == "E0302" or _axis_name(rank, axis) != facts["axis"]]
-    return replace(worded, facts=facts, related=tuple(parting(graph, names, axes, at, written)))
+def explain(fault: ShapeFault, written: str, graph: ArchGraph, operands: Sequence[str], at: Span) -> Diagnostic:
+    """Word the fault of an operator, which the file calls `written`, with how its operands came about."""
+    match fault.found:
+        case Unequal() | Unjoinable() as mismatch:
+            told, fork = histories(graph, operands, written), _fork(graph, operands)
+            axes = [axis for axis in range(len(graph[operands[0]].shape)) if mismatch.concerns(axis)]
+            shapes = tuple(graph[operand].shape for operand in operands)
+            found = mismatch.worded(written, told).beside(*parting(graph, operands, axes, at, written))
+            return found.knowing(shapes=shapes, fork=graph[fork].shape if fork else None, operands=tuple(operands))
+        case Oversized() as oversized:
+            (operand,) = operands
+            history = _history(graph, operand, "") if len(_line(graph, operand)) > 1 else ""
+            return oversized.worded(history).knowing(operand=operand)
+        case OpenCount() as count:
+            return count.worded(_origin(graph, operands[0])).beside(*_open_inputs(graph))
+
+
+def _origin(graph: ArchGraph, name: str) -> str:
+    """The map whose values a flat tensor holds, in words."""
+    if graph[name].op != "flatten":
+        return ""
+    map_ = graph[graph.operands(name)[0]]
+    return f"all values of {show_shape(map_.shape)}, which {map_.name} produces"
+
+
+def _open_inputs(graph: ArchGraph) -> Iterator[Related]:
+    for node in graph.inputs:
+        if names := sorted({name for size in node.shape for name in unknowns(size)}):
+            yield Related(node.span, f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} left open here")
 
 
 def histories(graph: ArchGraph, names: Sequence[str], written: str = "") -> list[str]:
@@ -119,27 +132,6 @@ def _rounded(graph: ArchGraph, node: Node) -> str:
         if stride > 1 and isinstance(size, int) and size % stride:
             return _sum(graph, node, axis)
     return ""
-
-
-def with_way(found: Diagnostic, graph: ArchGraph, operand: Tensor) -> Diagnostic:
-    """The diagnostic of a window that is larger than its input, with how that has become so small."""
-    found = replace(found, facts={**found.facts, "operand": operand.name})
-    if len(_line(graph, operand.name)) < 2:
-        return found
-    return replace(found, notes=(*found.notes, f"before it: {_history(graph, operand.name, '')}"))
-
-
-def with_open_inputs(found: Diagnostic, graph: ArchGraph, operand: Tensor) -> Diagnostic:
-    """The diagnostic of a number that depends on sizes, with the inputs that leave them open."""
-    related = []
-    before = graph[operand.name]
-    if before.op == "flatten":
-        map_ = graph[graph.operands(before.name)[0]]
-        found = replace(found, notes=(*found.notes, f"all values of {show_shape(map_.shape)}, which {map_.name} produces"))
-    for node in graph.inputs:
-        if names := sorted({name for size in node.shape for name in unknowns(size)}):
-            related.append(Related(node.span, f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} left open here"))
-    return replace(found, related=(*found.related, *related))
 
 
 def _line(graph: ArchGraph, name: str) -> list[str]:
