@@ -35,12 +35,12 @@ gallery: $(VENV)/installed
 	$(BIN)/python docs/gallery.py
 
 zoo: $(VENV)/tested-with
-	ARCHC_ZOO=1 $(BIN)/python -m pytest -n $(WORKERS) tests/test_zoo.py
+	ARCHC_ZOO=1 $(BIN)/python -m pytest -n $(WORKERS) tests/back/test_zoo.py
 
 fuzz: $(VENV)/tested-with
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt atheris
 	$(BIN)/python tests/fuzz.py -runs=20000 -max_len=64 -len_control=0
-	ARCHC_EXAMPLES=20000 $(BIN)/python -m pytest -n $(WORKERS) tests/test_random.py tests/test_mutations.py
+	ARCHC_EXAMPLES=20000 $(BIN)/python -m pytest -n $(WORKERS) tests/front/test_random.py tests/front/test_mutations.py
 
 bench: $(VENV)/tested-with
 	$(BIN)/python bench/report.py

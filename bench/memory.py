@@ -14,8 +14,8 @@ from archc.bench.runtime import NETWORKS
 from archc.compiler.analysis.memory import usage
 from archc.compiler.backends.measure import activations
 from archc.compiler.backends.optimise import optimised
+from archc.compiler.backends.published import torchvision_models
 from archc.compiler.backends.torch_fx import lower
-from archc.tests.support import torchvision_models
 
 ROOT = Path(__file__).resolve().parents[1]
 

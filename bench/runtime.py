@@ -23,11 +23,11 @@ import torch
 from archc import load
 from archc.bench.machine import machine
 from archc.compiler.backends.optimise import optimised
+from archc.compiler.backends.published import torchvision_models
 from archc.compiler.backends.timing import in_turn
 from archc.compiler.backends.torch_fx import ArchModule, lower
 from archc.compiler.files import write_text
 from archc.compiler.graph import ArchGraph
-from archc.tests.support import torchvision_models
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -12,10 +12,10 @@ import torch
 from torch import fx
 
 from archc import load
+from archc.compiler.backends.published import torchvision_models
 from archc.compiler.backends.torch_fx import lower
 from archc.compiler.driver import check
 from archc.compiler.graph import ArchGraph
-from archc.tests.support import torchvision_models
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -1,4 +1,4 @@
-"""Building large graphs without Python's cycle collector, which would walk them again and again as they grow."""
+"""Suspend Python's cycle collector while large graphs are built, since it would traverse them repeatedly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """No cycle collection inside; a context manager, or a decorator when called."""
+    """Suspend cycle collection; a context manager or, when called, a decorator."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""Reading and writing files: only what is a regular file is read; of what is written there is the old file or the new one, whole."""
+"""File access: only regular files are read, and writing is atomic: a file has either its old or its new contents."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-PREFIX, SUFFIX = ".archc-", ".tmp"  # of files that are being written; no suffix that anyone reads
-LEFT = 600  # seconds without a change after which such a file belongs to a writer that was killed
+PREFIX, SUFFIX = ".archc-", ".tmp"  # of files that are being written; no reader uses this suffix
+LEFT = 600  # seconds without a change after which such a file was left by a killed writer
 
 KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -27,18 +27,19 @@ KINDS = (
 
 
 class CannotWrite(Exception):
-    """A file that cannot be written, and why. The old file is as it was."""
+    """A file cannot be written, with the reason. The old file is unchanged."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"cannot write {path}: {why}")
 
 
 class Lenient(io.FileIO):
-    """A file that takes everything. The first error is kept, and what comes after it is dropped."""
+    """A file that accepts all writes. The first error is kept, and what follows is dropped."""
 
     error: OSError | None = None
 
     def write(self, data: Any) -> int:
+        """Write the data; after an error, drop it."""
         rest = memoryview(data).cast("B")
         size = len(rest)
         while self.error is None and len(rest):
@@ -47,7 +48,7 @@ class Lenient(io.FileIO):
             except OSError as error:
                 self.error = error
                 break
-            if written is None:  # a pipe that does not block, and is full
+            if written is None:  # a full non-blocking pipe
                 select.select([], [self], [])
             else:
                 rest = rest[written:]
@@ -55,22 +56,22 @@ class Lenient(io.FileIO):
 
 
 def reason(error: BaseException) -> str:
-    """What the system says of an error: `No space left on device`."""
+    """Return the system's description of an error: `No space left on device`."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
 def kind(mode: int) -> str:
-    """What a file is that is no regular file; "" for one that is."""
+    """Describe a file that is not a regular file; "" for one that is."""
     return next((name for is_kind, name in KINDS if is_kind(mode)), "")
 
 
 def read_regular(path: Path, most: int) -> bytes:
-    """The bytes of a regular file. Raises OSError for anything else and for more than `most` bytes.
+    """Return the bytes of a regular file. Raises OSError for anything else, and for more than `most` bytes.
 
-    Nothing else is ever opened: a pipe would wait for a writer, and a device may act on being opened.
+    Nothing else is ever opened: a pipe would wait for a writer, and opening a device may have side effects.
     """
     _refuse(os.stat(path).st_mode)
-    # The name may mean another file by now, so the one that is open is asked again.
+    # The name may refer to another file by now, so the open file is checked again.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0))
     with open(handle, "rb") as file:
         _refuse(os.fstat(handle).st_mode)
@@ -78,9 +79,9 @@ def read_regular(path: Path, most: int) -> bytes:
 
 
 def bounded(data: bytes, most: int) -> bytes:
-    """The data, if it is no more than that. Raises OSError."""
+    """Return the data. Raises OSError if it is more than `most` bytes."""
     if len(data) > most:
-        raise OSError(errno.EFBIG, f"it holds more than {most // 2**20} MiB")
+        raise OSError(errno.EFBIG, f"it is larger than {most // 2**20} MiB")
     return data
 
 
@@ -91,9 +92,9 @@ def _refuse(mode: int) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new file beside `path`, which takes its place when the block ends well, and is removed when it does not.
+    """Provide a new file next to `path` that replaces it when the block succeeds, and is removed when it fails.
 
-    A link stays, and what it leads to is replaced. A device or a pipe is written to. Raises CannotWrite.
+    A link stays, and its target is replaced. A device or a pipe is written to directly. Raises CannotWrite.
     """
     temporary: Path | None = None
     try:
@@ -131,7 +132,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def _mode(path: Path) -> int | None:
-    """The mode of what is there, links followed; None where there is nothing. A folder, or a link to itself, is an OSError."""
+    """Return the mode of an existing file, following links; None if there is none. Raises OSError for a folder or a link to itself."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
@@ -142,7 +143,7 @@ def _mode(path: Path) -> int | None:
 
 
 def _pour(source: Path, target: Path) -> None:
-    """Write into a device or a pipe that somebody reads."""
+    """Write to a device, or to a pipe that has a reader."""
     handle = os.open(target, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
     os.set_blocking(handle, True)
     with open(handle, "wb") as file:
@@ -150,7 +151,7 @@ def _pour(source: Path, target: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed writers have left."""
+    """Remove the files that killed writers have left."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(PREFIX) and entry.name.endswith(SUFFIX):

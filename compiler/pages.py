@@ -1,4 +1,4 @@
-"""The pages of the error codes, written from the vocabulary: as `archc explain` prints them and docs/errors.md holds them."""
+"""The pages of the error codes, extracted from the vocabulary: `archc explain` prints them, and docs/errors.md contains them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ assert vocabulary  # importing it fills the register
 
 
 class Page(NamedTuple):
+    """The page of one code: its title, explanation, and examples."""
+
     code: str
     title: str
     text: str
-    wrong: str  # "" where no file can show it
+    wrong: str  # "" if no file can show it
     right: str
 
 
 def page(code: str) -> Page | None:
-    """The page of a code, or None."""
+    """Return the page of a code; None if there is no such code."""
     function = CODES.get(code.upper())
     if function is None:
         return None
@@ -32,6 +34,7 @@ def page(code: str) -> Page | None:
 
 
 def pages() -> Iterator[Page]:
+    """Yield the pages of all codes, in order."""
     for code in sorted(CODES):
         found = page(code)
         assert found is not None
@@ -39,12 +42,13 @@ def pages() -> Iterator[Page]:
 
 
 def markdown(entry: Page) -> str:
-    """A page in markdown, its examples as code."""
+    """Return a page as Markdown, with its examples as code."""
     prose = entry.text.partition("\nWrong:\n")[0].strip()
     examples = f"\n\nWrong:\n\n```arch-error\n{entry.wrong}```\n\nRight:\n\n```arch\n{entry.right}```" if entry.wrong else ""
     return f"## {entry.code}\n\n{prose}{examples}\n"
 
 
 def manual() -> str:
-    head = "# Errors and warnings\n\nMade from the vocabulary by `archc explain --markdown`; `archc explain CODE` prints one.\n"
+    """Return all pages as one Markdown document."""
+    head = "# Errors and warnings\n\nGenerated from the vocabulary by `archc explain --markdown`; `archc explain CODE` prints one.\n"
     return "\n".join([head, *(markdown(entry) for entry in pages())])

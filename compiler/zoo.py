@@ -1,4 +1,4 @@
-"""The networks that come along: what there is, and new files that start from one."""
+"""The networks in archs/, and new files that start from one of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archc.dsl import ast
 
 @dataclass(frozen=True)
 class Listed:
-    """A network in archs/. `family` is the shared file that it is an instance of, or its own name."""
+    """A network in archs/. `family` is the shared file that it instantiates, or its own name."""
 
     name: str
     family: str
@@ -24,12 +24,12 @@ class Listed:
 
 
 def networks() -> list[Path]:
-    """The files of all networks."""
+    """Return the files of all networks."""
     return sorted(ARCHS.glob("*.arch"))
 
 
 def listed(path: Path, loader: Loader | None = None) -> Listed:
-    """What one file holds. Its claims are proved on the way."""
+    """Return the facts about one network file. Its claims are checked."""
     loader = loader or Loader()
     report = check(path, mend=False, loader=loader)
     counts = report.cost()
@@ -40,7 +40,7 @@ def listed(path: Path, loader: Loader | None = None) -> Listed:
 
 
 def started(name: str, base: Path) -> str:
-    """The text of a new file: that of a network under another name. Its claims, which would soon be wrong, become comments."""
+    """Return the text of a new file: a network under another name, with its claims, which would soon be wrong, as comments."""
     lines = []
     for line in base.read_text(encoding="utf-8").splitlines():
         if match := re.match(r"arch\s+\w+(.*)$", line):

@@ -1,1 +1,1 @@
-"""TEXT -> TREE: the grammar, the tree, the diagnostics and the formatter. Imports nothing of the compiler."""
+"""Text to tree: the grammar, the syntax tree, the diagnostics and the formatter. Imports nothing of the compiler."""

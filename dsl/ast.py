@@ -1,6 +1,6 @@
-"""The tree of a `.arch` file: plain data with spans, equal when the text means the same.
+"""The syntax tree of a `.arch` file: plain data with spans, equal when the text means the same.
 
-Every node carries its span, which takes no part in comparison, so that `parse(print(tree)) == tree`.
+Every node carries its span, which comparison ignores, so that `parse(print(tree)) == tree`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from archc.dsl.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Node:
+    """A node of the tree, with the place of its text."""
+
     span: Span = field(compare=False, repr=False)
 
 
@@ -21,7 +23,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Number(Node):
-    """`64`, `1e-4`, `724M`: an integer or a float, with the text it was written as."""
+    """`64`, `1e-4`, `724M`: an integer or a float, with its text as written."""
 
     value: int | float
     text: str
@@ -29,7 +31,7 @@ class Number(Node):
 
 @dataclass(frozen=True, slots=True)
 class Name(Node):
-    """`w`, `same`, `relu`, and `in`, the incoming tensor. In parentheses, `(w)`, it is never a word of an option."""
+    """`w`, `same`, `relu`, and `in`, the incoming tensor. In parentheses, `(w)`, it is never read as a word of an option."""
 
     name: str
     variable: bool = False
@@ -44,6 +46,8 @@ class Ref(Node):
 
 @dataclass(frozen=True, slots=True)
 class List(Node):
+    """`[a, b]`."""
+
     items: tuple[Expr, ...]
 
 
@@ -56,13 +60,15 @@ class ShapeLiteral(Node):
 
 @dataclass(frozen=True, slots=True)
 class Unary(Node):
+    """`-a` or `not a`."""
+
     op: str  # "-" or "not"
     operand: Expr
 
 
 @dataclass(frozen=True, slots=True)
 class Fold(Node):
-    """A chain of operators of one precedence, from left to right: `a + b - c`."""
+    """A chain of operators of one precedence, left to right: `a + b - c`."""
 
     first: Expr
     rest: tuple[tuple[str, Expr], ...]
@@ -70,6 +76,8 @@ class Fold(Node):
 
 @dataclass(frozen=True, slots=True)
 class Index(Node):
+    """`list[index]`."""
+
     base: Expr
     index: Expr
 
@@ -101,27 +109,29 @@ class CallExpr(Node):
 
 @dataclass(frozen=True, slots=True)
 class Arg(Node):
+    """An argument, named (`stride=2`) or positional."""
+
     name: str | None
     value: Expr
 
     @property
     def name_span(self) -> Span:
-        """The place of its name; of the whole argument where it has none."""
+        """Return the span of the name, or of the whole argument if it has none."""
         return Span(self.span.source, self.span.start, self.span.start + len(self.name)) if self.name else self.span
 
 
 Expr = Number | Name | Ref | List | ShapeLiteral | Unary | Fold | Index | Part | Field | CallExpr
-Dims = tuple[Expr, ...]  # what stands between the `x` of `1x7` or `3xHxW`
+Dims = tuple[Expr, ...]  # the sizes between the `x` of `1x7` or `3xHxW`
 
 
-# ---- items: what stands in a chain
+# ---- items: the elements of a chain
 
 
 @dataclass(frozen=True, slots=True)
 class Op(Node):
     """`conv3-64/2(pad=1)`: an operator or a block, in the short form, the call form or both.
 
-    `word` is the text as written (`conv1x7`); what of it is a kernel is settled where the names are known.
+    `word` is the text as written (`conv1x7`); elaboration, which knows the names, splits it into name and kernel.
     """
 
     word: str
@@ -146,7 +156,7 @@ class Merge(Node):
 
 @dataclass(frozen=True, slots=True)
 class Group(Node):
-    """`{ ... }`, or `[ ... ]`, whose parts are numbered 0, 1, 2 instead of named."""
+    """`{ ... }`, or `[ ... ]`, whose members are numbered 0, 1, 2 instead of named."""
 
     body: tuple[Statement, ...]
     numbered: bool
@@ -159,7 +169,7 @@ class Here(Node):
 
 @dataclass(frozen=True, slots=True)
 class Broken(Node):
-    """What stands where text could not be read: a tensor of unknown shape."""
+    """A placeholder for text that could not be parsed: a tensor of unknown shape."""
 
 
 Core = Op | Merge | Group | Here | Ref | Broken
@@ -176,6 +186,8 @@ class Label(Node):
 
 @dataclass(frozen=True, slots=True)
 class Item(Node):
+    """One element of a chain: `conv1: conv3-64 x2 => 64x30x30`, with label, repeat count and claim where present."""
+
     label: Label | None
     core: Core
     count: Expr | None
@@ -188,12 +200,16 @@ class Item(Node):
 
 @dataclass(frozen=True, slots=True)
 class Param(Node):
+    """A parameter of a block or an `arch` line: `width` or `width=64`."""
+
     name: str
     default: Expr | None
 
 
 @dataclass(frozen=True, slots=True)
 class Use(Node):
+    """`use "std/resnet.arch"`."""
+
     path: str
 
 
@@ -209,12 +225,16 @@ class Arch(Node):
 
 @dataclass(frozen=True, slots=True)
 class Input(Node):
+    """`input 3x224x224`, or `input NAME: 3x224x224`."""
+
     name: str
     dims: Dims
 
 
 @dataclass(frozen=True, slots=True)
 class Output(Node):
+    """`output NAME(when=training): chain`."""
+
     name: str
     args: tuple[Arg, ...]
     chain: tuple[Item, ...]
@@ -222,6 +242,8 @@ class Output(Node):
 
 @dataclass(frozen=True, slots=True)
 class Default(Node):
+    """`default conv(pad=same)`."""
+
     word: str
     args: tuple[Arg, ...]
     word_span: Span = field(compare=False, repr=False)
@@ -229,7 +251,7 @@ class Default(Node):
 
 @dataclass(frozen=True, slots=True)
 class Block(Node):
-    """`block NAME(params) { ... }`, or `[ ... ]`, whose parts are numbered."""
+    """`block NAME(params) { ... }`, or `[ ... ]`, whose members are numbered."""
 
     name: str
     params: tuple[Param, ...]
@@ -240,6 +262,8 @@ class Block(Node):
 
 @dataclass(frozen=True, slots=True)
 class Share(Node):
+    """`share NAME { ... }`: a body whose weights all its uses share."""
+
     name: str
     body: tuple[Statement, ...]
     name_span: Span = field(compare=False, repr=False)
@@ -247,6 +271,8 @@ class Share(Node):
 
 @dataclass(frozen=True, slots=True)
 class Let(Node):
+    """`let NAME = value`."""
+
     name: str
     value: Expr
 
@@ -264,7 +290,7 @@ class Expect(Node):
 
 @dataclass(frozen=True, slots=True)
 class Pattern(Node):
-    """What a loop binds: a name, or a tuple of patterns."""
+    """The target of a loop: a name, or a tuple of patterns."""
 
     name: str | None
     parts: tuple[Pattern, ...]
@@ -272,6 +298,8 @@ class Pattern(Node):
 
 @dataclass(frozen=True, slots=True)
 class For(Node):
+    """`for PATTERN in values { ... }`."""
+
     pattern: Pattern
     values: Expr
     body: tuple[Statement, ...]
@@ -279,6 +307,8 @@ class For(Node):
 
 @dataclass(frozen=True, slots=True)
 class If(Node):
+    """`if condition { ... } else { ... }`."""
+
     condition: Expr
     then: tuple[Statement, ...]
     otherwise: tuple[Statement, ...]
@@ -289,20 +319,22 @@ Statement = Use | Arch | Input | Output | Default | Block | Share | Let | Expect
 
 @dataclass(frozen=True, slots=True)
 class File(Node):
+    """A whole file."""
+
     statements: tuple[Statement, ...]
 
 
 def bare(expr: Expr) -> str:
-    """The name that an expression is, if it stands there without parentheses; else nothing."""
+    """Return the name, if an expression is a name without parentheses; else ""."""
     return expr.name if isinstance(expr, Name) and not expr.variable else ""
 
 
-PLAIN = ("str", "Span", "bool", "int")  # types of fields that hold no nodes
-_members: dict[type, list[str]] = {}  # the fields of each kind of node that may hold nodes, the last first
+PLAIN = ("str", "Span", "bool", "int")  # types of fields that contain no nodes
+_members: dict[type, list[str]] = {}  # per node type, the fields that may contain nodes, last first
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """The node and all nodes in it, in the order of the text."""
+    """Yield the node and all nodes in it, in text order."""
     waiting: list[object] = [node]
     while waiting:
         value = waiting.pop()
@@ -314,7 +346,7 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def inside(node: Node) -> list[object]:
-    """What the fields of a node hold that may be nodes, or tuples of them, the last first."""
+    """Return the fields of a node that may be nodes or tuples of nodes, last first."""
     names = _members.get(type(node))
     if names is None:
         names = [part.name for part in reversed(fields(node)) if part.name != "span" and part.type not in PLAIN]
@@ -323,7 +355,7 @@ def inside(node: Node) -> list[object]:
 
 
 def deeper(node: Node, limit: int) -> Node | None:
-    """The first node, in the order of the text, that is within more than so many others; None where there is none."""
+    """Return the first node, in text order, that is nested in more than `limit` others; None if there is none."""
     waiting: list[tuple[object, int]] = [(node, 0)]
     while waiting:
         value, depth = waiting.pop()
@@ -337,7 +369,7 @@ def deeper(node: Node, limit: int) -> Node | None:
 
 
 def same(one: object, other: object) -> bool:
-    """Are two trees equal? As `==`, for trees of any depth."""
+    """Return whether two trees are equal: `==` for trees of any depth, without recursion."""
     waiting = [(one, other)]
     while waiting:
         left, right = waiting.pop()

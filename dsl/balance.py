@@ -1,4 +1,4 @@
-"""Puts the brackets that are missing where they are likeliest to stand, and says so."""
+"""Insert missing brackets at their likeliest places, and report them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from archc.dsl.draft import Change, Draft
 from archc.dsl.source import Source, Span
 from archc.dsl.vocabulary import syntax
 
-_SURPLUS = re.compile(r"(?:^|[;|<{:\n])\s*[\w{}/.*+-]*\([^()\n]*\)\s*$")  # before a `)`: the arguments of an item, with their own `)`
-MOST_TRIED = 20  # brackets without a partner whose places are tried
+_SURPLUS = re.compile(r"(?:^|[;|<{:\n])\s*[\w{}/.*+-]*\([^()\n]*\)\s*$")  # before a `)`: the arguments of an item, which have their own `)`
+MOST_TRIED = 20  # unmatched brackets whose places are tried
 
-Failure = Callable[[str], UnexpectedInput | None]  # reads a text as statements; what was not expected in it
+Failure = Callable[[str], UnexpectedInput | None]  # parses a text as statements and returns the syntax error, if any
 
 
 def balanced(source: Source, failure: Failure) -> tuple[Draft, list[Diagnostic], bool]:
-    """A draft whose brackets match, what was wrong with them, and whether that draft misses nothing."""
+    """Return a draft with matching brackets, the problems found, and whether that draft is sure to be complete."""
     found = loose(source.text)
     problems: list[Diagnostic] = []
     changes: list[Change] = []
@@ -49,7 +49,7 @@ def balanced(source: Source, failure: Failure) -> tuple[Draft, list[Diagnostic],
 
 
 def _closed_together(found: Sequence[Loose]) -> list[list[Loose]]:
-    """Brackets without a partner, the outermost first; those that are missing theirs at the same place together."""
+    """Group unmatched brackets, outermost first; those whose partner is missing at the same place go together."""
     groups: dict[tuple[bool, int], list[Loose]] = {}
     for one in found:
         missing = one.bracket in PAIRS and bool(one.places)
@@ -58,7 +58,7 @@ def _closed_together(found: Sequence[Loose]) -> list[list[Loose]]:
 
 
 def _places(text: str, group: Sequence[Loose], failure: Failure | None) -> tuple[list[tuple[int, str]], int]:
-    """Where what is missing may stand, those first with which the lines can be read; and how many these are."""
+    """Return where the missing bracket may go, places with which the lines parse first, and how many of them parse."""
     first = group[0]
     if len(group) > 1:
         return [(first.places[0][0], "".join(one.places[0][1] for one in reversed(group)))], 1
@@ -69,7 +69,7 @@ def _places(text: str, group: Sequence[Loose], failure: Failure | None) -> tuple
 
 
 def _reads(text: str, found: Loose, place: tuple[int, str], failure: Failure) -> bool:
-    """Can the lines from the bracket to where its partner would stand be read?"""
+    """Return whether the lines from the bracket to the place of its partner parse."""
     at, new = place
     begin, end = text.rfind("\n", 0, found.at) + 1, text.find("\n", at)
     lines = text[begin:at] + new + text[at : end if end >= 0 else len(text)]
@@ -77,6 +77,7 @@ def _reads(text: str, found: Loose, place: tuple[int, str], failure: Failure) ->
 
 
 def _never_closed(source: Source, group: Sequence[Loose], places: Sequence[tuple[int, str]], readings: int) -> Diagnostic:
+    """Report brackets that are never closed, with the places where their partners may go."""
     text, found = source.text, group[0]
     name = _shown(text, found)
     closers = "".join(PAIRS[one.bracket] for one in reversed(group))
@@ -86,20 +87,20 @@ def _never_closed(source: Source, group: Sequence[Loose], places: Sequence[tuple
         line = source.line_of(at)
         at_end = not text[at:].split("\n", 1)[0].split("#")[0].strip()
         here, *below = [part.strip() for part in new.split("\n")]
-        where = [f"`{here}` at the end of line {line}" if at_end else f"`{here}` in line {line}"] if here else []
-        where += [f"`{closer}` on a line of its own after {'it' if where else f'line {line}'}" for closer in below[:1]]
+        where = [f"`{here}` at the end of line {line}" if at_end else f"`{here}` on line {line}"] if here else []
+        where += [f"`{closer}` on its own line after {'it' if where else f'line {line}'}" for closer in below[:1]]
         where += [f"`{closer}` on the next one" for closer in below[1:]]
         help_text = f"write {', '.join(where)}"
     related: list[Related] = []
     if found.taken >= 0:
         owner = re.search(r"[\w-]*$", text[max(0, found.owner - 60) : found.owner])
         opened = f"{owner.group() if owner else ''}{text[found.owner]}"
-        what = f"this closes the `{opened}` of line {source.line_of(found.owner)}"
+        what = f"this closes the `{opened}` on line {source.line_of(found.owner)}"
         related.append(Related(Span(source, found.taken, found.taken + 1), what))
     for one in group[1:]:
         inner = _shown(text, one)
         related.append(Related(Span(source, one.at - len(inner) + 1, one.at + 1), f"nor is this `{inner}`"))
-    # The place of a bracket over several lines decides what it holds. The indent is evidence for it, not proof.
+    # The place of a bracket over several lines decides what it contains. The indentation is evidence, not proof.
     unsure = readings > 1 or (closers != ")" and bool(places) and "\n" in text[found.at : places[0][0]])
     changes = tuple((at, 0, new) for at, new in places)
     problem = syntax.never_closed(name, closers, help_text, changes, readings > 1 or not places, unsure)
@@ -107,6 +108,6 @@ def _never_closed(source: Source, group: Sequence[Loose], places: Sequence[tuple
 
 
 def _shown(text: str, found: Loose) -> str:
-    """An opening bracket as messages show it, a `<` with its word."""
+    """Return an opening bracket as messages show it; a `<` with its word."""
     word = re.search(r"\w*(?:\([^()\n]*\))?$", text[max(0, found.at - 60) : found.at])
     return f"{word.group() if word and found.bracket == '<' else ''}{found.bracket}"

@@ -1,7 +1,7 @@
-"""Brackets: which are open at a place, where a text falls into pieces, and which bracket is the one without its partner.
+"""Brackets: which are open at an offset, where a text splits into pieces, and which bracket is the unmatched one.
 
-A text whose brackets do not match says in other ways what was meant: a bracket that begins a line stands under the line that
-its partner opened, a body is indented, and neither `;` nor a new statement can stand within `( )`.
+A text whose brackets do not match still shows its structure in other ways: a bracket at the start of a line has the
+indentation of the line with its partner, a body is indented, and neither `;` nor a new statement can be inside `( )`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _NAMED = re.compile(r"[\w)][ \t]*$")  # before a `<` that opens branches
 _MERGES = re.compile(r"\b(?:concat|add|mul|residual)$")
 _HEAD = re.compile(r"\s*(?:\}\s*)?(?:block|share|if|for|else)\b")
 
-_STATEMENT = re.compile(r"\s*(?:input|block|arch|use|default|share|output|expect)\b")  # what no body of items holds
-MOST_BELOW = 6  # lines below an open bracket that may still be within
+_STATEMENT = re.compile(r"\s*(?:input|block|arch|use|default|share|output|expect)\b")  # statements that are not part of a body of items
+MOST_BELOW = 6  # lines after an open bracket that may still be inside it
 
 BODY, MERGE, INNER, BRACES = "body", "merge", "inner", "braces"  # `{ }` and `[ ]` of items; `< >`; `( )` and lists; `{ }` of a number
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A bracket, a `;` or a newline of a text, outside comments and strings."""
+    """A bracket, a `;` or a newline in a text, outside comments and strings."""
 
     text: str
     at: int
@@ -36,7 +36,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A bracket that is open: what it holds, and where its line begins and is indented to."""
+    """An open bracket: what it contains, and the start and indentation of its line."""
 
     bracket: str
     at: int
@@ -47,10 +47,10 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Loose:
-    """A bracket without its partner.
+    """An unmatched bracket.
 
-    `places` are the offsets where the missing one may stand, each with the text to put there, the likeliest first.
-    `taken` is the closing bracket that belongs to another one, `owner`, although it comes where this one should be closed.
+    `places` are the offsets where the missing partner may go, each with the text to insert, likeliest first.
+    `taken` is a closing bracket in the place of this one's partner that belongs to another bracket, `owner`.
     """
 
     bracket: str
@@ -62,7 +62,7 @@ class Loose:
 
 
 class Scan:
-    """Walks over the brackets of a text and keeps those that are open. `<` and `>` that compare are none."""
+    """Scan the brackets of a text and track the open ones. The comparison operators `<` and `>` do not count."""
 
     def __init__(self, text: str, begin: int = 0, end: int | None = None) -> None:
         self.text = text
@@ -74,6 +74,7 @@ class Scan:
         self.stack: list[Open] = []
 
     def marks(self) -> Iterator[Mark]:
+        """Yield the marks of the text in order."""
         for match in _MARK.finditer(self.text, self.begin, self.end):
             mark = match.group()
             if len(mark) > 1 or (mark in "<>" and self._compares(mark, match.start())):
@@ -85,6 +86,7 @@ class Scan:
                 self.line = match.end()
 
     def push(self, mark: Mark) -> None:
+        """Add an opening bracket to the open ones."""
         if self.indent[0] != self.line:
             self.indent = (self.line, indent_at(self.text, self.line))
         self.stack.append(Open(mark.text, mark.at, self._holds(mark), *self.indent))
@@ -114,7 +116,7 @@ class Scan:
 
 
 def unclosed(text: str, end: int) -> list[tuple[str, int]]:
-    """The brackets open at an offset, outermost first."""
+    """Return the brackets open at an offset, outermost first."""
     scan = Scan(text, 0, end)
     for mark in scan.marks():
         if mark.text in PAIRS:
@@ -124,14 +126,14 @@ def unclosed(text: str, end: int) -> list[tuple[str, int]]:
     return [(opened.bracket, opened.at) for opened in scan.stack]
 
 
-LONG = 2_000  # characters of a stretch from which on it is read in parts
-_CONTINUES = re.compile(r"[ \t]*(?:=>|else\b|#|$)", re.M)  # a blank line or a comment may be before one that goes on
+LONG = 2_000  # characters; longer stretches are parsed in parts
+_CONTINUES = re.compile(r"[ \t]*(?:=>|else\b|#|$)", re.M)  # blank lines and comments may precede a continuation line
 
 
 def pieces(text: str) -> Iterator[tuple[int, int]]:
-    """The stretches of a text that can be read by themselves.
+    """Yield the stretches of a text that can be parsed separately.
 
-    They are lines, joined where a bracket is open at the end of one; statements where a line is very long.
+    They are lines, joined if a bracket is open at the end of a line; statements, if a line is very long.
     """
     for begin, end in _lines(text):
         if end - begin <= LONG:
@@ -158,7 +160,7 @@ def _lines(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _ends(text: str, sign: str, begin: int = 0, end: int | None = None) -> Iterator[int]:
-    """The places after a sign, a newline or a `;`, that stands in no bracket."""
+    """Yield the offsets after a sign, a newline or a `;`, outside brackets."""
     scan = Scan(text, begin, end)
     for mark in scan.marks():
         if mark.text in PAIRS:
@@ -171,13 +173,13 @@ def _ends(text: str, sign: str, begin: int = 0, end: int | None = None) -> Itera
 
 
 def loose(text: str) -> list[Loose]:
-    """The brackets of a text that have no partner, in their order; none where all match."""
+    """Return the unmatched brackets of a text in order; an empty list if all match."""
     begin = _first_mismatch(text)
     return [] if begin is None else sorted(_by_indent(text, begin), key=lambda found: found.at)
 
 
 def _first_mismatch(text: str) -> int | None:
-    """Where the last stretch before a mismatch begins, at whose begin no bracket is open."""
+    """Return the start of the last stretch before a mismatch that begins with no bracket open."""
     begin = 0
     scan = Scan(text)
     for mark in scan.marks():
@@ -198,7 +200,7 @@ _BLANK_LINES = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*")
 def _by_indent(text: str, begin: int) -> Iterator[Loose]:
     scan = Scan(text, begin)
     stack = scan.stack
-    following = begin  # where the next line begins that is neither blank nor a comment
+    following = begin  # start of the next line that is neither blank nor a comment
     for mark in scan.marks():
         if mark.text == "\n":
             if following <= mark.at:
@@ -226,7 +228,7 @@ def _by_indent(text: str, begin: int) -> Iterator[Loose]:
 
 
 def _stray(text: str, stack: list[Open], mark: Mark, line: int) -> Loose:
-    """A closing bracket without an opening one: of the wrong kind, or of a list whose beginning is missing, or surplus."""
+    """Describe a closing bracket that matches no opening one: of the wrong kind, of a list without a start, or surplus."""
     top = stack[-1] if stack else None
     if mark.text == ">" and (top is None or top.holds == BODY):
         places = _merge_begins(text, max(line, top.at + 1 if top else 0), mark.at)
@@ -242,7 +244,7 @@ def _stray(text: str, stack: list[Open], mark: Mark, line: int) -> Loose:
     depth = 0
     for other in rest.marks():
         depth += {top.bracket: 1, PAIRS[top.bracket]: -1}.get(other.text, 0)
-        if depth < 0:  # the open one has its partner
+        if depth < 0:  # the open bracket is matched
             begin = max(text.rfind(sign, top.at, mark.at) for sign in "=(")
             return Loose(mark.text, mark.at, ((begin + 1, CLOSERS[mark.text]),) if mark.text == "]" else ())
     stack.pop()
@@ -250,7 +252,7 @@ def _stray(text: str, stack: list[Open], mark: Mark, line: int) -> Loose:
 
 
 def _merge_begins(text: str, line: int, at: int) -> tuple[tuple[int, str], ...]:
-    """Where a merge may begin whose `>` is there, and its `|` or its name: after the name, else before its first branch."""
+    """Return where a merge with only its `>`, and its `|` or name, may start: after the name, else before its first branch."""
     begin = line
     ends, bars, depth = [line], False, 0
     for found in re.finditer(r"[()\[\]{}<>;|]", text[line:at]):
@@ -266,7 +268,7 @@ def _merge_begins(text: str, line: int, at: int) -> tuple[tuple[int, str], ...]:
 
 
 def _partner(text: str, stack: list[Open], mark: Mark, line: int) -> int | None:
-    """Which open bracket a closing one belongs to: that of its own indent where it begins a line, else the innermost of its kind."""
+    """Return the open bracket that a closing one matches: at line start the one of equal indentation, else the innermost of its kind."""
     same = [index for index, opened in enumerate(stack) if opened.bracket == CLOSERS[mark.text]]
     if not same:
         return None
@@ -280,7 +282,7 @@ def _partner(text: str, stack: list[Open], mark: Mark, line: int) -> int | None:
 
 
 def _statement_follows(text: str, opened: Open, newline: int, following: int) -> bool:
-    """Is the next line, which begins at an offset, a statement of its own, though a bracket is open that lines may be broken in?"""
+    """Return whether the next line is a statement of its own, although a bracket is open that allows line breaks."""
     if re.search(r"[,(\[{=+*/-][ \t]*$", text[text.rfind("\n", 0, newline) + 1 : newline].split("#")[0]):
         return False
     row = re.compile(r"[ \t]*(?=(\S))").match(text, following)
@@ -290,13 +292,13 @@ def _statement_follows(text: str, opened: Open, newline: int, following: int) ->
 
 
 def indent_at(text: str, line: int) -> int:
-    """The columns of blank that the line that begins at an offset begins with."""
+    """Return the indentation, in columns, of the line that starts at an offset."""
     found = re.compile(r"[ \t]*").match(text, line)
     assert found is not None
     return len(found.group().expandtabs())
 
 
-# ---- where the missing one should stand
+# ---- places for the missing bracket
 
 
 def _missing(text: str, opened: Open, limit: int, taken: Mark | None = None, owner: Open | None = None) -> Loose:
@@ -309,14 +311,14 @@ def _missing(text: str, opened: Open, limit: int, taken: Mark | None = None, own
 
 
 def _line_end(text: str, begin: int, limit: int) -> int:
-    """Where what is written on the line of an offset ends, before its comment."""
+    """Return the end of the code on the line of an offset, before its comment."""
     stop = text.find("\n", begin, limit)
     line = text[begin : limit if stop < 0 else stop]
     return begin + len(line.split("#")[0].rstrip(" \t;"))
 
 
 def _after_number(text: str, opened: Open, limit: int) -> list[tuple[int, str]]:
-    """Behind a number or a name, or a sum or product of such, that a brace was opened for."""
+    """Return the place after the number or name, or sum or product of these, that a brace was opened for."""
     ends = [opened.at + 1]
     atom, sign = re.compile(r"[ \t]*-?[\w.]+"), re.compile(r"[ \t]*(?://|\*\*|[-+*/%])")
     found = atom.match(text, opened.at + 1, limit)
@@ -328,7 +330,7 @@ def _after_number(text: str, opened: Open, limit: int) -> list[tuple[int, str]]:
 
 
 def _in_line(text: str, opened: Open, limit: int) -> list[tuple[int, str]]:
-    """At the end of what can be an argument or an element, else at the end of the line."""
+    """Return the end of what can be an argument or an element, else the end of the line."""
     stop = _line_end(text, text.rfind("\n", 0, limit) + 1 if limit < len(text) else opened.at, limit)
     stop = stop if stop > opened.at else _line_end(text, opened.at, limit)
     cut = re.compile(r"[ \t]+(?:=>|x[0-9{])|[ \t]*[|>{]").search(text, opened.at + 1, stop)
@@ -336,7 +338,7 @@ def _in_line(text: str, opened: Open, limit: int) -> list[tuple[int, str]]:
 
 
 def _below(text: str, opened: Open, limit: int) -> list[tuple[int, str]]:
-    """Where the lines that are indented under it end; on its own line before a repeat or a claim, or at its end."""
+    """Return the end of the lines indented under it; before a repeat or a claim on its own line, or at the end of that line."""
     first = _line_end(text, opened.at, limit)
     last, at = first, text.find("\n", opened.at, limit)
     while at >= 0:
@@ -362,7 +364,7 @@ def _below(text: str, opened: Open, limit: int) -> list[tuple[int, str]]:
 
 
 def _without_indent(text: str, opened: Open, limit: int) -> list[tuple[int, str]]:
-    """After the one line that follows, or, of a block, before the blank line that its first call comes after; else nowhere."""
+    """Return the place after the next line or, for a block, before the blank line that its first call follows; else none."""
     rows = [(found.start(), found.end()) for found in re.compile(r"[^\n]+").finditer(text, opened.at + 1, limit)]
     rows = [(begin, end) for begin, end in rows if text[begin:end].split("#")[0].strip()]
     block = re.search(r"\bblock\s+(\w+)\s*\([^\n]*$", text[opened.line : opened.at])
@@ -378,7 +380,7 @@ def _without_indent(text: str, opened: Open, limit: int) -> list[tuple[int, str]
 
 
 def _unindented(text: str, opened: Open, limit: int) -> list[int]:
-    """The ends of the lines that follow at the same indent, up to a blank line: the indent does not say which are still within."""
+    """Return the ends of the next lines of equal indentation, up to a blank line: indentation does not tell which are inside."""
     ends: list[int] = []
     at = text.find("\n", opened.at, limit)
     while at >= 0 and len(ends) < MOST_BELOW:

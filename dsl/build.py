@@ -1,4 +1,4 @@
-"""Lark's parse tree to our tree: one method a grammar rule."""
+"""Convert Lark's parse tree to the syntax tree: one method per grammar rule."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ Children = list[Any]
 
 
 class TreeBuilder:
-    """Builds the tree of one source. Not recursive, so that no text is too deep for it."""
+    """Builds the syntax tree of one source. Not recursive, so that it handles any nesting depth."""
 
     def __init__(self, source: Source, origin: Sequence[int] | None = None) -> None:
-        """`origin` is, for every offset of a text that was mended, that of the source."""
+        """Create a builder. `origin` maps the offsets of a repaired text to offsets in the source."""
         self.source = source
         self.origin = origin
         self._end = len(source.text)
 
     def build(self, tree: Tree[Token]) -> Any:
-        """What the methods make of a tree, its leaves first.
+        """Return the result of the methods for a parse tree, leaves first.
 
-        lark's `Transformer_NonRecursive` does the same; it looks a method up and wraps it at every node, which takes
-        half of the time.
+        Same as lark's `Transformer_NonRecursive`, which looks up and wraps a method at every node and so takes twice as long.
         """
         waiting: list[Any] = [tree]
         nodes: list[Any] = []
@@ -266,7 +265,7 @@ class TreeBuilder:
         return ast.Name(self._span(meta), str(children[0]))
 
     def parenthesised(self, meta: Meta, children: Children) -> ast.Expr:
-        """Parentheses group, which the tree says by itself; around a bare name they say that no word of an option is meant."""
+        """Return the inner expression: the tree shows grouping. A bare name is marked as a variable, not a word of an option."""
         inner: ast.Expr = children[0]
         return replace(inner, variable=True) if isinstance(inner, ast.Name) else inner
 

@@ -1,11 +1,11 @@
-"""Characters that are not of the language: what they are called, which plain ones they look like, names in other scripts."""
+"""Characters outside the language: their names, the plain characters they look like, and names in other scripts."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-ALIKE = {  # characters that look like others: pasted from papers, or typed on another keyboard
+ALIKE = {  # look-alikes: pasted from papers, or typed on another keyboard
     **dict.fromkeys("×х", "x"),
     **dict.fromkeys("–—−‐‑", "-"),
     **dict.fromkeys("“”„", '"'),
@@ -18,7 +18,7 @@ ALIKE = {  # characters that look like others: pasted from papers, or typed on a
 
 
 def alike(char: str) -> tuple[str, str, str] | None:
-    """A character that looks like another: how it is shown, what to do, the one that is meant."""
+    """Return, for a character that looks like another: how to show it, what to do, and the one that is meant; else None."""
     if char not in ALIKE:
         return None
     shown = named(char)
@@ -28,7 +28,7 @@ def alike(char: str) -> tuple[str, str, str] | None:
 
 
 def in_latin(name: str) -> str:
-    """A name in the letters a to z as it is usually read: Hangul, Greek letters, letters with marks; "" where that is not known."""
+    """Return the usual Latin form of a name in Hangul, Greek or accented letters; "" if there is none."""
     letters: list[str] = []
     for char in unicodedata.normalize("NFC", name):
         bare = "".join(part for part in unicodedata.normalize("NFKD", char) if not unicodedata.combining(part))
@@ -40,5 +40,5 @@ def in_latin(name: str) -> str:
 
 
 def named(char: str) -> str:
-    """A character by its number and name."""
+    """Return the number and name of a character."""
     return f"U+{ord(char):04X} ({unicodedata.name(char, 'unnamed').lower()})"

@@ -1,4 +1,4 @@
-"""A text on its way to be readable: every change keeps, for each character, where it stood in the source."""
+"""A text under repair, which maps every character to its offset in the source."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-Change = tuple[int, int, str]  # an offset, how many characters go, and what comes in their place
-BROKEN = "\0"  # stands in the text for a stretch that could not be read
-LONGEST = 500  # characters of a change that are compared one by one
+Change = tuple[int, int, str]  # offset, number of characters removed, text inserted
+BROKEN = "\0"  # placeholder in the text for a stretch that could not be parsed
+LONGEST = 500  # most characters of a change that are compared one by one
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A text, and for each of its characters and its end the offset in the source."""
+    """A text, with the offset in the source of each of its characters and of its end."""
 
     text: str
     origin: Sequence[int]
 
     @classmethod
     def of(cls, text: str) -> Draft:
+        """Return the draft of an unchanged source text."""
         return cls(text, range(len(text) + 1))
 
     def __getitem__(self, stretch: slice) -> Draft:
@@ -28,7 +29,7 @@ class Draft:
         return Draft(self.text[begin:end], self.origin[begin : end + 1])
 
     def changed(self, changes: Sequence[Change]) -> Draft:
-        """The draft with changes made that do not overlap, whose offsets count in this draft."""
+        """Return the draft after non-overlapping changes, with offsets in this draft."""
         texts: list[str] = []
         origin: list[int] = []
         last = 0
@@ -40,12 +41,12 @@ class Draft:
         return Draft("".join(texts) + self.text[last:], [*origin, *self.origin[last:]])
 
     def in_source(self, changes: Sequence[Change]) -> tuple[Change, ...]:
-        """Changes of this draft as changes of the source."""
+        """Convert changes of this draft to changes of the source."""
         return tuple((self.origin[at], self.origin[at + length] - self.origin[at], new) for at, length, new in changes)
 
 
 def joined(drafts: Sequence[Draft]) -> Draft:
-    """Drafts of stretches that follow each other, as one."""
+    """Concatenate drafts of consecutive stretches."""
     origin: list[int] = []
     for draft in drafts:
         origin.extend(draft.origin[:-1])
@@ -54,7 +55,7 @@ def joined(drafts: Sequence[Draft]) -> Draft:
 
 
 def _aligned(old: str, new: str, origin: Sequence[int]) -> list[int]:
-    """Where each character of a new text stands in the source: that of the old one that it keeps, else of what it replaces."""
+    """Return the source offset of each character of a new text: that of the old character it keeps or replaces."""
     there = [min(origin[0] + index, origin[-1]) for index in range(len(new))]
     if len(old) <= LONGEST >= len(new):
         for tag, first, last, begin, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
@@ -64,7 +65,7 @@ def _aligned(old: str, new: str, origin: Sequence[int]) -> list[int]:
 
 
 def blanked(draft: Draft) -> Draft:
-    """One broken statement in place of a whole stretch, its lines kept."""
+    """Replace a whole stretch by one broken statement, keeping its lines."""
     if not draft.text.strip():
         return draft
     kept = re.sub(r"[^\n]", " ", draft.text)

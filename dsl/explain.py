@@ -1,4 +1,4 @@
-"""Words Lark's syntax errors: what stands there, what was expected, what to do."""
+"""Word Lark's syntax errors: what was found, what was expected, what to do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NAMES = {
     "SHAPE": "a shape",
     "SYMBOL": "a size such as `H`",
     "REF": "a reference such as `@conv1`",
-    "STRING": 'a text in "quotes"',
+    "STRING": 'a string in "quotes"',
     "_REPEAT": "a repeat such as `x2`",
     "_ARROW": "`=>`",
     "_DASH": "`-` with a number",
@@ -57,13 +57,13 @@ _NAMES = {
 }
 _OPERATORS = {"PLUS", "MINUS", "TIMES", "DIVIDE", "FLOORDIV", "MODULO", "_POWER", "AND", "OR", "NOT", "NE", "LE", "GE"}
 _WORD = re.compile(r'#[^\n]*|"[^"\n]*"|\w+')
-MOST_USES = 8  # places of a name that are shown
+MOST_USES = 8  # most occurrences of a name that are shown
 _KEYWORDS = ("ARCH", "BLOCK", "DEFAULT", "EXPECT", "FOR", "IF", "INPUT", "LET", "OUTPUT", "SHARE", "USE")
 
 
 @dataclass(frozen=True)
 class Explained:
-    """A mistake in words, the stretch of the draft that it is about, and what may mend it, in offsets of the draft."""
+    """A worded error, the stretch of the draft that it is about, and the changes that may repair it, in offsets of the draft."""
 
     diagnostic: Diagnostic
     start: int
@@ -73,14 +73,14 @@ class Explained:
 
 
 def explain(source: Source, draft: Draft, error: UnexpectedInput) -> Explained:
-    """What the parser did not expect in a draft, its place given in the source."""
+    """Word a syntax error of a draft, with its place in the source."""
     text = draft.text
     size = len(text)
     start = size if error.pos_in_stream is None else min(error.pos_in_stream, size)
     at_end = start == size or isinstance(error, UnexpectedEOF)
     end = start + 1
     if isinstance(error, UnexpectedToken):
-        if error.token.type == "$END":  # Lark gives it the place of the last token
+        if error.token.type == "$END":  # Lark reports the place of the last token for it
             at_end, start = True, size
         end = start + max(1, len(error.token))
     end = min(start + 2 if text.startswith("->", start) else end, size)
@@ -105,8 +105,8 @@ def explain(source: Source, draft: Draft, error: UnexpectedInput) -> Explained:
         return Explained(problem.at(at(line + first, line + first + len(word))), start, end, changes, is_guess=True)
     if (other := alike(text[start : start + 1])) is not None:
         shown, help_text, meant = other
-        last = rest.rfind(text[start]) + 1  # all of them in this line
-        if meant == "x" and ends_item and (blank := re.match(r".[ \t]+(?=[0-9{])", rest)):  # a repeat, which touches its number
+        last = rest.rfind(text[start]) + 1  # all of them on this line
+        if meant == "x" and ends_item and (blank := re.match(r".[ \t]+(?=[0-9{])", rest)):  # a repeat, whose count follows without a space
             last = blank.end()
             meant = "x" if before[-1:].isspace() else " x"
             changes = ((start, last, meant),)
@@ -138,14 +138,14 @@ def explain(source: Source, draft: Draft, error: UnexpectedInput) -> Explained:
 
 
 def _name_in_another_script(source: Source, span: Span, first: int, last: int) -> Explained:
-    """A name with letters other than a to z. Reading goes on with its usual form in Latin letters, where there is one."""
+    """Report a name with letters other than a to z. Parsing continues with its usual Latin form, if there is one."""
     name = span.text
     uses = [Span(source, *found.span()) for found in _WORD.finditer(source.text) if found.group() == name]
     uses = [use for use in uses if use.start != span.start]
     latin = in_latin(name)
     where = f", at all {len(uses) + 1} places" if uses else ""
     example = f", such as `{latin}`" if latin else ""
-    help_text = f"names become keys of the weights: write it in the letters a to z{where}{example}"
+    help_text = f"names become weight keys: write it in the letters a to z{where}{example}"
     places = [span.start, *(use.start for use in uses)]
     problem = syntax.unreadable(f"the name `{name}`", f"{help_text}; comments and titles may be in any script", name=name, places=places)
     related = [Related(use, "") for use in uses[:MOST_USES]]
@@ -154,7 +154,7 @@ def _name_in_another_script(source: Source, span: Span, first: int, last: int) -
 
 
 def _not_closed(source: Source, text: str, opener: tuple[str, int]) -> Diagnostic | None:
-    """For a text that is no file, such as a value on the command line."""
+    """Report an unclosed bracket in a text that is not a file, such as a value on the command line."""
     if text != source.text:
         return None
     bracket, place = opener
@@ -163,14 +163,14 @@ def _not_closed(source: Source, text: str, opener: tuple[str, int]) -> Diagnosti
 
 
 def _expected(error: UnexpectedInput) -> set[str]:
-    """The terminals that could have stood there. To find them takes longer than to read a line."""
+    """Return the terminals that were possible there. Finding them takes longer than parsing a line."""
     if isinstance(error, UnexpectedToken):
         return set(error.accepts or error.expected)
     return set(error.allowed or ()) if isinstance(error, UnexpectedCharacters) else set()
 
 
 def _words(expected: set[str]) -> str:
-    """What could have stood there, in the words of the language, the likeliest first."""
+    """List the expected terminals in the words of the language, likeliest first."""
     names: list[str] = []
     for terminal, words in _NAMES.items():
         if terminal in expected and words not in names:
@@ -187,7 +187,7 @@ def _words(expected: set[str]) -> str:
 
 
 def show_character(char: str) -> str:
-    """A character as messages show it, with its number and name where it is none that every keyboard has."""
+    """Return a character as messages show it, with its number and name if it is not ASCII."""
     if not char.isprintable():
         return f"U+{ord(char):04X}"
     return f"`{char}`" if char.isascii() else f"`{char}`, {named(char)}"

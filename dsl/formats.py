@@ -1,4 +1,4 @@
-"""Tells a file that is written in another language, by several signs of it and none of ours."""
+"""Recognize files in other languages, by several signs of them and none of a `.arch` file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 _OURS = re.compile(r"^[ \t]*(?:input\s+(?:\w+\s*:\s*)?[0-9]+x|use\s+\"|arch\s+\w+\s*[\"(=]|expect\s+\w+\s*(?:\(.*\)\s*)?==)", re.M)
 
-# A name, the patterns that show it, and how many of them must be found (a pattern counts once).
+# Name, patterns that indicate it, and how many of them must match (each counts once).
 _FORMATS: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("a Darknet `.cfg` file", (r"^\[(?:net|convolutional|maxpool|shortcut|route|yolo|upsample)\]",), 1),
     ("a Caffe prototxt", (r"^[ \t]*input_dim\s*:|^[ \t]*input_param\s*\{", r"^[ \t]*layers?\s*\{", r"^[ \t]*name\s*:\s*\""), 2),
@@ -21,7 +21,7 @@ _FORMATS: tuple[tuple[str, tuple[str, ...], int], ...] = (
 
 
 def other_format(text: str) -> tuple[str, int, int] | None:
-    """What kind of file a text is that is not one of ours, with where that shows."""
+    """Return the kind of a file in another language and the place that shows it; None for a `.arch` file."""
     for name, patterns, needed in _FORMATS:
         found = [match for pattern in patterns if (match := re.search(pattern, text, re.M))]
         if len(found) >= needed and not (_OURS.search(text) and name != "Python"):

@@ -1,9 +1,9 @@
-"""Text to the same text in canonical form: spacing, indentation and alignment change; tokens, line breaks and comments stay.
+"""Rewrite a text in canonical form: spacing, indentation and alignment change; tokens, line breaks and comments stay.
 
-Line breaks are the author's, but for those before a claim and an `else`. What is made uniform: one statement separator
-between items (`;` on a line), two spaces of indentation for every bracket, the branches of a merge under its `<`, the last
-claims of neighbouring lines under each other, operator names in lower case, at most one blank line. What comes out is read
-again before it is returned: its tree and its comments are those of the source.
+Line breaks are the author's, except before a claim and before `else`. What becomes uniform: one statement separator
+between items (`;` on a line), two spaces of indentation for every bracket, the branches of a merge aligned under its `<`,
+the last claims of adjacent lines aligned, operator names in lower case, at most one blank line. The result is parsed again
+before it is returned: its tree and its comments are those of the source.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from archc.dsl.parser import MAX_NESTING, parse, tokens
 from archc.dsl.source import Source
 
 INDENT = 2
-ALIGN_WITHIN = 72  # claims are put under each other up to this column
+ALIGN_WITHIN = 72  # claims are aligned up to this column
 
 OPENERS = {"LPAR", "_LIST_OPEN", "_GROUP_OPEN", "_BRACE_OPEN", "LBRACE"}
 CLOSERS = {"RPAR", "RSQB", "RBRACE"}
 TIGHT = {"_DASH", "_SLASH", "_GLUE", "TIMES", "DIVIDE", "FLOORDIV", "_POWER", "MODULO"}
 BEFORE_SIGN = {"PLUS", "MINUS", "EQUAL", "EQ", "NE", "LE", "GE", "LT", "GT", "COMMA", "LPAR", "_LIST_OPEN", "_BRACE_OPEN"}
 BEFORE_SIGN |= TIGHT | {"AND", "OR", "NOT", "IN", "IF"}
-COMMENT = re.compile(r'"[^"\n]*"|#([^\n]*)')  # or a text, which may hold the sign of one
-JOINED = {"_ARROW", "ELSE"}  # go on the line before them, unless a comment stands between
+COMMENT = re.compile(r'"[^"\n]*"|#([^\n]*)')  # or a string, which may contain a `#`
+JOINED = {"_ARROW", "ELSE"}  # go on the line before them, unless a comment is in between
 VALUE_ENDS = {"NAME", "IN", "RPAR", "RSQB", "INT", "FLOAT", "SCALED", "SHAPE", "REF"}
 
 
 @dataclass
 class _Line:
-    """One line to be: its parts are put under those of its neighbours where they have the same.
+    """One output line, whose claim and comment are aligned with those of adjacent lines.
 
-    The claim is the last of the line, with what follows it; earlier ones are part of the code.
+    The claim is the last one of the line, with what follows it; earlier ones are part of the code.
     """
 
     indent: int
@@ -49,29 +49,30 @@ class _Line:
 
 @dataclass
 class _Bracket:
-    inside: int  # indentation of lines within
+    inside: int  # indentation of lines inside
     closing: int  # indentation of lines that begin with `|` or the closing bracket
-    spaced: bool  # is there a space within the brackets?
-    part: bool = False  # are they those of a list?
+    spaced: bool  # is there a space inside the brackets?
+    part: bool = False  # are they the brackets of a list?
     arguments: bool = False  # are they the ( ) of arguments or parameters?
 
 
 @dataclass
 class _Layout:
-    """What the tree knows and the tokens do not."""
+    """The facts that the tree has and the tokens lack."""
 
     merges: dict[int, int] = field(default_factory=dict)  # offset of `<` -> offset of its `>`
     heads: set[int] = field(default_factory=set)  # offsets of operator words
 
 
 class ChangedMeaningError(AssertionError):
-    """The formatter has made a text that does not say the same: a fault of archc."""
+    """The formatter produced a text with another meaning: a bug in archc."""
 
 
 def format_text(source: Source, operators: Collection[str] = (), max_nesting: int = MAX_NESTING) -> str:
-    """The canonical form of a text. Raises ArchError when it does not parse.
+    """Return the canonical form of a text.
 
-    `operators` are the names to be written in lower case; names of blocks stay as they are.
+    `operators` are the names to write in lower case; names of blocks are kept. Raises ArchError if the text does not parse, and
+    ChangedMeaningError if the result would not have the same tree and comments.
     """
     parsed = parse(source, max_nesting)
     if parsed.diagnostics or parsed.file is None:
@@ -83,7 +84,7 @@ def format_text(source: Source, operators: Collection[str] = (), max_nesting: in
 
 
 def _hold(source: Source, text: str, lowered: list[Token], max_nesting: int) -> None:
-    """Check that a formatted text says what its source says, but for the operator names that are written in lower case now."""
+    """Raise ChangedMeaningError unless a formatted text equals its source, up to the case of the lowered operator names."""
     characters = list(source.text)
     for token in lowered:
         characters[token.start_pos : token.end_pos] = str(token).lower()
@@ -112,11 +113,12 @@ class _Writer:
         self.line = _Line(0)
 
     def _begins(self, before: Token, token: Token) -> bool:
-        """Does a token begin a line?"""
+        """Return whether a token begins a line."""
         gap = self.text[before.end_pos : token.start_pos]
         return "\n" in gap and not (token.type in JOINED and "#" not in gap)
 
     def lines(self) -> list[_Line | None]:
+        """Lay out the tokens as lines; None is a blank line."""
         previous: Token | None = None
         before_previous: Token | None = None
         for token in self.stream:
@@ -153,7 +155,7 @@ class _Writer:
             self.line.code += separator + text
 
     def _break(self, gap: str, token: Token | None, first: bool) -> None:
-        """End the line, with its comment; write the comment lines between; begin the next."""
+        """End the line with its comment, write the comment lines in between, and begin the next line."""
         rows = gap.split("\n")
         trailing = _comment(rows[0])
         if not first:
@@ -201,11 +203,11 @@ class _Writer:
             self.stack.pop()
 
     def _goes_on(self, token: Token, following: int) -> bool:
-        """Does the line of a token hold another one before the next line begins?"""
+        """Return whether another token follows on the line of a token."""
         return bool(re.sub(r"#[^\n]*", "", self.text[token.end_pos : following]).strip(" \t\n;"))
 
     def _spaced(self, earlier: Token | None, before: Token, token: Token) -> bool:
-        """Is there a space between two tokens of one line?"""
+        """Return whether there is a space between two tokens of one line."""
         left, right = before.type, token.type
         if self._opens(before) or self._closes(token):
             return bool(self.stack) and self.stack[-1].spaced
@@ -227,7 +229,7 @@ class _Writer:
 
 
 def _fields(text: str, stream: list[Token]) -> Iterator[int]:
-    """Offsets of the dots that ask for a field, as in `in.c`; the others are the current tensor."""
+    """Yield the offsets of the dots of field accesses, as in `in.c`; other dots are the current tensor."""
     for before, token in pairwise(stream):
         gap = text[before.end_pos : token.start_pos]
         if token.type == "DOT" and before.type in VALUE_ENDS and ";" not in gap and "\n" not in gap:
@@ -240,7 +242,7 @@ def _comment(row: str) -> str:
 
 
 def _render(lines: list[_Line | None]) -> Iterator[str]:
-    """Put the claims and the comments of neighbouring lines under each other."""
+    """Align the claims and the comments of adjacent lines."""
     index = 0
     while index < len(lines):
         if lines[index] is None:
@@ -259,7 +261,7 @@ def _render(lines: list[_Line | None]) -> Iterator[str]:
 
 
 def _align(codes: list[str], parts: list[str]) -> None:
-    """Append a part to every line that has one, at one column for each stretch of neighbours."""
+    """Append a part to every line that has one, aligned within each run of adjacent lines."""
     begin = 0
     while begin < len(codes):
         end = begin

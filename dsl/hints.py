@@ -1,7 +1,7 @@
-"""What to do about text that the grammar has no place for: a table of what people write, and how it is written here.
+"""Advice on text that the grammar rejects: a table of what people write, and the equivalent in the language.
 
-A rule looks at the line before the unexpected text and at what follows on it. Where it fits it has one sentence to say, and
-perhaps a change that would mend it.
+A rule matches the line before the unexpected text and the rest of the line after it. If it matches, it returns one sentence
+of advice and possibly a change that repairs the text.
 """
 
 from __future__ import annotations
@@ -19,48 +19,48 @@ Rewrite = Callable[[re.Match[str], re.Match[str]], str]
 
 @dataclass(frozen=True)
 class Spot:
-    """An unexpected text: its line before it, its line from it on, the innermost bracket that is open."""
+    """An unexpected text: its line before it, its line from it on, and the innermost open bracket."""
 
     before: str
     rest: str
     bracket: str
-    ends_item: bool  # does an item end right before it?
+    ends_item: bool  # whether an item ends right before it
 
 
 @dataclass(frozen=True)
 class Advice:
-    """One sentence on what to do, and the change that may do it, in offsets from the spot.
+    """One sentence of advice, and the change that may follow it, in offsets from the spot.
 
-    A guess is one of several readings; a change that is `unsure` says something that the text does not say.
+    A guess is one of several readings; an `unsure` change states something that the text does not.
     """
 
     help: str = ""
     changes: tuple[Change, ...] = ()
     is_guess: bool = False
-    start: int | None = None  # where what is wrong begins, if before the spot
+    start: int | None = None  # start of the wrong text, if before the spot
     unsure: bool = False
-    stop: int = 0  # where what is wrong ends, if that is known
-    others: tuple[Change, ...] = ()  # other readings, each instead of the changes
+    stop: int = 0  # end of the wrong text, if known
+    others: tuple[Change, ...] = ()  # other readings, each an alternative to the changes
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`before` must match up to the spot, `rest` from it on; `replace` stands for both matches, with their groups in it.
+    """`before` must match up to the spot, `rest` from it on; `replace` replaces both matches and may refer to their groups.
 
-    `line`, where it is given, must be found in the line before the spot.
+    `line`, if given, must occur in the line before the spot.
     """
 
     before: str
     rest: str
     help: str
     replace: str | Rewrite | None = None
-    bracket: str | None = None  # the innermost open bracket, "" for none; None where it does not matter
+    bracket: str | None = None  # the innermost open bracket, "" for none; None if irrelevant
     ends_item: bool = False
     line: str = ""
     outside: str = ""  # a bracket that must not be the innermost open one
     is_guess: bool = False
     unsure: bool = False
-    another: Rewrite | None = None  # another reading; "" where there is none
+    another: Rewrite | None = None  # another reading; "" if there is none
 
 
 def _joined_by_x(before: re.Match[str], rest: re.Match[str]) -> str:
@@ -76,7 +76,7 @@ def _chain(before: re.Match[str], rest: re.Match[str]) -> str:
 
 
 def _claim(before: re.Match[str], rest: re.Match[str]) -> str:
-    """` => 8x30x30` from any way of writing an arrow and a shape. Blanks before it stay, since claims are often aligned."""
+    """Return ` => 8x30x30` for any spelling of an arrow and a shape. Blanks before it stay, since claims are often aligned."""
     numbers = re.findall(r"[0-9]+|[A-Z]", (before.group() + rest.group()).replace("=>", ""))
     blanks = re.match(r"\s*", before.group()).group() or " "  # type: ignore[union-attr]
     return f"{blanks}=> {'x'.join(numbers)}"
@@ -87,7 +87,7 @@ def _claimed_after_label(before: re.Match[str], rest: re.Match[str]) -> str:
 
 
 def _options(before: re.Match[str], rest: re.Match[str]) -> str:
-    """Options in parentheses, with commas: `(pad=1, act=relu)`, or at the end of the parentheses that are there."""
+    """Put options in parentheses, with commas: `(pad=1, act=relu)`; or append them to existing parentheses."""
     listed = _with_commas(re.sub(r"\s*[:=]\s*", "=", rest.group().strip(" \t,:{}[]")))
     return f", {listed})" if before.group().strip() == ")" else f"({listed})"
 
@@ -101,7 +101,7 @@ def _separated(before: re.Match[str], rest: re.Match[str]) -> str:
 
 
 def _with_commas(options: str) -> str:
-    """`pad=1 act=relu` as `pad=1, act=relu`."""
+    """Return `pad=1 act=relu` as `pad=1, act=relu`."""
     tight = re.sub(r"\s*=\s*", "=", options)
     return re.sub(r"(?<=[\w.\])}\"'])(?:[ \t]*,[ \t]*|[ \t]+)(?=\w+=)", ", ", tight)
 
@@ -123,16 +123,16 @@ def _in_order(before: re.Match[str], rest: re.Match[str]) -> tuple[str, str, str
 
 
 def _kernel_first(before: re.Match[str], rest: re.Match[str]) -> str:
-    """`conv 3, 64` as `conv3-64`; and so `conv 64, 3`."""
+    """Return `conv 3, 64`, and also `conv 64, 3`, as `conv3-64`."""
     name, one, other = _in_order(before, rest)
     kernel, out = (other, one) if one.isdigit() and int(one) > LARGEST_KERNEL >= int(other) else (one, other)
     return f"{name}{kernel}-{out}"
 
 
 def _channels_first(before: re.Match[str], rest: re.Match[str]) -> str:
-    """The other reading of two numbers, where their order and size do not say which is the kernel."""
+    """Return the other reading of two numbers if neither order nor size tells which one is the kernel."""
     name, one, other = _in_order(before, rest)
-    touches = re.search(r"[A-Za-z]\d+\W*$", before.group()) is not None  # as a kernel does, and channels do not
+    touches = re.search(r"[A-Za-z]\d+\W*$", before.group()) is not None  # like a kernel, and unlike channels
     small = one.isdigit() and int(one) <= LARGEST_KERNEL
     if not one.isdigit() or one == other or (small and (touches or int(other) > LARGEST_KERNEL or int(other) % 2 == 0)):
         return ""
@@ -141,7 +141,7 @@ def _channels_first(before: re.Match[str], rest: re.Match[str]) -> str:
 
 
 def _of_a_paper(before: re.Match[str], rest: re.Match[str]) -> str:
-    """`3x3 conv, 64, /2` as `conv3-64/2`."""
+    """Return `3x3 conv, 64, /2` as `conv3-64/2`."""
     kernel = before[2] if before[2] == rest[1] else f"{before[2]}x{rest[1]}"
     return f"{before[1]}{rest[2]}{kernel}-{rest[3]}" + (f"/{rest[4]}" if rest[4] else "")
 
@@ -183,20 +183,20 @@ RULES = (
     Rule(r"^\s*\}?\s*elif\b.*", r"", "it is `else if` here"),
     Rule(r"", r"elif\b", "it is `else if` here"),
     Rule(r"^\s*(?:def|function|fn|class|module)\s+.*", r"", "a block is written `block name(width) { ... }`"),
-    Rule(r"^\s*(?:import|from|include)\s+.*", r"", 'another file is brought in by `use "std/resnet.arch"`'),
-    Rule(r"return\s+", r"", "a block gives what its last item gives: leave `return` out", ""),
+    Rule(r"^\s*(?:import|from|include)\s+.*", r"", 'another file is imported by `use "std/resnet.arch"`'),
+    Rule(r"return\s+", r"", "a block returns the result of its last item: leave out `return`", ""),
     Rule(r"\b(nn|F|torch|tf|keras|layers|self|M|L)", r"\.", "leave out `{0}.`", ""),
-    Rule(r"^\s*(?:for|if|while|with)\b.*|else\s*", r":\s*$", "a body stands in braces: `{ ... }`"),
+    Rule(r"^\s*(?:for|if|while|with)\b.*|else\s*", r":\s*$", "a body goes in braces: `{ ... }`"),
     Rule(
         r"for\s+(\w+)\s*",
         r",\s*(\w+(?:\s*,\s*\w+)*)\s+in\b",
-        "several names stand in parentheses: `for ({0}, {1}) in`",
+        "several names go in parentheses: `for ({0}, {1}) in`",
         "for ({0}, {1}) in",
     ),
     Rule(
         r"\}\s*",
         r"=>",
-        "a claim follows an item: `. =>` claims the shape of what the body ends with",
+        "a claim follows an item: `. =>` claims the shape that the body ends with",
         "}}; . =>",
         bracket="",
         line=r"^(?!\s*(?:block|share)\b)",
@@ -208,10 +208,10 @@ RULES = (
     Rule(r"", r"//|--", "a comment begins with `#`", "#", ends_item=True),
     Rule(r"\s*", r"//|--", "a comment begins with `#`", "#", bracket=""),
     Rule(r"", r"/\*|\"\"\"|'''", "a comment begins with `#`, on every line"),
-    Rule(r"", r'"([^"]*?)\s*$', 'a text ends on its line, with `"`', '"{0}"'),
+    Rule(r"", r'"([^"]*?)\s*$', 'a string ends on its line, with `"`', '"{0}"'),
     # heads of statements
     Rule(r"\blet\s+(\w+)\s*=?\s*", r"(?:=|:=?)\s*", "`let` takes one `=`: `let {0} = ...`", "let {0} = "),
-    Rule(r"\blet\s+(\w+)\s+", r"(?=[\d\[])", "`let` takes a `=`: `let {0} = ...`", "let {0} = "),
+    Rule(r"\blet\s+(\w+)\s+", r"(?=[\d\[])", "`let` takes an `=`: `let {0} = ...`", "let {0} = "),
     Rule(r"^(\s*)(\w+)\s*", r"=(?![=>])\s*(?=[\d\[])(?!\d+x)", "a variable is defined by `let {1} = ...`", "{0}let {1} = "),
     # claims
     Rule(r"\s*", rf"{_ARROWS}\s*{_WHOLE_SHAPE}", CLAIM, _claim, ends_item=True),
@@ -219,16 +219,16 @@ RULES = (
     Rule(r"\s*=>\s*\d+\s+", r"\d+(?:\s+\d+)*\s*(?=$|[;|>}#])", CLAIM, _claim),
     Rule(r"\s*=>\s*\d+\s*", r"(?:[,*×]\s*\d+\s*)+(?=$|[;|>}#])", CLAIM, _claim),
     Rule(r"\b(\w+-[\w/]+)\s*:\s*", r"\d+x\d+(?:x\d+)*(?=\s*(?:$|[;|>}#]))", CLAIM, _claimed_after_label),
-    Rule(r"^\s*(?:INPUT|Input)\s+", r"(?=[0-9])", "`input` is written in small letters", "input "),
+    Rule(r"^\s*(?:INPUT|Input)\s+", r"(?=[0-9])", "`input` is written in lower case", "input "),
     Rule(r"input\s*", r"[=:]?\s*[(\[]\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*[)\]]", "a shape is written `{0}x{1}x{2}`", "input {0}x{1}x{2}"),
     Rule(r"input\s*", r"[=:]\s*(?=\d)", "an input is written `input 3x224x224`", "input "),
-    Rule(r"input\s+\w+(?:x\w+)*\s*", r"(?:[*X×]\s*\w+\s*)+", "sizes are joined by a small `x`: `3x224x224`", _joined_by_x),
-    Rule(r"input\s+\d+(?:x\w+)*", r"x[a-wyz]\w*", "sizes that are left open are capitals: `3xHxW`", _capitals),
-    Rule(r"\barch\s+(\w+)", r"-(\w+)", "names are letters, digits and `_`: `{0}_{1}`", "arch {0}_{1}"),
+    Rule(r"input\s+\w+(?:x\w+)*\s*", r"(?:[*X×]\s*\w+\s*)+", "sizes are joined by a lower-case `x`: `3x224x224`", _joined_by_x),
+    Rule(r"input\s+\d+(?:x\w+)*", r"x[a-wyz]\w*", "open sizes are capital letters: `3xHxW`", _capitals),
+    Rule(r"\barch\s+(\w+)", r"-(\w+)", "names consist of letters, digits and `_`: `{0}_{1}`", "arch {0}_{1}"),
     Rule(r"\b(?:arch|block|let|share|output|use)\s+", r"[0-9]", "a name begins with a letter"),
     Rule(r"\bblock\s+(\w+)\s*", r"(?=[{\[])", "a block has parentheses: `block {0}() {{ ... }}`", "block {0}() "),
     Rule(r"\bdefault\s+(\w+?)\d*", r"-", "`default` names an operator alone: `default {0}(pad=same)`"),
-    Rule(r"\bdefault\s+(\w+)\s+", r"(?=\w+\s*=)", "options stand in parentheses: `default {0}(pad=same)`"),
+    Rule(r"\bdefault\s+(\w+)\s+", r"(?=\w+\s*=)", "options go in parentheses: `default {0}(pad=same)`"),
     Rule(r"(?<![\w.])([0-9][0-9_.]*)\s*", r"([kmgbKMGB])(?!\w)", "a {2} is `{0}{3}`", _unit),
     Rule(r"within\s+([0-9.]+)\s*", r"$", "a margin is in percent: `within {0}%`", "within {0}%"),
     # items
@@ -247,20 +247,20 @@ RULES = (
     ),
     Rule(r"((?:^|[;{|<])\s*)(\d+)\s*", r"[x*]\s+([^;|<>{}#]+?)[ \t]*(?=$|[;|>}#])", "a repeat follows its item: `{2} x{1}`", "{0}{2} x{1}"),
     Rule(r"\s+", r"(\d+)x(?!\w)", "a repeat is written `x{0}`", " x{0}", ends_item=True),
-    Rule(r"\s+", rf"({_NAMED})\s+(\w+){_END}", "options stand in parentheses: `({0}={1})`", "({0}={1})", ends_item=True, outside="("),
+    Rule(r"\s+", rf"({_NAMED})\s+(\w+){_END}", "options go in parentheses: `({0}={1})`", "({0}={1})", ends_item=True, outside="("),
     Rule(
         r"\)?\s*",
         rf"[,:]?\s*{_SEVERAL}|[,:]\s*{_OF_YAML}(?:\s*,\s*{_OF_YAML})*",
-        "options stand in parentheses: `{item}`",
+        "options go in parentheses: `{item}`",
         _options,
         ends_item=True,
         outside="(",
     ),
-    Rule(r"\)?\s*", rf"[{{\[]\s*({_SEVERAL}|{_BY_COLON})\s*[}}\]]", "options stand in parentheses: `{item}`", _options, ends_item=True),
+    Rule(r"\)?\s*", rf"[{{\[]\s*({_SEVERAL}|{_BY_COLON})\s*[}}\]]", "options go in parentheses: `{item}`", _options, ends_item=True),
     Rule(
         r"\b(\w+-[\w/{}.*+]+)\s*:\s*(\w+)\s*",
         rf"=(?![=>])\s*[^\s;,#|(){{}}]+(?:(?:\s*,\s*|\s+){_OPTION})*",
-        "options stand in parentheses: `{item}`",
+        "options go in parentheses: `{item}`",
         _labelled_options,
     ),
     Rule(
@@ -273,25 +273,35 @@ RULES = (
     Rule(
         r"\b[A-Za-z_]\w*?",
         r"\[\s*(\d+(?:\s*[,x]\s*\d+){0,2})\s*\](?=-)",
-        "the kernel touches the name: `conv3-64`, `conv1x7-64`",
+        "there is no space before the kernel: `conv3-64`, `conv1x7-64`",
         _kernel_by_axis,
     ),
-    Rule(r"\b[A-Za-z_]\w*?", r"\[\s*(\d+)\s*\]", "the kernel touches the name, and the channels follow a `-`: `conv3-64`", _kernel_by_axis),
-    Rule(r"\b[A-Za-z_]\w*?", r"\[", "the kernel touches the name, and the channels follow a `-`: `conv3-64`, `conv1x7-64`", bracket=""),
+    Rule(
+        r"\b[A-Za-z_]\w*?",
+        r"\[\s*(\d+)\s*\]",
+        "no space before the kernel, and `-` before the channels: `conv3-64`",
+        _kernel_by_axis,
+    ),
+    Rule(
+        r"\b[A-Za-z_]\w*?",
+        r"\[",
+        "no space before the kernel, and `-` before the channels: `conv3-64`, `conv1x7-64`",
+        bracket="",
+    ),
     Rule(r"/[0-9]+", r"/\s*([0-9]+)", "an item has one `/`, its stride; padding is an option: `(pad={0})`", _slash_padding, unsure=True),
-    Rule(r"\b(\w*pool)\s+", r"(\d+)\s+(\d+)", "kernel and stride touch the name: `{0}{1}/{2}`", "{0}{1}/{2}"),
-    Rule(r"", r"-\s*\$?\{?([A-Za-z_]\w*)\}?", "a name stands in braces: `-{{{0}}}`", "-{{{0}}}", ends_item=True),
-    Rule(r"\s*", r"/\s*([A-Za-z_]\w*)", "a name stands in braces: `/{{{0}}}`", "/{{{0}}}", bracket=""),
-    Rule(r"\s*", r"/\s*(\d+)", "the stride touches its `/`: `/{0}`", "/{0}", ends_item=True),
+    Rule(r"\b(\w*pool)\s+", r"(\d+)\s+(\d+)", "there is no space before kernel and stride: `{0}{1}/{2}`", "{0}{1}/{2}"),
+    Rule(r"", r"-\s*\$?\{?([A-Za-z_]\w*)\}?", "a name goes in braces: `-{{{0}}}`", "-{{{0}}}", ends_item=True),
+    Rule(r"\s*", r"/\s*([A-Za-z_]\w*)", "a name goes in braces: `/{{{0}}}`", "/{{{0}}}", bracket=""),
+    Rule(r"\s*", r"/\s*(\d+)", "there is no space between `/` and the stride: `/{0}`", "/{0}", ends_item=True),
     Rule(r"(?<=\S)", r"x(?=[0-9{])", "write a space before a repeat: ` x2`", " x"),
-    Rule(r"", r"x\s+(\d+)", "a repeat has no space within: `x{0}`", "x{0}", ends_item=True),
-    Rule(r"\s", r"x\s*([A-Za-z_]\w*)\b", "a name stands in braces: `x{{{0}}}`", " x{{{0}}}", ends_item=True),
+    Rule(r"", r"x\s+(\d+)", "a repeat has no space inside: `x{0}`", "x{0}", ends_item=True),
+    Rule(r"\s", r"x\s*([A-Za-z_]\w*)\b", "a name goes in braces: `x{{{0}}}`", " x{{{0}}}", ends_item=True),
     Rule(r"", r"\*\s*(\d+)", "a repeat is written `x{0}`", "x{0}", bracket="", ends_item=True),
     Rule(r"[.\w]\s*", r"\+", "tensors are added by `add<. | @name>`", bracket=""),
     Rule(
         r"\s*",
         r"(->|→|,|\.(?=\s))[^()\[\]{}#]*",
-        "items follow each other with `;` or on a new line",
+        "items are separated by `;` or a new line",
         _chain,
         bracket="",
         ends_item=True,
@@ -299,34 +309,34 @@ RULES = (
     Rule(
         r"\s*",
         r"(\|)[^()\[\]{}#]*",
-        "items follow each other with `;` or on a new line; branches stand in `concat< >` or `add< >`",
+        "items are separated by `;` or a new line; branches go in `concat< >` or `add< >`",
         _chain,
         bracket="",
         ends_item=True,
         unsure=True,
     ),
-    Rule(r"\b([Ff][Cc]|[Dd]ense|[Ll]inear)\s+", r"(?=[0-9])", "the values it gives follow a `-`: `fc-10`", "fc-", bracket=""),
-    Rule(r"(?<=[A-Za-z_]) +", r"(?=[0-9])", "the kernel touches the name, and the channels follow a `-`: `conv3-64`", ""),
-    Rule(r"(?<=[A-Za-z_0-9)])\s*", r"-\s*(?=[0-9{])", "the channels touch their `-`: `conv3-64`", "-"),
-    Rule(r"^\s*[A-Za-z_][\w-]*:\s*", r"$", "what a label names follows on its line: `head: conv3-8`, or `head: {` and lines"),
+    Rule(r"\b([Ff][Cc]|[Dd]ense|[Ll]inear)\s+", r"(?=[0-9])", "the number of outputs follows a `-`: `fc-10`", "fc-", bracket=""),
+    Rule(r"(?<=[A-Za-z_]) +", r"(?=[0-9])", "no space before the kernel, and `-` before the channels: `conv3-64`", ""),
+    Rule(r"(?<=[A-Za-z_0-9)])\s*", r"-\s*(?=[0-9{])", "there is no space around the `-` before the channels: `conv3-64`", "-"),
+    Rule(r"^\s*[A-Za-z_][\w-]*:\s*", r"$", "the item of a label follows on the same line: `head: conv3-8`, or `head: {` and lines"),
     # merges
-    Rule(rf"\b(?:{BRANCHED})\s*\{{.*", r"", "branches stand in `< >`: `concat<a | b>`"),
-    Rule(rf"\b(?:{BRANCHED})\s*", r"[\[(]", "branches stand in `< >`: `concat<a | b>`"),
-    Rule(rf"\b(?:{BRANCHED})\s*\(.*", r"", "branches stand in `< >`: `concat<a | b>`", bracket="("),
+    Rule(rf"\b(?:{BRANCHED})\s*\{{.*", r"", "branches go in `< >`: `concat<a | b>`"),
+    Rule(rf"\b(?:{BRANCHED})\s*", r"[\[(]", "branches go in `< >`: `concat<a | b>`"),
+    Rule(rf"\b(?:{BRANCHED})\s*\(.*", r"", "branches go in `< >`: `concat<a | b>`", bracket="("),
     Rule(r"", r",", "branches are separated by `|`", " |", bracket="<"),
-    Rule(r">\s*", r"\(", "options stand before the branches: `concat(axis=c)<a | b>`"),
+    Rule(r">\s*", r"\(", "options go before the branches: `concat(axis=c)<a | b>`"),
     # arguments
     Rule(r"\(\s*(\d+)\s*", r",\s*(\d+)\s*\)", "a number for each axis is written `{0}x{1}`", "{0}x{1}", bracket="("),
     Rule(r"", r":\s*(?=\S)", "an option is written with `=`: `stride=2`", "=", bracket="("),
     Rule(r"", r"else\b", "`else` follows the `}` of an `if`"),
     Rule(r"^\s*", r"(?==>)", "a claim follows an item; `.` is the current tensor: `. => 64x56x56`", ". "),
 )
-FARTHEST = 500  # characters of a line before and after an unexpected text that are looked at
-CUT = "\x01"  # stands where the rest of such a line is
+FARTHEST = 500  # characters of a line that are examined on either side of an unexpected text
+CUT = "\x01"  # placeholder for the rest of such a line
 
 
 def hint(spot: Spot) -> Advice:
-    """What to do about an unexpected text."""
+    """Return advice on an unexpected text; empty advice if no rule matches."""
     if len(spot.before) > FARTHEST:
         spot = replace(spot, before=CUT + spot.before[-FARTHEST:])
     if len(spot.rest) > FARTHEST:
@@ -382,7 +392,7 @@ def _advice(rule: Rule, spot: Spot, before: re.Match[str], rest: re.Match[str]) 
 
 
 def _wrong(rule: Rule, rest: re.Match[str]) -> int:
-    """How much of what a rule changes is wrong."""
+    """Return the length of the wrong part of what a rule changes."""
     if rule.replace in (_chain, _separated):  # the first sign
         return 0
     arrow = re.match(_ARROWS, rest.group()) if rule.replace is _claim else None
@@ -392,7 +402,7 @@ def _wrong(rule: Rule, rest: re.Match[str]) -> int:
 def _without_quotes(spot: Spot, quoted: re.Match[str]) -> Advice:
     option = re.search(r"([A-Za-z_]+) *= *$", spot.before)
     if option is None:
-        return Advice(f"words stand without quotes: `{quoted[1]}`", ((0, len(quoted[0]), quoted[1]),))
+        return Advice(f"words are written without quotes: `{quoted[1]}`", ((0, len(quoted[0]), quoted[1]),))
     name = foreign.OPTIONS.get(option[1].lower(), (option[1],))[0]
     word = foreign.PADDING.get(quoted[1], quoted[1]) if name == "pad" else quoted[1]
     change = (-len(option[0]), len(option[0]) + len(quoted[0]), f"{name}={word}")
@@ -406,7 +416,7 @@ _MEANT = {"set": "let", "var": "let", "const": "let", "assert": "expect", "requi
 
 
 def misspelt_keyword(before: str) -> tuple[str, str, int] | None:
-    """The word that begins a statement right before an unexpected text, the keyword that is meant, and where the word begins."""
+    """Return the word at the start of the statement before an unexpected text, the keyword that is meant, and the word's offset."""
     found = re.search(r"(?:^|[;{}|])\s*([A-Za-z]+)\s+$", before)
     if found is None or found[1] in KEYWORDS:
         return None

@@ -1,4 +1,4 @@
-"""Text to tree: Lark does the parsing, this module builds the tree and words the syntax errors."""
+"""Parse text to a tree: Lark does the parsing, this module builds the tree and words the syntax errors."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ BRACKET = re.compile(r'#[^\n]*|"[^"\n]*"|=>|>=|<=|(?<=[\w)])<|[()\[\]{}>]')
 
 @dataclass(frozen=True)
 class Parsed:
-    """A tree (None where nothing could be saved) and what was wrong with the text.
+    """A tree (None if nothing could be recovered) and the errors in the text.
 
-    `whole` says that the tree misses nothing: it is that of the text with the first repair of each mistake.
+    `whole` says that the tree is complete: it is the tree of the text after the first repair of each error.
     """
 
     file: ast.File | None
@@ -46,7 +46,10 @@ class Parsed:
 
 
 def parse(source: Source, max_nesting: int = MAX_NESTING, max_statements: int | None = None) -> Parsed:
-    """Read a whole file. Goes on after an error, with its repair where that is certain, so that all are found."""
+    """Parse a whole file. Parsing continues after an error, with its repair if that is certain, so that all errors are found.
+
+    `max_nesting` limits the nesting of brackets, `max_statements` the number of statements. Errors are returned, not raised.
+    """
     problems = list(_bad_characters(source))
     deep = next(_too_deep(source, max_nesting), None)
     if not problems and deep is not None and not _lacks_brackets(source.text, max_nesting):
@@ -97,7 +100,7 @@ def _parsed(source: Source, deep: Diagnostic | None) -> Parsed:
 
 
 def _tree(text: str) -> tuple[Any, UnexpectedInput | None]:
-    """Lark's tree, or what it did not expect."""
+    """Return Lark's parse tree, or its syntax error."""
     try:
         return _lark().parse(text + "\n", start="file"), None
     except UnexpectedInput as error:
@@ -105,12 +108,12 @@ def _tree(text: str) -> tuple[Any, UnexpectedInput | None]:
 
 
 def parse_value(name: str, text: str) -> ast.Expr:
-    """Read one expression, as `--set NAME=...` gives it. Raises ArchError."""
+    """Parse one expression, such as the value of `--set NAME=...`; `name` is used in messages. Raises ArchError."""
     return cast(ast.Expr, _parse_part(Source(name, text), "value"))
 
 
 def parse_size(name: str, text: str) -> ast.Dims:
-    """Read one shape, as `--input` gives it. Raises ArchError."""
+    """Parse one shape, such as that of `--input`; `name` is used in messages. Raises ArchError."""
     return cast(ast.Dims, _parse_part(Source(name, text), "size"))
 
 
@@ -126,17 +129,17 @@ def _parse_part(source: Source, start: str) -> Any:
 
 
 class _TooMany(Exception):
-    """A text has more statements than are allowed, from this offset on."""
+    """A text has more statements than allowed, from this offset on."""
 
     def __init__(self, place: int) -> None:
         self.place = place
 
 
-_limit: ContextVar[int | None] = ContextVar("limit", default=None)  # of statements in the text that is read
+_limit: ContextVar[int | None] = ContextVar("limit", default=None)  # on the statements of the text being parsed
 
 
 class _NewlinesInBrackets(PostLex):
-    """Drops newlines inside `( )` and list brackets, where a line may be broken freely. Counts the statements."""
+    """Drops newlines inside `( )` and list brackets, where lines may be broken freely, and counts statements."""
 
     always_accept = ("_NEWLINE",)
 
@@ -161,7 +164,7 @@ class _NewlinesInBrackets(PostLex):
 
 @cache
 def _lark() -> Lark:
-    """The parser; its tables are kept in the user's cache folder, since building them takes a while."""
+    """Return the parser; its tables are cached in the user's cache folder, since building them is slow."""
     folder = user_cache_path("archc")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,21 +183,21 @@ def _lark() -> Lark:
 
 
 def tokens(source: Source) -> list[Token]:
-    """The significant tokens of a text that parses, in order; what lies between them is space and comments."""
+    """Return the significant tokens of a text that parses, in order; between them are only blanks and comments."""
     interactive = _lark().parse_interactive(source.text + "\n", start="file")
     return [token for token in interactive.iter_parse() if token.type not in ("_NEWLINE", "_SEMI")]
 
 
-# ---- what cannot be read at all
+# ---- text that cannot be parsed at all
 
-# Control characters, and those that turn the direction of the text around: what is shown would not be what is read.
+# Control characters, and those that change the direction of text, which would be displayed in another order than parsed.
 _INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 
 
 def _bad_characters(source: Source) -> Iterator[Diagnostic]:
     for match in _INVISIBLE.finditer(source.text):
         character = match.group()
-        advice = "delete it; no file may hold it, not even in a comment"
+        advice = "delete it; no file may contain it, not even in a comment"
         is_control = character < "\x80"
         problem = (
             syntax.unreadable(f"the character {show_character(character)}", advice)
@@ -204,12 +207,12 @@ def _bad_characters(source: Source) -> Iterator[Diagnostic]:
         yield problem.at(Span(source, match.start(), match.end()))
 
 
-MOST_OPEN = 20_000  # brackets that are open at once
-MOST_WORK = 2_000_000  # of them, times the characters of the longest line
+MOST_OPEN = 20_000  # most brackets that are open at once
+MOST_WORK = 2_000_000  # most open brackets times characters of the longest line
 
 
 def _lacks_brackets(text: str, limit: int) -> bool:
-    """Is a text too deep only because brackets are missing? Where it is very large, that is not found out."""
+    """Return whether a text is too deep only because brackets are missing. Not examined for very large texts."""
     deepest, longest = max(_depths(text)), max(map(len, text.split("\n")))
     if deepest > MOST_OPEN or deepest * longest > MOST_WORK:
         return False
@@ -219,7 +222,7 @@ def _lacks_brackets(text: str, limit: int) -> bool:
 
 
 def _depths(text: str) -> Iterator[int]:
-    """How many brackets are open after each one."""
+    """Yield the number of open brackets after each bracket."""
     depth = 0
     yield depth
     for match in BRACKET.finditer(text):

@@ -1,4 +1,4 @@
-"""Layers of other frameworks in a text that cannot be read: whole lines of them, and calls within what is written here."""
+"""Layers of other frameworks in a text that does not parse: whole lines of them, and calls within `.arch` code."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from archc.dsl.transcribe import Transcript, defaults_in, transcribed
 from archc.dsl.vocabulary import foreign, syntax
 
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\(([^()]*)\)\s*(?:#.*)?$")
-# A call with the module that it comes from, where an item may begin.
+# A call with its module, at a place where an item may begin.
 _WITHIN = re.compile(r"(?m)(?:^|[;{<|\[:=])[ \t]*((?:nn|torch|layers|keras|tf|tfl)\.[A-Za-z_][\w.]*[ \t]*\()")
 MOST_CALLS = 500
 
 
 @dataclass(frozen=True)
 class Pasted:
-    """What stands in the place of layers of another framework, and what there is to say about them."""
+    """The replacement of layers of another framework, and what there is to report about them."""
 
     draft: Draft
     problems: tuple[Diagnostic, ...] = ()
@@ -30,7 +30,7 @@ class Pasted:
 
 
 class PastedLayers:
-    """Finds the layers of other frameworks in one source, and writes them as items."""
+    """Finds the layers of other frameworks in one source and translates them to items."""
 
     def __init__(self, source: Source, failure: Callable[[str], UnexpectedInput | None]) -> None:
         self.source = source
@@ -39,12 +39,12 @@ class PastedLayers:
         self._defaults = defaults_in(source.text)
 
     def run(self, draft: Draft, bounds: Sequence[tuple[int, int]], index: int) -> list[tuple[int, int]]:
-        """The stretches from one on that are layers of one other framework, with what stands between them.
+        """Return the bounds of the stretches from `index` on that are layers of one other framework, and those in between.
 
-        That is blank lines, comments, and layers that are written here in the same way: `Dropout(0.5)`.
+        Those in between are blank lines, comments, and layers with the same spelling in the language: `Dropout(0.5)`.
         """
         run: list[tuple[int, int]] = []
-        framework = ""  # of the lines that can be read in one way only
+        framework = ""  # of the lines with only one reading
         for begin, end in bounds[index:]:
             text = draft.text[begin:end]
             if not text.split("#")[0].strip():
@@ -65,7 +65,7 @@ class PastedLayers:
         return run
 
     def lines(self, run: Sequence[Draft]) -> Pasted:
-        """Lines as they are written here, with one message for all that can be, and one for each that cannot."""
+        """Translate lines to items, with one message for all that have an equivalent, and one for each that has none."""
         done: list[Draft] = []
         problems: list[Diagnostic] = []
         exact: list[tuple[Draft, Transcript]] = []
@@ -74,7 +74,7 @@ class PastedLayers:
         read = [None if self._is_written_alike(piece.text) else transcribed(piece.text, self._defaults) for piece in run]
         framework = next((found.framework for found in read if found is not None and found.other is None), "")
         for piece, found in zip(run, read, strict=True):
-            if found is not None and found.other is not None:  # its neighbours tell whose it is
+            if found is not None and found.other is not None:  # its neighbors determine the framework
                 found = transcribed(piece.text, self._defaults, framework)
             if found is not None:
                 found = _in_its_place(found, current)
@@ -82,7 +82,7 @@ class PastedLayers:
             if found is not None and found.input and found.text and not has_input:
                 is_input, has_input = found.text.startswith("input "), True
                 found = found if is_input else replace(found, text=f"input {found.input}\n{found.text}")
-            if found is None:  # a blank line, a comment, or what is written so here, too
+            if found is None:  # a blank line, a comment, or code that is the same in the language
                 done.append(piece)
             elif not found.text:
                 problems.append(self._without_counterpart(piece, found))
@@ -99,10 +99,11 @@ class PastedLayers:
     # ---- calls within a stretch
 
     def has_calls(self, text: str) -> bool:
+        """Return whether a text contains calls of layers of another framework."""
         return _WITHIN.search(text) is not None
 
     def calls(self, draft: Draft) -> Pasted:
-        """A stretch with the calls in it as items: `nn.Conv2d(3, 64, 3) x2`, `residual<nn.ReLU()>`."""
+        """Translate the calls in a stretch to items: `nn.Conv2d(3, 64, 3) x2`, `residual<nn.ReLU()>`."""
         exact: list[tuple[Draft, Transcript]] = []
         at = 0
         while len(exact) < MOST_CALLS and (match := _WITHIN.search(draft.text, at)) is not None:
@@ -124,7 +125,7 @@ class PastedLayers:
             return Pasted(draft)
         return Pasted(draft.changed([_change(found) for _, found in exact]), (self._as_items(exact),))
 
-    # ---- what there is to say
+    # ---- messages
 
     def _as_items(self, exact: Sequence[tuple[Draft, Transcript]]) -> Diagnostic:
         changes = tuple(change for piece, found in exact for change in piece.in_source((_change(found),)))
@@ -142,7 +143,7 @@ class PastedLayers:
         return Span(self.source, piece.origin[found.begin], piece.origin[found.end])
 
     def _tensor_before(self, at: int) -> str | None:
-        """What the tensor before an offset is called: by its label, or not at all (""); None where only inputs come before."""
+        """Return the label of the tensor before an offset, "" if it has none; None if only inputs come before."""
         text, end = self.source.text, at
         while end > 0:
             begin = text.rfind("\n", 0, end - 1) + 1
@@ -154,7 +155,7 @@ class PastedLayers:
         return None
 
     def _is_written_alike(self, text: str) -> bool:
-        """Is this a layer of another framework that means the same here as it stands?"""
+        """Return whether this is a layer of another framework that means the same in the language as written."""
         call = _CALL.match(text)
         if call is None:
             return False
@@ -173,7 +174,7 @@ def _change(found: Transcript) -> Change:
 
 
 def _end_of_call(text: str, begin: int) -> int:
-    """The end of a call from within its parentheses; -1 where they are not closed."""
+    """Return the end of a call from an offset inside its parentheses; -1 if they are not closed."""
     depth = 1
     for match in re.compile(r"[()]").finditer(text, begin):
         depth += 1 if match.group() == "(" else -1
@@ -183,9 +184,9 @@ def _end_of_call(text: str, begin: int) -> int:
 
 
 def _in_its_place(found: Transcript, current: str | None) -> Transcript:
-    """A transcript, if it takes the tensor before it; None for that stands for any, "" for one without a name."""
+    """Return a transcript if it takes the tensor before it. None as that tensor matches any, "" one without a name."""
     if not found.text or current is None or found.takes in ("", current) or (current == "" and found.takes == found.gives):
         return found
     here = f", here `{current}`" if current else ""
-    why = f"it takes `{found.takes}`, and an item takes what comes before it{here}: `@name` stands for another tensor"
+    why = f"it takes `{found.takes}`, but an item takes the tensor before it{here}: `@name` refers to another tensor"
     return replace(found, text="", notes=(why,))

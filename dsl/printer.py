@@ -1,4 +1,4 @@
-"""Tree to text. What it prints parses to an equal tree; the formatter makes it pretty."""
+"""Print a tree as text that parses to an equal tree; the formatter lays it out."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from archc.dsl.stack import deep_stack
 LEVELS = {"or": 1, "and": 2, "not": 3, "==": 4, "!=": 4, "<": 4, ">": 4, "<=": 4, ">=": 4}
 LEVELS |= {"+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "negative": 7, "**": 8}
 ATOM = 9
-SHORT = 60  # up to here the branches of a merge stand on one line
+SHORT = 60  # up to this length the branches of a merge are printed on one line
 
 
 def print_file(file: ast.File) -> str:
-    """A whole file, one statement a line."""
+    """Print a whole file, one statement per line."""
     with deep_stack(MAX_NESTING):
         return "".join(f"{_statement(statement)}\n" for statement in file.statements)
 
@@ -122,7 +122,7 @@ def _branch(statements: Sequence[ast.Statement]) -> str:
 
 
 def _dims(dims: Sequence[ast.Expr]) -> str:
-    """The sizes of a shape or a stride, where open sizes need no braces."""
+    """Print the sizes of a shape or a stride; open sizes need no braces."""
     return "x".join(dim.name if isinstance(dim, ast.Name) and not dim.variable and _is_size(dim.name) else _dim(dim) for dim in dims)
 
 
@@ -131,12 +131,12 @@ def _is_size(name: str) -> bool:
 
 
 def _kernel(dims: Sequence[ast.Expr]) -> str:
-    """A kernel given by expressions; the braces keep it apart from the word before it."""
+    """Print a kernel written with expressions; the braces separate it from the word before it."""
     return f"{{{expression(dims[0])}}}" + "".join(f"x{_dim(dim)}" for dim in dims[1:]) if dims else ""
 
 
 def _dim(expr: ast.Expr) -> str:
-    """A size: a plain number as it is, anything else in braces."""
+    """Print a size: a plain number as it is, anything else in braces."""
     if isinstance(expr, ast.Number) and expr.text.replace("_", "").isdigit():
         return expr.text
     return f"{{{expression(expr)}}}"
@@ -152,7 +152,7 @@ def _args(args: Sequence[ast.Arg], always: bool = False) -> str:
 
 
 def expression(expr: ast.Expr) -> str:
-    """An expression, with only the parentheses it needs."""
+    """Print an expression with as few parentheses as possible."""
     match expr:
         case ast.Number():
             return expr.text
@@ -184,7 +184,7 @@ def _fold(fold: ast.Fold) -> str:
     level = LEVELS[fold.rest[0][0]]
     text = _inner(fold.first, level + 1)
     for op, operand in fold.rest:
-        # What stands on the right of ** may be signed and a power itself.
+        # The right operand of ** may have a sign or be a power itself.
         right = _inner(operand, LEVELS["negative"] if op == "**" else level + 1)
         text += f"{op}{right}" if op in ("*", "/", "//", "%", "**") else f" {op} {right}"
     return text
@@ -199,7 +199,7 @@ def _level(expr: ast.Expr) -> int:
 
 
 def _base(expr: ast.Expr) -> str:
-    """What is indexed or asked for a field; a number or a reference would run into the dot."""
+    """Print the base of an index or field access; a number or a reference would run into the dot."""
     return f"({expression(expr)})" if isinstance(expr, (ast.Number, ast.Ref, ast.ShapeLiteral)) else _inner(expr, ATOM)
 
 

@@ -1,8 +1,8 @@
-"""Makes an unreadable text readable: mends what is certain, leaves out what is not, and says what was wrong.
+"""Make an unparsable text parsable: repair what is certain, leave out the rest, and report every error.
 
-Brackets come first, since all else rests on them; then every stretch that can be read by itself, each as often as the parser
-finds something in it that it did not expect. Where a mistake has a change that mends it, reading goes on in the changed text;
-where it has none, or the change leads no further, its statement is left out.
+Brackets come first, since everything else depends on them; then every stretch that can be parsed separately, once for each
+error that the parser finds in it. If an error has a change that repairs it, parsing continues in the changed text; if it has
+none, or the change does not get the parser further, its statement is left out.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from archc.dsl.explain import Explained, explain
 from archc.dsl.pasted import Pasted, PastedLayers
 from archc.dsl.source import Source, Span
 
-LARGE = 40  # lines of a stretch from which on its body is mended by itself first
-AT_ONCE = 200  # stretches that are read together
-MOST_MISTAKES = 2_000  # after which nothing more is read
-MOST_TURNS = 200  # mistakes of one stretch that are worked on one by one
+LARGE = 40  # lines; the body of a longer stretch is repaired separately first
+AT_ONCE = 200  # stretches that are parsed together
+MOST_ERRORS = 2_000  # after which parsing stops
+MOST_TURNS = 200  # most errors of one stretch that are handled one by one
 
 
 class Recovery:
-    """Mends one source. `problems` grows; `whole` becomes false where something had to be left out."""
+    """Repairs one source. `problems` grows; `whole` becomes false when something has to be left out."""
 
     def __init__(self, source: Source, failure: Failure) -> None:
         self.source = source
         self.failure = failure
         self.problems: list[Diagnostic] = []
         self.whole = True
-        self._told: set[object] = set()
+        self._reported: set[object] = set()
         self._pasted = PastedLayers(source, failure)
-        self._lines: set[int] = set()  # lines with a mistake: another one there that nothing mends may come of it
+        self._lines: set[int] = set()  # lines with an error: it may cause further ones on the line
 
     def readable(self, error: UnexpectedInput | None) -> list[Draft]:
-        """Stretches that can be read one after the other, as near to the source as can be."""
+        """Return stretches that can be parsed in sequence, as close to the source as possible."""
         draft, problems, whole = balanced(self.source, self.failure)
         self.whole = whole
         for problem in problems:
             self._enter(problem)
-        drafts = self._mended(draft)
-        if not self.problems and error is not None:  # each stretch can be read, and they cannot be read together
+        drafts = self._repaired(draft)
+        if not self.problems and error is not None:  # each stretch parses, but not all of them together
             self.problems.append(explain(self.source, Draft.of(self.source.text), error).diagnostic)
         self.problems.sort(key=lambda problem: problem.span.start if problem.span else 0)
         return drafts
@@ -56,9 +56,9 @@ class Recovery:
 
     def _enter(self, problem: Diagnostic) -> None:
         place = (problem.span.start, problem.span.end) if problem.span else ()
-        key = problem.facts.get("name") or (problem.code, problem.message, *place)  # a name is told once, with all its places
-        if key not in self._told:
-            self._told.add(key)
+        key = problem.facts.get("name") or (problem.code, problem.message, *place)  # a name is reported once, with all its places
+        if key not in self._reported:
+            self._reported.add(key)
             self.problems.append(problem)
             self._lines.add(self._line_of(problem))
 
@@ -67,14 +67,14 @@ class Recovery:
 
     # ---- stretches
 
-    def _mended(self, draft: Draft) -> list[Draft]:
-        """Statements that can be read. The time it takes is that of reading them once, and the unreadable ones again."""
+    def _repaired(self, draft: Draft) -> list[Draft]:
+        """Return statements that parse. The cost is that of parsing all of them once, and the failing ones again."""
         bounds = list(pieces(draft.text))
         starts = [begin for begin, _ in bounds]
         parts: list[Draft] = []
         first = 0
         while first < len(bounds):
-            if len(self.problems) >= MOST_MISTAKES:
+            if len(self.problems) >= MOST_ERRORS:
                 parts.append(self._left_out(draft[starts[first] :]))
                 break
             stop = min(first + AT_ONCE, len(bounds))
@@ -92,32 +92,32 @@ class Recovery:
             if index > first:
                 parts.append(draft[begin : starts[index]])
             run = [draft[slice(*bound)] for bound in self._pasted.run(draft, bounds, index)]
-            parts.append(self._of(self._pasted.lines(run)) if run else self._mended_piece(draft[slice(*bounds[index])]))
+            parts.append(self._of(self._pasted.lines(run)) if run else self._repaired_piece(draft[slice(*bounds[index])]))
             first = index + max(len(run), 1)
         return parts
 
     def _left_out(self, draft: Draft) -> Draft:
-        """What follows very many mistakes is not read."""
+        """Leave out the text after too many errors."""
         self.whole = False
         last = self.problems[-1]
-        note = f"reading stops here, after {MOST_MISTAKES:,} mistakes"
+        note = f"parsing stops here, after {MOST_ERRORS:,} errors"
         if note not in last.notes:
             self.problems[-1] = replace(last, notes=(*last.notes, note))
         return blanked(draft)
 
     def _of(self, pasted: Pasted) -> Draft:
-        """What stands in the place of layers of another framework, with what there is to say about them."""
+        """Return the replacement of layers of another framework, and record what there is to report about them."""
         for problem in pasted.problems:
             self._enter(problem)
         self.whole = self.whole and pasted.whole
         return pasted.draft
 
-    def _mended_piece(self, draft: Draft) -> Draft:
+    def _repaired_piece(self, draft: Draft) -> Draft:
         has_calls = self._pasted.has_calls(draft.text)
         is_long = has_calls or draft.text.count("\n") > LARGE or len(draft.text) > LONG
         if is_long and (body := _largest_body(draft.text)) is not None:
             first, last = body
-            draft = joined([draft[:first], *self._mended(draft[first:last]), draft[last:]])
+            draft = joined([draft[:first], *self._repaired(draft[first:last]), draft[last:]])
         if has_calls:
             draft = self._of(self._pasted.calls(draft))
         error = self.failure(draft.text)
@@ -125,7 +125,7 @@ class Recovery:
             if error is None:
                 return draft
             found = explain(self.source, draft, error)
-            again = BROKEN in draft.text[max(0, found.start - 1) : found.stop + 1]  # it comes of a mistake before
+            again = BROKEN in draft.text[max(0, found.start - 1) : found.stop + 1]  # caused by an earlier error
             if found.changes and not again:
                 changed = draft.changed(found.changes)
                 following = self.failure(changed.text)
@@ -137,10 +137,10 @@ class Recovery:
             if not self.problems or not (again or self._line_of(found.diagnostic) in self._lines):
                 self._enter(found.diagnostic)
             self.whole = False
-            mended = None if again else _blank(draft, found.start, found.stop)
-            if mended is None:
+            reduced = None if again else _blank(draft, found.start, found.stop)
+            if reduced is None:
                 return blanked(draft)
-            draft = mended
+            draft = reduced
             error = self.failure(draft.text)
         return blanked(draft)
 
@@ -150,7 +150,7 @@ def _position(error: UnexpectedInput, text: str) -> int:
 
 
 def _leads_on(found: Explained, following: UnexpectedInput | None, changed: str) -> bool:
-    """With its changes, does reading get past the mistake (to the end of its line, where they are a guess)?"""
+    """Return whether the changes get the parser past the error (past the end of its line, if they are a guess)."""
     if following is None:
         return True
     grown = sum(len(new) - length for _, length, new in found.changes)
@@ -162,7 +162,7 @@ def _leads_on(found: Explained, following: UnexpectedInput | None, changed: str)
 
 
 def _largest_body(text: str) -> tuple[int, int] | None:
-    """The longest stretch of statements in `{ }` or `[ ]` that spans lines, without its brackets."""
+    """Return the longest body in `{ }` or `[ ]` that spans lines, without its brackets."""
     best: tuple[int, int] | None = None
     scan = Scan(text)
     for mark in scan.marks():
@@ -179,14 +179,14 @@ def _largest_body(text: str) -> tuple[int, int] | None:
 
 
 def _blank(draft: Draft, start: int, end: int) -> Draft | None:
-    """The draft with the statement around a mistake replaced by a broken item; None where brackets forbid it."""
+    """Replace the statement around an error by a broken item; None if brackets prevent it."""
     text = draft.text
     begin = max(text.rfind(mark, 0, start) for mark in ";\n|<{") + 1
     ends = re.compile(r"[;\n|}]|(?<![=-])>(?!=)")
     at_end = text[start : start + 1] in (">", "}", "|") and text[begin:start].strip()
     found = ends.search(text, start if at_end else min(end, len(text)))
     stop = found.start() if found else len(text)
-    if _loose_angles(text[begin:stop]):  # from within a merge to behind it: all of the item
+    if _loose_angles(text[begin:stop]):  # from inside a merge to after it: the whole item
         begin = max(text.rfind(mark, 0, start) for mark in ";\n{") + 1
     stretch = text[begin:stop]
     if not stretch.strip() or BROKEN in stretch or unclosed(stretch, len(stretch)) or _closes_more(stretch):
@@ -195,7 +195,7 @@ def _blank(draft: Draft, start: int, end: int) -> Draft | None:
 
 
 def _loose_angles(text: str) -> bool:
-    """Does a `>` close what was opened before this stretch?"""
+    """Return whether a `>` closes a bracket that was opened before this stretch."""
     return any(found.bracket == ">" for found in loose(text))
 
 

@@ -92,7 +92,7 @@ def _offer(d: Diagnostic) -> str:
     several = len(d.repairs) > 1
     if d.severity != WARNING and all(repair.complete for repair in d.repairs):
         return "each of these makes the whole file check:" if several else "this makes the whole file check:"
-    return "each of these mends it:" if several else "this mends it:"
+    return "each of these fixes it:" if several else "this fixes it:"
 
 
 def mended_lines(edits: Sequence[Edit]) -> list[tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""Where text comes from: a source file and a span of it, from which line and column are derived."""
+"""Source texts, and spans in them from which line and column are computed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 
 class Source:
-    """One text and what it is called. Line ends are `\\n` only; the loader has seen to that.
+    """One text and its name. Line ends are `\\n` only; the loader ensures this.
 
-    Messages show `name`, a path that opens from the current folder. What is written into files shows `label`, which does not
-    depend on where the source lies or on the current folder: `net.arch`, `std/residual.arch`.
+    Messages show `name`, a path relative to the current folder. Written files contain `label`, which depends neither on the
+    location of the source nor on the current folder: `net.arch`, `std/residual.arch`.
     """
 
     def __init__(self, name: str, text: str, label: str = "") -> None:
@@ -23,15 +23,17 @@ class Source:
 
     @cached_property
     def line_starts(self) -> list[int]:
+        """Return the offset of the start of every line."""
         starts = [0]
         starts.extend(i + 1 for i, char in enumerate(self.text) if char == "\n")
         return starts
 
     def line_of(self, offset: int) -> int:
-        """The line that holds this offset, counted from 1."""
+        """Return the line that contains this offset, counted from 1."""
         return bisect_right(self.line_starts, offset)
 
     def line_text(self, line: int) -> str:
+        """Return the text of a line, counted from 1, without its newline."""
         start = self.line_starts[line - 1]
         end = self.text.find("\n", start)
         return self.text[start:] if end < 0 else self.text[start:end]
@@ -47,29 +49,33 @@ class Span:
 
     @property
     def line(self) -> int:
+        """Return the line of the start, counted from 1."""
         return self.source.line_of(self.start)
 
     @property
     def column(self) -> int:
-        """Counted from 1, in characters."""
+        """Return the column of the start, counted from 1, in characters."""
         return self.start - self.source.line_starts[self.line - 1] + 1
 
     @property
     def text(self) -> str:
+        """Return the text that the span covers."""
         return self.source.text[self.start : self.end]
 
     def to(self, other: Span) -> Span:
-        """The stretch from the start of this span to the end of another."""
+        """Return the span from the start of this one to the end of another."""
         return Span(self.source, self.start, max(self.end, other.end))
 
 
 class Decoded(NamedTuple):
+    """A decoded text, and the offset of the first byte that is not UTF-8."""
+
     text: str
-    bad_byte: int | None  # offset of the first byte that is not UTF-8
+    bad_byte: int | None
 
 
 def decode(data: bytes) -> Decoded:
-    """Bytes to text: drops a byte-order mark, turns CRLF and CR into LF, tells where UTF-8 ends."""
+    """Decode UTF-8: drop a byte-order mark, convert CRLF and CR to LF, and report the first invalid byte."""
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         text = data.decode("utf-8")

@@ -1,4 +1,4 @@
-"""Room on Python's stack for walks over nested programs, whose depth is bounded."""
+"""Stack depth for recursive walks over nested programs, whose nesting is bounded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FRAMES_A_LEVEL = 40  # more than any walk takes for one level of nesting
 
 @contextmanager
 def deep_stack(nesting: int) -> Iterator[None]:
-    """Let recursion go as deep as this nesting needs; a context manager, or a decorator when called."""
+    """Raise Python's recursion limit for programs of this nesting; a context manager or, when called, a decorator."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, 2000 + FRAMES_A_LEVEL * nesting))
     try:

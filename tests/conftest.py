@@ -1,8 +1,16 @@
-"""Workers share the cores: with more threads than cores, torch spends its time waiting."""
+"""Fixtures of both rooms of tests. Nothing here imports torch."""
 
-import os
+from __future__ import annotations
 
-import torch
+from pathlib import Path
 
-workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+import pytest
+
+from archc.tests.support.commands import TINY
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.arch"
+    path.write_text(TINY)
+    return path

@@ -1,4 +1,4 @@
-"""The style `graph`: boxes from top to bottom with the operator as written, as a DOT text."""
+"""The style `graph` as DOT: boxes from top to bottom, with each operator as written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROUNDED = ' STYLE="ROUNDED"'
 
 
 def digraph(scene: Scene, look: Look, direction: str) -> graphviz.Digraph:
-    """An empty drawing with the settings that all styles share."""
+    """Return an empty drawing with the settings that all styles share."""
     c = look.colours
     dot = graphviz.Digraph(graphviz.escape(scene.name))
     dot.attr(
@@ -32,7 +32,7 @@ def digraph(scene: Scene, look: Look, direction: str) -> graphviz.Digraph:
 
 
 def graph_dot(scene: Scene, look: Look = Look()) -> str:  # noqa: B008 (it is frozen)
-    """DOT of a scene, opened blocks as clusters."""
+    """Return the DOT of a scene, with opened blocks as clusters."""
     dot = digraph(scene, look, "TB")
     dot.attr("graph", nodesep="0.28", ranksep="0.3", newrank="true")
     spine = {end for edge in scene.edges if edge.spine for end in (edge.source, edge.target)}
@@ -57,7 +57,7 @@ def _draw(box: Box, dot: graphviz.Digraph, look: Look, spine: set[str], total: i
 
 
 def frame(box: Box, inner: graphviz.Digraph, look: Look, filled: bool = True) -> None:
-    """The frame of an opened block, with its name."""
+    """Draw the frame of an opened block, with its name."""
     c = look.colours
     title = escape(frame_title(box))
     style = "rounded" + ",filled" * filled + ",dashed" * box.training_only
@@ -68,15 +68,15 @@ def frame(box: Box, inner: graphviz.Digraph, look: Look, filled: bool = True) ->
 
 
 def frame_title(box: Box) -> str:
-    """The name of an opened block, its call, and how often it is repeated."""
+    """Return the name of an opened block, its call, and its number of repeats."""
     return "  ".join(part for part in (_name(box), cut(box.title, 44), box.times) if part)
 
 
 def appearance(box: Box, look: Look, total: int) -> dict[str, str]:
-    """Form and colours of a box."""
+    """Return the shape and colors of a box as Graphviz attributes."""
     c = look.colours
     found = {"margin": "0.1,0.05", "height": "0.3", "width": "0.3", **FORMS[box.family], "fillcolor": look.fill(box, total)}
-    if box.family == "pooling":  # Graphviz would make a trapezium that fits far too wide
+    if box.family == "pooling":  # a trapezium fitted by Graphviz would be far too wide
         lines = [_name(box) * bool(box.name), *wrapped(box.title), *box.details, *box.changes]
         found |= {"width": f"{0.1 * max(map(len, lines)) + 0.45:.2f}", "height": f"{0.17 * sum(map(bool, lines)) + 0.16:.2f}"}
     if look.by_cost(box):
@@ -89,7 +89,7 @@ def appearance(box: Box, look: Look, total: int) -> dict[str, str]:
 
 
 def label(box: Box, look: Look) -> str:
-    """An HTML-like label: the name, what it is, and what is attached."""
+    """Return an HTML-like label: the name, the operator, and what is attached."""
     if box.family == "merge":
         return box.title
     lines = []
@@ -111,7 +111,7 @@ def _name(box: Box) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """A call of at most so many characters, its last arguments as `…`."""
+    """Shorten a call to at most `width` characters, its last arguments to `…`."""
     if len(text) <= width or "(" not in text:
         return text
     name, arguments = text.removesuffix(")").split("(", 1)
@@ -122,7 +122,7 @@ def cut(text: str, width: int) -> str:
 
 
 def wrapped(text: str, width: int = 34) -> list[str]:
-    """Break a long line behind commas and dots between parts."""
+    """Break a long line after commas, and at dots between parts."""
     lines, line = [], ""
     for word in text.replace(", ", ",\x00").replace(" · ", " ·\x00").replace(" ", " \x00").split("\x00"):
         if line and len(line) + len(word) > width:
@@ -146,7 +146,7 @@ def _connect(edge: Edge, dot: graphviz.Digraph, look: Look) -> None:
 
 
 def below(scene: Scene, dot: graphviz.Digraph, look: Look) -> None:
-    """What stands under a picture: its caption, and a key to the colours that it uses."""
+    """Add the text under a picture: its caption, and a key to the colors that it uses."""
     caption = "".join(
         f'<TR><TD BORDER="0">{f"<B>{escape(line)}</B>" if number == 0 else escape(line)}</TD></TR>'
         for number, line in enumerate(scene.caption)

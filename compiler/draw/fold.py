@@ -1,4 +1,4 @@
-"""From a graph to a scene: which blocks are opened, which copies fold into one, what is attached to what."""
+"""Convert a graph to a scene: choose which blocks are opened, fold equal copies, and attach operators to others."""
 
 from __future__ import annotations
 
@@ -18,25 +18,28 @@ from archc.compiler.graph import INPUT, ArchGraph, Node
 from archc.compiler.ops.record import no_weights
 from archc.compiler.shapes.dim import show_shape
 
-PAGE = 25  # boxes that a reader takes in at once: blocks are opened, level by level, while no more are shown
+PAGE = 25  # boxes that a reader can take in: blocks are opened, level by level, up to this number
 
 
 @dataclass(frozen=True)
 class Folding:
-    """How much is shown. `depth`: levels of blocks that are opened, or as many as fit a page; `expand` and `collapse` name
-    blocks, by patterns such as `layer3*`; `flat`: every operator alone, and no blocks."""
+    """How much a picture shows.
+
+    `depth` is the number of levels of blocks to open, by default as many as fit a page; `expand` and `collapse` name blocks, by
+    patterns such as `layer3*`; `flat` shows every operator alone, and no blocks.
+    """
 
     depth: int | None = None
     expand: tuple[str, ...] = ()
     collapse: tuple[str, ...] = ()
     flat: bool = False
-    opened: frozenset[str] = frozenset()  # blocks to open by their names, whose copies stay together
-    marks: Mapping[str, str] = field(default_factory=dict)  # copies stay together where these, of their nodes, are equal
-    apart: frozenset[str] = frozenset()  # nodes that are not attached to what they follow
+    opened: frozenset[str] = frozenset()  # blocks to open by name, keeping copies folded
+    marks: Mapping[str, str] = field(default_factory=dict)  # copies are folded only if the marks of their nodes are equal
+    apart: frozenset[str] = frozenset()  # nodes that are not attached to the one they follow
 
 
 def scene(graph: ArchGraph, folding: Folding = Folding()) -> Scene:
-    """The picture of a network. Raises KeyError for a pattern that fits no block."""
+    """Return the picture of a network. Raises KeyError for a pattern that matches no block."""
     made = _scene(graph, folding)
     made.graph = graph
     made.opened = blocks(graph) if folding.flat else [box.id for box in made.every() if box.opened]
@@ -59,12 +62,12 @@ def _scene(graph: ArchGraph, folding: Folding) -> Scene:
 
 
 def body(graph: ArchGraph, part: Part) -> Scene:
-    """What one block holds, its own blocks closed; what comes from outside and goes there are ends."""
+    """Return the picture of the inside of one block, with its own blocks closed, and ends where tensors enter and leave."""
     return _Folder(graph, part, Folding()).scene(0)
 
 
 def blocks(graph: ArchGraph) -> list[str]:
-    """The names of all blocks."""
+    """Return the names of all blocks."""
     return [part.name for part in _walk(parts(graph)) if part.parts]
 
 
@@ -77,7 +80,7 @@ def _height(part: Part) -> int:
 
 
 class _Folder:
-    """Makes one scene of one part. `box_of` says where a node is shown; `turns` in which copy of which fold it stands."""
+    """Builds the scene of one part. `box_of` maps nodes to boxes; `turns` records which copy of which fold a node is in."""
 
     def __init__(self, graph: ArchGraph, root: Part, folding: Folding) -> None:
         self.graph, self.root, self.folding = graph, root, folding
@@ -99,7 +102,7 @@ class _Folder:
     # ---- which blocks are opened
 
     def _matching(self, patterns: Sequence[str], with_outer: bool) -> set[str]:
-        """The blocks that patterns name, with the blocks around them."""
+        """Return the blocks that patterns name, optionally with the blocks around them."""
         found: set[str] = set()
         for pattern in patterns:
             hits = [part.name for part in _walk(self.root) if part.parts and fnmatchcase(part.name, pattern)]
@@ -117,7 +120,7 @@ class _Folder:
         return not any(name in self._closed for name in names) and (depth > 0 or any(name in self._opened for name in names))
 
     def _apart(self, part: Part) -> bool:
-        """Is this very copy, or something in it, to be expanded by its name?"""
+        """Return whether this very copy, or something inside it, is expanded by name."""
         return any(name == part.name or name.startswith(part.name + ".") for name in self._exact)
 
     # ---- boxes
@@ -134,7 +137,7 @@ class _Folder:
         return boxes
 
     def _groups(self, part: Part) -> list[list[Part]]:
-        """Blocks one behind the other that are equal in all but their place, together; all else alone."""
+        """Group consecutive blocks that are equal except for their place; everything else is alone."""
         groups: list[list[Part]] = []
         before: Any = None
         for inner in part.parts.values():
@@ -150,7 +153,7 @@ class _Folder:
         return [self.folding.marks.get(node.name, "") for node in part.nodes()] if self.folding.marks else []
 
     def _leaf(self, node: Node, boxes: list[Box]) -> None:
-        """A box of its own, or a line in the box of what it follows."""
+        """Add a box, or a line in the box of the operator that the node follows."""
         operands = self.graph.operands(node.name)
         before = boxes[-1] if boxes else None
         if (
@@ -210,8 +213,10 @@ class _Folder:
     # ---- edges
 
     def _edges(self, inside: dict[str, Node], boxes: list[Box]) -> list[Edge]:
-        """An edge for every operand, but those within a box and those from one copy to the next; in a block's own picture
-        also to its ends."""
+        """Return an edge for every operand, except those within a box and those from one copy to the next.
+
+        In the picture of a single block, there are also edges to its ends.
+        """
         edges: dict[tuple[str, str, int], Edge] = {}
 
         def connect(operand: Node, source: Box, target: Box, slot: int, training_only: bool) -> None:
@@ -238,11 +243,11 @@ class _Folder:
         return list(edges.values())
 
     def _end(self, node: Node, family: str, boxes: list[Box]) -> Box:
-        """Where a tensor comes into a block, or leaves it."""
+        """Return the box where a tensor enters or leaves a block."""
         name = f"{family}/{node.name}"
         if name not in self.box_of:
             box = Box(name, family, "in" if family == "input" else "out", show_shape(node.shape), shape=node.shape, span=node.span)
-            box.note = f"{'from' if family == 'input' else 'gives'} {node.name}"
+            box.note = f"{'from' if family == 'input' else 'produces'} {node.name}"
             self.box_of[name] = box
             boxes.insert(0 if family == "input" else len(boxes), box)
         return self.box_of[name]
@@ -253,14 +258,14 @@ class _Folder:
 
 
 def operator_box(node: Node) -> Box:
-    """One operator as a box, without its counts."""
+    """Return the box of one operator, without its counts."""
     family = "input" if node.op == INPUT else family_of(node.operator)
     title = show_shape(node.shape) if family == "input" else SIGNS.get(node.op, notation(node))
     return Box(node.name, family, node.name.rpartition(".")[2], title, nodes=[node], shape=node.shape, span=node.span)
 
 
 def _implied(node: Node, label: str) -> bool:
-    """Was it named after its operator, and is that no part of a weight's key? Then the name says nothing new."""
+    """Return whether a node has a default name that is not part of a weight key, and so needs no display."""
     return node.op != INPUT and node.operator.weights is no_weights and label.rstrip("0123456789") == node.op
 
 
@@ -273,7 +278,7 @@ def _walk(part: Part) -> Iterable[Part]:
 
 
 def _contents(part: Part) -> str:
-    """What a block without a call holds, in a line: `bottleneck x3`, or how many operators."""
+    """Summarize the contents of a block without a call: `bottleneck x3`, or the number of operators."""
     calls = [inner.call for inner in part.parts.values() if inner.parts]
     names = {call.text.partition("(")[0] for call in calls if call}
     if calls and len(names) == 1 and len(calls) == len(part.parts) and None not in calls:
@@ -283,16 +288,16 @@ def _contents(part: Part) -> str:
 
 
 def _show_shapes(made: Scene) -> None:
-    """Write the shape on the first edge out of a box, where the box changes it."""
+    """Write the shape on the first edge out of every box that changes it."""
     boxes = {box.id: box for box in made.shown()}
     into: dict[str, tuple[Any, ...]] = {}
     for edge in made.edges:
         into.setdefault(edge.target, boxes[edge.source].shape)
-    told: set[str] = set()
+    shown: set[str] = set()
     for edge in made.edges:
         source = boxes[edge.source]
-        if edge.source not in told and source.family != "input" and into.get(source.id) != source.shape:
+        if edge.source not in shown and source.family != "input" and into.get(source.id) != source.shape:
             target = boxes[edge.target]
-            if target.family != "output":  # it tells its shape itself
+            if target.family != "output":  # it shows its own shape
                 edge.shape = show_shape(source.shape)
-                told.add(edge.source)
+                shown.add(edge.source)

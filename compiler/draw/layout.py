@@ -1,4 +1,4 @@
-"""Graphviz, through the library that the pygraphviz wheel carries: no system `dot` is needed."""
+"""Layout by Graphviz, through the library in the pygraphviz wheel: no system `dot` is needed."""
 
 from __future__ import annotations
 
@@ -11,48 +11,49 @@ from typing import Any
 
 Point = tuple[float, float]
 
-PNG_SIDE = 32_767  # pixels; cairo draws no larger images
+PNG_SIDE = 32_767  # pixels; the limit of cairo
 
 
 class NoGraphviz(Exception):
-    """Graphviz is not there, with what to install."""
+    """Graphviz is missing; the message says what to install."""
 
 
 class TooLarge(Exception):
-    """A picture with more pixels than a PNG may have here."""
+    """A picture has more pixels than a PNG may have."""
 
 
 def render(dot: str, form: str, placed: bool = False) -> bytes:
-    """Lay out by `dot`, unless all is placed already, and render: svg, pdf, png, json. The same bytes for the same text.
+    """Lay out a DOT text with `dot`, unless it is `placed` already, and render it as svg, pdf, png or json.
 
-    Raises NoGraphviz where it is missing, and TooLarge for a PNG of more than 32,767 pixels on a side.
+    Equal texts produce equal bytes. Raises NoGraphviz if Graphviz is missing, and TooLarge for a PNG of more than 32,767 pixels
+    on a side.
     """
     program = "nop2" if placed else "dot"
     if form == "png":
         sides = _rendered(dot, "plain", program).split(b"\n", 1)[0].split()[2:4]  # in inches
         if (pixels := 96 * max(map(float, sides))) > PNG_SIDE:
             raise TooLarge(
-                f"this picture has {pixels:,.0f} pixels on its longer side, and a PNG at most {PNG_SIDE:,}: write an .svg, or fold it"
+                f"this picture has {pixels:,.0f} pixels on its longer side, but a PNG has at most {PNG_SIDE:,}: write an .svg, or fold it"
             )
     return _rendered(dot, form, program)
 
 
 def drawing(dot: str) -> Any:
-    """A DOT text as a drawing whose attributes can be read and set. Raises NoGraphviz where it is missing."""
+    """Return a DOT text as a drawing with accessible attributes. Raises NoGraphviz if Graphviz is missing."""
     try:
         import pygraphviz
     except ImportError as error:
-        raise NoGraphviz(f"pictures need Graphviz: `pip install pygraphviz` brings it along ({error})") from None
+        raise NoGraphviz(f"pictures need Graphviz: `pip install pygraphviz` includes it ({error})") from None
     return pygraphviz.AGraph(string=dot)
 
 
 def laid_out(dot: str) -> Any:
-    """The same as a drawing, with the positions that `dot` gives in its attributes."""
+    """Return a DOT text as a drawing, with the positions that `dot` computes in its attributes."""
     return drawing(_rendered(dot, "dot", "dot").decode())
 
 
 def centres(laid: Any) -> dict[str, Point]:
-    """Where the nodes of a drawing stand, in points."""
+    """Return the centers of the nodes of a drawing, in points."""
     found = {}
     for node in laid.nodes():
         x, y = node.attr["pos"].split(",")
@@ -71,13 +72,13 @@ _DATE = re.compile(rb"(?<=/CreationDate \(D:)[0-9]+")
 
 
 def _same_length(date: re.Match[bytes]) -> bytes:
-    """A PDF holds the time of day; a fixed one keeps the same network the same bytes."""
+    """Replace the time of day in a PDF by a fixed one of equal length, so that equal networks have equal bytes."""
     return b"20000101000000"[: len(date[0])].ljust(len(date[0]), b"0")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing on stderr, from Python or from C: there are warnings of large drawings, and of this machine's fonts."""
+    """Silence stderr, for Python and C: Graphviz warns of large drawings and of the fonts of the machine."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):

@@ -1,4 +1,4 @@
-"""Mermaid, which READMEs and wikis draw by themselves."""
+"""Mermaid output, which README files and wikis render."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMS = {
 
 
 def mermaid(scene: Scene, look: Look) -> str:
-    """A flowchart from top to bottom, opened blocks as subgraphs."""
+    """Return a flowchart from top to bottom, with opened blocks as subgraphs."""
     ids = {box.id: f"n{number}" for number, box in enumerate(scene.every())}
     lines = ["---", f"title: {_string(scene.caption[0])}", "---"] if scene.caption else []
     named = scene.caption[1:] or [f"{scene.name}: {scene.title}" if scene.title else scene.name]
@@ -60,15 +60,15 @@ _ENTITIES = {"#": "#35;", "%": "#37;", "&": "#amp;", '"': "#quot;", "<": "#lt;",
 
 
 def _text(text: str) -> str:
-    """A label in quotation marks, with entities for what Mermaid would read as marks of its own, `%%{init: ...}%%` among them."""
+    """Quote a label, with entities for what Mermaid would parse as markup, including `%%{init: ...}%%`."""
     return "".join(_ENTITIES.get(character, character) for character in text)
 
 
 def _remark(text: str) -> str:
-    """A comment or a title. Mermaid reads directives anywhere, so it has no braces and no `%`, and no tag begins in it."""
+    """Sanitize a comment or title: Mermaid parses directives anywhere, so it has no braces, no `%`, and starts no tag."""
     return " ".join(text.replace("%", " per cent ").replace("{", "(").replace("}", ")").replace("<", "[").split())
 
 
 def _string(text: str) -> str:
-    """A string of YAML, for the title."""
+    """Return a YAML string, for the title."""
     return json.dumps(_remark(text), ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""One page of HTML that needs nothing else: pan, zoom, blocks that open by a click, search, facts under the pointer.
+"""A self-contained HTML page: pan, zoom, blocks that open on a click, search, facts under the pointer.
 
-Every block is laid out by Graphviz alone, closed blocks within. When one is opened the page makes room for it: it
-stretches the drawing around it, and sets the block's own drawing into the room.
+Graphviz lays out every block separately, with the blocks inside it closed. When a block is opened, the page makes room for it
+by stretching the drawing around it, and inserts the drawing of the block.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TEMPLATE = Path(__file__).with_name("page.html")
 
 
 def page(graph: ArchGraph, look: Look, opened: Sequence[str] = ()) -> str:
-    """The page of a network, some blocks open at first."""
+    """Return the page of a network, with some blocks open at first."""
     drawings: dict[str, Any] = {}
     waiting = [parts(graph)]
     while waiting:
@@ -43,16 +43,16 @@ def page(graph: ArchGraph, look: Look, opened: Sequence[str] = ()) -> str:
     fields = {"name": escape(clean(graph.name)), "title": escape(clean(graph.title))}
     fields |= {"themes": variables(look.theme), "style": stylesheet() if look.theme == "auto" else ""}
     fields |= {"drawings": _json(drawings), "opened": _json([name for name in opened if name in drawings])}
-    return re.sub(r"\{\{(\w+)\}\}", lambda field: fields[field[1]], text)  # at once: a title may look like a field
+    return re.sub(r"\{\{(\w+)\}\}", lambda field: fields[field[1]], text)  # in one pass: a title may look like a field
 
 
 def _json(value: Any) -> str:
-    """JSON that may stand in a script of HTML: without `<`, so that no tag and no comment begins in it."""
+    """Return JSON for a script in HTML: without `<`, so that no tag and no comment begins in it."""
     return json.dumps(value).replace("<", "\\u003c")
 
 
 def _drawing(scene: Scene, look: Look) -> dict[str, Any]:
-    """A scene as Graphviz lays it out: the drawing of each box with its place, and the points of each edge."""
+    """Lay out a scene with Graphviz; return the drawing of each box with its place, and the points of each edge."""
     scene.clean()
     dot = graph_dot(scene, look)
     places = json.loads(render(dot, "json"))
@@ -79,7 +79,7 @@ def _drawing(scene: Scene, look: Look) -> dict[str, Any]:
 
 
 def _inner(group: ElementTree.Element) -> str:
-    """What a node's group draws, without its title and the links that Graphviz makes of tooltips."""
+    """Return the drawing of a node's group, without its title and the links that Graphviz creates for tooltips."""
     drawn = [part for part in group.iter() if part.tag.rpartition("}")[2] in ("polygon", "path", "ellipse", "polyline", "text")]
     return "".join(ElementTree.tostring(part, encoding="unicode") for part in drawn).replace(f' xmlns:ns0="{SVG}"', "").replace("ns0:", "")
 

@@ -1,4 +1,4 @@
-"""A picture of a wrong file: as much as has shapes, and where it fails."""
+"""A picture of a file with errors: everything that has shapes, and the places that fail."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from archc.dsl.diagnostics import Diagnostic
 
 
 def partial(graph: ArchGraph, failures: Sequence[Failure], diagnostics: Iterable[Diagnostic], folding: Folding) -> Scene:
-    """As much of a wrong network as has shapes; red where it fails, with what is wrong."""
+    """Return the part of a network that has shapes, with the failing items in red and their messages."""
     made = scene(graph, folding)
     made.graph = None
-    told = set()
+    shown = set()
     for failure in failures:
-        told.add((failure.span.source, failure.span.start))
+        shown.add((failure.span.source, failure.span.start))
         box = Box(f"failed/{failure.name}", "failed", "", failure.written, status="failed", note=failure.message, span=failure.span)
         made.boxes.append(box)
         made.edges += [
@@ -28,7 +28,7 @@ def partial(graph: ArchGraph, failures: Sequence[Failure], diagnostics: Iterable
         ]
     for found in diagnostics:
         span = found.span
-        if span is None or (span.source, span.start) in told:
+        if span is None or (span.source, span.start) in shown:
             continue
         blamed = [node for node in graph if node.span.source is span.source and node.span.start <= span.end and span.start <= node.span.end]
         if blamed:

@@ -1,4 +1,4 @@
-"""What a picture shows: boxes, boxes within boxes, and edges, whatever it is drawn with."""
+"""The contents of a picture: boxes, nested boxes, and edges, independent of the output format."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.source import Span
 
-# Control characters, which XML has no way to write; lone surrogates, from names of files that are not UTF-8; and marks that
+# Control characters, which XML cannot represent; lone surrogates, from file names that are not UTF-8; and characters that
 # break a line or reverse the direction of text (Unicode's "bidi" controls).
 _UNFIT = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffe\uffff]")
 
 
 def clean(text: str) -> str:
-    """A text with U+FFFD for characters that do not belong into a picture."""
+    """Replace characters that do not belong in a picture by U+FFFD."""
     return _UNFIT.sub("\ufffd", text)
 
 
 @dataclass
 class Box:
-    """An operator with what is attached to it, a merge, an end of the network, or a block, closed or opened.
+    """An operator with what is attached to it, a merge, an input or output, or a block, closed or opened.
 
-    `nodes` are those of one copy, in order; `inside` holds what an opened block shows. `family` chooses colour and form.
+    `nodes` are those of one copy, in order; `inside` contains the boxes of an opened block. `family` selects color and shape.
     """
 
     id: str
     family: str
-    name: str  # the last step of its path, as the network calls it
-    title: str  # the operator as written, the sign of a merge, or the call of a block, in brief
-    details: list[str] = field(default_factory=list)  # further lines: what is attached, or how much is within
+    name: str  # the last step of its path
+    title: str  # the operator as written, the sign of a merge, or the call of a block, abbreviated
+    details: list[str] = field(default_factory=list)  # further lines: attached operators, or a summary of the contents
     nodes: list[Node] = field(default_factory=list)
     shape: Shape = ()
     copies: int = 1
@@ -41,30 +41,30 @@ class Box:
     inside: list[Box] = field(default_factory=list)
     status: str = ""  # of a difference: added, removed, changed; of a wrong file: failed
     note: str = ""  # what the status is about
-    changes: list[str] = field(default_factory=list)  # of a difference: what it was and what it is, in lines
+    changes: list[str] = field(default_factory=list)  # of a difference: old and new values, in lines
     params: int = 0
     macs: Dim = 0
     call: str = ""  # of a block: its call with all arguments
-    span: Span | None = None  # where it is written: of a block its call, of an operator its item
+    span: Span | None = None  # its source: of a block the call, of an operator the item
 
     @property
     def values(self) -> int:
-        """The values that its nodes give for one sample, where all sizes are known."""
+        """Return the number of activation values of its nodes for one sample, where all sizes are known."""
         return sum(size for node in self.nodes if isinstance(size := product(node.shape), int))
 
     @property
     def times(self) -> str:
-        """`x35`, of what stands for several copies."""
+        """Return `x35` for a box of several copies; "" for others."""
         return f"x{self.copies}" if self.copies > 1 else ""
 
     @property
     def source(self) -> str:
-        """`std/resnet.arch:12`"""
+        """Return `std/resnet.arch:12`."""
         return clean(f"{self.span.source.label}:{self.span.line}") if self.span else ""
 
     @property
     def tooltip(self) -> str:
-        """Its full name, shape and counts, in lines."""
+        """Return its full name, shape and counts, in lines."""
         if not self.nodes:
             return self.note or self.name
         lines = [f"{self.id} .. {self.last}, {self.copies} copies" if self.copies > 1 else self.id]
@@ -81,7 +81,7 @@ class Box:
 
 @dataclass
 class Edge:
-    """From box to box. `shape` is shown where it is new; `spine` is the main path, which is drawn straight."""
+    """An edge between boxes. `shape` is shown where it changes; `spine` marks the main path, which is drawn straight."""
 
     source: str
     target: str
@@ -93,24 +93,26 @@ class Edge:
 
 @dataclass
 class Scene:
+    """A picture: boxes, edges, caption, and the box of every node."""
+
     name: str
     title: str
     boxes: list[Box]
     edges: list[Edge]
-    shown_as: dict[str, Box] = field(default_factory=dict)  # where each node of the graph is shown
+    shown_as: dict[str, Box] = field(default_factory=dict)  # node name -> the box that shows it
     caption: list[str] = field(default_factory=list)  # lines under the picture
-    graph: ArchGraph | None = None  # of which it is the whole picture
-    opened: list[str] = field(default_factory=list)  # the blocks that a page has open at first
+    graph: ArchGraph | None = None  # the graph, if the scene shows all of it
+    opened: list[str] = field(default_factory=list)  # the blocks that are open at first on a page
 
     def clean(self) -> None:
-        """Replace what no format can hold, or what would change how a reader sees the text around it."""
+        """Replace characters that no format can represent, or that change how the text around them is displayed."""
         self.name, self.title, self.caption = clean(self.name), clean(self.title), [clean(line) for line in self.caption]
         for box in self.every():
             box.name, box.title, box.note, box.call = clean(box.name), clean(box.title), clean(box.note), clean(box.call)
             box.details, box.changes = [clean(line) for line in box.details], [clean(line) for line in box.changes]
 
     def every(self) -> Iterator[Box]:
-        """All boxes, an opened one before what it holds."""
+        """Yield all boxes, an opened one before its contents."""
         waiting = list(reversed(self.boxes))
         while waiting:
             box = waiting.pop()
@@ -118,5 +120,5 @@ class Scene:
             waiting.extend(reversed(box.inside))
 
     def shown(self) -> Iterator[Box]:
-        """The boxes that edges may meet: all but opened ones."""
+        """Yield the boxes that edges may connect: all but opened ones."""
         return (box for box in self.every() if not box.opened)

@@ -1,4 +1,4 @@
-"""The main path of a picture: from the main output back along the longest way, drawn as a straight line."""
+"""The main path of a picture: the longest path to the main output, drawn as a straight line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def mark_spine(scene: Scene) -> None:
         into.setdefault(edge.target, []).append(edge)
     order = [box.id for box in scene.shown()]
     depth = dict.fromkeys(order, 0)
-    for name in order:  # operands stand before what takes them
+    for name in order:  # operands precede their users
         depth[name] = max((depth[edge.source] + 1 for edge in into.get(name, [])), default=0)
     ends = [box for box in scene.shown() if box.family == "output" and not box.training_only]
     name = ends[0].id if ends else max(order, key=lambda box: depth[box], default="")

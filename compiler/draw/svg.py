@@ -1,4 +1,4 @@
-"""Graphviz's SVG, finished: it follows the theme of the page that holds it, and every element says what it shows."""
+"""Post-process Graphviz's SVG: it follows the theme of the page that contains it, and every element carries its facts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from archc.compiler.shapes.dim import show_shape
 
 SVG = "http://www.w3.org/2000/svg"
 LINK = "http://www.w3.org/1999/xlink"
-ON_DARK = "@media screen and (prefers-color-scheme: dark)"  # paper is light, whatever the screen is
+ON_DARK = "@media screen and (prefers-color-scheme: dark)"  # print is light, whatever the screen is
 
 
 def finished(svg: bytes, scene: Scene, theme: str) -> bytes:
-    """With tooltips as titles, `data-` attributes on every box, and, where the theme is `auto`, colours as CSS variables.
+    """Return an SVG with tooltips as titles, `data-` attributes on every box, and, if the theme is `auto`, colors as CSS variables.
 
-    A page sets `--archc-convolution` and the like (see `style.LIGHT`) to have colours of its own.
+    A page sets `--archc-convolution` and the like (see `style.LIGHT`) to override colors.
     """
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", LINK)
@@ -25,7 +25,7 @@ def finished(svg: bytes, scene: Scene, theme: str) -> bytes:
     root.set("class", "archc")
     boxes = {box.id: box for box in scene.every()}
     for group in root.iter(f"{{{SVG}}}g"):
-        for index, inner in enumerate(list(group)):  # Graphviz wraps what has a tooltip in a link to nowhere
+        for index, inner in enumerate(list(group)):  # Graphviz wraps elements with a tooltip in a link without a target
             link = next(iter(inner), None) if inner.tag == f"{{{SVG}}}g" and len(inner) == 1 else None
             if link is not None and link.tag == f"{{{SVG}}}a":
                 group.remove(inner)
@@ -50,7 +50,7 @@ def finished(svg: bytes, scene: Scene, theme: str) -> bytes:
 
 
 def data(box: Box) -> dict[str, str]:
-    """What a program that reads the picture wants to know of a box."""
+    """Return the facts about a box for programs that read the picture."""
     found = {"name": box.id, "family": box.family, "src": box.source, "shape": show_shape(box.shape)}
     found |= {"params": str(box.params), "macs": str(box.macs)} if box.family not in ("input", "output") else {}
     found |= {"copies": str(box.copies)} if box.copies > 1 else {}
@@ -59,12 +59,12 @@ def data(box: Box) -> dict[str, str]:
 
 
 def stylesheet() -> str:
-    """A rule for every colour of the light theme, and the same for pages that are dark."""
+    """Return a rule for every color of the light theme, and the same for dark pages."""
     return f"{_rules(LIGHT)}{ON_DARK}{{{_rules(DARK)}}}"
 
 
 def variables(theme: str) -> str:
-    """The colours of a theme as CSS variables of a page; `auto` is dark where the reader's pages are, and light in print."""
+    """Return the colors of a theme as CSS variables; `auto` is dark where the reader prefers dark pages, and light in print."""
 
     def root(scheme: str, colours: Mapping[str, str]) -> str:
         listed = " ".join(f"--archc-{role}: {colour};" for role, colour in colours.items())

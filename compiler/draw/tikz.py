@@ -1,4 +1,4 @@
-"""TikZ, for papers: a picture of its own, with the places that Graphviz gives."""
+"""TikZ output, for papers: a standalone picture with the positions computed by Graphviz."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FORMS = {
 
 
 def tikz(scene: Scene, look: Look) -> str:
-    """A standalone document; `\\input` takes what stands between its braces."""
+    """Return a standalone document; `\\input` uses its `tikzpicture` environment."""
     dot = graph_dot(replace(scene, caption=[]), Look(look.theme, look.heat, legend=False))
     placed = json.loads(render(str(titled(dot).to_string()), "json", placed=True))
     boxes = {box.id: box for box in scene.every()}
@@ -76,7 +76,7 @@ def _frame(thing: dict[str, Any], box: Box) -> str:
 
 
 def _edge(thing: dict[str, Any]) -> Iterator[str]:
-    """The curve, through its control points; the last step leads into the arrow's head."""
+    """Yield the curve through its control points, and its label; the last segment leads into the arrowhead."""
     end, *points = thing["pos"].removeprefix("e,").split()
     steps = [f"({points[0]})"]
     steps += [f".. controls ({a}) and ({b}) .. ({c})" for a, b, c in zip(points[1::3], points[2::3], points[3::3], strict=True)]

@@ -1,7 +1,8 @@
-"""Where the titles of frames stand: along the top of a frame, where no edge runs.
+"""Placement of frame titles: along the top of a frame, where no edge runs.
 
-Graphviz sets the title of a cluster into its corner and leads edges through it. So a drawing is laid out, the titles are moved
-to free places, and where a frame has none it is laid out once more with a wider frame; what then is in the way shortens the title.
+Graphviz places the title of a cluster in its corner and routes edges through it. So a drawing is laid out, the titles are
+moved to free places, and if a frame has none, the drawing is laid out again with a wider frame; any remaining obstacle
+shortens the title.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ from typing import Any
 
 from archc.compiler.draw.layout import Point, drawing, laid_out
 
-ROUNDS = 4  # how often a drawing is laid out with wider frames
+ROUNDS = 4  # most times that a drawing is laid out with wider frames
 GAP = 5.0  # points between a title and an edge
 INSET = 8.0  # points from the corner of a frame to its title
-WIDER = 1.03  # how much wider other programs may draw a text than Graphviz thinks
-STEPS = 16  # pieces of a curve
+WIDER = 1.03  # how much wider other programs may draw a text than Graphviz assumes
+STEPS = 16  # segments of a curve
 
 Span = tuple[float, float]
 
 
 @dataclass
 class _Frame:
-    """A cluster of a drawing that is laid out: its box, and the middle line, width and height of its title."""
+    """A cluster of a drawing that is laid out: its box, and the center line, width and height of its title."""
 
     cluster: Any
     left: float
@@ -43,7 +44,7 @@ class _Frame:
         return cls(cluster, left, right, _point(attr["lp"])[1], WIDER * 72 * float(attr["lwidth"]), 72 * float(attr["lheight"]))
 
     def gaps(self, runs: list[list[Point]], texts: list[tuple[Span, Span]]) -> list[Span]:
-        """The free stretches of the line on which the title stands, from left to right."""
+        """Return the free intervals of the line of the title, from left to right."""
         low, high = self.middle - self.high / 2 - 1, self.middle + self.high / 2 + 1
         taken = [span for run in runs for span in _within(run, low, high)]
         taken += [across for across, (bottom, top) in texts if bottom < high and top > low]
@@ -56,7 +57,7 @@ class _Frame:
 
 
 def titled(dot: str, widen: bool = True) -> Any:
-    """A drawing that is laid out, its titles where no edge runs. With `widen`, frames become wider where they need to."""
+    """Lay out a drawing with its titles where no edge runs. With `widen`, frames are widened where necessary."""
     titles = {str(cluster.name): unescape(str(cluster.graph_attr["label"])) for cluster in _clusters(drawing(dot))}
     widths: dict[str, float] = {}
     wider: dict[str, float] = {}
@@ -82,12 +83,12 @@ def titled(dot: str, widen: bool = True) -> Any:
 
 
 def _width(text: str) -> float:
-    """About how wide a title is."""
+    """Return the approximate width of a title."""
     return 5.1 * len(text) + 4
 
 
 def _shortened(text: str, wide: float, gaps: list[Span], corner: float) -> tuple[float, str]:
-    """A title without its arguments, or only the name, in the first gap that it fits."""
+    """Return a title without its arguments, or only the name, in the first gap where it fits."""
     name = text.split("  ")[0]
     call = "  ".join(part.partition("(")[0] for part in text.split("  "))
     for shorter in (call, name):
@@ -104,7 +105,7 @@ def _move(frame: _Frame, text: str, middle: float) -> None:
 
 
 def _widened(dot: str, wider: dict[str, float]) -> str:
-    """With room for several times their titles in some frames."""
+    """Reserve several times the width of their titles in some frames."""
     made = drawing(dot)
     for cluster in _clusters(made):
         if (wide := wider.get(str(cluster.name))) is not None:
@@ -121,7 +122,7 @@ def _clusters(graph: Any) -> Iterator[Any]:
 
 
 def _edges(graph: Any) -> tuple[list[list[Point]], list[tuple[Span, Span]]]:
-    """The ways of all edges as points in order, and where their labels stand."""
+    """Return the curves of all edges as points in order, and the places of their labels."""
     runs, texts = [], []
     for edge in graph.edges():
         if not edge.attr["pos"] or edge.attr["style"] == "invis":
@@ -138,7 +139,7 @@ def _edges(graph: Any) -> tuple[list[list[Point]], list[tuple[Span, Span]]]:
 
 
 def _curve(points: list[Point]) -> Iterator[Point]:
-    """Points along a chain of cubic curves."""
+    """Yield points along a chain of cubic curves."""
     yield points[0]
     for start in range(0, len(points) - 3, 3):
         (ax, ay), (bx, by), (cx, cy), (dx, dy) = points[start : start + 4]
@@ -149,7 +150,7 @@ def _curve(points: list[Point]) -> Iterator[Point]:
 
 
 def _within(run: list[Point], low: float, high: float) -> Iterator[Span]:
-    """The stretches, from side to side, in which a way passes between two heights."""
+    """Yield the horizontal intervals in which a curve runs between two heights."""
     for (ax, ay), (bx, by) in pairwise(run):
         if max(ay, by) >= low and min(ay, by) <= high:
             yield min(ax, bx), max(ax, bx)

@@ -1,7 +1,7 @@
 """The style `paper`: feature maps as volumes from left to right, as wide as their channels and as high as their resolution.
 
-Graphviz places invisible boxes and routes the edges; the volumes are then painted onto its canvas, so that every format
-that Graphviz writes has them.
+Graphviz places invisible boxes and routes the edges; the volumes are then painted onto its canvas, so that all of Graphviz's
+output formats contain them.
 """
 
 from __future__ import annotations
@@ -19,30 +19,31 @@ from archc.compiler.draw.scene import Box, Edge, Scene
 from archc.compiler.draw.style import LID, SIDE, Look, shade
 from archc.compiler.draw.titles import titled
 
-SLANT = 0.32  # of the height of a volume: how far its depth reaches to the right and up
-QUIET = ("pad", "pad_mode", "bias", "ceil", "count_pad")  # options that a figure of a paper does not tell
-LINE = 12.0  # points from line to line of a label
+SLANT = 0.32  # offset of the depth to the right and up, relative to the height of a volume
+QUIET = ("pad", "pad_mode", "bias", "ceil", "count_pad")  # options that figures in papers do not show
+LINE = 12.0  # line height of a label, in points
 
 
 @dataclass(frozen=True)
 class Volume:
-    """One tensor, or the part of it that one stream holds, in points."""
+    """One tensor, or the part of it in one stream, in points."""
 
     wide: float
     high: float
     deep: float
     name: str = ""
     lines: tuple[str, ...] = ()
-    outline: float = 0.9  # how heavy, in points
+    outline: float = 0.9  # line width, in points
     double: bool = False  # whether the front has a second outline
 
     @property
     def box(self) -> tuple[float, float]:
+        """Return the width and height of the drawing, including the depth."""
         return self.wide + self.deep, self.high + self.deep
 
 
 def paper_dot(scene: Scene, look: Look = Look()) -> str:  # noqa: B008 (it is frozen)
-    """DOT of a scene with all positions and the volumes as its background, for `layout.render(..., placed=True)`."""
+    """Return the DOT of a scene with all positions and the volumes as background, for `layout.render(..., placed=True)`."""
     look = replace(look, volumes=True)
     scene = without_steps(scene)
     streams = _streams(scene)
@@ -61,7 +62,7 @@ def paper_dot(scene: Scene, look: Look = Look()) -> str:  # noqa: B008 (it is fr
 
 
 def without_steps(scene: Scene) -> Scene:
-    """Papers draw tensors, so what only names, reshapes or acts value by value is passed over."""
+    """Remove what only names, reshapes or acts elementwise: figures in papers draw tensors."""
     passed = {
         box.id
         for box in scene.shown()
@@ -83,7 +84,7 @@ def _kept(boxes: list[Box], passed: set[str]) -> list[Box]:
 
 
 def _streams(scene: Scene) -> dict[str, int]:
-    """How many devices hold a part of each tensor: those of the operator, or of what it passes on."""
+    """Return how many devices hold a part of each tensor: those of the operator, or of its input if it passes them on."""
     into: dict[str, str] = {}
     for edge in scene.edges:
         into.setdefault(edge.target, edge.source)
@@ -101,7 +102,7 @@ def _volume(box: Box, streams: int) -> Volume:
     name, title = _named(box)
     lines = tuple(line for line in (title, box.times, "x".join(map(str, box.shape))) if line)
     outline, double = 2.2 if box.family == "dense" else 0.9, box.family == "block"
-    if len(sizes) == 1:  # a row of values: a bar
+    if len(sizes) == 1:  # a vector: a bar
         return Volume(7, 22 + 9 * log2(channels + 1), 6, name, lines, outline, double)
     side = max(sizes[1:])
     high = 6 + 9.5 * sqrt(side)
@@ -110,7 +111,7 @@ def _volume(box: Box, streams: int) -> Volume:
 
 
 def _named(box: Box) -> tuple[str, str]:
-    """What it is called, if that is a word, and what it is, in a few words."""
+    """Return the name, if it is a word, and a short description."""
     if box.family in ("input", "output"):
         return box.name, ""
     title = notation(box.nodes[0], QUIET) if box.family != "block" and box.nodes else cut(box.title, 20)
@@ -150,9 +151,9 @@ def _draw(box: Box, dot: graphviz.Digraph, look: Look, volumes: dict[str, Volume
             column.attr(rank="same")
 
 
-def _table(volume: Volume, told: bool) -> str:
-    """Room for the volume, where edges meet it, and its text; as much room above, so that all volumes stand on one line."""
-    lines = [f"<B>{escape(volume.name)}</B>"] * bool(volume.name) + [escape(line) for line in volume.lines] if told else []
+def _table(volume: Volume, labelled: bool) -> str:
+    """Return a table with space for the volume, where edges end, its text below, and equal space above to align all volumes."""
+    lines = [f"<B>{escape(volume.name)}</B>"] * bool(volume.name) + [escape(line) for line in volume.lines] if labelled else []
     wide, high = volume.box
     space = f'<TR><TD HEIGHT="{LINE * len(lines):.0f}"></TD></TR>' if lines else ""
     text = f'<TR><TD HEIGHT="{LINE * len(lines):.0f}" CELLPADDING="0">{"<BR/>".join(lines)}</TD></TR>' if lines else ""
@@ -162,7 +163,7 @@ def _table(volume: Volume, told: bool) -> str:
 
 
 def _connect(edge: Edge, target: Box, dot: graphviz.Digraph, look: Look, streams: dict[str, int]) -> None:
-    """One arrow, or between streams one for each pair that is connected: crossing ones where both are seen."""
+    """Draw one arrow or, between streams, one per connected pair: crossing ones if each sees both."""
     sources, targets = _parts(edge.source, streams), _parts(edge.target, streams)
     groups = target.nodes[0].attrs.get("groups", 1) if target.nodes else 1
     apart = len(sources) == len(targets) > 1 and (groups == len(targets) or target.family == "pooling")
@@ -175,7 +176,7 @@ def _connect(edge: Edge, target: Box, dot: graphviz.Digraph, look: Look, streams
 
 
 def _paint(scene: Scene, look: Look, volumes: dict[str, Volume], streams: dict[str, int], centres: dict[str, Point]) -> str:
-    """The volumes, where their boxes came to stand."""
+    """Paint the volumes at the positions of their boxes."""
     boxes, total = {box.id: box for box in scene.shown()}, look.total(scene)
     strokes = []
     for name, volume in volumes.items():
@@ -186,7 +187,7 @@ def _paint(scene: Scene, look: Look, volumes: dict[str, Volume], streams: dict[s
 
 
 def _faces(volume: Volume, centre: Point, colour: str, line: str, dashed: bool) -> str:
-    """Front, top and side of a volume, in the drawing language of Graphviz's xdot format."""
+    """Return front, top and side of a volume in the language of Graphviz's xdot format."""
     w, h, d = volume.wide, volume.high, volume.deep
     left, top = centre[0] - (w + d) / 2, centre[1] + (h + d) / 2
     low = top - h - d

@@ -1,1 +1,1 @@
-"""Repairs: changes to the text that may mend a mistake, each tried on the whole file before it is offered."""
+"""Repairs: changes to the text that may fix an error, each tried on the whole file before it is offered."""

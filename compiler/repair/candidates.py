@@ -1,4 +1,4 @@
-"""What may mend a mistake, by its code. Nothing here is certain: each candidate is tried."""
+"""Candidate repairs by error code. None is certain: each candidate is tried."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from archc.dsl import ast
 from archc.dsl.diagnostics import WRITING, Diagnostic, Repair
 from archc.dsl.source import Span
 
-MOST = 24  # candidates for one mistake, beside those that are searched for
+MOST = 24  # most candidates for one error, not counting those that are searched for
 
 
 def candidates(d: Diagnostic, tree: ast.File) -> Candidates:
-    """Changes that may mend a diagnostic, the likeliest first."""
+    """Yield changes that may fix a diagnostic, likeliest first."""
     assert d.span is not None
     makers = BY_CODE.get(d.code, ())
-    return islice((repair for maker in (claims.channels_first, *makers) for repair in _made(maker, d, d.span, tree)), MOST)
+    return islice((repair for maker in (claims.channels_first, *makers) for repair in _candidates_of(maker, d, d.span, tree)), MOST)
 
 
 def searched(d: Diagnostic, trials: Trials) -> Candidates:
-    """Changes that only trials find."""
+    """Yield changes that only trials can find."""
     assert d.span is not None
     for search in SEARCHES.get(d.code, ()):
         yield from search(d, d.span, trials)
 
 
-def _made(maker: Maker, d: Diagnostic, span: Span, tree: ast.File) -> Iterator[Repair]:
-    """The candidates of a maker. Those of `words` mend a mistake of writing, unless the file reads well as another network.
+def _candidates_of(maker: Maker, d: Diagnostic, span: Span, tree: ast.File) -> Iterator[Repair]:
+    """Yield the candidates of a maker. Those of `words` fix a spelling error, unless the file is also valid as another network.
 
-    Which tensor a reference means is no matter of writing. Of near names, only one that the word must be a slip for is sure.
+    Which tensor a reference means is not a question of spelling. Of similar names, only one that the word must be a typing
+    error for is certain.
     """
     of_words = maker.__module__ == words.__name__ and not d.code.startswith(("E03", "W", "E0203")) and not d.facts.get("unsure")
     for repair in maker(d, span, tree):
@@ -44,17 +45,17 @@ def _made(maker: Maker, d: Diagnostic, span: Span, tree: ast.File) -> Iterator[R
         yield replace(repair, changes=WRITING) if sure else repair
 
 
-REFERENCES = ("E0201", "E0204", "E0602", "E0611")  # names of things that there are several of
+REFERENCES = ("E0201", "E0204", "E0602", "E0611")  # codes about names of which there may be several in sequence
 
 
 def _renumbers(repair: Repair) -> bool:
-    """`@conv8` for `@conv9` is another tensor, and not a matter of spelling."""
+    """Return whether a repair changes a number in a name: `@conv8` for `@conv9` is another tensor, not another spelling."""
     pairs = [(edit.span.text, edit.text) for edit in repair.edits]
     return any(a.isidentifier() and b.isidentifier() and re.sub(r"\D", "", a) != re.sub(r"\D", "", b) for a, b in pairs)
 
 
 def _is_bare_none(repair: Repair) -> bool:
-    """Python's `None` in a call that counts its arguments another way: which option it stands for is not said."""
+    """Return whether a repair replaces a positional `None`: another call may count its arguments differently."""
     span = repair.edits[0].span
     return span.text == "None" and not span.source.text[: span.start].rstrip().endswith("=")
 
@@ -102,13 +103,13 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "W0117": (words.unpadded,),
 }
 
-MAPS: tuple[Search, ...] = (
+MAPS: tuple[Search, ...] = (  # for maps of nearly the same size
     merges.sized_as_the_other,
     merges.padded_before,
     merges.inexact,
     sizes.legal_input,
     merges.resized,
-)  # of nearly one size
+)
 SEARCHES: dict[str, tuple[Search, ...]] = {
     "E0301": (windows.fewer_copies, windows.padded_on_the_way, windows.larger_input, windows.kernel_that_fits),
     "E0302": (numbers.exchanged_here, projections.where_it_fits, projections.where_the_shape_changes, merges.branch_that_agrees, *MAPS),

@@ -1,4 +1,4 @@
-"""Repairs of claims: other sizes of the input, other windows, or the claim itself."""
+"""Repairs of claims: another input size, another window, or another claim."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from archc.dsl import ast
 from archc.dsl.diagnostics import CLAIM, Diagnostic, Edit, Repair
 from archc.dsl.source import Span
 
-IN_USE = (28, 32, 64, 96, 128, 224, 227, 256, 299, 512, 572)  # sizes of inputs in the literature
+IN_USE = (28, 32, 64, 96, 128, 224, 227, 256, 299, 512, 572)  # input sizes in the literature
 
 
 def window_that_gives(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """Other sizes of the input, then other padding, stride, rounding or channels of the operator.
+    """Yield other input sizes, then other padding, stride, rounding or channels of the operator.
 
-    An input of a size that is in use comes first: AlexNet's 227 for the 224 that its paper prints. Any other comes last.
+    A commonly used input size comes first: AlexNet's 227 for the 224 that its paper prints. Other sizes come last.
     """
     item, facts = around(tree, span, ast.Item), d.facts
     claimed, actual = facts.get("claimed"), facts.get("actual")
@@ -49,7 +49,7 @@ def window_that_gives(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def _has_residuals(tree: ast.File) -> bool:
-    """Networks with residuals pad their strided pools (He et al. 2016); those of Caffe, which round up, are older."""
+    """Return whether a network has residuals: these pad strided pools (He et al. 2016), older Caffe networks round up."""
     return any(isinstance(node, ast.Merge) and node.word.lower() in ("residual", "add") for node in ast.walk(tree))
 
 
@@ -57,15 +57,15 @@ def _way_words(option: str, value: str, ways: Sequence[tuple[str, str]]) -> str:
     if ("ceil", "yes") in ways and option == "ceil":
         return "rounding up, as Caffe does"
     if ("ceil", "yes") in ways and option == "pad":
-        return f"padding {value}, which moves the windows by {value}"
+        return f"padding {value}, which shifts the windows by {value}"
     return f"{NOUNS.get(option, option)} {value}".removesuffix(" yes")
 
 
 def _transposed(attrs: Mapping[str, Any], before: Shape, claimed: Shape) -> Iterator[tuple[str, str]]:
-    """Options of a transposed convolution that give the claimed sizes, one at a time."""
+    """Yield single options of a transposed convolution that produce the claimed sizes."""
     axes = range(len(claimed) - 1)
 
-    def gives(**other: int) -> bool:
+    def produces(**other: int) -> bool:
         def part(name: str, axis: int) -> int:
             return int(other[name]) if name in other else int(attrs[name][axis])
 
@@ -73,11 +73,13 @@ def _transposed(attrs: Mapping[str, Any], before: Shape, claimed: Shape) -> Iter
         return all(transposed(before[a + 1], *(part(name, a) for name in names)) == claimed[a + 1] for a in axes)
 
     for option, values in (("out_pad", range(max(attrs["stride"]))), ("pad", range(max(attrs["kernel"]))), ("stride", range(1, 9))):
-        yield from ((option, str(value)) for value in values if any(attrs[option][a] != value for a in axes) and gives(**{option: value}))
+        yield from (
+            (option, str(value)) for value in values if any(attrs[option][a] != value for a in axes) and produces(**{option: value})
+        )
 
 
 def _padded_default(tree: ast.File, attrs: dict[str, object], value: str) -> Candidates:
-    """`pad=same` in the default of the convolutions, where that is the padding that is missing."""
+    """Yield `pad=same` in the default of the convolutions, if that is the missing padding."""
     kernel = attrs["kernel"]
     default = next((n for n in ast.walk(tree) if isinstance(n, ast.Default) and n.word.lower() == "conv"), None)
     if default is None or not isinstance(kernel, tuple) or {str(k // 2) for k in kernel} != {value} or not all(k % 2 for k in kernel):
@@ -96,7 +98,7 @@ def _in_use(input_: Repair) -> bool:
 
 
 def _other_input(tree: ast.File) -> Candidates:
-    """Inputs of nearby sizes, those in use first."""
+    """Yield inputs of nearby sizes, commonly used ones first."""
     line = next((s for s in tree.statements if isinstance(s, ast.Input)), None)
     if line is None or len(line.dims) < 2 or not all(isinstance(dim, ast.Number) for dim in line.dims):
         return
@@ -108,12 +110,12 @@ def _other_input(tree: ast.File) -> Candidates:
 
 
 def _windows(attrs: dict[str, object], before: Shape, claimed: Shape) -> Iterator[tuple[str, str]]:
-    """Options that give the claimed sizes, one at a time."""
+    """Yield single options that produce the claimed sizes."""
     axes = range(len(claimed) - 1)
     now = {name: attrs.get(name) or (1,) * len(axes) for name in ("kernel", "stride", "pad", "dilation")}
     now["pad"] = attrs.get("pad") or (0,) * len(axes)
 
-    def gives(**other: int | bool) -> bool:
+    def produces(**other: int | bool) -> bool:
         def part(name: str, axis: int) -> int:
             return int(other[name]) if name in other else now[name][axis]  # type: ignore[index]
 
@@ -125,19 +127,19 @@ def _windows(attrs: dict[str, object], before: Shape, claimed: Shape) -> Iterato
 
     kernel, stride = now["kernel"][0], now["stride"][0]  # type: ignore[index]
     for pad in range(kernel + 1):
-        if gives(pad=pad):
+        if produces(pad=pad):
             yield "pad", str(pad)
             break
-    if "ceil" in attrs and gives(ceil=True):
+    if "ceil" in attrs and produces(ceil=True):
         yield "ceil", "yes"
     for number in sorted(range(1, 9), key=lambda s: abs(s - stride)):
-        if number != stride and gives(stride=number):
+        if number != stride and produces(stride=number):
             yield "stride", str(number)
             break
 
 
 def exact_claim(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """The claim as it would hold."""
+    """Yield the claim that would hold."""
     actual = d.facts.get("actual")
     if d.code == "E0502":
         expect = around(tree, span, ast.Expect)
@@ -153,13 +155,13 @@ def exact_claim(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def channels_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """`input 224x224x3` is 224 channels of 224x3, and `input 1x3x224x224` one channel of three dimensions."""
+    """Repair channels-last inputs (`input 224x224x3`) and inputs with a batch axis (`input 1x3x224x224`)."""
     if not d.code.startswith(("E03", "E05", "W0109")):
         return
     for line in tree.statements:
         if isinstance(line, ast.Input) and len(line.dims) == 4 and isinstance(line.dims[1], ast.Number) and line.dims[1].value in (1, 3, 4):
             without = Edit(Span(span.source, line.dims[0].span.start, line.dims[1].span.start), "")
-            yield repair("the batch is not written", without, kind=SURE)
+            yield repair("the batch axis is not written", without, kind=SURE)
         if isinstance(line, ast.Input) and len(line.dims) == 3 and all(isinstance(dim, ast.Number) for dim in line.dims):
             h, w, c = (dim.value for dim in line.dims if isinstance(dim, ast.Number))
             if c <= 4 < h and h == w:

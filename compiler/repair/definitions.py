@@ -1,4 +1,4 @@
-"""Repairs of what is defined: in the wrong place, twice, or by itself without an end."""
+"""Repairs of definitions: in the wrong place, duplicate, or endlessly recursive."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from archc.dsl import ast
 from archc.dsl.diagnostics import WRITING, Diagnostic, Edit
 from archc.dsl.source import Span
 
-RULING = (ast.Default, ast.Let, ast.Block, ast.Share, ast.Input)  # what a block sees of the statements before it
+RULING = (ast.Default, ast.Let, ast.Block, ast.Share, ast.Input)  # the statements before a block that affect it
 
 
 def moved_up(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """A definition with its comments put before the statement that uses it first.
+    """Move a definition, with its comments, before the statement that first uses it.
 
-    That is a matter of writing where nothing stands between the two places that a block can see.
+    The move is only a matter of spelling if nothing between the two places is visible to a block.
     """
     place: Span | None = d.facts.get("definition")
     for body in _bodies(tree):
@@ -30,14 +30,14 @@ def moved_up(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
         begin, end = _lines_of(body[index].span)
         first, last = text.rfind("\n", 0, place.start) + 1, text[place.end : end].strip()
         if text[first : place.start].strip() or (last and not last.startswith("#")):
-            return  # something else is on its lines
+            return  # its lines contain something else
         there = text.rfind("\n", 0, body[user].span.start) + 1
         blank = text[begin - 2 : begin] == "\n\n"
         moved = Edit(Span(span.source, there, there), text[begin:end].rstrip("\n") + "\n\n")
         left_out = Edit(Span(span.source, begin - blank, end), "")
-        found = repair(f"the definition before line {body[user].span.line}", moved, left_out)
+        moving = repair(f"the definition before line {body[user].span.line}", moved, left_out)
         rules = any(isinstance(s, RULING) for s in body[user:index]) or isinstance(body[index], ast.Let)
-        yield found if rules else replace(found, changes=WRITING)
+        yield moving if rules else replace(moving, changes=WRITING)
 
 
 def _bodies(tree: ast.File) -> Iterator[Sequence[ast.Statement]]:
@@ -48,7 +48,7 @@ def _bodies(tree: ast.File) -> Iterator[Sequence[ast.Statement]]:
 
 
 def _lines_of(span: Span) -> tuple[int, int]:
-    """The whole lines of a statement, with the comment directly above it."""
+    """Return the bounds of the whole lines of a statement, with the comment directly above it."""
     text = span.source.text
     begin = text.rfind("\n", 0, span.start) + 1
     while begin and text[(above := text.rfind("\n", 0, begin - 1) + 1) : begin].lstrip().startswith("#"):
@@ -58,7 +58,7 @@ def _lines_of(span: Span) -> tuple[int, int]:
 
 
 def another_output(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """Without a second `output` that has no items of its own; else with another name for it."""
+    """Delete a second `output` without items of its own, or rename it."""
     statement = around(tree, span, ast.Output)
     if statement is None:
         return
@@ -70,13 +70,13 @@ def another_output(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def needless_use(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """Without a `use` that brings nothing but a circle."""
+    """Delete a `use` whose only effect is a cycle."""
     if d.facts.get("needless"):
-        yield repair(f"without line {span.line}, which brings nothing that is used", _without(span))
+        yield repair(f"without line {span.line}, which imports nothing that is used", _without(span))
 
 
 def _without(span: Span) -> Edit:
-    """A statement left out, with its line where it is alone on it."""
+    """Delete a statement, with its line if it is alone on it."""
     text = span.source.text
     begin = text.rfind("\n", 0, span.start) + 1
     end = text.find("\n", span.end)
@@ -86,9 +86,9 @@ def _without(span: Span) -> Edit:
 
 
 def ended(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """A call of a block by itself in an `if`, as long as the number that it counts down is above one.
+    """Put a block's call of itself in an `if`, as long as the number that it counts down is above one.
 
-    At the end there is what stands before it once more, or nothing.
+    In the `else`, the item before the call is repeated, or there is none.
     """
     call = around(tree, span, ast.Op)
     block = around(tree, span, ast.Block)
@@ -102,12 +102,12 @@ def ended(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     text = f"if {counted} > 1 {{ {call.span.text} }}"
     if isinstance(before, ast.Item) and isinstance(before.core, ast.Op) and before.label is None:
         again = before.core.span.text
-        yield repair(f"the recursion ends at `{counted}` = 1, there with `{again}`", Edit(call.span, f"{text} else {{ {again} }}"))
+        yield repair(f"the recursion ends at `{counted}` = 1, with `{again}` there", Edit(call.span, f"{text} else {{ {again} }}"))
     yield repair(f"the recursion ends at `{counted}` = 1", Edit(call.span, text))
 
 
 def _counted_down(expr: ast.Expr) -> str:
-    """The name of `n - 1`."""
+    """Return the name in `n - 1`."""
     found = re.fullmatch(r"(\w+)\s*-\s*\d+", expr.span.text)
     return found[1] if found else ""
 

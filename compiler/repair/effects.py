@@ -1,4 +1,4 @@
-"""What a repair does to the network: the counts of the one that it makes, and at how many places it tells."""
+"""The effect of a repair on the network: the counts of the repaired network, and how many places change."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from archc.compiler.repair.trial import Tried
 from archc.compiler.shapes.dim import Dim
 from archc.dsl.diagnostics import CLAIM, WARNING, Effect, Repair
 
-COUNTS = ("E0502",)  # mistakes of a file whose network is whole
+COUNTS = ("E0502",)  # errors of a file whose network is complete
 
 
 def of(repair: Repair, tried: Tried, there: Tried) -> Effect | None:
-    """The effect of a repair; None where the network is not whole even then, or where a claim is changed."""
+    """Return the effect of a repair; None if the network is still incomplete with it, or if it changes a claim."""
     if repair.changes == CLAIM or any(d.severity != WARNING and d.code not in COUNTS for d in tried.found):
         return None
     params, macs = tried.count()
@@ -34,7 +34,7 @@ def _plain(count: Dim) -> int | str:
 
 
 def _places(repair: Repair, tried: Tried) -> str:
-    """How many copies or calls of an item are changed, where it has several."""
+    """Describe how many copies or calls of an item change, if it has several."""
     got, copies = inserted_in(repair, tried)
     if 0 < got < copies:
         rest = copies - got
@@ -43,7 +43,7 @@ def _places(repair: Repair, tried: Tried) -> str:
 
 
 def inserted_in(repair: Repair, tried: Tried) -> tuple[int, int]:
-    """In how many copies of the item around its first edit a repair has added operators, and how many copies there are."""
+    """Return in how many copies of the item around its first edit a repair adds operators, and how many copies there are."""
     if tried.tree is None:
         return 0, 0
     first = min(repair.edits, key=lambda edit: edit.span.start)
@@ -58,5 +58,5 @@ def inserted_in(repair: Repair, tried: Tried) -> tuple[int, int]:
 
 
 def _copies(nodes: list[Node], item: Node) -> int:
-    """How often an item stands in the network; what `norm=` and `act=` add has its span as well."""
+    """Return how often an item occurs in the network; what `norm=` and `act=` add has the same span."""
     return sum(node.span == item.span and node.op == item.op for node in nodes)

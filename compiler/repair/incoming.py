@@ -1,4 +1,4 @@
-"""Compares what transcribed layers say of the tensors that they take with what comes in once they are items."""
+"""Compare what translated layers state about their inputs with the actual inputs once they are items."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_SAID = 3
 
 
 def compared(d: Diagnostic, repairs: list[Repair], trials: Trials) -> tuple[Diagnostic, list[Repair]]:
-    """A diagnostic of transcribed layers with what does not agree, and its repairs, which then are no matter of writing."""
+    """Add disagreements to a diagnostic of translated layers; its repairs then are no longer only a matter of spelling."""
     expected: Sequence[Sequence[Incoming | None]] = d.facts.get("incoming", ())
     if not any(each is not None for item in expected for each in item):
         return d, repairs
@@ -37,7 +37,7 @@ def compared(d: Diagnostic, repairs: list[Repair], trials: Trials) -> tuple[Diag
         notes = said[:MOST_SAID] + [f"and {len(said) - MOST_SAID} more such"] * (len(said) > MOST_SAID)
         d = replace(d, notes=(*(note for note in notes if note not in d.notes), *d.notes))
         if any(takes.refuses(shape) for takes, shape in differing if shape):
-            d = replace(d, help="")  # the items would be another function
+            d = replace(d, help="")  # the items would compute another function
             continue
         complete = repair.complete and not differing
         kept.append(replace(repair, complete=complete, changes=NETWORK, effect=effects.of(repair, tried, trials.there)))
@@ -45,7 +45,7 @@ def compared(d: Diagnostic, repairs: list[Repair], trials: Trials) -> tuple[Diag
 
 
 def _pairs(repair: Repair, expected: Sequence[Sequence[Incoming | None]], tried: Tried) -> Iterator[tuple[Incoming, Shape | None]]:
-    """What each transcribed operator says of its input, and the input's shapes in the changed file; None where it is unknown."""
+    """Yield what each translated operator states about its input, with the actual input shape; None if that is unknown."""
     assert tried.tree is not None
     ops = sorted(ops_in(tried.tree), key=lambda op: op.span.start)
     nodes: dict[Place, list[Node]] = {}
@@ -65,7 +65,7 @@ def _pairs(repair: Repair, expected: Sequence[Sequence[Incoming | None]], tried:
 
 
 def _shape_before(graph: ArchGraph, node: Node) -> Shape:
-    """What comes into an item, which may begin with a flatten that it implies."""
+    """Return the input shape of an item, which may begin with an implied flatten."""
     before = graph[graph.operands(node.name)[0]]
     if before.op == "flatten" and _place(before.span) == _place(node.span):
         before = graph[graph.operands(before.name)[0]]

@@ -1,4 +1,4 @@
-"""Repairs of labels. A label is a key of the weights, so none is changed unasked."""
+"""Repairs of labels. A label is a weight key, so none is changed unprompted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from archc.dsl.source import Span
 
 
 def another_number(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """For a label that is taken: the next number that is free."""
+    """Yield, for a label that is taken, the next free number."""
     item = around(tree, span, ast.Item)
     if item is not None and item.label is not None and item.label.index is None:
         labels = [label for label in ast.walk(tree) if isinstance(label, ast.Label)]
@@ -27,7 +27,7 @@ def another_number(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def not_reserved(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """For a label that Python or torch has another meaning for: the word with a `_` behind it, as is usual in Python."""
+    """Yield, for a label reserved by Python or torch, the word with a `_` appended, as is usual in Python."""
     label = around(tree, span, ast.Label)
     if label is not None and label.index is None:
         word = label.text.lstrip("_")
@@ -35,4 +35,4 @@ def not_reserved(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def _label(label: ast.Label, text: str) -> Repair:
-    return repair(f"the label `{text}`, a key of the weights", change(label.span, label.span.start, len(label.text), text))
+    return repair(f"the label `{text}`, a weight key", change(label.span, label.span.start, len(label.text), text))

@@ -1,4 +1,4 @@
-"""Repairs of merges: branches that agree, sizes that meet, gates that keep their axes."""
+"""Repairs of merges: branches that agree, matching sizes, gates that keep their axes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Edit
 from archc.dsl.source import Span
 
-FARTHEST = 30  # nodes before a merge that are looked at
+FARTHEST = 30  # most nodes before a merge that are examined
 SIZED = {"crop": "a crop", "upsample": "an upsampling"}
-NEAR = 0.6  # of a larger map, what a crop leaves at least
+NEAR = 0.6  # the least fraction of a larger map that a crop leaves
 
 
 def branch_that_agrees(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """Padding that keeps the size, sizes that meet, no stride, or other channels, in the branches themselves."""
+    """Yield size-keeping padding, matching sizes, no stride, or other channels, in the branches themselves."""
     merge, shapes = around(trials.tree, span, ast.Merge), d.facts.get("shapes")
     if merge is None or not shapes or any(len(shape) != len(shapes[0]) for shape in shapes):
         return
@@ -39,7 +39,7 @@ def branch_that_agrees(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
 
 
 def _padded(merge: ast.Merge, windows: list[list[ast.Op]]) -> Candidates:
-    """Padding of half the kernel: of one operator, or of all."""
+    """Yield padding of half the kernel, for one operator or for all."""
     wide = [(op, kernel) for ops in windows for op in ops if (kernel := kernel_of(op)) is not None and kernel % 2 and kernel > 1]
     short = [(op, kernel) for op, kernel in wide if option(op, "pad") not in ("same", str(kernel // 2))]
     every = paddings(merge)
@@ -53,7 +53,7 @@ def _padded(merge: ast.Merge, windows: list[list[ast.Op]]) -> Candidates:
 
 
 def paddings(merge: ast.Merge) -> tuple[Edit, ...]:
-    """`pad=same` for every convolution of the branches that is wider than 1 and has no padding."""
+    """Return edits that add `pad=same` to every convolution of the branches that is wider than 1 and has no padding."""
     wide = [op for branch in merge.branches for op in ops_in(*branch) if is_op(op, "conv") and op.word[4:] not in ("", "1")]
     return tuple(with_option(op, "pad", "same") for op in wide if option(op, "pad") is None)
 
@@ -68,18 +68,18 @@ def _unstrided(merge: ast.Merge, windows: list[list[ast.Op]]) -> Candidates:
 
 
 def stride_between(before: Shape, after: Shape) -> int | None:
-    """The stride with which a 1x1 convolution leads from the sizes of one shape to those of the other."""
+    """Return the stride with which a 1x1 convolution maps the sizes of one shape to those of another; None if there is none."""
     if len(before) != len(after) or not all(isinstance(size, int) for size in (*before[1:], *after[1:])):
         return None
     sizes = list(zip(before[1:], after[1:], strict=True))
     return next((s for s in range(1, 17) if all((a - 1) // s + 1 == b for a, b in sizes)), None)
 
 
-# ---- maps that are nearly of one size
+# ---- maps of nearly the same size
 
 
 def padded_before(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """Padding that keeps the size for the convolutions between the fork and the merge that have none: in the default, or in each."""
+    """Pad the unpadded convolutions between fork and merge so that they keep the size: in the default, or in each."""
     operands: Sequence[str] = d.facts.get("operands", ())
     lines = [list(_before(trials.there.graph, name)) for name in operands]
     shared = set.intersection(*({node.name for node in line} for line in lines)) if lines else set()
@@ -105,12 +105,12 @@ def padded_before(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
 
 
 def _opening(default: ast.Default) -> int:
-    """Where the first option of a default stands, or would."""
+    """Return the place of the first option of a default."""
     return default.span.start + default.span.text.index("(") + 1
 
 
 def sized_as_the_other(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """A crop, or an upsampling to a size, that does not lead to the size of the other branch: with that size."""
+    """Give a crop or an upsampling to a wrong size the size of the other branch."""
     shapes, operands = d.facts.get("shapes", ()), d.facts.get("operands", ())
     for number, name in enumerate(operands):
         node = next((node for node in _before(trials.there.graph, name) if node.op in SIZED), None)
@@ -127,12 +127,12 @@ def sized_as_the_other(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
 
 
 def inexact(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """What a transposed convolution lacks that does not make its map exactly as many times larger as its stride."""
+    """Complete a transposed convolution whose map is not exactly its stride times larger."""
     yield from _meeting(d, span, trials, exact=False)
 
 
 def resized(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """For two maps of which one is a little smaller: that one made larger, or the middle of the other."""
+    """For two maps of slightly different size: enlarge the smaller one, or crop the larger one to its center."""
     yield from _meeting(d, span, trials, exact=True)
 
 
@@ -153,17 +153,17 @@ def _meeting(d: Diagnostic, span: Span, trials: Trials, exact: bool) -> Candidat
         yield repair(what, with_option(grown, "out_pad", str(by)))
     if not exact:
         return
-    yield repair(f"the middle of the larger map, {_sizes(less)}", _appended(merge, 1 - small, f"crop({_argument(less)})"))
+    yield repair(f"the center of the larger map, {_sizes(less)}", _appended(merge, 1 - small, f"crop({_argument(less)})"))
     if grown is not None and is_op(grown, "upsample") and not grown.args:
         what = f"an upsampling to the size of the other branch, {_sizes(more)}" + _no_multiple(trials.there.graph, node, more)
         yield repair(what, Edit(grown.span, f"upsample(size={_argument(more)})"))
 
 
 def _no_multiple(graph: ArchGraph, node: Node | None, sizes: list[int]) -> str:
-    """What to say of sizes that are no multiples of what comes in."""
+    """Describe sizes that are not multiples of the incoming ones."""
     before = graph[graph.operands(node.name)[0]].shape[1:] if node is not None else ()
     exact = all(isinstance(b, int) and size % b == 0 for b, size in zip(before, sizes, strict=False))
-    return "" if exact else f", which is no multiple of {show_shape(before)}"
+    return "" if exact else f", which is not a multiple of {show_shape(before)}"
 
 
 def _sizes(sizes: list[int]) -> str:
@@ -175,7 +175,7 @@ def _argument(sizes: list[int]) -> str:
 
 
 def _appended(merge: ast.Merge, number: int, text: str) -> Edit:
-    """An item at the end of a branch."""
+    """Append an item to a branch."""
     branch = merge.branches[number]
     if not branch:
         return insert(merge.span, merge.branch_spans[number].start, text)
@@ -200,7 +200,7 @@ def _before(graph: ArchGraph, name: str) -> Iterator[Node]:
 
 
 def gate(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """A gate of fully-connected layers as one of 1x1 convolutions, which keep the axes."""
+    """Replace the fully-connected layers of a gate by 1x1 convolutions, which keep the axes."""
     merge, shapes = around(tree, span, ast.Merge), d.facts.get("shapes")
     if merge is None or not shapes or merge.word.lower() != "mul" or len({len(shape) for shape in shapes}) == 1:
         return
@@ -220,7 +220,7 @@ def gate(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def _left_out(op: ast.Op) -> Edit:
-    """An item and the semicolon after it left out."""
+    """Delete an item and the semicolon after it."""
     text = op.span.source.text
     end = op.span.end
     while text[end : end + 1] in (" ", ";"):
@@ -238,6 +238,7 @@ def _as_convolution(op: ast.Op) -> list[Edit]:
 
 
 def another_branch(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Add the incoming tensor as the other branch of a merge with only one."""
     merge = around(tree, span, ast.Merge)
     if merge is not None and len(merge.branches) == 1:
         yield repair("the incoming tensor as the other branch", insert(merge.span, merge.span.end - 1, " | ."))

@@ -1,7 +1,7 @@
-"""Repairs of one number: digits exchanged, what other lines have, and the number that makes every claim true, solved for.
+"""Repairs of one number: digits exchanged, a value from other lines, or the solution that makes every claim true.
 
-Counts are polynomials of low degree in one number of the file, so that three trials determine where one meets a claim. What
-is found is tried like any other candidate, and mends only where every claim of the file holds with it.
+Counts are polynomials of low degree in one number of the file, so three trials determine where a count meets a claim. The
+solution is tried like any other candidate, and is a repair only if every claim of the file holds with it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Edit, Repair
 from archc.dsl.source import Span
 
-MOST_LIKE = 4  # values of other lines that are tried for one number
-MOST_CALLS = 3  # around an item, whose numbers are looked at
-ROUND = 8  # channels are multiples of it, as a rule
+MOST_LIKE = 4  # most values of other lines that are tried for one number
+MOST_CALLS = 3  # most calls around an item whose numbers are examined
+ROUND = 8  # channels are usually multiples of it
 
 
 @dataclass(frozen=True)
 class Spot:
-    """A whole number of the file, and what it is for: numbers of one role are told from each other by their value."""
+    """A whole number of the file and its role: numbers of the same role are distinguished by their value."""
 
     span: Span
     value: int
@@ -34,15 +34,16 @@ class Spot:
 
     @property
     def odd(self) -> bool:
-        """Whether it is no number that one would choose for channels, and large enough to be such."""
+        """Whether it is large enough to be a number of channels, but an unlikely choice for one."""
         return _odd(self.value)
 
     @property
     def falling(self) -> bool:
-        """Whether the network may become smaller where this becomes larger."""
+        """Whether the network may become smaller as this number grows."""
         return self.role.endswith((" stride", " s", " pad", " groups"))
 
     def with_value(self, value: int, why: str = "", kind: str = "") -> Repair:
+        """Return the repair that replaces the number."""
         return repair(f"`{value}` instead of `{self.value}`{why}", Edit(self.span, str(value)), kind=kind)
 
 
@@ -50,17 +51,17 @@ class Spot:
 
 
 def near(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """A number since the last claim that holds: with two digits exchanged, or as the same number is in other lines."""
+    """Vary a number since the last claim that holds: two digits exchanged, or the value of the same number on other lines."""
     inside, outside = _spots_of(d, trials)
     spots = (inside or outside) if isinstance(d.facts["actual"], tuple) else []
     yield from _exchanges(spots)
     for spot in spots:
         for value, line in _elsewhere(spot, [*inside, *outside]):
-            yield spot.with_value(value, f", as in line {line}", SOLVED)
+            yield spot.with_value(value, f", as on line {line}", SOLVED)
 
 
 def exchanged_here(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """A number of the item itself, or of the calls around it, with two digits exchanged."""
+    """Exchange two digits in a number of the item itself, or of the calls around it."""
     calls = [frame.span for frame in d.facts.get("frames", ()) if frame.scope]
     for place in (span, *calls[:MOST_CALLS]):
         if place.source is trials.source:
@@ -68,14 +69,14 @@ def exchanged_here(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
 
 
 def exchanged_around(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """The same for an operator of whose arguments one is blamed."""
+    """Exchange two digits in a number of an operator, one of whose arguments is blamed."""
     item = around(trials.tree, span, ast.Op)
     if item is not None:
         yield from exchanged_here(d, item.span, trials)
 
 
 def channels(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """A number since the last claim that holds, with as many channels more as are missing, or as many times more."""
+    """Change a number since the last claim that holds by the difference, or the ratio, of the channels."""
     inside, outside = _spots_of(d, trials)
     actual, claimed = d.facts["actual"], d.facts["claimed"]
     if not isinstance(actual, tuple) or not isinstance(claimed, tuple):
@@ -88,14 +89,14 @@ def channels(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
 
 
 def rounded(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """An odd number as the nearest multiple of eight: `384` for `385`."""
+    """Round an unusual number to the nearest multiple of eight: `384` for `385`."""
     for spot in _spots(trials.tree):
         if spot.odd:
             yield spot.with_value(round(spot.value / ROUND) * ROUND, kind=SOLVED)
 
 
 def far(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """A number before the last claim that holds, with two digits exchanged, where no likelier repair is known."""
+    """Exchange two digits in a number before the last claim that holds, if no likelier repair is known."""
     inside, outside = _spots_of(d, trials)
     for exchange in _exchanges(outside) if inside else ():
         yield replace(exchange, kind=SOLVED)
@@ -112,7 +113,7 @@ def _of_channels(value: int, actual: int, claimed: int) -> Iterator[int]:
 
 
 def counted(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """A number with two digits exchanged; then the value of one number that makes the claim true. Odd numbers come first."""
+    """Exchange two digits in a number, or solve for one number that makes the claim true. Unusual numbers come first."""
     actual, claimed = d.facts.get("actual"), d.facts.get("claimed")
     if not isinstance(actual, int) or not isinstance(claimed, int) or d.facts.get("relation") != "==":
         return
@@ -120,26 +121,26 @@ def counted(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     for odd in (True, False):
         some = [spot for spot in spots if spot.odd is odd]
         yield from _exchanges(some)
-        for degree in (1, 2):  # most numbers are of one layer, whose count they enter once
+        for degree in (1, 2):  # most numbers occur once, in the count of one layer
             for spot in some:
                 lines = dict(_elsewhere(spot, spots))
                 for value in _roots(d, spot, actual, claimed, trials, degree):
-                    yield spot.with_value(value, f", as in line {lines[value]}" if value in lines else "", SOLVED)
-    for spot in spots:  # strides, which no polynomial describes
+                    yield spot.with_value(value, f", as on line {lines[value]}" if value in lines else "", SOLVED)
+    for spot in spots:  # strides, for which the count is not a polynomial
         for value, line in _elsewhere(spot, spots) if spot.falling else ():
-            yield spot.with_value(value, f", as in line {line}", SOLVED)
+            yield spot.with_value(value, f", as on line {line}", SOLVED)
 
 
 def _roots(d: Diagnostic, spot: Spot, actual: int, claimed: int, trials: Trials, degree: int) -> list[int]:
-    """Where the count, as a polynomial of a degree in the number, is what is claimed; the nearest first."""
+    """Return where the count, as a polynomial of a degree in the number, equals the claim; nearest first."""
     counts = [actual]
-    for times in range(2, degree + 2):  # multiples, so that groups and heads still divide
+    for times in range(2, degree + 2):  # multiples, so that groups and heads still divide it
         tried = trials.of([Edit(spot.span, str(times * spot.value))])
         if tried is None or any(found.code != "E0502" for found in tried.found if found.severity == "error"):
             return []
         same = (found.facts["actual"] for found in tried.found if found.code == "E0502" and found.facts["measure"] == d.facts["measure"])
         counts.append(next(same, claimed))
-        if counts[1] == actual:  # it does not depend on this number
+        if counts[1] == actual:  # the count does not depend on this number
             return []
     a = Fraction(counts[2] - 2 * counts[1] + counts[0], 2) if degree == 2 else Fraction(0)
     b = counts[1] - counts[0] - 3 * a
@@ -148,7 +149,7 @@ def _roots(d: Diagnostic, spot: Spot, actual: int, claimed: int, trials: Trials,
 
 
 def _whole_roots(a: Fraction, b: Fraction, c: Fraction) -> set[int]:
-    """The positive whole roots of a polynomial of degree two."""
+    """Return the positive integer roots of a quadratic polynomial."""
     if a == 0:
         return {int(-c / b)} if b and (-c / b).denominator == 1 and -c / b > 0 else set()
     scale = a.denominator * b.denominator * c.denominator
@@ -164,7 +165,7 @@ def _whole_roots(a: Fraction, b: Fraction, c: Fraction) -> set[int]:
 
 
 def _spots_of(d: Diagnostic, trials: Trials) -> tuple[list[Spot], list[Spot]]:
-    """The numbers between the last claim that holds and the one that fails, and the others."""
+    """Return the numbers between the last claim that holds and the one that fails, and the others."""
     between: Sequence[Span] = d.facts.get("between") or []
     spots = sorted(_spots(trials.tree), key=lambda spot: not spot.odd)
     inside = [s for s in spots if any(b.source is trials.source and b.start <= s.span.start and s.span.end <= b.end for b in between)]
@@ -172,7 +173,7 @@ def _spots_of(d: Diagnostic, trials: Trials) -> tuple[list[Spot], list[Spot]]:
 
 
 def _spots(tree: ast.File) -> Iterator[Spot]:
-    """The whole numbers that make the network: not those of claims and of inputs."""
+    """Yield the whole numbers that define the network: not those of claims and inputs."""
     for statement in tree.statements:
         if not isinstance(statement, (ast.Expect, ast.Input, ast.Use)):
             yield from _numbers(statement, "")
@@ -223,12 +224,12 @@ def _odd(value: int) -> bool:
 def _exchanges(spots: Iterable[Spot]) -> Candidates:
     for spot in spots:
         for value in _exchanged(spot.value):
-            if spot.odd or not _odd(value):  # nobody means 182 and writes 128
+            if spot.odd or not _odd(value):  # a common number is not a typing error for an unusual one: 128 for 182
                 yield spot.with_value(value, ": two digits exchanged")
 
 
 def _exchanged(value: int) -> Iterator[int]:
-    """The numbers that differ in two neighbouring digits, exchanged."""
+    """Yield the numbers that result from exchanging two adjacent digits."""
     text = str(value)
     for i in range(len(text) - 1):
         other = text[:i] + text[i + 1] + text[i] + text[i + 2 :]
@@ -237,7 +238,7 @@ def _exchanged(value: int) -> Iterator[int]:
 
 
 def _elsewhere(spot: Spot, spots: Iterable[Spot]) -> Iterator[tuple[int, int]]:
-    """The values of other numbers of the same role, with their lines; the nearest first."""
+    """Yield the values of other numbers of the same role, with their lines; nearest first."""
     lines: dict[int, int] = {}
     for other in sorted(spots, key=lambda o: abs(o.span.line - spot.span.line)):
         if other.role == spot.role and other.value != spot.value:

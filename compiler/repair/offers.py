@@ -1,4 +1,4 @@
-"""The repairs that are offered: candidates that mend, the likeliest first, with what each does."""
+"""The repairs that are offered: candidates that fix the error, likeliest first, with their effects."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from archc.dsl import ast
 from archc.dsl.diagnostics import CLAIM, NETWORK, WRITING, Diagnostic, Repair
 from archc.dsl.rendering import edited
 
-MOST_MENDED = 5  # mistakes of one file that are worked on
-MOST_REWRITTEN = 20  # the same for mistakes of writing and of names, whose repairs are known
+MOST_REPAIRED = 5  # most errors of one file that are handled
+MOST_REWRITTEN = 20  # the same for syntax errors and wrong names, whose repairs are known
 NAMES = ("E0201", "E0202", "E0203")
 COUNT = "E0502"
-MOST_OFFERED = {COUNT: 1, "E0501": 3}  # repairs of one mistake, beside a change of the claim itself; of others 4
+MOST_OFFERED = {COUNT: 1, "E0501": 3}  # most repairs of one error, not counting a change of the claim; 4 for other codes
 
 
 def with_repairs(found: Sequence[Diagnostic], trials: Trials, doubtful: Sequence[Diagnostic] = ()) -> list[Diagnostic]:
-    """The diagnostics, with the repairs that mend them; only such as change the file itself, not what it uses.
+    """Return the diagnostics with the repairs that fix them; only repairs of the file itself, not of the files it uses.
 
     `doubtful` are claims on counts that fail while a claim on a shape fails, and may fail because of that one.
     """
@@ -32,13 +32,13 @@ def with_repairs(found: Sequence[Diagnostic], trials: Trials, doubtful: Sequence
     trials.there = replace(trials.there, found=found)
     own = [d for d in found if d.span is not None and d.span.source is trials.source]
     written = [d for d in own if _of_writing(d)][:MOST_REWRITTEN]
-    others = [d for d in own if not _of_writing(d)][:MOST_MENDED]
+    others = [d for d in own if not _of_writing(d)][:MOST_REPAIRED]
     own = [*written, *others]
-    counted: list[Repair] = []  # what mends one claim on a count mends the others, or is wrong
-    mended: list[Diagnostic] = []
+    counted: list[Repair] = []  # what fixes one claim on a count fixes the others, or is wrong
+    repaired: list[Diagnostic] = []
     for d in found:
         if d not in own:
-            mended.append(d)
+            repaired.append(d)
             continue
         if d in others:
             causes = len({COUNT if other.code == COUNT else id(other) for other in others[others.index(d) :]})
@@ -55,14 +55,14 @@ def with_repairs(found: Sequence[Diagnostic], trials: Trials, doubtful: Sequence
             counted = counted or list(repairs)
         trials.reserved = 0
         repairs += _kept(d, _claim(d, trials.tree), trials, 1)
-        mended.append(replace(d, repairs=tuple(repairs)) if repairs else d)
-    if any(repair.complete and repair.changes != CLAIM for d in mended if d.code == "E0501" for repair in d.repairs):
-        mended = [d for d in mended if not any(d.span == count.span for count in counts)]  # it mends these as well
-    return _with_one_for_all(_whole_lines(mended, trials), trials)
+        repaired.append(replace(d, repairs=tuple(repairs)) if repairs else d)
+    if any(repair.complete and repair.changes != CLAIM for d in repaired if d.code == "E0501" for repair in d.repairs):
+        repaired = [d for d in repaired if not any(d.span == count.span for count in counts)]  # it fixes these as well
+    return _with_one_for_all(_whole_lines(repaired, trials), trials)
 
 
 def _with_one_for_all(found: list[Diagnostic], trials: Trials) -> list[Diagnostic]:
-    """Where each of several failed claims is mended by the same option, the option in all places, which is offered first."""
+    """If the same option fixes each of several failed claims, offer that option in all places first."""
     failed = [d for d in found if d.code == "E0501" and d.repairs]
     if len(failed) < 2 or len(failed) != sum(d.code == "E0501" for d in found):
         return found
@@ -73,7 +73,7 @@ def _with_one_for_all(found: list[Diagnostic], trials: Trials) -> list[Diagnosti
         tried = trials.of(edits) if None not in alike and not repair.complete else None
         if tried is not None and not tried.found:
             lines = ", ".join(str(d.span.line) for d in failed[1:] if d.span is not None)
-            both = Repair(f"{repair.what}, here and in line {lines}", edits, complete=True, kind=repair.kind)
+            both = Repair(f"{repair.what}, here and on line {lines}", edits, complete=True, kind=repair.kind)
             offers.append(replace(both, effect=effects.of(both, tried, trials.there)))
     kinds = {offer.kind for offer in offers}
     first = replace(failed[0], repairs=(*offers, *(repair for repair in failed[0].repairs if repair.kind not in kinds)))
@@ -85,34 +85,34 @@ def _of_writing(d: Diagnostic) -> bool:
 
 
 def _claim(d: Diagnostic, tree: ast.File) -> Iterable[Repair]:
-    """A claim as it would hold. It is the evidence that the network is the right one, so its change comes last."""
+    """Yield the claim that would hold. A claim is evidence that the network is right, so changing it comes last."""
     assert d.span is not None
     return claims.exact_claim(d, d.span, tree) if d.code in ("E0501", "E0502") else ()
 
 
 def _kept(d: Diagnostic, offers: Iterable[Repair], trials: Trials, most: int) -> list[Repair]:
-    """Of some candidates those that mend a diagnostic, with what each does to the network."""
-    found: list[Repair] = []
+    """Return the candidates that fix a diagnostic, with their effects on the network."""
+    kept: list[Repair] = []
     texts = {trials.source.text}
-    made: list[ArchGraph] = []  # two ways to one network are one repair
+    networks: list[ArchGraph] = []  # two ways to the same network are one repair
     for repair in offers:
         text = edited(trials.source, repair.edits)
-        if text in texts or (repair.kind and repair.kind in {k.kind for k in found}) or (repair.kind == SOLVED and found):
+        if text in texts or (repair.kind and repair.kind in {k.kind for k in kept}) or (repair.kind == SOLVED and kept):
             continue
         texts.add(text)
         tried = trials.of_text(text)
-        if tried is not None and trials.mends(d, tried) and not any(tried.graph.same_as(other) for other in made):
+        if tried is not None and trials.fixes(d, tried) and not any(tried.graph.same_as(other) for other in networks):
             if _reaches(tried, trials):
-                made.append(tried.graph)
+                networks.append(tried.graph)
             effect = effects.of(repair, tried, trials.there) if repair.changes != WRITING else None
-            found.append(replace(repair, complete=not tried.found, effect=effect))
-            if len(found) == most or (repair.kind == SURE and found[-1].complete):
-                break  # before a search goes on
-    return sorted(_told_apart(found, trials), key=lambda repair: not repair.complete)  # of equals the likelier first
+            kept.append(replace(repair, complete=not tried.found, effect=effect))
+            if len(kept) == most or (repair.kind == SURE and kept[-1].complete):
+                break  # before a search continues
+    return sorted(_mark_ambiguous(kept, trials), key=lambda repair: not repair.complete)  # stable: likelier ones first
 
 
-def _told_apart(found: list[Repair], trials: Trials) -> list[Repair]:
-    """Where there are two ways to mend a mistake, and they do not make one network, neither is only a matter of writing."""
+def _mark_ambiguous(found: list[Repair], trials: Trials) -> list[Repair]:
+    """If two repairs make different networks, neither is only a matter of spelling."""
     others = [repair for repair in found if repair.changes != CLAIM]
     made = [trials.of(repair.edits) for repair in others]
     first = made[0] if made else None
@@ -122,19 +122,19 @@ def _told_apart(found: list[Repair], trials: Trials) -> list[Repair]:
 
 
 def asked_for(repair: Repair, trials: Trials) -> Repair:
-    """A repair that is not made unasked, with its effect."""
+    """Return a repair that is only made on request, with its effect."""
     tried = trials.of(repair.edits) if repair.safe else None
     effect = effects.of(repair, tried, trials.there) if tried is not None else None
     return replace(repair, changes=NETWORK, effect=effect) if repair.safe else repair
 
 
 def _reaches(tried: Tried, trials: Trials) -> bool:
-    """Does the network show a change? One that ends at a mistake before it is the same with any."""
+    """Return whether the network shows a change. If it stops at an earlier error, it is the same with any change."""
     return not tried.found or not tried.graph.same_as(trials.there.graph)
 
 
 def _whole_lines(found: list[Diagnostic], trials: Trials) -> list[Diagnostic]:
-    """Of mistakes of writing in one line, either all are mended unasked, or none: half a repair leaves a text that nobody meant."""
+    """Apply either all or none of the spelling repairs of one line: half of them produce a text that nobody meant."""
     stuck = {d.span.line for d in found if d.span is not None and _of_words(d) and not any(repair.safe for repair in d.repairs)}
     return [
         replace(d, repairs=tuple(asked_for(repair, trials) for repair in d.repairs))
@@ -151,10 +151,10 @@ def _of_words(d: Diagnostic) -> bool:
 def _independent(
     found: Sequence[Diagnostic], trials: Trials, doubtful: Sequence[Diagnostic]
 ) -> tuple[Sequence[Diagnostic], Sequence[Diagnostic]]:
-    """What does not come of the first failed claim on a shape: of the mistakes found, and of the claims on counts.
+    """Return the errors, and the claims on counts, that the first failed claim on a shape does not cause.
 
-    A claim on a shape that would hold, were the first one as the network is, does not fail by itself. A count that is the
-    same then, and not what is claimed, does.
+    A claim on a shape that would hold if the first one stated the actual shape does not fail by itself. A count that is then
+    the same, and not the claimed one, does.
     """
     first = next((d for d in found if d.code == "E0501" and d.span is not None and d.span.source is trials.source), None)
     after = [d for d in found if d.code == "E0501" and d is not first]
@@ -164,7 +164,7 @@ def _independent(
     tried = trials.of(claim.edits) if claim is not None else None
     if tried is None:
         return found, ()
-    lines = {d.span.line for d in tried.found if d.code == "E0501" and d.span is not None}  # an edit of a claim moves no line
+    lines = {d.span.line for d in tried.found if d.code == "E0501" and d.span is not None}  # an edit of a claim does not move lines
     trials.cause = first
     trials.knock_ons = [d for d in after if d.span is not None and d.span.line not in lines]
     left = {kind_of(d) for d in tried.found}

@@ -1,4 +1,4 @@
-"""Finds what stands at a place of a file, and words a change of it as edits of the text."""
+"""Find the syntax node at a place of a file, and express changes of it as edits of the text."""
 
 from __future__ import annotations
 
@@ -15,33 +15,35 @@ N = TypeVar("N", bound=ast.Node)
 
 
 Candidates = Iterator[Repair]
-SOLVED = "solved"  # the kind of a repair that is offered where no likelier one is
-SURE = "sure"  # of one beside which, where it mends the whole file, none is offered
+SOLVED = "solved"  # kind of a repair that is offered if there is no likelier one
+SURE = "sure"  # kind of a repair that is the only one offered, if it fixes the whole file
 NOUNS = {"pad": "padding", "ceil": "rounding up", "out_pad": "`out_pad` of", "stop": "channels up to"}
 
 
 def repair(what: str, *edits: Edit, kind: str = "") -> Repair:
+    """Build a repair from its description, edits and kind."""
     return Repair(what, edits, kind=kind)
 
 
 def around(tree: ast.Node, span: Span, kind: type[N]) -> N | None:
-    """The innermost node of a kind that holds the span, or that stands in it."""
+    """Return the innermost node of a kind that contains the span, or is contained in it; None if there is none."""
     holding = [n for n in ast.walk(tree) if isinstance(n, kind) and n.span.start <= span.start and span.end <= n.span.end]
     within = [n for n in ast.walk(tree) if isinstance(n, kind) and span.start <= n.span.start and n.span.end <= span.end]
     return holding[-1] if holding else within[0] if within else None
 
 
 def insert(at: Span, offset: int, text: str) -> Edit:
+    """Insert a text at an offset."""
     return Edit(Span(at.source, offset, offset), text)
 
 
 def change(span: Span, offset: int, length: int, text: str) -> Edit:
-    """Replace some characters, counted from the start of the file."""
+    """Replace some characters, with offsets from the start of the file."""
     return Edit(Span(span.source, offset, offset + length), text)
 
 
 def deleted(span: Span) -> Edit:
-    """Without an argument and the comma beside it, or without a bare stretch of text."""
+    """Delete an argument and the adjacent comma, or a bare stretch of text."""
     text = span.source.text
     before, after = re.search(r",[ \t]*$", text[: span.start]), re.match(r"[ \t]*,[ \t]*", text[span.end :])
     if before:
@@ -54,9 +56,9 @@ def deleted(span: Span) -> Edit:
 
 
 def with_option(op: ast.Op, name: str, value: str) -> Edit:
-    """An operator with an option set anew: where it stands, in its short form or by name, else added.
+    """Set an option of an operator: where it is written, in the short form or by name, else as a new argument.
 
-    An expression is given in the braces of the short form: `{2*w}`.
+    An expression is passed in the braces of the short form: `{2*w}`.
     """
     plain = value.removeprefix("{").removesuffix("}")
     if (arg := argument(op, name)) is not None:
@@ -84,7 +86,7 @@ def _with_braces(span: Span) -> Span:
 
 
 def stride_dropped(op: ast.Op) -> Edit | None:
-    """An operator without its stride."""
+    """Delete the stride of an operator; None if it has none."""
     if op.stride:
         written = _with_braces(op.stride[0].span.to(op.stride[-1].span))
         return Edit(Span(op.span.source, written.start - 1, written.end), "")
@@ -95,7 +97,7 @@ def stride_dropped(op: ast.Op) -> Edit | None:
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
-    """The next name like this one that is not taken: `aux2` for `aux1`, `head2` for `head`."""
+    """Return the next name like this one that is not taken: `aux2` for `aux1`, `head2` for `head`."""
     stem = name.rstrip("0123456789")
     number = int(name[len(stem) :] or 1) + 1
     while f"{stem}{number}" in taken:
@@ -107,18 +109,18 @@ def free_name(name: str, taken: Collection[str]) -> str:
 
 
 def ops_in(*nodes: ast.Node) -> list[ast.Op]:
-    """The operators and calls in some nodes, in the order of the text."""
+    """Return the operators and calls in some nodes, in text order."""
     return [n for node in nodes for n in ast.walk(node) if isinstance(n, ast.Op)]
 
 
 def is_op(op: ast.Op, *names: str) -> bool:
-    """Whether an operator is one of these, with a kernel in its word or without."""
+    """Return whether an operator is one of these, with or without a kernel in its word."""
     word = op.word.lower()
     return any(word == name or (word.startswith(name) and word[len(name) :].replace("x", "").isdigit()) for name in names)
 
 
 def argument(op: ast.Op, name: str) -> ast.Arg | None:
-    """The argument that gives an option, by its name or by its position."""
+    """Return the argument that sets an option, by name or by position; None if there is none."""
     named = next((arg for arg in op.args if arg.name == name), None)
     operator = OPERATORS.get(op.word.lower()) or OPERATORS.get(op.word.lower().rstrip("0123456789x"))
     if named is not None or operator is None:
@@ -130,13 +132,13 @@ def argument(op: ast.Op, name: str) -> ast.Arg | None:
 
 
 def option(op: ast.Op, name: str) -> str | None:
-    """The text of an option that is given as an argument."""
+    """Return the text of an option that is passed as an argument; None if it is not."""
     arg = argument(op, name)
     return arg.value.span.text if arg is not None else None
 
 
 def kernel_of(op: ast.Op) -> int | None:
-    """The kernel of an operator where it is one number as it stands: 5 of `conv5-32` and of `conv(kernel=5, out=32)`."""
+    """Return the kernel of an operator if it is a single number: 5 for `conv5-32` and for `conv(kernel=5, out=32)`."""
     arg = argument(op, "kernel")
     values = [arg.value] if arg is not None else list(op.kernel)
     if values:

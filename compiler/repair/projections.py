@@ -1,7 +1,7 @@
 """Repairs of residuals whose body changes the shape: a 1x1 convolution on the shortcut, or one number on either side.
 
-A projection is written as the body is, in its parameters, and where the residual is called with several shapes it is there
-only where the shape changes (He et al. 2016, section 3.3). It has no activation, and the body's normalisation.
+A projection is written like the body, in its parameters. If the residual is called with several shapes, the projection is
+only there where the shape changes (He et al. 2016, section 3.3). It has no activation, and the normalization of the body.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from archc.dsl.source import Span
 
 PROJECTION = "projection"
 NORMS = ("bn", "group_norm", "layer_norm")
-DEEPEST = 4  # calls of blocks that are followed
+DEEPEST = 4  # most nested block calls that are followed
 
 
 @dataclass(frozen=True)
 class Written:
-    """The channels that a body ends with, and its stride, as they are written: `4*w` and `s`; "" where there is none."""
+    """The channels that a body ends with, and its stride, as written: `4*w` and `s`; "" if there is none."""
 
     out: str
     stride: str
@@ -34,15 +34,16 @@ class Written:
 
 @dataclass(frozen=True)
 class Bare:
-    """A merge of a body and the tensor that comes in, as it is: `residual<body>`, `add<body | .>`."""
+    """A merge of a body and the unchanged incoming tensor: `residual<body>`, `add<body | .>`."""
 
     merge: ast.Merge
     body: tuple[ast.Statement, ...]
-    number: int  # of the body, among the branches
-    end: Span  # where the shortcut is, or would be
-    joined: str  # what comes before it
+    number: int  # of the body among the branches
+    end: Span  # the place of the shortcut
+    joined: str  # the text before it
 
     def with_shortcut(self, text: str, stride: str = "") -> Repair:
+        """Return the repair that adds a projection to the shortcut."""
         what = f"a 1x1 projection{stride} on the shortcut" + (", where the shape changes" if text.startswith("if ") else "")
         return repair(what, Edit(self.end, self.joined + text), kind=PROJECTION)
 
@@ -68,7 +69,7 @@ def _is_identity(branch: tuple[ast.Statement, ...]) -> bool:
 
 
 def where_it_fits(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """For a residual in an `if` whose `else` is the body alone: the condition with what the shortcut needs, `and in.c == c`."""
+    """For a residual in an `if` whose `else` is the body alone, add what the shortcut needs to the condition: `and in.c == c`."""
     merge = around(trials.tree, span, ast.Merge)
     bare, shapes = _bare(merge), d.facts.get("shapes")
     choices = [n for n in ast.walk(trials.tree) if isinstance(n, ast.If) and n.span.start <= span.start and span.end <= n.span.end]
@@ -88,7 +89,7 @@ def where_it_fits(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
 
 
 def where_the_shape_changes(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """A projection on a shortcut that has none."""
+    """Add a projection to a shortcut that has none."""
     bare, shapes = _bare(around(trials.tree, span, ast.Merge)), d.facts.get("shapes")
     if bare is None or not shapes:
         return
@@ -99,7 +100,7 @@ def where_the_shape_changes(d: Diagnostic, span: Span, trials: Trials) -> Candid
     if written is not None and not (written.out.isdigit() and written.stride in ("", "1")) and not written.stride.isdigit():
         conditional = bare.with_shortcut(_conditional(written, suffix))
         tried = trials.of(conditional.edits)
-        if tried is not None and trials.mends(d, tried):
+        if tried is not None and trials.fixes(d, tried):
             got, copies = inserted_in(conditional, tried)
             if got < copies:
                 yield conditional
@@ -133,7 +134,7 @@ def _short(text: str) -> str:
 
 
 def _suffix(body: tuple[ast.Statement, ...], d: Diagnostic) -> str:
-    """What follows the projection: the bias and the normalisation of the body's last convolution, and no activation."""
+    """Return the text after the projection: the bias and normalization of the body's last convolution, no activation."""
     last = next((op for op in reversed(ops_in(*body)) if is_op(op, "conv")), None)
     options = [f"{name}={text}" for name in ("bias", "norm") if last is not None and (text := option(last, name)) is not None]
     usual = d.facts.get("defaults", {}).get("act")
@@ -144,15 +145,16 @@ def _suffix(body: tuple[ast.Statement, ...], d: Diagnostic) -> str:
     return (f"({', '.join(options)})" if options else "") + (f"; {norm}" if last is not None and norm else "")
 
 
-# ---- what the body says of itself
+# ---- channels and stride of the body, as written
 
 
 def _blocks(tree: ast.File) -> dict[str, ast.Block]:
+    """Return the blocks of a file by name."""
     return {node.name: node for node in tree.statements if isinstance(node, ast.Block)}
 
 
 def _written(body: tuple[ast.Statement, ...], blocks: Mapping[str, ast.Block], depth: int = 0) -> Written | None:
-    """The channels and the stride of a chain, in its own words; None where these do not say."""
+    """Return the channels and the stride of a chain as written; None if they are not written there."""
     out, strides = "", []
     for op in ops_in(*body):
         if op.word in blocks and depth < DEEPEST:
@@ -170,7 +172,7 @@ def _written(body: tuple[ast.Statement, ...], blocks: Mapping[str, ast.Block], d
 
 
 def _out(op: ast.Op) -> str:
-    """The channels that an operator or a block ends with, as they are written; "" where it does not say."""
+    """Return the channels that an operator or a block ends with, as written; "" if they are not written there."""
     return _text(op.out) or (option(op, "out") if is_op(op, "conv", "convt") else None) or ""
 
 
@@ -179,7 +181,7 @@ def _text(expr: ast.Expr | None) -> str:
 
 
 def _bound(op: ast.Op, block: ast.Block) -> dict[str, str] | None:
-    """The parameters of a call, as text."""
+    """Return the parameters of a call as text."""
     given = {param.name: _text(param.default) for param in block.params if param.default is not None}
     places = iter([param.name for param in block.params])
     for arg in op.args:
@@ -192,7 +194,7 @@ def _bound(op: ast.Op, block: ast.Block) -> dict[str, str] | None:
 
 
 def _put(text: str, bound: Mapping[str, str]) -> str:
-    """An expression with its parameters replaced; a product of numbers as its value."""
+    """Substitute parameters in an expression, and evaluate products of numbers."""
 
     def value(match: re.Match[str]) -> str:
         name = match[0]
@@ -205,16 +207,16 @@ def _put(text: str, bound: Mapping[str, str]) -> str:
 
 
 def _ratio(before: Shape, after: Shape) -> int | None:
-    """About how many times smaller the sizes have become."""
+    """Return about how many times smaller the sizes become."""
     a, b = (before[1], after[1]) if len(before) > 1 else (1, 1)
     return max(1, round(a / b)) if isinstance(a, int) and isinstance(b, int) else None
 
 
-# ---- a shortcut that is there
+# ---- existing shortcuts
 
 
 def other_number(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """Of two sides that are there, one with the channels, the stride, or both, of the other; its options stay."""
+    """Set the channels, the stride, or both, of one of two existing sides to those of the other, keeping other options."""
     merge, shapes = around(tree, span, ast.Merge), d.facts.get("shapes")
     if merge is None or not shapes or merge.word.lower() != "residual" or len(merge.branches) != 2:
         return
@@ -241,7 +243,7 @@ def other_number(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def _condition(shortcut: Sequence[ast.Statement], old: str, new: str) -> list[Edit]:
-    """The channels in the conditions under which a shortcut has its convolution, `in.c != 4*w`, as others."""
+    """Replace the channels in the conditions under which a shortcut has its convolution, `in.c != 4*w`."""
     edits = []
     for choice in (node for statement in shortcut for node in ast.walk(statement) if isinstance(node, ast.If)):
         for fold in (node for node in ast.walk(choice.condition) if isinstance(node, ast.Fold) and node.rest[0][0] in ("!=", "==")):
@@ -250,7 +252,7 @@ def _condition(shortcut: Sequence[ast.Statement], old: str, new: str) -> list[Ed
 
 
 def _expands(one: str, other: str) -> bool:
-    """Whether the first is the larger multiple of the same: a bottleneck ends in `4*w`."""
+    """Return whether the first is the larger multiple of the same parameter: a bottleneck ends in `4*w`."""
 
     def factor(text: str) -> int:
         found = re.search(r"(\d+)\s*\*|\*\s*(\d+)", text)

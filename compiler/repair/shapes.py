@@ -1,4 +1,4 @@
-"""Repairs of one operator: groups, largest values, what must stand before it, its bias."""
+"""Repairs of one operator: groups, largest values, what must precede it, its bias."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Edit
 from archc.dsl.source import Span
 
-USUAL = 224  # pixels of an input
+USUAL = 224  # pixels on a side of a typical input
 
 
 def groups_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Yield numbers of groups that divide the channels."""
     op, facts = around(tree, span, ast.Op), d.facts
     if op is None:
         return
     groups, channels = facts["groups"], facts["channels"]
     written = option(op, "groups")
     if written is not None and op.out is not None and (written == op.out.span.text.strip("{}") or groups == facts.get("out")):
-        yield repair("`groups=in.c`, one for each channel that comes in", with_option(op, "groups", "in.c"), kind="depthwise")
+        yield repair("`groups=in.c`, one per incoming channel", with_option(op, "groups", "in.c"), kind="depthwise")
     both = gcd(channels, facts.get("out") or channels)
     fits = sorted((g for g in range(1, min(both, 4096) + 1) if both % g == 0), key=lambda g: (abs(g - groups), g))
     for number in fits[:2]:
@@ -32,7 +33,7 @@ def groups_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def pool_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """Global average pooling before a layer that needs a number of inputs; else an input of a fixed size."""
+    """Yield global average pooling before a layer that needs a fixed number of inputs; else an input of a fixed size."""
     item = around(tree, span, ast.Item)
     if item is not None:
         yield repair("global average pooling before it", insert(item.span, item.span.start, "adaptive_avgpool1; "))
@@ -44,29 +45,30 @@ def pool_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def largest_legal(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Yield the largest legal value of an option."""
     op, most = around(tree, span, ast.Op), d.facts.get("most")
     if op is not None and isinstance(most, int):
         yield repair(f"{NOUNS.get(d.blame, d.blame)} {most}", with_option(op, d.blame, str(most)))
 
 
 def no_bias(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """No bias where it is idle: in the default where no other convolution has one, else at each operator all copies of which are idle."""
+    """Yield no bias where it has no effect: in the default if no other convolution has one, else at each operator without effect."""
     graph, tree = trials.there.graph, trials.tree
     biased = [node for node in graph if node.attrs.get("bias")]
     used = {node.span for node in biased if [graph[user].op for user in graph.users(node.name)] != ["bn"]}
     line = next((n for n in ast.walk(tree) if isinstance(n, ast.Default) and n.word.lower() == "conv"), None)
-    all_idle = not any(node.op == "conv" and node.span in used for node in biased)
-    if line is not None and all_idle and not any(arg.name == "bias" for arg in line.args):
+    all_needless = not any(node.op == "conv" and node.span in used for node in biased)
+    if line is not None and all_needless and not any(arg.name == "bias" for arg in line.args):
         yield repair("no bias, in all convolutions", insert(line.span, line.span.end - 1, ", bias=no"), kind="bias")
-    idle = {other.span for other in trials.there.found if other.code == d.code and other.span not in used}
-    ops = [op for op in ops_in(tree) if op.span in idle and op.word.lower().rstrip("0123456789x") in OPERATORS]
-    if span in idle and ops:
+    needless = {other.span for other in trials.there.found if other.code == d.code and other.span not in used}
+    ops = [op for op in ops_in(tree) if op.span in needless and op.word.lower().rstrip("0123456789x") in OPERATORS]
+    if span in needless and ops:
         edits = [with_option(op, "bias", "no") for op in ops]
-        yield repair("no bias" if len(ops) == 1 else "no bias, where it is idle", *edits, kind="bias")
+        yield repair("no bias" if len(ops) == 1 else "no bias, where it has no effect", *edits, kind="bias")
 
 
 def biases(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """For a count of parameters: all convolutions with a bias, or without."""
+    """For a count of parameters: add a bias to all convolutions, or remove it."""
     missing = d.facts.get("claimed", 0) - d.facts.get("actual", 0) if d.facts.get("measure") == "params" else 0
     value = "yes" if missing > 0 else "no"
     what = "with a bias" if missing > 0 else "without a bias"

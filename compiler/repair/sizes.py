@@ -1,4 +1,4 @@
-"""Repairs of input sizes: the next sizes that are legal, found with the sizes left open."""
+"""Repairs of input sizes: the nearest legal sizes, found with the sizes left open."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from archc.dsl.diagnostics import Diagnostic, Edit
 from archc.dsl.source import Span
 
 NAMES = {1: ("W",), 2: ("H", "W"), 3: ("D", "H", "W")}
-SMALLEST = 8  # sizes below are no maps
+SMALLEST = 8  # smaller sizes are not maps
 
 
 def legal_input(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """For maps that do not meet since a size was halved that is odd: the next larger and the next smaller size of the input."""
+    """For maps that do not match because an odd size was halved: the next larger and next smaller input size."""
     shapes: Sequence[Shape] = d.facts.get("shapes") or []
     if len({len(shape) for shape in shapes}) != 1 or all(shape[1:] == shapes[0][1:] for shape in shapes):
         return
@@ -35,8 +35,8 @@ def legal_input(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
         return
     near = [[size] if legal[name].admits(size) else legal[name].near(size)[::-1] for name, size in zip(names, sizes[1:], strict=True)]
     wrong = {legal[name]: size for name, size in zip(names, sizes[1:], strict=True) if not legal[name].admits(size)}
-    multiples = [f"{size} is no multiple of {found.multiple}" for found, size in wrong.items() if found.multiple]
-    why = " and ".join(dict.fromkeys(multiples)) or "legal are " + "; ".join(dict.fromkeys(found.values_text for found in wrong))
+    multiples = [f"{size} is not a multiple of {found.multiple}" for found, size in wrong.items() if found.multiple]
+    why = " and ".join(dict.fromkeys(multiples)) or "legal sizes are " + "; ".join(dict.fromkeys(found.values_text for found in wrong))
     for index in range(max(map(len, near))):
         text = "x".join(str(n) for n in (sizes[0], *(options[min(index, len(options) - 1)] for options in near)))
         yield repair(f"an input of {text}: {why}", Edit(lines[0].dims[0].span.to(lines[0].dims[-1].span), text))

@@ -1,4 +1,4 @@
-"""Repairs after the model of other stages: what the same block or operator is given elsewhere in the file."""
+"""Repairs modeled on other stages: arguments that the same block or operator has elsewhere in the file."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Edit
 from archc.dsl.source import Span
 
-MOST_MODELS = 6  # other uses that are looked at, the nearest first
+MOST_MODELS = 6  # most other uses that are examined, nearest first
 
 
 def as_other_stages(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """Of the items since the last claim, one with an argument that other uses of it have, or a pool as elsewhere."""
+    """Since the last claim: add an argument that other uses of an item have, or a pool as elsewhere."""
     if d.code == "E0502" and not d.facts.get("node"):
         return
     between: Sequence[Span] = d.facts.get("between") or [span]
@@ -24,7 +24,7 @@ def as_other_stages(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
         models = sorted((o for o in ops if o.word == op.word and o.span != op.span), key=lambda o: abs(o.span.line - op.span.line))
         for model in models[:MOST_MODELS]:
             for text, edit in _as(op, model):
-                yield repair(f"{text}, as in line {model.span.line}", edit)
+                yield repair(f"{text}, as on line {model.span.line}", edit)
     actual, claimed = d.facts["actual"], d.facts["claimed"]
     if actual[1:] != claimed[1:]:
         inside = _called(mine, trials.tree)
@@ -35,12 +35,12 @@ def as_other_stages(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
         text = span.source.text
         while text[end - 1] in " \t":
             end -= 1
-        what = f"`{pool.span.text}` before the claim, as in line {pool.span.line}"
+        what = f"`{pool.span.text}` before the claim, as on line {pool.span.line}"
         yield repair(what, Edit(Span(span.source, end, end), f"; {pool.span.text}"), kind=SOLVED)
 
 
 def _called(ops: Sequence[ast.Op], tree: ast.File) -> list[ast.Op]:
-    """The operators in the blocks that some items call, and in those that these call."""
+    """Return the operators in the blocks that some items call, directly or indirectly."""
     blocks = {node.name: node for node in tree.statements if isinstance(node, ast.Block)}
     found: dict[str, list[ast.Op]] = {}
     waiting = [op.word for op in ops]
@@ -61,7 +61,7 @@ def _within(inner: Span, outer: Span) -> bool:
 
 
 def _as(op: ast.Op, model: ast.Op) -> Iterator[tuple[str, Edit]]:
-    """What another use of an operator is given and this one is not: its stride first, then other arguments."""
+    """Yield what another use of an operator is passed and this one is not: the stride first, then other arguments."""
     if model.stride and not op.stride and not any(arg.name == "stride" for arg in op.args):
         stride = model.stride[0].span.text
         stride = stride if stride.isdigit() else f"{{{stride.strip('{}')}}}"

@@ -1,4 +1,4 @@
-"""Repairs of values: fractions rounded, rows of a list made whole, inputs given the same channels."""
+"""Repairs of values: fractions rounded, incomplete rows of a list completed, inputs given the same channels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archc.dsl.source import Span
 
 
 def rounded(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """A division that leaves a fraction, where the fraction is made, rounded down or to the nearest."""
+    """Round a division that leaves a fraction down, or to the nearest integer, where it is computed."""
     expr = d.facts.get("fraction")
     if expr is None or expr.span.source is not tree.span.source:
         return
@@ -26,7 +26,7 @@ def rounded(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def completed_row(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """A row that lacks its last value, with that of another row, the nearest first."""
+    """Complete a row that lacks its last value with that of another row, nearest first."""
     rows: Sequence[ast.Expr] = d.facts.get("rows", ())
     number, names = d.facts.get("number", 0), d.facts.get("names", ())
     row = rows[number] if rows else None
@@ -36,16 +36,16 @@ def completed_row(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     for other in sorted(others, key=lambda other: abs(other.span.line - row.span.line)):
         value = other.items[-1].span.text
         yield repair(
-            f"`{value}` for the missing `{names[-1]}`, as in line {other.span.line}", insert(span, row.items[-1].span.end, f", {value}")
+            f"`{value}` for the missing `{names[-1]}`, as on line {other.span.line}", insert(span, row.items[-1].span.end, f", {value}")
         )
 
 
 def inputs_alike(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """For a shared part that gets inputs of different channels: one input with the channels of another, the later first."""
+    """For a shared part that gets inputs of different channels: give one input the channels of another, later ones first."""
     inputs = [line for line in tree.statements if isinstance(line, ast.Input) and len(line.dims) > 1]
     for line in reversed(inputs):
         for other in inputs:
             mine, there = line.dims[0].span, other.dims[0].span
             if mine.text != there.text:
                 shape = there.text + line.span.text[mine.end - line.span.start :]
-                yield repair(f"an input of {shape}, as the one of line {other.span.line}", Edit(mine, there.text))
+                yield repair(f"an input of {shape}, like the one on line {other.span.line}", Edit(mine, there.text))

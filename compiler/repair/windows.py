@@ -1,4 +1,4 @@
-"""Repairs of windows that are larger than what they slide over: fewer copies, padding or an input that leaves more, a smaller kernel."""
+"""Repairs of windows larger than their input: fewer copies, more padding, a larger input, a smaller kernel."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Edit
 from archc.dsl.source import Span
 
-FARTHEST = 200  # nodes before a window that are looked at
-WIDEST = 11  # kernel of a window that is likely meant
-LARGEST = 2  # times as large as it is, an input at most
+FARTHEST = 200  # most nodes before a window that are examined
+WIDEST = 11  # largest kernel that is likely intended
+LARGEST = 2  # most times that an input is enlarged
 
 
 def fewer_copies(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """Of a repeat, the copies that still fit."""
+    """Reduce a repeat to the copies that fit."""
     frames: list[Frame] = d.facts.get("frames", [])
     for frame in frames:
         copies = re.fullmatch(r"copy (\d+) of (\d+)", frame.text)
@@ -30,7 +30,7 @@ def fewer_copies(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
 
 
 def padded_on_the_way(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """Padding that keeps the size for the first convolution that has none; else for all."""
+    """Add size-keeping padding to the first unpadded convolution; else to all."""
     short = [node for node in _way(trials.there.graph, d.facts.get("operand", "")) if node.span.source is trials.source and _shrinks(node)]
     ops = [op for node in short if (op := around(trials.tree, node.span, ast.Op)) is not None and option(op, "pad") is None]
     if not ops:
@@ -48,12 +48,12 @@ def padded_on_the_way(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
 
 
 def _shrinks(node: Node) -> bool:
-    """Is a node a convolution with a middle, and without padding?"""
+    """Return whether a node is an unpadded convolution with an odd kernel."""
     return node.op == "conv" and not any(node.attrs["pad"]) and all(k % 2 for k in node.attrs["kernel"]) and max(node.attrs["kernel"]) > 1
 
 
 def _way(graph: ArchGraph, name: str) -> list[Node]:
-    """What leads to a node along first operands, from the input on."""
+    """Return the nodes on the path of first operands from the input to a node."""
     nodes: list[Node] = []
     while name in graph and len(nodes) < FARTHEST:
         nodes.append(graph[name])
@@ -63,7 +63,7 @@ def _way(graph: ArchGraph, name: str) -> list[Node]:
 
 
 def larger_input(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """The next larger square input of a size that is in use."""
+    """Yield the next larger commonly used square input."""
     lines = [s for s in trials.tree.statements if isinstance(s, ast.Input)]
     if len(lines) != 1 or not all(isinstance(dim, ast.Number) for dim in lines[0].dims) or d.facts["kernel"] > WIDEST:
         return
@@ -77,7 +77,7 @@ def larger_input(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
 
 
 def kernel_that_fits(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
-    """The operator itself with a smaller kernel, or with padding."""
+    """Give the operator itself a smaller kernel, or padding."""
     op, facts = around(trials.tree, span, ast.Op), d.facts
     if op is None or not isinstance(facts.get("size"), int):
         return

@@ -1,4 +1,4 @@
-"""Repairs of names and of writing: near words, words of other frameworks, separators and brackets."""
+"""Repairs of names and syntax: similar words, words of other frameworks, separators and brackets."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from archc.dsl.vocabulary import foreign
 
 
 def near_names(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Replace an unknown name by a similar one."""
     word = str(d.facts.get("word", ""))
     if d.code == "E0201" and foreign.operator(word):
         return
@@ -23,7 +24,7 @@ def near_names(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def translated(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """A layer of another framework as the item that does the same; its name alone where it has no arguments to mistake."""
+    """Replace a layer of another framework by the equivalent item; only its name, if no argument can be misread."""
     op, here = around(tree, span, ast.Op), foreign.operator(str(d.facts.get("word", "")))
     if op is None or d.facts.get("refused"):
         return
@@ -38,13 +39,14 @@ def translated(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def _in_our_words(op: ast.Op, name: str) -> bool:
-    """Are all arguments of a call options of this operator, by their names here? Others may mean something else."""
+    """Return whether all arguments of a call are options of this operator, by their names in the language."""
     operator = OPERATORS.get(name.rstrip("0123456789"))
     known = operator.option_names if operator is not None else ()
     return all(arg.name in known for arg in op.args)
 
 
 def meant(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Replace a text by the one that the diagnostic says is meant."""
     op = around(tree, span, ast.Op)
     text = d.facts.get("meant")
     if text:
@@ -52,6 +54,7 @@ def meant(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def deletion(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Delete what the diagnostic says is surplus."""
     if d.facts.get("delete"):
         arg = around(tree, span, ast.Arg) if d.code == "E0202" else None
         whole = arg.span if arg is not None else span
@@ -62,28 +65,30 @@ def deletion(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def changes(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Make a change that the parser found."""
     found = d.facts.get("changes", ())
     lines = [span.source.line_of(offset) for offset, _, _ in found]
     for (offset, length, text), line in zip(found, lines, strict=True):
         what = f"`{text.strip()}`" if text.strip() else "a space" if text else "without the space"
-        if len(set(lines)) > 1:  # the same bracket in several lines
-            what += f" in line {line}"
+        if len(set(lines)) > 1:  # the same bracket on several lines
+            what += f" on line {line}"
         yield repair(what, change(span, offset, length, text))
 
 
 def together(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """Changes of several lines that belong together."""
+    """Make changes on several lines that belong together."""
     if edits := [change(span, offset, length, text) for offset, length, text in d.facts.get("together", ())]:
         yield repair("as items", *edits)
 
 
 def another_bracket(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Replace a closing bracket by one of the right kind."""
     if mark := d.facts.get("instead", ""):
         yield repair(f"`{mark}`", Edit(span, mark))
 
 
 def unpadded(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """A window without padding where its kernel has size 1."""
+    """Remove the padding of axes where the kernel has size 1."""
     op = around(tree, span, ast.Op)
     if op is not None:
         pad = str(d.facts.get("pad", "0"))
@@ -94,13 +99,13 @@ def unpadded(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 
 def as_meant(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """What a warning of a slip says may be meant, in place of what is written."""
+    """Replace a text by what a warning says may be meant."""
     for text, why in d.facts.get("meant", ()):
         yield repair(f"`{text}`, {why}", Edit(span, text))
 
 
 def another_order(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
-    """For a kernel larger than its map: numbers in PyTorch's order, or kernel and channels swapped."""
+    """For a kernel larger than its map: read the numbers in PyTorch's order, or swap kernel and channels."""
     op = around(tree, span, ast.Op)
     if op is None:
         return

@@ -1,1 +1,1 @@
-"""Dimension algebra: sizes that are numbers or formulas, windows that slide over them, and when they are legal."""
+"""Dimension algebra: sizes that are numbers or formulas, sliding windows, and the conditions for legal sizes."""

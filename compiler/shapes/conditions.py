@@ -1,4 +1,4 @@
-"""What must hold of unknown sizes for a network to be legal, and which sizes that leaves."""
+"""Conditions on unknown sizes for a network to be legal, and the sizes that satisfy them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import lcm
 
 from archc.compiler.shapes.dim import Dim, evaluate, unknowns
 
-MOST_TRIALS = 20_000  # conditions times residue classes; beyond, legal sizes are not given
+MOST_TRIALS = 20_000  # conditions times residue classes; above this, legal sizes are not computed
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Condition:
     right: Dim
 
     def holds(self, sizes: dict[str, int]) -> bool:
+        """Return whether the condition holds at the given sizes."""
         left, right = evaluate(self.left, sizes), evaluate(self.right, sizes)
         return left >= right if self.relation == ">=" else left == right
 
@@ -36,21 +37,22 @@ class Legal:
     classes: tuple[tuple[int, int | None], ...]  # (smallest, largest or None) of each class that has any
 
     def admits(self, size: int) -> bool:
+        """Return whether a size is legal."""
         return any(size >= low and (size - low) % self.period == 0 and (high is None or size <= high) for low, high in self.classes)
 
     @property
     def values_text(self) -> str:
-        """The values alone: `1, 3, 5, ...`."""
+        """Return the values alone: `1, 3, 5, ...`."""
         return str(self).removeprefix(f"{self.name} = ")
 
     @property
     def multiple(self) -> int:
-        """The number whose multiples, from some size on, are legal; 0 where it is not so simple."""
+        """Return the number whose multiples, from some size on, are the legal sizes; 0 if there is no such number."""
         text = str(self).rpartition(" a multiple of ")
         return int(text[2]) if text[1] else 0
 
     def near(self, size: int) -> list[int]:
-        """The next legal sizes below and above one that is not legal, as far as a period away."""
+        """Return the next legal sizes below and above an illegal one, within one period."""
         below = next((n for n in range(size - 1, max(0, size - self.period) - 1, -1) if self.admits(n)), None)
         above = next((n for n in range(size + 1, size + self.period + 1) if self.admits(n)), None)
         return [n for n in (below, above) if n is not None]
@@ -66,7 +68,7 @@ class Legal:
         return self._periodic(lows[0])
 
     def _periodic(self, least: int) -> str:
-        """Of values that all go on for ever: from the least one on, those of some residues."""
+        """Describe residue classes without an upper bound, from the least value on."""
         legal = {low % self.period for low, _ in self.classes}
         divisors = (n for n in range(1, self.period + 1) if self.period % n == 0)
         step = next(n for n in divisors if all((residue + n) % self.period in legal for residue in legal))
@@ -83,7 +85,7 @@ class Legal:
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[str]:
-    """`25..31, 0` for 25, 26, ..., 31, 0."""
+    """Yield `25..31, 0` for 25, 26, ..., 31, 0."""
     begin = 0
     for end in range(1, len(numbers) + 1):
         if end == len(numbers) or numbers[end] != numbers[end - 1] + 1:
@@ -99,10 +101,10 @@ def _class_text(low: int, high: int | None, period: int) -> str:
 
 
 def legal_sizes(name: str, conditions: Iterable[Condition]) -> Legal | None:
-    """Solve for one unknown, exactly; None where formulas multiply unknowns or there are too many cases.
+    """Solve the conditions for one unknown, exactly; None if formulas multiply unknowns or there are too many cases.
 
-    A formula of floor divisions grows by the same amount over each whole period, so on each residue
-    class every condition is linear and gives a bound.
+    A formula of floor divisions grows by the same amount over each whole period, so on each residue class every condition is
+    linear and yields a bound.
     """
     mine = []
     for condition in dict.fromkeys(conditions):
@@ -133,9 +135,9 @@ def legal_sizes(name: str, conditions: Iterable[Condition]) -> Legal | None:
 
 
 def contradiction(name: str, conditions: Iterable[Condition]) -> list[Condition]:
-    """The fewest conditions, in their order, that leave an unknown no value; of what has none, as `legal_sizes` finds.
+    """Return a minimal set of conditions, in order, that leave an unknown no value; of an unknown that has none (see `legal_sizes`).
 
-    The last condition of the shortest beginning that contradicts itself is one of them; so is, with it, the next.
+    The last condition of the shortest contradictory prefix is one of them; the same holds for the rest, given that one.
     """
     known = [c for c in dict.fromkeys(conditions) if name in unknowns(c.left) | unknowns(c.right)]
     found: list[Condition] = []
@@ -157,7 +159,7 @@ def contradiction(name: str, conditions: Iterable[Condition]) -> list[Condition]
 
 
 def _solve(condition: Condition, name: str, residue: int, period: int) -> tuple[int, int | None] | None:
-    """The steps t >= 0 for which the condition holds at `residue + t*period`, as bounds; None for none."""
+    """Return the bounds of the steps t >= 0 for which the condition holds at `residue + t*period`; None if there are none."""
     gap, next_gap = (evaluate(condition.left, {name: at}) - evaluate(condition.right, {name: at}) for at in (residue, residue + period))
     slope = next_gap - gap
     if condition.relation == "==":

@@ -1,8 +1,8 @@
 """One size of a shape: a whole number, or a formula over unknown sizes such as `(H-1)//2+1`.
 
-A formula is a polynomial whose atoms are unknowns and floor divisions. It is kept in one canonical
-form, so two formulas are equal when their text is. What makes the forms of convolution chains short
-are two identities of whole numbers: `((H+a)//m + b)//n = (H+a+b*m)//(m*n)`, and `(m*q + r)//m = q + r//m`.
+A formula is a polynomial whose atoms are unknowns and floor divisions. It is kept in a canonical form, so two formulas are
+equal if their texts are. Two identities of whole numbers keep the formulas of convolution chains short:
+`((H+a)//m + b)//n = (H+a+b*m)//(m*n)`, and `(m*q + r)//m = q + r//m`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Monomial = tuple[Atom, ...]  # a product of atoms, sorted; the empty product is 
 
 @dataclass(frozen=True)
 class Formula:
-    """A sum of whole multiples of monomials. Build one with `unknown` and arithmetic only."""
+    """A sum of integer multiples of monomials. Build one only with `unknown` and arithmetic."""
 
     terms: tuple[tuple[Monomial, int], ...]
 
@@ -91,23 +91,25 @@ class Formula:
         whole: dict[Monomial, int] = {}
         rest: dict[Monomial, int] = {}
         for monomial, factor in self.terms:
-            # A floor that is split over two terms would double the formula at every step of a chain; it moves out whole or not at all.
+            # Splitting a floor over two terms would double the formula at every step of a chain; it moves out whole or not at all.
             splits = all(isinstance(atom, Unknown) for atom in monomial) or factor % divisor == 0
             whole[monomial], rest[monomial] = divmod(factor, divisor) if splits else (0, factor)
         return _make(whole) + _floor(_make(rest), divisor)
 
-    # ---- reading
+    # ---- queries
 
     @property
     def constant(self) -> int:
+        """Return the constant term."""
         return dict(self.terms).get((), 0)
 
     @cached_property
     def unknowns(self) -> frozenset[str]:
+        """Return the names of the unknowns."""
         return frozenset(_unknowns(self))
 
     def evaluate(self, sizes: Mapping[str, int]) -> int:
-        """The number that this is at the given sizes."""
+        """Return the value at the given sizes."""
         total = 0
         for monomial, factor in self.terms:
             for atom in monomial:
@@ -119,7 +121,7 @@ class Formula:
         return total
 
     def period(self) -> int:
-        """A step p for which `f(H + p) - f(H)` is the same at every H, for formulas of degree one."""
+        """Return a step p for which `f(H + p) - f(H)` is the same at every H, for formulas of degree one."""
         period = 1
         for monomial, _ in self.terms:
             for atom in monomial:
@@ -130,11 +132,11 @@ class Formula:
 
     @property
     def linear(self) -> bool:
-        """Is every monomial a single atom whose inside is linear too?"""
+        """Return whether every monomial is a single atom whose inside is linear too."""
         return all(len(monomial) <= 1 and all(isinstance(a, Unknown) or a.numerator.linear for a in monomial) for monomial, _ in self.terms)
 
     def __str__(self) -> str:
-        # ceil(x/m) is kept as (x+m-1)//m and read more easily as (x-1)//m + 1.
+        # ceil(x/m) is stored as (x+m-1)//m, but (x-1)//m + 1 is easier to read.
         constant = self.constant
         parts: list[tuple[int, str]] = []
         for monomial, factor in self.terms:
@@ -162,18 +164,22 @@ Shape = tuple[Dim, ...]
 
 
 def unknown(name: str) -> Formula:
+    """Return the formula of one unknown."""
     return Formula((((Unknown(name),), 1),))
 
 
 def evaluate(dim: Dim, sizes: Mapping[str, int]) -> int:
+    """Return the value of a size at the given sizes of its unknowns."""
     return dim if isinstance(dim, int) else dim.evaluate(sizes)
 
 
 def unknowns(dim: Dim) -> frozenset[str]:
+    """Return the names of the unknowns in a size."""
     return frozenset() if isinstance(dim, int) else dim.unknowns
 
 
 def product(dims: Shape) -> Dim:
+    """Return the product of the sizes of a shape."""
     total: Dim = 1
     for dim in dims:
         total = total * dim
@@ -181,7 +187,7 @@ def product(dims: Shape) -> Dim:
 
 
 def show_shape(shape: Shape) -> str:
-    """`64x112x112`; formulas stand with spaces: `64 x (H-1)//2+1 x W`."""
+    """Return `64x112x112`; formulas are set off by spaces: `64 x (H-1)//2+1 x W`."""
     texts = [str(dim) for dim in shape]
     plain = all(text.isalnum() for text in texts)
     return ("x" if plain else " x ").join(texts)
@@ -218,17 +224,17 @@ def _floor(numerator: Dim, divisor: int) -> Dim:
 
 
 def _signed(shift: int, divisor: int) -> int:
-    """A shift within a floor division as it is shown: `m-1` as `-1`."""
+    """Return a shift inside a floor division as displayed: `m-1` as `-1`."""
     return shift - divisor if shift > divisor // 2 or shift == divisor - 1 else shift
 
 
 def _carry(atom: Atom) -> int:
-    """What the text of an atom leaves out: 1 for `(x-1)//m`, which stands for `(x+m-1)//m`."""
+    """Return what the text of an atom leaves out: 1 for `(x-1)//m`, which denotes `(x+m-1)//m`."""
     return int(isinstance(atom, Floor) and _signed(atom.numerator.constant, atom.divisor) < 0)
 
 
 def _whole_text(atom: Atom) -> str:
-    """An atom as a factor, with nothing left out."""
+    """Return an atom as a factor, with nothing left out."""
     if isinstance(atom, Unknown):
         return atom.name
     return f"({atom}+1)" if _carry(atom) else f"({atom})"
@@ -247,7 +253,7 @@ def _unknowns(formula: Formula) -> Iterator[str]:
 
 
 def to_plain(dim: Dim) -> int | dict[str, object]:
-    """A number as it is; a formula as its text with the terms that make it."""
+    """Convert a size to plain data: a number as it is, a formula as its text with its terms."""
     if isinstance(dim, int):
         return dim
     terms = [
@@ -258,7 +264,7 @@ def to_plain(dim: Dim) -> int | dict[str, object]:
 
 
 def from_plain(data: object) -> Dim:
-    """The inverse of `to_plain`."""
+    """Convert plain data back to a size: the inverse of `to_plain`."""
     if isinstance(data, int):
         return data
     assert isinstance(data, dict)

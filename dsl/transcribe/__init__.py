@@ -1,4 +1,4 @@
-"""Layers of other frameworks, transcribed into items."""
+"""Translation of the layers of other frameworks to items."""
 
 from archc.dsl.transcribe.calls import Transcript, transcribed
 from archc.dsl.transcribe.explicit import Defaults, defaults_in

@@ -1,4 +1,4 @@
-"""The layers of Caffe, and the items that do the same."""
+"""The layers of Caffe, and their equivalent items."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from archc.dsl.transcribe.layers import Untranslatable, Value, Written, item, long, pool, sizes, unless
 
 Fields = dict[str, list[Value]]
-START = "Caffe's fillers are left out: `init` and `bias_init` say how weights start"
+START = "Caffe's fillers are left out: `init` and `bias_init` set the initialization"
 
 
 def _first(fields: Fields, name: str, default: Value = None) -> Value:
@@ -20,7 +20,7 @@ def _param(fields: Fields, name: str) -> Fields:
 
 
 def _by_axis(fields: Fields, name: str, default: Value, letters: str = "") -> Value:
-    """`kernel_size: 3`, given once or once for each axis, or `kernel_h: 1 kernel_w: 7`."""
+    """Return `kernel_size: 3`, given once or once per axis, or `kernel_h: 1 kernel_w: 7`."""
     stem = letters or name
     if f"{stem}_h" in fields or f"{stem}_w" in fields:
         return (_first(fields, f"{stem}_h", default), _first(fields, f"{stem}_w", default))
@@ -57,7 +57,7 @@ def _pool(fields: Fields) -> Written:
     if kernel is None:
         raise Untranslatable("its `kernel_size` is missing")
     if any(step > size for size, step in zip(sizes(kernel), sizes(stride), strict=False)):
-        raise Untranslatable("with a stride larger than its kernel a last window lies outside of the map in Caffe")
+        raise Untranslatable("with a stride larger than its kernel, a last window lies outside the map in Caffe")
     ceil = {"CEIL": True, "FLOOR": None, 0: True, 1: None}.get(_first(param, "round_mode", "CEIL"), True)
     text = pool("maxpool" if kind == "MAX" else "avgpool", kernel, stride, pad=unless(_by_axis(param, "pad", 0), 0), ceil=ceil)
     return text, ("Caffe rounds the sizes of pools up: `ceil=yes`",) if ceil else ()
@@ -88,18 +88,18 @@ def _input(fields: Fields) -> Written:
     dims = _param(_param(fields, "input_param"), "shape").get("dim", [])
     if len(dims) < 2:
         raise Untranslatable("its shape is missing")
-    return f"input {'x'.join(map(str, dims[1:]))}", ("the batch is not written",)
+    return f"input {'x'.join(map(str, dims[1:]))}", ("the batch axis is not written",)
 
 
 def _softmax(fields: Fields) -> Written:
     if _first(_param(fields, "softmax_param"), "axis", 1) != 1:
-        raise Untranslatable("its `axis` is another than that of the channels")
+        raise Untranslatable("its `axis` is not the channel axis")
     return "softmax", ()
 
 
 def _bn(fields: Fields) -> Written:
     eps = _first(_param(fields, "batch_norm_param"), "eps", 1e-5)
-    return item("bn", eps=unless(eps, 1e-5), affine=False), ("Caffe's `Scale` layer after it is `affine=yes` here: leave both out then",)
+    return item("bn", eps=unless(eps, 1e-5), affine=False), ("if a `Scale` layer of Caffe follows, leave out that layer and `affine=no`",)
 
 
 def _never(why: str) -> Callable[[Fields], Written]:
@@ -127,7 +127,7 @@ LAYERS: dict[str, Callable[[Fields], Written]] = {
     "concat": _never("it joins tensors: write `concat<a | b>`"),
     "eltwise": _never("it joins tensors: write `add<a | b>` or `mul<a | b>`"),
     "scale": _never("with the `BatchNorm` before it, it is one `bn`"),
-    "softmaxwithloss": _never("a loss belongs to the training, not to the network"),
-    "accuracy": _never("a measure belongs to the training, not to the network"),
-    "data": _never("data belongs to the training; the network begins with `input 3x227x227`"),
+    "softmaxwithloss": _never("a loss belongs to training, not to the network"),
+    "accuracy": _never("a metric belongs to training, not to the network"),
+    "data": _never("data belongs to training; the network begins with `input 3x227x227`"),
 }

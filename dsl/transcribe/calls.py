@@ -1,7 +1,7 @@
-"""Layers as PyTorch, Keras and Caffe write them, transcribed into items.
+"""Translate layers as PyTorch, Keras and Caffe write them to items.
 
-The text of a call is parsed by Python's own parser and never run. What an item does not do exactly is not transcribed: the
-transcript then says why. The tables of layers stand beside it, one for each framework.
+The text of a call is parsed by Python's own parser and never run. A layer that no item matches exactly is not translated; the
+transcript then says why. The tables of layers are in one module per framework.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from archc.dsl.transcribe.layers import CAFFE, KERAS, PYTORCH, Layer, Untranslat
 from archc.dsl.vocabulary import foreign
 
 LAYERS: dict[str, dict[str, Layer]] = {PYTORCH: pytorch.LAYERS, KERAS: keras.LAYERS}
-MOST = 20_000  # characters of one statement that are looked at
+MOST = 20_000  # most characters of one statement that are examined
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """A statement of another framework: what stands in its place, or "" and why nothing does.
+    """A statement of another framework: its replacement, or "" and the reason why there is none.
 
     `begin` and `end` are its offsets in the text, without the blanks and the comment around it.
     """
@@ -33,15 +33,15 @@ class Transcript:
     begin: int
     end: int
     notes: tuple[str, ...] = ()
-    input: str = ""  # the shape of what comes in, where the layer says it
-    takes: str = ""  # the variable that it is applied to, and the one that its result is called by
+    input: str = ""  # the input shape, if the layer states it
+    takes: str = ""  # the variable that it is applied to; `gives` is the variable of its result
     gives: str = ""
-    incoming: tuple[Incoming | None, ...] = ()  # what each of the operators in `text` says of the tensor that it takes
-    other: Transcript | None = None  # how another framework reads the same call, where nothing tells which one it is
+    incoming: tuple[Incoming | None, ...] = ()  # what each operator in `text` states about its input
+    other: Transcript | None = None  # the reading of another framework, if the call is ambiguous
 
     @property
     def readings(self) -> tuple[str, ...]:
-        """What there is to say where the call can be read in two ways."""
+        """Return the notes for a call that can be read in two ways."""
         if self.other is None:
             return ()
         theirs = f"it is `{self.other.text}`" if self.other.text else "it cannot be written as an item"
@@ -50,7 +50,7 @@ class Transcript:
 
 @dataclass(frozen=True)
 class Reading:
-    """What is known where a call stands: whose it is, and which options the file's `default`s set."""
+    """The context of a call: its framework, if known, and the options that the `default`s of the file set."""
 
     framework: str = ""
     defaults: Defaults = field(default_factory=dict)
@@ -64,9 +64,9 @@ _VARIABLES = ("x", "y", "z", "h", "out", "output", "outputs", "model", "net", "n
 
 
 def transcribed(text: str, defaults: Defaults = NO_DEFAULTS, framework: str = "") -> Transcript | None:
-    """The transcript of one statement; None where it is none of another framework.
+    """Return the transcript of one statement; None if it is not one of another framework.
 
-    `defaults` are those of the file that it stands in, `framework` the one of the lines around it.
+    `defaults` are those of the file that contains it, `framework` is the one of the lines around it.
     """
     reading = Reading(framework, defaults)
     if len(text) > MOST:
@@ -97,7 +97,7 @@ def transcribed(text: str, defaults: Defaults = NO_DEFAULTS, framework: str = ""
 
 
 def _list(text: str, begin: int, reading: Reading) -> Transcript | None:
-    """`layers = [nn.Conv2d(3, 8, 3), nn.ReLU()]`"""
+    """Translate `layers = [nn.Conv2d(3, 8, 3), nn.ReLU()]`."""
     parsed = _parsed(f"Sequential({text[begin:].rstrip()})")
     found = _call(parsed[0], reading) if parsed is not None else None
     if found is None or not found.text:
@@ -105,18 +105,18 @@ def _list(text: str, begin: int, reading: Reading) -> Transcript | None:
     return replace(found, begin=len(text) - len(text.lstrip()), end=len(text.rstrip()))
 
 
-ORDER = "items run in the order of their lines; in PyTorch that is what `forward` says"
+ORDER = "items run in the order of their lines; in PyTorch, `forward` determines the order"
 
 
 def _parsed(text: str) -> tuple[ast.Call, int] | None:
-    """The call that a text begins with, and how long it is."""
+    """Return the call at the start of a text, and its length."""
     source = text.strip()
     for attempt in dict.fromkeys((source, source.rstrip(",; \t"), re.sub(r"\s*(?:#[^\n]*)?$", "", source).rstrip(",; \t"))):
         try:
             tree = ast.parse(attempt, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
-        if isinstance(tree, ast.Tuple) and attempt.endswith(","):  # of one element: the comma is that of a list
+        if isinstance(tree, ast.Tuple) and attempt.endswith(","):  # of one element: the comma separates list elements
             continue
         if not isinstance(tree, ast.Call) or tree.end_lineno is None or tree.end_col_offset is None:
             return None
@@ -135,13 +135,13 @@ def _dotted(node: ast.expr) -> str:
 
 
 def _call(call: ast.Call, reading: Reading) -> Transcript | None:
-    """A call of a layer, of `add` with a layer, or of a layer that is applied to a variable at once."""
+    """Translate a call of a layer, of `add` with a layer, or of a layer that is immediately applied to a variable."""
     if isinstance(call.func, ast.Call):
         inner = _call(call.func, reading)
         if inner is None:
             return None
         if len(call.args) != 1 or call.keywords or not isinstance(call.args[0], ast.Name):
-            return replace(inner, text="", notes=("it takes several tensors, or one that is computed on the spot: use `@name`",))
+            return replace(inner, text="", notes=("it takes several tensors, or one that is computed inline: use `@name`",))
         return replace(inner, takes=call.args[0].id)
     written = _dotted(call.func)
     name = written.rpartition(".")[2]
@@ -169,13 +169,13 @@ FUNCTIONS = (*FUNCTIONS_OF_PYTORCH, "tf.nn.", "keras.activations.", "tf.keras.ac
 
 
 def _function(call: ast.Call, name: str, written: str, reading: Reading) -> Transcript | None:
-    """`torch.flatten(x, 1)`, which takes the tensor first."""
+    """Translate `torch.flatten(x, 1)`, which takes the tensor first."""
     of_pytorch = written.startswith(FUNCTIONS_OF_PYTORCH)
     if not of_pytorch or name not in pytorch.FUNCTIONS:
         known = _lookup(name, written, call, reading.framework)
-        return Transcript(known[0][0], written, "", 0, 0, ("no item is known to do what this function does",)) if known else None
+        return Transcript(known[0][0], written, "", 0, 0, ("no known item does what this function does",)) if known else None
     if not call.args or not isinstance(call.args[0], ast.Name):
-        return Transcript(PYTORCH, written, "", 0, 0, ("it takes a tensor that is computed on the spot: use `@name`",))
+        return Transcript(PYTORCH, written, "", 0, 0, ("it takes a tensor that is computed inline: use `@name`",))
     kind, signature = pytorch.FUNCTIONS[name]
     layer = pytorch.LAYERS[kind]
     rest = ast.Call(call.func, call.args[1:], call.keywords)
@@ -184,7 +184,7 @@ def _function(call: ast.Call, name: str, written: str, reading: Reading) -> Tran
 
 
 def _written(call: ast.Call, written: str, framework: str, name: str, layer: Layer, reading: Reading) -> tuple[Transcript, bool]:
-    """A call as a layer of a framework, and whether that layer takes these arguments."""
+    """Translate a call as a layer of one framework, and return whether that layer accepts these arguments."""
     fits = False
     try:
         arguments = bound(call, layer, framework)
@@ -200,7 +200,7 @@ def _written(call: ast.Call, written: str, framework: str, name: str, layer: Lay
 
 
 def _lookup(name: str, written: str, call: ast.Call, inside: str) -> list[tuple[str, str, Layer]]:
-    """The layers that a name may be, with their frameworks, the likelier first; several only where nothing tells them apart."""
+    """Return the layers that a name may be, with their frameworks, likeliest first; several only if the call is ambiguous."""
     said = next((_PREFIX[part] for part in written.split(".")[:-1] if part in _PREFIX), "") or inside
     if "." in written and not said:
         return []
@@ -210,14 +210,14 @@ def _lookup(name: str, written: str, call: ast.Call, inside: str) -> list[tuple[
     known = [found for found in every if found[1] == name] or [found for found in every if found[1].lower() == name.lower()]
     if said and (len({framework for framework, _, _ in known}) > 1 or "." in written):
         known = [found for found in known if found[0] == said]
-    # `conv2d`, written in small letters: two numbers are Keras's, more PyTorch's
+    # `conv2d`, in lower case: two numbers are Keras's, more PyTorch's
     words = {keyword.arg for keyword in call.keywords}
     keras_first = name == name.lower() and len(call.args) <= 2 and not words & {"in_channels", "kernel_size", "padding", "p", "inplace"}
     return sorted(known, key=lambda found: (found[0] == KERAS) != keras_first)
 
 
 def _sequence(call: ast.Call, written: str, reading: Reading) -> Transcript | None:
-    """`nn.Sequential(a, b)`, `keras.Sequential([a, b])`, and PyTorch's with an ordered dictionary of names."""
+    """Translate `nn.Sequential(a, b)`, `keras.Sequential([a, b])`, and PyTorch's with an ordered dictionary of names."""
     members: list[tuple[str, ast.expr]] = []
     for arg in call.args:
         if isinstance(arg, ast.Call) and _dotted(arg.func).endswith("OrderedDict") and len(arg.args) == 1:
@@ -238,7 +238,7 @@ def _sequence(call: ast.Call, written: str, reading: Reading) -> Transcript | No
         found = _call(member, replace(reading, framework=framework)) if isinstance(member, ast.Call) else None
         if found is None:
             shown = ast.unparse(member)[:40]
-            return Transcript(framework or PYTORCH, written, "", 0, 0, (f"`{shown}` in it is no layer that is known here",))
+            return Transcript(framework or PYTORCH, written, "", 0, 0, (f"it contains `{shown}`, which is not a known layer",))
         framework = framework or found.framework
         if not found.text:
             return Transcript(framework, written, "", 0, 0, tuple(f"{found.call}: {note}" for note in found.notes))
@@ -254,7 +254,7 @@ def _sequence(call: ast.Call, written: str, reading: Reading) -> Transcript | No
 
 
 def _labelled(found: Transcript, label: str) -> Transcript:
-    """An item under a label; several in brackets, numbered as PyTorch numbers the members of a `Sequential`."""
+    """Label an item; several go in brackets, numbered as PyTorch numbers the members of a `Sequential`."""
     lines = found.text.split("\n")
     if found.text.startswith("input "):
         return found
@@ -274,7 +274,7 @@ _DEEPEST = 8
 
 
 def _fields(text: str, at: int, depth: int = 0) -> tuple[dict[str, list[Value]], int] | None:
-    """The fields of a message in Caffe's text format, from behind its `{` to behind its `}`."""
+    """Parse the fields of a message in Caffe's text format, from after its `{` to after its `}`."""
     fields: dict[str, list[Value]] = {}
     while (token := _TOKEN.match(text, at)) is not None and depth < _DEEPEST:
         at = token.end()
@@ -307,11 +307,11 @@ def _layer_of_caffe(text: str, reading: Reading) -> Transcript | None:
     shown = f"{kind or 'layer'}" + (f' "{label}"' if label else "")
     try:
         if write is None:
-            raise Untranslatable(f"`{kind}` is none of the layers that are transcribed")
+            raise Untranslatable(f"`{kind}` is not one of the layers that are translated")
         item, notes = write(fields)
         item = explicit(item, reading.defaults, CAFFE)
         if len(bottoms) > 1:
-            raise Untranslatable("it takes several tensors: an item takes one, `@name` stands for another")
+            raise Untranslatable("it takes several tensors: an item takes one, and `@name` refers to another")
     except Untranslatable as reason:
         return Transcript(CAFFE, shown, "", begin, end, tuple(map(str, reason.args)), takes=takes, gives=gives)
     if label and not item.startswith("input ") and re.match(r"[A-Za-z]\w*$", label):

@@ -1,7 +1,7 @@
-"""The `default`s of a file: an item that stands below them says every option that they set, and so means what it meant.
+"""The `default`s of a file: a translated item after them states every option that they set, and so keeps its meaning.
 
-An item without an option has the option's value of the language, which is that of the other framework too. Below a
-`default` of the option it would have another, so it is written out.
+An option that an item leaves out has the default value of the language, which is also that of the other framework. After a
+`default` of the option it would have another value, so the option is written out.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from types import MappingProxyType
 from archc.dsl.transcribe.layers import KERAS, PYTORCH, Untranslatable
 from archc.dsl.vocabulary import foreign
 
-Defaults = Mapping[str, frozenset[str]]  # operator -> the options that some `default` of the file sets
-HIDDEN = "hidden"  # in their place: words that are variables of the file, and so mean something else as an item
+Defaults = Mapping[str, frozenset[str]]  # operator -> the options that a `default` of the file sets
+HIDDEN = "hidden"  # special key: words that are variables of the file, and so mean something else as an item
 
 _WEIGHTS = {"bias": "yes", "init": "", "bias_init": ""}
 _FOLLOWERS = {"norm": "none", "act": "none"}
 _POOL = {"kernel": "2", "stride": "", "pad": "0", "ceil": "no"}
-# What an option is where an item leaves it out; "" where that depends on the framework or the kernel.
+# The value of an option that an item leaves out; "" if it depends on the framework or the kernel.
 BUILT_IN: dict[str, dict[str, str]] = {
     "conv": {"stride": "1", "pad": "0", "dilation": "1", "groups": "1", **_WEIGHTS, "from": "none", "pad_mode": "zeros", **_FOLLOWERS},
     "convt": {"stride": "1", "pad": "0", "out_pad": "0", "dilation": "1", "groups": "1", **_WEIGHTS, **_FOLLOWERS},
@@ -37,19 +37,19 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "lrn": {"size": "5", "alpha": "0.0001", "beta": "0.75", "k": "1.0", "form": "mean"},
     "pad": {"h": "0", "w": "0", "c": "0", "d": "0", "value": "0.0"},
 }
-STARTS = {  # how weights start; Caffe's fillers are its own
+STARTS = {  # initializations; Caffe's fillers are its own
     PYTORCH: {"init": "torch", "bias_init": "torch"},
     KERAS: {"init": "xavier_uniform", "bias_init": "constant(value=0.0)"},
 }
 NO_DEFAULTS: Defaults = MappingProxyType({})
 
-# Also a slip for `default`, which is mended as well.
+# Also matches misspellings of `default`, which are repaired too.
 _DEFAULT = re.compile(r"(?im)(?:^|[;{}])[ \t]*d[a-z]*[ \t]+([a-z_]\w*)[ \t]*(\()?")
 
 
 @lru_cache(maxsize=8)
 def defaults_in(text: str) -> Defaults:
-    """The options that the `default`s of a file set. What cannot be read with certainty is taken to set everything."""
+    """Return the options that the `default`s of a file set. One that cannot be parsed with certainty counts as setting all."""
     text = re.sub(r"#[^\n]*", "", text)
     found: dict[str, frozenset[str]] = {}
     for match in _DEFAULT.finditer(text):
@@ -82,7 +82,7 @@ _OTHERS = frozenset(
         *("flatten", "slice", "channel_shuffle", "subsample", "rbf", "add", "concat", "mul", "residual"),
     )
 )
-_REQUIRED = frozenset(("kernel", "out", "groups", "place"))  # every item says them, or they are no part of what is computed
+_REQUIRED = frozenset(("kernel", "out", "groups", "place"))  # every item states them, or they do not affect the computation
 
 
 def _arguments(text: str, begin: int, bracketed: bool) -> str:
@@ -95,7 +95,7 @@ def _arguments(text: str, begin: int, bracketed: bool) -> str:
 
 
 def explicit(text: str, defaults: Defaults, framework: str) -> str:
-    """An item, or several on one line, with each option written out that a `default` of the file sets."""
+    """Write out, in an item or several on one line, each option that a `default` of the file sets."""
     if not defaults:
         return text
     return "; ".join(_explicit(part, defaults, framework) for part in text.split("; "))
@@ -110,16 +110,16 @@ def _explicit(part: str, defaults: Defaults, framework: str) -> str:
     if part == "." or part.startswith("input "):
         return part
     if item is None:
-        raise Untranslatable("what the file's `default`s make of it is not known here")
+        raise Untranslatable("the effect of the file's `default`s on it is not known here")
     word, kernel, _, stride, args = item.groups()
     if word in defaults.get(HIDDEN, ()):
-        raise Untranslatable(f"`{word}` is a variable in this file, and so no operator")
+        raise Untranslatable(f"`{word}` is a variable in this file, so it is not an operator")
     built_in = BUILT_IN.get(word, {})
     if not built_in:
         return part
     options = re.findall(r"(?:^|,)\s*([a-z_]+)=", args or "")
     given = {*options, *(("stride",) if stride else ()), *((("scale", "kernel")) if kernel else ())}
-    if args and not options:  # `leaky_relu(0.1)`: the first by its position
+    if args and not options:  # `leaky_relu(0.1)`: the first, by position
         given.add(next(iter(built_in)))
     listed = [args] if args else []
     act = re.search(r"(?<=\bact=)[a-z_]+$", args or "")
@@ -138,6 +138,6 @@ def _explicit(part: str, defaults: Defaults, framework: str) -> str:
 
 
 def _as_option(short: str) -> str:
-    """`[1, 7]` for the `1x7` of the short form."""
+    """Return `[1, 7]` for the `1x7` of the short form."""
     parts = [part.strip("{}") for part in re.findall(r"\d+|\{[^{}]*\}", short)]
     return f"[{', '.join(parts)}]" if len(parts) > 1 else parts[0]

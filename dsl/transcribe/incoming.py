@@ -1,4 +1,4 @@
-"""What a layer of another framework says of the tensor that it takes, by its arguments or by its name."""
+"""What a layer of another framework states about its input, by its arguments or by its name."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from archc.dsl.transcribe.layers import KERAS, PYTORCH, Arguments, Formula
 
 @dataclass(frozen=True)
 class Incoming:
-    """The channels that come in, and how many axes follow them; None where any may."""
+    """The number of input channels, and how many axes follow them; None if any."""
 
     call: str
     channels: int | None = None
     axes: tuple[int, ...] | None = None
-    on_last: bool = False  # it acts on the last axis, where an item takes all values
-    open: bool = False  # the channels are said, by names that are not known here
-    why: str = ""  # another number of axes is not written
+    on_last: bool = False  # it acts on the last axis, but an item takes all values
+    open: bool = False  # the channels are stated, by names that are not known here
+    why: str = ""  # why another number of axes is not translated
 
     def differs(self, shape: Sequence[Any]) -> str:
-        """What is otherwise of an incoming shape, in one sentence; "" where it agrees."""
+        """Describe in one sentence how an incoming shape differs from the stated one; "" if it agrees."""
         channels, axes = shape[0], len(shape) - 1
         known = all(isinstance(size, int) for size in shape)
         if self.on_last and axes:
@@ -43,7 +43,7 @@ class Incoming:
         return ""
 
     def refuses(self, shape: Sequence[Any]) -> bool:
-        """Is the item another function on this shape, whatever its sizes?"""
+        """Return whether the item would be another function for this shape, whatever its sizes."""
         axes = len(shape) - 1
         if self.on_last and axes:
             return "acts on" in self.differs(shape)
@@ -51,7 +51,7 @@ class Incoming:
 
 
 def incoming(framework: str, name: str, shown: str, a: Arguments) -> Incoming | None:
-    """What a call says of the tensor that it takes; None where it says nothing."""
+    """Return what a call states about its input; None if it states nothing."""
 
     def number(*names: str) -> int | None:
         found = next((a.values[key] for key in names if key in a.values), None)
@@ -66,11 +66,11 @@ def incoming(framework: str, name: str, shown: str, a: Arguments) -> Incoming | 
         given = a.extra.get("input_dim")
         return Incoming(shown, given if isinstance(given, int) else None, on_last=True)
     if name in ("Softmax", "LogSoftmax") and framework == PYTORCH:
-        why = "it runs over another axis than the channels then"
+        why = "it then runs over an axis other than the channels"
         axes = {-1: (0,), None: (0, 2)}.get(a["dim"])
         return Incoming(shown, axes=axes, why=why) if axes is not None else None
     if name == "BatchNormalization" and framework == KERAS and a["axis"] != -1:
-        return Incoming(shown, axes=(a["axis"] - 1,), why="its `axis` is not that of the channels then")
+        return Incoming(shown, axes=(a["axis"] - 1,), why="its `axis` is then not the channel axis")
     channels = number("in_channels", "num_features", "num_channels")
     digit = re.search(r"([123])[dD](?:Transpose)?$", name)
     axes = None if digit is None else (0, 1) if name == "BatchNorm1d" else (int(digit[1]),)
@@ -81,7 +81,7 @@ _FEW = 10**9
 
 
 def _counted(text: str) -> int | None:
-    """`32 * 7 * 7`; None for what is not made of whole numbers."""
+    """Return the value of `32 * 7 * 7`; None for text that is not made of whole numbers."""
 
     def count(node: ast.expr) -> int:
         if isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value < _FEW:

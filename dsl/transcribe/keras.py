@@ -1,4 +1,4 @@
-"""The layers of Keras, and the items that do the same."""
+"""The layers of Keras, and their equivalent items."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from archc.dsl.transcribe.layers import (
 )
 
 _ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh", "softmax", "softplus", "silu", "elu", "gelu", "log_softmax")
-GLOROT = "Keras draws weights by Glorot's rule; `init=xavier_uniform, bias_init=constant(value=0.0)` does the same here"
+GLOROT = "Keras initializes weights by Glorot's rule; `init=xavier_uniform, bias_init=constant(value=0.0)` does the same here"
 
 
 def _activation(value: Value) -> str | None:
-    """The item of an activation that is given by name; None for none."""
+    """Return the item of an activation given by name; None for none."""
     if value is None or value == "linear":
         return None
     if value == "swish":
         return "silu"
     if value == "hard_sigmoid" or value == "leaky_relu":
-        raise Untranslatable(f"`{value}` has other constants in Keras")
+        raise Untranslatable(f"`{value}` has different constants in Keras")
     if value not in _ACTIVATIONS:
         raise Untranslatable(f"the activation `{python(value)}` has no counterpart")
     return str(value)
 
 
 def _pad(a: Arguments, kernel: str, stride: str) -> Value:
-    """The padding that does as Keras does, None for none."""
+    """Return the padding that matches Keras's; None for none."""
     if a["padding"] == "valid":
         return None
     a.only("padding", "same")
@@ -48,11 +48,11 @@ def _pad(a: Arguments, kernel: str, stride: str) -> Value:
         return None
     if any(step != 1 for step in steps):
         raise Untranslatable(
-            f"`padding='same'` with stride {short(a[stride])} pads only what the size needs, and more at the end than at the beginning",
-            "`pad(h=[0, 1], w=[0, 1])` before a 3x3 kernel with stride 2 does the same for even sizes; `pad=same` pads both sides alike",
+            f"`padding='same'` with stride {short(a[stride])} pads only what the size needs, and more at the end than at the start",
+            "`pad(h=[0, 1], w=[0, 1])` before a 3x3 kernel with stride 2 does the same for even sizes; `pad=same` pads both sides equally",
         )
     if any(size % 2 == 0 for size in windows):
-        raise Untranslatable("`padding='same'` of an even kernel pads one more at the end than at the beginning")
+        raise Untranslatable("`padding='same'` of an even kernel pads one more at the end than at the start")
     return "same"
 
 
@@ -83,7 +83,7 @@ def _convt(a: Arguments) -> Written:
     gaps = [size - (steps[0] if len(steps) == 1 else step) for size, step in zip(windows, steps * len(windows), strict=False)]
     if a["padding"] == "same":
         if any(gap < 0 or gap % 2 for gap in gaps):
-            raise Untranslatable("`padding='same'` cuts more at one end than at the other here")
+            raise Untranslatable("`padding='same'` crops more at one end than at the other here")
         pad = unless(tuple(gap // 2 for gap in gaps), 0)
     elif any(gap < 0 for gap in gaps):
         raise Untranslatable("a stride larger than the kernel makes a larger map in Keras")
@@ -97,7 +97,9 @@ def _pool(name: str) -> Callable[[Arguments], Written]:
         if a["padding"] == "same" and name == "maxpool" and set(sizes(a["pool_size"])) == set(sizes(stride)) == {2}:
             return "maxpool2(ceil=yes)", ()
         if a["padding"] == "same" and name == "avgpool":
-            raise Untranslatable("`padding='same'` divides by what is there: `count_pad=no` does so, and the padding depends on the size")
+            raise Untranslatable(
+                "`padding='same'` averages without the padding, as `count_pad=no` does, but the padding depends on the size"
+            )
         pad = _pad(Arguments({**a.values, "strides": stride}), "pool_size", "strides")
         return pool(name, a["pool_size"], stride, pad=pad), ()
 
@@ -114,7 +116,7 @@ def _global(name: str) -> Callable[[Arguments], Written]:
 
 def _bn(a: Arguments) -> Written:
     if a["center"] != a["scale"]:
-        raise Untranslatable("`bn` has a scale and a shift, or neither")
+        raise Untranslatable("`bn` has both a scale and a shift, or neither")
     momentum = a["momentum"]
     if not isinstance(momentum, (int, float)):
         raise Untranslatable("`momentum` is not known here")
@@ -210,5 +212,5 @@ LAYERS: dict[str, Layer] = {
     "Input": Layer("shape=None", _input),
     "InputLayer": Layer("shape=None", _input),
     **{name: never("it joins tensors: write `concat<a | b>`, `add<a | b>` or `mul<a | b>`") for name in _JOINING},
-    **{name: never(f"there is no item that does what `{name}` does") for name in _ABSENT},
+    **{name: never(f"no item does what `{name}` does") for name in _ABSENT},
 }

@@ -1,6 +1,6 @@
-"""What a layer of another framework takes, and how its arguments are read and written as an item.
+"""The signatures of the layers of other frameworks, and how their arguments are parsed and written as an item.
 
-A layer that does something else, or does it only for some arguments, raises `Untranslatable` with the reason.
+A layer that computes something else, at all or for some arguments, raises `Untranslatable` with the reason.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from typing import Any
 
 PYTORCH, KERAS, CAFFE = "PyTorch", "Keras", "Caffe"
 
-Value = Any  # of an argument: int, float, bool, None, str, a tuple of such, or a Formula
-Written = tuple[str, tuple[str, ...]]  # the item, and what there is to say about it
+Value = Any  # of an argument: int, float, bool, None, str, a tuple of these, or a Formula
+Written = tuple[str, tuple[str, ...]]  # the item, and notes about it
 
 
 class Untranslatable(Exception):
-    """Why a layer is not written as an item, in one sentence or several."""
+    """The reason why a layer has no equivalent item, in one or more sentences."""
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A name, or arithmetic on names and numbers, as the language writes it too."""
+    """A name, or arithmetic on names and numbers, in the syntax that the language shares with Python."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """The arguments of one call, by name, with the defaults of the framework."""
+    """The arguments of one call by name, with the defaults of the framework filled in."""
 
     values: Mapping[str, Value]
     extra: Mapping[str, Value] = field(default_factory=dict)
@@ -38,22 +38,22 @@ class Arguments:
         return self.values[name]
 
     def only(self, name: str, *allowed: Value, why: str = "") -> None:
-        """Make sure that an argument has one of the values that an item has as well."""
+        """Raise Untranslatable unless an argument has one of the allowed values, which an item has too."""
         if self.values[name] not in allowed:
             raise Untranslatable(why or f"`{name}={python(self.values[name])}` has no counterpart")
 
     def only_not(self, name: str, refused: Value, why: str) -> None:
-        """Make sure that an argument has not a value that no item has."""
+        """Raise Untranslatable if an argument has a value that no item has."""
         if self.values[name] == refused:
             raise Untranslatable(why)
 
     def shape(self) -> str:
-        """What `input_shape` or `shape` says, channels first: `1x28x28`."""
+        """Return `input_shape` or `shape`, channels first: `1x28x28`."""
         given = self.extra.get("input_shape", self.extra.get("shape"))
         return self.channels_first(given) if given is not None else ""
 
     def channels_first(self, shape: Value) -> str:
-        """A shape of Keras as `1x28x28`, from either order of its axes."""
+        """Return a shape of Keras as `1x28x28`, from either order of its axes."""
         order = self.extra.get("data_format", self.values.get("data_format"))
         if order not in (None, "channels_last", "channels_first"):
             raise Untranslatable("the order of the input's axes is not known here")
@@ -62,14 +62,14 @@ class Arguments:
 
 @dataclass(frozen=True)
 class Layer:
-    """What a layer takes, in the order of its framework: `name`, or `name=default`; and how it is written."""
+    """The parameters of a layer in the order of its framework, as `name` or `name=default`, and the function that writes it."""
 
     signature: str
     write: Callable[[Arguments], Written]
 
 
 def bound(call: ast.Call, layer: Layer, framework: str) -> Arguments:
-    """The arguments of a call. Raises Untranslatable."""
+    """Bind the arguments of a call to the parameters of a layer. Raises Untranslatable if they do not fit."""
     parameters = [part.partition("=") for part in layer.signature.split()]
     values: dict[str, Value] = {name: plain(default) for name, sign, default in parameters if sign}
     order = [name for name, _, _ in parameters]
@@ -81,7 +81,7 @@ def bound(call: ast.Call, layer: Layer, framework: str) -> Arguments:
         given[name] = value_of(node)
     for keyword in call.keywords:
         if keyword.arg is None:
-            raise Untranslatable("what `**` holds is not known here")
+            raise Untranslatable("the contents of `**` are not known here")
         if keyword.arg in SILENT[framework]:
             if keyword.arg in ("input_shape", "shape", "input_dim", "data_format"):
                 extra[keyword.arg] = value_of(keyword.value)
@@ -97,7 +97,7 @@ def bound(call: ast.Call, layer: Layer, framework: str) -> Arguments:
     return Arguments(values, extra)
 
 
-# Arguments that change nothing of what is computed, or only how it starts.
+# Arguments that do not change the computation, or only the initialization.
 SILENT: dict[str, frozenset[str]] = {
     PYTORCH: frozenset(("device", "dtype", "inplace")),
     KERAS: frozenset(
@@ -120,7 +120,7 @@ ALIASES: dict[str, dict[str, str]] = {PYTORCH: {}, KERAS: {"alpha": "negative_sl
 
 
 def value_of(node: ast.expr) -> Value:
-    """The value of an argument. Raises Untranslatable for what is neither a constant nor arithmetic on names."""
+    """Return the value of an argument. Raises Untranslatable for anything but constants and arithmetic on names."""
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float, bool, str, type(None))):
         return node.value
     if isinstance(node, (ast.Tuple, ast.List)):
@@ -139,7 +139,7 @@ _ARITHMETIC = (*(ast.Name, ast.Load, ast.BinOp, ast.Constant, ast.Add, ast.Sub, 
 
 
 def plain(text: str) -> Value:
-    """A default of a signature, or a field of Caffe."""
+    """Return the value of a default in a signature, or of a field of Caffe."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -147,6 +147,7 @@ def plain(text: str) -> Value:
 
 
 def python(value: Value) -> str:
+    """Return a value as Python code."""
     return value.text if isinstance(value, Formula) else repr(value)
 
 
@@ -154,7 +155,7 @@ def python(value: Value) -> str:
 
 
 def short(value: Value) -> str:
-    """A number of the short form: `3`, `1x7`, `{w}`."""
+    """Write a number of the short form: `3`, `1x7`, `{w}`. Raises Untranslatable for a value that is not a size."""
     if isinstance(value, tuple):
         if not value:
             raise Untranslatable("an empty tuple")
@@ -162,12 +163,12 @@ def short(value: Value) -> str:
     if isinstance(value, Formula):
         return f"{{{value.text}}}"
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise Untranslatable(f"`{python(value)}` is no size")
+        raise Untranslatable(f"`{python(value)}` is not a size")
     return str(value)
 
 
 def long(value: Value) -> str:
-    """The value of an option: `1`, `[0, 3]`, `yes`, `0.001`."""
+    """Write the value of an option: `1`, `[0, 3]`, `yes`, `0.001`."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
@@ -179,7 +180,7 @@ def long(value: Value) -> str:
     return str(value)
 
 
-WORDS = frozenset(  # of options; a variable with such a name is told from it by parentheses
+WORDS = frozenset(  # of options; a variable with such a name is written in parentheses
     (
         *("same", "valid", "none", "yes", "no", "true", "false", "on", "off", "zeros", "reflect", "replicate", "circular"),
         *("nearest", "bilinear", "tanh", "mean", "sum", "spatial", "full", "half"),
@@ -188,7 +189,7 @@ WORDS = frozenset(  # of options; a variable with such a name is told from it by
 
 
 def item(name: str, kernel: Value = None, out: Value = None, stride: Value = None, **options: Value) -> str:
-    """An item in its short form, with the options that are not None."""
+    """Write an item in its short form, with the options that are not None."""
     text = name + (short(kernel) if kernel is not None else "") + (f"-{short(out)}" if out is not None else "")
     text += f"/{short(stride)}" if stride is not None and short(stride) != "1" else ""
     listed = ", ".join(f"{key}={value if isinstance(value, str) else long(value)}" for key, value in options.items() if value is not None)
@@ -196,13 +197,13 @@ def item(name: str, kernel: Value = None, out: Value = None, stride: Value = Non
 
 
 def unless(value: Value, default: Value) -> Value:
-    """None where a value is the one that an item has anyway."""
+    """Return a value, or None if it is the default of the item."""
     same = value == default or (isinstance(value, tuple) and all(part == default for part in value))
     return None if same and isinstance(value, bool) == isinstance(default, bool) else value
 
 
 def sizes(value: Value) -> list[int]:
-    """The numbers of a kernel or stride, where they are known."""
+    """Return the numbers of a kernel or stride. Raises Untranslatable if they are not known."""
     parts = value if isinstance(value, tuple) else (value,)
     if not all(isinstance(part, int) for part in parts):
         raise Untranslatable(f"`{python(value)}` is not known here, and the padding follows from it")
@@ -210,7 +211,7 @@ def sizes(value: Value) -> list[int]:
 
 
 def channels_first(shape: Value) -> str:
-    """Keras's `(28, 28, 1)` as `1x28x28`."""
+    """Return Keras's `(28, 28, 1)` as `1x28x28`."""
     if not isinstance(shape, tuple) or not shape or not all(isinstance(size, int) or size is None for size in shape):
         raise Untranslatable("the shape of the input is not known here")
     names = iter("HWD")
@@ -219,11 +220,12 @@ def channels_first(shape: Value) -> str:
 
 
 def as_it_is(text: str) -> Layer:
+    """Return a layer without arguments that is always the same item."""
     return Layer("", lambda a: (text, ()))
 
 
 def never(why: str, signature: str = "a=None b=None c=None d=None e=None f=None") -> Layer:
-    """A layer that no item does."""
+    """Return a layer that no item is equivalent to."""
 
     def refuse(a: Arguments) -> Written:
         raise Untranslatable(why)
@@ -232,7 +234,7 @@ def never(why: str, signature: str = "a=None b=None c=None d=None e=None f=None"
 
 
 def pool(name: str, kernel: Value, stride: Value, **options: Value) -> str:
-    """A pool; its stride is its kernel unless it is another."""
+    """Write a pool; its stride defaults to its kernel."""
     stride = None if stride is None or short(stride) == short(kernel) else stride
     text = item(name, kernel) + (f"/{short(stride)}" if stride is not None else "")
     return text + item("", **options)

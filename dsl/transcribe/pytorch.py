@@ -1,4 +1,4 @@
-"""The layers of PyTorch, and the items that do the same."""
+"""The layers of PyTorch, and their equivalent items."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _conv(a: Arguments) -> Written:
     pad = a["padding"]
     if pad == "same":
         if any(size % 2 == 0 for size in sizes(a["kernel_size"])):
-            raise Untranslatable("`padding='same'` of an even kernel pads one more at the end than at the beginning")
+            raise Untranslatable("`padding='same'` of an even kernel pads one more at the end than at the start")
     elif pad == "valid":
         pad = 0
     mode = unless(a["padding_mode"], "zeros")
@@ -65,14 +65,14 @@ def _pool(name: str) -> Callable[[Arguments], Written]:
 
 def _bn(a: Arguments) -> Written:
     a.only("track_running_stats", True)
-    a.only_not("momentum", None, "`momentum=None` keeps the mean of all batches, and `bn` a running one")
+    a.only_not("momentum", None, "`momentum=None` averages over all batches, but `bn` keeps a running average")
     return item("bn", eps=unless(a["eps"], 1e-5), momentum=unless(a["momentum"], 0.1), affine=unless(a["affine"], True)), ()
 
 
 def _instance(a: Arguments) -> Written:
     a.only("track_running_stats", False)
     return item("group_norm", groups=Formula("in.c"), eps=unless(a["eps"], 1e-5), affine=unless(a["affine"], True)), (
-        "one channel in each group is instance normalisation",
+        "one channel per group is instance normalization",
     )
 
 
@@ -88,7 +88,7 @@ def _upsample(a: Arguments) -> Written:
 
 def _softmax(name: str) -> Callable[[Arguments], Written]:
     def write(a: Arguments) -> Written:
-        a.only("dim", 1, -1, None, why="it runs over another axis than the channels")
+        a.only("dim", 1, -1, None, why="it runs over an axis other than the channels")
         return name, ()
 
     return write
@@ -130,7 +130,7 @@ def _dims(name: str, layer: Layer) -> dict[str, Layer]:
     return {f"{name}{axes}d": layer for axes in (1, 2, 3)}
 
 
-# Functions that take the tensor first: the layer that does the same, and what follows the tensor where that differs.
+# Functions that take the tensor first: the equivalent layer, and the other parameters if they differ.
 FUNCTIONS: dict[str, tuple[str, str]] = {
     "flatten": ("Flatten", "start_dim=0 end_dim=-1"),
     "relu": ("ReLU", ""),
@@ -158,7 +158,7 @@ LAYERS: dict[str, Layer] = {
     **_dims("AvgPool", Layer(_AVGPOOL, _pool("avgpool"))),
     **_dims("AdaptiveAvgPool", Layer("output_size", lambda a: (item("adaptive_avgpool", a["output_size"]), ()))),
     **_dims("AdaptiveMaxPool", Layer("output_size", lambda a: (item("adaptive_maxpool", a["output_size"]), ()))),
-    **_dims("Dropout", never("it drops whole channels; `dropout` drops single values", "p=0.5 inplace=False")),
+    **_dims("Dropout", never("it drops whole channels, but `dropout` drops single values", "p=0.5 inplace=False")),
     "Linear": Layer("in_features out_features=None bias=True", _linear),
     "LazyLinear": Layer("in_features out_features=None bias=True", _linear),
     "Dropout": Layer("p=0.5 inplace=False", lambda a: (f"dropout({long(a['p'])})", ())),
@@ -195,8 +195,8 @@ LAYERS: dict[str, Layer] = {
     "Identity": as_it_is("."),
     "ChannelShuffle": Layer("groups", lambda a: (item("channel_shuffle", groups=a["groups"]), ())),
     "LayerNorm": never(
-        "it norms over the axes that it is told; `layer_norm` over the channels, at every position",
+        "it normalizes over the axes it is given; `layer_norm` normalizes over the channels, at every position",
         "normalized_shape eps=1e-5 elementwise_affine=True bias=True",
     ),
-    **{name: never(f"there is no item that does what `{name}` does") for name in _ABSENT},
+    **{name: never(f"no item does what `{name}` does") for name in _ABSENT},
 }

@@ -1,4 +1,4 @@
-"""The vocabulary of errors: a function for each mistake, its docstring the page that `archc explain CODE` prints."""
+"""The vocabulary of errors: one function per code, whose docstring is the page that `archc explain CODE` prints."""
 
 from archc.dsl.vocabulary import claims, files, names, shapes, syntax, values, warnings
 

@@ -1,4 +1,4 @@
-"""E05xx: claims of a file that its network does not keep."""
+"""E05xx: claims in a file that its network does not meet."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from archc.dsl.vocabulary.spelling import did_you_mean, misspelt, near
 
 @diagnostic("E0501")
 def shape_claim(name: str, actual: str, claimed: str, notes: Sequence[str]) -> Diagnostic:
-    """An item gives another shape than the file claims.
+    """An item produces a shape other than the one the file claims.
 
-    What follows is checked as if the claim were true, so that one mistake gives one message.
+    The rest of the file is checked as if the claim were true, so that one error produces one message.
 
     Wrong:
 
@@ -24,12 +24,12 @@ def shape_claim(name: str, actual: str, claimed: str, notes: Sequence[str]) -> D
         input 3x227x227
         conv1: conv11-96/4 => 96x55x55
     """
-    return Diagnostic("", f"{name} gives {actual}, but the file says {claimed}", notes=tuple(notes))
+    return Diagnostic("", f"{name} produces {actual}, but the file claims {claimed}", notes=tuple(notes))
 
 
 @diagnostic("E0502")
 def count_claim(measure: str, actual: str, relation: str, claimed: str, difference: str, help: str) -> Diagnostic:
-    """A count is not what the file expects.
+    """A count differs from the one the file expects.
 
     Wrong:
 
@@ -49,7 +49,7 @@ def count_claim(measure: str, actual: str, relation: str, claimed: str, differen
 
 @diagnostic("E0503")
 def unknown_measure(name: str, known: Sequence[str]) -> Diagnostic:
-    """`expect` names something that is not measured, or asks it of something that does not have it.
+    """`expect` names an unknown measure, or applies a measure to something that does not have it.
 
     Wrong:
 
@@ -66,7 +66,7 @@ def unknown_measure(name: str, known: Sequence[str]) -> Diagnostic:
     return Diagnostic(
         "",
         f"there is no measure `{name}`",
-        notes=(f"there are: {', '.join(known)}",),
+        notes=(f"the measures are: {', '.join(known)}",),
         help=did_you_mean(name, known),
         facts=misspelt(name, near(name, known)),
     )
@@ -89,4 +89,4 @@ def not_comparable(measure: str, expected: str, got: str) -> Diagnostic:
         expect shape(conv1) == 64x30x30
     """
     help_text = "write a shape such as `64x30x30`" if measure.startswith("shape") else "write a number such as `60_965_224` or `724M`"
-    return Diagnostic("", f"{measure} is compared with {expected}, and this is {got}", help=help_text)
+    return Diagnostic("", f"{measure} is compared with {expected}, but this is {got}", help=help_text)

@@ -25,12 +25,12 @@ def use_outside(path: str) -> Diagnostic:
         input 3x32x32
         relu
     """
-    return Diagnostic("", f'`use "{path}"` would leave the folder of this file and `archs/`', help="copy the file beside this one")
+    return Diagnostic("", f'`use "{path}"` would leave the folder of this file and `archs/`', help="copy the file next to this one")
 
 
 @diagnostic("E0602")
 def use_not_found(path: str, known: Sequence[str]) -> Diagnostic:
-    """`use` names a file that is neither beside its own file nor under `archs/`.
+    """`use` names a file that is neither next to its own file nor under `archs/`.
 
     Wrong:
 
@@ -46,7 +46,7 @@ def use_not_found(path: str, known: Sequence[str]) -> Diagnostic:
     """
     return Diagnostic(
         "",
-        f"there is no file `{path}` beside this one or under `archs/`",
+        f"there is no file `{path}` next to this one or under `archs/`",
         help=did_you_mean(path, known),
         facts=misspelt(path, near(path, known)),
     )
@@ -54,17 +54,17 @@ def use_not_found(path: str, known: Sequence[str]) -> Diagnostic:
 
 @diagnostic("E0603")
 def use_in_circle(chain: Sequence[str], needless: Sequence[tuple[str, int, str]] = ()) -> Diagnostic:
-    """Files use each other in a circle."""
+    """Files `use` each other in a cycle."""
     help_text = "move what both need into a third file"
-    if needless:  # `use` lines of whose file nothing is taken: the file and line of each, and what it uses
+    if needless:  # `use` lines that import nothing that is needed: the file and line of each, and the file it uses
         file, line, used = needless[0]
-        help_text = f"delete line {line} of {file}, which takes nothing from {used}"
-    return Diagnostic("", f"these files use each other in a circle: {' -> '.join(chain)}", help=help_text)
+        help_text = f"delete line {line} of {file}, which uses nothing from {used}"
+    return Diagnostic("", f"these files use each other in a cycle: {' -> '.join(chain)}", help=help_text)
 
 
 @diagnostic("E0604")
 def too_many_nodes(limit: int) -> Diagnostic:
-    """The network is larger than the limit, which `--max-nodes` sets. Repeats and loops multiply.
+    """The network has more nodes than the limit that `--max-nodes` sets. Nested repeats and loops multiply.
 
     Wrong:
 
@@ -81,7 +81,7 @@ def too_many_nodes(limit: int) -> Diagnostic:
 
 @diagnostic("E0605")
 def too_deep(limit: int, chain: Sequence[str], ends: bool, never: str = "") -> Diagnostic:
-    """Blocks call blocks more deeply than the limit, which `--max-nesting` sets. A block that calls itself never ends.
+    """Block calls are nested deeper than the limit that `--max-nesting` sets. A block that always calls itself never ends.
 
     Wrong:
 
@@ -97,14 +97,14 @@ def too_deep(limit: int, chain: Sequence[str], ends: bool, never: str = "") -> D
     """
     help_text = "a block that calls itself needs an `if` that ends it"
     if ends:
-        help_text = f"see that its `if` ends it; if it does, `--max-nesting {2 * limit}` lets it go deeper"
+        help_text = f"check that its `if` ends it; if it does, `--max-nesting {2 * limit}` allows deeper nesting"
     notes = (f"calls: {' -> '.join(chain)}", *((never,) if never else ()))
     return Diagnostic("", f"blocks are nested deeper than {limit}", notes=notes, help=help_text)
 
 
 @diagnostic("E0606")
 def no_input() -> Diagnostic:
-    """A network has no `input` line, or something stands before it that needs a tensor.
+    """A network has no `input` line, or something that needs a tensor comes before it.
 
     Wrong:
 
@@ -115,11 +115,11 @@ def no_input() -> Diagnostic:
         input 3x32x32
         conv3-64
     """
-    return Diagnostic("", "this needs a tensor, and there is no `input` before it", help="begin with a line such as `input 3x224x224`")
+    return Diagnostic("", "this needs a tensor, but there is no `input` before it", help="begin with a line such as `input 3x224x224`")
 
 
 def no_incoming() -> Diagnostic:
-    """What to say of `in` where no tensor comes in, whatever stands before it (E0606)."""
+    """Report an `in` where no tensor comes in, whatever precedes it (E0606)."""
     message = "no tensor comes in here: sizes, claims, a `default` and the `arch` line have no `in`"
     help_text = "`in` is known in items, in a `let`, a `for` and an `if`, and in the defaults of a block's parameters"
     return replace(no_input(), message=message, help=help_text)
@@ -127,7 +127,7 @@ def no_incoming() -> Diagnostic:
 
 @diagnostic("E0607")
 def nothing_to_build() -> Diagnostic:
-    """A file holds no network: it only defines blocks, or is empty. Such files are for `use`.
+    """A file contains no network: it only defines blocks, or is empty. Such files are for `use`.
 
     Wrong:
 
@@ -139,34 +139,34 @@ def nothing_to_build() -> Diagnostic:
         input 3x32x32
         stem(8)
     """
-    return Diagnostic("", "this file holds no network", help="add an `input` line and what follows it; files of blocks are for `use`")
+    return Diagnostic("", "this file contains no network", help="add an `input` line and the items after it; files of blocks are for `use`")
 
 
 @diagnostic("E0608")
 def cannot_read(path: str, why: str) -> Diagnostic:
     """A file cannot be opened."""
-    return Diagnostic("", f"I cannot read {path}: {why}", help="give a `.arch` file that exists, or a folder of them")
+    return Diagnostic("", f"cannot read {path}: {why}", help="pass an existing `.arch` file, or a folder of them")
 
 
 @diagnostic("E0609")
 def cannot_lower(problem: str, help: str) -> Diagnostic:
-    """A network is well-formed, but cannot be lowered as it stands, for its sizes are open where PyTorch needs numbers."""
+    """A network is well-formed but cannot be lowered: some of its sizes are open where PyTorch needs numbers."""
     return Diagnostic("", problem, help=help)
 
 
 @diagnostic("E0614")
 def wrong_inputs(problem: str, takes: str, help: str = "") -> Diagnostic:
-    """A compiled network is called with too few or too many tensors, or with tensors of another rank than its inputs have.
+    """A compiled network is called with the wrong number of tensors, or with tensors whose rank differs from that of its inputs.
 
-    A network takes one tensor for each `input` line, in their order, with the batch as first axis: `Nx3x224x224` for
-    `input 3x224x224`. Raised when the module is called; it is a ValueError as well.
+    A network takes one tensor per `input` line, in order, with the batch as the first axis: `Nx3x224x224` for
+    `input 3x224x224`. The error is raised when the module is called, and is also a ValueError.
     """
-    return Diagnostic("", problem, notes=(f"it takes {takes}",), help=help or "give one tensor for each `input` line, in order")
+    return Diagnostic("", problem, notes=(f"it takes {takes}",), help=help or "pass one tensor for each `input` line, in order")
 
 
 @diagnostic("E0610")
 def arch_twice() -> Diagnostic:
-    """A file holds two `arch` lines, or an `arch NAME = base(...)` beside a network of its own.
+    """A file contains two `arch` lines, or an `arch NAME = base(...)` next to a network of its own.
 
     Wrong:
 
@@ -181,12 +181,12 @@ def arch_twice() -> Diagnostic:
         input 3x32x32
         relu
     """
-    return Diagnostic("", "a file describes one network, and this is a second one", help="put it into a file of its own")
+    return Diagnostic("", "a file describes one network, but this is a second one", help="put it in its own file")
 
 
 @diagnostic("E0611")
 def not_an_arch(name: str, known: Sequence[str]) -> Diagnostic:
-    """`arch NAME = base(...)` names a base that no used file describes.
+    """`arch NAME = base(...)` names a base that none of the used files describes.
 
     Wrong:
 
@@ -200,7 +200,7 @@ def not_an_arch(name: str, known: Sequence[str]) -> Diagnostic:
     """
     return Diagnostic(
         "",
-        f"no file that this one uses describes a network `{name}`",
+        f"none of the files that this one uses describes a network `{name}`",
         help=did_you_mean(name, known),
         facts=misspelt(name, near(name, known)),
     )
@@ -208,17 +208,17 @@ def not_an_arch(name: str, known: Sequence[str]) -> Diagnostic:
 
 @diagnostic("E0612")
 def too_many_statements(limit: int) -> Diagnostic:
-    """A file has more statements than the limit that `--max-nodes` sets. Nothing after that is read."""
+    """A file has more statements than the limit that `--max-nodes` sets. The rest of the file is not read."""
     return Diagnostic(
         "",
         f"this file has more than {limit:,} statements",
-        help="write what comes again as a repeat (`relu x3`) or a loop, or raise `--max-nodes`",
+        help="write repeated items as a repeat (`relu x3`) or a loop, or raise `--max-nodes`",
     )
 
 
 @diagnostic("E0613")
 def too_many_list_values(limit: int) -> Diagnostic:
-    """The lists that a file makes grow beyond the limit, ten values for each node that `--max-nodes` allows.
+    """The lists of a file grow beyond the limit: ten values for each node that `--max-nodes` allows.
 
     Wrong:
 

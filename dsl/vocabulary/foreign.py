@@ -1,8 +1,8 @@
-"""Words of other frameworks, and what they are called here."""
+"""The vocabulary of other frameworks, and the equivalents in the language."""
 
 from __future__ import annotations
 
-# Lower-case words of PyTorch, Keras, Caffe, ONNX and Darknet -> how the same is written here.
+# Lower-case operator names of PyTorch, Keras, Caffe, ONNX and Darknet -> their equivalents in the language.
 OPERATORS: dict[str, str] = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution", "convolution2d", "convolutional", "convlayer"), "conv"),
     **dict.fromkeys(("convtranspose1d", "convtranspose2d", "convtranspose3d", "conv1dtranspose", "conv2dtranspose"), "convt"),
@@ -63,10 +63,10 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 }
 
 NEEDLESS = {
-    **dict.fromkeys(("in_channels", "in_features", "input_dim", "num_features", "num_channels", "c1"), "the incoming tensor says it"),
+    **dict.fromkeys(("in_channels", "in_features", "input_dim", "num_features", "num_channels", "c1"), "the incoming tensor determines it"),
     **dict.fromkeys(("inplace",), "the lowering decides it"),
-    **dict.fromkeys(("name",), "a name stands before the item, as a label: `stem: conv3-64`"),
-    **dict.fromkeys(("input_shape",), "the input has a line of its own: `input 3x224x224`"),
+    **dict.fromkeys(("name",), "a name is written before the item, as a label: `stem: conv3-64`"),
+    **dict.fromkeys(("input_shape",), "the input has its own line: `input 3x224x224`"),
     **dict.fromkeys(("bottom", "top"), "items take the tensor before them; `@name` takes another"),
 }
 
@@ -74,32 +74,32 @@ PADDING = {"valid": "0", "full": "a number"}  # Keras's words for `pad`
 
 
 def operator(word: str) -> str:
-    """How an operator of another framework is written here, or ""."""
+    """Return the equivalent in the language of an operator of another framework, or ""."""
     return OPERATORS.get(word.lower(), "")
 
 
 def options(word: str, known: list[str]) -> list[str]:
-    """Which of the known options an option of another framework is."""
+    """Return which of the known options may be the equivalents of an option of another framework."""
     return [option for option in OPTIONS.get(word.lower(), ()) if option in known]
 
 
 def is_option(word: str) -> bool:
-    """Is this an option of another framework?"""
+    """Return whether a word is an option of another framework."""
     return word.lower() in OPTIONS or word.lower() in NEEDLESS
 
 
-# Words of the field that are no operators here, and what does exactly the same where something does.
+# Common words that are not operators here, and the exact equivalent where there is one.
 EXACT = {
     **dict.fromkeys(("instance_norm", "instancenorm", "instancenorm1d", "instancenorm2d", "instancenorm3d"), "group_norm(in.c, affine=no)"),
 }
-# Operators that other frameworks call by the same word, written in small letters: these are the ones that are meant.
+# Operators that other frameworks call by the same word in lower case: the one that is meant.
 BOTH = frozenset(
     (
         *("relu", "relu6", "sigmoid", "tanh", "silu", "hardswish", "hardsigmoid", "softplus", "softmax", "gelu", "elu", "prelu"),
         *("dropout", "flatten", "upsample", "add", "input"),
     )
 )
-UNCLEAR = {  # words that may mean several things
+UNCLEAR = {  # words with several possible meanings
     "pool": "write which one: `maxpool3/2` or `avgpool3/2`",
     "mlp": "write its layers: `fc-256; relu; fc-10`",
 }
@@ -155,18 +155,18 @@ ABSENT = frozenset(
 )
 
 
-# Names of the published initialisations in other frameworks.
+# Names of published initializations in other frameworks.
 INITS = {
     **dict.fromkeys(("kaiming_normal", "kaiming_normal_", "henormal", "msra"), "he_normal"),
     **dict.fromkeys(("kaiming_uniform", "kaiming_uniform_", "heuniform"), "he_uniform"),
     **dict.fromkeys(("glorot_normal", "glorotnormal", "xavier_normal_"), "xavier_normal"),
     **dict.fromkeys(("glorot_uniform", "glorotuniform", "xavier_uniform_"), "xavier_uniform"),
 }
-# Options that say the opposite of one here, and how that is said.
+# Options with the opposite meaning of one here, and how to express them.
 OPPOSITES = {
-    "keep_prob": ("p", "it is the share that is dropped, 1 minus this"),
-    "keep_rate": ("p", "it is the share that is dropped, 1 minus this"),
-    "survival_prob": ("p", "it is the share that is dropped, 1 minus this"),
+    "keep_prob": ("p", "it is the fraction that is dropped, 1 minus this"),
+    "keep_rate": ("p", "it is the fraction that is dropped, 1 minus this"),
+    "survival_prob": ("p", "it is the fraction that is dropped, 1 minus this"),
     "exclude_pad": ("count_pad", ""),
     "exclude_padding": ("count_pad", ""),
     "count_exclude_pad": ("count_pad", ""),
@@ -177,7 +177,7 @@ NEGATIONS = ("no_", "not_", "no", "without_", "disable_", "exclude_", "skip_", "
 
 
 def opposite(word: str, known: list[str]) -> tuple[str, str]:
-    """The known option that an option says the opposite of, and how to say that here; ("", "") where there is none."""
+    """Return the known option that an option is the opposite of, and how to express it; ("", "") if there is none."""
     here, how = OPPOSITES.get(word.lower(), ("", ""))
     for prefix in NEGATIONS:
         rest = word.lower().removeprefix(prefix)
@@ -187,10 +187,10 @@ def opposite(word: str, known: list[str]) -> tuple[str, str]:
 
 
 def is_known(word: str) -> bool:
-    """Has a word a meaning in the field, so that it is no slip for another?"""
+    """Return whether a word has an established meaning, so that it is not taken for a misspelling of another."""
     return bool(operator(word)) or is_option(word) or is_absent(word) or word in OPPOSITES or word in INITS
 
 
 def is_absent(word: str) -> bool:
-    """Is this a word of the field that nothing here is meant by, however near another word is?"""
+    """Return whether a word names something that the language does not have, however close another word is."""
     return word.lower() in ABSENT or word.lower() in EXACT

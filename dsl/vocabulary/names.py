@@ -1,4 +1,4 @@
-"""E02xx: names that mean nothing, or two things, and arguments that do not fit what they are given to."""
+"""E02xx: names that are unknown or ambiguous, and arguments that do not fit what they are passed to."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from archc.dsl.vocabulary.spelling import did_you_mean, misspelt, near, slip
 
 @diagnostic("E0201")
 def unknown_operator(word: str, known: Sequence[str], hint: str = "") -> Diagnostic:
-    """A word at the head of an item is neither an operator nor a block in sight.
+    """The word at the start of an item is neither an operator nor a visible block.
 
-    `archc ops` lists the operators; blocks come from the file itself and from those it `use`s, and are
-    known from where they are written on.
+    `archc ops` lists the operators. Blocks come from the file itself and from the files it `use`s, and are
+    visible after their definition.
 
     Wrong:
 
@@ -41,22 +41,22 @@ def unknown_operator(word: str, known: Sequence[str], hint: str = "") -> Diagnos
 
 
 def no_default(word: str, block: bool, known: Sequence[str]) -> Diagnostic:
-    """What to say of a `default` that is not of an operator (E0201)."""
+    """Report a `default` of something that is not an operator (E0201)."""
     if word.lower() == "residual":
-        hint = "`residual<body>` is `add<body | .>`, which has no options; set those of the operators in it"
-        return replace(unknown_operator(word, [], hint), message="`residual` is no operator, so it has no options to set")
+        hint = "`residual<body>` is `add<body | .>`, which has no options; set the options of the operators in it"
+        return replace(unknown_operator(word, [], hint), message="`residual` is not an operator, so it has no options to set")
     if block:
         hint = "give its parameter a default in its definition: `block name(width=64)`"
         return replace(unknown_operator(word, [], hint), message=f"`{word}` is a block: a `default` sets the options of an operator")
     return unknown_operator(word, known)
 
 
-SIDES = ("top", "bottom")  # tensors of Caffe, and where something is padded
+SIDES = ("top", "bottom")  # both fields of Caffe layers and sides to pad
 
 
 @diagnostic("E0202")
 def unknown_option(operator: str, option: str, known: Sequence[str], signature: str = "") -> Diagnostic:
-    """An argument has a name that the operator or block does not have.
+    """An argument has a name that is not a parameter of the operator or block.
 
     Wrong:
 
@@ -91,7 +91,7 @@ def unknown_option(operator: str, option: str, known: Sequence[str], signature: 
 
 
 def _misspelt_option(option: str, known: Sequence[str]) -> list[str]:
-    """What a slip for an option of another framework is here: `paddding` is `padding`, which is `pad`."""
+    """Return the equivalents of a misspelled option of another framework: `paddding` is `padding`, which is `pad`."""
     words = [word for word in foreign.OPTIONS if len(word) > 3 and foreign.options(word, list(known))]
     meant = slip(option, near(option, words))
     return foreign.options(meant, list(known))[:1]
@@ -99,7 +99,7 @@ def _misspelt_option(option: str, known: Sequence[str]) -> list[str]:
 
 @diagnostic("E0203")
 def unknown_reference(path: str, known: Sequence[str], variable: str = "") -> Diagnostic:
-    """A reference names a label that does not stand before it, in this scope or around it.
+    """A reference names a label that does not precede it in its own scope or an enclosing one.
 
     Wrong:
 
@@ -113,7 +113,7 @@ def unknown_reference(path: str, known: Sequence[str], variable: str = "") -> Di
         conv1: conv3-8(pad=1)
         concat<. | @conv1>
     """
-    help_text = did_you_mean(path, known) or "a reference can only name what stands before it, in its scope or around it"
+    help_text = did_you_mean(path, known) or "a reference can only name what comes before it, in its own scope or an enclosing one"
     if variable:
         help_text = f"`{path}` is {variable}: write `{path}`, without the `@`"
     return Diagnostic("", f"there is no `{path}` before this", help=help_text, facts=misspelt(path, near(path, known)))
@@ -121,7 +121,7 @@ def unknown_reference(path: str, known: Sequence[str], variable: str = "") -> Di
 
 @diagnostic("E0204")
 def unknown_name(name: str, known: Sequence[str]) -> Diagnostic:
-    """A name in an expression is neither a parameter, nor a `let`, nor a word that an option takes.
+    """A name in an expression is neither a parameter, nor a `let` variable, nor a word that an option accepts.
 
     Wrong:
 
@@ -147,8 +147,8 @@ def unknown_name(name: str, known: Sequence[str]) -> Diagnostic:
 def name_taken(name: str, scope: str) -> Diagnostic:
     """Two nodes of one scope would have the same name.
 
-    An item without a label is called after its operator and its number in the scope: the third convolution is
-    `conv3`. A label may be that very name, but not that of another node.
+    An item without a label is named after its operator and its number in the scope: the third convolution is
+    `conv3`. A label may be the same as the name of its own node, but not of another node.
 
     Wrong:
 
@@ -180,7 +180,7 @@ def reserved(name: str, why: str) -> Diagnostic:
         input 3x32x32
         trunk: conv3-8
     """
-    return Diagnostic("", f"`{name}` cannot be a label: {why}", help="take another word")
+    return Diagnostic("", f"`{name}` cannot be a label: {why}", help="choose another word")
 
 
 @diagnostic("E0207")
@@ -204,7 +204,7 @@ def missing_argument(name: str, missing: Sequence[str], signature: str) -> Diagn
 
 @diagnostic("E0208")
 def too_many_arguments(name: str, most: int, got: int, signature: str) -> Diagnostic:
-    """An operator or block is given more arguments than it takes.
+    """An operator or block gets more arguments than it takes.
 
     Wrong:
 
@@ -217,7 +217,7 @@ def too_many_arguments(name: str, most: int, got: int, signature: str) -> Diagno
         dropout(0.5)
     """
     return Diagnostic(
-        "", f"`{name}` takes at most {most} argument{'s' if most != 1 else ''}, and gets {got}", help=f"it is written {signature}"
+        "", f"`{name}` takes at most {most} argument{'s' if most != 1 else ''} but gets {got}", help=f"it is written {signature}"
     )
 
 
@@ -240,9 +240,9 @@ def given_twice(operator: str, option: str) -> Diagnostic:
 
 @diagnostic("E0210")
 def no_short_form(name: str, part: str, signature: str, meant: str) -> Diagnostic:
-    """A number stands where the short form of this operator or block has none.
+    """The short form has a number that this operator or block does not take.
 
-    `NAME3-64/2` fills the parameters `kernel`, `out` and `stride`; an operator or block without one of them
+    `NAME3-64/2` sets the parameters `kernel`, `out` and `stride`; an operator or block without one of them
     does not take that part.
 
     Wrong:
@@ -263,8 +263,8 @@ def no_short_form(name: str, part: str, signature: str, meant: str) -> Diagnosti
 def unknown_setting(kind: str, name: str, known: Sequence[str]) -> Diagnostic:
     """`--set` or `--input` names something that the network does not have.
 
-    `--set NAME=VALUE` gives a parameter of the `arch` line another value; `--input NAME=SHAPE` gives an input
-    another shape (`--input SHAPE` where there is one input).
+    `--set NAME=VALUE` changes the value of a parameter of the `arch` line; `--input NAME=SHAPE` changes the shape
+    of an input (`--input SHAPE` if there is only one).
     """
     help_text = did_you_mean(name, known) or (f"it has: {', '.join(known)}" if known else "it has none")
     return Diagnostic("", f"the network has no {kind} `{name}`", help=help_text)
@@ -291,7 +291,7 @@ def block_name_taken(name: str, by: str) -> Diagnostic:
 
 @diagnostic("E0213")
 def not_here(what: str, where: str) -> Diagnostic:
-    """A statement stands where it has no meaning, such as an `input` within a block.
+    """A statement is in a place where it has no meaning, such as an `input` inside a block.
 
     Wrong:
 
@@ -305,7 +305,7 @@ def not_here(what: str, where: str) -> Diagnostic:
         block stem() { conv3-8 }
         stem
     """
-    return Diagnostic("", f"{what} cannot stand here", help=f"it belongs {where}")
+    return Diagnostic("", f"{what} is not allowed here", help=f"it belongs {where}")
 
 
 @diagnostic("E0214")
@@ -329,9 +329,9 @@ def defined_twice(what: str, name: str, notes: Sequence[str] = ()) -> Diagnostic
 
 @diagnostic("E0215")
 def option_without_name(operator: str, known: Sequence[str], meant: str = "") -> Diagnostic:
-    """A `default`, or a `pad`, gives an option without its name. Only an item's options can be told by their order.
+    """A `default`, or a `pad`, sets an option without naming it. Only items take options by position.
 
-    A number in `pad(1)` would be the height alone, where other frameworks pad all sides: `pad(h=1, w=1)`.
+    A number in `pad(1)` would pad only the height, but other frameworks pad all sides: `pad(h=1, w=1)`.
 
     Wrong:
 
@@ -347,14 +347,14 @@ def option_without_name(operator: str, known: Sequence[str], meant: str = "") ->
     """
     whose = f"`{operator}`" if meant else "a `default`"
     help_text = f"write `{meant}` to pad all sides of an image" if meant else "write `pad=1`"
-    return Diagnostic("", f"the options of {whose} have names", notes=(f"`{operator}` has: {', '.join(known)}",), help=help_text)
+    return Diagnostic("", f"the options of {whose} must be named", notes=(f"`{operator}` has: {', '.join(known)}",), help=help_text)
 
 
 @diagnostic("E0216")
 def defined_later(name: str, line: int, through: str = "", reader: str = "") -> Diagnostic:
     """A block or a variable is used before it is defined.
 
-    A block sees what stands before its own definition, wherever it is called: what it uses is defined before it.
+    A block sees only what precedes its own definition, wherever it is called, so what it uses must be defined before it.
 
     Wrong:
 
@@ -369,17 +369,17 @@ def defined_later(name: str, line: int, through: str = "", reader: str = "") -> 
         stem(8)
     """
     what = f"`{through}` is the block `{name}`, which" if through else f"`{name}`"
-    help_text = f"put it before the block `{reader}`, which sees only what stands before it" if reader else "put it before its first use"
-    return Diagnostic("", f"{what} is defined only in line {line}", help=help_text)
+    help_text = f"put it before the block `{reader}`, which sees only what comes before it" if reader else "put it before its first use"
+    return Diagnostic("", f"{what} is defined only later, on line {line}", help=help_text)
 
 
 @diagnostic("E0217")
 def already_bound(name: str, kind: str) -> Diagnostic:
     """A name is given a second meaning in the same scope.
 
-    Names are not assigned again: a `let`, a parameter, the name of a loop, an open size and a block keep their names for
-    themselves, so what a name means does not depend on where it is read. A body in braces is a scope of its own and may
-    use a name of those around it anew, up to its end.
+    Names cannot be reassigned: within a scope, a `let`, a parameter, a loop variable, an open size and a block all have
+    different names, so the meaning of a name does not depend on where it is read. A body in braces is its own scope and
+    may reuse a name of an enclosing scope, up to the end of the body.
 
     Wrong:
 
@@ -397,4 +397,4 @@ def already_bound(name: str, kind: str) -> Diagnostic:
         let wide = 16
         conv3-{wide}
     """
-    return Diagnostic("", f"`{name}` is already a {kind} in this scope", help="a name is not assigned again: take another one")
+    return Diagnostic("", f"`{name}` is already a {kind} in this scope", help="names cannot be reassigned: choose another one")

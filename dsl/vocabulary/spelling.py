@@ -1,4 +1,4 @@
-"""How near two words are to each other."""
+"""Edit distances between words, and the search for the word that a misspelling stands for."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from functools import lru_cache
 
 from archc.dsl.vocabulary import foreign
 
-LONGEST = 200  # letters of a name that is compared with others
-LONG = 8  # letters from which on a word may have two that are wrong
-MEANINGS = frozenset(  # parts of words that turn a meaning around, or into another
+LONGEST = 200  # letters; longer names are not compared with others
+LONG = 8  # letters; from this length on, two of them may be wrong
+MEANINGS = frozenset(  # parts of words that reverse or change a meaning
     (
         *("no", "not", "non", "un", "dis", "without", "up", "down", "min", "max", "avg", "log", "exp", "hard", "soft", "pre", "post"),
         *("inv", "neg", "anti", "exclude", "include", "keep", "drop", "skip", "in", "out"),
     )
 )
-MANY = 500  # known names that one is compared with, letter by letter
+MANY = 500  # most known names that a name is compared with, letter by letter
 
 
 def distance(one: str, other: str) -> int:
-    """The letters to add, drop, replace or swap with the next one, to make one word into the other."""
+    """Return how many letters to add, drop, replace or swap with the next one to turn one word into the other."""
     rows = [list(range(len(other) + 1))]
     for i, letter in enumerate(one, start=1):
         row = [i]
@@ -34,7 +34,7 @@ def distance(one: str, other: str) -> int:
 
 
 def near(name: str, known: Iterable[str]) -> list[str]:
-    """At most three known names close to this one, the closest first, and none that is much farther than the closest."""
+    """Return at most three known names close to this one, closest first, all about as close as the closest."""
     return list(_near(name, tuple(known)))
 
 
@@ -55,7 +55,7 @@ def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _is_slip(word: str, known: str) -> bool:
-    """Could one be a slip for the other, with a third of its letters wrong, or short for it?"""
+    """Return whether two words differ in at most a third of their letters, or one abbreviates the other."""
     if distance(word, known) <= max(1, (max(len(word), len(known)) + 1) // 3):
         return True
     short, whole = sorted((word, known), key=len)
@@ -64,10 +64,11 @@ def _is_slip(word: str, known: str) -> bool:
 
 
 def slip(word: str, close: Sequence[str]) -> str:
-    """The one of some near names that a word can only be a slip of the keyboard for; "" where there is none.
+    """Return the one name among similar ones that a word can only be a typing error for, or "".
 
-    One letter is added, dropped, replaced or swapped (two in a long word), and not the first one. A word that has a meaning of
-    its own is no slip: a word of another framework, one with another number in it, or with a part that turns the meaning around.
+    One letter is added, dropped, replaced or swapped (two in a long word), and not the first one. A word with a meaning of its
+    own is not a typing error: a word of another framework, one with another number in it, or one with a part that reverses the
+    meaning.
     """
     low = word.lower()
     if foreign.is_known(low):
@@ -83,16 +84,17 @@ def slip(word: str, close: Sequence[str]) -> str:
 
 
 def _parts(word: str, other: str) -> set[str]:
-    """The parts of a word that turn a meaning around: words between `_`, or what it has before or after another word."""
+    """Return the parts of a word that reverse its meaning: words between `_`, or what it adds before or after another word."""
     parts = {part for part in word.split("_") if part in MEANINGS}
     return parts | {part for part in MEANINGS if word in (part + other, other + part)}
 
 
 def misspelt(word: str, close: Sequence[str], sure: bool = False) -> dict[str, object]:
-    """The facts of a name that means nothing: the word, those that may be meant, the likeliest first, and the only one."""
+    """Return the facts about an unknown name: the word, its likely replacements, likeliest first, and the only certain one."""
     return {"word": word, "near": tuple(close), "only": close[0] if sure and len(close) == 1 else slip(word, close)}
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the question "did you mean ...?" with the known names close to a name, or ""."""
     close = near(name, known)
     return f"did you mean {' or '.join(f'`{other}`' for other in close)}?" if close else ""

@@ -12,10 +12,10 @@ from archc.dsl.draft import Change
 def unexpected(
     found: str, expected: str, hint: str = "", changes: tuple[Change, ...] = (), is_guess: bool = False, unsure: bool = False
 ) -> Diagnostic:
-    """Something stands where the grammar has no place for it.
+    """Something is in a place where the grammar does not allow it.
 
-    The message says what was found and what could have stood there. Reading goes on with the next
-    statement, so one run shows every such place.
+    The message says what was found and what was expected. Parsing continues with the next statement, so one run
+    shows every such place.
 
     Wrong:
 
@@ -38,9 +38,9 @@ def never_closed(
 ) -> Diagnostic:
     """A bracket is opened and never closed.
 
-    `<` opens the branches of a merge and `>` closes them; `{` and `}` hold a body; `[` and `]` a list
-    or a numbered group; `(` and `)` arguments. Which one lacks its partner is told by the indent: a closing
-    bracket that begins a line belongs to the line of the same indent.
+    `<` opens the branches of a merge and `>` closes them; `{` and `}` enclose a body; `[` and `]` a list
+    or a numbered group; `(` and `)` arguments. The indentation tells which bracket is unmatched: a closing
+    bracket at the start of a line belongs to the line with the same indentation.
 
     Wrong:
 
@@ -58,7 +58,7 @@ def never_closed(
 
 @diagnostic("E0103")
 def closes_nothing(closer: str, opener: str, instead: str = "", opening: tuple[Change, ...] = (), unsure: bool = False) -> Diagnostic:
-    """A bracket is closed that was not opened, or is closed by one of another kind.
+    """A closing bracket has no opening bracket, or one of another kind.
 
     Wrong:
 
@@ -77,17 +77,17 @@ def closes_nothing(closer: str, opener: str, instead: str = "", opening: tuple[C
     facts = {"delete": True, "guess": True, "changes": opening, "unsure": unsure}
     if closer == ">" and opening:
         words = " or ".join(f"`{new}`" for _, _, new in opening)
-        help_text = f"the merge that it closes has no beginning: write {words} before its first branch"
+        help_text = f"the merge that it closes has no start: write {words} before its first branch"
         facts["delete"] = False
     return Diagnostic("", f"this `{closer}` closes nothing", help=help_text, facts=facts)
 
 
 @diagnostic("E0104")
 def repeat_without_count() -> Diagnostic:
-    """A repeat has no number.
+    """A repeat has no count.
 
-    `x2` repeats what stands before it twice, `x{n}` as often as an expression says. There is a space
-    before the `x` and none behind it.
+    `x2` repeats the item before it twice, `x{n}` as often as an expression says. There is a space
+    before the `x` and none after it.
 
     Wrong:
 
@@ -99,14 +99,14 @@ def repeat_without_count() -> Diagnostic:
         input 3x32x32
         conv3-64(pad=1) x2
     """
-    return Diagnostic("", "a repeat needs its number", notes=("`x` stands alone",), help="write how often, as in `x2` or `x{n}`")
+    return Diagnostic("", "a repeat needs a count", notes=("`x` has none here",), help="write the count, as in `x2` or `x{n}`")
 
 
 @diagnostic("E0105")
 def unreadable(what: str, hint: str = "", changes: tuple[Change, ...] = (), name: str = "", places: Sequence[int] = ()) -> Diagnostic:
-    """A character that has no meaning in a `.arch` file, or a name with letters other than a to z.
+    """A character has no meaning in a `.arch` file, or a name contains letters other than a to z.
 
-    Names become keys of the weights and attributes of modules, so they are ASCII; comments and titles may be in any script.
+    Names become weight keys and module attributes, so they are ASCII; comments and titles may be in any script.
 
     Wrong:
 
@@ -118,19 +118,19 @@ def unreadable(what: str, hint: str = "", changes: tuple[Change, ...] = (), name
         input 3x32x32
         conv3-64
     """
-    help_text = hint or "delete it, or put it into a `# comment`"
+    help_text = hint or "delete it, or put it in a `# comment`"
     return Diagnostic("", f"I cannot read {what}", help=help_text, facts={"changes": changes, "name": name, "places": places})
 
 
 @diagnostic("E0106")
 def not_utf8(byte: int) -> Diagnostic:
-    """A file is not UTF-8 text. Save it as UTF-8; a byte-order mark and Windows line ends are fine."""
-    return Diagnostic("", f"this file is not UTF-8 text: byte {byte:,} starts no character", help="save the file as UTF-8")
+    """A file is not UTF-8 text. Save it as UTF-8; a byte-order mark and Windows line endings are fine."""
+    return Diagnostic("", f"this file is not UTF-8 text: byte {byte:,} does not start a character", help="save the file as UTF-8")
 
 
 @diagnostic("E0107")
 def too_deep_brackets(limit: int) -> Diagnostic:
-    """Brackets stand inside brackets too many times to be a network. `--max-nesting` sets the limit."""
+    """Brackets are nested deeper than the limit that `--max-nesting` sets."""
     return Diagnostic("", f"this is nested deeper than {limit}", help="write the inner part as a block, or raise `--max-nesting`")
 
 
@@ -149,10 +149,10 @@ def other_format(name: str) -> Diagnostic:
         input 3x416x416
         conv3-32
     """
-    help_text = "write it anew: `input 3x224x224`, then items such as `conv3-64; bn; relu; maxpool` (docs/language.md)"
+    help_text = "rewrite it: `input 3x224x224`, then items such as `conv3-64; bn; relu; maxpool` (docs/language.md)"
     if name in ("Python", "a Caffe prototxt"):
-        help_text = "begin with a line such as `input 3x224x224`; layers below it are offered as items, as far as there are such"
-    return Diagnostic("", f"this looks like {name}, and not like a `.arch` file", help=help_text)
+        help_text = "begin with a line such as `input 3x224x224`; layers after it are then offered as items, where an item does the same"
+    return Diagnostic("", f"this looks like {name}, not like a `.arch` file", help=help_text)
 
 
 @diagnostic("E0109")
@@ -168,9 +168,9 @@ def of_another_framework(
 ) -> Diagnostic:
     """A layer is written as PyTorch, Keras or Caffe writes it.
 
-    Where it means the same as an item, that item is offered in its place, its arguments translated: the channels that
-    come in are left out, and every option is written that a `default` of the file sets. What a layer says of the tensor that
-    it takes is compared with the one that comes in. Where it means something that no item does, the notes say what differs.
+    If an item does the same, that item is offered instead, with the arguments translated: the number of input channels is
+    left out, and every option that a `default` of the file sets is written out. What a layer states about its input is
+    compared with the incoming tensor. If no item does the same, the notes say what differs.
 
     Wrong:
 
@@ -184,18 +184,16 @@ def of_another_framework(
     """
     whose = f"{framework}'s"
     if not text:
-        return Diagnostic(
-            "", f"this is {whose} `{call}`, which cannot be written here as it stands", notes=tuple(notes), facts={"changes": ()}
-        )
+        return Diagnostic("", f"this is {whose} `{call}`, which cannot be written here as it is", notes=tuple(notes), facts={"changes": ()})
     message = f"this is {whose} `{call}`" if count == 1 else f"these {count} layers are written as {framework} writes them"
-    help_text = f"here it is `{text}`" if count == 1 and "\n" not in text else "here they are items, one after the other"
+    help_text = f"here it is `{text}`" if count == 1 and "\n" not in text else "here they are items in sequence"
     facts = {"together": changes, "incoming": incoming, "unsure": unsure}
     return Diagnostic("", message, notes=tuple(notes), help=help_text, facts=facts)
 
 
 @diagnostic("E0110")
 def unknown_statement(word: str, meant: str, changes: tuple[Change, ...] = ()) -> Diagnostic:
-    """A line begins with a word that begins no statement.
+    """A line begins with a word that does not begin any statement.
 
     Wrong:
 
@@ -214,9 +212,9 @@ def unknown_statement(word: str, meant: str, changes: tuple[Change, ...] = ()) -
 
 @diagnostic("E0111")
 def turns_the_text(character: str) -> Diagnostic:
-    """A character changes the direction of the text around it, so that a reader sees another program than the compiler.
+    """A character changes the direction of the text around it, so that a reader sees a different program than the compiler.
 
-    Such characters are refused everywhere, in titles, labels and comments as well (Boucher & Anderson 2023, "Trojan
+    Such characters are rejected everywhere, including in titles, labels and comments (Boucher & Anderson 2023, "Trojan
     Source"). Text in Hebrew or Arabic needs none of them.
     """
     return Diagnostic("", f"{character} changes the direction of the text: it would be shown in another order", help="delete it")

@@ -11,7 +11,7 @@ from archc.dsl.vocabulary.spelling import did_you_mean, misspelt, near
 
 @diagnostic("E0401")
 def wrong_kind(what: str, expected: str, got: str, help: str = "", least: int | None = None) -> Diagnostic:
-    """A value is of another kind than the place it stands in needs.
+    """A value is not of the kind that is needed in its place.
 
     Wrong:
 
@@ -24,7 +24,7 @@ def wrong_kind(what: str, expected: str, got: str, help: str = "", least: int | 
         conv3-{7//2}
     """
     facts = {} if least is None else {"least": least}
-    return Diagnostic("", f"{what} must be {expected}, and is {got}", help=help, facts=facts)
+    return Diagnostic("", f"{what} must be {expected}, but is {got}", help=help, facts=facts)
 
 
 @diagnostic("E0402")
@@ -46,7 +46,7 @@ def no_result(problem: str, help: str = "") -> Diagnostic:
 
 @diagnostic("E0403")
 def not_a_choice(option: str, got: str, choices: Sequence[str]) -> Diagnostic:
-    """An option takes one of a few words, and got another.
+    """An option accepts one of a few words, but got another.
 
     Wrong:
 
@@ -63,13 +63,13 @@ def not_a_choice(option: str, got: str, choices: Sequence[str]) -> Diagnostic:
     here = foreign.operator(word) or foreign.INITS.get(word.lower(), "")
     close = [here] if here in choices else near(word, choices) if "(" not in word else []
     help_text = f"it is `{here}` here" if here in choices else did_you_mean(word, close)
-    notes = (f"it is one of {listed}",)
+    notes = (f"it must be one of {listed}",)
     return Diagnostic("", f"`{option}` cannot be {got}", notes=notes, help=help_text, facts=misspelt(word, close, here in choices))
 
 
 @diagnostic("E0404")
 def undecided(condition: str) -> Diagnostic:
-    """A condition asks about a size that the file leaves open, and the answer differs from size to size.
+    """A condition depends on a size that the file leaves open, and has different answers for different sizes.
 
     Wrong:
 
@@ -81,12 +81,12 @@ def undecided(condition: str) -> Diagnostic:
         input 3x32x32
         if in.h == 32 { conv3-8 } else { conv1-8 }
     """
-    return Diagnostic("", f"`{condition}` is true at some sizes and false at others", help="fix the size at the input")
+    return Diagnostic("", f"`{condition}` is true for some sizes and false for others", help="give the input a fixed size")
 
 
 @diagnostic("E0405")
 def no_such_element(problem: str) -> Diagnostic:
-    """An index lies outside its list, or a tensor has no such field.
+    """An index is outside its list, or a tensor has no such field.
 
     Wrong:
 
@@ -100,7 +100,7 @@ def no_such_element(problem: str) -> Diagnostic:
         let widths = [8, 16]
         conv3-{widths[1]}
     """
-    return Diagnostic("", problem, help="lists count from 0; `len()` says how long one is")
+    return Diagnostic("", problem, help="list indices start at 0; `len()` returns the length of a list")
 
 
 @diagnostic("E0406")
@@ -140,5 +140,5 @@ def unknown_function(name: str, known: Sequence[str], functions: Sequence[str]) 
         input 3x32x32
         conv3-{max(8, 16)}
     """
-    help_text = did_you_mean(name, known) or f"there are: {', '.join(functions)}"
+    help_text = did_you_mean(name, known) or f"the functions are: {', '.join(functions)}"
     return Diagnostic("", f"there is no function `{name}`", help=help_text, facts=misspelt(name, near(name, known)))

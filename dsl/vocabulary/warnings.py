@@ -1,4 +1,4 @@
-"""W01xx: what is allowed and probably not meant. `# allow: W0104` on its line, or on the line above, silences one."""
+"""W01xx: what is allowed and probably not intended. `# allow: W0104` on its line, or on the line above, silences one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from archc.dsl.diagnostics import Diagnostic, diagnostic
 
 @diagnostic("W0101")
 def bias_before_norm(name: str, parameters: int) -> Diagnostic:
-    """A layer has a bias, and the batch normalisation behind it takes it away again.
+    """A layer has a bias, and the batch normalization after it removes it again.
 
-    Batch normalisation subtracts the mean of every channel, the bias with it, and adds a trained value of its own
-    (Ioffe & Szegedy 2015, section 3.2). The bias costs parameters and memory, and does nothing.
+    Batch normalization subtracts the mean of every channel, and the bias with it, and adds a learned value of its own
+    (Ioffe & Szegedy 2015, section 3.2). The bias costs parameters and memory and has no effect.
 
     Wrong:
 
@@ -24,8 +24,8 @@ def bias_before_norm(name: str, parameters: int) -> Diagnostic:
         input 3x32x32
         conv3-64(bias=no); bn; relu
     """
-    message = f"the bias of {name} does nothing: the batch norm behind it subtracts it again"
-    return Diagnostic("", message, notes=(f"{parameters:,} parameters are idle",), help="write `bias=no`")
+    message = f"the bias of {name} has no effect: the batch norm after it subtracts it again"
+    return Diagnostic("", message, notes=(f"{parameters:,} parameters have no effect",), help="write `bias=no`")
 
 
 @diagnostic("W0102")
@@ -42,15 +42,15 @@ def rows_dropped(name: str, is_pool: bool, what: str, size: str, notes: Sequence
         input 3x32x32
         maxpool3/2(ceil=yes)
     """
-    help_text = "`ceil=yes` lets a last window reach over the end" if is_pool else "more padding lets a last window see them"
+    help_text = "`ceil=yes` lets a last window extend past the end" if is_pool else "more padding lets a last window cover them"
     return Diagnostic("", f"{name} never sees the last {what} of its {size} input", notes=tuple(notes), help=help_text)
 
 
 @diagnostic("W0103")
 def pixels_skipped(name: str, stride: str, seen: str) -> Diagnostic:
-    """A 1x1 convolution with a stride looks at some positions and skips all others.
+    """A 1x1 convolution with a stride reads some positions and skips all others.
 
-    The shortcuts of ResNet do so (He et al. 2016, section 3.3); later networks average first (He et al. 2019,
+    The shortcuts of ResNet do this (He et al. 2016, section 3.3); later networks average first (He et al. 2019,
     arXiv:1812.01187, section 4, ResNet-D).
 
     Wrong:
@@ -63,13 +63,13 @@ def pixels_skipped(name: str, stride: str, seen: str) -> Diagnostic:
         input 3x32x32
         avgpool2; conv1-16
     """
-    message = f"{name} is a 1x1 convolution with stride {stride}: it sees one position of {seen} and skips the others"
+    message = f"{name} is a 1x1 convolution with stride {stride}: it reads one position in {seen} and skips the others"
     return Diagnostic("", message, help="pool first, or stride in a convolution with a larger kernel")
 
 
 @diagnostic("W0104")
 def leads_nowhere(name: str) -> Diagnostic:
-    """What an item gives reaches no output, so it is computed and thrown away.
+    """The result of an item reaches no output, so it is computed and discarded.
 
     Wrong:
 
@@ -84,15 +84,15 @@ def leads_nowhere(name: str) -> Diagnostic:
         stem: conv3-8
         relu
     """
-    return Diagnostic("", f"{name} leads to no output", help="use it by `@`, make it an `output`, or delete it")
+    return Diagnostic("", f"{name} reaches no output", help="refer to it with `@`, make it an `output`, or delete it")
 
 
 @diagnostic("W0105")
 def never_used(kind: str, name: str, why: str = "") -> Diagnostic:
     """A block, a parameter, a variable, or a second name for a tensor is defined and not used.
 
-    Labels of operators are not meant: they name weights. A `let` within an `if` or a `for` ends with its body and assigns
-    nothing to a variable of that name outside.
+    Labels of operators are exempt: they name weights. A `let` inside an `if` or a `for` ends with its body and does not
+    assign to a variable of that name outside.
 
     Wrong:
 
@@ -112,7 +112,7 @@ def never_used(kind: str, name: str, why: str = "") -> Diagnostic:
 
 @diagnostic("W0106")
 def nothing_between(first: str, second: str) -> Diagnostic:
-    """Two linear layers follow each other with nothing between: together they compute no more than one could.
+    """Two linear layers follow each other with nothing in between: together they compute no more than one could.
 
     Wrong:
 
@@ -132,7 +132,7 @@ def nothing_between(first: str, second: str) -> Diagnostic:
 
 @diagnostic("W0107")
 def stays_at_inference(output: str, reaches: str) -> Diagnostic:
-    """An output for training only has parts that also lead to the main output, so they stay at inference.
+    """A training-only output has parts that the main output uses too, so they stay at inference.
 
     Wrong:
 
@@ -148,16 +148,16 @@ def stays_at_inference(output: str, reaches: str) -> Diagnostic:
         output aux(when=training): relu
         FC-10
     """
-    message = f"the output `{output}` is for training only, but its {reaches} also leads to the main output and stays at inference"
+    message = f"the output `{output}` is for training only, but the main output also uses its {reaches}, so it stays at inference"
     return Diagnostic("", message, help="put what both use before the `output` line")
 
 
 @diagnostic("W0108")
 def softmax_at_the_end(name: str, output: str) -> Diagnostic:
-    """A softmax gives the output, where losses expect the values before it.
+    """A softmax produces the output, but losses expect the values before it.
 
-    `torch.nn.CrossEntropyLoss` and its kin take logits and apply the softmax themselves; applied twice, the network
-    learns slowly and nothing says why.
+    `torch.nn.CrossEntropyLoss` and similar losses take logits and apply the softmax themselves; applied twice, it makes the
+    network learn slowly without any error.
 
     Wrong:
 
@@ -169,12 +169,12 @@ def softmax_at_the_end(name: str, output: str) -> Diagnostic:
         input 3x32x32
         FC-10
     """
-    return Diagnostic("", f"{name} gives the output `{output}`: a cross-entropy loss would apply it a second time", help="leave it out")
+    return Diagnostic("", f"{name} produces the output `{output}`: a cross-entropy loss would apply it again", help="leave it out")
 
 
 @diagnostic("W0109")
 def channels_last(size: str, meant: str, read: str, condition: str) -> Diagnostic:
-    """An input looks as if its channels stood last, or its batch first. Shapes are channels x height x width here.
+    """An input seems to have its channels last, or its batch first. Shapes are channels x height x width.
 
     Wrong:
 
@@ -193,10 +193,11 @@ def channels_last(size: str, meant: str, read: str, condition: str) -> Diagnosti
 def branches_misaligned(name: str, places: Sequence[str]) -> Diagnostic:
     """The branches that meet at a merge look at different places: position i of one is not position i of the other.
 
-    A window is centred where its padding is half of its kernel (Araujo, Norris & Sim 2019, "Computing receptive fields of
-    convolutional neural networks"). Only what padding can mend is told: branches that lie a whole number of positions apart, or
-    positions of different distances. A fraction of a position is common and harmless: even kernels, and nearest upsampling
-    after convolutions with a stride, bring it with them. Branches that all look back from one last pixel are causal, and meant.
+    A window is centered if its padding is half of its kernel (Araujo, Norris & Sim 2019, "Computing receptive fields of
+    convolutional neural networks"). Only what padding can fix is reported: branches that are a whole number of positions
+    apart, or whose positions have different spacing. An offset of a fraction of a position is common and harmless: it results
+    from even kernels, and from nearest upsampling after strided convolutions. Branches that all look back from the same last
+    pixel are causal, and intended.
 
     Wrong:
 
@@ -209,15 +210,17 @@ def branches_misaligned(name: str, places: Sequence[str]) -> Diagnostic:
         concat<conv3-16(pad=1) | conv3-16; pad(h=1, w=1)>
     """
     message = f"the branches of {name} look at different places of the input"
-    return Diagnostic("", message, notes=tuple(places), help="pad or crop both ends of every branch alike, so that all begin at one pixel")
+    return Diagnostic(
+        "", message, notes=tuple(places), help="pad or crop both ends of every branch equally, so that all start at the same pixel"
+    )
 
 
 @diagnostic("W0111")
 def default_rules_nothing(operator: str, why: str) -> Diagnostic:
-    """A `default` has no operator to rule: none of its kind comes after it in its body.
+    """A `default` applies to no operator: none of its kind comes after it in its body.
 
-    A `default` ends with the body that it stands in, that of an `if`, a `for` or a block included, and reaches neither what
-    stands before it nor blocks that are defined before it.
+    A `default` ends with the body that contains it, including that of an `if`, a `for` or a block, and affects neither the
+    items before it nor blocks that are defined before it.
 
     Wrong:
 
@@ -231,15 +234,15 @@ def default_rules_nothing(operator: str, why: str) -> Diagnostic:
         default conv(pad=1)
         conv3-8
     """
-    return Diagnostic("", f"this default rules no `{operator}`", notes=(why,), help="put it before what it is for, or delete it")
+    return Diagnostic("", f"this default applies to no `{operator}`", notes=(why,), help="put it before the items it is for, or delete it")
 
 
 @diagnostic("W0112")
 def word_before_variable(option: str, word: str, kind: str, value: str) -> Diagnostic:
-    """A name is a word of the language and a variable: a bare word of an option is the word, anywhere else it is the variable.
+    """A variable has the name of a word of the language: as the bare value of an option it is the word, elsewhere the variable.
 
-    `act=relu` is always relu; the item `relu`, and the argument of a block, `unit(8, relu)`, are the variable, where there
-    is one. In parentheses, `act=(relu)`, the variable is meant. A variable is better called by another name.
+    `act=relu` is always relu; the item `relu`, and the argument of a block, `unit(8, relu)`, are the variable, if there
+    is one. In parentheses, `act=(relu)`, it is the variable. It is better to give the variable another name.
 
     Wrong:
 
@@ -263,7 +266,7 @@ def word_before_variable(option: str, word: str, kind: str, value: str) -> Diagn
 
 @diagnostic("W0113")
 def channels_missing(size: str, length: int) -> Diagnostic:
-    """An input has two equal sizes, which read as channels and a length: an image has channels before its height and width.
+    """An input has two equal sizes, which are read as channels and a length. An image has channels before its height and width.
 
     Wrong:
 
@@ -282,10 +285,10 @@ def channels_missing(size: str, length: int) -> Diagnostic:
 
 @diagnostic("W0114")
 def order_of_pytorch(name: str, channels: int, read: str, meant: str, written: str) -> Diagnostic:
-    """Numbers without names stand in the order of PyTorch: the channels that come in, those that go out, the kernel, the stride.
+    """Positional numbers are in the order of PyTorch: input channels, output channels, kernel, stride.
 
-    Here the order is that of the operator's table: kernel, channels that go out, stride, padding. The channels that
-    come in are known. The short form leaves no doubt: `conv3-64/2(pad=1)`.
+    The order of the language is that of the operator's table: kernel, output channels, stride, padding. The input channels
+    are known. The short form is unambiguous: `conv3-64/2(pad=1)`.
 
     Wrong:
 
@@ -297,14 +300,14 @@ def order_of_pytorch(name: str, channels: int, read: str, meant: str, written: s
         input 3x32x32
         conv5-64
     """
-    message = f"{name} is read as {read}, and its first number is that of the {channels} channels that come in"
+    message = f"{name} is read as {read}, and its first number is that of its {channels} input channels"
     help_text = f"write `{meant}` if this is PyTorch's order, `{written}` if not"
     return Diagnostic("", message, help=help_text, facts={"meant": ((written, "as it is read now"), (meant, "PyTorch's order"))})
 
 
 @diagnostic("W0115")
 def kernel_and_channels_swapped(name: str, kernel: int, out: int, meant: str) -> Diagnostic:
-    """A convolution has a very large kernel and very few channels: the two numbers may stand for each other.
+    """A convolution has a very large kernel and very few channels: the two numbers may be swapped.
 
     The kernel comes first, then the channels: `conv3-64`.
 
@@ -342,10 +345,10 @@ def merge_without_use(written: str, what: str, instead: str = "") -> Diagnostic:
 
 @diagnostic("W0117")
 def padded_for_nothing(name: str, axes: str, pad: str, meant: str) -> Diagnostic:
-    """A kernel of size 1 is padded: it sees nothing of its neighbours, so padding only adds a frame that tells nothing.
+    """A kernel of size 1 is padded: it does not read its neighbors, so padding only adds a border without information.
 
-    The frame grows the map; a convolution gives its bias there, whatever the input is. It often comes of a `default` with a
-    number: `pad=same` pads every kernel by what it needs, which is nothing for a kernel of size 1.
+    The border enlarges the map; a convolution produces its bias there, whatever the input is. It is often caused by a `default`
+    with a number: `pad=same` pads every kernel by what it needs, which is nothing for a kernel of size 1.
 
     Wrong:
 
@@ -363,9 +366,9 @@ def padded_for_nothing(name: str, axes: str, pad: str, meant: str) -> Diagnostic
 
 @diagnostic("W0118")
 def done_twice(name: str, before: str, what: str) -> Diagnostic:
-    """An operator repeats the one right before it: a normalisation of what is normalised already, or a rectifier of what has passed one.
+    """An operator repeats the one right before it: a second normalization, or a second rectifier.
 
-    It often comes of `norm=bn` or `act=relu` in a `default`, with `bn` or `relu` after the convolution as well.
+    It is often caused by `norm=bn` or `act=relu` in a `default`, with `bn` or `relu` after the convolution as well.
 
     Wrong:
 
@@ -383,7 +386,7 @@ def done_twice(name: str, before: str, what: str) -> Diagnostic:
 
 @diagnostic("W0119")
 def builds_nothing(written: str) -> Diagnostic:
-    """A repeat of zero copies is written out, so its item is not built. As a value of a parameter, zero is fine: `x{n}`.
+    """A repeat has a literal count of zero, so its item is not built. As the value of a parameter, zero is fine: `x{n}`.
 
     Wrong:
 
@@ -397,16 +400,16 @@ def builds_nothing(written: str) -> Diagnostic:
         conv3-16(pad=1)
         relu
     """
-    return Diagnostic("", f"`{written}` builds nothing", help="delete it, or write how many copies there are")
+    return Diagnostic("", f"`{written}` builds nothing", help="delete it, or write how many copies there should be")
 
 
 @diagnostic("W0120")
 def hides_the_outer(name: str, loop: bool) -> Diagnostic:
-    """A `let` in the body of a `for` or an `if` looks like an assignment to a name of the scope around it, and is none.
+    """A `let` in the body of a `for` or an `if` looks like an assignment to a variable of the enclosing scope, but is not one.
 
-    It is a second variable of that name, which ends with the body: the outer one keeps its value, so each turn of a loop
-    begins with that value again, and so does what follows. A value is carried from turn to turn by a block that calls
-    itself, or computed from the number of the turn.
+    It is a second variable of that name, which ends with the body: the outer one keeps its value, so each iteration of a
+    loop starts with that value again, and so does the code after it. To carry a value from one iteration to the next, use
+    a block that calls itself, or compute the value from the number of the iteration.
 
     Wrong:
 
@@ -423,6 +426,8 @@ def hides_the_outer(name: str, loop: bool) -> Diagnostic:
         conv1-{n}
     """
     after = f"after it, `{name}` is the outer one again"
-    note = f"each turn begins with the outer `{name}` again, and so does what follows" if loop else after
-    help_text = "no `let` changes a variable: give this one another name" + (", computed from the number of the turn" if loop else "")
+    note = f"each iteration starts with the outer `{name}` again, and so does what follows" if loop else after
+    help_text = "a `let` does not change a variable: give this one another name" + (
+        ", computed from the number of the iteration" if loop else ""
+    )
     return Diagnostic("", f"this `{name}` is a new variable, which ends with this body", notes=(note,), help=help_text)

@@ -1,0 +1,86 @@
+"""Regressions: programs that were once refused, accepted or printed wrongly. Those that were lowered wrongly are in `tests/back/`."""
+
+from __future__ import annotations
+
+import pytest
+
+from archc.compiler.driver import check_text, expanded_text
+from archc.compiler.ops import OPERATORS
+from archc.dsl.formatter import format_text
+from archc.dsl.parser import parse
+from archc.dsl.printer import print_file
+from archc.dsl.rendering import render_all
+from archc.dsl.source import Source
+from archc.dsl.stack import deep_stack
+from archc.tests.support import ROOT
+from archc.tests.support.regressions import SOUND
+
+
+@pytest.mark.parametrize("text", SOUND.values(), ids=SOUND.keys())
+def test_sound(text: str) -> None:
+    report = check_text(text)
+    assert report.ok, render_all(report.diagnostics)
+    tree = parse(Source("a", text)).file
+    assert tree is not None
+    with deep_stack(400):  # for the comparison
+        assert parse(Source("b", print_file(tree))).file == tree
+    formatted = format_text(Source("c", text), OPERATORS)
+    assert " {k}" not in formatted
+    assert format_text(Source("d", formatted), OPERATORS) == formatted
+    again = check_text(expanded_text(report))
+    assert again.ok, render_all(again.diagnostics)
+    assert again.graph.same_as(report.graph)
+
+
+REFUSED = {
+    "input 8x4x4_\nrelu": "E0101",
+    "input 3x4x4\nconv3-4(pad=5, pad_mode=reflect)": "E0306",
+    "input 3x4x4\nconv3-4(pad=5, pad_mode=circular)": "E0306",
+    "input 3x4x4\nconv1-3(act=concat)": "E0403",
+    "input 3x4x4\nconv1-{9**9**9**9}": "E0402",
+    "input 3x4x4\nlet a = [1]\nconv1-{a[-1]}": "E0405",
+    "let a = in.c\ninput 3x4x4\nrelu": "E0606",
+    "input 3x8x8\nshare s { conv1-3 }\ns: relu": "E0205",
+    "input 3x8\nlet in = 3\nrelu": "E0206",
+    "input 3x8\nfor in in [1] { relu }": "E0206",
+    "input 3x8\nself: conv1-3": "E0206",
+    "input 3x8\nconv1-3(init=normal(std=1, std=2))": "E0403",
+    "input 3x8\nconv1-3(init=normal(-1))": "E0401",
+    "input 3x8\nbn(eps=0)": "E0401",
+    "input 3x8\ndefault conv(pad=1, pad=2)\nrelu": "E0209",
+    'input 3x8\n{ use "std/residual.arch" }': "E0213",
+    "input 6x2x3x4x5\npad(c=1)": "E0305",
+    'use "' + "a" * 300 + '"\ninput 3x8\nrelu': "E0602",
+    "input 3x8\nlet a = " + "-" * 6000 + "1\nrelu": "E0107",
+    "input 3xHxW\nlet a0 = in.h * in.w\n" + "".join(f"let a{i + 1} = a{i} * a{i}\n" for i in range(40)) + "relu": "E0313",
+    "input 3x8\nlet a = relu\nlet b = bn(a)\nlet c = bn(b, b)\nrelu": "E0401",
+    "input 999_999_999x9_999_999x9_999_999\nrelu": "E0312",
+}
+
+
+@pytest.mark.parametrize(("text", "code"), REFUSED.items(), ids=REFUSED.values())
+def test_refused(text: str, code: str) -> None:
+    assert [found.code for found in check_text(text).diagnostics] == [code]
+
+
+def test_chains_of_open_sizes_stay_cheap() -> None:
+    report = check_text("input 3xHxW\n" + "conv3-3/2(pad=1); upsample3\n" * 30)
+    assert report.ok
+
+
+def test_a_file_of_a_dot_holds_no_network() -> None:
+    assert not check_text(".").has_network
+
+
+def test_an_instance_has_no_parameters_of_its_own() -> None:
+    text = 'use "std/resnet.arch"\narch z(m=3) = resnet(depths=[1, 1, 1, 1])'
+    assert [found.code for found in check_text(text).diagnostics] == ["E0213"]
+
+
+def test_an_instance_of_an_instance() -> None:
+    text = 'use "resnet18.arch"\narch again = resnet18() "the same"\nexpect params == 11_689_512'
+    report = check_text(text, folder=ROOT / "archs")
+    assert report.ok, render_all(report.diagnostics)
+    assert report.name == "again"
+    wrong = check_text('use "resnet18.arch"\narch again = resnet18(classes=10)', folder=ROOT / "archs")
+    assert [found.code for found in wrong.diagnostics] == ["E0208"]
