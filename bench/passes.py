@@ -26,7 +26,7 @@ from archc.bench import runtime
 from archc.bench.machine import machine
 from archc.bench.runtime import models, step
 from archc.compiler.analysis.aliasing import in_place
-from archc.compiler.analysis.listing import listing
+from archc.compiler.analysis.printing import listing
 from archc.compiler.backends import cpu, winograd
 from archc.compiler.backends.nodes import fx_graph, modules_of, tree_of
 from archc.compiler.backends.optimise import optimised, realised

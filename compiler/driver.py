@@ -9,11 +9,12 @@ from time import perf_counter
 from typing import Any
 
 from archc.compiler.analysis.blame import with_blame
-from archc.compiler.analysis.claims import check_expects
+from archc.compiler.analysis.claims import check_expects, readable_alone
 from archc.compiler.analysis.cost import Cost, cost
 from archc.compiler.analysis.folding import told_once
 from archc.compiler.analysis.legality import legality
 from archc.compiler.analysis.lint import causes, lint
+from archc.compiler.analysis.printing import Stated, program
 from archc.compiler.collection import without_collection
 from archc.compiler.elaborate.claims import ClaimResult
 from archc.compiler.elaborate.elaboration import Elaboration, Failure, Limits, Overrides
@@ -49,6 +50,7 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[Diagnostic] = field(default_factory=list)
     doubtful: Claims = field(default_factory=lambda: ([], []))  # of claims that are held against shapes that do not hold
+    stated: Stated = field(default_factory=Stated)
     failures: list[Failure] = field(default_factory=list)  # operators that are not in the graph, since their shapes do not fit
 
     @property
@@ -208,6 +210,7 @@ def _proved(loaded: Loaded, loader: Loader, task: Task, watch: Stopwatch, explai
         report.diagnostics = [files.nothing_to_build().at(Span(loaded.source, 0, 0))]
     elif not report.diagnostics and not len(report.graph):
         report.nothing_at = Span(loaded.source, 0, 0)
+    report.stated = _stated(elaboration, report)
     watch.lap("verify")
     return report
 
@@ -228,6 +231,14 @@ def _elaborated(tree: ast.File, folder: Path, loader: Loader, task: Task) -> Ela
 def _expected(elaboration: Elaboration) -> Claims:
     """What becomes of the `expect` lines; under overrides, which change the network, one that fails is waived."""
     return check_expects(elaboration.expects, elaboration.graph, elaboration.top, waived=bool(elaboration.overrides))
+
+
+def _stated(elaboration: Elaboration, report: Report) -> Stated:
+    """What the file states of its network and what holds, for a printed program."""
+    waived = {claim.span for claim in report.claims if claim.waived}
+    lasting = [expected for expected in elaboration.expects if report.ok and expected.statement.span not in waived]
+    expects = [(expected.after, readable_alone(expected, elaboration.graph, elaboration.top)) for expected in lasting]
+    return Stated(elaboration.claimed_at, expects)
 
 
 def _place(claim: ClaimResult) -> tuple[str, int]:
@@ -298,4 +309,5 @@ def require_network(report: Report) -> Report:
 
 
 def expanded_text(report: Report) -> str:
-    raise NotImplementedError
+    """The program with everything written out, as `archc expand` prints it."""
+    return program(report.graph, report.stated)

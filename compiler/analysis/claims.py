@@ -8,8 +8,9 @@ from math import prod
 from typing import Any
 
 from archc.compiler.analysis.cost import MEASURES, node_params, weights
+from archc.compiler.analysis.written import literal
 from archc.compiler.elaborate.arithmetic import COMPARISONS, describe
-from archc.compiler.elaborate.claims import ClaimResult
+from archc.compiler.elaborate.claims import ClaimResult, Expected
 from archc.compiler.elaborate.scopes import Flow, Missing, Scope, in_graph
 from archc.compiler.graph import INPUT, ArchGraph, Node
 from archc.compiler.shapes.dim import Dim, Formula, show_shape
@@ -21,12 +22,10 @@ from archc.dsl.vocabulary import names
 TRAINING = "training"
 
 
-def check_expects(
-    expects: Iterable[tuple[ast.Expect, Any]], graph: ArchGraph, scope: Scope, waived: bool
-) -> tuple[list[ClaimResult], list[Diagnostic]]:
+def check_expects(expects: Iterable[Expected], graph: ArchGraph, scope: Scope, waived: bool) -> tuple[list[ClaimResult], list[Diagnostic]]:
     """Hold every `expect` against the network; what fails is an error, or waived where the caller changed the network."""
     results, problems = [], []
-    for expect, value in expects:
+    for expect, value, _ in expects:
         try:
             result, problem = _check(expect, value, graph, scope, waived)
         except Fault as fault:
@@ -81,6 +80,19 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
     problem = says.count_claim(what, shown, expect.relation, claimed + within, difference or f"{shown} is not {claimed}", help_text)
     facts = {"actual": actual, "claimed": value, "measure": what, "relation": expect.relation, "node": node, "label": expect.target}
     return result, replace(problem, facts=facts)
+
+
+def readable_alone(expected: Expected, graph: ArchGraph, scope: Scope) -> ast.Expect:
+    """An `expect` that needs nothing else of its file: numbers in place of variables, a node in place of another name for it."""
+    expect = expected.statement
+    if any(isinstance(part, (ast.Name, ast.Ref, ast.CallExpr)) for part in ast.walk(expect.value)):
+        expect = replace(expect, value=literal(expected.value))
+    tensor = scope.lookup(expect.target) if expect.target is not None else None
+    if expect.target is None or tensor is None or expect.target in graph:
+        return expect
+    part = [node.name for node in _part(graph, expect.target)]
+    ends_there = part[-1:] == [tensor.name]
+    return expect if ends_there or (part and expect.measure != "shape") else replace(expect, target=tensor.name)
 
 
 def _evidence(expect: ast.Expect, actual: int, value: float, graph: ArchGraph) -> str:

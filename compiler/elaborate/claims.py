@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from archc.compiler.elaborate.scopes import Tensor
+from archc.compiler.elaborate.scopes import Scope, Tensor, join
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.record import AXES
 from archc.compiler.ops.windows import arithmetic, transposed_arithmetic
 from archc.compiler.shapes.dim import Shape, show_shape
+from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Related
 from archc.dsl.source import Span
 from archc.dsl.vocabulary import claims as says
@@ -38,6 +39,25 @@ class ClaimResult:
     def to_json(self) -> dict[str, Any]:
         place = {"file": self.span.source.label, "line": self.span.line}
         return {"claim": self.text, "actual": self.actual, "status": self.status, **place}
+
+
+class Expected(NamedTuple):
+    """An `expect` line of the file, the value that it names, and how many nodes there were before it."""
+
+    statement: ast.Expect
+    value: Any
+    after: int
+
+
+def place_of_claim(tensor: Tensor, scope: Scope, last: str) -> str:
+    """The path of what a claim in a scope follows: the member of the scope that ends with the tensor, else its node.
+
+    `last` is the node that was added last. A claim on an older one, after a reference, is about that node.
+    """
+    own = join(scope.path, "")
+    if tensor.name != last or not tensor.name.startswith(own):
+        return tensor.name
+    return own + tensor.name[len(own) :].partition(".")[0]
 
 
 @dataclass(frozen=True)

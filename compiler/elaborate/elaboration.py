@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from archc.compiler.elaborate.circles import Using
-from archc.compiler.elaborate.claims import ClaimResult
+from archc.compiler.elaborate.claims import ClaimResult, Expected
 from archc.compiler.elaborate.loader import Loader
 from archc.compiler.elaborate.scopes import Flow, Scope
 from archc.compiler.elaborate.site import Budget, LimitReached, Site
@@ -75,8 +74,9 @@ class Elaboration:
     problems: list[Diagnostic] = field(default_factory=list)
     doubts: dict[tuple[str, Span], Diagnostic] = field(default_factory=dict)  # warnings of what only the elaboration sees
     failures: list[Failure] = field(default_factory=list)
-    expects: list[tuple[ast.Expect, Any]] = field(default_factory=list)
+    expects: list[Expected] = field(default_factory=list)
     claims: dict[Span, ClaimResult] = field(default_factory=dict)
+    claimed_at: dict[str, str] = field(default_factory=dict)  # what a claim that holds follows, a node or a scope -> the node of that shape
     top: Scope = field(default_factory=lambda: Scope("", "", None))
     created: list[Node] = field(default_factory=list)  # in order
     using: list[Using] = field(default_factory=list)  # the files on the way to the statement at hand

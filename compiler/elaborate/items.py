@@ -6,13 +6,13 @@ import re
 from dataclasses import replace
 
 from archc.compiler.elaborate.calls import Invocation, bind_settings, invoke
-from archc.compiler.elaborate.claims import Claim, check_shape
+from archc.compiler.elaborate.claims import Claim, check_shape, place_of_claim
 from archc.compiler.elaborate.elaboration import Elaboration
 from archc.compiler.elaborate.environment import BlockValue
 from archc.compiler.elaborate.evaluate import evaluated, evaluated_size, tensor
 from archc.compiler.elaborate.nodes import Use, apply, skip, word_arguments
 from archc.compiler.elaborate.options import Signature, bind_arguments, split_word
-from archc.compiler.elaborate.scopes import Flow, Label, Missing, Tensor, check_label
+from archc.compiler.elaborate.scopes import Flow, Label, Missing, Tensor, check_label, in_graph
 from archc.compiler.elaborate.site import Site
 from archc.compiler.elaborate.strangers import RESIDUAL, unknown_word
 from archc.compiler.elaborate.workings import Workings
@@ -118,6 +118,8 @@ def _claimed(elaboration: Elaboration, item: ast.Item, claim: ast.Dims, result: 
     if span not in elaboration.claims or not checked.held:
         elaboration.claims[span] = checked
     if problem is None:
+        if in_graph(result):
+            elaboration.claimed_at[place_of_claim(result, site.labels, elaboration.created[-1].name)] = result.name
         return result
     elaboration.report(problem, site)
     elaboration.graph.claimed[result.name] = claimed

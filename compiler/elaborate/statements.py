@@ -8,6 +8,7 @@ from typing import Any
 
 from archc.compiler.elaborate import items
 from archc.compiler.elaborate.arithmetic import describe
+from archc.compiler.elaborate.claims import Expected
 from archc.compiler.elaborate.elaboration import Elaboration
 from archc.compiler.elaborate.environment import LOOP_NAME, OPEN_SIZE, VARIABLE, BoundArgument, Environment, SharedPart, check_block_name
 from archc.compiler.elaborate.evaluate import evaluated, evaluated_size, truth
@@ -238,7 +239,7 @@ def _expect(elaboration: Elaboration, statement: ast.Expect, site: Site) -> None
     if elaboration.own_expects:
         value = evaluated(elaboration, statement.value, site)
         if value is not Missing.POISONED:
-            elaboration.expects.append((statement, value))
+            elaboration.expects.append(Expected(statement, value, len(elaboration.graph)))
 
 
 # ---- loops and conditions

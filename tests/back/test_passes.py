@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from archc import load
 from archc.compiler.analysis.chunking import slices
 from archc.compiler.analysis.fusion import Fusion, fusions
-from archc.compiler.analysis.listing import listing
+from archc.compiler.analysis.printing import listing
 from archc.compiler.backends import cpu, optimise, timing, winograd
 from archc.compiler.backends.measure import activations
 from archc.compiler.backends.optimise import DIFFERENT, optimised, realised

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from archc import loads
 from archc.compiler.analysis.derive import derive
-from archc.compiler.analysis.listing import listing
 from archc.compiler.analysis.notation import notation
+from archc.compiler.analysis.printing import listing
 from archc.compiler.driver import check_text, expanded_text
 from archc.compiler.ops.kinds import Word, exact, show
 from archc.tests.support.commands import archc

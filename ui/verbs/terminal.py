@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from archc.compiler.analysis.listing import listing
+from archc.compiler.analysis.printing import listing
 from archc.compiler.driver import Report, parse_overrides, require_network
 from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.files import write_text
