@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from typing import Any, ParamSpec, Self
 
 from archc.dsl.source import Span
@@ -122,6 +123,11 @@ class Diagnostic:
     def severity(self) -> str:
         return WARNING if self.code.startswith("W") else ERROR
 
+    @property
+    def is_of_writing(self) -> bool:
+        """Whether it is an error of writing, for which the text could not be read."""
+        return self.code.startswith("E01")
+
     def at(self, span: Span | None, trail: Sequence[str] = (), related: Iterable[Related] = ()) -> Diagnostic:
         """The same diagnostic with a place, unless it has one already."""
         if self.span is not None:
@@ -192,22 +198,43 @@ def span_json(span: Span | None) -> dict[str, Any] | None:
 
 # ---- the register of codes: every function of dsl/vocabulary enters itself here
 
-CODES: dict[str, Callable[..., Diagnostic]] = {}
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a function of the vocabulary returns. Its decorator knows the code, and its caller the place."""
+
+    message: str
+    notes: tuple[str, ...] = ()
+    help: str = ""
+    blame: str = ""
+    label: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def diagnostic(code: str) -> Callable[[Callable[P, Diagnostic]], Callable[P, Diagnostic]]:
-    """Enter a function that makes a diagnostic under its code. Its docstring is the page of the code."""
+CODES: dict[str, Callable[..., Wording]] = {}
 
-    def enter(function: Callable[P, Diagnostic]) -> Callable[P, Diagnostic]:
+
+def diagnostic(code: str) -> Callable[[Callable[P, Wording]], Callable[P, Diagnostic]]:
+    """Register a function under its code, and let it return a diagnostic. Its docstring is the page of the code."""
+
+    def register(function: Callable[P, Wording]) -> Callable[P, Diagnostic]:
         if code in CODES:
             raise ValueError(f"two diagnostics have the code {code}")
         CODES[code] = function
+        return worded_as(code)(function)
 
+    return register
+
+
+def worded_as(code: str) -> Callable[[Callable[P, Wording]], Callable[P, Diagnostic]]:
+    """Let a function return a diagnostic of a code that has its page elsewhere: other words for the same mistake."""
+
+    def enter(function: Callable[P, Wording]) -> Callable[P, Diagnostic]:
+        @wraps(function)
         def make(*args: P.args, **kwargs: P.kwargs) -> Diagnostic:
-            return replace(function(*args, **kwargs), code=code)
+            said = function(*args, **kwargs)
+            return Diagnostic(code, said.message, said.notes, said.help, said.blame, said.label, facts=said.facts)
 
-        make.__name__ = function.__name__
-        make.__doc__ = function.__doc__
         return make
 
     return enter

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from archc.compiler.elaborate.histories import histories, parting
 from archc.compiler.graph import ArchGraph
 from archc.compiler.shapes.conditions import Condition, Legal, contradiction, legal_sizes
@@ -40,4 +38,4 @@ def _impossible(graph: ArchGraph, name: str, reasons: list[Condition]) -> Diagno
     found = says.no_legal_size(name, sides, [str(reason) for reason in reasons])
     frames = [frame for frame in last.frame.chain() if frame.text != "{ ... }"] if last.frame else []
     trail = [f"in {frame.text}, line {frame.span.line} of {frame.span.source.name}" for frame in frames[:3]]
-    return replace(found, facts=facts).at(last.span, trail=trail, related=(*parted, *others.values()))
+    return found.knowing(**facts).at(last.span, trail=trail, related=(*parted, *others.values()))

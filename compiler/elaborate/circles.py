@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Related
@@ -28,7 +28,7 @@ def circle(way: Sequence[Using]) -> Diagnostic:
     told = [(here.name, here.use.line, there.name) for here, there in needless if here.use is not None]
     found = files.use_in_circle([*(file.name for file in way), way[0].name], told)
     related = [Related(here.use, f"uses {there.name}") for here, there in steps if here.use is not None and here.use is not at]
-    return replace(found, facts={"needless": bool(needless)}).at(at, related=related)
+    return found.knowing(needless=bool(needless)).at(at, related=related)
 
 
 def _takes(statements: Sequence[ast.Statement], used: Sequence[ast.Statement]) -> bool:

@@ -246,8 +246,8 @@ class Environment:
 def _later(name: str, place: Span | None, through: str = "", reader: str = "") -> Diagnostic:
     """What to say of a name that is defined only at a later place."""
     found = says.defined_later(name, place.line if place is not None else 0, through, reader)
-    facts = {"once": f"{name} {reader}", "definition": place}
-    return replace(found, facts=facts, related=(Related(place, "defined here"),) if place is not None else ())
+    found = found.knowing(once=f"{name} {reader}", definition=place)
+    return found.beside(Related(place, "defined here")) if place is not None else found
 
 
 def check_block_name(name: str, span: Span, env: Environment) -> None:

@@ -17,7 +17,6 @@ from archc.dsl import ast
 from archc.dsl.diagnostics import Fault
 from archc.dsl.source import Span
 from archc.dsl.vocabulary import files, names, values
-from archc.dsl.vocabulary.spelling import misspelt
 
 FIELDS = {1: "cw", 2: "chw", 3: "cdhw"}  # what `.c`, `.h`, ... mean, by the number of sizes
 
@@ -36,6 +35,7 @@ def _words() -> frozenset[str]:
 
 WORDS = (_words() | {"fan_out"}) - {"c", "d", "h", "w"}  # the axes of `concat` are words for that option only
 TRUTH = {"yes": True, "no": False}
+OF_PYTHON = {"true": "yes", "True": "yes", "false": "no", "False": "no"}
 SETTING_WORDS = frozenset({"fan_in", "fan_out"})  # what a setting of an `init` may be
 
 
@@ -148,10 +148,8 @@ def _name(name: str, site: Site) -> Any:
         return Missing.POISONED
     if (later := site.env.defined_later(name)) is not None:
         raise Fault(later)
-    hint = {"true": "yes", "True": "yes", "false": "no", "False": "no"}.get(name)
-    known = [hint] if hint else [*site.env.known(blocks=False), *site.env.known(blocks=True), *sorted(WORDS)]
-    fault = names.unknown_name(name, known)
-    raise UnknownName(replace(fault, help=f"write `{hint}`", facts=misspelt(name, [hint], sure=True)) if hint else fault)
+    known = [*site.env.known(blocks=False), *site.env.known(blocks=True), *sorted(WORDS)]
+    raise UnknownName(names.unknown_name(name, known, OF_PYTHON.get(name, "")))
 
 
 def _reference(expr: ast.Ref, site: Site) -> Any:

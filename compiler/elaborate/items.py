@@ -101,8 +101,9 @@ def _claimed(elaboration: Elaboration, item: ast.Item, claim: ast.Dims, result: 
     try:
         for dim in claim:
             if isinstance(dim, ast.Name) and site.env.find(dim.name) is None:  # only an `input` leaves sizes open
-                unknown = site.env.defined_later(dim.name) or names.unknown_name(dim.name, site.env.known(blocks=False))
-                raise Fault(replace(unknown, help=unknown.help or "only an `input` leaves sizes open").at(dim.span))
+                hint = "only an `input` leaves sizes open"
+                found = site.env.defined_later(dim.name) or names.unknown_name(dim.name, site.env.known(blocks=False), hint=hint)
+                raise Fault(found.at(dim.span))
         claimed = tuple(evaluated_size(elaboration, dim, site) for dim in claim)
     except Fault as fault:
         elaboration.report(fault, site, item.claim_span)

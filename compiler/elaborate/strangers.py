@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from typing import Any
 
 from archc.compiler.elaborate.scopes import Flow, Tensor
 from archc.compiler.elaborate.site import Site
@@ -32,8 +32,9 @@ def unknown_word(op: ast.Op, stem: str, site: Site) -> Diagnostic:
     if word in STRANGERS:
         return names.unknown_operator(word, [], STRANGERS[word])
     if here := OPERATORS.get(foreign.operator(word).rstrip("0123456789")):
-        found = names.unknown_operator(word, known, f"it is `{foreign.operator(word)}` here, written {here.short_form}")
-        return _of_another_framework(found, op, site.incoming)
+        notes, facts = _of_another_framework(op, site.incoming)
+        hint = f"it is `{foreign.operator(word)}` here, written {here.short_form}"
+        return names.unknown_operator(word, known, hint, notes).knowing(**facts)
     if meant := _with_underscores(word):
         return names.unknown_operator(word, [meant], f"did you mean `{meant}`?")
     if word.lower() == RESIDUAL:
@@ -56,32 +57,29 @@ def _with_underscores(word: str) -> str:
     return f"{found[1]}{found[3]}" if kernel and not first else ""
 
 
-def _of_another_framework(found: Diagnostic, op: ast.Op, incoming: Flow) -> Diagnostic:
-    """Whose layer it is, and whether what it says of the incoming tensor is so."""
+def _of_another_framework(op: ast.Op, incoming: Flow) -> tuple[list[str], dict[str, Any]]:
+    """Whose layer it is, and whether what it says of the incoming tensor is so: notes and facts."""
     layer = transcribed(op.span.text, defaults_in(op.span.source.text))
     if layer is None:
         operator = OPERATORS.get(foreign.operator(op.word).rstrip("0123456789"))
         if operator is None or all(arg.name in operator.option_names for arg in op.args):
-            return found
-        note = f"its arguments may mean something else elsewhere; here it is written {operator.signature}"
-        return replace(found, notes=(*found.notes, note))
-    note = f"this is {layer.framework}'s `{layer.call}`"
-    facts, notes = dict(found.facts), [*found.notes]
+            return [], {}
+        return [f"its arguments may mean something else elsewhere; here it is written {operator.signature}"], {}
     takes = next(iter(layer.incoming), None) if layer.text else None
     shape = incoming.shape if isinstance(incoming, Tensor) else None
     differs = takes.differs(shape) if takes is not None and shape is not None else ""
+    note = f"this is {layer.framework}'s `{layer.call}`"
     if layer.other is not None:
-        notes += layer.readings
+        notes = [*layer.readings]
     elif not layer.text:
-        notes += [note, *layer.notes]
+        notes = [note, *layer.notes]
     elif takes is not None and takes.channels is not None and not differs:
-        notes.append(f"{note}; what comes in ({takes.channels:,}) is not written here")
+        notes = [f"{note}; what comes in ({takes.channels:,}) is not written here"]
     else:
-        notes.append(note)
+        notes = [note]
     if differs:
         notes.append(differs)
-    refused = takes is not None and shape is not None and takes.refuses(shape)
+    facts: dict[str, Any] = {"unsure": bool(differs or layer.other), "refused": False}
     if takes is not None:
-        facts["incoming"] = (layer.incoming,)
-    facts |= {"unsure": bool(differs or layer.other or facts.get("unsure")), "refused": refused}
-    return replace(found, notes=tuple(notes), facts=facts)
+        facts |= {"incoming": (layer.incoming,), "refused": shape is not None and takes.refuses(shape)}
+    return notes, facts
