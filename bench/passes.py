@@ -1,9 +1,9 @@
-"""What each rewrite is worth, and each way of lowering to a CPU: every network with all of them, and with all but one, in turn.
+"""Measure what each rewrite and each way of lowering to a CPU is worth: every network with all of them, and with all but one, interleaved.
 
     python bench/passes.py --out docs/passes.json
 
-A figure is how many times as fast a network is with the pass as without; there is none where the pass finds nothing to do. Ways of
-lowering are those of level 3 on a CPU: a batch in slices, Winograd's algorithm.
+A figure is the speed with the pass relative to that without it; there is none where the pass finds nothing to do. Ways of lowering are
+those of level 3 on a CPU: a batch in slices, Winograd's algorithm.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ RUNS = 9
 
 
 def without(graph: ArchGraph, level: int) -> dict[str, tuple[Pass, ...]]:
-    """The pipelines of a level that lack one pass each and give another program for it, by the name of the pass."""
+    """Return the pipelines of a level without one pass each, by the name of the pass, as far as they produce another program."""
     whole = listing(run(graph, INFERENCE[level]).graph)
     shorter = {one.__name__: tuple(other for other in INFERENCE[level] if other is not one) for one in INFERENCE[level]}
-    shorter.pop("drop_training")  # never a choice: the others' outputs are not those of inference
+    shorter.pop("drop_training")  # not optional: without it the outputs are not those of inference
     return {name: pipeline for name, pipeline in shorter.items() if listing(run(graph, pipeline).graph) != whole}
 
 
@@ -64,7 +64,7 @@ def measure(name: str, batch: int, device: str, runs: int) -> list[dict[str, Any
 
 
 def trained(name: str, batch: int, device: str, runs: int) -> list[dict[str, Any]]:
-    """A step of SGD with and without the passes of level 1, both with activations in place."""
+    """Measure a step of SGD with and without the passes of level 1, both with activations in place."""
     net, module, _ = models(name)
     changed = run(net.graph, TRAINING[1]).graph
     if listing(changed) == listing(net.graph):
@@ -79,7 +79,7 @@ def trained(name: str, batch: int, device: str, runs: int) -> list[dict[str, Any
     return rows_of(name, batch, device, "float32", "training", [" ".join(one.__name__ for one in TRAINING[1])], steps, runs)
 
 
-# A way of lowering to a CPU: what switches it off, and the module that tells where it was taken.
+# A way of lowering to a CPU: what to patch to disable it, and the module that shows where it was used.
 WAYS: dict[str, tuple[str, Any, type]] = {
     "slices": ("slices", lambda *_: None, cpu.Sliced),
     "winograd": ("winograd.suits", lambda *_: False, winograd.WinogradConv),
@@ -109,7 +109,7 @@ def lowered(name: str, batch: int, dtype: str, runs: int) -> list[dict[str, Any]
 def rows_of(
     name: str, batch: int, device: str, dtype: str, level: int | str, lacking: list[str], networks: list[Callable[[], Any]], runs: int
 ) -> list[dict[str, Any]]:
-    """A row for every network but the first, which lacks nothing."""
+    """Time networks and return a row for every one but the first, which is complete, with its time relative to the first."""
     with torch.set_grad_enabled(level == "training"):
         whole, *others = in_turn(networks, runs, 2, device == "cuda")
     setting = {"network": name, "batch": batch, "device": device, "dtype": dtype, "level": level}
@@ -132,12 +132,12 @@ def main() -> None:
         settings = [setting.split(":") for setting in args.lowered if args.device == "cpu"]
         parts += [(lowered, int(batch), dtype) for batch, dtype in settings]
         for part, *options in parts:
-            # In a process of its own: what an allocator keeps from other networks changes how fast large values are had.
+            # In a fresh process: what an allocator keeps from other networks changes how fast large values are allocated.
             with ProcessPoolExecutor(1, get_context("spawn")) as fresh:
-                found = fresh.submit(part, name, *options, args.runs).result()
-            for row in found:
+                measured = fresh.submit(part, name, *options, args.runs).result()
+            for row in measured:
                 print(json.dumps(row), flush=True)
-            rows += found
+            rows += measured
             if args.out:
                 write_text(args.out, json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
 

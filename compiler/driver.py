@@ -14,7 +14,8 @@ from archc.compiler.analysis.cost import Cost, cost
 from archc.compiler.analysis.folding import told_once
 from archc.compiler.analysis.legality import legality
 from archc.compiler.analysis.lint import causes, lint
-from archc.compiler.analysis.printing import Stated, program
+from archc.compiler.analysis.nesting import Stated
+from archc.compiler.analysis.printing import program
 from archc.compiler.collection import without_collection
 from archc.compiler.elaborate.claims import ClaimResult
 from archc.compiler.elaborate.elaboration import Elaboration, Failure, Limits, Overrides
@@ -46,11 +47,11 @@ class Report:
     diagnostics: list[Diagnostic]  # errors
     claims: list[ClaimResult] = field(default_factory=list)
     legal: list[Legal] = field(default_factory=list)
+    stated: Stated = field(default_factory=Stated)
     nothing_at: Span | None = None  # the place of a file that holds no network, only blocks
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[Diagnostic] = field(default_factory=list)
     doubtful: Claims = field(default_factory=lambda: ([], []))  # of claims that are held against shapes that do not hold
-    stated: Stated = field(default_factory=Stated)
     failures: list[Failure] = field(default_factory=list)  # operators that are not in the graph, since their shapes do not fit
 
     @property
@@ -210,7 +211,8 @@ def _proved(loaded: Loaded, loader: Loader, task: Task, watch: Stopwatch, explai
         report.diagnostics = [files.nothing_to_build().at(Span(loaded.source, 0, 0))]
     elif not report.diagnostics and not len(report.graph):
         report.nothing_at = Span(loaded.source, 0, 0)
-    report.stated = _stated(elaboration, report)
+    elif not report.diagnostics:
+        report.stated = _stated(elaboration, report.claims)
     watch.lap("verify")
     return report
 
@@ -233,12 +235,11 @@ def _expected(elaboration: Elaboration) -> Claims:
     return check_expects(elaboration.expects, elaboration.graph, elaboration.top, waived=bool(elaboration.overrides))
 
 
-def _stated(elaboration: Elaboration, report: Report) -> Stated:
-    """What the file states of its network and what holds, for a printed program."""
-    waived = {claim.span for claim in report.claims if claim.waived}
-    lasting = [expected for expected in elaboration.expects if report.ok and expected.statement.span not in waived]
-    expects = [(expected.after, readable_alone(expected, elaboration.graph, elaboration.top)) for expected in lasting]
-    return Stated(elaboration.claimed_at, expects)
+def _stated(elaboration: Elaboration, claims: Sequence[ClaimResult]) -> Stated:
+    """What a sound file states of its network, without what the caller's changes have waived."""
+    waived = {claim.span for claim in claims if claim.waived}
+    expects = [each for each in elaboration.expects if each.statement.span not in waived]
+    return Stated(elaboration.claimed_at, [(each.after, readable_alone(each, elaboration.graph, elaboration.top)) for each in expects])
 
 
 def _place(claim: ClaimResult) -> tuple[str, int]:

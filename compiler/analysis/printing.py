@@ -1,24 +1,15 @@
 """A graph as `.arch` text: `program` with its scopes and branches, as `expand` shows it; `listing` flat, an operator a line.
 
-Both need the graph alone. The order of its nodes is the order of writing. In a program:
-
-* a scope of the names is a labelled group; one whose keys are those of another scope is a call of a shared part;
-* a branch stands inside its merge where its operators come right before it, are used nowhere else, and start from the same node as
-  another branch; any other operand is a reference;
-* operators that lead from a node which others use as well to an output, and to nothing else, are the chain of that output.
+Both need the graph alone, whatever it was made from. The order of its nodes is the order of writing.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from archc.compiler.analysis import written
-from archc.compiler.elaborate.scopes import join
-from archc.compiler.graph import INPUT, ArchGraph, Node
-from archc.compiler.shapes.dim import Shape
+from archc.compiler.analysis.nesting import IMPLIED, Program, Stated
+from archc.compiler.graph import INPUT, ArchGraph
 from archc.dsl import ast
 from archc.dsl.formatter import format_text
 from archc.dsl.parser import MAX_NESTING
@@ -26,32 +17,17 @@ from archc.dsl.printer import print_file, print_statement
 from archc.dsl.source import Source
 from archc.dsl.stack import deep_stack
 
-NESTED = 8  # merges within merges; one around more is written with references
-IMPLIED = "output"  # the name of the output of a file that states none
-
-
-@dataclass(frozen=True)
-class Stated:
-    """What a file states of its network, which the printed program states again.
-
-    `shapes` has the paths of nodes and scopes at which a shape is claimed, each with the node whose shape it is; `expects` the
-    `expect` lines, each with the number of nodes that come before it.
-    """
-
-    shapes: Mapping[str, str] = field(default_factory=dict)
-    expects: Sequence[tuple[int, ast.Expect]] = ()
-
 
 def program(graph: ArchGraph, stated: Stated | None = None) -> str:
     """Print a graph with everything written out. The text reads back as the same graph.
 
     Raises ValueError where names cannot be written as scopes: one that is not in one piece, or a shared part defined nowhere.
     """
-    file = ast.File(written.NOWHERE, tuple(_Program(graph, stated or Stated()).statements()))
+    file = ast.File(written.NOWHERE, tuple(Program(graph, stated or Stated()).statements()))
     # Every dot of a name is a group, which merges may be around.
     nesting = 2 * max((node.name.count(".") for node in graph), default=0) + MAX_NESTING
     with deep_stack(nesting):
-        return format_text(Source("expanded", print_file(file)), max_nesting=nesting)
+        return format_text(Source("expanded", print_file(file)), max_nesting=nesting, hold=False)
 
 
 def listing(graph: ArchGraph) -> str:
@@ -68,7 +44,7 @@ def listing(graph: ArchGraph) -> str:
         claim = node.shape if all(isinstance(dim, int) for dim in node.shape) else None
         if node.op == INPUT:
             lines.append([written.input_line(node, name)])
-        elif _merges(node):
+        elif node.operator.operands != (1, 1):
             branches = [[written.reference(operand)] for operand in operands]
             lines.append([written.labelled(name, written.merge(node, branches, brief=True), claim)])
         else:
@@ -93,276 +69,3 @@ def _labels(graph: ArchGraph) -> dict[str, str]:
         taken.add(label)
         names[node.name] = label
     return names
-
-
-def _merges(node: Node) -> bool:
-    return node.op != INPUT and node.operator.operands != (1, 1)
-
-
-@dataclass(slots=True)
-class _Part:
-    """A statement of a scope, and what of the graph it holds: nodes `first` to `last`, by position."""
-
-    statement: ast.Statement
-    start: str | None  # the node that it goes on from; None for an input
-    result: str
-    first: int
-    last: int
-    depth: int = 0  # merges within merges
-    run: int = 0  # where in the scope the run begins that ends here: parts that each go on from the one before, used nowhere else
-    run_depth: int = 0
-
-
-@dataclass(slots=True)
-class _Scope:
-    """A scope that is being put together."""
-
-    path: str
-    key: str
-    incoming: str | None  # the current node where it begins, as far as can be seen
-    edge: str  # the path of the shared part around it, out of which only paths from the top lead
-    shared: bool = False  # is it a call of a shared part?
-    parts: list[_Part] = field(default_factory=list)
-    shares: list[ast.Share] = field(default_factory=list)
-
-
-class _Program:
-    """Puts the nodes into scopes, and parts of scopes into branches, in one walk."""
-
-    def __init__(self, graph: ArchGraph, stated: Stated) -> None:
-        self.graph = graph
-        self.stated = stated
-        self.position = {node.name: place for place, node in enumerate(graph)}
-        self.names = {*self.position, *(path for name in self.position for path in _around(name))}
-        self.uses: Counter[str] = Counter()
-        self.last_use: dict[str, float] = {}
-        for node in graph:
-            for operand in graph.operands(node.name):
-                self.uses[operand] += 1
-                self.last_use[operand] = self.position[node.name]
-        for output in graph.outputs.values():
-            self.last_use[output.node] = float("inf")
-        self.keys = _keys(graph)
-        self.opened: set[str] = set()
-        self.declared: set[str] = set()  # keys of shared parts
-        self.stack = [_Scope("", "", None, "")]
-        for node in graph:
-            self._enter(node)
-            self._put(node)
-        while len(self.stack) > 1:
-            self._close()
-
-    # ---- scopes
-
-    def _enter(self, node: Node) -> None:
-        path = node.name.rpartition(".")[0]
-        while self.stack[-1].path not in ("", path) and not path.startswith(f"{self.stack[-1].path}."):
-            self._close()
-        own = self.stack[-1].path
-        for name in path[len(own) :].lstrip(".").split(".") if path != own else ():
-            self._open(name, node)
-
-    def _open(self, name: str, node: Node) -> None:
-        outer = self.stack[-1]
-        path, usual = join(outer.path, name), join(outer.key, name)
-        if path in self.opened:
-            raise ValueError(f"the scope {path} is not in one piece: {node.name} stands apart from the rest of it")
-        self.opened.add(path)
-        key = self.keys.get(path, usual)
-        shared = key != usual and key != "" and not f"{outer.key}.".startswith(f"{key}.")
-        incoming = outer.parts[-1].result if outer.parts else outer.incoming
-        self.stack.append(_Scope(path, key if shared else usual, incoming, path if shared else outer.edge, shared))
-
-    def _close(self) -> None:
-        scope = self.stack.pop()
-        outer, parts = self.stack[-1], scope.parts
-        body = [*scope.shares, *self._sequence(scope, parts, parts[0].start)]
-        core: ast.Core = written.group(body)
-        if scope.shared:
-            around, _, name = scope.key.rpartition(".")
-            core = written.call(name)
-            if scope.key not in self.declared:
-                self.declared.add(scope.key)
-                home = next((each for each in reversed(self.stack) if each.key == around), None)
-                if home is None:
-                    raise ValueError(f"the weights of {scope.path} are those of {scope.key}, which is in no scope around it")
-                home.shares.append(written.share(name, body))
-        depth = max(part.depth for part in parts)
-        item = self._item(scope.path, parts[-1].result, core)
-        self._append(outer, _Part(item, parts[0].start, parts[-1].result, parts[0].first, parts[-1].last, depth))
-
-    def _put(self, node: Node) -> None:
-        scope, place = self.stack[-1], self.position[node.name]
-        if node.op == INPUT:
-            self._append(scope, _Part(written.input_line(node, node.name), None, node.name, place, place))
-        elif _merges(node):
-            self._append(scope, self._merge(scope, node, place))
-        else:
-            item = self._item(node.name, node.name, written.operator(node))
-            self._append(scope, _Part(item, self.graph.operands(node.name)[0], node.name, place, place))
-
-    def _append(self, scope: _Scope, part: _Part) -> None:
-        part.run, part.run_depth = len(scope.parts), part.depth
-        before = scope.parts[-1] if scope.parts else None
-        if before is not None and before.start is not None and before.result == part.start and self.last_use[part.start] <= part.last:
-            part.run, part.run_depth = before.run, max(before.run_depth, part.depth)
-        scope.parts.append(part)
-
-    def _item(self, path: str, result: str, core: ast.Core) -> ast.Item:
-        claim: Shape | None = self.graph[result].shape if self.stated.shapes.get(path) == result else None
-        return written.labelled(path.rpartition(".")[2], core, claim)
-
-    def _sequence(self, scope: _Scope, parts: Sequence[_Part], current: str | None) -> Iterator[ast.Statement]:
-        """The statements of parts, with a reference where one does not go on from the one before."""
-        for part in parts:
-            if part.start is not None and part.start != current:
-                yield self._reference(scope, part.start)
-            yield part.statement
-            current = part.result
-
-    def _reference(self, scope: _Scope, name: str) -> ast.Item:
-        """A reference that means a node in a scope: by a path within it or a scope around it, else by one from the top."""
-        around, first = scope.path, ""
-        while around != "" and len(around) >= len(scope.edge):
-            if name.startswith(f"{around}."):
-                path = name[len(around) + 1 :]
-                first = path.partition(".")[0]
-                inner = scope.path
-                while inner != around and join(inner, first) not in self.names:
-                    inner = inner.rpartition(".")[0]
-                if inner == around:
-                    return written.reference(path)
-            around = around.rpartition(".")[0]
-        return written.reference(f".{name}" if scope.path else name)
-
-    # ---- branches
-
-    def _merge(self, scope: _Scope, node: Node, place: int) -> _Part:
-        """A merge with its branches, which are taken from the end of the scope."""
-        operands, parts = self.graph.operands(node.name), scope.parts
-        runs = self._runs(parts, operands, place)
-        at = min((begin for begin, _ in runs.values()), default=len(parts))
-        starts = [parts[runs[slot][0]].start or "" if slot in runs else operand for slot, operand in enumerate(operands)]
-        start = self._fork(scope, at, starts)
-        if runs and starts.count(start) < 2 and starts[slot := min(runs)] == start:
-            # Only one branch goes on from here: it is no branch, but the way to the merge.
-            at = runs.pop(slot)[1]
-            start = starts[slot] = operands[slot]
-        branches: list[list[ast.Statement]] = []
-        for slot, begin in enumerate(starts):
-            way = [self._reference(scope, begin)] if begin != start else []
-            branches.append([*way, *(self._sequence(scope, parts[slice(*runs[slot])], begin) if slot in runs else ())])
-        depth = 1 + max((parts[end - 1].run_depth for _, end in runs.values()), default=0)
-        first = parts[at].first if runs else place
-        if runs:
-            del parts[at:]
-        return _Part(self._item(node.name, node.name, written.merge(node, branches)), start, node.name, first, place, depth)
-
-    def _runs(self, parts: Sequence[_Part], operands: Sequence[str], place: int) -> dict[int, tuple[int, int]]:
-        """The operands that are the ends of runs which stand one after the other at the end of a scope: slot -> the run."""
-        runs: dict[int, tuple[int, int]] = {}
-        at = len(parts)
-        for slot, operand in reversed(list(enumerate(operands))):
-            end = parts[at - 1] if at else None
-            once = self.uses[operand] == 1 and self.last_use[operand] == place
-            if once and end is not None and end.result == operand and end.start is not None and end.run_depth < NESTED:
-                runs[slot] = (end.run, at)
-                at = end.run
-            elif runs and self.position[operand] >= parts[at].first:
-                return {}  # it is a node within the branch after it
-        return runs
-
-    def _fork(self, scope: _Scope, at: int, starts: Sequence[str]) -> str:
-        """The node that a merge goes on from: the current one if two branches do, or else no other has two."""
-        counts = Counter(starts)
-        often = max(counts, key=lambda name: (counts[name], self.position[name]))
-        current = scope.parts[at - 1].result if at else scope.incoming
-        if current is not None and (counts[current] >= 2 or counts[often] < 2) and (at or current in counts):
-            return current
-        return often
-
-    # ---- the file
-
-    def statements(self) -> Iterator[ast.Statement]:
-        """The statements of the program. What is said of the network stands where the graph has come as far."""
-        top = self.stack[0]
-        yield from written.header(self.graph, self.graph.title)
-        yield from top.shares
-        chains, lines = self._outputs(top)
-        expects = list(reversed(self.stated.expects))
-        current: str | None = None
-        place = 0
-        while place <= len(top.parts):
-            for name in lines.get(place, ()):
-                output = self.graph.outputs[name]
-                way = [self._reference(top, output.node)] if output.node != current else []
-                yield written.output_line(name, output.training_only, way)
-            while expects and (place == len(top.parts) or expects[-1][0] <= top.parts[place].first):
-                yield expects.pop()[1]
-            if place in chains:
-                name, end = chains[place]
-                chain = self._sequence(top, top.parts[place:end], current)
-                yield written.output_line(name, self.graph.outputs[name].training_only, list(chain))
-                place = end
-            elif place < len(top.parts):
-                yield from self._sequence(top, top.parts[place : place + 1], current)
-                current = top.parts[place].result
-                place += 1
-            else:
-                return
-
-    def _outputs(self, top: _Scope) -> tuple[dict[int, tuple[str, int]], dict[int, list[str]]]:
-        """Where the outputs stand, in their order: those with chains by the first part of it, with its end; those without."""
-        chains: dict[int, tuple[str, int]] = {}
-        lines: dict[int, list[str]] = {}
-        ends = {part.result: place + 1 for place, part in enumerate(top.parts)}
-        main = [name for name, output in self.graph.outputs.items() if not output.training_only]
-        least = 0
-        for name, output in self.graph.outputs.items():
-            end = ends.get(output.node, len(top.parts))
-            begin = top.parts[end - 1].run
-            if main == [IMPLIED] == [name]:
-                continue
-            if name not in main[-1:] and begin >= least and self._is_chain(top, begin, end, output.node):
-                chains[begin] = (name, end)
-                least = end
-            else:
-                least = max(least, end)
-                lines.setdefault(least, []).append(name)
-        covered = {place for begin, (_, end) in chains.items() for place in range(begin, end)}
-        trunk = [part.result for place, part in enumerate(top.parts) if place not in covered]
-        if main == [IMPLIED] and trunk[-1:] != [self.graph.outputs[IMPLIED].node]:
-            lines.setdefault(len(top.parts), []).append(IMPLIED)
-        return chains, lines
-
-    def _is_chain(self, top: _Scope, begin: int, end: int, node: str) -> bool:
-        """Do parts lead from a node that is used elsewhere too to an output that nothing takes?"""
-        start = top.parts[begin].start
-        if start is None or top.parts[end - 1].result != node or self.uses[node]:
-            return False
-        inside = begin > 0 and top.parts[begin - 1].result == start and self.last_use[start] <= top.parts[end - 1].last
-        return not inside
-
-
-def _around(name: str) -> Iterator[str]:
-    """The scopes around a node, the innermost first."""
-    while name := name.rpartition(".")[0]:
-        yield name
-
-
-def _keys(graph: ArchGraph) -> dict[str, str]:
-    """The path of the weights of each scope, as far as its nodes, or those of a scope in it, tell."""
-    keys: dict[str, str] = {}
-    scopes: dict[str, None] = {}
-    for node in graph:
-        scopes.update(dict.fromkeys(reversed(list(_around(node.name)))))
-        path, _, name = node.name.rpartition(".")
-        key, _, last = (node.key or node.name).rpartition(".")
-        if last == name:
-            keys.setdefault(path, key)
-    for scope in reversed(scopes):
-        path, _, name = scope.rpartition(".")
-        key, _, last = keys.get(scope, "").rpartition(".")
-        if last == name:
-            keys.setdefault(path, key)
-    return keys

@@ -253,15 +253,15 @@ def _removed(result: Scene, both: _Both) -> dict[str, Box]:
     lost: dict[str, list[str]] = {}
     for part, nodes in _gone_together(both):
         anchor = both.place[nodes[0].name]
-        neighbors = result.shown_as.get(anchor)
-        if neighbors is not None and neighbors.family == "block":
-            lost.setdefault(neighbors.id, []).extend(notation(node) for node in nodes)
-            shown.update((node.name, neighbors) for node in nodes)
+        neighbor = result.shown_as.get(anchor)
+        if neighbor is not None and neighbor.family == "block":
+            lost.setdefault(neighbor.id, []).extend(notation(node) for node in nodes)
+            shown.update((node.name, neighbor) for node in nodes)
             continue
-        if neighbors is not None and anchor not in first[neighbors.id]:
+        if neighbor is not None and anchor not in first[neighbor.id]:
             continue  # in a copy that is folded into the first one, which lacks the same
         box = _box(part, nodes)
-        level = levels.holding(neighbors) if neighbors is not None else None
+        level = levels.holding(neighbor) if neighbor is not None else None
         (result.boxes if level is None else level).append(box)
         shown.update((node.name, box) for node in nodes)
     for box in result.shown():
@@ -299,7 +299,7 @@ def _box(part: Part, nodes: Sequence[Node]) -> Box:
     if part.node is not None:
         box = operator_box(part.node)
         box.details = [" · ".join(notation(other) for other in nodes[1:])] if len(nodes) > 1 else []
-        if box.family == "merge":  # a circle has no levels for the old value
+        if box.family == "merge":  # a circle has no room for the old value
             box.family, box.title = "shape", notation(part.node)
     else:
         box = Box(part.name, "block", part.label, part.call.brief if part.call else "", [] if part.call else [f"{len(nodes)} operators"])

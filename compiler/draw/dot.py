@@ -115,10 +115,10 @@ def cut(text: str, width: int) -> str:
     if len(text) <= width or "(" not in text:
         return text
     name, arguments = text.removesuffix(")").split("(", 1)
-    told = arguments.split(", ")
-    while told and len(f"{name}({', '.join(told)}, …)") > width:
-        told.pop()
-    return f"{name}({', '.join([*told, '…'])})" if told else name
+    kept = arguments.split(", ")
+    while kept and len(f"{name}({', '.join(kept)}, …)") > width:
+        kept.pop()
+    return f"{name}({', '.join([*kept, '…'])})" if kept else name
 
 
 def wrapped(text: str, width: int = 34) -> list[str]:

@@ -41,6 +41,7 @@ class Floor:
 
     @cached_property
     def text(self) -> str:
+        """Return the text of the division, in the form that is easiest to read."""
         shift = self.numerator.constant
         inside = str(self.numerator + (_signed(shift, self.divisor) - shift))
         return f"{inside if inside.isalnum() else f'({inside})'}//{self.divisor}"

@@ -110,7 +110,7 @@ def test_only_what_can_be_meant_is_written_unasked(text: str, whole: str | None)
     ("text", "offers"),
     [
         ("conv1-8 | conv3-8(pad=1)>", ["`concat<`", "`add<`"]),
-        ("residual<conv3-3(pad=1)\nrelu\nconv3-3(pad=1)", ["`>` in line 2", "`>` in line 3", "`>` in line 4"]),
+        ("residual<conv3-3(pad=1)\nrelu\nconv3-3(pad=1)", ["`>` on line 2", "`>` on line 3", "`>` on line 4"]),
         ("conv 5 3", ["`conv5-3`", "`conv3-5`"]),
         ("upconv2-32/2", ["`conv`"]),
         ("cnv3-16", ["`conv`", "`convt`"]),
