@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -211,7 +211,7 @@ def _proved(loaded: Loaded, loader: Loader, task: Task, watch: Stopwatch, explai
         report.diagnostics = [files.nothing_to_build().at(Span(loaded.source, 0, 0))]
     elif not report.diagnostics and not len(report.graph):
         report.nothing_at = Span(loaded.source, 0, 0)
-    elif not report.diagnostics:
+    elif explained and not report.diagnostics:
         report.stated = _stated(elaboration, report.claims)
     watch.lap("verify")
     return report
