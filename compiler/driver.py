@@ -66,7 +66,7 @@ class Report:
         return cost(self.graph)
 
     def facts(self) -> dict[str, Any]:
-        """The facts of the network as plain data, for JSON."""
+        """Return the facts of the network as plain data, for JSON."""
         data: dict[str, Any] = {"name": self.name, "title": self.graph.title, "ok": self.ok}
         if self.ok and self.has_network:
             counts = self.cost()
@@ -91,7 +91,7 @@ class Report:
 
 
 def parse_overrides(settings: Mapping[str, str], inputs: Mapping[str, str]) -> Overrides:
-    """`--set NAME=VALUE` and `--input [NAME=]SHAPE`, read. Raises ArchError."""
+    """Parse `--set NAME=VALUE` and `--input [NAME=]SHAPE`. Raises ArchError."""
     return Overrides(
         {name: parse_value(f"--set {name}", text) for name, text in settings.items()},
         {name: parse_size("--input" + (f" {name}" if name else ""), text) for name, text in inputs.items()},
@@ -125,7 +125,7 @@ def check_text(
     limits: Limits | None = None,
     mend: bool = True,
 ) -> Report:
-    """As `check`, for a text that is in no file."""
+    """Check a text that is in no file; otherwise as `check`."""
     data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
     task = Task(Path(name).stem.strip("<>"), folder or Path.cwd(), overrides or Overrides(), limits or Limits())
     loader, watch = task.loader(), Stopwatch()
@@ -133,7 +133,7 @@ def check_text(
 
 
 def unreadable(path: Path, error: OSError) -> Report:
-    """The report of a file that cannot be read."""
+    """Return the report of a file that cannot be read."""
     return _unread(path, Loader.fault(path, error))
 
 
@@ -151,7 +151,7 @@ class Task:
     limits: Limits
 
     def loader(self) -> Loader:
-        """A loader that has read nothing yet."""
+        """Create a loader that has read nothing yet."""
         return Loader(self.limits.max_nesting, self.limits.max_nodes)
 
 
@@ -170,7 +170,7 @@ class Stopwatch:
 
 
 def _checked(loaded: Loaded, loader: Loader, task: Task, mend: bool, watch: Stopwatch) -> Report:
-    """Everything that there is to say about a file: its network and claims, what is wrong or doubtful, and repairs of that."""
+    """Report on a file: its network and claims, errors, warnings, and repairs of both."""
     report = _proved(loaded, loader, task, watch)
     if loaded.tree is None:
         return report
@@ -231,12 +231,12 @@ def _elaborated(tree: ast.File, folder: Path, loader: Loader, task: Task) -> Ela
 
 
 def _expected(elaboration: Elaboration) -> Claims:
-    """What becomes of the `expect` lines; under overrides, which change the network, one that fails is waived."""
+    """Check the `expect` lines; under overrides, which change the network, one that fails is waived."""
     return check_expects(elaboration.expects, elaboration.graph, elaboration.top, waived=bool(elaboration.overrides))
 
 
 def _stated(elaboration: Elaboration, claims: Sequence[ClaimResult]) -> Stated:
-    """What a sound file states of its network, without what the caller's changes have waived."""
+    """Collect what a sound file states about its network, without claims that overrides have waived."""
     waived = {claim.span for claim in claims if claim.waived}
     expects = [each for each in elaboration.expects if each.statement.span not in waived]
     return Stated(elaboration.claimed_at, [(each.after, readable_alone(each, elaboration.graph, elaboration.top)) for each in expects])
@@ -250,7 +250,7 @@ def _place(claim: ClaimResult) -> tuple[str, int]:
 
 
 def _repair(report: Report, source: Source, tree: ast.File, task: Task) -> None:
-    """Add to what is wrong, or doubtful in a sound file, the repairs that mend it."""
+    """Add repairs to the errors of a report, or to the warnings of a sound one."""
     attempts = Attempts(source, task, len(report.graph), linted=report.ok)
     if report.ok:
         there = _tried(report, report.warnings, tree)
@@ -274,11 +274,11 @@ class Attempts:
         self.linted = linted
 
     def text(self, text: str) -> Tried:
-        """What comes of a changed text."""
+        """Check a changed text."""
         return self._of(text, self.task, self.linted)
 
     def opened(self, sizes: str) -> Tried:
-        """What comes of the text as it is with an input of these sizes."""
+        """Check the unchanged text with an input of these sizes."""
         return self._of(self.source.text, replace(self.task, overrides=parse_overrides({}, {"": sizes})), linted=False)
 
     def _of(self, text: str, task: Task, linted: bool) -> Tried:
@@ -301,7 +301,7 @@ def _tried(report: Report, found: list[Diagnostic], tree: ast.File | None) -> Tr
 
 
 def require_network(report: Report) -> Report:
-    """The report of a sound network. Raises ArchError for anything else."""
+    """Return the report of a sound network. Raises ArchError for anything else."""
     if not report.has_network:
         raise ArchError([files.nothing_to_build().at(report.nothing_at)])
     if report.diagnostics:
@@ -310,5 +310,5 @@ def require_network(report: Report) -> Report:
 
 
 def expanded_text(report: Report) -> str:
-    """The program with everything written out, as `archc expand` prints it."""
+    """Print the program with everything written out, as `archc expand` does."""
     return program(report.graph, report.stated)

@@ -134,11 +134,11 @@ class Diagnostic:
             return self
         return replace(self, span=span, trail=tuple(trail), related=(*self.related, *related))
 
-    def knowing(self, **facts: Any) -> Diagnostic:
+    def with_facts(self, **facts: Any) -> Diagnostic:
         """The same diagnostic with further facts, which change no word of it."""
         return replace(self, facts={**self.facts, **facts})
 
-    def beside(self, *related: Related) -> Diagnostic:
+    def with_related(self, *related: Related) -> Diagnostic:
         """The same diagnostic with further places that matter."""
         return replace(self, related=(*self.related, *related))
 
@@ -178,9 +178,9 @@ class Fault(Exception):
         self.diagnostic = self.diagnostic.at(span, related=related)
         return self
 
-    def knowing(self, **facts: Any) -> Self:
+    def with_facts(self, **facts: Any) -> Self:
         """The same fault with what its catcher knows besides, for repairs."""
-        self.diagnostic = self.diagnostic.knowing(**facts)
+        self.diagnostic = self.diagnostic.with_facts(**facts)
         return self
 
 

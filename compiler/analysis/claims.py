@@ -79,7 +79,7 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
     within = f" within {expect.within:g}%" if expect.within is not None else ""
     problem = says.count_claim(what, shown, expect.relation, claimed + within, difference or f"{shown} is not {claimed}", help_text)
     facts = {"actual": actual, "claimed": value, "measure": what, "relation": expect.relation, "node": node, "label": expect.target}
-    return result, problem.knowing(**facts)
+    return result, problem.with_facts(**facts)
 
 
 def readable_alone(expected: Expected, graph: ArchGraph, scope: Scope) -> ast.Expect:

@@ -38,4 +38,4 @@ def _impossible(graph: ArchGraph, name: str, reasons: list[Condition]) -> Diagno
     found = says.no_legal_size(name, sides, [str(reason) for reason in reasons])
     frames = [frame for frame in last.frame.chain() if frame.text != "{ ... }"] if last.frame else []
     trail = [f"in {frame.text}, line {frame.span.line} of {frame.span.source.name}" for frame in frames[:3]]
-    return found.knowing(**facts).at(last.span, trail=trail, related=(*parted, *others.values()))
+    return found.with_facts(**facts).at(last.span, trail=trail, related=(*parted, *others.values()))

@@ -19,7 +19,7 @@ from archc.dsl.source import Source, Span
 def lint(graph: ArchGraph, tree: ast.File, doubts: Iterable[Diagnostic] = ()) -> list[Diagnostic]:
     """The warnings of a sound network and of the text of its file, in the order of the text, each place once.
 
-    `doubts` are those that the expansion found.
+    `doubts` are those that the elaboration found.
     """
     warnings = [*doubts, *(warning for rule in (*TEXT_RULES, hides_the_outer, *slips.RULES) for warning in rule(graph, tree))]
     for rule in GRAPH_RULES:

@@ -20,7 +20,7 @@ LONGEST = 1_000_000
 
 
 def describe(value: Any) -> str:
-    """A value with its kind, for messages."""
+    """Return a value with its kind, for messages."""
     if is_tensor(value):
         return "a tensor"
     if isinstance(value, BlockValue):
@@ -33,7 +33,7 @@ def describe(value: Any) -> str:
 
 
 def written(value: Any) -> str:
-    """A value as an argument is written, a long list cut short."""
+    """Write a value as an argument, a long list shortened."""
     if is_tensor(value):
         return f"@{value.name}" if isinstance(value, Tensor) else "@"
     if isinstance(value, BlockValue):
@@ -44,7 +44,7 @@ def written(value: Any) -> str:
 
 
 def leaves(value: tuple[Any, ...]) -> int:
-    """How many values a list holds, counting those of lists within; more than the limit is a fault."""
+    """Count the values of a list, those of nested lists included. Raises Fault above the limit."""
     total = 0
     for item in value:
         total += leaves(item) if isinstance(item, tuple) else 1
@@ -67,7 +67,7 @@ def bounded(value: Any) -> Any:
 
 
 def _divide(left: Any, right: Any) -> Any:
-    """Exact where it can be: 8/2 is 4, 7/2 is 3.5."""
+    """Divide, exactly where possible: 8/2 is 4, 7/2 is 3.5."""
     if isinstance(left, int) and isinstance(right, int):
         return left // right if left % right == 0 else left / right
     return left / right
@@ -108,7 +108,7 @@ def calculate(op: str, left: Any, right: Any) -> Any:
 
 
 def _open_arithmetic(op: str, left: Any, right: Any) -> Any:
-    """Arithmetic with a size that the file leaves open."""
+    """Calculate with a size that the file leaves open."""
     if isinstance(left, float) or isinstance(right, float) or op not in ("+", "-", "*", "//"):
         raise Fault(values.wrong_kind(f"what stands beside `{op}`", "a known number", "an open size", "fix the size at the input"))
     if op == "//" and (isinstance(right, Formula) or right < 0):

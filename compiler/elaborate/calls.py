@@ -81,7 +81,7 @@ def _bind_parameters(elaboration: Elaboration, call: Invocation, site: Site) -> 
 
 
 def _invoke_shared(elaboration: Elaboration, call: Invocation, part: SharedPart, site: Site) -> Flow:
-    """A call of a shared part: the same keys, and, as a check, the same weights as at the first call."""
+    """Elaborate a call of a shared part: under the keys of the first call, whose weights it must have."""
     site.labels.key = part.key
     begin = len(elaboration.created)
     first = part.called is None
@@ -103,7 +103,7 @@ def _invoke_shared(elaboration: Elaboration, call: Invocation, part: SharedPart,
 
 
 def _brief(call: Invocation, values: Mapping[str, Any]) -> str:
-    """The arguments of a call for a picture: without tensors and what is the default anyway, a long value as `…`."""
+    """Return the arguments of a call for a picture: without tensors and what is the default anyway, a long value as `…`."""
     shown = []
     for param in call.block.params:
         value, usual = values.get(param.name), param.default.span.text if param.default is not None else ""
@@ -116,7 +116,7 @@ def _brief(call: Invocation, values: Mapping[str, Any]) -> str:
 
 
 def bind_settings(block: BlockValue, span: Span) -> dict[str, BoundArgument]:
-    """The settings of a block that stands as a value, `swish(beta=2)`, by name. Raises Fault, with a place."""
+    """Return the settings of a block that stands as a value, `swish(beta=2)`, by name. Raises Fault, with a place."""
     order = [param.name for param in block.params]
     bound: dict[str, BoundArgument] = {}
     for position, (name, argument) in enumerate(block.args):
@@ -130,7 +130,7 @@ def bind_settings(block: BlockValue, span: Span) -> dict[str, BoundArgument]:
 
 
 def _first_difference(first: SharedPart, now: SharedPart) -> tuple[str, str]:
-    """Where a shared part differs from its first call, in words."""
+    """Describe where a shared part differs from its first call."""
     for then, here in zip_longest(first.nodes, now.nodes, fillvalue=None):
         if then != here:
             return _node_words(then), _node_words(here)

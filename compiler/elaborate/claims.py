@@ -50,7 +50,7 @@ class Expected(NamedTuple):
 
 
 def place_of_claim(tensor: Tensor, scope: Scope, last: str) -> str:
-    """The path of what a claim in a scope follows: the member of the scope that ends with the tensor, else its node.
+    """Return the path of what a claim in a scope follows: the member of the scope that ends with the tensor, else its node.
 
     `last` is the node that was added last. A claim on an older one, after a reference, is about that node.
     """
@@ -80,19 +80,19 @@ def check_shape(claim: Claim, tensor: Tensor, graph: ArchGraph) -> tuple[ClaimRe
     if held:
         return result, None
     found = says.shape_claim(claim.shown, show_shape(actual), show_shape(claimed), notes)
-    found = found.knowing(actual=actual, claimed=claimed, node=tensor.name, claim=claim.span, item=claim.item)
-    found = found.knowing(**_window_facts(tensor.name, graph))
+    found = found.with_facts(actual=actual, claimed=claimed, node=tensor.name, claim=claim.span, item=claim.item)
+    found = found.with_facts(**_window_facts(tensor.name, graph))
     return result, found.at(claim.core, related=[Related(claim.span, "claimed here")])
 
 
 def _window_facts(name: str, graph: ArchGraph) -> dict[str, Any]:
-    """Of the window operator whose size this is, what it was given."""
+    """Return the options and input shape of the window operator that determines this size."""
     node = _window_node(name, graph)
     return {} if node is None else {"attrs": dict(node.attrs), "before": graph.taken(graph.operands(node.name)[0]), "window": node.span}
 
 
 def _window_node(name: str, graph: ArchGraph) -> Node | None:
-    """The convolution or pool that a size comes from, behind operators that change no shape."""
+    """Return the convolution or pool that determines a shape, before operators that change none."""
     if name not in graph:  # after a mistake
         return None
     node = graph[name]
@@ -105,7 +105,7 @@ def _window_node(name: str, graph: ArchGraph) -> Node | None:
 
 
 def _arithmetic(name: str, claimed: Shape, graph: ArchGraph) -> Iterator[str]:
-    """The window formula of the last convolution or pooling, on every axis that differs."""
+    """Yield the window formula of the last convolution or pooling, for every axis that differs."""
     node = _window_node(name, graph)
     if node is None or len(claimed) != len(node.shape):
         return

@@ -116,12 +116,12 @@ class Elaboration:
             raise Abort
 
     def doubt(self, warning: Diagnostic) -> None:
-        """Note what is probably not meant, once for each place."""
+        """Add a warning, once for each place."""
         assert warning.span is not None
         self.doubts.setdefault((warning.code, warning.span), warning)
 
     def count_copies(self) -> None:
-        """Add to a mistake that came again in other copies or calls how often it did."""
+        """Add to each error that occurred again in other copies or calls how often it did."""
         for number, times in self._again.items():
             found = self.problems[number]
             if found.facts.get("once"):
@@ -179,7 +179,7 @@ def _called(frame: Frame) -> str:
 
 
 def _endless(calls: Sequence[Frame]) -> str:
-    """How the arguments of a block go on that calls itself: `n` is 4, 3, 2, 1, 0, -1."""
+    """Describe the arguments of a block that calls itself: `n` is 4, 3, 2, 1, 0, -1."""
     rows = [dict(re.findall(r"(\w+)=(-?\d+)(?=[,)])", call.text)) for call in calls[:TOLD]]
     names = [name for name in rows[0] if all(name in row for row in rows) and len({row[name] for row in rows}) > 1]
     told = " and ".join(f"`{name}` is {', '.join(row[name] for row in rows)}, ..." for name in names)
@@ -187,14 +187,14 @@ def _endless(calls: Sequence[Frame]) -> str:
 
 
 def _with_trail(found: Diagnostic, frame: Frame | None) -> Diagnostic:
-    """The diagnostic with the calls and copies around it, unless it has them."""
+    """Add the calls and copies around a diagnostic, unless it has them."""
     if frame is None or found.trail or "frames" in found.facts:
         return found
     frames = frame.chain()
-    return replace(found, trail=tuple(_trail(frames))).knowing(frames=frames)
+    return replace(found, trail=tuple(_trail(frames))).with_facts(frames=frames)
 
 
 def _trail(frames: Sequence[Frame]) -> list[str]:
-    """The calls and copies around a place, the innermost first; of many the first and the last."""
+    """List the calls and copies around a place, the innermost first; of many only the first and the last."""
     lines = [f"in {f.text}, line {f.span.line} of {f.span.source.name}" for f in frames if f.text != "{ ... }"]
     return lines if len(lines) <= 6 else [*lines[:3], f"... {len(lines) - 4} more", lines[-1]]

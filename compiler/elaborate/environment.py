@@ -1,7 +1,7 @@
 """What names mean at a place of the text: variables, blocks and defaults, bound early.
 
 A binding is entered once and stays. An environment sees of its parent what stood there when it was made, so a block, which is
-expanded in an environment made at its definition, never sees what comes after it. Nothing is copied.
+elaborated in an environment made at its definition, never sees what comes after it. Nothing is copied.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Environment:
     def __init__(self, parent: Environment | None = None, folder: Path | None = None, seen: int | None = None) -> None:
         self.parent = parent
         self.folder = folder  # of the file, for `use`
-        self.body: Sequence[ast.Statement] = ()  # what is expanded here, for names that are defined only later
+        self.body: Sequence[ast.Statement] = ()  # what is elaborated here, for names that are defined only later
         self.reader = ""  # the block whose body this is
         self.archs: dict[str, ArchValue] = {}
         self.incomplete = False  # a `use` failed, so an unknown name may have come from there
@@ -147,13 +147,13 @@ class Environment:
         self.size += 1
 
     def until(self, position: int) -> Environment:
-        """This environment as it stood before a binding."""
+        """Return this environment as it was before a binding."""
         return Environment(self, seen=position)
 
     # ---- looking up
 
     def outward(self) -> Iterator[tuple[Environment, int]]:
-        """This environment and those around it, each with the number of its bindings that are seen from here."""
+        """Yield this environment and the enclosing ones, each with the number of its bindings that are visible from here."""
         yield self, self.size
         env = self
         while env.parent is not None:
@@ -161,7 +161,7 @@ class Environment:
             env = env.parent
 
     def find(self, name: str, accept: Callable[[Any], bool] | None = None) -> Binding | None:
-        """The innermost meaning of a name whose value is accepted.
+        """Return the innermost meaning of a name whose value is accepted.
 
         Raises Fault, without a place, for a parameter that is a block which is not defined yet.
         """
@@ -191,20 +191,20 @@ class Environment:
         return found.value if found is not None else None
 
     def _resolved(self, later: LaterBlock, seen: int, through: str, reader: str) -> BlockValue:
-        """The block of this scope that a parameter names, as far as this scope is seen."""
+        """Return the block of this scope that a parameter names, as far as this scope is seen."""
         found = self._names.get(later.name)
         if found is None or found.position >= seen or not isinstance(found.value, BlockValue):
             raise Fault(_later(later.name, self._place_of(later.name), through, reader))
         return replace(found.value, args=later.args)
 
     def _place_of(self, name: str) -> Span | None:
-        """The statement that defines a name in this body, before this point or after it."""
+        """Return the statement that defines a name in this body, before this point or after it."""
         if self._places is None:
             self._places = {s.name: s.span for s in reversed(self.body) if isinstance(s, (ast.Let, ast.Block, ast.Share))}
         return self._places.get(name)
 
     def own(self, name: str) -> Binding | None:
-        """The meaning that a name has been given in this very scope."""
+        """Return the meaning that a name has been given in this very scope."""
         return self._names.get(name)
 
     def own_blocks(self) -> Iterator[BlockValue]:
@@ -220,7 +220,7 @@ class Environment:
         return {}
 
     def defined_later(self, name: str) -> Diagnostic | None:
-        """What to say of a name that means nothing here and is defined further down, in this body or one around it."""
+        """Report a name that is defined only further down, in this body or an enclosing one; None for any other."""
         reader = ""
         for env, seen in self.outward():
             bound = env._names.get(name)
@@ -230,7 +230,7 @@ class Environment:
         return None
 
     def known(self, blocks: bool) -> list[str]:
-        """The names of blocks, or of anything else, that are seen here."""
+        """List the visible names of blocks, or of everything else."""
         return [
             name
             for env, seen in self.outward()
@@ -244,10 +244,10 @@ class Environment:
 
 
 def _later(name: str, place: Span | None, through: str = "", reader: str = "") -> Diagnostic:
-    """What to say of a name that is defined only at a later place."""
+    """Report a name that is defined only at a later place."""
     found = says.defined_later(name, place.line if place is not None else 0, through, reader)
-    found = found.knowing(once=f"{name} {reader}", definition=place)
-    return found.beside(Related(place, "defined here")) if place is not None else found
+    found = found.with_facts(once=f"{name} {reader}", definition=place)
+    return found.with_related(Related(place, "defined here")) if place is not None else found
 
 
 def check_block_name(name: str, span: Span, env: Environment) -> None:

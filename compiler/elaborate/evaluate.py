@@ -44,7 +44,7 @@ class UnknownName(Fault):
 
 
 def evaluated(elaboration: Elaboration, expr: ast.Expr, site: Site) -> Any:
-    """The value of an expression; after a mistake, which is reported, the poisoned value."""
+    """Evaluate an expression; after an error, which is reported, return the poisoned value."""
     try:
         return value(expr, site)
     except Fault as fault:
@@ -53,7 +53,7 @@ def evaluated(elaboration: Elaboration, expr: ast.Expr, site: Site) -> Any:
 
 
 def evaluated_size(elaboration: Elaboration, expr: ast.Expr, site: Site) -> Any:
-    """A size of an input or a claim: a number, or a name that is left open. Raises Fault, with a place, for another value."""
+    """Evaluate a size of an input or a claim: a number, or a name that is left open. Raises Fault, with a place, for another value."""
     if isinstance(expr, ast.Name) and site.env.find(expr.name) is None:
         site.env.bind(expr.name, unknown(expr.name), OPEN_SIZE, expr.span)
     size = evaluated(elaboration, expr, site.alone())
@@ -66,12 +66,12 @@ def evaluated_size(elaboration: Elaboration, expr: ast.Expr, site: Site) -> Any:
 
 
 def is_known(name: str, site: Site) -> bool:
-    """Whether a bare name means anything here."""
+    """Return whether a bare name means anything here."""
     return name in TRUTH or name in WORDS or name == "in" or site.env.value(name) is not None
 
 
 def value(expr: ast.Expr, site: Site) -> Any:
-    """The value; Missing.POISONED where it rests on an earlier mistake. Raises Fault, with a place, for a mistake of its own."""
+    """Evaluate an expression; Missing.POISONED if it depends on an earlier error. Raises Fault, with a place, for an error of its own."""
     try:
         match expr:
             case ast.Number():
@@ -102,7 +102,7 @@ def value(expr: ast.Expr, site: Site) -> Any:
 
 
 def truth(expr: ast.Expr, site: Site) -> bool | Missing:
-    """Whether a condition holds. Raises Fault, with a place."""
+    """Evaluate a condition. Raises Fault, with a place."""
     held = value(expr, site)
     if isinstance(held, bool) or held is Missing.POISONED:
         return held
@@ -110,7 +110,7 @@ def truth(expr: ast.Expr, site: Site) -> bool | Missing:
 
 
 def tensor(path: str, span: Span, site: Site) -> Flow:
-    """The tensor that a reference names: a label, or a parameter that holds a tensor. Raises Fault, with a place."""
+    """Return the tensor that a reference names: a label, or a parameter that holds a tensor. Raises Fault, with a place."""
     found = site.scope.lookup(path) if site.scope is not None else None
     if found is not None:
         return found
@@ -123,7 +123,7 @@ def tensor(path: str, span: Span, site: Site) -> Flow:
 
 
 def _spent(made: Any, site: Site) -> Any:
-    """A computed value; one that is a list counts for the budget."""
+    """Count a computed value against the budget if it is a list, and return it."""
     if isinstance(made, tuple) and site.budget is not None:
         site.budget.spend(leaves(made))
     return made
@@ -153,7 +153,7 @@ def _name(name: str, site: Site) -> Any:
 
 
 def _reference(expr: ast.Ref, site: Site) -> Any:
-    """A tensor, or, as in `@enc1.c`, a field of one."""
+    """Evaluate a reference to a tensor, or, as in `@enc1.c`, to a field of one."""
     path, _, field = expr.path.rpartition(".")
     if field in ("c", "d", "h", "w") and path and (site.scope is None or site.scope.lookup(expr.path) is None):
         return _tensor_field(tensor(path, expr.span, site), field)
@@ -269,7 +269,7 @@ def _call(expr: ast.CallExpr, site: Site) -> Any:
 
 
 def word(expr: ast.CallExpr, site: Site, words: frozenset[str] = frozenset()) -> Any:
-    """A word with settings, such as `normal(0.01)`. Those of its settings that are among `words` are words."""
+    """Evaluate a word with settings, such as `normal(0.01)`. Settings that are among `words` are words."""
     pairs = _settings(expr, site, words)
     if pairs is None:
         return Missing.POISONED
@@ -279,7 +279,7 @@ def word(expr: ast.CallExpr, site: Site, words: frozenset[str] = frozenset()) ->
 
 
 def _settings(expr: ast.CallExpr, site: Site, words: frozenset[str] = frozenset()) -> tuple[tuple[str, BoundArgument], ...] | None:
-    """The settings in the parentheses of a word or a block; None where one rests on an earlier mistake."""
+    """Return the settings in the parentheses of a word or a block; None where one rests on an earlier mistake."""
     pairs = []
     for arg in expr.args:
         bare = ast.bare(arg.value)

@@ -25,18 +25,18 @@ def explain(fault: ShapeFault, written: str, graph: ArchGraph, operands: Sequenc
             told, fork = histories(graph, operands, written), _fork(graph, operands)
             axes = [axis for axis in range(len(graph[operands[0]].shape)) if mismatch.concerns(axis)]
             shapes = tuple(graph[operand].shape for operand in operands)
-            found = mismatch.worded(written, told).beside(*parting(graph, operands, axes, at, written))
-            return found.knowing(shapes=shapes, fork=graph[fork].shape if fork else None, operands=tuple(operands))
+            found = mismatch.worded(written, told).with_related(*parting(graph, operands, axes, at, written))
+            return found.with_facts(shapes=shapes, fork=graph[fork].shape if fork else None, operands=tuple(operands))
         case Oversized() as oversized:
             (operand,) = operands
             history = _history(graph, operand, "") if len(_line(graph, operand)) > 1 else ""
-            return oversized.worded(history).knowing(operand=operand)
+            return oversized.worded(history).with_facts(operand=operand)
         case OpenCount() as count:
-            return count.worded(_origin(graph, operands[0])).beside(*_open_inputs(graph))
+            return count.worded(_origin(graph, operands[0])).with_related(*_open_inputs(graph))
 
 
 def _origin(graph: ArchGraph, name: str) -> str:
-    """The map whose values a flat tensor holds, in words."""
+    """Describe the map whose values a flat tensor holds; "" for a tensor that was not flattened."""
     if graph[name].op != "flatten":
         return ""
     map_ = graph[graph.operands(name)[0]]
@@ -50,7 +50,7 @@ def _open_inputs(graph: ArchGraph) -> Iterator[Related]:
 
 
 def histories(graph: ArchGraph, names: Sequence[str], written: str = "") -> list[str]:
-    """What becomes of the shape in each branch of a merge, from the fork on."""
+    """Describe how the shape changes in each branch of a merge, from the fork on."""
     fork = _fork(graph, names)
     told = [f"{title}: {_history(graph, name, fork)}" for title, name in zip(_titles(names, written), names, strict=True)]
     if written == "residual" and names[1] == fork:
@@ -66,7 +66,7 @@ def _titles(names: Sequence[str], written: str) -> tuple[str, ...]:
 
 
 def parting(graph: ArchGraph, names: Sequence[str], axes: Sequence[int], at: Span, written: str = "") -> Iterator[Related]:
-    """The places beside the line of a merge where its branches get the sizes that differ.
+    """Yield the places, other than the line of the merge, where its branches get the sizes that differ.
 
     Of three and more branches those count that are unlike most. Where a map is made larger again, a size that could not
     be halved is the reason.
@@ -105,14 +105,14 @@ def _axis_name(rank: int, axis: int) -> str:
 
 
 def _differs_before(graph: ArchGraph, node: Node, axis: int) -> bool:
-    """Does a node change a size of what comes in?"""
+    """Return whether a node changes a size of its input."""
     operands = graph.operands(node.name)
     before = graph[operands[0]].shape if operands else ()
     return len(before) == len(node.shape) and before[axis] != node.shape[axis]
 
 
 def _sum(graph: ArchGraph, node: Node, axis: int) -> str:
-    """The window formula of one size, `height: (28 + 2*1 - 5)/1 + 1 = 26`; "" where there is none."""
+    """Return the window formula of one size, `height: (28 + 2*1 - 5)/1 + 1 = 26`; "" where there is none."""
     if axis == 0 or "kernel" not in node.attrs or "pad" not in node.attrs or node.op in GROWING:
         return ""
     attrs, size = node.attrs, graph[graph.operands(node.name)[0]].shape[axis]
@@ -123,7 +123,7 @@ def _sum(graph: ArchGraph, node: Node, axis: int) -> str:
 
 
 def _rounded(graph: ArchGraph, node: Node) -> str:
-    """The window formula of a size that a stride does not divide."""
+    """Return the window formula of a size that a stride does not divide."""
     if "stride" not in node.attrs or node.op in GROWING:
         return ""
     before = graph[graph.operands(node.name)[0]].shape
@@ -135,7 +135,7 @@ def _rounded(graph: ArchGraph, node: Node) -> str:
 
 
 def _line(graph: ArchGraph, name: str) -> list[str]:
-    """A node and what leads to it along first operands, back to an input."""
+    """List a node and its predecessors along first operands, back to an input."""
     line = [name]
     while operands := graph.operands(line[-1]):
         line.append(operands[0])
@@ -143,14 +143,14 @@ def _line(graph: ArchGraph, name: str) -> list[str]:
 
 
 def _fork(graph: ArchGraph, names: Sequence[str]) -> str:
-    """The last node that lies on the line of every branch; "" where there is none."""
+    """Return the last node that lies on the line of every branch; "" where there is none."""
     lines = [_line(graph, name) for name in names]
     shared = set(lines[0]).intersection(*lines[1:])
     return next((name for name in lines[0] if name in shared), "")
 
 
 def _history(graph: ArchGraph, name: str, fork: str) -> str:
-    """`256x56x56 -conv1-> 128x56x56 -conv3/2-> 128x28x28`, without the steps that change no shape."""
+    """Write `256x56x56 -conv1-> 128x56x56 -conv3/2-> 128x28x28`, without the steps that change no shape."""
     nodes = []
     for step in _line(graph, name):
         nodes.append(graph[step])
@@ -171,7 +171,7 @@ def _history(graph: ArchGraph, name: str, fork: str) -> str:
 
 
 def _short(node: Node) -> str:
-    """An operator as a history shows it: `conv3/2`."""
+    """Write an operator as a history shows it: `conv3/2`."""
     text = node.op
     for mark, option in (("", "kernel"), ("/", "stride")):
         sizes = node.attrs.get(option)

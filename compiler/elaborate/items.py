@@ -27,7 +27,7 @@ DEFINING = ("block", "share", "let", "use", "for", "arch", "def", "function", "c
 
 
 def item(elaboration: Elaboration, item: ast.Item, site: Site) -> Flow:
-    """Elaborate an item with its label, its copies and its claim; what it produces."""
+    """Elaborate an item with its label, its copies and its claim; return what it produces."""
     try:
         label = _label(elaboration, item.label, site)
         if item.count is not None:
@@ -41,7 +41,7 @@ def item(elaboration: Elaboration, item: ast.Item, site: Site) -> Flow:
 
 
 def _core(elaboration: Elaboration, core: ast.Core, label: Label | None, site: Site) -> Flow:
-    """One copy of an item. Raises Fault."""
+    """Elaborate one copy of an item. Raises Fault."""
     match core:
         case ast.Op():
             return _op(elaboration, core, label, site)
@@ -58,7 +58,7 @@ def _core(elaboration: Elaboration, core: ast.Core, label: Label | None, site: S
 
 
 def _label(elaboration: Elaboration, label: ast.Label | None, site: Site) -> Label | None:
-    """The label of an item, its index computed. Raises Fault for one that cannot be a name."""
+    """Return the label of an item with its index evaluated. Raises Fault for one that cannot be a name."""
     if label is None:
         return None
     text = label.text
@@ -71,7 +71,7 @@ def _label(elaboration: Elaboration, label: ast.Label | None, site: Site) -> Lab
 
 
 def _copies(elaboration: Elaboration, item: ast.Item, written: ast.Expr, label: Label | None, site: Site) -> Flow:
-    """`item x3`, one copy after the other; with a label, in a scope of its name."""
+    """Elaborate `item x3`, one copy after the other; with a label, in a scope of that name."""
     value = evaluated(elaboration, written, site)
     if value is Missing.POISONED:
         return Missing.UNKNOWN
@@ -138,7 +138,7 @@ def _shown(item: ast.Item, result: Tensor) -> str:
 
 
 def _op(elaboration: Elaboration, op: ast.Op, label: Label | None, site: Site) -> Flow:
-    """An operator, or a call of a block."""
+    """Elaborate an operator, or a call of a block."""
     stem, kernel = split_word(op.word, op.kernel, site.env, op.word_span)
     held = site.env.callee(stem)
     if held is Missing.POISONED:
@@ -168,7 +168,7 @@ def _op(elaboration: Elaboration, op: ast.Op, label: Label | None, site: Site) -
 
 
 def _merge(elaboration: Elaboration, merge: ast.Merge, label: Label | None, site: Site) -> Flow:
-    """`add<a | b>`: every branch from the same tensor; `residual<a>` is the sum of a branch and that tensor."""
+    """Elaborate `add<a | b>`, every branch from the same tensor; `residual<a>` adds that tensor to its one branch."""
     word = merge.word.lower()
     residual = word == RESIDUAL
     operator = OPERATORS.get("add" if residual else word)
@@ -194,7 +194,7 @@ def _merge(elaboration: Elaboration, merge: ast.Merge, label: Label | None, site
 
 
 def _group(elaboration: Elaboration, group: ast.Group, label: Label | None, site: Site) -> Flow:
-    """`{ ... }`: a scope where it has a label; `[ ... ]`: a scope whose members are numbered."""
+    """Elaborate `{ ... }`, a scope if it has a label, or `[ ... ]`, a scope whose members are numbered."""
     if label is None and not group.numbered:
         with elaboration.entered(site.nested().inside("{ ... }", group.span)) as inside:
             return elaboration.body(elaboration, group.body, inside)
@@ -207,7 +207,7 @@ def _group(elaboration: Elaboration, group: ast.Group, label: Label | None, site
 
 
 def _alias(named: Flow, label: Label | None, span: Span, site: Site) -> Flow:
-    """A label on `.` or `@name` is another name for that tensor."""
+    """Return a tensor; a label on `.` or `@name` is another name for it."""
     if label is not None:
         if named is Missing.NO_INPUT:
             raise Fault(files.no_input().at(span))
@@ -216,7 +216,7 @@ def _alias(named: Flow, label: Label | None, span: Span, site: Site) -> Flow:
 
 
 def _broken(broken: ast.Broken, site: Site) -> Flow:
-    """What could not be read may have defined something: names that are not known after it are not to be judged."""
+    """Skip what could not be read. It may have defined something, so unknown names after it are not reported."""
     source = broken.span.source
     text = source.text[broken.span.start : source.text.find("\n", broken.span.start)].lstrip()
     if text.startswith(DEFINING):

@@ -28,12 +28,12 @@ DEFINED = (ast.Block, ast.Let, ast.Default)  # what a used file brings
 
 
 def begin(loader: Loader, limits: Limits, overrides: Overrides) -> Elaboration:
-    """An elaboration before its first statement."""
+    """Create an elaboration for one file."""
     return Elaboration(loader, limits, overrides, bodies.body)
 
 
 def network(elaboration: Elaboration, statements: Statements, folder: Path) -> None:
-    """Elaborate the network of the main file, which lies in a folder; the elaboration holds what comes of it."""
+    """Elaborate the network of the main file; its folder is where `use` looks first. The results are in the elaboration."""
     elaboration.using = [Using(statement.span.source.name, statements) for statement in statements[:1]]  # it may be used in turn
     site = Site(Environment(folder=folder), elaboration.top, budget=elaboration.budget)
     try:
@@ -58,7 +58,7 @@ def _header(elaboration: Elaboration, statements: Statements, site: Site) -> ast
 
 
 def _finish(elaboration: Elaboration, result: Flow, site: Site) -> None:
-    """The last tensor is the output where there is no other at inference; and no shape is given to an input that there is not."""
+    """Make the last tensor the output if there is no other at inference, and report shapes for inputs that do not exist."""
     graph, inputs = elaboration.graph, elaboration.inputs
     for name, dims in elaboration.overrides.inputs.items():
         if name not in inputs and not (name == "" and len(inputs) == 1):
@@ -74,7 +74,7 @@ def _finish(elaboration: Elaboration, result: Flow, site: Site) -> None:
 
 
 def _instance(elaboration: Elaboration, arch: ast.Arch, base: ast.CallExpr, statements: Statements, site: Site) -> Flow:
-    """`arch NAME = base(args)`: the network of another file, with parameters."""
+    """Elaborate `arch NAME = base(args)`, the network of another file with parameters."""
     for statement in statements:
         if isinstance(statement, HEADED):
             elaboration.report(files.arch_twice(), site, statement.span)
@@ -98,7 +98,7 @@ def _instance(elaboration: Elaboration, arch: ast.Arch, base: ast.CallExpr, stat
 
 
 def _instance_arguments(elaboration: Elaboration, base: ast.CallExpr, found: ArchValue, site: Site) -> dict[str, Any]:
-    """The arguments of `base(args)`, by the names of the parameters."""
+    """Evaluate the arguments of `base(args)`, by the names of the parameters."""
     params = [p.name for p in found.arch.params]
     given: dict[str, Any] = {}
     for position, arg in enumerate(base.args):
@@ -118,7 +118,7 @@ def _instance_arguments(elaboration: Elaboration, base: ast.CallExpr, found: Arc
 
 
 def _block_of(statements: Statements, held: Any) -> LaterBlock | None:
-    """A block of the very file that is instantiated: the block that its statements define, under the parameters given now."""
+    """Return a block of the instantiated file as its statements will define it under the new parameters; None for another value."""
     if isinstance(held, BlockValue) and any(statement is held.block for statement in statements):
         return LaterBlock(held.name, held.args)
     return None
@@ -128,7 +128,7 @@ def _block_of(statements: Statements, held: Any) -> LaterBlock | None:
 
 
 def _all(elaboration: Elaboration, statements: Statements, site: Site) -> None:
-    """Elaborate statements at the top of a file, before its input: the uses among them, and what defines."""
+    """Elaborate the uses and definitions at the top of a file."""
     site.env.body = site.env.body or statements
     for statement in statements:
         if isinstance(statement, ast.Use):
@@ -138,7 +138,7 @@ def _all(elaboration: Elaboration, statements: Statements, site: Site) -> None:
 
 
 def _body(elaboration: Elaboration, arch: ast.Arch | None, statements: Statements, given: dict[str, Any], site: Site) -> Flow:
-    """The statements of a network, its parameters bound where its header stands."""
+    """Elaborate the statements of a network, after its uses and parameters."""
     site.env.body = statements
     _all(elaboration, [s for s in statements if isinstance(s, ast.Use)], site)
     _bind_parameters(elaboration, arch.params if arch else (), given, site)
@@ -146,7 +146,7 @@ def _body(elaboration: Elaboration, arch: ast.Arch | None, statements: Statement
 
 
 def _bind_parameters(elaboration: Elaboration, params: Sequence[ast.Param], given: dict[str, Any], site: Site) -> None:
-    """Parameters of the arch: from `--set`, else from the instance, else their defaults."""
+    """Bind the parameters of the arch: from `--set`, else from the instance, else their defaults."""
     settings, known = elaboration.overrides.settings, [p.name for p in params]
     for name, setting in settings.items():
         if name not in known:
@@ -170,7 +170,7 @@ def _bind_parameters(elaboration: Elaboration, params: Sequence[ast.Param], give
 
 
 def _parameter(elaboration: Elaboration, expr: ast.Expr, site: Site) -> Any:
-    """The value of a parameter of the network, which may name a block that the file defines further down."""
+    """Evaluate a parameter of the network, which may name a block that the file defines further down."""
     named = expr.name if isinstance(expr, (ast.Name, ast.CallExpr)) else ""
     if site.env.own(named) is None and any(isinstance(s, ast.Block) and s.name == named for s in site.env.body):
         args = expr.args if isinstance(expr, ast.CallExpr) else ()

@@ -96,19 +96,19 @@ def _append(elaboration: Elaboration, use: Use, name: str, site: Site) -> Flow:
 
 
 def _explained(elaboration: Elaboration, fault: Fault, use: Use, site: Site) -> Diagnostic:
-    """What a rule finds wrong, with the history of its operands where they have one."""
+    """Word the fault of a rule, with the history of its operands if they have one."""
     if not isinstance(fault, ShapeFault):
         return fault.diagnostic
     operands = [operand.name for operand in use.operands if in_graph(operand)]
     known = len(operands) == len(use.operands)
     found = explain(fault, use.word or use.operator.name, elaboration.graph, operands, use.span) if known else fault.diagnostic
     if isinstance(fault.found, Unequal):  # what a convolution on a shortcut would get besides its options
-        return found.knowing(defaults=site.env.defaults_of("conv"))
+        return found.with_facts(defaults=site.env.defaults_of("conv"))
     return found
 
 
 def _follow(elaboration: Elaboration, option: str, argument: BoundArgument, span: Span, site: Site) -> Flow:
-    """`norm=bn`, `act=leaky_relu(0.1)`: the operator or block that the word names, after what comes in."""
+    """Append the operator or block of `norm=bn` or `act=leaky_relu(0.1)` to what comes in."""
     value = argument.value
     if value is Missing.POISONED:
         return Missing.UNKNOWN
@@ -127,7 +127,7 @@ def _follow(elaboration: Elaboration, option: str, argument: BoundArgument, span
 
 
 def word_arguments(operator: Operator, word: Word, span: Span) -> dict[str, BoundArgument]:
-    """The settings of a word such as `leaky_relu(0.1)`, by name. Raises Fault, with a place."""
+    """Return the settings of a word such as `leaky_relu(0.1)`, by name. Raises Fault, with a place."""
     order = operator.option_names
     bound: dict[str, BoundArgument] = {}
     for position, (name, value) in enumerate(word.args):
@@ -143,6 +143,6 @@ def word_arguments(operator: Operator, word: Word, span: Span) -> dict[str, Boun
 
 
 def skip(label: Label | None, kind: str, span: Span, site: Site) -> Flow:
-    """Give an item its name although it came to nothing, so that others keep theirs and references find it."""
+    """Name an item that could not be elaborated, so that others keep their names and references find it."""
     site.labels.members[site.labels.new_name(label, kind, span)] = Missing.UNKNOWN
     return Missing.UNKNOWN

@@ -30,7 +30,7 @@ FOLLOWER_FAMILIES = ("normalisation", "activation")
 
 
 def split_word(word: str, kernel: ast.Dims, env: Environment, span: Span) -> tuple[str, ast.Dims]:
-    """`conv1x7` into `conv` and `1x7`. A word that is a name as it stands (`relu6`) stays whole."""
+    """Split `conv1x7` into `conv` and `1x7`. A word that is a name as it is (`relu6`) stays whole."""
     if is_item(word, env):
         return word, kernel
     stem = word.rstrip("0123456789x")
@@ -46,7 +46,7 @@ def split_word(word: str, kernel: ast.Dims, env: Environment, span: Span) -> tup
 
 
 def is_item(word: str, env: Environment) -> bool:
-    """Whether a word is an operator, or names something that can stand as an item."""
+    """Return whether a word is an operator, or names something that can stand as an item."""
     return word.lower() in OPERATORS or env.callee(word) is not None
 
 
@@ -89,12 +89,12 @@ def _of_operator(name: str) -> Signature:
 
 @cache
 def option_words() -> frozenset[str]:
-    """The words that options of operators take."""
+    """Return the words that options of operators take."""
     return frozenset().union(*(words for name in OPERATORS for words in _of_operator(name).words.values()))
 
 
 def _words(kind: Kind) -> frozenset[str]:
-    """The words that an option of this kind takes."""
+    """Return the words that an option of this kind takes."""
     match kind:
         case Choice() | PerAxis():
             return frozenset(kind.words)
@@ -113,7 +113,7 @@ def _words(kind: Kind) -> frozenset[str]:
 def bind_arguments(
     elaboration: Elaboration, op: ast.Op, kernel: ast.Dims, signature: Signature, site: Site
 ) -> dict[str, BoundArgument] | None:
-    """The arguments of an item, by the names of its options; None, with everything reported, where one is wrong."""
+    """Evaluate the arguments of an item, by the names of its options; None, with everything reported, if one is wrong."""
     bound: dict[str, BoundArgument] = {}
     if site.incoming is Missing.NO_INPUT:  # which is reported once, of the item
         site = site.after(Missing.UNKNOWN)
@@ -149,7 +149,7 @@ def bind_arguments(
             bind(option, argument(elaboration, arg.value, option, signature, site), arg.value.span, arg.value)
         except Fault as fault:
             if arg.name is None and isinstance(fault, UnknownName):  # of another framework, which may have another order
-                fault.knowing(unsure=True)
+                fault.with_facts(unsure=True)
             elaboration.report(fault, site)
             sound = False
     return bound if sound else None
@@ -162,7 +162,7 @@ def _no_short_form(op: ast.Op, part: str, signature: Signature) -> Diagnostic:
 
 
 def _option_at(position: int, arg: ast.Arg, op: ast.Op, free: list[str], signature: Signature) -> str:
-    """The option that an argument without a name is for. Raises Fault, with a place, where there is none."""
+    """Return the option that an argument without a name is for. Raises Fault, with a place, where there is none."""
     if signature.named:
         meant = f"{signature.name}({', '.join(f'{name}={arg.value.span.text}' for name in signature.named)})"
         raise Fault(names.option_without_name(signature.name, signature.order, meant).at(arg.span))
@@ -174,7 +174,7 @@ def _option_at(position: int, arg: ast.Arg, op: ast.Op, free: list[str], signatu
 
 
 def argument(elaboration: Elaboration, expr: ast.Expr, option: str, signature: Signature, site: Site) -> Any:
-    """The value that is given to an option. A bare word of the option is that word, whatever variable has its name.
+    """Evaluate an argument of an option. A bare word of the option is that word, even if a variable has the same name.
 
     A name that means nothing at all is left to the option, which knows its choices. Raises Fault, with a place.
     """
@@ -200,7 +200,7 @@ def doubt_name(elaboration: Elaboration, name: str, held: Any, kind: str, span: 
 
 
 def _could_be(kind: Kind | None, option: str, value: Any) -> bool:
-    """Would an option take this value?"""
+    """Return whether an option would take this value."""
     if option in FOLLOWERS:
         return isinstance(value, BlockValue) or (isinstance(value, Word) and value.text in OPERATORS)
     if kind is None or isinstance(value, (BlockValue, Missing)) or is_tensor(value):
@@ -213,14 +213,14 @@ def _could_be(kind: Kind | None, option: str, value: Any) -> bool:
 
 
 def require_options(op: Operator, given: Mapping[str, BoundArgument], span: Span) -> None:
-    """That no option without a default is missing. Raises Fault, with a place."""
+    """Require every option without a default. Raises Fault, with a place."""
     missing = [a.name for a in op.attrs if isinstance(a.default, Required) and a.name not in given]
     if missing:
         raise Fault(names.missing_argument(op.name, missing, op.short_form if any(op.short) else op.signature).at(span))
 
 
 def check_options(op: Operator, given: Mapping[str, BoundArgument], span: Span) -> None:
-    """What can be told of options while the input is unknown: that none is missing, and that each is of its kind."""
+    """Check options as far as possible without an input: that none is missing, and each is of its kind. Raises Fault, with a place."""
     require_options(op, given, span)
     for attr in op.attrs:
         option = given.get(attr.name)
@@ -230,7 +230,7 @@ def check_options(op: Operator, given: Mapping[str, BoundArgument], span: Span) 
 
 
 def read_options(op: Operator, given: dict[str, BoundArgument], axes: int, span: Span) -> dict[str, Any] | None:
-    """Canonical options; None where one rests on an earlier mistake. Raises Fault, with a place."""
+    """Canonicalise options; None if one depends on an earlier error. Raises Fault, with a place."""
     require_options(op, given, span)
     attrs: dict[str, Any] = {}
     for attr in op.attrs:
@@ -262,7 +262,7 @@ def _read(kind: Any, name: str, option: BoundArgument, axes: int) -> Any:
 
 
 def read_place(given: dict[str, BoundArgument]) -> tuple[int, ...]:
-    """The devices of `place=0` or `place=[0, 1]`."""
+    """Return the devices of `place=0` or `place=[0, 1]`."""
     option = given.get(PLACE)
     if option is None or option.value is Missing.POISONED:
         return ()
@@ -271,7 +271,7 @@ def read_place(given: dict[str, BoundArgument]) -> tuple[int, ...]:
 
 
 def blamed(diagnostic: Diagnostic, given: dict[str, BoundArgument], span: Span) -> Diagnostic:
-    """A fact with a place: that of the argument it blames, where the item gives one."""
+    """Place a diagnostic at the argument that it blames, if the item has one, else at the item."""
     option = given.get(diagnostic.blame)
     inside = option is not None and option.span.source is span.source and span.start <= option.span.start <= span.end
     if option is None or not inside:

@@ -37,12 +37,12 @@ Flow = Tensor | Missing  # what runs along a chain
 
 
 def in_graph(tensor: Flow) -> TypeGuard[Tensor]:
-    """Whether a node produces a tensor."""
+    """Return whether a node produces a tensor."""
     return isinstance(tensor, Tensor) and tensor.name != ""
 
 
 def is_tensor(value: Any) -> bool:
-    """Whether a value is a tensor, known or not."""
+    """Return whether a value is a tensor, known or not."""
     return isinstance(value, Tensor) or value is Missing.UNKNOWN or value is Missing.NO_INPUT
 
 
@@ -80,7 +80,7 @@ class Scope:
         return join(self.path, name)
 
     def new_name(self, label: Label | None, kind: str, span: Span, implied: bool = False) -> str:
-        """The name of the next member, entered. Raises Fault, with a place, when it is taken."""
+        """Name the next member. Raises Fault, with a place, if the name is taken."""
         self._counts[kind] = self._counts.get(kind, 0) + 1
         name, span = (label.text, label.span) if label is not None else (None, span)
         if name is None and self.numbered and not implied:
@@ -99,7 +99,7 @@ class Scope:
         self.places[name] = span
 
     def lookup(self, path: str) -> Flow | None:
-        """What a reference names: innermost scope first, outwards to the block's edge; `.a.b` from the top."""
+        """Look up a reference, from the innermost scope outwards to that of the block; `.a.b` from the top."""
         first, _, rest = path.lstrip(".").partition(".")
         scope: Scope | None = self.top if path.startswith(".") else self
         while scope is not None:
@@ -117,7 +117,7 @@ class Scope:
         return scope
 
     def visible(self) -> list[str]:
-        """The names that a reference can use here."""
+        """Return the names that a reference can use here."""
         names: list[str] = []
         scope: Scope | None = self
         while scope is not None:

@@ -57,32 +57,32 @@ class Site:
 
     @property
     def labels(self) -> Scope:
-        """The scope of labels of an item, which always has one."""
+        """Return the scope of labels of an item, which always has one."""
         assert self.scope is not None
         return self.scope
 
     def after(self, incoming: Flow) -> Site:
-        """The next place of a chain."""
+        """Return the next place of a chain."""
         return Site(self.env, self.scope, incoming, self.budget, self.frame, self.depth, self.calls)
 
     def nested(self) -> Site:
-        """The same place with an environment of its own, for a body in braces."""
+        """Return the same place with an environment of its own, for a body in braces."""
         return self.under(Environment(self.env))
 
     def under(self, env: Environment) -> Site:
-        """The same place with other names."""
+        """Return the same place with other names."""
         return Site(env, self.scope, self.incoming, self.budget, self.frame, self.depth, self.calls)
 
     def labelled(self, scope: Scope) -> Site:
-        """The same place with other labels."""
+        """Return the same place with other labels."""
         return Site(self.env, scope, self.incoming, self.budget, self.frame, self.depth, self.calls)
 
     def alone(self) -> Site:
-        """The same place where neither labels nor a tensor can be meant."""
+        """Return the same place where neither labels nor a tensor can be meant."""
         return Site(self.env, None, Missing.NO_INPUT, self.budget, self.frame, self.depth, self.calls)
 
     def inside(self, text: str, span: Span, call: BlockCall | None = None) -> Site:
-        """The place within a call of a block, a copy or a group; `text` is how a message lists it."""
+        """Return the place within a call of a block, a copy or a group; `text` is how a message lists it."""
         frame = Frame(text, span, self.frame, call.scope, call.brief) if call is not None else Frame(text, span, self.frame)
         calls = (*self.calls, call.block) if call is not None else self.calls
         return Site(self.env, self.scope, self.incoming, self.budget, frame, self.depth + 1, calls)

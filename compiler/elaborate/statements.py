@@ -30,7 +30,7 @@ TOP_ONLY = (ast.Arch, ast.Use, ast.Input, ast.Output, ast.Expect)
 
 
 def body(elaboration: Elaboration, statements: Sequence[ast.Statement], site: Site) -> Flow:
-    """Elaborate the statements of a body in turn; the tensor that they end with."""
+    """Elaborate the statements of a body in turn; return the tensor that they end with."""
     site.env.body = site.env.body or statements
     incoming = site.incoming
     for statement in statements:
@@ -39,7 +39,7 @@ def body(elaboration: Elaboration, statements: Sequence[ast.Statement], site: Si
 
 
 def elaborate(elaboration: Elaboration, statement: ast.Statement, site: Site) -> Flow:
-    """Elaborate one statement; the tensor that comes after it. Raises Abort at a limit."""
+    """Elaborate one statement; return the tensor that comes after it. Raises Abort at a limit."""
     elaboration.step(site, statement.span)
     if isinstance(statement, TOP_ONLY) and (site.scope is not elaboration.top or isinstance(statement, ast.Use)):
         # `use` is read before all else, by what elaborates a file
@@ -104,7 +104,7 @@ def _input(elaboration: Elaboration, statement: ast.Input, site: Site) -> Flow:
 
 
 def _bind_sizes(written: ast.Dims, given: ast.Dims, env: Environment) -> None:
-    """`input 3xHxW` under `--input 3x224x224`: H and W are now 224."""
+    """Bind H and W of `input 3xHxW` to 224 under `--input 3x224x224`."""
     for name, number in zip(written, given, strict=False):
         if isinstance(name, ast.Name) and isinstance(number, ast.Number) and env.own(name.name) is None:
             env.bind(name.name, number.value, OPEN_SIZE, name.span)
@@ -131,7 +131,7 @@ def _output(elaboration: Elaboration, statement: ast.Output, site: Site) -> None
 
 
 def _is_of_training(elaboration: Elaboration, statement: ast.Output, site: Site) -> bool:
-    """Whether an output is there in training only: `output aux(when=training)`."""
+    """Return whether an output is there in training only: `output aux(when=training)`."""
     for arg in statement.args:
         value = Word("training") if ast.bare(arg.value) == "training" else evaluated(elaboration, arg.value, site)
         if arg.name != "when":
@@ -152,7 +152,7 @@ def _output_again(elaboration: Elaboration, statement: ast.Output, first: Span, 
 
 
 def _name_span(statement: ast.Output) -> Span:
-    """Where an output is named; all of it where its text was mended while it was read."""
+    """Return the place of an output's name; the whole statement if its text was repaired while it was read."""
     at = statement.span.text.find(statement.name, len("output"))
     begin = statement.span.start + at
     return statement.span if at < 0 else Span(statement.span.source, begin, begin + len(statement.name))
@@ -290,13 +290,13 @@ def _unpack(pattern: ast.Pattern, value: Any, env: Environment) -> None:
 
 
 def _of_the_row(misfit: Misfit, loop: ast.For, number: int, rows: int, env: Environment) -> Misfit:
-    """The fault of a row that does not fit a loop's names, at the row where the file writes it out."""
+    """Place the fault of a row that does not fit a loop's names at the row, if the file writes it out."""
     listed: ast.Expr | None = loop.values
     if isinstance(listed, ast.Name) and (bound := env.find(listed.name)) is not None:
         listed = bound.expr
     if not isinstance(listed, ast.List) or len(listed.items) != rows:
         return misfit
-    misfit.knowing(rows=listed.items, number=number, names=[part.name for part in loop.pattern.parts])
+    misfit.with_facts(rows=listed.items, number=number, names=[part.name for part in loop.pattern.parts])
     return misfit.at(listed.items[number].span, related=[Related(loop.pattern.span, "the names of the loop")])
 
 

@@ -17,16 +17,16 @@ RESIDUAL = "residual"
 STRANGERS = {  # words of programming languages
     "else": "`else` follows the `}` of an `if`",
     "elif": "it is `else if` here",
-    "while": "there is `for`, over a list, and `x3` behind an item",
+    "while": "there is `for`, over a list, and `x3` after an item",
     "def": "a block is written `block name(width) { ... }`",
     "class": "a block is written `block name(width) { ... }`",
-    "return": "a block gives the tensor that its last item gives",
+    "return": "a block returns the tensor that its last item returns",
     "import": 'another file is brought in by `use "std/resnet.arch"`',
 }
 
 
 def unknown_word(op: ast.Op, stem: str, site: Site) -> Diagnostic:
-    """What to say of a word that is neither operator nor block."""
+    """Report a word that is neither operator nor block."""
     word = op.word
     known = [*OPERATORS, RESIDUAL, *site.env.known(blocks=True)]
     if word in STRANGERS:
@@ -34,7 +34,7 @@ def unknown_word(op: ast.Op, stem: str, site: Site) -> Diagnostic:
     if here := OPERATORS.get(foreign.operator(word).rstrip("0123456789")):
         notes, facts = _of_another_framework(op, site.incoming)
         hint = f"it is `{foreign.operator(word)}` here, written {here.short_form}"
-        return names.unknown_operator(word, known, hint, notes).knowing(**facts)
+        return names.unknown_operator(word, known, hint, notes).with_facts(**facts)
     if meant := _with_underscores(word):
         return names.unknown_operator(word, [meant], f"did you mean `{meant}`?")
     if word.lower() == RESIDUAL:
@@ -43,7 +43,7 @@ def unknown_word(op: ast.Op, stem: str, site: Site) -> Diagnostic:
 
 
 def _with_underscores(word: str) -> str:
-    """`conv3-64` for `conv3_64`, `maxpool3/2` for `maxpool3_2`; "" for a word that is not of this kind."""
+    """Return `conv3-64` for `conv3_64`, `maxpool3/2` for `maxpool3_2`; "" for a word that is not of this kind."""
     found = re.fullmatch(r"([A-Za-z_]*[A-Za-z])(?:_?([0-9]+(?:x[0-9]+)*))?_([0-9]+)", word)
     operator = OPERATORS.get(found[1].lower()) if found else None
     if found is None or operator is None:
@@ -58,7 +58,7 @@ def _with_underscores(word: str) -> str:
 
 
 def _of_another_framework(op: ast.Op, incoming: Flow) -> tuple[list[str], dict[str, Any]]:
-    """Whose layer it is, and whether what it says of the incoming tensor is so: notes and facts."""
+    """Describe whose layer it is and whether it fits the incoming tensor, in notes and facts."""
     layer = transcribed(op.span.text, defaults_in(op.span.source.text))
     if layer is None:
         operator = OPERATORS.get(foreign.operator(op.word).rstrip("0123456789"))

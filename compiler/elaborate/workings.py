@@ -26,10 +26,10 @@ class Workings:
     value: Any
 
     def added_to(self, found: Diagnostic, name: str = "") -> Diagnostic:
-        """The diagnostic, with `32 - 16*2 = 0`, and where a variable or a parameter got its value; that of `name` is this one."""
+        """Add `32 - 16*2 = 0` to a diagnostic, and where variables and parameters get their values; `name` is the one with this value."""
         steps = _steps(self.expr, self.site, self.value)
         if name and not isinstance(self.expr, ast.Number) and len(found.related) < MOST:
-            found = found.beside(Related(self.expr.span, f"`{name}` is {' = '.join(steps)}"))
+            found = found.with_related(Related(self.expr.span, f"`{name}` is {' = '.join(steps)}"))
         elif not name and len(steps) > 1 and not isinstance(self.expr, ast.Name):
             found = replace(found, notes=(" = ".join(steps), *found.notes))
         found = self._with_facts(found)
@@ -49,9 +49,9 @@ class Workings:
         return iter(dict.fromkeys(node.name for node in ast.walk(self.expr) if isinstance(node, ast.Name)))
 
     def _with_facts(self, found: Diagnostic) -> Diagnostic:
-        """The diagnostic, with the division that leaves a fraction, and which numbers would be large enough, or small enough."""
+        """Add the division that leaves a fraction, and which numbers would be large or small enough."""
         if isinstance(self.value, float) and not isinstance(self.expr, ast.Name):
-            found = found.knowing(fraction=self.expr)
+            found = found.with_facts(fraction=self.expr)
         least = found.facts.get("least")
         if isinstance(least, int) and isinstance(self.value, int) and not found.help and not isinstance(self.expr, (ast.Name, ast.Number)):
             needs = [need for name in self._names() if (need := self._needed(name, least))]
@@ -59,7 +59,7 @@ class Workings:
         return found
 
     def _needed(self, name: str, least: int) -> str:
-        """From where on, or up to where, a name makes the value large enough, the others as they are; "" where this cannot be told."""
+        """Describe which values of a name make the result large enough, the others unchanged; "" if this is unknown."""
         now = self.site.env.value(name)
         if not isinstance(now, int) or isinstance(now, bool):
             return ""
@@ -75,7 +75,7 @@ class Workings:
         return f"`{name}` of at {'least' if slope > 0 else 'most'} {there}"
 
     def _with(self, name: str, value: int) -> int | None:
-        """The value of the expression, were a name this number."""
+        """Evaluate the expression with another number for a name."""
         try:
             found = evaluate.value(_replaced(self.expr, name, value), self.site)
         except Fault:
@@ -84,7 +84,7 @@ class Workings:
 
 
 def _steps(expr: ast.Expr, site: Site, value: Any) -> list[str]:
-    """An expression as it is written, with the numbers that its names stand for, and its value."""
+    """List an expression as written, with numbers for its names, and its value."""
     return list(dict.fromkeys([expression(expr), expression(_with_numbers(expr, site)), _short(value)]))
 
 
@@ -113,7 +113,7 @@ def _with_numbers(expr: ast.Expr, site: Site) -> ast.Expr:
 
 
 def _replaced(expr: ast.Expr, name: str, value: int) -> ast.Expr:
-    """An expression with a number in the place of a name."""
+    """Replace a name by a number in an expression."""
     match expr:
         case ast.Name():
             return ast.Number(expr.span, value, str(value)) if expr.name == name else expr

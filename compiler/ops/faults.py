@@ -28,7 +28,7 @@ class Unequal:
         return says.sides_differ(name or self.operator, histories or _plain(self.shapes), self.differs, ranks, channels)
 
     def concerns(self, axis: int) -> bool:
-        """Whether a difference along this axis is part of the fault."""
+        """Return whether a difference along this axis is part of the fault."""
         return True
 
 
@@ -46,7 +46,7 @@ class Unjoinable:
         return says.concat_differs(histories or _plain(self.shapes), self.differs, self.axis_name)
 
     def concerns(self, axis: int) -> bool:
-        """Whether a difference along this axis is part of the fault."""
+        """Return whether a difference along this axis is part of the fault."""
         return axis != self.axis
 
 

@@ -10,7 +10,7 @@ SHAPE_CLAIM = "E0501"
 
 
 def is_shape_claim(error: Diagnostic) -> bool:
-    """Whether an error is a claim on a shape that does not hold."""
+    """Return whether an error is a claim on a shape that does not hold."""
     return error.code == SHAPE_CLAIM
 
 
@@ -24,18 +24,18 @@ def without_guesses(found: Sequence[Diagnostic], writing: Sequence[Diagnostic]) 
 
 
 def with_causes(errors: Sequence[Diagnostic], warnings: Sequence[Diagnostic]) -> tuple[list[Diagnostic], list[Diagnostic]]:
-    """The errors, each with what a warning says of the place that its repairs change; and the warnings that are left."""
+    """Add to each error what a warning says about the place that its repairs change; return the errors and the other warnings."""
     told: set[int] = set()
     explained = []
     for error in errors:
         causes = [warning for warning in warnings if _is_changed(warning, error)]
         told |= {id(warning) for warning in causes}
-        explained.append(error.beside(*(Related(cause.span, cause.message) for cause in causes if cause.span is not None)))
+        explained.append(error.with_related(*(Related(cause.span, cause.message) for cause in causes if cause.span is not None)))
     return explained, [warning for warning in warnings if id(warning) not in told]
 
 
 def _is_changed(warning: Diagnostic, error: Diagnostic) -> bool:
-    """Whether a repair of an error changes the very place that a warning is about."""
+    """Return whether a repair of an error changes the very place that a warning is about."""
     edits = [edit.span for repair in error.repairs for edit in repair.edits]
     at = warning.span
     return at is not None and any(e.source is at.source and e.start <= at.end and at.start <= e.end for e in edits)
