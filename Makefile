@@ -1,18 +1,29 @@
-# `make run` and `make test` need Python 3.11 or newer and nothing else; they make the environment in .venv.
+# The targets need Python 3.11 or newer and nothing else; they make their environments themselves: `check` one without torch in
+# .venv-check, the others one with all in .venv.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+CHECK_VENV ?= .venv-check
 FILE ?= archs/resnet152.arch
 WORKERS ?= 2
 
-.PHONY: run test lint docs docs-check gallery zoo fuzz bench clean
+.PHONY: run check test test-slow lint docs docs-check gallery zoo fuzz bench clean
 
 run: $(VENV)/installed
 	$(BIN)/python cli.py compile $(FILE)
 
+# What needs no torch, with a tenth of the random programs: under a minute.
+check: $(CHECK_VENV)/installed
+	ARCHC_EXAMPLES=100 $(CHECK_VENV)/bin/python -m pytest -n $(WORKERS) tests/front
+
+# All but what is slow.
 test: $(VENV)/tested-with
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+# What only nights run: all of torchvision's classifiers, the page in a browser, the long random runs.
+test-slow: $(VENV)/tested-with
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
 lint: $(VENV)/tested-with
 	$(BIN)/ruff check .
@@ -35,12 +46,12 @@ gallery: $(VENV)/installed
 	$(BIN)/python docs/gallery.py
 
 zoo: $(VENV)/tested-with
-	ARCHC_ZOO=1 $(BIN)/python -m pytest -n $(WORKERS) tests/back/test_zoo.py
+	$(BIN)/python -m pytest -n $(WORKERS) -m "slow or not slow" tests/back/test_zoo.py
 
 fuzz: $(VENV)/tested-with
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt atheris
 	$(BIN)/python tests/fuzz.py -runs=20000 -max_len=64 -len_control=0
-	ARCHC_EXAMPLES=20000 $(BIN)/python -m pytest -n $(WORKERS) tests/front/test_random.py tests/front/test_mutations.py
+	ARCHC_FUZZ=1 ARCHC_EXAMPLES=20000 $(BIN)/python -m pytest -n $(WORKERS) -m "slow or not slow" tests/front/test_random.py tests/back/test_random.py tests/back/test_mutations.py
 
 bench: $(VENV)/tested-with
 	$(BIN)/python bench/report.py
@@ -52,10 +63,15 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch]'
 	touch $@
 
+$(CHECK_VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(CHECK_VENV)
+	$(CHECK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[check]'
+	touch $@
+
 $(VENV)/tested-with: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,bench]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps torchvision timm pillow
 	touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CHECK_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

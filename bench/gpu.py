@@ -18,8 +18,9 @@ import torch
 
 from archc import load
 from archc.bench import runtime, tables
-from archc.compiler.backends.timing import wait
-from archc.compiler.backends.torch_fx import ArchModule, random_inputs
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.lower import random_inputs
+from archc.compiler.backends.torch.timing import wait
 from archc.compiler.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,10 +14,10 @@ from torch import nn
 from archc import load
 from archc.bench.runtime import NETWORKS
 from archc.compiler.analysis.memory import usage
-from archc.compiler.backends.measure import activations
-from archc.compiler.backends.optimise import optimised
-from archc.compiler.backends.published import torchvision_models
-from archc.compiler.backends.torch_fx import lower
+from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.measure import activations
+from archc.compiler.backends.torch.optimize import optimized
+from archc.compiler.backends.torch.published import torchvision_models
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -35,7 +35,7 @@ def measure(batch: int = BATCH) -> dict[str, dict[str, int]]:
             nets = {"torchvision": peer, "level 0": lower(graph), "level 1": lower(graph, level=1)}
             peaks[name] = {label: activations(net, x, training=False) for label, net in nets.items()}
         x = (torch.randn(batch, 3, 224, 224),)
-        packed = optimised(lower(graph).eval(), graph, x, 2)
+        packed = optimized(lower(graph).eval(), graph, x, 2)
         assert isinstance(packed, nn.Module)
         peaks[name]["level 2"] = activations(packed, x, training=False)
         peaks[name]["predicted for level 0"] = usage(graph, batch=batch).peak

@@ -25,14 +25,15 @@ from torch import fx
 from archc.bench import runtime
 from archc.bench.machine import machine
 from archc.bench.runtime import models, step
-from archc.compiler.analysis.aliasing import in_place
 from archc.compiler.analysis.printing import listing
-from archc.compiler.backends import cpu, winograd
-from archc.compiler.backends.nodes import fx_graph, modules_of, tree_of
-from archc.compiler.backends.optimise import optimised, realised
-from archc.compiler.backends.timing import in_turn
+from archc.compiler.backends.torch import cpu, winograd
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.nodes import fx_graph, modules_of, tree_of
+from archc.compiler.backends.torch.optimize import optimized, realized
+from archc.compiler.backends.torch.timing import in_turn
 from archc.compiler.files import write_text
 from archc.compiler.graph import ArchGraph
+from archc.compiler.lowering import lowered
 from archc.compiler.passes import INFERENCE, TRAINING, Pass, run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,13 +51,17 @@ def without(graph: ArchGraph, level: int) -> dict[str, tuple[Pass, ...]]:
     return {name: pipeline for name, pipeline in shorter.items() if listing(run(graph, pipeline).graph) != whole}
 
 
+def _exact(module: ArchModule, graph: ArchGraph, pipeline: tuple[Pass, ...]) -> fx.GraphModule:
+    return realized(module, lowered(graph, level=1, pipeline=pipeline))
+
+
 def measure(name: str, batch: int, device: str, runs: int) -> list[dict[str, Any]]:
     net, module, _ = models(name)
     module = module.to(device)
     x = torch.randn(batch, 3, 224, 224, device=device)
     rows = []
     for level in (1, 2):
-        build = partial(optimised, module, net.graph, [x], 2) if level == 2 else lambda pipeline: realised(module, run(net.graph, pipeline))
+        build = partial(optimized, module, net.graph, [x], 2) if level == 2 else partial(_exact, module, net.graph)
         pipelines = {"all": INFERENCE[level], **without(net.graph, level)}
         networks = [partial(build(pipeline=pipeline), x) for pipeline in pipelines.values()]
         rows += rows_of(name, batch, device, "float32", level, list(pipelines)[1:], networks, runs)
@@ -71,9 +76,9 @@ def trained(name: str, batch: int, device: str, runs: int) -> list[dict[str, Any
         return []
     x, y = torch.randn(batch, 3, 224, 224, device=device), torch.randint(0, 1000, (batch,), device=device)
     steps = []
-    for graph in (changed, net.graph):
-        modules = modules_of(graph, in_place(graph))
-        network = fx.GraphModule(tree_of(modules), fx_graph(graph, modules)).to(device).train()
+    for pipeline in (TRAINING[1], ()):
+        program = lowered(net.graph, "training", 1, pipeline)
+        network = fx.GraphModule(tree_of(modules_of(program)), fx_graph(program)).to(device).train()
         network.load_state_dict(module.state_dict())
         steps.append(step(network, x, y))
     return rows_of(name, batch, device, "float32", "training", [" ".join(one.__name__ for one in TRAINING[1])], steps, runs)
@@ -86,22 +91,22 @@ WAYS: dict[str, tuple[str, Any, type]] = {
 }
 
 
-def lowered(name: str, batch: int, dtype: str, runs: int) -> list[dict[str, Any]]:
+def on_cpu(name: str, batch: int, dtype: str, runs: int) -> list[dict[str, Any]]:
     """The network of level 3 on a CPU without torch's compiler, and without one way of lowering each."""
     net, module, _ = models(name)
     x = torch.randn(batch, 3, 224, 224).to(getattr(torch, dtype))
     module = module.to(x.dtype)
-    program = run(net.graph, INFERENCE[2])
+    program = lowered(net.graph, level=2)
 
     def build() -> Any:
-        plain = realised(module, program).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        plain = realized(module, program).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cpu.for_cpu(plain, program.graph, x, tuned=True)
 
     whole = build()
     taken = [way for way, (_, _, kind) in WAYS.items() if any(isinstance(part, kind) for part in whole.modules())]
     others = []
     for way in taken:
-        with patch(f"archc.compiler.backends.cpu.{WAYS[way][0]}", WAYS[way][1]):
+        with patch(f"archc.compiler.backends.torch.cpu.{WAYS[way][0]}", WAYS[way][1]):
             others.append(build())
     return rows_of(name, batch, "cpu", dtype, 3, taken, [partial(network, x) for network in (whole, *others)], runs)
 
@@ -130,7 +135,7 @@ def main() -> None:
     for name in args.networks:
         parts: list[tuple[Any, ...]] = [(measure, args.batch, args.device), (trained, args.batch, args.device)]
         settings = [setting.split(":") for setting in args.lowered if args.device == "cpu"]
-        parts += [(lowered, int(batch), dtype) for batch, dtype in settings]
+        parts += [(on_cpu, int(batch), dtype) for batch, dtype in settings]
         for part, *options in parts:
             # In a fresh process: what an allocator keeps from other networks changes how fast large values are allocated.
             with ProcessPoolExecutor(1, get_context("spawn")) as fresh:

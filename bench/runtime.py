@@ -22,10 +22,11 @@ import torch
 
 from archc import load
 from archc.bench.machine import machine
-from archc.compiler.backends.optimise import optimised
-from archc.compiler.backends.published import torchvision_models
-from archc.compiler.backends.timing import in_turn
-from archc.compiler.backends.torch_fx import ArchModule, lower
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.optimize import optimized
+from archc.compiler.backends.torch.published import torchvision_models
+from archc.compiler.backends.torch.timing import in_turn
 from archc.compiler.files import write_text
 from archc.compiler.graph import ArchGraph
 
@@ -66,8 +67,8 @@ def calibrated(module: ArchModule, graph: ArchGraph, inputs: list[torch.Tensor])
     """
     with torch.no_grad():
         for node in graph:
-            if node.op == "add" and graph[body := graph.operands(node.name)[0]].op == "bn":
-                module.get_submodule(graph[body].key).weight.fill_(0.2)  # type: ignore[operator, union-attr]
+            if node.op == "add" and (body := node.operands[0]).op == "bn":
+                module.get_submodule(body.key).weight.fill_(0.2)  # type: ignore[operator, union-attr]
         norms = [part for part in module.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
         for norm in norms:
             norm.momentum = 1.0
@@ -109,7 +110,7 @@ def contestants(name: str, x: torch.Tensor, upto: int) -> tuple[dict[str, Run], 
     exact.load_state_dict(module.state_dict())
     runs |= {"level 0": lambda: module(x), "level 1": lambda: exact(x)}
     for level in range(2, upto + 1):
-        runs[f"level {level}"] = partial(optimised(module, net.graph, [x], level), x)
+        runs[f"level {level}"] = partial(optimized(module, net.graph, [x], level), x)
     if x.is_cuda:
         runs["level 2, graph"] = graphed(runs["level 2"])
     return runs, net

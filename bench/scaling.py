@@ -42,7 +42,7 @@ def one(stage: str, nodes: int) -> dict[str, float]:
     if stage == "lower":
         import torch
 
-        from archc.compiler.backends.torch_fx import lower
+        from archc.compiler.backends.torch.lower import lower
 
         with torch.device("meta"):
             lower(check_text(program(40)).graph)

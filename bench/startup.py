@@ -12,8 +12,8 @@ import torch
 from torch import fx
 
 from archc import load
-from archc.compiler.backends.published import torchvision_models
-from archc.compiler.backends.torch_fx import lower
+from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.published import torchvision_models
 from archc.compiler.driver import check
 from archc.compiler.graph import ArchGraph
 

@@ -15,7 +15,7 @@ from archc.compiler.shapes.dim import Dim, Shape
 from archc.dsl.errors import ArchError
 
 if TYPE_CHECKING:
-    from archc.compiler.backends.torch_fx import ArchModule
+    from archc.compiler.backends.torch.arch_module import ArchModule
 
 __all__ = ["ArchError", "Network", "load", "loads"]
 
@@ -140,7 +140,7 @@ class Network:
         Takes one tensor `(N, *shape)` for each input; returns a tensor, or a dict by name where there are several outputs. Blocks are
         modules too: `module.layer4` has hooks, and can be called.
         """
-        from archc.compiler.backends.torch_fx import lower
+        from archc.compiler.backends.torch.lower import lower
 
         return lower(self.graph, level)
 
@@ -149,9 +149,9 @@ class Network:
 
         `batch` is the usual one; others run as well. Level 1 is bit-equal, 2 folds and packs, 3 lets torch's compiler try too.
         """
-        from archc.compiler.backends.optimise import optimised
-        from archc.compiler.backends.torch_fx import random_inputs
+        from archc.compiler.backends.torch.lower import random_inputs
+        from archc.compiler.backends.torch.optimize import optimized
 
         tensor = next(module.parameters(), None)
         inputs = random_inputs(self.graph, batch)
-        return optimised(module, self.graph, inputs if tensor is None else [x.to(tensor) for x in inputs], level)
+        return optimized(module, self.graph, inputs if tensor is None else [x.to(tensor) for x in inputs], level)

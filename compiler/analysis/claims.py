@@ -12,7 +12,7 @@ from archc.compiler.analysis.written import literal
 from archc.compiler.elaborate.arithmetic import COMPARISONS, describe
 from archc.compiler.elaborate.claims import ClaimResult, Expected
 from archc.compiler.elaborate.scopes import Flow, Missing, Scope, in_graph
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.shapes.dim import Dim, Formula, show_shape
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Fault
@@ -105,9 +105,9 @@ def _evidence(expect: ast.Expect, actual: int, value: float, graph: ArchGraph) -
     if expect.measure != "params" or expect.target is not None:
         return ""
     missing, there = abs(actual - value), [node for node in graph if not node.training_only]
-    biases = sum(prod(weights(graph, node).get("bias", (0,))) for node in there if node.op in ("conv", "convt", "fc"))
-    norms = sum(node_params(graph, node) for node in there if node.op != INPUT and node.operator.family == "normalisation")
-    left_out = sum(int(node.attrs["out"]) for node in there if node.op in ("conv", "convt", "fc") and not node.attrs["bias"])
+    biases = sum(prod(weights(graph, node).get("bias", (0,))) for node in there if node.operator.linear)
+    norms = sum(node_params(graph, node) for node in there if node.operator.family == "normalisation")
+    left_out = sum(int(node.attrs["out"]) for node in there if node.operator.linear and not node.attrs["bias"])
     for count, what in (
         (biases, "the biases of the convolutions and fully-connected layers are"),
         (left_out, "the biases that `bias=no` leaves out would be"),

@@ -9,7 +9,6 @@ from archc.compiler.analysis.memory import OpenSizes, usage
 from archc.compiler.analysis.receptive import Field
 from archc.compiler.analysis.summary import Summary
 from archc.compiler.graph import ArchGraph
-from archc.compiler.ops import LINEAR
 from archc.compiler.shapes.dim import Dim
 
 
@@ -43,6 +42,6 @@ def depth(graph: ArchGraph) -> int:
     """Layers with weights on the longest path to an output at inference."""
     longest: dict[str, int] = {}
     for node in graph:
-        before = max((longest[name] for name in graph.operands(node.name)), default=0)
-        longest[node.name] = before + (node.op in LINEAR and bool(weights(graph, node)))
+        before = max((longest[operand.name] for operand in node.operands), default=0)
+        longest[node.name] = before + (node.operator.linear and bool(weights(graph, node)))
     return max((longest[out.node] for out in graph.outputs.values() if not out.training_only), default=0)

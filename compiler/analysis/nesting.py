@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from archc.compiler.analysis import written
 from archc.compiler.elaborate.scopes import join
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.shapes.dim import Shape
 from archc.dsl import ast
 
@@ -147,7 +147,7 @@ class Program:
 
     def _put(self, node: Node) -> None:
         scope, place = self.stack[-1], self.position[node.name]
-        if node.op == INPUT:
+        if node.is_input:
             self._append(scope, _Part(written.input_line(node, node.name), None, node.name, place, place))
         elif node.operator.operands != (1, 1):
             self._append(scope, self._merge(scope, node, place))

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from archc.compiler.graph import INPUT, Node
+from archc.compiler.graph import Node
 from archc.compiler.ops.kinds import show
 from archc.compiler.ops.record import Like
-from archc.compiler.shapes.dim import show_shape
+from archc.compiler.shapes.dim import show_shape, show_sizes
 
 UNSEEN = ("init", "bias_init", "from")  # how weights are drawn, and tables, are not for a line
 
 
 def notation(node: Node, without: Collection[str] = (), write: Callable[[object], str] = show) -> str:
     """The short form, then the options that differ from their defaults, but for those `without`; `write` writes floats and words."""
-    if node.op == INPUT:
+    if node.is_input:
         return f"input {show_shape(node.shape)}"
     kernel, out, stride = node.operator.short
     unusual = unusual_options(node)
@@ -73,12 +73,7 @@ def _canonical(attr: Any, value: Any) -> Any:
         return None
 
 
-def axes_text(sizes: tuple[Any, ...], write: Callable[[object], str] = show) -> str:
-    """Sizes of axes as they stand in a short form: `3` where they are all the same, else `1x7`."""
-    return _plain(sizes[0], write) if sizes and len(set(sizes)) == 1 else "x".join(_plain(part, write) for part in sizes)
-
-
 def _plain(value: Any, write: Callable[[object], str] = show) -> str:
     if isinstance(value, tuple):
-        return axes_text(value, write)
+        return show_sizes(value, lambda part: _plain(part, write))
     return value if isinstance(value, str) else write(value).removesuffix(".0")

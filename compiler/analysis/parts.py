@@ -38,7 +38,7 @@ class Part:
         cut, prefix = len(self.name), self.name + "."
         return [
             (node.name[cut:], node.op, node.attrs, node.shape, node.training_only, node.place,
-             [name[cut:] if name.startswith(prefix) else graph[name].shape for name in graph.operands(node.name)])
+             [each.name[cut:] if each.name.startswith(prefix) else each.shape for each in node.operands])
             for node in self.nodes()
         ]  # fmt: skip
 

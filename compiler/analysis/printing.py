@@ -9,7 +9,7 @@ import re
 
 from archc.compiler.analysis import written
 from archc.compiler.analysis.nesting import IMPLIED, Program, Stated
-from archc.compiler.graph import INPUT, ArchGraph
+from archc.compiler.graph import ArchGraph
 from archc.dsl import ast
 from archc.dsl.formatter import format_text
 from archc.dsl.parser import MAX_NESTING
@@ -39,12 +39,12 @@ def listing(graph: ArchGraph) -> str:
     lines = [[line] for line in written.header(graph)]
     before = ""
     for node in graph:
-        operands = [names[operand] for operand in graph.operands(node.name)]
+        operands = [names[operand.name] for operand in node.operands]
         name = names[node.name]
         claim = node.shape if all(isinstance(dim, int) for dim in node.shape) else None
-        if node.op == INPUT:
+        if node.is_input:
             lines.append([written.input_line(node, name)])
-        elif node.operator.operands != (1, 1):
+        elif node.operator.is_merge:
             branches = [[written.reference(operand)] for operand in operands]
             lines.append([written.labelled(name, written.merge(node, branches, brief=True), claim)])
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.graph import ArchGraph, Node
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.source import Span
@@ -45,7 +45,7 @@ def stays_at_inference(graph: ArchGraph, tree: ast.File) -> Found:
     """Every node of a training-only chain should be gone at inference."""
     for line in tree.statements:
         if isinstance(line, ast.Output) and line.args and line.chain and line.name in graph.outputs:
-            inside = [node for node in graph if _within(node, line.span) and not node.training_only and node.op != INPUT]
+            inside = [node for node in graph if _within(node, line.span) and not node.training_only and not node.is_input]
             if inside:
                 yield says.stays_at_inference(line.name, inside[-1].name).at(line.span)
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from archc.compiler.analysis.notation import UNSEEN, axes_text, unusual_options
+from archc.compiler.analysis.notation import UNSEEN, unusual_options
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.kinds import Kind, PerAxis, exact
-from archc.compiler.shapes.dim import Shape
+from archc.compiler.shapes.dim import Shape, show_sizes
 from archc.dsl import ast
 from archc.dsl.source import Source, Span
 
@@ -60,9 +60,9 @@ def operator(node: Node, brief: bool = False) -> ast.Op:
     """Return an operator with all its options; if `brief`, with those that are not the usual ones, and without initialisation."""
     kernel, out, stride = node.operator.short
     unusual = dict(unusual_options(node))
-    word = node.op + (axes_text(node.attrs[kernel]) if kernel and node.attrs[kernel] is not None else "")
+    word = node.op + (show_sizes(node.attrs[kernel]) if kernel and node.attrs[kernel] is not None else "")
     out_expr = literal(node.attrs[out]) if out else None
-    strides = (ast.Name(NOWHERE, axes_text(node.attrs[stride])),) if stride and (stride in unusual or not brief) else ()
+    strides = (ast.Name(NOWHERE, show_sizes(node.attrs[stride])),) if stride and (stride in unusual or not brief) else ()
     args = [
         ast.Arg(NOWHERE, attr.name, literal(node.attrs[attr.name], attr.kind))
         for attr in node.operator.attrs

@@ -7,7 +7,7 @@ from html import escape
 import graphviz
 
 from archc.compiler.draw.scene import Box, Edge, Scene
-from archc.compiler.draw.style import FORMS, HEAT_INK, HEAT_NAMES, LEGEND, Look, heat_colour
+from archc.compiler.draw.style import FORMS, HEAT_INK, HEAT_NAMES, LEGEND, Look, heat_colour, legend
 
 FONT = "Helvetica,Arial,sans-serif"
 ROUNDED = ' STYLE="ROUNDED"'
@@ -164,7 +164,7 @@ def _key(scene: Scene, look: Look) -> str:
     used = [family for family in LEGEND if family in families]
     cells = [
         f'<TD BGCOLOR="{c["ground"] if look.heat else c[family]}" COLOR="{c["line"]}" BORDER="{2 if family == "dense" else 1}"'
-        f"{ROUNDED if family in ('input', 'block') else ''}>{escape(LEGEND[family])}</TD>"
+        f"{ROUNDED if family in ('input', 'block') else ''}>{escape(legend(family))}</TD>"
         for family in used
     ]
     statuses = dict.fromkeys(box.status for box in scene.shown() if box.status)

@@ -13,8 +13,7 @@ from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.parts import Part, parts
 from archc.compiler.draw.scene import Box, Edge, Scene
 from archc.compiler.draw.spine import mark_spine
-from archc.compiler.draw.style import ATTACHED, SIGNS, family_of
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.record import no_weights
 from archc.compiler.shapes.dim import show_shape
 
@@ -157,7 +156,7 @@ class _Folder:
         operands = self.graph.operands(node.name)
         before = boxes[-1] if boxes else None
         if (
-            node.op in ATTACHED
+            node.operator.is_attached
             and not self.folding.flat
             and node.name not in self.folding.apart
             and before is not None
@@ -259,14 +258,14 @@ class _Folder:
 
 def operator_box(node: Node) -> Box:
     """Return the box of one operator, without its counts."""
-    family = "input" if node.op == INPUT else family_of(node.operator)
-    title = show_shape(node.shape) if family == "input" else SIGNS.get(node.op, notation(node))
+    family = node.operator.picture_family
+    title = show_shape(node.shape) if node.is_input else node.operator.merge_sign[0] if family == "merge" else notation(node)
     return Box(node.name, family, node.name.rpartition(".")[2], title, nodes=[node], shape=node.shape, span=node.span)
 
 
 def _implied(node: Node, label: str) -> bool:
     """Return whether a node has a default name that is not part of a weight key, and so needs no display."""
-    return node.op != INPUT and node.operator.weights is no_weights and label.rstrip("0123456789") == node.op
+    return not node.is_input and node.operator.weights is no_weights and label.rstrip("0123456789") == node.op
 
 
 def _walk(part: Part) -> Iterable[Part]:

@@ -245,7 +245,7 @@ def read_options(op: Operator, given: dict[str, BoundArgument], axes: int, span:
             assert not isinstance(attr.default, Required)
             attrs[attr.name] = attr.kind.read(attr.name, attr.default, axes)
     try:
-        op.settle(attrs)
+        op.canonicalise(attrs)
     except Fault as fault:
         raise Fault(blamed(fault.diagnostic, given, span)) from None
     return attrs

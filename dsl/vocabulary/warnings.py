@@ -210,7 +210,7 @@ def branches_misaligned(name: str, places: Sequence[str]) -> Wording:
         concat<conv3-16(pad=1) | conv3-16; pad(h=1, w=1)>
     """
     message = f"the branches of {name} look at different places of the input"
-    return Wording(message, notes=tuple(places), help="pad or crop both ends of every branch equally, so that all start at the same pixel")
+    return Wording(message, notes=tuple(places), help="pad or crop both ends of every branch equally, so all start at one pixel")
 
 
 @diagnostic("W0111")
@@ -425,7 +425,5 @@ def hides_the_outer(name: str, loop: bool) -> Wording:
     """
     after = f"after it, `{name}` is the outer one again"
     note = f"each iteration starts with the outer `{name}` again, and so does what follows" if loop else after
-    help_text = "a `let` does not change a variable: give this one another name" + (
-        ", computed from the number of the iteration" if loop else ""
-    )
+    help_text = "a `let` does not change a variable: give this one another name" + (", computed from the iteration number" if loop else "")
     return Wording(f"this `{name}` is a new variable, which ends with this body", notes=(note,), help=help_text)

@@ -11,7 +11,7 @@ import torch
 
 from archc import Network, load, loads
 from archc.compiler.analysis.memory import Usage, usage
-from archc.compiler.backends.measure import activations
+from archc.compiler.backends.torch.measure import activations
 from archc.dsl.errors import ArchError
 from archc.tests.support import NETWORKS, ROOT
 from archc.tests.support.commands import archc, facts

@@ -15,9 +15,10 @@ from torch import Tensor, fx, nn
 
 from archc import ArchError, load, loads
 from archc.compiler.analysis.regions import regions
-from archc.compiler.backends.blocks import Chain
-from archc.compiler.backends.torch_fx import ArchModule, InputError, lower
-from archc.compiler.backends.torch_run import DTYPES, compile_and_run
+from archc.compiler.backends.torch.arch_module import ArchModule, InputError
+from archc.compiler.backends.torch.blocks import Chain
+from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.run import DTYPES, compile_and_run
 from archc.tests.support import FILES, ROOT
 from archc.tests.support.pytorch import stirred, torchvision_models
 

@@ -24,6 +24,7 @@ from archc.compiler.files import LEFT, CannotWrite, write_text
 from archc.dsl.formatter import format_text
 from archc.dsl.source import Source
 from archc.tests.support import ROOT
+from archc.tests.support.work import assert_linear
 
 GOOD = 'arch tiny(w=4) "a test"\ninput 3x8x8\nconv3-{w} => 4x6x6\nrelu\nFC-2\n'
 READERS = [
@@ -218,33 +219,23 @@ LARGE = {
 
 
 @pytest.mark.parametrize("text", LARGE.values(), ids=LARGE)
-def test_too_many_statements_are_told_at_once(text: str) -> None:
-    begin = time.process_time()
+def test_too_many_statements_are_one_mistake(text: str) -> None:
     (found,) = check_text(text).diagnostics
     assert found.code == "E0612"
-    assert time.process_time() - begin < 5
 
 
-@pytest.mark.parametrize("line", ["conv3- 8\n", "conv3- 8;", "}\n", "convv3-8\n"], ids=repr)
-def test_thousands_of_mistakes_are_told_at_once(line: str) -> None:
-    begin = time.process_time()
-    assert check_text("input 3x8x8\n" + line * 3000).diagnostics
-    assert time.process_time() - begin < 5
+@pytest.mark.parametrize(
+    "line",
+    ["conv3- 8\n", "conv3- 8;", "}\n", "convv3-8\n", "relu\n", "conv1-4; relu\n", "conv3-8(pad=1)\n", "relu relu ", "relu<relu> "],
+    ids=repr,
+)
+def test_work_is_linear_in_the_lines(line: str) -> None:
+    assert_linear(lambda count: "input 8x8x8\n" + line * count, 300)
 
 
-def test_a_file_just_below_the_limit_is_checked_in_time() -> None:
-    begin = time.process_time()
+def test_a_file_just_below_the_limit_is_checked() -> None:
     report = check_text("input 3x8x8\n" + "relu\n" * 49_000)
     assert report.ok and len(report.graph) == 49_001
-    assert time.process_time() - begin < 5
-    begin = time.process_time()
-    report = check_text("input 4x8x8\n" + "conv1-4; relu\n" * 24_500)
-    assert report.ok and len(report.graph) == 49_001
-    assert time.process_time() - begin < 5
-    begin = time.process_time()
-    report = check_text("input 8x8x8\n" + "conv3-8(pad=1)\n" * 5_000)  # a warning for every line
-    assert len(report.warnings) == 4_999
-    assert time.process_time() - begin < 5
 
 
 LONG_FILES = {
@@ -263,10 +254,8 @@ LONG_FILES = {
 
 
 @pytest.mark.parametrize("text", LONG_FILES.values(), ids=LONG_FILES)
-def test_a_long_file_with_mistakes_is_answered_in_time(text: str) -> None:
-    begin = time.process_time()
+def test_a_long_file_with_mistakes_is_answered(text: str) -> None:
     found = check_text(text).diagnostics
-    assert time.process_time() - begin < 5
     assert 1 <= len(found) <= 2_010
 
 
@@ -278,9 +267,7 @@ def test_very_many_mistakes_are_not_all_read() -> None:
 
 @pytest.mark.parametrize("line", ["conv3-8(pad=1", "residual<conv3-3(pad=1)", "{ relu", "residual<conv3-3(pad=1"])
 def test_many_brackets_that_are_missing_are_no_deep_nesting(line: str) -> None:
-    begin = time.process_time()
     found = check_text("input 3x8x8\n" + f"{line}\n" * 3_000).diagnostics
-    assert time.process_time() - begin < 5
     assert {d.code for d in found} == {"E0102"}
     assert found[0].span is not None and found[0].span.line == 2
 
@@ -308,20 +295,19 @@ def test_a_deep_chain_is_blamed_at_its_place(line: str) -> None:
     assert format_text(Source("a", text)) == text
 
 
-def test_a_chain_of_else_if_is_not_deep_and_takes_linear_time() -> None:
-    lines = [
-        "let n = 3",
-        "if n == 0 { relu }",
-        *(f"else if n == {i} {{ let m = {i}; conv1-{{m}} }}" for i in range(5, 5000)),
-        "else { tanh }",
-    ]
-    begin = time.process_time()
-    report = check_text("input 3x8x8\n" + "\n".join(lines))
+def else_if(count: int) -> list[str]:
+    branches = (f"else if n == {i} {{ let m = {i}; conv1-{{m}} }}" for i in range(5, 5 + count))
+    return ["input 3x8x8", "let n = 3", "if n == 0 { relu }", *branches, "else { tanh }"]
+
+
+def test_a_chain_of_else_if_is_not_deep_and_takes_linear_work() -> None:
+    lines = else_if(5000)
+    report = check_text("\n".join(lines))
     assert [node.op for node in report.graph] == ["input", "tanh"]
     assert report.ok and not report.warnings
-    assert time.process_time() - begin < 5
-    text = f"input 3x8x8\n{' '.join(lines).replace('let n = 3 ', 'let n = 3; ')}\n"
+    text = f"{lines[0]}\n{lines[1]}; {' '.join(lines[2:])}\n"
     assert format_text(Source("a", text)) == text
+    assert_linear(lambda count: "\n".join(else_if(count)), 300)
 
 
 def test_numbers_of_any_length(run: Run, tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import perf_counter
-
 import pytest
 
 from archc.compiler.driver import Report, check_text
@@ -128,9 +126,7 @@ def test_the_effort_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             return found
 
         monkeypatch.setattr(trial.Trials, "of_text", counting)
-        begin = perf_counter()
         assert not check_text(text).ok
-        assert perf_counter() - begin < 20  # a machine that is busy
         assert spent
         assert min(spent) > -5_000
         monkeypatch.setattr(trial.Trials, "of_text", made)

@@ -231,7 +231,7 @@ def first_said(text: str) -> str:
 
 def test_a_wrong_number_shows_its_arithmetic_and_its_variable() -> None:
     text = first_said(HEAD + "let w = in.c + 64/3\nconv3-{w}")
-    assert "must be a whole number, and is 24.3333" in text
+    assert "must be a whole number, but is 24.3333" in text
     assert "`w` is in.c + 64/3 = 24.3333" in text
     text = first_said(HEAD + "let base = 32\nlet w = base - 16*2\nconv3-{2*w - 4}")
     assert "2*w - 4 = 2*0 - 4 = -4" in text

@@ -1,4 +1,4 @@
-"""How the code hangs together: one direction of imports, no torch before a backend, names that torch needs for itself."""
+"""How the code hangs together: one direction of imports, no torch before a backend, none in front tests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from archc.compiler.ops import OPERATORS
 from archc.tests.support import ROOT
 
 # Every room, with the rooms that it may look into besides itself.
@@ -25,18 +26,22 @@ ROOMS: dict[str, set[str]] = {
     "compiler.collection": set(),
     "compiler.version": set(),
     "compiler.pages": {"dsl"},
-    "compiler.backends": FRONT | {"compiler.analysis", "compiler.passes", "compiler.files", "compiler.collection"},
+    "compiler.lowering": FRONT | {"compiler.analysis", "compiler.passes"},
+    "compiler.backends": FRONT | {"compiler.lowering", "compiler.files", "compiler.backends.torch"},  # the last for types only
+    "compiler.backends.torch": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
     "compiler.repair": FRONT,
     "compiler.driver": FRONT | {"compiler.elaborate", "compiler.analysis", "compiler.repair", "compiler.collection"},
     "compiler.draw": FRONT | {"compiler.elaborate", "compiler.analysis"},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
-    "compiler.network": FRONT | {"compiler.elaborate", "compiler.driver", "compiler.backends", "compiler.draw"},
+    "compiler.network": FRONT | {"compiler.elaborate", "compiler.driver", "compiler.backends.torch", "compiler.draw"},
     "compiler": set(),
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "elaborate", "analysis", "pages", "files", "version")},
     "ui.verbs": FRONT
     | {"ui.show"}
     | {
-        f"compiler.{room}" for room in ("analysis", "backends", "draw", "driver", "elaborate", "files", "pages", "passes", "version", "zoo")
+        f"compiler.{room}"
+        for room in ("analysis", "backends", "backends.torch", "draw", "driver", "elaborate", "files", "pages", "passes", "version", "zoo")
     },
     "ui": set(),
     "cli": {"ui.verbs"},
@@ -49,7 +54,7 @@ OUTSIDE = {
     "compiler.draw": {"graphviz", "pygraphviz"},
     "ui.verbs": {"typer"},
     "ui.show": {"rich", "tabulate", "matplotlib"},
-    "compiler.backends": {"torch", "torchvision", "safetensors"},
+    "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
 }
 
 
@@ -85,9 +90,62 @@ def test_imports_go_one_way(path: Path) -> None:
             assert top in OUTSIDE.get(room, set()), f"{module} uses {top}"
 
 
+HEAVY = {"torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "playwright", "matplotlib"}
+WITH_TORCH = {"archc.tests.support.pytorch", "archc.tests.support.oracles"}
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and path.stem not in ("pytorch", "oracles")]
+
+
+@pytest.mark.parametrize("path", LIGHT, ids=lambda path: str(path.relative_to(ROOT)))
+def test_front_tests_import_nothing_heavy(path: Path) -> None:
+    for name in imports(path):
+        assert name.partition(".")[0] not in HEAVY and name not in WITH_TORCH
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_test_file_imports_another(path: Path) -> None:
+    assert not [name for name in imports(path) if name.startswith("archc.tests.") and not name.startswith("archc.tests.support")]
+
+
 def test_files_can_be_read_in_one_sitting() -> None:
     long = {str(path.relative_to(ROOT)): lines for path in SOURCES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 430}
     assert not long
+
+
+# Where a rule is about one operator itself: what a rewrite matches, what a slip or a repair writes. All else asks the operator's record.
+BY_NAME = {
+    "compiler/analysis/fusion.py",  # the calls that oneDNN has
+    "compiler/analysis/graph_warnings.py",  # softmax before a loss that has its own
+    "compiler/analysis/slips.py",  # arguments in the order of PyTorch's layers
+    "compiler/elaborate/claims.py",
+    "compiler/elaborate/histories.py",
+    "compiler/passes/fold_batch_norm.py",
+    "compiler/passes/merge_siblings.py",
+    "compiler/passes/relu_after_pool.py",
+    "compiler/repair/merges.py",  # options of `conv` that a repair writes
+    "compiler/repair/shapes.py",
+    "compiler/repair/windows.py",
+}
+
+
+def compares_names(path: Path) -> bool:
+    """Does a module compare the operator of a node with a name that it writes down, or with names?"""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Compare) and isinstance(node.left, ast.Attribute) and node.left.attr == "op":
+            names = [leaf.value for other in node.comparators for leaf in ast.walk(other) if isinstance(leaf, ast.Constant)]
+            if set(names) & set(OPERATORS):
+                return True
+    return False
+
+
+def test_operators_are_asked_and_not_called_by_name() -> None:
+    sources = [path for path in SOURCES if path.relative_to(ROOT).parts[:2] not in (("compiler", "ops"),)]
+    assert {str(path.relative_to(ROOT)) for path in sources if compares_names(path)} <= BY_NAME
+
+
+def test_records_have_no_circles() -> None:
+    """Modules of operators that need each other's types want a third below both."""
+    assert not [path for path in (ROOT / "compiler/ops").glob("*.py") if "TYPE_CHECKING" in path.read_text(encoding="utf-8")]
 
 
 FILE = "archs/googlenet.arch"

@@ -78,9 +78,7 @@ def completed(shell: str, *words: str) -> list[str]:
     line = " ".join(["archc", *words])
     environment |= {"COMP_WORDS": line.replace(" ", "\n"), "COMP_CWORD": str(len(words))}
     environment |= {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    begin = time.process_time()
     done = subprocess.run([sys.executable, "cli.py"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
-    assert time.process_time() - begin < 1
     assert done.stderr == ""
     return [row.partition("\t")[0] for row in done.stdout.splitlines()]
 

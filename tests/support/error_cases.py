@@ -51,7 +51,7 @@ def said(name: str) -> list[Diagnostic]:
         assert report.ok and wrong is not None
         return [wrong]
     if verb == "compile":
-        from archc.compiler.backends.torch_fx import lower
+        from archc.compiler.backends.torch.lower import lower
 
         with pytest.raises(ArchError) as caught:
             lower(report.graph)

@@ -1,5 +1,7 @@
 """Runs the command line many times in a short while: one process imports it, and a fork of that runs each case.
 
+`python -m archc.tests.support.hostile` is that process.
+
 Reads cases as JSON lines, and answers each with its exit code, what went to stdout and to stderr.
 """
 
@@ -14,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SECONDS = 20  # after which a case counts as hanging; its exit code is then that of SIGALRM
+SECONDS = 120  # after which a case counts as hanging; its exit code is then that of SIGALRM
 
 
 def main() -> None:
@@ -26,9 +28,10 @@ def main() -> None:
 
 
 def answer(case: dict[str, Any]) -> dict[str, Any]:
-    places = {name: Path(case["folder"]) / f".{name}" for name in ("out", "err")}
+    places = {name: Path(case.get("scratch", case["folder"])) / f".{name}" for name in ("out", "err")}
     child = os.fork()
     if child == 0:
+        os.environ.update(case.get("environment", {}))
         os.chdir(case["folder"])
         run(case, places)
     _, status = os.waitpid(child, 0)

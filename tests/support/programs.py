@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from archc.compiler.driver import Report, check_text
 from archc.dsl.rendering import render_all
 
-# `make test` tries the same programs every time; `make fuzz`, which sets how many, tries new ones.
-FUZZ = "ARCHC_EXAMPLES" in os.environ
+# `make test` tries the same programs every time, and `make check` fewer; `make fuzz` tries many new ones.
+FUZZ = "ARCHC_FUZZ" in os.environ
 EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "1000"))
 relaxed = settings(max_examples=EXAMPLES, derandomize=not FUZZ, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 fewer = settings(relaxed, max_examples=max(EXAMPLES // 4, 1))

@@ -147,7 +147,7 @@ def predicted(report: Report, dtype: str, batch: int, optimizer: str) -> Usage:
 
 def measure(report: Report, dtype: str, batch: int) -> tuple[int, int]:
     """The peak at inference and what training keeps, measured on the GPU where there is one."""
-    from archc.compiler.backends import torch_run
+    from archc.compiler.backends.torch import run as torch_run
     from archc.ui.verbs.running import refusals
 
     with refusals():

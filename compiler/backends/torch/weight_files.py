@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archc.compiler.backends.foreign import Fit, converted, fit
-from archc.compiler.backends.published import PREFIX, Unreadable, published
-from archc.compiler.backends.torch_fx import lower
+from archc.compiler.backends.torch.foreign import Fit, converted, fit
+from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.published import PREFIX, Unreadable, published
 from archc.compiler.graph import ArchGraph
 
 PARALLEL = "module."  # before every key that nn.DataParallel and DistributedDataParallel save

@@ -1,4 +1,4 @@
-"""The levels of optimisation side by side, on this machine."""
+"""The levels of optimization side by side, on this machine."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archc.compiler.backends.measure import activations
-from archc.compiler.backends.optimise import optimised
-from archc.compiler.backends.room import check_room, told
-from archc.compiler.backends.timing import in_turn
-from archc.compiler.backends.torch_fx import lower, random_inputs
-from archc.compiler.backends.torch_run import DTYPES, SEED, pick_device
+from archc.compiler.backends.torch.lower import lower, random_inputs
+from archc.compiler.backends.torch.measure import activations
+from archc.compiler.backends.torch.optimize import optimized
+from archc.compiler.backends.torch.room import check_room, told
+from archc.compiler.backends.torch.run import DTYPES, SEED, pick_device
+from archc.compiler.backends.torch.timing import in_turn
 from archc.compiler.graph import ArchGraph
 
 
@@ -47,7 +47,7 @@ def _levels(graph: ArchGraph, where: torch.device, dtype: str, batch: int, runs:
     plain.to(device=where, dtype=DTYPES[dtype])
     exact = lower(graph, level=1).eval().to(device=where, dtype=DTYPES[dtype])
     exact.load_state_dict(plain.state_dict())
-    networks: list[Callable[..., Any]] = [plain, exact, *(optimised(plain, graph, inputs, level) for level in range(2, upto + 1))]
+    networks: list[Callable[..., Any]] = [plain, exact, *(optimized(plain, graph, inputs, level) for level in range(2, upto + 1))]
     networks = networks[: upto + 1]
     with torch.no_grad():
         expected = _values(plain(*inputs))

@@ -7,9 +7,9 @@ from torch import Tensor, fx, nn
 
 from archc.compiler.analysis.chunking import slices
 from archc.compiler.analysis.fusion import Fusion, fusions
-from archc.compiler.backends import winograd
-from archc.compiler.backends.packed import packed
-from archc.compiler.backends.timing import fastest
+from archc.compiler.backends.torch import winograd
+from archc.compiler.backends.torch.packed import packed
+from archc.compiler.backends.torch.timing import fastest
 from archc.compiler.graph import ArchGraph
 
 PACKED = "+packed"  # where the modules stand that are made here; no label has a plus

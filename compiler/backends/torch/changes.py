@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from archc.compiler.backends.blocks import Block
+from archc.compiler.backends.torch.blocks import Block
 from archc.compiler.graph import ArchGraph
 
 HARMLESS = ("training", "p", "momentum", "inplace", "meta")  # settings of a module that do not change what inference computes

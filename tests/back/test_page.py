@@ -17,7 +17,7 @@ from archc.compiler.draw.style import Look
 from archc.tests.support import ROOT
 
 BROWSER = os.environ.get("ARCHC_BROWSER") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The initialisation that a file states, `init=he_normal`, carried out on a module's tensors."""
+"""The initialization that a file states, `init=he_normal`, carried out on the tensors of a part."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from archc.compiler.ops.kinds import Word
-
-Fill = Callable[[Tensor, dict[str, Any]], object]
+from archc.compiler.lowering.program import Fill
 
 # He et al. 2015, arXiv:1502.01852, section 2.2; Glorot & Bengio 2010, equation 16.
-FILLS: dict[str, Fill] = {
+FILLS: dict[str, Callable[[Tensor, Mapping[str, Any]], object]] = {
     "he_normal": lambda t, a: nn.init.kaiming_normal_(t, mode=a["mode"], nonlinearity="relu"),
     "he_uniform": lambda t, a: nn.init.kaiming_uniform_(t, mode=a["mode"], nonlinearity="relu"),
     "xavier_normal": lambda t, a: nn.init.xavier_normal_(t),
@@ -24,11 +22,7 @@ FILLS: dict[str, Fill] = {
 }
 
 
-def initialise(module: nn.Module, attrs: Mapping[str, Any]) -> None:
-    """Draw weight and bias anew where the options say how; `torch` leaves what the constructor drew."""
-    for option, name in (("init", "weight"), ("bias_init", "bias")):
-        recipe = attrs.get(option)
-        tensor = getattr(module, name, None)
-        if isinstance(recipe, Word) and recipe.text != "torch" and isinstance(tensor, Tensor):
-            settings = {key: str(value) if isinstance(value, Word) else value for key, value in recipe.args}
-            FILLS[recipe.text](tensor, settings)
+def initialize(tensors: Mapping[str, Tensor], initial: Mapping[str, Fill]) -> None:
+    """Fill tensors, by name, in place; those that `initial` does not name stay as their constructor has drawn them."""
+    for name, fill in initial.items():
+        FILLS[fill.name](tensors[name], fill.settings)

@@ -17,21 +17,21 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from archc.compiler.analysis.aliasing import in_place
-from archc.compiler.backends import packed
-from archc.compiler.backends.cpu import for_cpu
-from archc.compiler.backends.nodes import fx_graph, modules_of, tree_of, with_branches
-from archc.compiler.backends.timing import fastest
-from archc.compiler.backends.torch_fx import ArchModule
-from archc.compiler.backends.weights import made
+from archc.compiler.backends.torch import packed
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.cpu import for_cpu
+from archc.compiler.backends.torch.nodes import fx_graph, modules_of, tree_of, with_branches
+from archc.compiler.backends.torch.timing import fastest
+from archc.compiler.backends.torch.weights import made
 from archc.compiler.graph import ArchGraph
-from archc.compiler.passes import INFERENCE, Pass, run
-from archc.compiler.passes.program import Program
+from archc.compiler.lowering import lowered
+from archc.compiler.lowering.program import LoweredProgram
+from archc.compiler.passes import Pass
 
 DIFFERENT = 1e-5  # how far a program may be from the network in float64, relative to its largest value
 
 
-def optimised(
+def optimized(
     module: ArchModule, graph: ArchGraph, inputs: Sequence[Tensor], level: int = 2, pipeline: tuple[Pass, ...] | None = None
 ) -> Callable[..., Any]:
     """A network as fast as this knows, with the weights, device and dtype of `module`, for inputs like these.
@@ -41,14 +41,14 @@ def optimised(
     given. Raises ValueError for a level that does not exist, and for a module that was changed since, which the passes do not see.
     """
     if level not in (0, 1, 2, 3):
-        raise ValueError(f"the levels of optimisation are 0, 1, 2 and 3, not {level}")
+        raise ValueError(f"the levels of optimization are 0, 1, 2 and 3, not {level}")
     if found := module._change():
         raise ValueError(
-            f"the module is not as it was lowered: {found}; optimise works on the network of the file and would leave that out. "
+            f"the module is not as it was lowered: {found}; optimize works on the network of the file and would leave that out. "
             "Change the file, or use torch.compile"
         )
-    program = run(graph, INFERENCE[min(level, 2)] if pipeline is None else pipeline)
-    plain = realised(module, program, level > 0)
+    program = lowered(graph, "inference", min(level, 2), pipeline)
+    plain = realized(module, program)
     if level < 2:
         return plain
     if any(x.dim() == 4 for x in inputs):
@@ -76,14 +76,11 @@ def _last_layout(module: Callable[..., Any]) -> Callable[..., Any]:
     return forward
 
 
-def realised(module: ArchModule, program: Program, overwriting: bool = True) -> fx.GraphModule:
-    """A module for a program, its weights made from those of the network; nothing is shared between them.
-
-    `overwriting`: activations are in place where they can be.
-    """
+def realized(module: ArchModule, program: LoweredProgram) -> fx.GraphModule:
+    """A flat module for a program, its weights made from those of the network; nothing is shared between them."""
     state = {name: tensor.detach() for name, tensor in module.state_dict().items()}
     with torch.device("meta"):
-        modules = modules_of(program.graph, in_place(program.graph) if overwriting else ())
+        modules = modules_of(program)
     for key, part in modules.items():
         if isinstance(part, nn.Parameter):
             modules[key] = copy.deepcopy(module.get_parameter(key))
@@ -92,5 +89,5 @@ def realised(module: ArchModule, program: Program, overwriting: bool = True) -> 
         elif next(chain(part.parameters(), part.buffers()), None) is not None:
             modules[key] = copy.deepcopy(module.get_submodule(key))
     tree = tree_of(modules)
-    result = with_branches(fx.GraphModule(tree, fx_graph(program.graph, modules)), tree)
+    result = with_branches(fx.GraphModule(tree, fx_graph(program)), tree)
     return result.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""What an output value of an operator sees of its input, along one axis: the arithmetic of receptive fields.
+"""The receptive field of an output value in the input of its operator, along one axis.
 
 Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks", Distill, sections 2 and 3. They treat
 windows, where every output sees as much as the next. Upsampling, transposed convolution and adaptive pooling repeat a pattern
@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from math import ceil, floor, gcd
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from archc.compiler.ops.call import Call
 from archc.compiler.shapes.dim import Dim, Shape
-
-if TYPE_CHECKING:
-    from archc.compiler.ops.record import Call
+from archc.compiler.shapes.window import Transposed, Window
 
 MAX_PHASES = 4096  # a longer pattern is replaced by one window that holds all of its windows
 Position = int | Fraction
 
 
-class Window(NamedTuple):
+class Positions(NamedTuple):
     """Input positions `first`, `first + step`, ..., `last`."""
 
     first: Position = 0
@@ -31,13 +30,13 @@ class Window(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """Output `n*len(windows) + phase` sees `windows[phase]`, moved by `n*advance` positions; None is a window on nothing.
+class ReceptiveField:
+    """Output `n*len(windows) + phase` depends on `windows[phase]`, moved by `n*advance` positions; None is a window on nothing.
 
-    Windows on fractions are bounds: what is seen lies within them.
+    Windows on fractions are bounds: what an output depends on lies within them.
     """
 
-    windows: tuple[Window | None, ...] = (Window(),)
+    windows: tuple[Positions | None, ...] = (Positions(),)
     advance: Position = 1
 
     @property
@@ -57,46 +56,47 @@ class Sight:
         return sum(middles, Fraction(0)) / max(len(middles), 1)
 
 
-EACH = Sight()
-ONCE = Sight(advance=0)  # every output sees the first input
-Sights = list[Sight | None]  # one for each axis after the channels; None: every output sees the whole of the axis
+EACH = ReceptiveField()
+ONCE = ReceptiveField(advance=0)  # every output sees the first input
+ReceptiveFields = list[ReceptiveField | None]  # for each axis after the channels; None: the whole of the axis
 
 
-def each(call: Call, out: Shape) -> Sights:
-    """Position by position."""
-    return [EACH] * call.axes
+def each(call: Call, out: Shape) -> ReceptiveFields:
+    """Position by position; of a single operand whose size along an axis is not kept, the whole of that axis."""
+    if len(call.inputs) > 1:
+        return [EACH] * call.axes
+    kept = out[1:] if len(out) == len(call.x) else (1,) * call.axes
+    return [EACH if size == count else None for size, count in zip(call.x[1:], kept, strict=True)]
 
 
-def window(call: Call, out: Shape) -> Sights:
+def window(call: Call, out: Shape) -> ReceptiveFields:
     """A sliding window: its options are kernel, stride and, where it has them, pad and dilation."""
-    attrs, axes = call.attrs, call.axes
-    dilations = attrs.get("dilation") or (1,) * axes
-    pads = attrs.get("pad") or (0,) * axes
-    return [sliding(*sizes) for sizes in zip(attrs["kernel"], attrs["stride"], pads, dilations, strict=True)]
+    slid = Window.of(call.attrs)
+    return [sliding(*slid.options(axis)) for axis in slid.axes]
 
 
 @cache
-def sliding(kernel: int, stride: int = 1, pad: int = 0, dilation: int = 1) -> Sight:
-    return Sight((Window(-pad, dilation * (kernel - 1) - pad, dilation),), stride)
+def sliding(kernel: int, stride: int = 1, pad: int = 0, dilation: int = 1) -> ReceptiveField:
+    return ReceptiveField((Positions(-pad, dilation * (kernel - 1) - pad, dilation),), stride)
 
 
-def moved(by: Dim) -> Sight:
+def moved(by: Dim) -> ReceptiveField:
     """Output i sees input `i + by`."""
-    return Sight((Window(by, by),)) if isinstance(by, int) else EACH
+    return ReceptiveField((Positions(by, by),)) if isinstance(by, int) else EACH
 
 
-def transposed(call: Call, out: Shape) -> Sights:
+def transposed(call: Call, out: Shape) -> ReceptiveFields:
     """The mirror image of a window: input i reaches the outputs `i*stride - pad + k*dilation` of every k of the kernel."""
-    attrs = call.attrs
-    return [_mirrored(*sizes) for sizes in zip(attrs["kernel"], attrs["stride"], attrs["pad"], attrs["dilation"], strict=True)]
+    slid = Transposed.of(call.attrs)
+    return [_mirrored(*slid.options(axis)) for axis in slid.axes]
 
 
 @cache
-def _mirrored(kernel: int, stride: int, pad: int, dilation: int) -> Sight:
+def _mirrored(kernel: int, stride: int, pad: int, dilation: int) -> ReceptiveField:
     if stride > MAX_PHASES:
-        return Sight((Window(Fraction(pad - dilation * (kernel - 1), stride), Fraction(pad, stride)),), Fraction(1, stride))
+        return ReceptiveField((Positions(Fraction(pad - dilation * (kernel - 1), stride), Fraction(pad, stride)),), Fraction(1, stride))
     period = stride // gcd(stride, dilation)  # every so many elements of the kernel reach the same output
-    windows: list[Window | None] = []
+    windows: list[Positions | None] = []
     for phase in range(stride):
         reaching = [k for k in range(min(kernel, period)) if (phase + pad - k * dilation) % stride == 0]
         if not reaching:
@@ -105,29 +105,29 @@ def _mirrored(kernel: int, stride: int, pad: int, dilation: int) -> Sight:
         nearest = reaching[0]
         furthest = nearest + (kernel - 1 - nearest) // period * period
         first, last = ((phase + pad - k * dilation) // stride for k in (furthest, nearest))
-        windows.append(Window(first, last, dilation * period // stride))
-    return Sight(tuple(windows), 1)
+        windows.append(Positions(first, last, dilation * period // stride))
+    return ReceptiveField(tuple(windows), 1)
 
 
-def divided(call: Call, out: Shape) -> Sights:
+def divided(call: Call, out: Shape) -> ReceptiveFields:
     """As many windows as there are outputs. One output sees all, and so, as far as is known, does one of an open size."""
     return [_divided(size, count) for size, count in zip(call.x[1:], out[1:], strict=True)]
 
 
 @cache
-def _divided(size: Dim, count: Dim) -> Sight | None:
+def _divided(size: Dim, count: Dim) -> ReceptiveField | None:
     if size == count:
         return EACH
     if not isinstance(size, int) or not isinstance(count, int) or count == 1:
         return None
     step = Fraction(size, count)
     if step.denominator > MAX_PHASES:
-        return Sight((Window(Fraction(0), step),), step)
+        return ReceptiveField((Positions(Fraction(0), step),), step)
     phases = range(step.denominator)
-    return Sight(tuple(Window(floor(i * step), ceil((i + 1) * step) - 1) for i in phases), step.numerator)
+    return ReceptiveField(tuple(Positions(floor(i * step), ceil((i + 1) * step) - 1) for i in phases), step.numerator)
 
 
-def resized(call: Call, out: Shape) -> Sights:
+def resized(call: Call, out: Shape) -> ReceptiveFields:
     """Values repeated (nearest) or taken between two neighbours (bilinear). Of open sizes the neighbours alone are known."""
     attrs = call.attrs
     between, corners = attrs["mode"] != "nearest", attrs["align_corners"]
@@ -136,7 +136,7 @@ def resized(call: Call, out: Shape) -> Sights:
 
 
 @cache
-def _resized(size: Dim, count: Dim, scale: int | None, between: bool, corners: bool) -> Sight:
+def _resized(size: Dim, count: Dim, scale: int | None, between: bool, corners: bool) -> ReceptiveField:
     if size == 1:
         return ONCE
     if isinstance(size, int) and isinstance(count, int):
@@ -145,14 +145,9 @@ def _resized(size: Dim, count: Dim, scale: int | None, between: bool, corners: b
     elif scale is not None and not corners:
         step = Fraction(1, scale)
     else:
-        return Sight((Window(0, 1),)) if between else EACH
+        return ReceptiveField((Positions(0, 1),)) if between else EACH
     shift = (step - 1) / 2 if between and not corners else Fraction(0)
     if step.denominator > MAX_PHASES:
-        return Sight((Window(shift - 1, shift + between),), step)
+        return ReceptiveField((Positions(shift - 1, shift + between),), step)
     places = [shift + i * step for i in range(step.denominator)]
-    return Sight(tuple(Window(floor(place), ceil(place) if between else floor(place)) for place in places), step.numerator)
-
-
-def flattened(call: Call, out: Shape) -> Sights:
-    """The values of all positions are side by side, so what reads them sees all positions."""
-    return [EACH if size == 1 else None for size in call.x[1:]]
+    return ReceptiveField(tuple(Positions(floor(place), ceil(place) if between else floor(place)) for place in places), step.numerator)
