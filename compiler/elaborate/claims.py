@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from archc.compiler.elaborate.scopes import Scope, Tensor, join
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.record import AXES
-from archc.compiler.ops.windows import arithmetic, transposed_arithmetic
 from archc.compiler.shapes.dim import Shape, show_shape
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Related
@@ -88,7 +87,7 @@ def check_shape(claim: Claim, tensor: Tensor, graph: ArchGraph) -> tuple[ClaimRe
 def _window_facts(name: str, graph: ArchGraph) -> dict[str, Any]:
     """Return the options and input shape of the window operator that determines this size."""
     node = _window_node(name, graph)
-    return {} if node is None else {"attrs": dict(node.attrs), "before": graph.taken(graph.operands(node.name)[0]), "window": node.span}
+    return {} if node is None else {"attrs": dict(node.attrs), "before": graph.taken(node.operands[0].name), "window": node.span}
 
 
 def _window_node(name: str, graph: ArchGraph) -> Node | None:
@@ -97,25 +96,19 @@ def _window_node(name: str, graph: ArchGraph) -> Node | None:
         return None
     node = graph[name]
     while node.shape == graph[name].shape and "kernel" not in node.attrs:
-        operands = graph.operands(node.name)
-        if len(operands) != 1:
+        if len(node.operands) != 1:
             return None
-        node = graph[operands[0]]
+        (node,) = node.operands
     return node if node.shape == graph[name].shape and "kernel" in node.attrs and "pad" in node.attrs else None
 
 
 def _arithmetic(name: str, claimed: Shape, graph: ArchGraph) -> Iterator[str]:
     """Yield the window formula of the last convolution or pooling, for every axis that differs."""
     node = _window_node(name, graph)
-    if node is None or len(claimed) != len(node.shape):
+    window = node.window if node is not None else None
+    if node is None or window is None or len(claimed) != len(node.shape):
         return
-    attrs = node.attrs
-    before = graph.taken(graph.operands(node.name)[0])
-    dilations = attrs.get("dilation") or (1,) * len(attrs["kernel"])
+    before = graph.taken(node.operands[0].name)
     for axis, label in enumerate(AXES[len(before) - 1]):
         if node.shape[axis + 1] != claimed[axis + 1]:
-            sizes = (before[axis + 1], attrs["kernel"][axis], attrs["stride"][axis], attrs["pad"][axis], dilations[axis])
-            if node.op == "convt":
-                yield transposed_arithmetic(label, *sizes, attrs["out_pad"][axis])
-            else:
-                yield arithmetic(label, *sizes, attrs.get("ceil", False))
+            yield window.arithmetic(axis, label, before[axis + 1])

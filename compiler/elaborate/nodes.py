@@ -99,9 +99,14 @@ def _explained(elaboration: Elaboration, fault: Fault, use: Use, site: Site) -> 
     """Word the fault of a rule, with the history of its operands if they have one."""
     if not isinstance(fault, ShapeFault):
         return fault.diagnostic
-    operands = [operand.name for operand in use.operands if in_graph(operand)]
+    graph = elaboration.graph
+    operands = [graph[operand.name] for operand in use.operands if in_graph(operand)]
     known = len(operands) == len(use.operands)
-    found = explain(fault, use.word or use.operator.name, elaboration.graph, operands, use.span) if known else fault.diagnostic
+    found = (
+        explain(fault, use.word or use.operator.name, operands, (node for node in graph if node.is_input), use.span)
+        if known
+        else fault.diagnostic
+    )
     if isinstance(fault.found, Unequal):  # what a convolution on a shortcut would get besides its options
         return found.with_facts(defaults=site.env.defaults_of("conv"))
     return found
