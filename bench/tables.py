@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from archc.ui.show.tables import markdown_table
+from archc.compiler.tables import markdown_table
 
 SHORT = {"eager": "eager", "channels-last": "channels-last", "compile": "compile", "compile, frozen, channels-last": "compile, frozen"}
 

@@ -27,10 +27,12 @@ from archc.compiler.repair.offers import with_repairs
 from archc.compiler.repair.trial import EFFORT, Trials, Tried
 from archc.compiler.shapes.conditions import Legal
 from archc.compiler.shapes.dim import Dim
+from archc.compiler.verdict import verdict
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Fault
 from archc.dsl.errors import ArchError
 from archc.dsl.parser import parse_size, parse_value
+from archc.dsl.rendering import render_all
 from archc.dsl.source import Source, Span
 from archc.dsl.stack import deep_stack
 from archc.dsl.vocabulary import files, syntax
@@ -38,7 +40,7 @@ from archc.dsl.vocabulary import files, syntax
 Claims = tuple[list[ClaimResult], list[Diagnostic]]  # what became of each, and the errors of those that fail
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """What the front end has found out about one file. Without diagnostics, the network is sound."""
 
@@ -56,13 +58,27 @@ class Report:
 
     @property
     def has_network(self) -> bool:
+        """Whether there is a network, and not only blocks."""
         return self.nothing_at is None
 
     @property
     def ok(self) -> bool:
+        """Whether there are no errors."""
         return not self.diagnostics
 
+    def __str__(self) -> str:
+        """What is wrong, rendered; or, of a network that is sound, its counts and claims."""
+        if self.diagnostics:
+            return render_all(self.diagnostics)
+        if not self.has_network:
+            return f"{self.name}: only blocks, for `use`"
+        return verdict(self.name, self.graph, self.cost(), self.claims, self.legal)
+
+    def __repr__(self) -> str:
+        return f"<Report {self.name}: {len(self.diagnostics)} errors, {len(self.warnings)} warnings, {len(self.claims)} claims>"
+
     def cost(self) -> Cost:
+        """Parameters and MACs at inference and in training."""
         return cost(self.graph)
 
     def facts(self) -> dict[str, Any]:

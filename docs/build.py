@@ -5,7 +5,10 @@ A template contains what a source prints; the figures to compare it with, and th
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
+from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.util import find_spec
 from math import prod
@@ -14,18 +17,17 @@ from statistics import median
 
 import jinja2
 
+import archc
 from archc import Network, load
 from archc.compiler.analysis.cost import MEASURES, weights
-from archc.compiler.analysis.diff import diff
-from archc.compiler.analysis.family import entry
 from archc.compiler.driver import check_text
 from archc.compiler.files import write_text
 from archc.compiler.graph import INPUT, Node
+from archc.compiler.library import table as compared
 from archc.compiler.shapes.dim import show_shape
+from archc.compiler.tables import markdown_table
 from archc.compiler.zoo import listed
 from archc.dsl.rendering import render_all
-from archc.ui.show import differences, families
-from archc.ui.show.tables import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -207,22 +209,75 @@ def message(text: str) -> str:
 
 def side_by_side(programs: dict[str, str]) -> str:
     """`archc table` over short programs."""
-    entries = []
+    networks = []
     for name, text in programs.items():
         report = check_text(text, folder=ROOT / "archs")
         assert report.ok, render_all(report.diagnostics)
-        entries.append(entry(name, report.graph))
-    return families.show(entries, "md").rstrip()
+        networks.append((name, Network(report)))
+    return compared(networks).markdown().rstrip()
 
 
 def compare_files(names: list[str]) -> str:
     """`archc table` over files of archs/."""
-    return families.show([entry(name, net(name).graph) for name in names], "md").rstrip()
+    return compared((name, net(name)) for name in names).markdown().rstrip()
 
 
 def difference(first: str, second: str) -> str:
     """What `archc diff` says."""
-    return differences.text(diff(net(first).graph, net(second).graph), first, second)
+    return net(first).diff(net(second), names=(first, second)).text()
+
+
+def interface() -> str:
+    """Describe every public name: functions and classes with their signatures, docstrings, fields and methods."""
+    values = {name: getattr(archc, name) for name in archc.__all__ if name != "__version__"}
+    functions = [_described(f"archc.{name}", value) for name, value in values.items() if not isinstance(value, type)]
+    classes = [_class(name, value) for name, value in values.items() if isinstance(value, type)]
+    return "\n".join(["## Functions\n", *functions, "## Types\n", *classes]).rstrip()
+
+
+def _class(name: str, value: type) -> str:
+    lines = [f"### {name}\n", f"{inspect.getdoc(value)}\n"]
+    if rows := _fields(value):
+        lines += ["| field | type | |", "|--|--|--|", *(f"| `{field}` | `{type_}` | {words} |" for field, type_, words in rows), ""]
+    members = [(key, member) for key, member in vars(value).items() if not key.startswith("_") or key == "__getitem__"]
+    properties = [(key, member) for key, member in members if isinstance(member, property)]
+    lines += [f"* `{key}`: {' '.join((inspect.getdoc(member) or '').split())}" for key, member in properties]
+    lines += [""] * bool(properties)
+    lines += [_described(f"{name}.{key}", member, "####") for key, member in members if inspect.isfunction(member)]
+    return "\n".join(lines)
+
+
+def _fields(value: type) -> list[tuple[str, str, str]]:
+    """The fields of a dataclass, with what the source says of each on its line."""
+    if not is_dataclass(value):
+        return []
+    source = "".join(inspect.getsource(base) for base in value.__mro__ if is_dataclass(base))
+    rows = []
+    for field in fields(value):
+        line = re.search(rf"^    {field.name}: ([^=#\n]+?)(?: = [^#\n]*)?(?:  # (.*))?$", source, re.M)
+        assert line is not None, f"{value.__name__}.{field.name}"
+        rows.append((field.name, line[1].replace("|", "\\|"), re.sub(r"noqa\S*( \S+)* *(\(.*\))?", "", line[2] or "")))
+    return rows
+
+
+def _described(name: str, function: object, level: str = "###") -> str:
+    assert callable(function)
+    shown = []
+    bare = False
+    for key, parameter in inspect.signature(function).parameters.items():
+        if key == "self":
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not bare:
+            shown.append("*")
+            bare = True
+        sign = "**" if parameter.kind is parameter.VAR_KEYWORD else ""
+        default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+        shown.append(f"{sign}{key}: {parameter.annotation}{default}")
+    result = inspect.signature(function).return_annotation
+    head = f"{name}({', '.join(shown)}) -> {result}"
+    if len(head) > 120:
+        head = f"{name}(\n" + "".join(f"    {part},\n" for part in shown) + f") -> {result}"
+    return f"{level} {name}\n\n```text\n{head}\n```\n\n{inspect.getdoc(function)}\n"
 
 
 def commas(number: float) -> str:
@@ -245,6 +300,7 @@ def render(template: Path) -> str:
         all_values,
         table,
         message,
+        interface,
         difference,
         side_by_side,
         compare_files,

@@ -121,6 +121,7 @@ class Diagnostic:
 
     @property
     def severity(self) -> str:
+        """`error` or `warning`."""
         return WARNING if self.code.startswith("W") else ERROR
 
     @property
@@ -143,6 +144,7 @@ class Diagnostic:
         return replace(self, related=(*self.related, *related))
 
     def to_json(self) -> dict[str, Any]:
+        """Return the diagnostic as plain data: code, message, place, notes, help, related places and tried repairs."""
         return {
             "code": self.code,
             "severity": self.severity,

@@ -36,6 +36,7 @@ class Change:
 
     @property
     def places(self) -> int:
+        """How many places change alike."""
         return max(len(self.before), len(self.after))
 
 
@@ -50,6 +51,7 @@ class Difference:
 
     @property
     def same(self) -> bool:
+        """Whether nothing differs."""
         return not self.changes
 
 

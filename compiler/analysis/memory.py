@@ -6,11 +6,12 @@ and no input is; buffers inside of libraries are not tensors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 
 from archc.compiler.analysis.cost import params_of, weights
 from archc.compiler.analysis.regions import regions
+from archc.compiler.errors import UsageError, at_least, one_of
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.record import Call
 from archc.compiler.shapes.dim import Dim, Shape, product
@@ -20,13 +21,19 @@ INDEX = 8  # bytes of a position that a maximum is found at
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}  # tensors that each keeps for every parameter
 
 
-class OpenSizes(Exception):
-    """A prediction needs sizes as numbers."""
+class OpenSizes(UsageError):
+    """A prediction needs sizes as numbers, and the network leaves some open."""
+
+    def __init__(self, graph: ArchGraph) -> None:
+        super().__init__(f"the memory of {graph.name} depends on {', '.join(graph.unknowns)}: give the sizes with", option="inputs")
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.option}"
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Bytes, by what they are for; activations are those of `batch` samples, inputs not counted."""
+    """What a network needs of memory in bytes, by what it is for; activations are those of `batch` samples, inputs not counted."""
 
     parameters: int
     buffers: int
@@ -38,14 +45,21 @@ class Usage:
 
     @property
     def training(self) -> int:
-        """What a training step holds at the end of its forward pass."""
+        """Bytes that a training step holds at the end of its forward pass."""
         return self.parameters + self.buffers + self.gradients + self.optimizer + self.saved
+
+    def facts(self) -> dict[str, int | str]:
+        """The same as plain data."""
+        return asdict(self)
 
 
 def usage(graph: ArchGraph, dtype: str = "float32", batch: int = 1, optimizer: str = "sgd") -> Usage:
-    """Predict the memory of a network. Raises OpenSizes."""
+    """Predict the memory of a network. Raises OpenSizes, and UsageError for a dtype or an optimizer that is not known."""
+    one_of("dtype", dtype, tuple(BYTES))
+    one_of("optimizer", optimizer, tuple(OPTIMIZERS))
+    at_least("batch", batch, 1)
     if graph.unknowns:
-        raise OpenSizes
+        raise OpenSizes(graph)
     size = BYTES[dtype]
     params = params_of(graph, graph)
     keys: set[str] = set()

@@ -13,6 +13,7 @@ from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.parts import Part, parts
 from archc.compiler.draw.scene import Box, Edge, Scene
 from archc.compiler.draw.spine import mark_spine
+from archc.compiler.errors import UnknownName
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.record import no_weights
 from archc.compiler.shapes.dim import show_shape
@@ -38,7 +39,7 @@ class Folding:
 
 
 def scene(graph: ArchGraph, folding: Folding = Folding()) -> Scene:
-    """Return the picture of a network. Raises KeyError for a pattern that matches no block."""
+    """Return the picture of a network. Raises UnknownName for a pattern that matches no block."""
     made = _scene(graph, folding)
     made.graph = graph
     made.opened = blocks(graph) if folding.flat else [box.id for box in made.every() if box.opened]
@@ -106,7 +107,8 @@ class _Folder:
         for pattern in patterns:
             hits = [part.name for part in _walk(self.root) if part.parts and fnmatchcase(part.name, pattern)]
             if not hits and not self.folding.flat:
-                raise KeyError(pattern)
+                hint = "a picture of depth 1 shows which blocks there are"
+                raise UnknownName(f"there is no block {pattern}", given=pattern, known=blocks(self.graph), hint=hint)
             for name in hits:
                 found.add(name)
                 while with_outer and "." in name:

@@ -33,9 +33,11 @@ class ClaimResult:
 
     @property
     def status(self) -> str:
+        """`held`, `waived` or `failed`."""
         return "held" if self.held else "waived" if self.waived else "failed"
 
     def to_json(self) -> dict[str, Any]:
+        """Return the claim as plain data."""
         place = {"file": self.span.source.label, "line": self.span.line}
         return {"claim": self.text, "actual": self.actual, "status": self.status, **place}
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archc.compiler.network import load, loads
+from archc import load, loads
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.record import Operator
 from archc.tests.support import ROOT

@@ -17,7 +17,7 @@ import torch
 from hypothesis import given
 from torch import Tensor, nn
 
-from archc import load
+from archc import UsageError, load, loads
 from archc.compiler.analysis.chunking import slices
 from archc.compiler.analysis.fusion import Fusion, fusions
 from archc.compiler.analysis.printing import listing
@@ -346,13 +346,13 @@ def test_every_network_goes_through_every_pipeline(path: Path) -> None:
 
 def losses(model: nn.Module, batches: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
     model.train()
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     found = []
     for x, y in batches:
         loss = nn.functional.cross_entropy(model(x), y)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         found.append(float(loss))
     return found
 
@@ -378,7 +378,7 @@ def test_the_compiler_of_torch_gives_the_same() -> None:
         assert apart(optimized(module, graph, inputs, 3)(*inputs), module(*inputs)) < DIFFERENT
 
 
-def test_the_command_line_optimises(tmp_path: Path) -> None:
+def test_the_command_line_optimizes(tmp_path: Path) -> None:
     found = facts("compile", "archs/resnet18.arch", "--optimize", "2")
     assert found["ran_outputs"] == {"output": [1000]}
     assert "optimize" in found["seconds"]
@@ -398,10 +398,22 @@ def test_the_interface_of_python() -> None:
     model = net.lower().eval()
     x = torch.randn(3, 3, 64, 64)
     with torch.no_grad():
-        assert apart(net.optimise(model, batch=3)(x), model(x)) < 1e-4
-        assert torch.equal(net.optimise(model, level=1)(x), model(x))
+        assert apart(net.optimize(model, batch=3)(x), model(x)) < 1e-4
+        assert torch.equal(net.optimize(model, level=1)(x), model(x))
         half = copy.deepcopy(model).bfloat16()
-        assert net.optimise(half)(x.bfloat16()).dtype == torch.bfloat16
+        assert net.optimize(half)(x.bfloat16()).dtype == torch.bfloat16
+
+
+def test_only_modules_of_the_network_are_optimized() -> None:
+    net, other = (loads(f"input 3x8x8\nconv3-{width}\n") for width in (4, 5))
+    with pytest.raises(UsageError, match="module is what `lower` returned, not a Conv2d"):
+        net.optimize(torch.nn.Conv2d(3, 4, 3))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="module was lowered from another network, text"):
+        net.optimize(other.lower())
+    again = loads("input 3x8x8\nconv3-4\n").lower().eval()
+    x = torch.randn(1, 3, 8, 8)
+    with torch.no_grad():
+        assert torch.equal(net.optimize(again, level=1)(x), again(x))
 
 
 def test_the_script_for_gpus_runs_on_a_cpu(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from archc.compiler.ops import OPERATORS
 from archc.tests.support import ROOT
 
 # Every room, with the rooms that it may look into besides itself.
-FRONT = {"dsl", "compiler.shapes", "compiler.ops", "compiler.graph"}
+FRONT = {"dsl", "compiler.errors", "compiler.shapes", "compiler.ops", "compiler.graph"}
 ROOMS: dict[str, set[str]] = {
     "dsl": set(),
+    "compiler.errors": {"dsl"},
     "compiler.shapes": {"dsl"},
     "compiler.ops": {"dsl", "compiler.shapes"},
     "compiler.graph": {"dsl", "compiler.shapes", "compiler.ops"},
@@ -31,21 +32,28 @@ ROOMS: dict[str, set[str]] = {
     "compiler.backends.torch": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
     "compiler.repair": FRONT,
-    "compiler.driver": FRONT | {"compiler.elaborate", "compiler.analysis", "compiler.repair", "compiler.collection"},
+    "compiler.tables": {"dsl"},
+    "compiler.verdict": FRONT | {"compiler.elaborate", "compiler.analysis"},
+    "compiler.driver": FRONT | {f"compiler.{room}" for room in ("elaborate", "analysis", "repair", "collection", "verdict")},
+    "compiler.why_not": FRONT | {"compiler.driver", "compiler.elaborate"},
     "compiler.draw": FRONT | {"compiler.elaborate", "compiler.analysis"},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
-    "compiler.network": FRONT | {"compiler.elaborate", "compiler.driver", "compiler.backends.torch", "compiler.draw"},
+    "compiler.results": FRONT | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "files", "tables")},
+    "compiler.network": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "driver", "elaborate", "results", "why_not")},
+    "compiler.library": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "network", "results")},
     "compiler": set(),
-    "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "elaborate", "analysis", "pages", "files", "version")},
+    "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "pages", "files", "tables", "verdict", "version")},
     "ui.verbs": FRONT
     | {"ui.show"}
     | {
         f"compiler.{room}"
-        for room in ("analysis", "backends", "backends.torch", "draw", "driver", "elaborate", "files", "pages", "passes", "version", "zoo")
-    },
+        for room in ("analysis", "backends", "backends.torch", "draw", "driver", "elaborate", "files", "library", "network", "pages")
+    }
+    | {f"compiler.{room}" for room in ("passes", "results", "tables", "version", "why_not", "zoo")},
     "ui": set(),
     "cli": {"ui.verbs"},
-    "__init__": {"compiler.network", "compiler.version"},
+    "__init__": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "library", "network", "results", "version")},
     "__main__": {"cli"},
 }
 OUTSIDE = {
@@ -53,7 +61,9 @@ OUTSIDE = {
     "compiler.graph": {"networkx"},
     "compiler.draw": {"graphviz", "pygraphviz"},
     "ui.verbs": {"typer"},
-    "ui.show": {"rich", "tabulate", "matplotlib"},
+    "compiler.tables": {"tabulate"},
+    "compiler.results": {"matplotlib"},
+    "ui.show": {"rich"},
     "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
 }
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +13,23 @@ from archc.compiler.backends import Backend, Compiled, backend_of, listed
 from archc.compiler.elaborate.elaboration import MAX_NODES, Limits
 from archc.dsl.parser import MAX_NESTING
 from archc.ui.show.reports import summary
-from archc.ui.show.tables import text_table
 from archc.ui.verbs.completion import any_files, words
-from archc.ui.verbs.options import File, Input, Json, MaxNesting, MaxNodes, Set
-from archc.ui.verbs.terminal import fail, must_be_writable, overrides, print_json, programs, say, sound, talk, unfit_table, usage, write
+from archc.ui.verbs.options import Device, Dtype, File, Input, Json, MaxNesting, MaxNodes, Set
+from archc.ui.verbs.terminal import (
+    fail,
+    must_be_writable,
+    network,
+    overrides,
+    print_json,
+    programs,
+    refusals,
+    say,
+    sound,
+    talk,
+    unfit_table,
+    usage,
+    write,
+)
 
 DEVICES = words("auto", "cpu", "cuda")
 DTYPES = words("float32", "bfloat16", "float16")
@@ -92,24 +103,10 @@ def backend_for(target: Path, level: int) -> Backend:
     return backend
 
 
-@contextmanager
-def refusals() -> Iterator[None]:
-    """What a backend refuses, as a plain error and an exit code."""
-    from archc.compiler.backends.torch import published, room
-    from archc.compiler.backends.torch import run as torch_run
-
-    try:
-        yield
-    except torch_run.NoDevice as error:
-        usage(str(error))
-    except (published.Unreadable, room.NoMemory) as error:
-        fail(str(error))
-
-
 def bench(
     file: File,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda", autocompletion=DEVICES)] = "auto",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16", autocompletion=DTYPES)] = "float32",
+    device: Device = "auto",
+    dtype: Dtype = "float32",
     batch: Annotated[int, typer.Option(min=1, help="how many samples a forward pass gets")] = 1,
     runs: Annotated[int, typer.Option(min=1, help="how often every level is run")] = 9,
     upto: Annotated[int, typer.Option(min=0, max=3, help="the last level; 3 compiles, which takes a while")] = 2,
@@ -117,28 +114,14 @@ def bench(
     input_: Input = None,
     json_: Json = False,
 ) -> None:
-    """Run the levels of optimisation side by side."""
-    if device not in ("auto", "cpu", "cuda") or dtype not in ("float32", "bfloat16", "float16"):
-        usage("--device is auto, cpu or cuda; --dtype is float32, bfloat16 or float16")
-    report = sound(file, overrides(set_, input_), Limits(), json_)
-    from archc.compiler.backends.torch import bench as torch_bench
-
+    """Run the levels of optimization side by side."""
+    net = network(file, overrides(set_, input_), Limits(), json_)
     with refusals():
-        where, rows = torch_bench.levels(report.graph, device, dtype, batch, runs, upto)
+        found = net.bench(device=device, dtype=dtype, batch=batch, runs=runs, upto=upto)
     if json_:
-        print_json({"name": report.name, "device": where, "dtype": dtype, "batch": batch, "levels": [asdict(row) for row in rows]})
+        print_json(found.facts())
     else:
-        cells = []
-        for row in rows:
-            peak = "" if row.peak is None else f"{row.peak / 2**20:.1f}"
-            cells.append([str(row.level), _milliseconds(row.seconds), f"{row.ratio:.2f}", f"{row.difference:.0e}", peak])
-        say(f"{report.name} on {where}, {dtype}, batch {batch}; medians of {runs} runs in turn")
-        say(text_table(["level", ">ms", ">times as fast", ">difference", ">peak MiB"], cells))
-
-
-def _milliseconds(seconds: float) -> str:
-    """Four digits, so that who divides what is shown gets the ratio that is shown."""
-    return f"{1e3 * seconds:#.4g}".rstrip(".") if seconds < 9.9995 else f"{1e3 * seconds:.0f}"
+        say(found.text())
 
 
 def weights(
@@ -157,11 +140,11 @@ def weights(
             must_be_writable(target)
     if output is not None and output.suffix != ".safetensors":
         usage(f"-o writes .safetensors, not {output.name}")
-    report = sound(file, overrides(set_, None), Limits(), json_)
-    from archc.compiler.backends.torch import files, foreign, weight_files
+    net = network(file, overrides(set_, None), Limits(), json_)
+    from archc.compiler.backends.torch import files, foreign
 
     with refusals():
-        found, tensors = weight_files.fitted(report.graph, source)
+        found, tensors = net.weights(source)
     if json_:
         print_json(asdict(found) | {"whole": found.whole})
     else:

@@ -1,14 +1,12 @@
-"""Tables: rows in, aligned text, Markdown or LaTeX out. A head that begins with `>` sets its column flush right."""
+"""Tables: rows in, aligned text, Markdown, LaTeX or HTML out. A head that begins with `>` sets its column flush right."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
+from archc.dsl.rendering import columns, visible
 
 Rows = Sequence[Sequence[str]]
 
@@ -48,20 +46,27 @@ class Room:
 
 
 def text_table(heads: Sequence[str], rows: Iterable[Sequence[str]], foot: Sequence[str] = (), room: Room | None = None) -> str:
-    """Rows under a head, as wide as they need to be, or as there is room for."""
+    """Set rows under a head, as wide as they need to be, or as there is room for."""
+    rows = list(rows)
     if room is not None:
-        heads, rows, foot = room.fit(heads, list(rows), foot)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, show_footer=bool(foot))
-    for number, head in enumerate(heads):
-        side = "right" if head.startswith(">") else "left"
-        table.add_column(head.removeprefix(">"), foot[number] if foot else "", justify=side, no_wrap=True)  # type: ignore[arg-type]
-    for row in rows:
-        table.add_row(*row)
-    out = io.StringIO()
-    # No width of a terminal, no markup, no colour: the same text everywhere.
-    console = Console(file=out, width=10_000, color_system=None, markup=False, highlight=False, emoji=False)
-    console.print(table)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines() if line.strip()) + "\n"
+        heads, rows, foot = room.fit(heads, rows, foot)
+    names = [head.removeprefix(">") for head in heads]
+    right = [head.startswith(">") for head in heads]
+    body = [[visible(cell).replace("\t", " ").replace("\n", " ") for cell in row] for row in (*rows, *([foot] if foot else []))]
+    widths = [max(columns(row[number]) for row in [names, *body]) for number in range(len(names))]
+    rule = "─" * (sum(widths) + GAP * (len(widths) - 1))
+    lines = [_line(names, widths, right), rule, *(_line(row, widths, right) for row in body)]
+    return "".join(f"{line}\n" for line in lines if line)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    """One row: every cell filled up to the width of its column, and nothing after the last character."""
+    filled = []
+    for cell, width, flush in zip(cells, widths, right, strict=True):
+        shown = cell.rstrip()
+        blanks = " " * (width - columns(shown))
+        filled.append(blanks + shown if flush else shown + blanks)
+    return (" " * GAP).join(filled).rstrip()
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -78,3 +83,19 @@ def _tabulated(heads: Sequence[str], rows: Iterable[Sequence[str]], form: str) -
     sides = ["right" if head.startswith(">") else "left" for head in heads]
     names = [head.removeprefix(">") for head in heads]
     return str(tabulate(list(rows), names, tablefmt=form, colalign=sides, disable_numparse=True)) + "\n"
+
+
+def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], foot: Sequence[str] = (), notes: Iterable[str] = ()) -> str:
+    """Set rows as a table for a page, with notes below it. All text is escaped; no id and no style sheet reaches other elements."""
+
+    def row(tag: str, cells: Sequence[str]) -> str:
+        sides = ["right" if head.startswith(">") else "left" for head in heads]
+        made = [
+            f'<{tag} style="text-align: {side}; white-space: pre">{escape(cell)}</{tag}>' for cell, side in zip(cells, sides, strict=True)
+        ]
+        return f"<tr>{''.join(made)}</tr>"
+
+    body = "".join(row("td", cells) for cells in rows)
+    end = f"<tfoot>{row('th', foot)}</tfoot>" if foot else ""
+    below = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    return f"<table><thead>{row('th', [head.removeprefix('>') for head in heads])}</thead><tbody>{body}</tbody>{end}</table>{below}"
