@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc.compiler.driver import Report, expanded_text
-from archc.compiler.elaborate.builder import Overrides
 from archc.compiler.elaborate.claims import ClaimResult
+from archc.compiler.elaborate.elaboration import Overrides
 from archc.compiler.errors import UsageError, at_least, one_of
 from archc.compiler.graph import ArchGraph
 from archc.compiler.shapes.dim import Dim, Shape

@@ -13,7 +13,7 @@ import torch
 from archc import load
 from archc.compiler.driver import check_text
 from archc.compiler.graph import ArchGraph
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.tests.support import ROOT
 from archc.tests.support.commands import archc, facts
 

@@ -127,8 +127,6 @@ BY_NAME = {
     "compiler/analysis/fusion.py",  # the calls that oneDNN has
     "compiler/analysis/graph_warnings.py",  # softmax before a loss that has its own
     "compiler/analysis/slips.py",  # arguments in the order of PyTorch's layers
-    "compiler/elaborate/claims.py",
-    "compiler/elaborate/sides.py",
     "compiler/passes/fold_batch_norm.py",
     "compiler/passes/merge_siblings.py",
     "compiler/passes/relu_after_pool.py",

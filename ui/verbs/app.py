@@ -18,7 +18,7 @@ import typer
 from archc.compiler.errors import UsageError
 from archc.compiler.files import CannotWrite, reason
 from archc.compiler.version import __version__
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render_all, visible
 from archc.ui.show.colour import painter
 from archc.ui.verbs import checking, completion, looking, reference, running, streams

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from archc.compiler.backends import Backend, Compiled, backend_of, listed
-from archc.compiler.elaborate.builder import MAX_NODES, Limits
+from archc.compiler.elaborate.elaboration import MAX_NODES, Limits
 from archc.dsl.parser import MAX_NESTING
 from archc.ui.show.reports import summary
 from archc.ui.verbs.completion import any_files, words

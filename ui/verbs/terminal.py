@@ -16,14 +16,15 @@ import typer
 
 from archc.compiler.analysis.printing import listing
 from archc.compiler.driver import Report, parse_overrides, require_network
-from archc.compiler.elaborate.builder import Limits, Overrides
+from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.errors import UsageError, one_of
 from archc.compiler.files import write_text
 from archc.compiler.graph import ArchGraph
 from archc.compiler.network import Network
 from archc.compiler.passes import INFERENCE, run
 from archc.compiler.passes.program import Program
-from archc.dsl.diagnostics import CLAIM, ArchError, Diagnostic, Repair
+from archc.dsl.diagnostics import CLAIM, Diagnostic, Repair
+from archc.dsl.errors import ArchError
 from archc.dsl.rendering import edited, render_all, visible
 from archc.dsl.source import Source
 from archc.ui.show import mending
