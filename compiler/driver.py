@@ -49,6 +49,7 @@ class Report:
     diagnostics: list[Diagnostic]  # errors
     claims: list[ClaimResult] = field(default_factory=list)
     legal: list[Legal] = field(default_factory=list)
+    tree: ast.File | None = None  # as parsed; None where nothing could be read
     stated: Stated = field(default_factory=Stated)
     nothing_at: Span | None = None  # the place of a file that holds no network, only blocks
     seconds: dict[str, float] = field(default_factory=dict)
@@ -205,11 +206,11 @@ def _checked(loaded: Loaded, loader: Loader, task: Task, mend: bool, watch: Stop
 def _proved(loaded: Loaded, loader: Loader, task: Task, watch: Stopwatch, explained: bool = True) -> Report:
     """Elaborate a file that has been read, and prove its claims. A file that is only tried needs no explanations."""
     watch.lap("parse")
-    report = Report(task.name, ArchGraph(), list(loaded.problems), seconds=watch.seconds)
+    report = Report(task.name, ArchGraph(), list(loaded.problems), tree=loaded.tree, seconds=watch.seconds)
     if loaded.tree is None:
         return report
     elaboration = _elaborated(loaded.tree, loaded.folder, loader, task)
-    watch.lap("expand")
+    watch.lap("elaborate")
     report.graph, report.name, report.failures = elaboration.graph, elaboration.graph.name, elaboration.failures
     report.claims, report.warnings = list(elaboration.claims.values()), list(elaboration.doubts.values())
     report.diagnostics += without_guesses(elaboration.problems, loaded.problems)

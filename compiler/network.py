@@ -105,6 +105,17 @@ class Network:
         """Return the program with every block, repeat and default written out: the text of a file that makes the same network."""
         return expanded_text(self._report)
 
+    def stages(self, *, level: int = 0, print_after: str = "all") -> dict[str, str]:
+        """Return what the compiler has after each stage, as text, by the name of the stage: `parse`, `elaborate`, passes, `lower`, `torch`.
+
+        `level` is that of optimization; `print_after` names one stage instead of all. Only `torch` imports torch. Raises UsageError for a
+        level or a stage that does not exist, and ArchError where sizes are open.
+        """
+        from archc.compiler.stages import stages
+
+        one_of("level", level, LEVELS)
+        return dict(stages(self._report, level, print_after))
+
     def summary(
         self,
         *,

@@ -104,7 +104,7 @@ def _outcome() -> int:
         talk(render_all(error.diagnostics, paint=painter(sys.stderr)))
         return 1
     except UsageError as error:
-        talk(f"archc: {visible('--' * bool(error.option) + str(error))}")
+        talk(f"archc: {visible(_as_option(error))}")
         return 2
     except CannotWrite as error:
         talk(f"archc: {error}")
@@ -123,6 +123,12 @@ def _outcome() -> int:
     except Exception as error:
         return _fault(error)
     return 0
+
+
+def _as_option(error: UsageError) -> str:
+    """The text of an error, in which an argument of the library is an option: `print_after` is `--print-after`."""
+    option = f"--{error.option.replace('_', '-')}" if error.option else ""
+    return option + str(error)[len(error.option) :]
 
 
 def _fault(error: Exception) -> int:
