@@ -36,7 +36,7 @@ def causes(errors: Sequence[Diagnostic], graph: ArchGraph, tree: ast.File, doubt
     Text without effect, or with another meaning than it seems to have, explains wrong shapes and failed claims; a `let`
     that ended with its body also explains an unknown name. There are none for text with syntax errors.
     """
-    if any(error.code.startswith("E01") for error in errors):
+    if any(error.is_of_writing for error in errors):
         return []
     if any(error.code[:3] in ("E03", "E05") for error in errors):
         return _kept([*doubts, *(warning for rule in (*EXPLAINING, hides_the_outer) for warning in rule(graph, tree))], tree)

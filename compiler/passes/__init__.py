@@ -15,7 +15,7 @@ from archc.compiler.shapes.dim import Shape
 
 Pass = Callable[[Program], Program]
 
-# By level of optimisation: as written; exact rewrites, beside activations in place; those that change the order of additions too.
+# By level of optimization: as written; exact rewrites, beside activations in place; those that change the order of additions too.
 # bench/passes.py measures what each is worth: a ReLU behind its pool loses time at inference, and drop_identities makes way for sums within
 # the calls of convolutions; alone it gains nothing, and blocks of level 1 are to be those of the file.
 TRAINING: tuple[tuple[Pass, ...], ...] = ((), (relu_after_pool,))

@@ -22,7 +22,7 @@ class Own:
 class Folded:
     """A convolution with a batch norm behind it, as one: `W' = s*W`, `b' = s*(b - mean) + beta`, `s = gamma/sqrt(var + eps)`."""
 
-    conv: Recipe
+    conv: WeightRecipe
     norm: str
     eps: float
 
@@ -34,13 +34,13 @@ class Folded:
 class Joined:
     """Convolutions side by side as one: their kernels, and biases, one behind the other along the outputs."""
 
-    parts: tuple[Recipe, ...]
+    parts: tuple[WeightRecipe, ...]
 
     def sources(self) -> tuple[str, ...]:
         return tuple(key for part in self.parts for key in part.sources())
 
 
-Recipe = Own | Folded | Joined
+WeightRecipe = Own | Folded | Joined
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Program:
     """`recipes` is for the keys whose weights are not those of the file."""
 
     graph: ArchGraph
-    recipes: dict[str, Recipe] = field(default_factory=dict)
+    recipes: dict[str, WeightRecipe] = field(default_factory=dict)
 
-    def recipe(self, key: str) -> Recipe:
+    def recipe(self, key: str) -> WeightRecipe:
         return self.recipes.get(key, Own(key))

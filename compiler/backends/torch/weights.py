@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from archc.compiler.passes.program import Folded, Joined, Recipe
+from archc.compiler.passes.program import Folded, Joined, WeightRecipe
 
 
-def made(recipe: Recipe, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def made(recipe: WeightRecipe, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """`weight` and perhaps `bias`, in the precision of the network's own; sums are taken in float64."""
     if isinstance(recipe, Joined):
         parts = [made(part, state) for part in recipe.parts]
