@@ -89,3 +89,8 @@ def test_open_sizes_cannot_be_lowered() -> None:
         lower(graph)
     with pytest.raises(ArchError, match="E0609"):
         random_inputs(graph, 1)
+
+
+def test_without_graphviz_a_network_compiles(tmp_path: Path) -> None:
+    (tmp_path / "pygraphviz.py").write_text("raise ImportError('no Graphviz here')")
+    archc("compile", "archs/lenet5.arch", env={"PYTHONPATH": str(tmp_path)})
