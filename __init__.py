@@ -12,22 +12,85 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archc.compiler.network import ArchError, Network, load, loads
+    from archc.compiler.analysis.diff import Change
+    from archc.compiler.analysis.family import Entry
+    from archc.compiler.analysis.summary import Row
+    from archc.compiler.driver import Report
+    from archc.compiler.elaborate.claims import ClaimResult
+    from archc.compiler.elaborate.elaboration import Limits
+    from archc.compiler.errors import UnknownName, UsageError
+    from archc.compiler.library import check, format, load, loads, table
+    from archc.compiler.network import Network
+    from archc.compiler.results.benchmarks import Benchmark
+    from archc.compiler.results.differences import Diff
+    from archc.compiler.results.explanations import Explanation
+    from archc.compiler.results.families import Comparison
+    from archc.compiler.results.memory import Memory
+    from archc.compiler.results.summaries import Summary
     from archc.compiler.version import __version__
+    from archc.dsl.diagnostics import Diagnostic
+    from archc.dsl.errors import ArchError
 
-__all__ = ["ArchError", "Network", "__version__", "load", "loads"]
+# Where each public name is: it is imported when it is first asked for, so that `import archc` costs next to nothing.
+_PLACES = {
+    "compiler.library": ("check", "format", "load", "loads", "table"),
+    "compiler.network": ("Network",),
+    "compiler.driver": ("Report",),
+    "compiler.errors": ("UnknownName", "UsageError"),
+    "compiler.elaborate.elaboration": ("Limits",),
+    "compiler.elaborate.claims": ("ClaimResult",),
+    "compiler.analysis.diff": ("Change",),
+    "compiler.analysis.family": ("Entry",),
+    "compiler.analysis.summary": ("Row",),
+    "compiler.results.benchmarks": ("Benchmark",),
+    "compiler.results.differences": ("Diff",),
+    "compiler.results.explanations": ("Explanation",),
+    "compiler.results.families": ("Comparison",),
+    "compiler.results.memory": ("Memory",),
+    "compiler.results.summaries": ("Summary",),
+    "compiler.version": ("__version__",),
+    "dsl.diagnostics": ("Diagnostic",),
+    "dsl.errors": ("ArchError",),
+}
+
+__all__ = [
+    "ArchError",
+    "Benchmark",
+    "Change",
+    "ClaimResult",
+    "Comparison",
+    "Diagnostic",
+    "Diff",
+    "Entry",
+    "Explanation",
+    "Limits",
+    "Memory",
+    "Network",
+    "Report",
+    "Row",
+    "Summary",
+    "UnknownName",
+    "UsageError",
+    "__version__",
+    "check",
+    "format",
+    "load",
+    "loads",
+    "table",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that `import archc` and the start of the command line cost next to nothing."""
+    """Import a public name."""
     from importlib import import_module
 
-    if name not in __all__:
+    place = next((place for place, names in _PLACES.items() if name in names), None)
+    if place is None:
         raise AttributeError(f"module 'archc' has no attribute '{name}'")
-    value = getattr(import_module("archc.compiler.version" if name == "__version__" else "archc.compiler.network"), name)
+    value = getattr(import_module(f"archc.{place}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""`check archs/resnet152.arch` as a whole process, against the same answer from torchvision and torchinfo, in pairs."""
+"""Time `check archs/resnet152.arch` as a whole process, in pairs with a process that gets the same from torchvision and torchinfo."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ GOAL = 6.0
 
 
 def answer(command: list[str]) -> Any:
+    """Return the JSON that a command prints."""
     return json.loads(run(command)[1])
 
 
 def measure(pairs: int = PAIRS) -> dict[str, Any]:
-    """Seconds of both, and their ratio, pair by pair after one warm-up. The answers must agree."""
+    """Return the seconds of both and their ratio, pair by pair after one warm-up. Asserts that the results agree."""
     ours, peer = answer(CHECK), answer(PEER)
     assert ours["params"] == peer["params"], (ours["params"], peer["params"])
     shapes = answer(OURS)["nodes"]

@@ -1,7 +1,7 @@
-"""Every network on the GPU in three dtypes, against float64 on the CPU with the same weights; and how fast each level is.
+"""Compare every network on the GPU, in three dtypes, with float64 on the CPU and the same weights; time each level.
 
-One command, no arguments needed: `python bench/gpu.py` writes docs/gpu.json and docs/gpu.md. Where torchvision is not installed,
-the levels stand beside each other alone.
+`python bench/gpu.py` needs no arguments and writes docs/gpu.json and docs/gpu.md. Where torchvision is not installed, only the
+levels are compared.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import torch
 
 from archc import load
 from archc.bench import runtime, tables
-from archc.compiler.backends.timing import wait
-from archc.compiler.backends.torch_fx import ArchModule, random_inputs
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.lower import random_inputs
+from archc.compiler.backends.torch.timing import wait
 from archc.compiler.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,13 +31,13 @@ RUNS = 10
 
 
 def reference(module: ArchModule, inputs: list[torch.Tensor]) -> torch.Tensor:
-    """The output in float64 on the CPU."""
+    """Return the output in float64 on the CPU."""
     result: torch.Tensor = module.double()(*(x.double() for x in inputs))
     return result
 
 
 def timed(module: ArchModule, inputs: list[torch.Tensor], device: str) -> tuple[torch.Tensor, float]:
-    """The output, and the seconds of one forward pass after a warm-up."""
+    """Return the output, and the seconds of one forward pass, averaged after a warm-up."""
     result: torch.Tensor = module(*inputs)
     wait(device == "cuda")
     begin = perf_counter()
@@ -47,7 +48,7 @@ def timed(module: ArchModule, inputs: list[torch.Tensor], device: str) -> tuple[
 
 
 def agreement(device: str, only: list[str] | None, dtypes: list[torch.dtype]) -> tuple[list[dict[str, Any]], bool]:
-    """Every network in every dtype against float64 on the CPU; whether all are near enough."""
+    """Return a row for every network and dtype, compared with float64 on the CPU, and whether all are within tolerance."""
     rows: list[dict[str, Any]] = []
     for path in sorted((ROOT / "archs").glob("*.arch")):
         if only and path.stem not in only:
@@ -62,7 +63,7 @@ def agreement(device: str, only: list[str] | None, dtypes: list[torch.dtype]) ->
             expected = reference(module, inputs)
             for dtype in dtypes:
                 tolerance = TOLERANCE[dtype]
-                module.float().load_state_dict(weights)  # from the full precision for every dtype
+                module.float().load_state_dict(weights)  # start from full precision for every dtype
                 module.to(device, dtype)
                 result, seconds = timed(module, [x.to(device, dtype) for x in inputs], device)
                 error = float((result.cpu().double() - expected).abs().max() / expected.abs().max())
@@ -72,7 +73,7 @@ def agreement(device: str, only: list[str] | None, dtypes: list[torch.dtype]) ->
 
 
 def speed(device: str, only: list[str] | None, dtypes: list[torch.dtype], batches: list[int], upto: int) -> list[dict[str, Any]]:
-    """The networks that torchvision has, at every level, beside torchvision's own modules where it is installed."""
+    """Return the times of torchvision's networks at every level, and of its own modules where it is installed."""
     rows = []
     for name in runtime.NETWORKS:
         if only and name not in only:
@@ -95,7 +96,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", metavar="NAME", help="some networks only")
     parser.add_argument("--batches", nargs="*", type=int, default=[1, 32, 256])
     parser.add_argument("--dtypes", nargs="*", default=["float32", "bfloat16", "float16"], help="float16 is very slow on a CPU")
-    parser.add_argument("--upto", type=int, default=3, help="the last level of optimisation; 3 compiles")
+    parser.add_argument("--upto", type=int, default=3, help="the last level of optimization; 3 compiles")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/gpu.json", help="where the JSON goes; the table goes beside it, as .md")
     args = parser.parse_args()
     if args.device == "cuda" and not torch.cuda.is_available():
@@ -106,9 +107,9 @@ def main() -> int:
     head = f"{shown}, torch {torch.__version__}, Python {platform.python_version()}, TF32 off"
     dtypes = [getattr(torch, name) for name in args.dtypes]
     rows, near = agreement(args.device, args.only, dtypes)
-    found = {"machine": head, "agreement": rows, "speed": speed(args.device, args.only, dtypes, args.batches, args.upto)}
-    write_text(args.out, json.dumps(found, indent=1) + "\n")
-    write_text(args.out.with_suffix(".md"), tables.gpu_page(found))
+    measured = {"machine": head, "agreement": rows, "speed": speed(args.device, args.only, dtypes, args.batches, args.upto)}
+    write_text(args.out, json.dumps(measured, indent=1) + "\n")
+    write_text(args.out.with_suffix(".md"), tables.gpu_page(measured))
     return int(not near)
 
 

@@ -1,4 +1,4 @@
-"""What a benchmark ran on."""
+"""Describe the machine that a benchmark runs on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGES = ("torch", "torchvision", "torchinfo", "networkx", "lark", "typer")
 
 
 def machine() -> str:
-    """The machine and the versions, in a line each."""
+    """Return the machine and the versions of packages, in a line each."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():

@@ -1,5 +1,7 @@
-"""Peak of live activations at inference, batch 32, beside torchvision's eager modules: every tensor is tracked, on the meta device, or,
-where a level runs otherwise on a processor, there."""
+"""Measure the peak of live activations at inference, batch 32, of every level and of torchvision's eager modules.
+
+Every tensor is tracked: on the meta device, or on the CPU for a level that runs differently there.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,10 @@ from torch import nn
 from archc import load
 from archc.bench.runtime import NETWORKS
 from archc.compiler.analysis.memory import usage
-from archc.compiler.backends.measure import activations
-from archc.compiler.backends.optimise import optimised
-from archc.compiler.backends.published import torchvision_models
-from archc.compiler.backends.torch_fx import lower
+from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.measure import activations
+from archc.compiler.backends.torch.optimize import optimized
+from archc.compiler.backends.torch.published import torchvision_models
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,21 +25,21 @@ BATCH = 32
 
 
 def measure(batch: int = BATCH) -> dict[str, dict[str, int]]:
-    """Bytes, by network."""
-    found = {}
+    """Return the peaks in bytes, by network and level."""
+    peaks = {}
     for name, (constructor, kwargs) in NETWORKS.items():
         graph = load(ROOT / f"archs/{name}.arch").graph
         with torch.device("meta"):
             x = (torch.empty(batch, 3, 224, 224),)
             peer = getattr(torchvision_models(), constructor)(**kwargs)
             nets = {"torchvision": peer, "level 0": lower(graph), "level 1": lower(graph, level=1)}
-            found[name] = {label: activations(net, x, training=False) for label, net in nets.items()}
+            peaks[name] = {label: activations(net, x, training=False) for label, net in nets.items()}
         x = (torch.randn(batch, 3, 224, 224),)
-        packed = optimised(lower(graph).eval(), graph, x, 2)
+        packed = optimized(lower(graph).eval(), graph, x, 2)
         assert isinstance(packed, nn.Module)
-        found[name]["level 2"] = activations(packed, x, training=False)
-        found[name]["predicted for level 0"] = usage(graph, batch=batch).peak
-    return found
+        peaks[name]["level 2"] = activations(packed, x, training=False)
+        peaks[name]["predicted for level 0"] = usage(graph, batch=batch).peak
+    return peaks
 
 
 if __name__ == "__main__":

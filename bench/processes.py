@@ -1,4 +1,4 @@
-"""Whole processes of this project, timed from outside."""
+"""Time whole processes of this project from outside."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(command: list[str], check: bool = True) -> tuple[float, str]:
-    """Seconds of a whole process, and what it printed. Compiled bytecode is kept between runs, as Python does unless told not to."""
+    """Return the seconds of a whole process and its output. Compiled bytecode is kept between runs, as Python does by default."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     begin = perf_counter()
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=check)

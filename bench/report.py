@@ -1,4 +1,4 @@
-"""Runs the benchmarks and writes docs/benchmarks.md and its plot."""
+"""Run the benchmarks and write docs/benchmarks.md and its plot."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ def verdict(met: bool) -> str:
 
 
 def frontend_section() -> str:
-    found = frontend.measure()
-    met = verdict(found["ratio"] >= found["goal"])
+    measured = frontend.measure()
+    met = verdict(measured["ratio"] >= measured["goal"])
     return f"""## The front end, as a whole process
 
-`archc check archs/resnet152.arch`, which infers every layer's shape, counts, and proves the claims of the file, against a
-process that asks torchvision on the meta device and torchinfo for shapes, parameters and MACs. {found["pairs"]} pairs, run
-in turn after a warm-up; medians. Both find {found["params"]:,} parameters; archc counts {found["macs"]:,} MACs, torchinfo,
-which counts biases and batch norms too, {found["peer_macs"]:,}.
+`archc check archs/resnet152.arch`, which infers every layer's shape, counts, and verifies the claims of the file, compared with a
+process that obtains shapes, parameters and MACs from torchvision on the meta device and torchinfo. {measured["pairs"]} pairs, interleaved,
+after a warm-up; medians. Both count {measured["params"]:,} parameters; archc counts {measured["macs"]:,} MACs, torchinfo,
+which counts biases and batch norms too, {measured["peer_macs"]:,}.
 
 | | seconds |
 |--|--:|
-| archc check | {found["ours"]:.2f} |
-| torchvision and torchinfo | {found["peer"]:.2f} |
-| ratio, median of the pairs | {found["ratio"]:.1f} (from {found["lowest"]:.1f} to {found["highest"]:.1f}) |
+| archc check | {measured["ours"]:.2f} |
+| torchvision and torchinfo | {measured["peer"]:.2f} |
+| ratio, median of the pairs | {measured["ratio"]:.1f} (from {measured["lowest"]:.1f} to {measured["highest"]:.1f}) |
 
-Goal: at least {found["goal"]:.0f} times faster: {met}.
+Goal: at least {measured["goal"]:.0f} times faster: {met}.
 
 Command: `python bench/frontend.py`.
 """
 
 
 def verbs_section() -> str:
-    found = verbs.measure()
+    measured = verbs.measure()
     rows = []
-    for verb, time in found.items():
+    for verb, time in measured.items():
         goal = verbs.GOALS.get(verb)
         rows.append(f"| `archc {' '.join(verbs.VERBS[verb])}` | {time:.2f} | {f'under {goal}: {verdict(time < goal)}' if goal else ''} |")
     listed = "\n".join(rows)
     return f"""## Questions about a network, as whole processes
 
-Medians of {verbs.RUNS} runs after a warm-up; nothing of it imports torch.
+Medians of {verbs.RUNS} runs after a warm-up; none of them imports torch.
 
 | | seconds | goal |
 |--|--:|--|
@@ -94,34 +94,34 @@ def _rows(rows: Sequence[dict[str, float]]) -> str:
 GPU = """## On a GPU
 
 Open: no figures yet. `python bench/gpu.py` runs every network on a GPU in float32, bfloat16 and float16, compares the
-outputs with float64 on the CPU, times every level beside torchvision, and writes docs/gpu.json and docs/gpu.md.
+outputs with float64 on the CPU, times every level and torchvision, and writes docs/gpu.json and docs/gpu.md.
 """
 
 
 def startup_section() -> str:
-    found = startup.measure()
+    measured = startup.measure()
     return f"""## Start-up
 
 ResNet-152 without weights, on the meta device, in one process; medians of {startup.PAIRS} pairs. Reading and checking the file
-takes {1000 * found["reading"]:.0f} ms beside.
+takes {1000 * measured["reading"]:.0f} ms in addition.
 
 | | milliseconds |
 |--|--:|
-| archc, lowering to torch.fx | {1000 * found["ours"]:.0f} |
-| torchvision's constructor and torch.fx.symbolic_trace | {1000 * found["peer"]:.0f} |
-| ratio, median of the pairs | {found["ratio"]:.2f} |
+| archc, lowering to torch.fx | {1000 * measured["ours"]:.0f} |
+| torchvision's constructor and torch.fx.symbolic_trace | {1000 * measured["peer"]:.0f} |
+| ratio, median of the pairs | {measured["ratio"]:.2f} |
 
-Goal: no more than the peer: {verdict(found["ratio"] >= 1)}.
+Goal: no more than the peer: {verdict(measured["ratio"] >= 1)}.
 
 Command: `python bench/startup.py`.
 """
 
 
 def memory_section() -> str:
-    found = memory.measure()
-    heads = ["network", *(f">{label}" for label in next(iter(found.values())))]
-    rows = [[name, *(f"{size / 2**20:.1f}" for size in sizes.values())] for name, sizes in found.items()]
-    fits = all(min(sizes["level 1"], sizes["level 2"]) <= sizes["torchvision"] for sizes in found.values())
+    measured = memory.measure()
+    heads = ["network", *(f">{label}" for label in next(iter(measured.values())))]
+    rows = [[name, *(f"{size / 2**20:.1f}" for size in sizes.values())] for name, sizes in measured.items()]
+    fits = all(min(sizes["level 1"], sizes["level 2"]) <= sizes["torchvision"] for sizes in measured.values())
     return f"""## Memory at inference
 
 The peak of live activations in MiB, batch {memory.BATCH}, float32, every tensor tracked.
@@ -135,9 +135,9 @@ Command: `python bench/memory.py`.
 
 
 def runtime_section(folder: Path) -> str:
-    """From docs/runtime.json, which takes an hour to make."""
-    found = json.loads((folder / "runtime.json").read_text(encoding="utf-8"))
-    rows = found["rows"]
+    """Return the section on running, from docs/runtime.json, which takes an hour to measure."""
+    measured = json.loads((folder / "runtime.json").read_text(encoding="utf-8"))
+    rows = measured["rows"]
     single = {(row["network"], row["dtype"], row["batch"]): row for row in rows if not row.get("training")}
     goals = []
     for name, least in (("resnet50", 1.3), ("googlenet_torchvision", 2.0)):
@@ -151,7 +151,7 @@ def runtime_section(folder: Path) -> str:
         f"* Level 3 at least as fast as the best peer on every network, float32, batch 4: the least is {against[least]:.3f} ({least}), "
         f"{verdict(against[least] >= 1)}."
     )
-    if "AMX" in found["machine"]:
+    if "AMX" in measured["machine"]:
         for name in dict.fromkeys(name for name, _, _ in single):
             times = [single[name, dtype, 4]["medians"]["level 3"] for dtype in ("float32", "bfloat16")]
             ratio = times[0] / times[1]
@@ -159,19 +159,19 @@ def runtime_section(folder: Path) -> str:
                 f"* Level 3 in bfloat16 at least 2.5 times level 3 in float32, {name}, batch 4: {ratio:.2f}, {verdict(ratio >= 2.5)}."
             )
     listed = "\n".join(goals)
-    return f"""## Running, beside torchvision
+    return f"""## Running, compared with torchvision
 
-On {found["machine"]} Medians of {runtime.RUNS} runs of each in turn, the same weights, outputs compared before timing. A
-figure is how many times as fast as torchvision's eager module a network is. `compile` is torch.compile, `compile, frozen` the same
-with freezing and channels-last. The share is that of a matrix multiplication of {2048} in the same precision, measured in the same run.
+On {measured["machine"]} Medians of {runtime.RUNS} interleaved runs of each, with the same weights; outputs are compared before timing. A
+figure is the speed relative to torchvision's eager module. `compile` is torch.compile, `compile, frozen` the same with freezing
+and channels-last. The share of peak is relative to a matrix multiplication of size {2048} in the same precision and run.
 
 {tables.by_setting(rows)}
 
-### Level 3 in bfloat16, as many times as fast as level 3 in float32
+### Speed of level 3 in bfloat16, relative to level 3 in float32
 
 {tables.precision_table(rows)}
 
-### A training step (SGD), as many times as fast as torchvision's
+### Speed of a training step (SGD), relative to torchvision's
 
 {tables.training_table(rows)}
 
@@ -182,15 +182,15 @@ Command: `python bench/runtime.py --train --out docs/runtime.json`.
 
 
 def passes_section(folder: Path) -> str:
-    """From docs/passes.json."""
-    found = json.loads((folder / "passes.json").read_text(encoding="utf-8"))
+    """Return the section on passes, from docs/passes.json."""
+    measured = json.loads((folder / "passes.json").read_text(encoding="utf-8"))
     return f"""## What each pass is worth
 
-On {found["machine"]} Medians of {passes.RUNS} runs in turn. A figure is how many times as fast a network is with
-all passes of a level as without that one; there is none where the pass finds nothing to do. Level 1 and training run the modules of torch
-one by one; level 2 has its layers packed; level 3 is here without torch's compiler, with each of the ways in which it lowers to a CPU.
+On {measured["machine"]} Medians of {passes.RUNS} interleaved runs. A figure is the speed with all passes of a level, relative to
+that without this one; there is none where the pass finds nothing to do. Level 1 and training run the modules of torch one by one;
+level 2 has its layers packed; level 3 is measured here without torch's compiler, for each of its ways of lowering to a CPU.
 
-{tables.passes_table(found["rows"])}
+{tables.passes_table(measured["rows"])}
 
 Command: `python bench/passes.py --out docs/passes.json`.
 """
@@ -198,7 +198,7 @@ Command: `python bench/passes.py --out docs/passes.json`.
 
 def main() -> None:
     folder = ROOT / "docs"
-    head = f"# Benchmarks\n\nMade by `make bench` (`python bench/report.py`), on\n{machine()}\n"
+    head = f"# Benchmarks\n\nGenerated by `make bench` (`python bench/report.py`), on\n{machine()}\n"
     sections = [
         frontend_section(),
         verbs_section(),

@@ -1,9 +1,9 @@
-"""How fast networks run, beside torchvision's own modules with the same weights, as ratios of interleaved runs.
+"""Measure how fast networks run, relative to torchvision's own modules with the same weights, as ratios of interleaved runs.
 
     python bench/runtime.py --networks resnet50 --batches 4 --dtypes float32 --out runtime.json
 
 Peers: torchvision as it is, in channels-last, under torch.compile, and under torch.compile with freezing and channels-last.
-Ours: levels 0 to 3. Outputs are compared before anything is timed.
+Ours: levels 0 to 3. Outputs are compared before any timing.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ import torch
 
 from archc import load
 from archc.bench.machine import machine
-from archc.compiler.backends.optimise import optimised
-from archc.compiler.backends.published import torchvision_models
-from archc.compiler.backends.timing import in_turn
-from archc.compiler.backends.torch_fx import ArchModule, lower
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.optimize import optimized
+from archc.compiler.backends.torch.published import torchvision_models
+from archc.compiler.backends.torch.timing import in_turn
 from archc.compiler.files import write_text
 from archc.compiler.graph import ArchGraph
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Our file, torchvision's constructor, and what it takes.
+# Our file, torchvision's constructor, and its arguments.
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "alexnet_torchvision": ("alexnet", {}),
     "vgg16": ("vgg16", {}),
@@ -48,26 +49,26 @@ Run = Callable[[], Any]
 
 
 def peak(dtype: torch.dtype, device: str, size: int = 2048) -> float:
-    """FLOP/s of a matrix multiplication, the most that this machine gives."""
+    """Return the FLOP/s of a matrix multiplication, taken as the peak of this machine."""
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     (times,) = in_turn([lambda: a @ b], 15, 0, device == "cuda")
     return 2 * size**3 / min(times)
 
 
 def interleaved(runs: dict[str, Run], device: str, count: int = RUNS) -> dict[str, list[float]]:
-    """Seconds of every run, all in turn, after two warm-ups of each."""
+    """Return the seconds of every run, all interleaved, after two warm-ups of each."""
     return dict(zip(runs, in_turn(list(runs.values()), count, 2, device == "cuda"), strict=True))
 
 
 def calibrated(module: ArchModule, graph: ArchGraph, inputs: list[torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights with batch-norm statistics of these inputs, with which no value fades or grows from layer to layer.
+    """Return weights with the batch-norm statistics of these inputs, so that values neither vanish nor grow from layer to layer.
 
-    Residual branches begin small, as trained ones are: else random ResNets of a hundred layers amplify every rounding.
+    Residual branches are scaled down, as in trained networks: otherwise random ResNets of a hundred layers amplify every rounding error.
     """
     with torch.no_grad():
         for node in graph:
-            if node.op == "add" and graph[body := graph.operands(node.name)[0]].op == "bn":
-                module.get_submodule(graph[body].key).weight.fill_(0.2)  # type: ignore[operator, union-attr]
+            if node.op == "add" and (body := node.operands[0]).op == "bn":
+                module.get_submodule(body.key).weight.fill_(0.2)  # type: ignore[operator, union-attr]
         norms = [part for part in module.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
         for norm in norms:
             norm.momentum = 1.0
@@ -77,7 +78,7 @@ def calibrated(module: ArchModule, graph: ArchGraph, inputs: list[torch.Tensor])
 
 
 def models(name: str) -> tuple[Any, Any, Any]:
-    """Our network, its module, and torchvision's where that is installed, with the same weights and calibrated batch norms."""
+    """Return our network, its module, and torchvision's if it is installed, with the same weights and calibrated batch norms."""
     constructor, kwargs = NETWORKS.get(name, (name, {}))
     torch.manual_seed(0)
     net = load(ROOT / f"archs/{name}.arch")
@@ -93,7 +94,7 @@ def models(name: str) -> tuple[Any, Any, Any]:
 
 
 def contestants(name: str, x: torch.Tensor, upto: int) -> tuple[dict[str, Run], Any]:
-    """What is run, by label; and the network."""
+    """Return the callables to time, by label, and the network."""
     net, module, peer = models(name)
     runs: dict[str, Run] = {}
     last = x.contiguous(memory_format=torch.channels_last)
@@ -109,14 +110,14 @@ def contestants(name: str, x: torch.Tensor, upto: int) -> tuple[dict[str, Run], 
     exact.load_state_dict(module.state_dict())
     runs |= {"level 0": lambda: module(x), "level 1": lambda: exact(x)}
     for level in range(2, upto + 1):
-        runs[f"level {level}"] = partial(optimised(module, net.graph, [x], level), x)
+        runs[f"level {level}"] = partial(optimized(module, net.graph, [x], level), x)
     if x.is_cuda:
         runs["level 2, graph"] = graphed(runs["level 2"])
     return runs, net
 
 
 def graphed(run: Run) -> Run:
-    """The same kernels, recorded once and replayed as a CUDA graph."""
+    """Return a run of the same kernels, recorded once and replayed as a CUDA graph."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.no_grad(), torch.cuda.stream(side):
@@ -135,7 +136,7 @@ def graphed(run: Run) -> Run:
 
 
 def reference(name: str, x: torch.Tensor) -> torch.Tensor:
-    """The output in float64 on the CPU, of the first samples."""
+    """Return the output for the first samples, in float64 on the CPU."""
     module = models(name)[1]
     with torch.no_grad():
         result: torch.Tensor = module.double()(x[:4].cpu().double())
@@ -143,7 +144,10 @@ def reference(name: str, x: torch.Tensor) -> torch.Tensor:
 
 
 def inference(name: str, batch: int, dtype: torch.dtype, device: str = "cpu", upto: int = 3) -> dict[str, Any]:
-    """Medians and ratios of one network, with the errors of every output, and on a GPU the peak of its memory."""
+    """Return medians and ratios of one network, with the errors of every output, and on a GPU its peak memory.
+
+    Asserts that every output is within tolerance of float64.
+    """
     torch.manual_seed(1)
     x = torch.randn(batch, 3, 224, 224).to(device, dtype)
     runs, net = contestants(name, x, upto)
@@ -154,12 +158,12 @@ def inference(name: str, batch: int, dtype: torch.dtype, device: str = "cpu", up
             if device == "cuda":
                 torch.cuda.reset_peak_memory_stats()
             errors[label] = float((run()[:4].double().cpu() - expected).abs().max() / expected.abs().max())
-            allowed = max(TOLERANCE[dtype], 2 * next(iter(errors.values())))  # no worse than what the first one loses
+            allowed = max(TOLERANCE[dtype], 2 * next(iter(errors.values())))  # at most twice the error of the first one
             assert errors[label] < allowed, (name, label, errors[label])
             if device == "cuda":
                 peaks[label] = torch.cuda.max_memory_allocated()
         times = interleaved(runs, device)
-    medians = {label: median(found) for label, found in times.items()}
+    medians = {label: median(seconds) for label, seconds in times.items()}
     base = next(iter(runs))
     peers = [label for label in PEERS if label in runs]
     best = min(peers, key=lambda label: medians[label]) if peers else None
@@ -177,7 +181,7 @@ def inference(name: str, batch: int, dtype: torch.dtype, device: str = "cpu", up
 
 
 def training(name: str, batch: int, dtype: torch.dtype, device: str = "cpu") -> dict[str, Any]:
-    """One step of SGD: forward, backward, update."""
+    """Return medians and ratios of one step of SGD: forward, backward, update."""
     net, module, peer = models(name)
     x, y = torch.randn(batch, 3, 224, 224, device=device, dtype=dtype), torch.randint(0, 1000, (batch,), device=device)
     exact = lower(net.graph, level=1)
@@ -186,25 +190,25 @@ def training(name: str, batch: int, dtype: torch.dtype, device: str = "cpu") -> 
     runs = {label: step(model.to(device, dtype).train(), x, y) for label, model in plain.items()}
     last = x.contiguous(memory_format=torch.channels_last)
     for label in ("eager", "level 1"):
-        turned = copy.deepcopy(plain[label]).to(memory_format=torch.channels_last)
-        runs["channels-last" if label == "eager" else f"{label}, channels-last"] = step(turned, last, y)
+        channels_last = copy.deepcopy(plain[label]).to(memory_format=torch.channels_last)
+        runs["channels-last" if label == "eager" else f"{label}, channels-last"] = step(channels_last, last, y)
     times = interleaved(runs, device, count=5)
     return {
         "network": name, "batch": batch, "dtype": str(dtype).removeprefix("torch."), "device": device, "training": True,
-        "medians": {label: median(found) for label, found in times.items()},
+        "medians": {label: median(seconds) for label, seconds in times.items()},
         "ratio": {label: median(a / b for a, b in zip(times["eager"], times[label], strict=True)) for label in runs},
     }  # fmt: skip
 
 
 def step(model: Any, x: torch.Tensor, y: torch.Tensor) -> Run:
-    optimiser = torch.optim.SGD(model.parameters(), lr=1e-6)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
 
     def step() -> None:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         result = model(x)
         outputs = result.values() if isinstance(result, dict) else result if isinstance(result, tuple) else [result]
         sum(torch.nn.functional.cross_entropy(output.float(), y) for output in outputs if output is not None).backward()  # type: ignore[union-attr]
-        optimiser.step()
+        optimizer.step()
 
     return step
 
@@ -222,7 +226,7 @@ def main() -> None:
     parser.add_argument("--train", action="store_true", help="time a training step as well")
     parser.add_argument("--out", type=Path, help="a JSON file that results are added to")
     args = parser.parse_args()
-    found = json.loads(args.out.read_text())["rows"] if args.out and args.out.exists() else []
+    results = json.loads(args.out.read_text())["rows"] if args.out and args.out.exists() else []
     for name in args.networks:
         for dtype in (getattr(torch, text) for text in args.dtypes):
             for batch in args.batches:
@@ -231,9 +235,9 @@ def main() -> None:
                 rows += [training(name, batch, dtype, args.device)] if args.train else []
                 for row in rows:
                     print(json.dumps(row), flush=True)
-                    found = [other for other in found if _setting(other) != _setting(row)] + [row]
+                    results = [other for other in results if _setting(other) != _setting(row)] + [row]
                 if args.out:
-                    write_text(args.out, json.dumps({"machine": machine(), "rows": found}, indent=1) + "\n")
+                    write_text(args.out, json.dumps({"machine": machine(), "rows": results}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Time and memory per node of the front end and of lowering, over generated networks of growing size."""
+"""Measure time and memory per node of the front end and of lowering, over generated networks of growing size."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ BLOCK = (
 
 
 def program(nodes: int) -> str:
-    """A network of about that many nodes."""
+    """Return the text of a network with about that many nodes."""
     units = nodes // 20
     return BLOCK + "input 16x32x32\n" + LINES * units + f"unit() x{units}\n"
 
 
 def one(stage: str, nodes: int) -> dict[str, float]:
-    """One measurement, in this process: seconds and bytes for each node."""
+    """Measure once, in this process, and return seconds and bytes for each node."""
     from archc.compiler.driver import check_text
-    from archc.compiler.elaborate.builder import Limits
+    from archc.compiler.elaborate.elaboration import Limits
 
     limits = Limits(max_nodes=1_000_000)
 
     text = program(nodes)
-    check_text(program(40))  # the parser's tables are there
+    check_text(program(40))  # loads the parser's tables
     if stage == "lower":
         import torch
 
-        from archc.compiler.backends.torch_fx import lower
+        from archc.compiler.backends.torch.lower import lower
 
         with torch.device("meta"):
             lower(check_text(program(40)).graph)
@@ -59,12 +59,12 @@ def one(stage: str, nodes: int) -> dict[str, float]:
 
 
 def _peak() -> int:
-    """The peak resident memory of this process, in bytes."""
+    """Return the peak resident memory of this process, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def measure(stage: str, sizes: Sequence[int], repeats: int = REPEATS) -> list[dict[str, float]]:
-    """For each size the fastest of some fresh processes, taken in turn so that a slow spell meets all sizes."""
+    """Return the fastest of some fresh processes for each size, interleaved so that a slow phase of the machine affects all sizes."""
     runs: dict[int, list[dict[str, float]]] = {size: [] for size in sizes}
     for _ in range(repeats):
         for size in sizes:
@@ -74,14 +74,14 @@ def measure(stage: str, sizes: Sequence[int], repeats: int = REPEATS) -> list[di
 
 
 def growth(rows: Sequence[dict[str, float]]) -> float:
-    """Time for each node at the largest size, as a multiple of that at a tenth of it."""
+    """Return the time for each node at the largest size, as a multiple of that at a tenth of it."""
     last = rows[-1]
     tenth = min(rows, key=lambda row: abs(row["nodes"] * 10 - last["nodes"]))
     return last["seconds"] / tenth["seconds"]
 
 
 def plot(checks: Sequence[dict[str, float]], lowers: Sequence[dict[str, float]], path: Path) -> None:
-    """Time for each node over the number of nodes."""
+    """Write a plot of the time for each node over the number of nodes."""
     import matplotlib
 
     matplotlib.use("svg")

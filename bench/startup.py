@@ -1,4 +1,4 @@
-"""Lowering ResNet-152 without weights, on the meta device, beside torchvision's constructor with fx tracing. Imports not counted."""
+"""Time lowering ResNet-152 on the meta device against torchvision's constructor with fx tracing. Imports are not counted."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from torch import fx
 
 from archc import load
-from archc.compiler.backends.published import torchvision_models
-from archc.compiler.backends.torch_fx import lower
+from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.published import torchvision_models
 from archc.compiler.driver import check
 from archc.compiler.graph import ArchGraph
 
@@ -34,7 +34,7 @@ def peer() -> Any:
 
 
 def measure() -> dict[str, float]:
-    """Medians of pairs in turn after a warm-up; and what reading and checking the file takes."""
+    """Return the medians of interleaved pairs after a warm-up, and the time to read and check the file, in seconds."""
     graph = load(FILE).graph
     assert set(ours(graph).state_dict()) == set(peer().state_dict())
     times: list[tuple[float, float]] = []

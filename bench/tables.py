@@ -1,23 +1,24 @@
-"""Tables of results, as Markdown."""
+"""Format results as Markdown tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from archc.ui.show.tables import markdown_table
+from archc.compiler.tables import markdown_table
 
 SHORT = {"eager": "eager", "channels-last": "channels-last", "compile": "compile", "compile, frozen, channels-last": "compile, frozen"}
 
 
 def agreement_row(row: dict[str, Any]) -> str:
+    """Return a row of the table of errors against float64."""
     return (
         f"| {row['network']} | {row['dtype']} | {row['error']:.1e}{'' if row['near'] else ' (too large)'} | {1000 * row['seconds']:.2f} |"
     )
 
 
 def inference_table(rows: Iterable[dict[str, Any]]) -> str:
-    """How many times as fast as torchvision's eager module, by network; the best peer, and level 3 against it."""
+    """Return the speed relative to torchvision's eager module, by network, and that of the last level relative to the best peer."""
     rows = list(rows)
     if not rows:
         return ""
@@ -40,28 +41,28 @@ def inference_table(rows: Iterable[dict[str, Any]]) -> str:
 
 
 def by_setting(rows: Iterable[dict[str, Any]]) -> str:
-    """A table for every dtype and batch."""
+    """Return a table for every dtype and batch."""
     groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in rows:
         if not row.get("training"):
             groups.setdefault((row["dtype"], row["batch"]), []).append(row)
-    return "\n".join(f"### {dtype}, batch {batch}\n\n{inference_table(found)}" for (dtype, batch), found in groups.items())
+    return "\n".join(f"### {dtype}, batch {batch}\n\n{inference_table(group)}" for (dtype, batch), group in groups.items())
 
 
 def training_table(rows: Iterable[dict[str, Any]]) -> str:
-    """A step of SGD, as many times as fast as torchvision's."""
-    found = [row for row in rows if row.get("training")]
-    labels = [label for label in (found[0]["ratio"] if found else []) if label != "eager"]
+    """Return the speed of a step of SGD, relative to torchvision's."""
+    steps = [row for row in rows if row.get("training")]
+    labels = [label for label in (steps[0]["ratio"] if steps else []) if label != "eager"]
     cells = [
         [row["network"], f"{row['dtype']}, batch {row['batch']}", f"{1000 * row['medians']['eager']:.0f}"]
         + [f"{row['ratio'][label]:.2f}" for label in labels]
-        for row in found
+        for row in steps
     ]
     return markdown_table(["network", "", ">torchvision, ms", *(f">{label}" for label in labels)], cells) if cells else ""
 
 
 def precision_table(rows: Iterable[dict[str, Any]]) -> str:
-    """Level 3 in bfloat16 beside level 3 in float32, by network and batch; each timed in its own run."""
+    """Return the speed of level 3 in bfloat16 relative to float32, by network and batch; each is timed in its own run."""
     times = {(row["network"], row["batch"], row["dtype"]): row["medians"]["level 3"] for row in rows if not row.get("training")}
     batches = sorted({batch for _, batch, _ in times})
     cells = []
@@ -73,35 +74,35 @@ def precision_table(rows: Iterable[dict[str, Any]]) -> str:
 
 
 def passes_table(rows: Iterable[dict[str, Any]]) -> str:
-    """What bench/passes.py found: by network, how many times as fast with each pass as without."""
+    """Return the results of bench/passes.py: by network, the speed with each pass relative to that without it."""
     rows = list(rows)
-    marks = list(dict.fromkeys(_mark(row) for row in rows))
-    found = {(row["network"], _mark(row)): row["ratio"] for row in rows}
+    columns = list(dict.fromkeys(_column(row) for row in rows))
+    ratio_of = {(row["network"], _column(row)): row["ratio"] for row in rows}
     cells = []
     for name in dict.fromkeys(row["network"] for row in rows):
-        ratios = [found.get((name, mark)) for mark in marks]
+        ratios = [ratio_of.get((name, column)) for column in columns]
         cells.append([name, *("" if ratio is None else f"{ratio:.2f}" for ratio in ratios)])
-    return markdown_table(["network", *(f">{mark}" for mark in marks)], cells)
+    return markdown_table(["network", *(f">{column}" for column in columns)], cells)
 
 
-def _mark(row: dict[str, Any]) -> str:
+def _column(row: dict[str, Any]) -> str:
     level = row["level"] if row["level"] == "training" else f"level {row['level']}"
     return f"{row['pass']}, {level}, {row['dtype']}, batch {row['batch']}"
 
 
-def gpu_page(found: dict[str, Any]) -> str:
-    """What `bench/gpu.py` measured."""
+def gpu_page(measured: dict[str, Any]) -> str:
+    """Return the page with the results of `bench/gpu.py`."""
     head = "| network | dtype | largest error, relative | milliseconds |\n|--|--|--:|--:|"
-    lines = "\n".join(agreement_row(row) for row in found["agreement"])
+    lines = "\n".join(agreement_row(row) for row in measured["agreement"])
     return f"""# On a GPU
 
-Made by `python bench/gpu.py`, on {found["machine"]}.
+Generated by `python bench/gpu.py`, on {measured["machine"]}.
 
-## Against float64 on the CPU
+## Compared with float64 on the CPU
 
 {head}
 {lines}
 
 ## Speed, as ratios
 
-{by_setting(found["speed"])}"""
+{by_setting(measured["speed"])}"""

@@ -1,4 +1,4 @@
-"""The verbs that answer questions about a network, and draw it, as whole processes."""
+"""Time the verbs that report on a network or draw it, as whole processes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ GOALS = {"summary": 0.5, "explain": 0.5, "diff": 0.5, "draw": 1.0, "draw --flat"
 
 
 def seconds(verb: str) -> float:
-    """The median over some runs, after a warm-up, of a whole process."""
+    """Return the median seconds of a whole process over RUNS runs, after a warm-up."""
     times = [run([sys.executable, "cli.py", *VERBS[verb]], check=False)[0] for _ in range(RUNS + 1)]
     return median(times[1:])
 
 
 def measure() -> dict[str, float]:
+    """Return the seconds of every verb."""
     return {verb: seconds(verb) for verb in VERBS}
 
 

@@ -12,14 +12,17 @@ from typing import Any
 
 import networkx as nx
 
-from archc.compiler.ops import OPERATORS
+from archc.compiler.ops import INPUT as INPUT_RECORD
+from archc.compiler.ops import operator_of
+from archc.compiler.ops.call import Call
 from archc.compiler.ops.kinds import Word
-from archc.compiler.ops.record import Call, Operator
+from archc.compiler.ops.record import Operator
 from archc.compiler.shapes.conditions import Condition
 from archc.compiler.shapes.dim import Dim, Formula, Shape, from_plain, to_plain
+from archc.compiler.shapes.window import Window
 from archc.dsl.source import Source, Span
 
-INPUT = "input"
+INPUT = INPUT_RECORD.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Node:
 
     `name` is the path of its label (`layer1.0.conv1`) and names it everywhere. `key` is the path of its weights:
     the same, but for a shared part, whose every call has the key of the first. `shape` is without the batch.
+    `operands` are the nodes that it takes, in order; a graph sets them when the node is added.
     """
 
     name: str
@@ -63,10 +67,26 @@ class Node:
     place: tuple[int, ...] = ()
     training_only: bool = False
     origins: Mapping[str, Span] = field(default_factory=dict)  # where each option was given: in the item, or in a default
+    operands: tuple[Node, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def operator(self) -> Operator:
-        return OPERATORS[self.op]
+        return operator_of(self.op)
+
+    @property
+    def is_input(self) -> bool:
+        return self.op == INPUT
+
+    @property
+    def call(self) -> Call:
+        """The node as its operator's rules see it: options, and the shapes of its operands. Each access makes a new call."""
+        return Call(self.op, self.attrs, tuple(operand.shape for operand in self.operands))
+
+    @property
+    def window(self) -> Window | None:
+        """The window that it slides over its input; None where its operator has none."""
+        rule = self.operator.window
+        return None if rule is None else rule(self.attrs)
 
 
 @dataclass(frozen=True)
@@ -96,10 +116,12 @@ class ArchGraph:
         """Append a node behind its operands, which must be there already."""
         if node.name in self._nx:
             raise ValueError(f"there is already a node {node.name}")
-        self._nx.add_node(node.name, node=node, operands=tuple(operands))  # the edges in order, for quick reading
-        for slot, operand in enumerate(operands):
+        for operand in operands:
             if operand not in self._nx:
                 raise ValueError(f"{node.name} takes {operand}, which is not there")
+        node.operands = tuple(self[operand] for operand in operands)
+        self._nx.add_node(node.name, node=node)
+        for slot, operand in enumerate(operands):
             self._nx.add_edge(operand, node.name, key=slot)
 
     # ---- reading
@@ -124,8 +146,8 @@ class ArchGraph:
         return self.claimed.get(name) or self[name].shape
 
     def operands(self, name: str) -> list[str]:
-        """The nodes that a node takes, in order."""
-        return list(self._nx.nodes[name]["operands"])
+        """The names of the nodes that a node takes, in order."""
+        return [operand.name for operand in self[name].operands]
 
     def users(self, name: str) -> list[str]:
         """The nodes that take a node, each once."""
@@ -140,7 +162,7 @@ class ArchGraph:
 
     @property
     def inputs(self) -> list[Node]:
-        return [node for node in self if node.op == INPUT]
+        return [node for node in self if node.is_input]
 
     @property
     def unknowns(self) -> list[str]:
@@ -153,9 +175,8 @@ class ArchGraph:
         return list(names)
 
     def call(self, name: str) -> Call:
-        """A node as its operator's rules see it."""
-        node = self[name]
-        return Call(node.op, node.attrs, tuple(self[operand].shape for operand in self.operands(name)))
+        """A node as its operator's rules see it: `self[name].call`."""
+        return self[name].call
 
     # ---- changing
 
@@ -164,9 +185,9 @@ class ArchGraph:
         needed = self.ancestors(output.node for output in self.outputs.values() if not output.training_only)
         training = self.ancestors(output.node for output in self.outputs.values() if output.training_only)
         for node in self:
-            unused = node.name not in training and any(self[operand].training_only for operand in self.operands(node.name))
+            unused = node.name not in training and any(operand.training_only for operand in node.operands)
             if node.name not in needed and (node.name in training or unused):
-                node.training_only = node.op != INPUT
+                node.training_only = not node.is_input
 
     def without(self, names: set[str]) -> ArchGraph:
         """A copy without some nodes, and without the outputs that they give."""

@@ -1,65 +1,50 @@
-"""The Python interface: load a network, look at it, lower it."""
+"""The Python interface: load a network, look at it, compare it, draw it, lower it. What is asked wrongly raises UsageError."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archc.compiler.driver import Report, check, check_text, expanded_text, parse_overrides, require_network
-from archc.compiler.elaborate.builder import Limits
+from archc.compiler.driver import Report, expanded_text
 from archc.compiler.elaborate.claims import ClaimResult
+from archc.compiler.elaborate.elaboration import Overrides
+from archc.compiler.errors import UsageError, at_least, one_of
 from archc.compiler.graph import ArchGraph
-from archc.compiler.ops.kinds import exact
 from archc.compiler.shapes.dim import Dim, Shape
-from archc.dsl.diagnostics import ArchError
 
 if TYPE_CHECKING:
-    from archc.compiler.backends.torch_fx import ArchModule
+    from archc.compiler.backends.torch.arch_module import ArchModule
+    from archc.compiler.backends.torch.foreign import Fit, State
+    from archc.compiler.results.benchmarks import Benchmark
+    from archc.compiler.results.differences import Diff
+    from archc.compiler.results.explanations import Explanation
+    from archc.compiler.results.memory import Memory
+    from archc.compiler.results.summaries import Summary
 
-__all__ = ["ArchError", "Network", "load", "loads"]
-
-
-def load(path: str | Path, *, inputs: str | Mapping[str, str] | None = None, limits: Limits | None = None, **settings: Any) -> Network:
-    """Load and check a `.arch` file.
-
-    `settings` override parameters of its `arch` line (`depths=[3, 4, 23, 3]`, or text as `--set` takes it),
-    `inputs` the shape of its input (`"3x299x299"`) or of several by name. Raises ArchError with every mistake.
-    """
-    overrides = parse_overrides(_texts(settings), _inputs(inputs))
-    return Network(require_network(check(Path(path), overrides, limits, record=True)))
-
-
-def loads(text: str, *, inputs: str | Mapping[str, str] | None = None, limits: Limits | None = None, **settings: Any) -> Network:
-    """As `load`, for a text; `use` looks in the current folder and in `archs/`."""
-    overrides = parse_overrides(_texts(settings), _inputs(inputs))
-    return Network(require_network(check_text(text, overrides=overrides, limits=limits, record=True)))
-
-
-def _texts(settings: Mapping[str, Any]) -> dict[str, str]:
-    return {name: value if isinstance(value, str) else exact(_frozen(value)) for name, value in settings.items()}
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
-
-
-def _inputs(inputs: str | Mapping[str, str] | None) -> dict[str, str]:
-    return {"": inputs} if isinstance(inputs, str) else dict(inputs or {})
+LOWERED = (0, 1)  # levels of optimization of a module, which can be trained
+LEVELS = (0, 1, 2, 3)  # of what runs inference
 
 
 class Network:
-    """A sound network: its graph and what is known of it, without torch until it is lowered."""
+    """A sound network: its graph and what is known of it, without torch until it is lowered.
 
-    def __init__(self, report: Report) -> None:
+    `load` and `loads` make one. `again` checks the same text with other overrides, for `why_not`.
+    """
+
+    def __init__(self, report: Report, again: Callable[[Overrides], Report] | None = None) -> None:
         self._report = report
         self._cost = report.cost()
+        self._again = again
 
     def __repr__(self) -> str:
         return f"<Network {self.name}: {self.params:,} parameters, {self.macs} MACs>"
 
+    # ---- what it is
+
     @property
     def name(self) -> str:
+        """The name on the `arch` line, or that of the file."""
         return self._report.name
 
     @property
@@ -74,6 +59,7 @@ class Network:
 
     @property
     def params_training(self) -> int:
+        """Trainable scalars, those of auxiliary classifiers too."""
         return self._cost.params_training
 
     @property
@@ -97,61 +83,174 @@ class Network:
         return {legal.name: str(legal) for legal in self._report.legal}
 
     def __getitem__(self, name: str) -> Shape:
-        """The output shape, without the batch, of a node or of a labelled part: `net["layer1.0"]`."""
-        if name in self.graph:
-            return self.graph[name].shape
-        inside = [node for node in self.graph if node.name.startswith(name + ".")]
-        if not inside:
-            raise KeyError(name)
-        return inside[-1].shape
+        """Return the output shape, without the batch, of a node or of a labelled part: `net["layer1.0"]`.
+
+        Raises UnknownName, which is a KeyError, with the nearest names.
+        """
+        from archc.compiler.analysis.parts import nodes_of
+
+        return nodes_of(self.graph, name)[-1].shape
+
+    # ---- what can be said of it
+
+    def check(self) -> Report:
+        """Return what the compiler found: claims, warnings and counts as data (`facts()`), and as text (`str()`)."""
+        return self._report
 
     def facts(self) -> dict[str, Any]:
-        """What `archc check --json` prints."""
+        """Return what `archc check --json` prints, as plain data."""
         return self._report.facts()
 
     def expand(self) -> str:
-        """The program with every block, repeat and default written out."""
+        """Return the program with every block, repeat and default written out: the text of a file that makes the same network."""
         return expanded_text(self._report)
 
-    def draw(self, form: str = "svg", *, style: str = "graph", theme: str = "auto", **folding: Any) -> bytes:
-        """A picture: svg, pdf, png, dot, html, mermaid or tex.
+    def summary(
+        self,
+        *,
+        depth: int = 2,
+        expand: str | Iterable[str] = (),
+        flat: bool = False,
+        sort: str = "",
+        top: int = 10,
+        convention: str = "paper",
+        layout: str = "chw",
+        dtype: str = "float32",
+        batch: int = 1,
+    ) -> Summary:
+        """Tabulate the network: shapes, parameters, MACs, memory and receptive fields, block by block.
 
-        `style` is `graph` or `paper`; `depth`, `expand`, `collapse` and `flat` say how much is shown (`draw.fold.Folding`).
-        Raises ValueError for a format, style or theme that there is not, and `draw.layout.NoGraphviz` where Graphviz is missing.
+        `depth` levels of labels are shown, and all of the parts named by `expand`; `flat` shows every node alone. `sort` by `params`,
+        `macs` or `memory` shows the largest `top` nodes. `convention` says whose rule counts MACs: `paper`, `torchvision`,
+        `torchinfo` or `fvcore`. Shapes are `chw` or `hwc` (`layout`); memory is for values of a `dtype` and a `batch` of samples.
         """
-        from archc.compiler.draw.fold import Folding, scene
-        from archc.compiler.draw.picture import picture
-        from archc.compiler.draw.style import Look
+        from archc.compiler.draw.request import patterns
+        from archc.compiler.results.summaries import Units, View, summary
 
-        return picture(scene(self.graph, Folding(**folding)), form, style, Look(theme))
+        return summary(self.graph, View(depth, patterns(expand), flat, sort, top, convention), Units(layout, dtype, batch))
+
+    def memory(self, *, dtype: str = "float32", batch: int = 1, optimizer: str = "adam", measure: bool = False) -> Memory:
+        """Predict the bytes that inference and training need, for values of a dtype, a batch, and an optimizer.
+
+        Optimizers are `sgd`, `momentum` and `adam`. With `measure`, torch runs the network too, on the GPU where there is one. Raises
+        UsageError where sizes are open, too: give them as `inputs` to `load`.
+        """
+        from archc.compiler.results.memory import memory
+
+        return memory(self.graph, dtype, batch, optimizer, measure)
+
+    def explain(self, name: str = "", *, back: bool = False) -> Explanation:
+        """Derive a node, or the nodes of a labelled part, in words and arithmetic; without a name, every change of shape.
+
+        With `back`, the shape is derived from there back to the input.
+        """
+        from archc.compiler.results.explanations import explanation
+
+        return explanation(self.graph, name, back)
+
+    def why_not(self, size: str) -> str:
+        """Say what first fails when the input is `3x160x160`, say, or what comes out; and which sizes are legal."""
+        from archc.compiler.why_not import why_not
+
+        if self._again is None:
+            raise UsageError("only a network that was loaded can be checked again")
+        return why_not(self._again, size)
+
+    def diff(self, other: Network, *, names: tuple[str, str] = ("", "")) -> Diff:
+        """Compare with another network, by structure: every change that leads to it, with its effect.
+
+        `names` are what the two are called in the result, their own names where not given.
+        """
+        from archc.compiler.results.differences import compared
+
+        if not isinstance(other, Network):
+            raise UsageError(f"a network is compared with a network, not with a {type(other).__name__}", given=other)
+        return compared(self.graph, other.graph, names)
+
+    # ---- how it looks
+
+    def draw(
+        self,
+        form: str = "svg",
+        *,
+        style: str = "graph",
+        theme: str = "auto",
+        heat: str = "",
+        legend: bool = True,
+        depth: int | None = None,
+        expand: str | Iterable[str] = (),
+        collapse: str | Iterable[str] = (),
+        flat: bool = False,
+    ) -> bytes:
+        """Draw the network: svg, pdf, png, dot, html, mermaid or tex. The same network has the same bytes.
+
+        `style` is `graph` or `paper`; `theme` is `auto`, `light`, `dark` or `print`; `heat` colours by `macs`, `params` or `memory`.
+        `depth` levels of blocks are opened, as many as fit a page where not given; `expand` and `collapse` name blocks by patterns
+        (`layer3*`), and `flat` shows every operator alone. Raises NoGraphviz where Graphviz is missing, TooLarge for a PNG.
+        """
+        from archc.compiler.draw.request import folding, network_picture, request
+
+        return network_picture(self.graph, folding(depth, expand, collapse, flat), request(form, style, theme, heat, legend))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows: a picture, and text where there is no Graphviz."""
+        """What a notebook shows: a picture, in the page and as a file; text where there is no Graphviz."""
         from archc.compiler.draw.layout import NoGraphviz
+        from archc.compiler.draw.svg import inline
 
         try:
-            return {"text/plain": repr(self), "image/svg+xml": self.draw().decode()}
+            svg = self.draw().decode()
         except NoGraphviz:
             return {"text/plain": repr(self)}
+        return {"text/plain": repr(self), "text/html": inline(svg), "image/svg+xml": svg}
+
+    # ---- torch
 
     def lower(self, *, level: int = 0) -> ArchModule:
-        """A torch.fx GraphModule in training mode, with the initialisation that the file states; at level 1 activations are in place.
+        """Make a torch.fx GraphModule in training mode, with the initialisation that the file states; at level 1 activations are in place.
 
-        Takes one tensor `(N, *shape)` for each input; returns a tensor, or a dict by name where there are several outputs. Blocks are
-        modules too: `module.layer4` has hooks, and can be called.
+        It takes one tensor `(N, *shape)` for each input, and returns a tensor, or a dict by name where there are several outputs. Blocks
+        are modules too: `module.layer4` has hooks, and can be called. Draws from torch's random numbers. Raises ArchError where sizes are
+        open, UsageError for another level.
         """
-        from archc.compiler.backends.torch_fx import lower
+        one_of("level", level, LOWERED)
+        from archc.compiler.backends.torch.lower import lower
 
         return lower(self.graph, level)
 
-    def optimise(self, module: ArchModule, *, batch: int = 1, level: int = 2) -> Callable[..., Any]:
-        """A network for inference with the weights, device and dtype of a lowered one, as fast as this knows.
+    def optimize(self, module: ArchModule, *, batch: int = 1, level: int = 2) -> Callable[..., Any]:
+        """Make a function for inference with the weights, device and dtype of a lowered module, as fast as this knows.
 
-        `batch` is the usual one; others run as well. Level 1 is bit-equal, 2 folds and packs, 3 lets torch's compiler try too.
+        `batch` is the usual number of samples; others run as well. Level 1 is bit-equal, 2 folds and packs, 3 lets torch's compiler try
+        too. The module stays as it is. Raises ValueError for a module that was changed, UsageError for one of another network.
         """
-        from archc.compiler.backends.optimise import optimised
-        from archc.compiler.backends.torch_fx import random_inputs
+        one_of("level", level, LEVELS)
+        at_least("batch", batch, 1)
+        from archc.compiler.backends.torch.arch_module import ArchModule, source_of
+        from archc.compiler.backends.torch.lower import random_inputs
+        from archc.compiler.backends.torch.optimize import optimized
 
+        if not isinstance(module, ArchModule):
+            raise UsageError(f"is what `lower` returned, not a {type(module).__name__}", option="module", given=type(module).__name__)
+        if not source_of(module).same_as(self.graph):
+            raise UsageError(f"was lowered from another network, {source_of(module).name}", option="module", given=source_of(module).name)
         tensor = next(module.parameters(), None)
         inputs = random_inputs(self.graph, batch)
-        return optimised(module, self.graph, inputs if tensor is None else [x.to(tensor) for x in inputs], level)
+        return optimized(module, self.graph, inputs if tensor is None else [x.to(tensor) for x in inputs], level)
+
+    def bench(self, *, device: str = "auto", dtype: str = "float32", batch: int = 1, runs: int = 9, upto: int = 2) -> Benchmark:
+        """Time the levels of optimization up to one, side by side, on this machine.
+
+        Devices are `auto`, `cpu` and `cuda`; dtypes `float32`, `bfloat16` and `float16`. Raises NoDevice and NoMemory.
+        """
+        from archc.compiler.results.benchmarks import benchmark
+
+        return benchmark(self.graph, device, dtype, batch, runs, upto)
+
+    def weights(self, path: str | Path) -> tuple[Fit, State]:
+        """Fit weights under other names, a .pth or .safetensors file: how each key was matched, and the tensors under our keys.
+
+        Keys are matched by name, else by order and shapes (`Fit`). Raises Unreadable for a file that holds no weights.
+        """
+        from archc.compiler.backends.torch.weight_files import fitted
+
+        return fitted(self.graph, Path(path))

@@ -1,11 +1,14 @@
-"""Writes the pages of docs/ that hold numbers: `NAME.md.jinja` becomes `NAME.md`, every figure of ours taken from archs/.
+"""Generate the pages of docs/ that contain numbers: `NAME.md.jinja` becomes `NAME.md`, with every figure of ours computed from archs/.
 
-A template has what a source prints; the numbers beside it, and the arithmetic in its sentences, are computed here.
+A template contains what a source prints; the figures to compare it with, and the arithmetic in its sentences, are computed here.
 """
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
+from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.util import find_spec
 from math import prod
@@ -14,18 +17,17 @@ from statistics import median
 
 import jinja2
 
+import archc
 from archc import Network, load
 from archc.compiler.analysis.cost import MEASURES, weights
-from archc.compiler.analysis.diff import diff
-from archc.compiler.analysis.family import entry
 from archc.compiler.driver import check_text
 from archc.compiler.files import write_text
 from archc.compiler.graph import INPUT, Node
+from archc.compiler.library import table as compared
 from archc.compiler.shapes.dim import show_shape
+from archc.compiler.tables import markdown_table
 from archc.compiler.zoo import listed
 from archc.dsl.rendering import render_all
-from archc.ui.show import differences, families
-from archc.ui.show.tables import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,24 +36,26 @@ UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10}
 
 @cache
 def net(name: str, size: str | None = None) -> Network:
+    """Load a network of archs/, with the inputs of the file or of another size."""
     return load(ROOT / f"archs/{name}.arch", inputs=size)
 
 
 def nodes(name: str, label: str = "") -> list[Node]:
-    """The nodes of a labelled part, or, without a label, all that run at inference."""
+    """Return the nodes of a labeled part, or, without a label, all that run at inference. Raises KeyError for an unknown label."""
     graph = net(name).graph
     if not label:
         return [node for node in graph if not node.training_only]
-    found = [node for node in graph if node.name == label or node.name.startswith(label + ".")]
-    if not found:
+    part = [node for node in graph if node.name == label or node.name.startswith(label + ".")]
+    if not part:
         raise KeyError(f"{name} has no part {label}")
-    return found
+    return part
 
 
 def count(measure: str, name: str, label: str = "") -> int:
-    found = MEASURES[measure](net(name).graph, nodes(name, label))
-    assert isinstance(found, int)
-    return found
+    """Return a measure of `expect`, such as `params`, of a network or a labeled part of it."""
+    total = MEASURES[measure](net(name).graph, nodes(name, label))
+    assert isinstance(total, int)
+    return total
 
 
 def params(name: str, label: str = "") -> int:
@@ -67,7 +71,7 @@ def connections(name: str, label: str = "") -> int:
 
 
 def kernels(name: str, label: str = "") -> int:
-    """Trainable scalars without the biases."""
+    """Count the trainable scalars without the biases."""
     graph = net(name).graph
     return sum(prod(shape) for node in nodes(name, label) for key, shape in weights(graph, node).items() if key != "bias")
 
@@ -77,12 +81,12 @@ def shape(name: str, label: str) -> str:
 
 
 def values(name: str, label: str) -> int:
-    """The values of one tensor."""
+    """Count the values of one tensor."""
     return prod(net(name)[label])
 
 
 def all_values(name: str, *operators: str) -> int:
-    """The values that the input and the operators of these kinds give."""
+    """Count the values of the input and of the outputs of these operators."""
     return sum(prod(node.shape) for node in nodes(name) if node.op in (INPUT, *operators))
 
 
@@ -97,10 +101,10 @@ MEASURED = {
 
 
 def table(name: str, columns: list[str], text: str) -> str:
-    """What a source prints beside what the file gives: a line `row | label | printed | printed ...` for every row.
+    """Return a Markdown table of what a source prints and what the file computes, from a line `row | label | printed | printed ...` each.
 
-    `*` is the whole network, `-` prints nothing. A printed `34M` or `1.8G` is compared at the digits it has; `112Ki` counts
-    in 1,024.
+    `*` is the whole network; `-` leaves the cell empty. A printed `34M` or `1.8G` is compared at the precision printed; `112Ki`
+    counts in 1,024. Figures that differ are bold.
     """
     heads = [f"{column}: {who}" for column in columns for who in ("printed", "ours")]
     lines = ["| | " + " | ".join(heads) + " |", "|--|" + "--:|" * len(heads)]
@@ -120,7 +124,7 @@ def table(name: str, columns: list[str], text: str) -> str:
 
 
 def compare(theirs: str, ours: int | str) -> tuple[str, bool]:
-    """Our figure as it is shown, and whether it is what is printed, at the digits that are printed."""
+    """Return our figure as it is shown, and whether it equals the printed one at the precision printed."""
     if isinstance(ours, str):
         return ours, ours == theirs
     number = theirs.rstrip("KMGi")
@@ -131,7 +135,7 @@ def compare(theirs: str, ours: int | str) -> tuple[str, bool]:
     return f"{ours:,} = {ours / unit:.{digits + 1}f}{theirs[len(number) :].rstrip('i')}", f"{ours / unit:.{digits}f}" == number
 
 
-# Family -> the files that say it (in archs/, beside thin ones), torchvision's module, the networks.
+# Family -> the files that define it (in archs/, not counting those with only arguments), torchvision's module, the networks.
 FAMILIES = {
     "AlexNet": (["alexnet_torchvision"], "alexnet", ["alexnet_torchvision"]),
     "VGG": (["std/vgg"], "vgg", ["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"]),
@@ -159,12 +163,12 @@ FAMILIES = {
 
 
 def lines_of(*names: str) -> int:
-    """The lines of files in archs/."""
+    """Count the lines of files in archs/."""
     return sum(len((ROOT / f"archs/{name}.arch").read_text(encoding="utf-8").splitlines()) for name in names)
 
 
 def zoo_families() -> str:
-    """How long each family is, here and in torchvision, whose files hold documentation and lists of weights as well."""
+    """Return a table of the length of each family, here and in torchvision, whose files also contain documentation and lists of weights."""
     package = find_spec("torchvision")
     assert package is not None and package.origin is not None
     models = Path(package.origin).parent / "models"
@@ -181,21 +185,23 @@ def zoo_families() -> str:
 
 
 def zoo_size() -> int:
+    """Count the networks of all families."""
     return sum(len(names) for _, _, names in FAMILIES.values())
 
 
 def zoo_networks() -> str:
+    """Return a table of all networks with parameters, MACs and sources."""
     rows = []
     for _, _, names in FAMILIES.values():
         for name in names:
-            found = listed(ROOT / f"archs/{name}.arch")
-            assert isinstance(found.macs, int)
-            rows.append([f"[{name}](../archs/{name}.arch)", f"{found.params:,}", f"{found.macs / 1e9:.3f}", found.source])
+            listing = listed(ROOT / f"archs/{name}.arch")
+            assert isinstance(listing.macs, int)
+            rows.append([f"[{name}](../archs/{name}.arch)", f"{listing.params:,}", f"{listing.macs / 1e9:.3f}", listing.source])
     return markdown_table(["network", ">parameters", ">GMACs", "source"], rows)
 
 
 def message(text: str) -> str:
-    """What `archc check` says about a text."""
+    """Return the message of `archc check` for a text that has errors."""
     report = check_text(text, name="net.arch")
     assert not report.ok
     return render_all(report.diagnostics)
@@ -203,22 +209,75 @@ def message(text: str) -> str:
 
 def side_by_side(programs: dict[str, str]) -> str:
     """`archc table` over short programs."""
-    entries = []
+    networks = []
     for name, text in programs.items():
         report = check_text(text, folder=ROOT / "archs")
         assert report.ok, render_all(report.diagnostics)
-        entries.append(entry(name, report.graph))
-    return families.show(entries, "md").rstrip()
+        networks.append((name, Network(report)))
+    return compared(networks).markdown().rstrip()
 
 
 def compare_files(names: list[str]) -> str:
     """`archc table` over files of archs/."""
-    return families.show([entry(name, net(name).graph) for name in names], "md").rstrip()
+    return compared((name, net(name)) for name in names).markdown().rstrip()
 
 
 def difference(first: str, second: str) -> str:
     """What `archc diff` says."""
-    return differences.text(diff(net(first).graph, net(second).graph), first, second)
+    return net(first).diff(net(second), names=(first, second)).text()
+
+
+def interface() -> str:
+    """Describe every public name: functions and classes with their signatures, docstrings, fields and methods."""
+    values = {name: getattr(archc, name) for name in archc.__all__ if name != "__version__"}
+    functions = [_described(f"archc.{name}", value) for name, value in values.items() if not isinstance(value, type)]
+    classes = [_class(name, value) for name, value in values.items() if isinstance(value, type)]
+    return "\n".join(["## Functions\n", *functions, "## Types\n", *classes]).rstrip()
+
+
+def _class(name: str, value: type) -> str:
+    lines = [f"### {name}\n", f"{inspect.getdoc(value)}\n"]
+    if rows := _fields(value):
+        lines += ["| field | type | |", "|--|--|--|", *(f"| `{field}` | `{type_}` | {words} |" for field, type_, words in rows), ""]
+    members = [(key, member) for key, member in vars(value).items() if not key.startswith("_") or key == "__getitem__"]
+    properties = [(key, member) for key, member in members if isinstance(member, property)]
+    lines += [f"* `{key}`: {' '.join((inspect.getdoc(member) or '').split())}" for key, member in properties]
+    lines += [""] * bool(properties)
+    lines += [_described(f"{name}.{key}", member, "####") for key, member in members if inspect.isfunction(member)]
+    return "\n".join(lines)
+
+
+def _fields(value: type) -> list[tuple[str, str, str]]:
+    """The fields of a dataclass, with what the source says of each on its line."""
+    if not is_dataclass(value):
+        return []
+    source = "".join(inspect.getsource(base) for base in value.__mro__ if is_dataclass(base))
+    rows = []
+    for field in fields(value):
+        line = re.search(rf"^    {field.name}: ([^=#\n]+?)(?: = [^#\n]*)?(?:  # (.*))?$", source, re.M)
+        assert line is not None, f"{value.__name__}.{field.name}"
+        rows.append((field.name, line[1].replace("|", "\\|"), re.sub(r"noqa\S*( \S+)* *(\(.*\))?", "", line[2] or "")))
+    return rows
+
+
+def _described(name: str, function: object, level: str = "###") -> str:
+    assert callable(function)
+    shown = []
+    bare = False
+    for key, parameter in inspect.signature(function).parameters.items():
+        if key == "self":
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not bare:
+            shown.append("*")
+            bare = True
+        sign = "**" if parameter.kind is parameter.VAR_KEYWORD else ""
+        default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+        shown.append(f"{sign}{key}: {parameter.annotation}{default}")
+    result = inspect.signature(function).return_annotation
+    head = f"{name}({', '.join(shown)}) -> {result}"
+    if len(head) > 120:
+        head = f"{name}(\n" + "".join(f"    {part},\n" for part in shown) + f") -> {result}"
+    return f"{level} {name}\n\n```text\n{head}\n```\n\n{inspect.getdoc(function)}\n"
 
 
 def commas(number: float) -> str:
@@ -226,6 +285,7 @@ def commas(number: float) -> str:
 
 
 def render(template: Path) -> str:
+    """Return the page that a template produces."""
     loader = jinja2.FileSystemLoader(ROOT / "docs")
     environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
     environment.filters["n"] = commas
@@ -240,6 +300,7 @@ def render(template: Path) -> str:
         all_values,
         table,
         message,
+        interface,
         difference,
         side_by_side,
         compare_files,
@@ -252,13 +313,14 @@ def render(template: Path) -> str:
 
 
 def main() -> None:
+    """Write every page, or, with `--check`, exit with a message where a page is out of date."""
     for template in sorted((ROOT / "docs").glob("*.jinja")):
         page = template.with_suffix("")
         text = render(template)
         if "--check" not in sys.argv:
             write_text(page, text)
         elif not page.exists() or page.read_text(encoding="utf-8") != text:
-            sys.exit(f"{page.name} is not what {template.name} gives: run `make docs`")
+            sys.exit(f"{page.name} is not what {template.name} produces: run `make docs`")
 
 
 if __name__ == "__main__":

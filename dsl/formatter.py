@@ -17,7 +17,7 @@ from itertools import pairwise
 from lark import Token
 
 from archc.dsl import ast
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.dsl.parser import MAX_NESTING, parse, tokens
 from archc.dsl.source import Source
 
@@ -68,18 +68,20 @@ class ChangedMeaningError(AssertionError):
     """The formatter produced a text with another meaning: a bug in archc."""
 
 
-def format_text(source: Source, operators: Collection[str] = (), max_nesting: int = MAX_NESTING) -> str:
+def format_text(source: Source, operators: Collection[str] = (), max_nesting: int = MAX_NESTING, hold: bool = True) -> str:
     """Return the canonical form of a text.
 
-    `operators` are the names to write in lower case; names of blocks are kept. Raises ArchError if the text does not parse, and
-    ChangedMeaningError if the result would not have the same tree and comments.
+    `operators` are the names to write in lower case; names of blocks are kept. Unless `hold` is false, the result is parsed again and
+    compared with the text: what a person wrote must not be lost, what a printer wrote can be printed again. Raises ArchError if the text
+    does not parse, and ChangedMeaningError if the result does not have the same tree and comments.
     """
     parsed = parse(source, max_nesting)
     if parsed.diagnostics or parsed.file is None:
         raise ArchError(parsed.diagnostics)
     writer = _Writer(source.text, tokens(source), _layout(parsed.file), operators)
     text = "".join(f"{line}\n" for line in _render(writer.lines()))
-    _hold(source, text, writer.lowered, max_nesting)
+    if hold:
+        _hold(source, text, writer.lowered, max_nesting)
     return text
 
 

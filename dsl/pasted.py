@@ -78,7 +78,7 @@ class PastedLayers:
                 found = transcribed(piece.text, self._defaults, framework)
             if found is not None:
                 found = _in_its_place(found, current)
-                current = found.gives or current
+                current = found.result or current
             if found is not None and found.input and found.text and not has_input:
                 is_input, has_input = found.text.startswith("input "), True
                 found = found if is_input else replace(found, text=f"input {found.input}\n{found.text}")
@@ -185,7 +185,7 @@ def _end_of_call(text: str, begin: int) -> int:
 
 def _in_its_place(found: Transcript, current: str | None) -> Transcript:
     """Return a transcript if it takes the tensor before it. None as that tensor matches any, "" one without a name."""
-    if not found.text or current is None or found.takes in ("", current) or (current == "" and found.takes == found.gives):
+    if not found.text or current is None or found.takes in ("", current) or (current == "" and found.takes == found.result):
         return found
     here = f", here `{current}`" if current else ""
     why = f"it takes `{found.takes}`, but an item takes the tensor before it{here}: `@name` refers to another tensor"

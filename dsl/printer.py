@@ -17,10 +17,11 @@ SHORT = 60  # up to this length the branches of a merge are printed on one line
 def print_file(file: ast.File) -> str:
     """Print a whole file, one statement per line."""
     with deep_stack(MAX_NESTING):
-        return "".join(f"{_statement(statement)}\n" for statement in file.statements)
+        return "".join(f"{print_statement(statement)}\n" for statement in file.statements)
 
 
-def _statement(statement: ast.Statement) -> str:
+def print_statement(statement: ast.Statement) -> str:
+    """One statement, its bodies over several lines."""
     match statement:
         case ast.Use():
             return f'use "{statement.path}"'
@@ -62,12 +63,12 @@ def _arch(arch: ast.Arch) -> str:
 
 def _else(statements: Sequence[ast.Statement]) -> str:
     if len(statements) == 1 and isinstance(statements[0], ast.If):
-        return _statement(statements[0])
+        return print_statement(statements[0])
     return _body(statements)
 
 
 def _body(statements: Sequence[ast.Statement], brackets: str = "{}") -> str:
-    lines = "".join(f"{_statement(statement)}\n" for statement in statements)
+    lines = "".join(f"{print_statement(statement)}\n" for statement in statements)
     return f"{brackets[0]}\n{lines}{brackets[1]}" if lines else f"{brackets[0]} {brackets[1]}"
 
 
@@ -118,7 +119,7 @@ def _core(core: ast.Core) -> str:
 
 
 def _branch(statements: Sequence[ast.Statement]) -> str:
-    return "\n".join(_statement(statement) for statement in statements)
+    return "\n".join(print_statement(statement) for statement in statements)
 
 
 def _dims(dims: Sequence[ast.Expr]) -> str:

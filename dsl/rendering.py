@@ -61,7 +61,7 @@ def render(d: Diagnostic, paint: Paint = plain) -> str:
     out.extend(paint("gutter", f"{gutter} = ") + visible(frame) for frame in d.trail)
     if d.repairs:
         several = len(d.repairs) > 1
-        if d.code.startswith("E01") and d.help:  # a rule of writing, and what it makes of this line
+        if d.is_of_writing and d.help:  # a rule of writing, and what it makes of this line
             effect = "" if several or d.repairs[0].effect is None else str(d.repairs[0].effect)
             out.append(
                 paint("help", "help: ") + f"{d.help}{'' if d.help.endswith('?') else ';'} {_offer(d)}" + (f" {effect}" if effect else "")
@@ -144,7 +144,7 @@ def _excerpt(span: Span, label: str, beside: Sequence[Related], style: str, bar:
         marks.append((start, min(start + related.span.end - related.span.start, len(text)), "-", related.text, "second"))
     under, column = "", 0
     for start, end, mark, words, how in marks:
-        left, right = _width(text[:start]), max(_width(text[:end]), _width(text[:start]) + 1)
+        left, right = columns(text[:start]), max(columns(text[:end]), columns(text[:start]) + 1)
         under += " " * (left - column) + paint(how, mark * (right - left) + (f" {words}" if words else ""))
         column = right + len(words) + bool(words)
     return [bar(text.expandtabs(TAB) if text.isascii() else _expand(text), str(span.line)), bar(under)]
@@ -156,13 +156,13 @@ def _long_excerpt(span: Span, label: str, style: str, bar: Callable[..., str], p
     begin = max(0, span.column - 1 - LONGEST // 3)
     shown = ("..." if begin else "") + _expand(text[begin : begin + LONGEST])
     length = min(span.end - span.start, begin + LONGEST - (span.column - 1))
-    before = _width(text[begin : span.column - 1]) + 3 * bool(begin)
+    before = columns(text[begin : span.column - 1]) + 3 * bool(begin)
     words = f" {label}" if label else ""
     return [bar(shown + "...", str(span.line)), bar(" " * before + paint(style, "^" * max(1, length) + words))]
 
 
-def _width(text: str) -> int:
-    """The columns that a terminal gives to a text that begins a line."""
+def columns(text: str) -> int:
+    """Count the columns that a terminal uses for a text that begins a line."""
     column = 0
     for char in text:
         column += TAB - column % TAB if char == "\t" else _columns(char)

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from archc.compiler.graph import INPUT, ArchGraph, Node
-from archc.compiler.ops.sight import EACH, Sight
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.ops.receptive import EACH, ReceptiveField
 
 OUT_OF_STEP = Fraction(3, 2)  # steps this far apart differ by more than the rounding of odd sizes
 
@@ -33,42 +33,42 @@ Views = tuple[View | None, ...]  # one for each axis after the channels; None wh
 
 def misaligned(graph: ArchGraph) -> Iterator[tuple[Node, list[tuple[str, Views]]]]:
     """The merges whose branches look at different places, each with its branches and where they look."""
-    if not any(len(set(graph.operands(node.name))) > 1 for node in graph):
+    if not any(len(node.operands) > 1 for node in graph):
         return  # no branches
     views: dict[str, Views] = {}
     for node in graph:
         axes = len(node.shape) - 1
-        branches = [(name, views[name]) for name in dict.fromkeys(graph.operands(node.name))]
+        branches = [(name, views[name]) for name in dict.fromkeys(operand.name for operand in node.operands)]
         if not branches or any(len(seen) != axes for _, seen in branches):
-            views[node.name] = (View(),) * axes if node.op == INPUT else (None,) * axes
+            views[node.name] = (View(),) * axes if node.is_input else (None,) * axes
             continue
         together = [[view for view in axis if view is not None] for axis in zip(*(seen for _, seen in branches), strict=True)]
         if any(_displaced(axis) for axis in together):
             yield node, branches
         joined = [_union(axis) if axis else None for axis in together]
-        sights = node.operator.sight(graph.call(node.name), node.shape)
-        unknown = _resized_unknown(graph, node)
+        fields = node.operator.receptive_field(node.call, node.shape)
+        unknown = _resized_unknown(node)
         views[node.name] = tuple(
-            None if view is None or sight is None or unknown else view if sight is EACH else _through(view, sight)
-            for view, sight in zip(joined, sights, strict=True)
+            None if view is None or field is None or unknown else view if field is EACH else _through(view, field)
+            for view, field in zip(joined, fields, strict=True)
         )
 
 
-def _through(view: View, sight: Sight) -> View | None:
+def _through(view: View, field: ReceptiveField) -> View | None:
     """Where an operator looks that repeats a pattern of windows: on the line through the middles of its windows."""
-    step = sight.step
-    ends = [(w.first - phase * step, w.last - phase * step) for phase, w in enumerate(sight.windows) if w is not None]
+    step = field.step
+    ends = [(w.first - phase * step, w.last - phase * step) for phase, w in enumerate(field.windows) if w is not None]
     if not ends or not step:
         return None
     low, high = min(first for first, _ in ends), max(last for _, last in ends)
-    return View(view.start + sight.offset * view.step, view.step * step, view.first + low * view.step, view.last + high * view.step)
+    return View(view.start + field.offset * view.step, view.step * step, view.first + low * view.step, view.last + high * view.step)
 
 
-def _resized_unknown(graph: ArchGraph, node: Node) -> bool:
+def _resized_unknown(node: Node) -> bool:
     """Does it change sizes that are left open, so that its step is not known as a number?"""
-    before = graph[graph.operands(node.name)[0]].shape
+    before = node.operands[0].shape
     open_sizes = any(not isinstance(size, int) for size in (*before[1:], *node.shape[1:]))
-    return open_sizes and "kernel" not in node.attrs and before[1:] != node.shape[1:]
+    return open_sizes and node.window is None and before[1:] != node.shape[1:]
 
 
 def _displaced(views: Sequence[View]) -> bool:

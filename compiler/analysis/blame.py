@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from archc.compiler.elaborate.claims import ClaimResult
-from archc.compiler.graph import INPUT, ArchGraph, Frame, Node
+from archc.compiler.graph import ArchGraph, Frame, Node
 from archc.compiler.ops.record import AXES
 from archc.compiler.shapes.dim import Shape, show_shape
 from archc.dsl.diagnostics import Diagnostic, Related
@@ -50,7 +50,7 @@ def _blamed(d: Diagnostic, graph: ArchGraph, claims: dict[str, ClaimResult]) -> 
         told = told if len(told) <= LONGEST else [*told[:3], "...", *told[3 - LONGEST :]]
         before = claims.get(begin.name)
         if before is None:
-            shape, whence = show_shape(begin.shape), "the input" if begin.op == INPUT else begin.name
+            shape, whence = show_shape(begin.shape), "the input" if begin.is_input else begin.name
         else:  # after a claim that fails, the check went on with what it says
             shape = show_shape(begin.shape) if before.held else re.split("=>|==", before.text)[-1].strip()
             whence = f"claimed in line {before.span.line}, and {'holds' if before.held else 'fails'}"
@@ -66,10 +66,10 @@ def _since_a_claim(graph: ArchGraph, name: str, claims: dict[str, ClaimResult]) 
     """The nodes that lead to a failed claim, from the last that is claimed, or from an input; on the longest way."""
     depths: dict[str, int] = {}
     for node in graph:
-        depths[node.name] = 1 + max((depths[operand] for operand in graph.operands(node.name)), default=0)
+        depths[node.name] = 1 + max((depths[operand.name] for operand in node.operands), default=0)
     line = [graph[name]]
-    while (operands := graph.operands(line[-1].name)) and not (len(line) > 1 and line[-1].name in claims):
-        line.append(graph[max(operands, key=lambda operand: depths[operand])])
+    while (operands := line[-1].operands) and not (len(line) > 1 and line[-1].name in claims):
+        line.append(max(operands, key=lambda operand: depths[operand.name]))
     return line[::-1]
 
 
@@ -119,14 +119,18 @@ def _factor(there: object, wanted: object) -> int | None:
     return None
 
 
+def _joins_channels(node: Node) -> bool:
+    return not node.is_input and node.operator.joined_axis(node.call) == 0
+
+
 def _sum(graph: ArchGraph, name: str, claimed: Shape) -> Iterable[str]:
     """Of a concatenation along the channels, what they add up to."""
     node = graph[name]
-    while node.op != "concat" and len(graph.operands(node.name)) == 1 and graph[graph.operands(node.name)[0]].shape[0] == node.shape[0]:
-        node = graph[graph.operands(node.name)[0]]
-    if node.op != "concat" or str(node.attrs["axis"]) != "c" or len(claimed) != len(node.shape) or claimed[0] == node.shape[0]:
+    while not _joins_channels(node) and len(node.operands) == 1 and node.operands[0].shape[0] == node.shape[0]:
+        node = node.operands[0]
+    if not _joins_channels(node) or len(claimed) != len(node.shape) or claimed[0] == node.shape[0]:
         return
     total, wanted = node.shape[0], claimed[0]
-    parts = " + ".join(str(graph[operand].shape[0]) for operand in graph.operands(node.name))
+    parts = " + ".join(str(operand.shape[0]) for operand in node.operands)
     if isinstance(total, int) and isinstance(wanted, int):
         yield f"channels: {parts} = {total}, {abs(total - wanted)} {'short of' if total < wanted else 'more than'} {wanted}"

@@ -8,10 +8,11 @@ from math import prod
 from typing import Any
 
 from archc.compiler.analysis.cost import MEASURES, node_params, weights
+from archc.compiler.analysis.written import literal
 from archc.compiler.elaborate.arithmetic import COMPARISONS, describe
-from archc.compiler.elaborate.claims import ClaimResult
-from archc.compiler.elaborate.scopes import Scope, Tensor
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.elaborate.claims import ClaimResult, Expected
+from archc.compiler.elaborate.scopes import Flow, Missing, Scope, in_graph
+from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.shapes.dim import Dim, Formula, show_shape
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Fault
@@ -21,12 +22,10 @@ from archc.dsl.vocabulary import names
 TRAINING = "training"
 
 
-def check_expects(
-    expects: Iterable[tuple[ast.Expect, Any]], graph: ArchGraph, scope: Scope, waived: bool
-) -> tuple[list[ClaimResult], list[Diagnostic]]:
+def check_expects(expects: Iterable[Expected], graph: ArchGraph, scope: Scope, waived: bool) -> tuple[list[ClaimResult], list[Diagnostic]]:
     """Hold every `expect` against the network; what fails is an error, or waived where the caller changed the network."""
     results, problems = [], []
-    for expect, value in expects:
+    for expect, value, _ in expects:
         try:
             result, problem = _check(expect, value, graph, scope, waived)
         except Fault as fault:
@@ -45,7 +44,7 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
     actual: Any
     if expect.measure == "shape":
         tensor = _target(expect, scope)
-        if tensor.shape is None:
+        if isinstance(tensor, Missing):
             return None, None
         value = value if isinstance(value, tuple) else (value,)
         if expect.relation not in ("==", "!=") or expect.within is not None or not all(isinstance(dim, (int, Formula)) for dim in value):
@@ -80,7 +79,20 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
     within = f" within {expect.within:g}%" if expect.within is not None else ""
     problem = says.count_claim(what, shown, expect.relation, claimed + within, difference or f"{shown} is not {claimed}", help_text)
     facts = {"actual": actual, "claimed": value, "measure": what, "relation": expect.relation, "node": node, "label": expect.target}
-    return result, replace(problem, facts=facts)
+    return result, problem.with_facts(**facts)
+
+
+def readable_alone(expected: Expected, graph: ArchGraph, scope: Scope) -> ast.Expect:
+    """An `expect` that needs nothing else of its file: numbers in place of variables, a node in place of another name for it."""
+    expect = expected.statement
+    if any(isinstance(part, (ast.Name, ast.Ref, ast.CallExpr)) for part in ast.walk(expect.value)):
+        expect = replace(expect, value=literal(expected.value))
+    tensor = scope.lookup(expect.target) if expect.target is not None else None
+    if expect.target is None or tensor is None or expect.target in graph:
+        return expect
+    part = [node.name for node in _part(graph, expect.target)]
+    ends_there = part[-1:] == [tensor.name]
+    return expect if ends_there or (part and expect.measure != "shape") else replace(expect, target=tensor.name)
 
 
 def _evidence(expect: ast.Expect, actual: int, value: float, graph: ArchGraph) -> str:
@@ -93,9 +105,9 @@ def _evidence(expect: ast.Expect, actual: int, value: float, graph: ArchGraph) -
     if expect.measure != "params" or expect.target is not None:
         return ""
     missing, there = abs(actual - value), [node for node in graph if not node.training_only]
-    biases = sum(prod(weights(graph, node).get("bias", (0,))) for node in there if node.op in ("conv", "convt", "fc"))
-    norms = sum(node_params(graph, node) for node in there if node.op != INPUT and node.operator.family == "normalisation")
-    left_out = sum(int(node.attrs["out"]) for node in there if node.op in ("conv", "convt", "fc") and not node.attrs["bias"])
+    biases = sum(prod(weights(graph, node).get("bias", (0,))) for node in there if node.operator.linear)
+    norms = sum(node_params(graph, node) for node in there if node.operator.family == "normalisation")
+    left_out = sum(int(node.attrs["out"]) for node in there if node.operator.linear and not node.attrs["bias"])
     for count, what in (
         (biases, "the biases of the convolutions and fully-connected layers are"),
         (left_out, "the biases that `bias=no` leaves out would be"),
@@ -116,7 +128,7 @@ def _holds(expect: ast.Expect, actual: int, value: float) -> bool:
     raise Fault(says.not_comparable(expect.measure, "a margin, by `==`", f"`{expect.relation}`"))
 
 
-def _target(expect: ast.Expect, scope: Scope) -> Tensor:
+def _target(expect: ast.Expect, scope: Scope) -> Flow:
     if expect.target is None:
         raise Fault(says.not_comparable(expect.measure, "a place, as in `shape(conv1)`", "without one"))
     tensor = scope.lookup(expect.target)
@@ -136,7 +148,7 @@ def _count(expect: ast.Expect, graph: ArchGraph, scope: Scope) -> Dim:
         return measure(graph, graph)
     tensor = _target(expect, scope)
     part = list(_part(graph, expect.target))
-    return measure(graph, part or [graph[tensor.name]])
+    return measure(graph, part or ([graph[tensor.name]] if in_graph(tensor) else []))
 
 
 def _part(graph: ArchGraph, path: str) -> Iterable[Node]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
 
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.record import Weights
 from archc.compiler.shapes.dim import Dim
 
@@ -28,7 +28,7 @@ class Cost:
 
 def weights(graph: ArchGraph, node: Node) -> Weights:
     """The trainable tensors of a node by name, with their shapes."""
-    return {} if node.op == INPUT else node.operator.weights(graph.call(node.name))
+    return node.operator.weights(node.call)
 
 
 def node_params(graph: ArchGraph, node: Node) -> int:
@@ -36,7 +36,7 @@ def node_params(graph: ArchGraph, node: Node) -> int:
 
 
 def node_macs(graph: ArchGraph, node: Node) -> Dim:
-    return 0 if node.op == INPUT else node.operator.macs(graph.call(node.name), node.shape)
+    return node.operator.macs(node.call, node.shape)
 
 
 def params_of(graph: ArchGraph, nodes: Iterable[Node]) -> int:
@@ -62,7 +62,7 @@ def connections_of(graph: ArchGraph, nodes: Iterable[Node]) -> Dim:
     """Weighted inputs of all units of some nodes, biases included; LeCun et al. 1998, section II.B."""
     total: Dim = 0
     for node in nodes:
-        total = total + (0 if node.op == INPUT else node.operator.connections(graph.call(node.name), node.shape))
+        total = total + node.operator.connections(node.call, node.shape)
     return total
 
 
@@ -79,5 +79,5 @@ MEASURES: dict[str, Callable[[ArchGraph, Iterable[Node]], Dim]] = {
     "params": params_of,
     "macs": macs_of,
     "connections": connections_of,
-    "nodes": lambda graph, nodes: sum(1 for node in nodes if node.op != INPUT),
+    "nodes": lambda graph, nodes: sum(1 for node in nodes if not node.is_input),
 }

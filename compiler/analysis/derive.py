@@ -8,12 +8,10 @@ from math import prod
 from archc.compiler.analysis.cost import node_macs, node_params, weights
 from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.receptive import Field, receptive_fields
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.kinds import show
 from archc.compiler.ops.record import AXES, Like, Required
-from archc.compiler.ops.windows import arithmetic
-from archc.compiler.shapes.dim import Shape, show_shape
-from archc.compiler.shapes.window import unseen
+from archc.compiler.shapes.dim import Shape, show_shape, show_sizes
 
 Topic = tuple[str, list[str]]  # what is derived, and its lines
 
@@ -22,10 +20,9 @@ def derive(graph: ArchGraph, name: str, fields: dict[str, Field] | None = None) 
     """Everything about one node, topic by topic."""
     node = graph[name]
     field = (fields or receptive_fields(graph))[name]
-    operands = [graph[operand] for operand in graph.operands(name)]
     topics: list[Topic] = [("written", [f"{notation(node)}, in line {node.span.line} of {node.span.source.label}: {_source(node)}"])]
-    if operands:
-        topics.append(("input", [f"{show_shape(operand.shape)} from {operand.name}" for operand in operands]))
+    if node.operands:
+        topics.append(("input", [f"{show_shape(operand.shape)} from {operand.name}" for operand in node.operands]))
     topics.append(("output", [show_shape(node.shape), *size_lines(graph, node)]))
     topics.append(("parameters", [_parameters(graph, node)]))
     topics.append(("MACs", [_macs(graph, node)]))
@@ -46,33 +43,7 @@ def _source(node: Node) -> str:
 
 def size_lines(graph: ArchGraph, node: Node) -> list[str]:
     """How the output shape comes about, with the numbers in it."""
-    if node.op == INPUT:
-        return []
-    call = graph.call(node.name)
-    attrs, before = node.attrs, call.x
-    axes = list(enumerate(AXES.get(call.axes, ())))
-    if "kernel" in attrs and node.op != "convt":
-        dilations, pads = attrs.get("dilation") or (1,) * call.axes, attrs.get("pad") or (0,) * call.axes
-        ceil_mode = bool(attrs.get("ceil"))
-        lines = []
-        for i, axis in axes:
-            kernel, stride, pad, dilation = attrs["kernel"][i], attrs["stride"][i], pads[i], dilations[i]
-            line = arithmetic(axis, before[i + 1], kernel, stride, pad, dilation, ceil_mode)
-            size = before[i + 1]
-            lost = unseen(size, kernel, stride, pad, dilation) if isinstance(size, int) and not ceil_mode else 0
-            lines.append(line + (f"; the last {lost} of {size} positions are never seen" if lost > 0 else ""))
-        return lines
-    if node.op == "convt":
-        return [
-            f"{axis}: ({before[i + 1]} - 1)*{attrs['stride'][i]} - 2*{attrs['pad'][i]} + {attrs['dilation'][i]}*({attrs['kernel'][i]} - 1) "
-            f"+ {attrs['out_pad'][i]} + 1 = {node.shape[i + 1]}"
-            for i, axis in axes
-        ]
-    if node.op == "flatten":
-        return [f"{'*'.join(map(str, before))} = {_number(node.shape[0])} values in a row"]
-    if node.op == "concat" and attrs["axis"] == "c":
-        return [f"channels: {' + '.join(str(shape[0]) for shape in call.inputs)} = {node.shape[0]}"]
-    return ["the shape of its input"] if node.shape == before else []
+    return node.operator.derive(node.call, node.shape)
 
 
 def _parameters(graph: ArchGraph, node: Node) -> str:
@@ -95,7 +66,7 @@ def _macs(graph: ArchGraph, node: Node) -> str:
     text = ""
     if weight is not None:
         text = "*".join(map(str, reversed(weight)))
-        positions = node.shape[1:] if node.op != "convt" else graph.call(node.name).x[1:]
+        positions = node.shape[1:] if node.window is None else node.window.positions(node.call.x, node.shape)
         if total != prod(weight):
             text += f" weights * {'*'.join(map(str, positions))} positions"
         text += " = "
@@ -126,7 +97,7 @@ def _field(field: Field) -> Iterator[str]:
 
 def _options(node: Node) -> Iterator[str]:
     """Every option with its value, and where that is from."""
-    for attr in node.operator.attrs if node.op != INPUT else ():
+    for attr in node.operator.attrs:
         shown = f"{attr.name}={option_text(node.attrs.get(attr.name))}"
         if attr.name in node.origins:
             span = node.origins[attr.name]
@@ -146,20 +117,16 @@ def option_text(value: object) -> str:
     if isinstance(value, tuple):
         if value and isinstance(value[0], tuple):
             return f"a table of {len(value)} rows"
-        return str(value[0]) if len(set(value)) == 1 else "x".join(map(str, value))
+        return show_sizes(value)
     return show(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def back(graph: ArchGraph, name: str) -> list[tuple[Node, list[str]]]:
     """The nodes that made the shape, from this one back to an input, along first operands; those that change nothing left out."""
     found = []
-    while operands := graph.operands(name):
-        node = graph[name]
-        if graph[operands[0]].shape != node.shape:
+    node = graph[name]
+    while node.operands:
+        if node.operands[0].shape != node.shape:
             found.append((node, size_lines(graph, node)))
-        name = operands[0]
-    return [*found, (graph[name], [])]
-
-
-def _number(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+        node = node.operands[0]
+    return [*found, (node, [])]

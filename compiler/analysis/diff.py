@@ -12,9 +12,9 @@ from archc.compiler.analysis.cost import cost, node_macs, node_params, weights
 from archc.compiler.analysis.derive import option_text
 from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.parts import Part, parts
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.record import no_weights
-from archc.compiler.shapes.dim import Dim, Shape, show_shape
+from archc.compiler.shapes.dim import Dim, show_shape
 
 
 @dataclass
@@ -36,6 +36,7 @@ class Change:
 
     @property
     def places(self) -> int:
+        """How many places change alike."""
         return max(len(self.before), len(self.after))
 
 
@@ -50,6 +51,7 @@ class Difference:
 
     @property
     def same(self) -> bool:
+        """Whether nothing differs."""
         return not self.changes
 
 
@@ -92,7 +94,7 @@ class _Laid:
 
     def cost(self) -> int:
         """How much it says: what is alone, and what has its weights under another name."""
-        renamed = sum(x.operator.weights is not no_weights and _words(x.name) != _words(y.name) for x, y in self.pairs if x.op != INPUT)
+        renamed = sum(x.operator.weights is not no_weights and _words(x.name) != _words(y.name) for x, y in self.pairs)
         return len(self.removed) + len(self.added) + renamed
 
 
@@ -176,7 +178,7 @@ def _is_named(part: Part) -> bool:
     if part.label.isdigit():
         return False
     node = part.node
-    return node is None or node.op == INPUT or part.label.rstrip("0123456789") != node.op or node.operator.weights is not no_weights
+    return node is None or node.is_input or part.label.rstrip("0123456789") != node.op or node.operator.weights is not no_weights
 
 
 def _kind(part: Part) -> str:
@@ -219,10 +221,10 @@ def _alone(kind: str, graph: ArchGraph, node: Node, sign: int) -> Change:
 
 
 def _changed(a: ArchGraph, x: Node, b: ArchGraph, y: Node) -> Iterator[Change]:
-    if (x.attrs, x.shape, x.place) == (y.attrs, y.shape, y.place) and _inputs(a, x) == _inputs(b, y):
+    if (x.attrs, x.shape, x.place) == (y.attrs, y.shape, y.place) and x.call.inputs == y.call.inputs:
         return
     params, macs = node_params(b, y) - node_params(a, x), node_macs(b, y) - node_macs(a, x)
-    if x.op == INPUT:
+    if x.is_input:
         if x.shape != y.shape:
             yield Change("changed", f"{show_shape(x.shape)} -> {show_shape(y.shape)}", [x.name], [y.name], subject="input")
         return
@@ -235,12 +237,8 @@ def _changed(a: ArchGraph, x: Node, b: ArchGraph, y: Node) -> Iterator[Change]:
         change.subject, change.operator = f"{notation(x)} -> {notation(y)}", x.op
         yield change
     elif params or macs != 0:
-        first, second = a.call(x.name).x, b.call(y.name).x
+        first, second = x.call.x, y.call.x
         yield Change("follows", f"{notation(x)} on {show_shape(first)} -> {show_shape(second)}", [x.name], [y.name], params, macs)
-
-
-def _inputs(graph: ArchGraph, node: Node) -> list[Shape]:
-    return [graph[name].shape for name in graph.operands(node.name)]
 
 
 def _rewired(a: ArchGraph, b: ArchGraph, pairs: Sequence[tuple[Node, Node]], removed: set[str], added: set[str]) -> Iterator[Change]:

@@ -7,28 +7,27 @@ from dataclasses import dataclass
 from archc.compiler.analysis.cost import weights
 from archc.compiler.analysis.memory import OpenSizes, usage
 from archc.compiler.analysis.receptive import Field
-from archc.compiler.analysis.summary import Summary
+from archc.compiler.analysis.summary import Counts
 from archc.compiler.graph import ArchGraph
-from archc.compiler.ops import LINEAR
 from archc.compiler.shapes.dim import Dim
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One network in a table. `depth` is the number of convolutions and fully-connected layers on its longest path, as papers
-    count layers."""
+    """One network in a table."""
 
     name: str
-    params: int
-    macs: Dim
-    depth: int
-    field: Field
+    params: int  # trainable scalars at inference
+    macs: Dim  # multiply-accumulates of one sample at inference; a formula where sizes are open
+    depth: int  # convolutions and fully-connected layers on the longest path, as papers count layers
+    receptive_field: Field  # the receptive field, in pixels of the input
     peak: int | None  # bytes of activations at inference; None where sizes are open
     saved: int | None  # bytes kept for backward
 
 
 def entry(name: str, graph: ArchGraph, dtype: str = "float32", batch: int = 1) -> Entry:
-    table = Summary(graph)
+    """Compute the entry of a network, its memory for a dtype and a batch. Raises UsageError for a dtype that is not known."""
+    table = Counts(graph)
     peak: int | None = None
     saved: int | None = None
     try:
@@ -36,13 +35,13 @@ def entry(name: str, graph: ArchGraph, dtype: str = "float32", batch: int = 1) -
         peak, saved = needs.peak, needs.saved
     except OpenSizes:
         pass
-    return Entry(name, table.params, table.macs, depth(graph), table.field, peak, saved)
+    return Entry(name, table.params, table.macs, depth(graph), table.receptive_field, peak, saved)
 
 
 def depth(graph: ArchGraph) -> int:
-    """Layers with weights on the longest path to an output at inference."""
+    """Count the layers with weights on the longest path to an output at inference."""
     longest: dict[str, int] = {}
     for node in graph:
-        before = max((longest[name] for name in graph.operands(node.name)), default=0)
-        longest[node.name] = before + (node.op in LINEAR and bool(weights(graph, node)))
+        before = max((longest[operand.name] for operand in node.operands), default=0)
+        longest[node.name] = before + (node.operator.linear and bool(weights(graph, node)))
     return max((longest[out.node] for out in graph.outputs.values() if not out.training_only), default=0)

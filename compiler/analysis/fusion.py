@@ -1,4 +1,4 @@
-"""What a convolution or fully-connected layer may do in one call with what follows it: no rewrite, but what a lowering may do.
+"""Fusion candidates: what a convolution or fully-connected layer may do in one call with what follows it.
 
 `relu(W*x + b + y)` is one call where nobody else reads what lies between.
 """
@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from archc.compiler.graph import INPUT, ArchGraph, Node
-
-ACTIVATIONS = ("relu", "relu6", "leaky_relu", "gelu", "sigmoid", "tanh", "hardsigmoid", "hardswish", "silu")
+from archc.compiler.graph import ArchGraph, Node
 
 
 @dataclass(frozen=True)
@@ -36,15 +34,15 @@ def fusions(graph: ArchGraph) -> dict[str, Fusion]:
             continue
         chain, add, overwrites = [node], "", False
         user = graph.only_user(node)
-        if node.op == "conv" and user is not None and user.op == "add" and user.name not in taken and len(graph.operands(user.name)) == 2:
-            other = next(name for name in graph.operands(user.name) if name != node.name)
-            if order[other] < order[node.name] and graph[other].shape == node.shape:
-                add = other
+        if node.op == "conv" and user is not None and user.op == "add" and user.name not in taken and len(user.operands) == 2:
+            other = next(operand for operand in user.operands if operand is not node)
+            if order[other.name] < order[node.name] and other.shape == node.shape:
+                add = other.name
                 chain.append(user)
                 overwrites = _free(graph, other, user, order[node.name], order)
                 taken.add(user.name)
                 user = graph.only_user(user)
-        act = user if user is not None and user.op in ACTIVATIONS and (not add or user.op == "relu") else None
+        act = user if user is not None and user.operator.fusable and (not add or user.op == "relu") else None
         chain += [act] if act is not None else []
         *hidden, result = (link.name for link in chain)
         activation, options = (act.op, act.attrs) if act is not None else ("", {})
@@ -58,15 +56,14 @@ def _is_plain_convolution(node: Node) -> bool:
     )
 
 
-def _free(graph: ArchGraph, name: str, user: Node, at: int, order: dict[str, int]) -> bool:
-    """May a value be overwritten: is it no input, output or view, and is all that reads it done?"""
-    node = graph[name]
-    if (
-        node.op == INPUT
-        or node.operator.memory.view
-        or node.operator.memory.idle
-        or any(output.node == name for output in graph.outputs.values())
-    ):
+def _free(graph: ArchGraph, node: Node, user: Node, at: int, order: dict[str, int]) -> bool:
+    """May a value be overwritten: is it no input, output or alias, and is all that reads it done?"""
+    if node.is_input or _is_alias(node) or any(output.node == node.name for output in graph.outputs.values()):
         return False
-    others = [graph[other] for other in graph.users(name) if other != user.name]
-    return all(order[other.name] < at and not (other.operator.memory.view or other.operator.memory.idle) for other in others)
+    others = [graph[other] for other in graph.users(node.name) if other != user.name]
+    return all(order[other.name] < at and not _is_alias(other) for other in others)
+
+
+def _is_alias(node: Node) -> bool:
+    """Does its value lie in the memory of its input, in evaluation?"""
+    return node.operator.memory.view or node.operator.identity_in_eval

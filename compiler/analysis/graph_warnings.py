@@ -6,12 +6,9 @@ from collections.abc import Callable, Iterator
 from math import prod
 
 from archc.compiler.analysis.alignment import Views, misaligned
-from archc.compiler.graph import INPUT, ArchGraph, Node
-from archc.compiler.ops import LINEAR
-from archc.compiler.ops.record import AXES
-from archc.compiler.ops.windows import arithmetic
-from archc.compiler.shapes.dim import show_shape
-from archc.compiler.shapes.window import unseen
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.ops.call import AXES
+from archc.compiler.shapes.dim import show_shape, show_sizes
 from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.vocabulary import warnings as says
 
@@ -20,46 +17,43 @@ FoundAt = Iterator[tuple[Node, Diagnostic]]
 
 def bias_before_norm(graph: ArchGraph) -> FoundAt:
     for node in graph:
-        if node.op == "bn":
-            before = graph[graph.operands(node.name)[0]]
-            if before.op in LINEAR and before.attrs["bias"] and len(graph.users(before.name)) == 1:
+        if node.operator.removes_bias:
+            (before,) = node.operands
+            if before.operator.linear and before.attrs["bias"] and len(graph.users(before.name)) == 1:
                 yield before, says.bias_before_norm(before.name, before.attrs["out"])
 
 
 def rows_dropped(graph: ArchGraph) -> FoundAt:
     for node in graph:
-        attrs = node.attrs
-        if node.op not in ("conv", "maxpool", "avgpool") or attrs.get("ceil") or set(attrs["kernel"]) == {1}:
+        window = node.window
+        may_round_up, may_be_padded = (node.operator.option(name) is not None for name in ("ceil", "pad"))
+        if window is None or set(window.kernel) == {1} or not (may_round_up or may_be_padded):
             continue
-        before = graph[graph.operands(node.name)[0]].shape
-        dilations = attrs.get("dilation") or (1,) * len(attrs["kernel"])
+        before = node.operands[0].shape
         lost: list[str] = []
         notes = []
         for axis, name in enumerate(AXES[len(before) - 1]):
-            size, kernel, stride, pad = before[axis + 1], attrs["kernel"][axis], attrs["stride"][axis], attrs["pad"][axis]
-            if not isinstance(size, int):
-                continue
-            count = unseen(size, kernel, stride, pad, dilations[axis])
-            if count > 0:
+            if count := window.unseen(axis, before[axis + 1]):
                 what = {"height": "row", "width": "column"}.get(name, "position")
                 lost.append(what if count == 1 else f"{count} {what}s")
-                notes.append(arithmetic(name, size, kernel, stride, pad, dilations[axis], False))
+                notes.append(window.arithmetic(axis, name, before[axis + 1]))
         if lost:
-            yield node, says.rows_dropped(node.name, node.op != "conv", " and ".join(lost), show_shape(before), notes)
+            yield node, says.rows_dropped(node.name, may_round_up, " and ".join(lost), show_shape(before), notes)
 
 
 def pixels_skipped(graph: ArchGraph) -> FoundAt:
     for node in graph:
-        if node.op == "conv" and set(node.attrs["kernel"]) == {1} and set(node.attrs["stride"]) != {1} and not _is_shortcut(graph, node):
-            stride = node.attrs["stride"]
-            shown = str(stride[0]) if len(set(stride)) == 1 else "x".join(map(str, stride))
-            yield node, says.pixels_skipped(node.name, shown, str(prod(stride)))
+        window = node.window
+        if window is None or window.transposed or not node.operator.linear:
+            continue
+        if set(window.kernel) == {1} and set(window.stride) != {1} and not _is_shortcut(graph, node):
+            yield node, says.pixels_skipped(node.name, show_sizes(window.stride), str(prod(window.stride)))
 
 
 def _is_shortcut(graph: ArchGraph, node: Node) -> bool:
     """Is it the projection of a residual, as published: a convolution, perhaps its norm, and the addition?"""
     users = [graph[name] for name in graph.users(node.name)]
-    if len(users) == 1 and users[0].op == "bn":
+    if len(users) == 1 and users[0].operator.normalises:
         users = [graph[name] for name in graph.users(users[0].name)]
     return [user.op for user in users] == ["add"]
 
@@ -73,13 +67,13 @@ def leads_nowhere(graph: ArchGraph) -> FoundAt:
 
 def nothing_between(graph: ArchGraph) -> FoundAt:
     for node in graph:
-        if node.op not in LINEAR or node.attrs.get("groups", 1) != 1:
+        if not node.operator.linear or node.attrs.get("groups", 1) != 1:
             continue
-        before = graph[graph.operands(node.name)[0]]
-        if before.op == "flatten":
-            before = graph[graph.operands(before.name)[0]]
+        (before,) = node.operands
+        if before.operator.unrolls:
+            (before,) = before.operands
         # A grouped convolution with a dense one behind it is a factored kernel, and meant.
-        if before.op in LINEAR and before.attrs.get("groups", 1) == 1 and len(graph.users(before.name)) == 1:
+        if before.operator.linear and before.attrs.get("groups", 1) == 1 and len(graph.users(before.name)) == 1:
             yield node, says.nothing_between(before.name, node.name)
 
 
@@ -110,8 +104,9 @@ def _places(views: Views) -> str:
 
 def padded_for_nothing(graph: ArchGraph) -> FoundAt:
     for node in graph:
-        if node.op in WINDOWS and 1 in node.attrs["kernel"]:
-            axes = list(zip(AXES[len(node.shape) - 1], node.attrs["kernel"], node.attrs["pad"], strict=True))
+        window = node.window
+        if window is not None and not window.transposed and 1 in window.kernel:
+            axes = list(zip(AXES[len(node.shape) - 1], window.kernel, window.pad, strict=True))
             padded = [(axis, pad) for axis, kernel, pad in axes if kernel == 1 and pad]
             if padded:
                 pads = dict.fromkeys(str(pad) for _, pad in padded)
@@ -120,31 +115,24 @@ def padded_for_nothing(graph: ArchGraph) -> FoundAt:
                 yield node, says.padded_for_nothing(node.name, " and ".join(axis for axis, _ in padded), " and ".join(pads), meant)
 
 
-WINDOWS = ("conv", "maxpool", "avgpool")
-
-
 def done_twice(graph: ArchGraph) -> FoundAt:
     for node in graph:
-        if node.op in RECTIFIERS:
-            before = graph[graph.operands(node.name)[0]]
+        if node.operator.rectifies:
+            (before,) = node.operands
             if before.op == node.op:
                 yield node, says.done_twice(node.name, before.name, "changes nothing: what comes in has been rectified")
-        elif node.op in NORMS:
-            before = _before_activations(graph, node)
+        elif node.operator.normalises:
+            before = _before_activations(node)
             if before.op == node.op:
                 yield node, says.done_twice(node.name, before.name, "normalises what has been normalised")
 
 
-NORMS = ("bn", "group_norm", "layer_norm")
-RECTIFIERS = ("relu", "relu6")
-
-
-def _before_activations(graph: ArchGraph, node: Node) -> Node:
+def _before_activations(node: Node) -> Node:
     """What comes before a normalisation, apart from the activation that the item before it has by `act=`."""
-    before = graph[graph.operands(node.name)[0]]
+    (before,) = node.operands
     item = before.span
-    while before.op != INPUT and before.operator.family == "activation" and before.span == item != node.span:
-        earlier = graph[graph.operands(before.name)[0]]
+    while before.operator.family == "activation" and before.span == item != node.span:
+        (earlier,) = before.operands
         if earlier.span != item:
             break
         before = earlier

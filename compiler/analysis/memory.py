@@ -6,12 +6,13 @@ and no input is; buffers inside of libraries are not tensors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 
 from archc.compiler.analysis.cost import params_of, weights
 from archc.compiler.analysis.regions import regions
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.errors import UsageError, at_least, one_of
+from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.record import Call
 from archc.compiler.shapes.dim import Dim, Shape, product
 
@@ -20,13 +21,19 @@ INDEX = 8  # bytes of a position that a maximum is found at
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}  # tensors that each keeps for every parameter
 
 
-class OpenSizes(Exception):
-    """A prediction needs sizes as numbers."""
+class OpenSizes(UsageError):
+    """A prediction needs sizes as numbers, and the network leaves some open."""
+
+    def __init__(self, graph: ArchGraph) -> None:
+        super().__init__(f"the memory of {graph.name} depends on {', '.join(graph.unknowns)}: give the sizes with", option="inputs")
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.option}"
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Bytes, by what they are for; activations are those of `batch` samples, inputs not counted."""
+    """What a network needs of memory in bytes, by what it is for; activations are those of `batch` samples, inputs not counted."""
 
     parameters: int
     buffers: int
@@ -38,22 +45,29 @@ class Usage:
 
     @property
     def training(self) -> int:
-        """What a training step holds at the end of its forward pass."""
+        """Bytes that a training step holds at the end of its forward pass."""
         return self.parameters + self.buffers + self.gradients + self.optimizer + self.saved
+
+    def facts(self) -> dict[str, int | str]:
+        """The same as plain data."""
+        return asdict(self)
 
 
 def usage(graph: ArchGraph, dtype: str = "float32", batch: int = 1, optimizer: str = "sgd") -> Usage:
-    """Predict the memory of a network. Raises OpenSizes."""
+    """Predict the memory of a network. Raises OpenSizes, and UsageError for a dtype or an optimizer that is not known."""
+    one_of("dtype", dtype, tuple(BYTES))
+    one_of("optimizer", optimizer, tuple(OPTIMIZERS))
+    at_least("batch", batch, 1)
     if graph.unknowns:
-        raise OpenSizes
+        raise OpenSizes(graph)
     size = BYTES[dtype]
     params = params_of(graph, graph)
     keys: set[str] = set()
     buffers = 0
     for node in graph:
-        if node.op != INPUT and node.key not in keys:
+        if node.key not in keys:
             keys.add(node.key)
-            kept = node.operator.buffers(graph.call(node.name))
+            kept = node.operator.buffers(node.call)
             buffers += sum((prod(shape) if shape else 2) * size for shape in kept.values())  # a counter is an int64
     peak, place = _peak(graph, size, batch)
     states = OPTIMIZERS[optimizer] * params * size
@@ -85,12 +99,12 @@ class _Layout:
         self.held: dict[str, _Held] = {}
         self.copied: set[str] = set()  # nodes that work on a copy of their input
         for node in graph:
-            self.held[node.name] = _Held(node.name) if node.op == INPUT else self._output(graph, node, training)
+            self.held[node.name] = _Held(node.name) if node.is_input else self._output(node, training)
 
-    def _output(self, graph: ArchGraph, node: Node, training: bool) -> _Held:
-        rule, call = node.operator.memory, graph.call(node.name)
-        operands = [self.held[name] for name in graph.operands(node.name)]
-        if rule.idle and (not training or rule.passes(call)):
+    def _output(self, node: Node, training: bool) -> _Held:
+        rule, call = node.operator.memory, node.call
+        operands = [self.held[operand.name] for operand in node.operands]
+        if node.operator.identity_in_eval and (not training or node.operator.identity_in_training(call)):
             return operands[0]
         if rule.reads and not _in_order(rule.reads, operands[0], call.x):
             self.copied.add(node.name)
@@ -121,9 +135,9 @@ def _peak(graph: ArchGraph, size: int, batch: int) -> tuple[int, str]:
     last: dict[str, int] = {}
     for number, node in enumerate(nodes):
         last[storage[node.name]] = max(number, last.get(storage[node.name], 0))
-        for name in graph.operands(node.name):
-            entered = next((path for path in scopes.around(node.name) if path in ends and path not in scopes.around(name)), "")
-            last[storage[name]] = max(ends.get(entered, number), last.get(storage[name], 0))
+        for operand in node.operands:
+            entered = next((path for path in scopes.around(node.name) if path in ends and path not in scopes.around(operand.name)), "")
+            last[storage[operand.name]] = max(ends.get(entered, number), last.get(storage[operand.name], 0))
     for output in graph.outputs.values():
         last[storage[output.node]] = len(nodes)
     ending: dict[int, list[str]] = {}
@@ -132,13 +146,13 @@ def _peak(graph: ArchGraph, size: int, batch: int) -> tuple[int, str]:
     live = peak = 0
     place = ""
     for number, node in enumerate(nodes):
-        if node.op == INPUT:
+        if node.is_input:
             continue
         live += _values(node.shape) * size * batch if storage[node.name] == node.name else 0
-        work = _work(graph.call(node.name), node, node.name in layout.copied, size, batch)
+        work = _work(node.call, node, node.name in layout.copied, size, batch)
         if live + work > peak:
             peak, place = live + work, node.name
-        live -= sum(_values(graph[name].shape) * size * batch for name in ending.get(number, ()) if graph[name].op != INPUT)
+        live -= sum(_values(graph[name].shape) * size * batch for name in ending.get(number, ()) if not graph[name].is_input)
     return peak, place
 
 
@@ -166,7 +180,7 @@ def _saved(graph: ArchGraph, size: int, batch: int) -> int:
         if not behind and not weights(graph, node):
             continue
         trained.add(node.name)
-        rule, call = node.operator.memory, graph.call(node.name)
+        rule, call = node.operator.memory, node.call
         if layout.held[node.name] in [layout.held[name] for name in operands]:
             continue  # nothing is done
         saves = rule.saves(call)
@@ -182,7 +196,7 @@ def _saved(graph: ArchGraph, size: int, batch: int) -> int:
         values = _number(rule.saved(call, node.shape)) + (_values(call.x) if node.name in layout.copied and not rule.view else 0)
         indices = _values(node.shape) * INDEX if rule.indices else 0
         total += (values * size + indices) * batch + _number(rule.saved_once(call, node.shape)) * size
-    return total + sum(_values(graph[name].shape) for name in kept if graph[name].op != INPUT) * size * batch
+    return total + sum(_values(graph[name].shape) for name in kept if not graph[name].is_input) * size * batch
 
 
 def _partial_products(operands: list[str], trained: set[str]) -> int:

@@ -79,21 +79,20 @@ def _walk(graph: ArchGraph, shapes: Mapping[str, Shape]) -> tuple[Node, Diagnost
     """The first node that cannot take what comes, and why."""
     known: dict[str, Shape] = dict(shapes)
     for node in graph:
-        if node.op == INPUT:
+        if node.is_input:
             continue
-        call = Call(node.op, node.attrs, tuple(known[name] for name in graph.operands(node.name)))
+        call = Call(node.op, node.attrs, tuple(known[operand.name] for operand in node.operands))
         try:
             known[node.name] = node.operator.shape(call)
-            weights, own = _tensors(node, call), _tensors(node, graph.call(node.name))
+            weights, own = _tensors(node, call), _tensors(node, node.call)
         except Fault as fault:
             return node, replace(fault.diagnostic, message=f"at {node.name}, {fault.diagnostic.message}")
         if weights != own:
-            built, came = graph.call(node.name).x, call.x
+            built, came = node.call.x, call.x
             shapes_text = [show_shape(built), show_shape(came)]
-            (before,) = graph.operands(node.name)[:1]
-            if graph[before].op == "flatten":  # the maps, and how many values they are
-                (map_,) = graph.operands(before)
-                shapes_text = [f"{show_shape(graph[map_].shape)} = {built[0]}", f"{show_shape(known[map_])} = {came[0]}"]
+            if node.operands[0].operator.unrolls:  # the maps, and how many values they are
+                (map_,) = node.operands[0].operands
+                shapes_text = [f"{show_shape(map_.shape)} = {built[0]}", f"{show_shape(known[map_.name])} = {came[0]}"]
             what = "values" if len(built) == 1 else "channels"
             return node, says.weights_do_not_fit(node.name, what, built[0], came[0], *shapes_text)
     return None
@@ -141,12 +140,11 @@ def _conditions(graph: ArchGraph, shape: Shape) -> list[Condition]:
     known: dict[str, Shape] = {graph.inputs[0].name: shape}
     conditions: list[Condition] = []
     for node in graph:
-        if node.op == INPUT:
+        if node.is_input:
             continue
-        operands = graph.operands(node.name)
-        call = Call(node.op, node.attrs, tuple(known[name] for name in operands))
+        call = Call(node.op, node.attrs, tuple(known[operand.name] for operand in node.operands))
         if node.name in fixed:
-            built = graph[operands[0]].shape
+            built = node.operands[0].shape
             for size, needed in zip(call.x, built, strict=True):
                 if size != needed:
                     conditions.append(Condition(size, "==", needed))
@@ -160,11 +158,11 @@ def _flattened_for_weights(graph: ArchGraph) -> set[str]:
     """The nodes that flatten a map whose values meet weights one by one."""
     meeting: set[str] = set()  # flat values that come to such weights
     for node in reversed(list(graph)):
-        if node.op != INPUT and any(user in meeting or _needs_number(graph, graph[user]) for user in graph.users(node.name)):
+        if not node.is_input and any(user in meeting or _needs_number(graph[user]) for user in graph.users(node.name)):
             meeting |= {node.name} if len(node.shape) == 1 else set()
-    return {name for name in meeting if graph[name].op == "flatten"}
+    return {name for name in meeting if graph[name].operator.unrolls}
 
 
-def _needs_number(graph: ArchGraph, node: Node) -> bool:
+def _needs_number(node: Node) -> bool:
     """Does a node have weights for every value of a flat input?"""
-    return len(graph.call(node.name).x) == 1 and bool(_tensors(node, graph.call(node.name)))
+    return len(node.call.x) == 1 and bool(_tensors(node, node.call))

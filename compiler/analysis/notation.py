@@ -5,38 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from archc.compiler.graph import INPUT, Node
+from archc.compiler.graph import Node
 from archc.compiler.ops.kinds import show
 from archc.compiler.ops.record import Like
-from archc.compiler.shapes.dim import show_shape
+from archc.compiler.shapes.dim import show_shape, show_sizes
 
 UNSEEN = ("init", "bias_init", "from")  # how weights are drawn, and tables, are not for a line
 
 
 def notation(node: Node, without: Collection[str] = (), write: Callable[[object], str] = show) -> str:
     """The short form, then the options that differ from their defaults, but for those `without`; `write` writes floats and words."""
-    if node.op == INPUT:
+    if node.is_input:
         return f"input {show_shape(node.shape)}"
-    operator, attrs = node.operator, node.attrs
-    kernel, out, stride = operator.short
+    kernel, out, stride = node.operator.short
+    unusual = unusual_options(node)
     text = node.op
-    if kernel and attrs.get(kernel) is not None:
-        text += _plain(attrs[kernel], write)
-    if out and attrs.get(out) is not None:
-        text += f"-{_plain(attrs[out], write)}"
-    followed = next((a.default.option for a in operator.attrs if a.name == stride and isinstance(a.default, Like)), None)
-    usual = attrs.get(followed) if followed else (1,) * len(attrs[stride]) if stride and isinstance(attrs.get(stride), tuple) else None
-    if stride and attrs.get(stride) != usual:
-        text += f"/{_plain(attrs[stride], write)}"
-    listed = []
-    for attr in operator.attrs:
-        value = attrs.get(attr.name)
-        if attr.name in (kernel, out, stride, *UNSEEN, *without) or value is None:
-            continue
-        default = attrs[attr.default.option] if isinstance(attr.default, Like) else _canonical(attr, value)
-        if value != default:
-            listed.append(f"{attr.name}={_plain(value, write)}")
+    if kernel and node.attrs.get(kernel) is not None:
+        text += _plain(node.attrs[kernel], write)
+    if out and node.attrs.get(out) is not None:
+        text += f"-{_plain(node.attrs[out], write)}"
+    if stride in unusual:
+        text += f"/{_plain(unusual[stride], write)}"
+    apart = (kernel, out, stride, *UNSEEN, *without)
+    listed = [f"{name}={_plain(value, write)}" for name, value in unusual.items() if name not in apart]
     return text + (f"({', '.join(listed)})" if listed else "")
+
+
+def unusual_options(node: Node) -> dict[str, Any]:
+    """The options of a node that are not what they would be if none was given, in the order of its record."""
+    found: dict[str, Any] = {}
+    for attr in node.operator.attrs:
+        value = node.attrs.get(attr.name)
+        if value is None:
+            continue
+        usual = node.attrs[attr.default.option] if isinstance(attr.default, Like) else _canonical(attr, value)
+        if value != usual:
+            found[attr.name] = value
+    return found
 
 
 def option_change(before: Node, after: Node) -> Iterator[str]:
@@ -70,5 +75,5 @@ def _canonical(attr: Any, value: Any) -> Any:
 
 def _plain(value: Any, write: Callable[[object], str] = show) -> str:
     if isinstance(value, tuple):
-        return _plain(value[0], write) if value and len(set(value)) == 1 else "x".join(_plain(part, write) for part in value)
+        return show_sizes(value, lambda part: _plain(part, write))
     return value if isinstance(value, str) else write(value).removesuffix(".0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from archc.compiler.errors import UnknownName
 from archc.compiler.graph import ArchGraph, Frame, Node
 
 
@@ -38,7 +39,7 @@ class Part:
         cut, prefix = len(self.name), self.name + "."
         return [
             (node.name[cut:], node.op, node.attrs, node.shape, node.training_only, node.place,
-             [name[cut:] if name.startswith(prefix) else graph[name].shape for name in graph.operands(node.name)])
+             [each.name[cut:] if each.name.startswith(prefix) else each.shape for each in node.operands])
             for node in self.nodes()
         ]  # fmt: skip
 
@@ -58,3 +59,23 @@ def parts(graph: ArchGraph) -> Part:
             part = part.parts.setdefault(step, Part(path))
         part.node = node
     return root
+
+
+def nodes_of(graph: ArchGraph, name: str) -> list[Node]:
+    """Return a node, or the nodes of a labelled part, in order. Raises UnknownName, with the nearest names, for another name."""
+    if name in graph:
+        return [graph[name]]
+    found = [node for node in graph if node.name.startswith(f"{name}.")]
+    if not found:
+        known = [*part_names(graph), *(node.name for node in graph)]
+        raise UnknownName(f"{graph.name} has no node or part {name}", given=name, known=known)
+    return found
+
+
+def part_names(graph: ArchGraph) -> list[str]:
+    """List every name that several nodes share: `layer1`, `layer1.0`, in order."""
+    names: dict[str, None] = {}
+    for node in graph:
+        steps = node.name.split(".")
+        names.update(dict.fromkeys(".".join(steps[:count]) for count in range(1, len(steps))))
+    return list(names)

@@ -17,10 +17,9 @@ from itertools import pairwise
 from math import ceil, gcd, lcm
 
 from archc.compiler.analysis.alignment import misaligned
-from archc.compiler.graph import INPUT, ArchGraph, Node
-from archc.compiler.ops.joining import AXIS_NUMBERS
-from archc.compiler.ops.sight import EACH, MAX_PHASES, ONCE, Position, Sight, Window
-from archc.compiler.shapes.dim import Dim, Shape
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.ops.receptive import EACH, MAX_PHASES, ONCE, Position, Positions, ReceptiveField
+from archc.compiler.shapes.dim import Dim, Shape, show_sizes
 
 Span = tuple[Position, Position]  # the first and the last pixel
 WORK = 2**22  # about how many spans are looked at for one network
@@ -84,7 +83,7 @@ class Field:
 
     def __str__(self) -> str:
         sizes = ["inf" if axis.whole else str(axis.size) for axis in self.axes]
-        return "inf" if self.whole else sizes[0] if len(set(sizes)) == 1 else "x".join(sizes)
+        return "inf" if self.whole else show_sizes(sizes)
 
 
 def receptive_fields(graph: ArchGraph) -> dict[str, Field]:
@@ -93,18 +92,18 @@ def receptive_fields(graph: ArchGraph) -> dict[str, Field]:
     displaced = {node.name for node, _ in misaligned(graph)}
     fields: dict[str, Field] = {}
     for node in graph:
-        if node.op == INPUT:
+        if node.is_input:
             fields[node.name] = Field((Axis(),) * (len(node.shape) - 1))
             continue
-        operands = [graph[name] for name in graph.operands(node.name)]
+        operands = node.operands
         field = fields[operands[0].name]
         if len(operands) > 1:
             before = [_stretched(fields[operand.name], operand.shape, node.shape, limit) for operand in operands]
             field = _joined(node, [operand.shape for operand in operands], before, limit)
-        sights = node.operator.sight(graph.call(node.name), node.shape)
-        if any(sight is not EACH for sight in sights):
-            counts = node.shape[1:] if len(node.shape) > 1 else (1,) * len(sights)
-            axes = tuple(_through(*parts, limit) for parts in zip(field.axes, sights, counts, strict=True))
+        own = node.operator.receptive_field(node.call, node.shape)
+        if any(along is not EACH for along in own):
+            counts = node.shape[1:] if len(node.shape) > 1 else (1,) * len(own)
+            axes = tuple(_through(*parts, limit) for parts in zip(field.axes, own, counts, strict=True))
             field = Field(axes)
         fields[node.name] = field if field.misaligned == (node.name in displaced) else Field(field.axes, node.name in displaced)
     return fields
@@ -130,44 +129,44 @@ def network_field(graph: ArchGraph, fields: dict[str, Field]) -> Field:
 
 
 @lru_cache(4096)
-def _through(axis: Axis, sight: Sight | None, count: Dim, limit: int) -> Axis:
+def _through(axis: Axis, field: ReceptiveField | None, count: Dim, limit: int) -> Axis:
     """What `count` outputs of an operator see, that sees `axis` in this way."""
-    if axis.whole or sight is None:
+    if axis.whole or field is None:
         return replace(axis, whole=True)
-    if len(axis.spans) == len(sight.windows) == 1 and sight.advance and not axis.listed:
-        return _evenly(axis, sight)
-    regular, phases = _regular(axis), _phases(axis, sight)
-    listed = axis.listed or not sight.advance or (isinstance(count, int) and count < phases)
+    if len(axis.spans) == len(field.windows) == 1 and field.advance and not axis.listed:
+        return _evenly(axis, field)
+    regular, phases = _regular(axis), _phases(axis, field)
+    listed = axis.listed or not field.advance or (isinstance(count, int) and count < phases)
     if listed:  # or one value seen from everywhere, or a pattern that is longer than the axis
         phases = count if isinstance(count, int) else 0
-    widest = 2 if regular else max((_members(window) for window in sight.windows if window is not None), default=1)
+    widest = 2 if regular else max((_members(window) for window in field.windows if window is not None), default=1)
     if phases == 0 or phases * widest > limit:
-        return _evenly(_bound(axis), _widest(sight))
-    spans = tuple(_seen(axis, _moved(sight, output), regular) for output in range(phases))
-    return Axis(spans, _plain(Fraction(axis.jump * sight.advance * phases) / len(sight.windows)), listed)
+        return _evenly(_bound(axis), _widest(field))
+    spans = tuple(_seen(axis, _moved(field, output), regular) for output in range(phases))
+    return Axis(spans, _plain(Fraction(axis.jump * field.advance * phases) / len(field.windows)), listed)
 
 
-def _phases(axis: Axis, sight: Sight) -> int:
+def _phases(axis: Axis, field: ReceptiveField) -> int:
     """After how many outputs the pattern comes back; 0 where that cannot be said."""
-    if not isinstance(sight.advance, int):
+    if not isinstance(field.advance, int):
         return 0
-    return len(sight.windows) * (len(axis.spans) // gcd(len(axis.spans), sight.advance))
+    return len(field.windows) * (len(axis.spans) // gcd(len(axis.spans), field.advance))
 
 
-def _evenly(axis: Axis, sight: Sight) -> Axis:
+def _evenly(axis: Axis, field: ReceptiveField) -> Axis:
     """One span through one window."""
-    span, window = axis.spans[0], sight.windows[0]
+    span, window = axis.spans[0], field.windows[0]
     ends = None if span is None or window is None else (span[0] + window.first * axis.advance, span[1] + window.last * axis.advance)
-    return Axis((ends,), sight.advance * axis.advance)
+    return Axis((ends,), field.advance * axis.advance)
 
 
-def _moved(sight: Sight, output: int) -> Window | None:
-    turn, phase = divmod(output, len(sight.windows))
-    window = sight.windows[phase]
-    return None if window is None else Window(window.first + turn * sight.advance, window.last + turn * sight.advance, window.step)
+def _moved(field: ReceptiveField, output: int) -> Positions | None:
+    turn, phase = divmod(output, len(field.windows))
+    window = field.windows[phase]
+    return None if window is None else Positions(window.first + turn * field.advance, window.last + turn * field.advance, window.step)
 
 
-def _members(window: Window) -> int:
+def _members(window: Positions) -> int:
     return int((window.last - window.first) // window.step) + 1
 
 
@@ -177,7 +176,7 @@ def _regular(axis: Axis) -> bool:
     return None not in spans and all(a is not None and b is not None and a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(spans))
 
 
-def _seen(axis: Axis, window: Window | None, regular: bool) -> Span | None:
+def _seen(axis: Axis, window: Positions | None, regular: bool) -> Span | None:
     """The hull of what the members of a window see."""
     if window is None:
         return None
@@ -204,13 +203,13 @@ def _bound(axis: Axis) -> Axis:
     return _envelope([(axis, range(len(axis.spans)), 0)], axis.jump)
 
 
-def _widest(sight: Sight) -> Sight:
+def _widest(field: ReceptiveField) -> ReceptiveField:
     """One even window that holds all of them."""
-    step = Fraction(sight.advance) / len(sight.windows)
-    windows = [(window.first - i * step, window.last - i * step) for i, window in enumerate(sight.windows) if window is not None]
+    step = Fraction(field.advance) / len(field.windows)
+    windows = [(window.first - i * step, window.last - i * step) for i, window in enumerate(field.windows) if window is not None]
     if not windows:
-        return Sight((None,), step)
-    return Sight((Window(min(first for first, _ in windows), max(last for _, last in windows)),), step)
+        return ReceptiveField((None,), step)
+    return ReceptiveField((Positions(min(first for first, _ in windows), max(last for _, last in windows)),), step)
 
 
 def _envelope(parts: Sequence[tuple[Axis, range, int]], jump: Position) -> Axis:
@@ -237,7 +236,7 @@ def _stretched(field: Field, shape: Shape, out: Shape, limit: int) -> Field:
 
 def _joined(node: Node, shapes: Sequence[Shape], fields: Sequence[Field], limit: int) -> Field:
     """What a merge sees: from the first pixel that a branch sees to the last, or, along the axis of a concat, branch after branch."""
-    along = AXIS_NUMBERS.get(len(node.shape) - 1, {}).get(node.attrs.get("axis", "c"), 0)
+    along = node.operator.joined_axis(node.call) or 0
     if not along and all(field.axes == fields[0].axes for field in fields):
         return Field(fields[0].axes)
     if len({len(field.axes) for field in fields}) > 1:

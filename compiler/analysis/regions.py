@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.graph import ArchGraph, Node
 
 DEEPEST = 40  # scopes within scopes; a call of a module takes three frames of Python, which allows a thousand
 
@@ -75,7 +75,7 @@ def regions(graph: ArchGraph) -> Regions:
 
 def _is_brought(graph: ArchGraph, node: Node) -> bool:
     """Is a node a `flatten` that nobody wrote, but an operator needs?"""
-    return node.op == "flatten" and any(graph[user].span == node.span for user in graph.users(node.name))
+    return node.operator.unrolls and any(graph[user].span == node.span for user in graph.users(node.name))
 
 
 def scopes_of(name: str) -> list[str]:
@@ -87,7 +87,7 @@ def scopes_of(name: str) -> list[str]:
 def entering(graph: ArchGraph, inside: Sequence[Node]) -> list[str]:
     """The nodes outside of a region whose values it takes, in the order in which it takes them."""
     names = {node.name for node in inside}
-    return list(dict.fromkeys(operand for node in inside for operand in graph.operands(node.name) if operand not in names))
+    return list(dict.fromkeys(operand.name for node in inside for operand in node.operands if operand.name not in names))
 
 
 def leaving(graph: ArchGraph, inside: Sequence[Node]) -> list[str]:
@@ -114,7 +114,7 @@ def _reason(graph: ArchGraph, region: Region, inside: Sequence[Node], places: di
         stranger = next(node for node in nodes[first:last] if not node.name.startswith(path + "."))
         return f"{stranger.name} runs between its operators"
     for node in inside:
-        if node.op == INPUT:
+        if node.is_input:
             return f"it holds the input {node.name}"
         if not node.key.startswith(region.key + "."):
             return f"its {node.name[len(path) + 1 :]} uses the weights of {node.key}, which is outside of it"
@@ -154,9 +154,9 @@ def _meaning(graph: ArchGraph, region: Region, inside: Sequence[Node]) -> list[A
             node.name[start:],
             node.key[len(region.key) + 1 :],
             node.op,
-            node.operator.lower(graph.call(node.name)),
+            node.operator.lower(node.call),
             node.training_only,
-            [slots.get(operand, operand[start:]) for operand in graph.operands(node.name)],
+            [slots.get(operand.name, operand.name[start:]) for operand in node.operands],
         )
         for node in inside
     ]

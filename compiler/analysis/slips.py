@@ -25,7 +25,7 @@ def order_of_pytorch(graph: ArchGraph, tree: ast.File) -> Found:
             continue
         numbers = [arg.value.span.text for arg in op.args if arg.name is None]
         for node in nodes.get(op.span, ()) if len(numbers) >= 3 else ():
-            channels = graph[graph.operands(node.name)[0]].shape[0]
+            channels = node.call.x[0]
             if node.op != op.word.lower() or set(node.attrs["kernel"]) != {channels}:
                 continue
             layer = "Conv2d" if node.op == "conv" else "ConvTranspose2d"
@@ -56,7 +56,7 @@ def kernel_and_channels_swapped(graph: ArchGraph, tree: ast.File) -> Found:
     for node in graph:
         if node.op != "conv" or len(node.attrs["kernel"]) < 2 or len(set(node.attrs["kernel"])) > 1:
             continue
-        kernel, out, before = node.attrs["kernel"][0], node.attrs["out"], graph[graph.operands(node.name)[0]].shape
+        kernel, out, before = node.attrs["kernel"][0], node.attrs["out"], node.call.x
         if kernel < LARGE_KERNEL or out > FEW_CHANNELS or node.attrs["groups"] > 1 or set(before[1:]) == {kernel}:
             continue
         text = node.span.text

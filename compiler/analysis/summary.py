@@ -1,4 +1,4 @@
-"""The rows of a summary: nodes and blocks with their shapes and counts, and equal neighbours folded into one row."""
+"""Count a network by nodes and blocks, under a convention; equal neighbours fold into one row."""
 
 from __future__ import annotations
 
@@ -9,49 +9,54 @@ from typing import Any
 from archc.compiler.analysis.conventions import CONVENTIONS
 from archc.compiler.analysis.cost import node_params, params_of
 from archc.compiler.analysis.notation import notation
-from archc.compiler.analysis.parts import Part, parts
+from archc.compiler.analysis.parts import Part, nodes_of, parts
 from archc.compiler.analysis.receptive import Field, network_field, receptive_fields
+from archc.compiler.errors import one_of
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.shapes.dim import Dim, Shape, product
 
 
 @dataclass
 class Row:
-    """A node, or a block of nodes; `copies` of it stand one behind the other and are equal.
+    """A node, or a block of nodes; `copies` of it follow one another and are equal.
 
-    `params` and `macs` are those of one copy, for one sample; `values` is the number of values that its last node gives,
-    `activations` of all its nodes.
+    Counts are those of one copy, for one sample.
     """
 
     name: str
-    written: str
-    shape: Shape
-    params: int
-    macs: Dim
-    values: Dim
-    activations: Dim
-    sees: Field
+    written: str  # the operator with its options, the call of a block, or the number of nodes
+    shape: Shape  # of its last output, without the batch
+    params: int  # trainable scalars
+    macs: Dim  # multiply-accumulates; a formula where sizes are open
+    values: Dim  # values that its last node returns
+    activations: Dim  # values that all its nodes return
+    receptive_field: Field  # the receptive field of its last node, in pixels of the input
     nodes: int = 1
     copies: int = 1
     last: str = ""  # the name of the last copy
-    last_sees: Field | None = None
+    last_receptive_field: Field | None = None
     training_only: bool = False
-    inside: list[Row] = field(default_factory=list)
+    inside: list[Row] = field(default_factory=list)  # the rows of an opened block
 
     @property
     def shown_name(self) -> str:
+        """The name, or the names of the first and last copy: `layer3.1 .. 35`."""
         return self.name if self.copies == 1 else f"{self.name} .. {self.last.rpartition('.')[2]}"
 
 
-class Summary:
-    """The rows of a network. Built once; `rows` gives them to a depth. `convention` says whose rule counts MACs."""
+SORTS = ("params", "macs", "memory")  # what nodes can be sorted by
+
+
+class Counts:
+    """The counts of a network, and rows of them to a depth. `convention` names whose rule counts MACs. Raises UsageError for others."""
 
     def __init__(self, graph: ArchGraph, convention: str = "paper") -> None:
+        one_of("convention", convention, tuple(CONVENTIONS))
         self.graph = graph
         self.count, self.rule = CONVENTIONS[convention]
         self._counted: dict[str, Dim] = {}
         self.fields = receptive_fields(graph)
-        self.field = network_field(graph, self.fields)
+        self.receptive_field = network_field(graph, self.fields)
         self.params = params_of(graph, (node for node in graph if not node.training_only))
         self.macs = self._macs(node for node in graph if not node.training_only)
         self._tree = parts(graph)
@@ -68,11 +73,11 @@ class Summary:
         return self._counted[node.name]
 
     def leaves(self) -> list[Row]:
-        """A row for every node, in order."""
+        """Return a row for every node, in order."""
         return [self._leaf(node) for node in self.graph]
 
     def largest(self, rows: list[Row], by: str, top: int) -> list[Row]:
-        """The rows with the most parameters, MACs or activations."""
+        """Return the rows with the most `params`, `macs` or `memory` (values of activations)."""
 
         def size(row: Row) -> int:
             value = {"params": row.params, "macs": row.macs, "memory": row.activations}[by]
@@ -81,10 +86,12 @@ class Summary:
         return sorted(rows, key=size, reverse=True)[:top]
 
     def rows(self, depth: int, expand: Iterable[str] = (), fold: bool = True) -> list[Row]:
-        """Blocks to a depth of labels, deeper where a label is to be expanded; equal neighbours folded."""
+        """Return blocks to a depth of labels, deeper where a label is to be expanded; equal neighbours folded.
+
+        Raises UnknownName for a label that the network does not have.
+        """
         for name in expand:
-            if not any(node.name == name or node.name.startswith(name + ".") for node in self.graph):
-                raise KeyError(name)
+            nodes_of(self.graph, name)
         return self._rows(self._tree, depth, tuple(expand), fold)
 
     def _rows(self, part: Part, depth: int, expand: tuple[str, ...], fold: bool) -> list[Row]:
@@ -101,7 +108,7 @@ class Summary:
             mark = inner.mark(self.graph) if fold and inner.parts and not opened else None
             if mark is not None and mark == before:
                 rows[-1].copies += 1
-                rows[-1].last, rows[-1].last_sees = inner.name, row.sees
+                rows[-1].last, rows[-1].last_receptive_field = inner.name, row.receptive_field
             else:
                 rows.append(row)
             before = mark
@@ -121,9 +128,9 @@ class Summary:
         for node in nodes:
             activations = activations + product(node.shape)
         training_only = all(node.training_only for node in nodes)
-        sees = self.fields[last.name]
+        field = self.fields[last.name]
         call = part.call
         written = call.text if call else f"{len(nodes)} nodes"
         return Row(
-            part.name, written, last.shape, params, macs, product(last.shape), activations, sees, len(nodes), training_only=training_only
+            part.name, written, last.shape, params, macs, product(last.shape), activations, field, len(nodes), training_only=training_only
         )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.graph import ArchGraph, Node
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.source import Span
@@ -46,7 +45,7 @@ def stays_at_inference(graph: ArchGraph, tree: ast.File) -> Found:
     """Every node of a training-only chain should be gone at inference."""
     for line in tree.statements:
         if isinstance(line, ast.Output) and line.args and line.chain and line.name in graph.outputs:
-            inside = [node for node in graph if _within(node, line.span) and not node.training_only and node.op != INPUT]
+            inside = [node for node in graph if _within(node, line.span) and not node.training_only and not node.is_input]
             if inside:
                 yield says.stays_at_inference(line.name, inside[-1].name).at(line.span)
 
@@ -97,7 +96,7 @@ def ends_with_its_body(graph: ArchGraph, tree: ast.File) -> Found:
                     outer = next((let for let in lets if let.name == statement.name and let.span.end <= node.span.start), None)
                     stays = f", and the `{outer.name}` of line {outer.span.line} stays as it is" if outer is not None else ""
                     found = says.never_used("variable", statement.name, f"it ends with this body{stays}")
-                    yield replace(found, facts={"name": statement.name}).at(statement.span)
+                    yield found.with_facts(name=statement.name).at(statement.span)
 
 
 def default_rules_nothing(graph: ArchGraph, tree: ast.File) -> Found:

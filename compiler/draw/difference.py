@@ -13,8 +13,7 @@ from archc.compiler.analysis.notation import UNSEEN, notation, option_change
 from archc.compiler.analysis.parts import Part, parts
 from archc.compiler.draw.fold import PAGE, Folding, operator_box, scene
 from archc.compiler.draw.scene import Box, Edge, Scene
-from archc.compiler.draw.style import ATTACHED
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.shapes.dim import show_shape
 
 MOST = 3 * PAGE  # most boxes with which all blocks that differ are opened
@@ -44,7 +43,7 @@ class _Both:
 
     def __init__(self, a: ArchGraph, b: ArchGraph, found: Difference) -> None:
         self.a, self.b = a, b
-        followers = {node.name for node in a if node.op in ATTACHED}
+        followers = {node.name for node in a if node.operator.is_attached}
         moved = {name for change in found.changes if change.kind == "moved" for name in change.before} & followers
         self.there = {x: y for x, y in found.counterparts.items() if x not in moved}  # name in the first network -> name in the second
         self.here = {after: before for before, after in self.there.items()}
@@ -59,7 +58,7 @@ class _Both:
         if node.name not in self.here:
             return
         before = self.a[self.here[node.name]]
-        if node.op == INPUT:
+        if node.is_input:
             if before.shape != node.shape:
                 yield f"{show_shape(before.shape)} -> {show_shape(node.shape)}"
             return
@@ -76,14 +75,14 @@ class _Both:
         options: dict[tuple[str, str], list[str]] = {}
         for graph, mine, side in ((self.a, {node.name for node in self.gone}, 0), (self.b, self.added, 1)):
             for node in graph:
-                option = FOLLOWERS.get(node.operator.family) if node.op in ATTACHED else None
+                option = FOLLOWERS.get(node.operator.family) if node.operator.is_attached else None
                 if node.name not in mine or option is None:
                     continue
-                before = graph.operands(node.name)[0]
-                while before in mine and graph[before].op in ATTACHED:
-                    before = graph.operands(before)[0]
+                before = node.operands[0].name
+                while before in mine and graph[before].operator.is_attached:
+                    before = graph[before].operands[0].name
                 owner = (self.there.get(before) if side == 0 else before if before in self.here else None) or ""
-                if owner and self.b[owner].op not in ATTACHED and self.b[owner].op != INPUT and len(self.b.operands(owner)) == 1:
+                if owner and not self.b[owner].operator.is_attached and len(self.b[owner].operands) == 1:
                     options.setdefault((owner, option), ["none", "none"])[side] = notation(node)
                     if side == 0:
                         self.followed[node.name] = owner
@@ -253,15 +252,15 @@ def _removed(result: Scene, both: _Both) -> dict[str, Box]:
     lost: dict[str, list[str]] = {}
     for part, nodes in _gone_together(both):
         anchor = both.place[nodes[0].name]
-        neighbors = result.shown_as.get(anchor)
-        if neighbors is not None and neighbors.family == "block":
-            lost.setdefault(neighbors.id, []).extend(notation(node) for node in nodes)
-            shown.update((node.name, neighbors) for node in nodes)
+        neighbor = result.shown_as.get(anchor)
+        if neighbor is not None and neighbor.family == "block":
+            lost.setdefault(neighbor.id, []).extend(notation(node) for node in nodes)
+            shown.update((node.name, neighbor) for node in nodes)
             continue
-        if neighbors is not None and anchor not in first[neighbors.id]:
+        if neighbor is not None and anchor not in first[neighbor.id]:
             continue  # in a copy that is folded into the first one, which lacks the same
         box = _box(part, nodes)
-        level = levels.holding(neighbors) if neighbors is not None else None
+        level = levels.holding(neighbor) if neighbor is not None else None
         (result.boxes if level is None else level).append(box)
         shown.update((node.name, box) for node in nodes)
     for box in result.shown():
@@ -288,7 +287,7 @@ def _gone_together(both: _Both) -> Iterator[tuple[Part, list[Node]]]:
     boxes: list[tuple[Part, list[Node]]] = []
     for part, nodes in walk(parts(both.a)):
         node = nodes[0]
-        if part.node is not None and node.op in ATTACHED and boxes and both.a.operands(node.name) == [boxes[-1][1][-1].name]:
+        if part.node is not None and node.operator.is_attached and boxes and both.a.operands(node.name) == [boxes[-1][1][-1].name]:
             boxes[-1][1].append(node)
         else:
             boxes.append((part, nodes))
@@ -299,7 +298,7 @@ def _box(part: Part, nodes: Sequence[Node]) -> Box:
     if part.node is not None:
         box = operator_box(part.node)
         box.details = [" · ".join(notation(other) for other in nodes[1:])] if len(nodes) > 1 else []
-        if box.family == "merge":  # a circle has no levels for the old value
+        if box.family == "merge":  # a circle has no room for the old value
             box.family, box.title = "shape", notation(part.node)
     else:
         box = Box(part.name, "block", part.label, part.call.brief if part.call else "", [] if part.call else [f"{len(nodes)} operators"])

@@ -7,7 +7,7 @@ from html import escape
 import graphviz
 
 from archc.compiler.draw.scene import Box, Edge, Scene
-from archc.compiler.draw.style import FORMS, HEAT_INK, HEAT_NAMES, LEGEND, Look, heat_colour
+from archc.compiler.draw.style import FORMS, HEAT_INK, HEAT_NAMES, LEGEND, Look, heat_colour, legend
 
 FONT = "Helvetica,Arial,sans-serif"
 ROUNDED = ' STYLE="ROUNDED"'
@@ -115,10 +115,10 @@ def cut(text: str, width: int) -> str:
     if len(text) <= width or "(" not in text:
         return text
     name, arguments = text.removesuffix(")").split("(", 1)
-    told = arguments.split(", ")
-    while told and len(f"{name}({', '.join(told)}, …)") > width:
-        told.pop()
-    return f"{name}({', '.join([*told, '…'])})" if told else name
+    kept = arguments.split(", ")
+    while kept and len(f"{name}({', '.join(kept)}, …)") > width:
+        kept.pop()
+    return f"{name}({', '.join([*kept, '…'])})" if kept else name
 
 
 def wrapped(text: str, width: int = 34) -> list[str]:
@@ -164,7 +164,7 @@ def _key(scene: Scene, look: Look) -> str:
     used = [family for family in LEGEND if family in families]
     cells = [
         f'<TD BGCOLOR="{c["ground"] if look.heat else c[family]}" COLOR="{c["line"]}" BORDER="{2 if family == "dense" else 1}"'
-        f"{ROUNDED if family in ('input', 'block') else ''}>{escape(LEGEND[family])}</TD>"
+        f"{ROUNDED if family in ('input', 'block') else ''}>{escape(legend(family))}</TD>"
         for family in used
     ]
     statuses = dict.fromkeys(box.status for box in scene.shown() if box.status)

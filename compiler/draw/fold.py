@@ -13,8 +13,8 @@ from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.parts import Part, parts
 from archc.compiler.draw.scene import Box, Edge, Scene
 from archc.compiler.draw.spine import mark_spine
-from archc.compiler.draw.style import ATTACHED, SIGNS, family_of
-from archc.compiler.graph import INPUT, ArchGraph, Node
+from archc.compiler.errors import UnknownName
+from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.record import no_weights
 from archc.compiler.shapes.dim import show_shape
 
@@ -39,7 +39,7 @@ class Folding:
 
 
 def scene(graph: ArchGraph, folding: Folding = Folding()) -> Scene:
-    """Return the picture of a network. Raises KeyError for a pattern that matches no block."""
+    """Return the picture of a network. Raises UnknownName for a pattern that matches no block."""
     made = _scene(graph, folding)
     made.graph = graph
     made.opened = blocks(graph) if folding.flat else [box.id for box in made.every() if box.opened]
@@ -107,7 +107,8 @@ class _Folder:
         for pattern in patterns:
             hits = [part.name for part in _walk(self.root) if part.parts and fnmatchcase(part.name, pattern)]
             if not hits and not self.folding.flat:
-                raise KeyError(pattern)
+                hint = "a picture of depth 1 shows which blocks there are"
+                raise UnknownName(f"there is no block {pattern}", given=pattern, known=blocks(self.graph), hint=hint)
             for name in hits:
                 found.add(name)
                 while with_outer and "." in name:
@@ -157,7 +158,7 @@ class _Folder:
         operands = self.graph.operands(node.name)
         before = boxes[-1] if boxes else None
         if (
-            node.op in ATTACHED
+            node.operator.is_attached
             and not self.folding.flat
             and node.name not in self.folding.apart
             and before is not None
@@ -259,14 +260,14 @@ class _Folder:
 
 def operator_box(node: Node) -> Box:
     """Return the box of one operator, without its counts."""
-    family = "input" if node.op == INPUT else family_of(node.operator)
-    title = show_shape(node.shape) if family == "input" else SIGNS.get(node.op, notation(node))
+    family = node.operator.picture_family
+    title = show_shape(node.shape) if node.is_input else node.operator.merge_sign[0] if family == "merge" else notation(node)
     return Box(node.name, family, node.name.rpartition(".")[2], title, nodes=[node], shape=node.shape, span=node.span)
 
 
 def _implied(node: Node, label: str) -> bool:
     """Return whether a node has a default name that is not part of a weight key, and so needs no display."""
-    return node.op != INPUT and node.operator.weights is no_weights and label.rstrip("0123456789") == node.op
+    return not node.is_input and node.operator.weights is no_weights and label.rstrip("0123456789") == node.op
 
 
 def _walk(part: Part) -> Iterable[Part]:

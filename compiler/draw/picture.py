@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from archc.compiler.draw.scene import Scene
 from archc.compiler.draw.style import STYLES, THEMES, Look
+from archc.compiler.errors import UsageError, alternatives, one_of
 
 Writer = Callable[[Scene, str, Look], bytes]  # from a scene, the name of a style, and a look
 
@@ -26,29 +27,32 @@ class Format:
 def picture(scene: Scene, form: str, style: str = "graph", look: Look = Look()) -> bytes:  # noqa: B008 (it is frozen)
     """Draw a scene; the same bytes for the same network.
 
-    Raises ValueError for a format, style or theme that there is not, `layout.NoGraphviz` where Graphviz is missing, and
+    Raises UsageError for a format, style or theme that is not known, `layout.NoGraphviz` where Graphviz is missing, and
     `layout.TooLarge` for a PNG that would be.
     """
-    chosen = next((found for found in FORMATS if found.name == form), None)
-    if chosen is None:
-        raise ValueError(f"pictures are {listed()}, not {form}")
-    if style not in chosen.styles:
-        raise ValueError(f"{form} is drawn in style {' or '.join(chosen.styles)}, not {style}")
-    if look.theme not in THEMES:
-        raise ValueError(f"a theme is {' or '.join(THEMES)}, not {look.theme}")
+    chosen = by_name(form)
+    one_of("style", style, chosen.styles)
+    one_of("theme", look.theme, tuple(THEMES))
     scene.clean()
     return chosen.write(scene, style, look)
 
 
+def by_name(name: str) -> Format:
+    """Look up a format. Raises UsageError for a name that is not known."""
+    found = next((found for found in FORMATS if found.name == name), None)
+    if found is None:
+        raise UsageError(f"pictures are {listed()}, not {name}", given=name, known=[found.name for found in FORMATS])
+    return found
+
+
 def by_suffix(suffix: str) -> str:
-    """The name of the format that files of this suffix have; empty where there is none."""
+    """Return the name of the format that files of a suffix have; empty where there is none."""
     return next((found.name for found in FORMATS if suffix.lower() in found.suffixes), "")
 
 
 def listed(formats: Iterable[Format] | None = None) -> str:
-    """Their names in a sentence."""
-    *names, last = [found.name for found in (FORMATS if formats is None else formats)]
-    return f"{', '.join(names)} or {last}" if names else last
+    """Write the names of formats in a sentence."""
+    return alternatives(found.name for found in (FORMATS if formats is None else formats))
 
 
 # ---- one function for each format; what it needs is imported when it is asked for
@@ -89,7 +93,7 @@ def _html(scene: Scene, style: str, look: Look) -> bytes:
     from archc.compiler.draw.page import page
 
     if scene.graph is None:
-        raise ValueError("html shows a whole network, not a difference or a wrong file")
+        raise UsageError("html shows a whole network, not a difference or a wrong file")
     return page(scene.graph, look, scene.opened).encode()
 
 

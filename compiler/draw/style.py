@@ -8,28 +8,8 @@ from math import log
 
 from archc.compiler.draw.scene import Box, Scene
 from archc.compiler.ops import OPERATORS
-from archc.compiler.ops.record import Operator
 
 STYLES = ("graph", "paper")
-SIGNS = {"add": "+", "mul": "×", "concat": "C"}  # merges are circles with these
-ATTACHED = {name for name, operator in OPERATORS.items() if operator.family in ("activation", "normalisation")}
-
-# Families of the picture: those of the operators, parted further where a reader parts them.
-_APART = {
-    "fc": "dense",
-    "channel_fc": "dense",
-    "rbf": "dense",
-    "subsample": "pooling",
-    "dropout": "regularisation",
-    "stochastic_depth": "regularisation",
-    "flatten": "shape",
-    "slice": "shape",
-    "channel_shuffle": "shape",
-    "pad": "shape",
-    "crop": "shape",
-    "upsample": "shape",
-}
-
 LEGEND = {
     "input": "input, output",
     "convolution": "convolution",
@@ -39,7 +19,7 @@ LEGEND = {
     "activation": "activation",
     "regularisation": "regularisation",
     "shape": "change of shape",
-    "merge": "merge: + add, × multiply, C concatenate",
+    "merge": "merge",
     "block": "block",
 }
 
@@ -132,11 +112,12 @@ STEPS = 24
 HEAT_INK = "#16202b"  # on colours of cost, which are pale in every theme; no colour of a theme, so no rule of a page changes it
 
 
-def family_of(operator: Operator) -> str:
-    """The family of a picture that an operator belongs to."""
-    if operator.name in SIGNS or operator.operands != (1, 1):
-        return "merge"
-    return _APART.get(operator.name, operator.family)
+def legend(family: str) -> str:
+    """What the key to a picture says of a family; of merges, with the signs that stand in their circles."""
+    if family != "merge":
+        return LEGEND[family]
+    merges = sorted((operator for operator in OPERATORS.values() if operator.is_merge), key=lambda operator: -operator.operands[0])
+    return "merge: " + ", ".join(" ".join(operator.merge_sign) for operator in merges)
 
 
 LID, SIDE = 1.08, 0.88  # of the light that the front of a volume gives back

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from xml.etree import ElementTree
 
 from archc.compiler.draw.scene import Box, Scene
@@ -11,6 +12,8 @@ from archc.compiler.shapes.dim import show_shape
 
 SVG = "http://www.w3.org/2000/svg"
 LINK = "http://www.w3.org/1999/xlink"
+ElementTree.register_namespace("", SVG)
+ElementTree.register_namespace("xlink", LINK)
 ON_DARK = "@media screen and (prefers-color-scheme: dark)"  # print is light, whatever the screen is
 
 
@@ -19,8 +22,6 @@ def finished(svg: bytes, scene: Scene, theme: str) -> bytes:
 
     A page sets `--archc-convolution` and the like (see `style.LIGHT`) to override colors.
     """
-    ElementTree.register_namespace("", SVG)
-    ElementTree.register_namespace("xlink", LINK)
     root = ElementTree.fromstring(svg)
     root.set("class", "archc")
     boxes = {box.id: box for box in scene.every()}
@@ -47,6 +48,29 @@ def finished(svg: bytes, scene: Scene, theme: str) -> bytes:
     ElementTree.indent(root, "", 0)
     text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
+
+
+def inline(svg: str) -> str:
+    """Return a picture for the middle of a page, as HTML: nothing of it reaches the rest of the page, nor the other way round.
+
+    Ids, and the class that the style sheet speaks of, get a prefix of their own, which comes from the content; it scrolls where it is
+    wider than the page.
+    """
+    own = f"archc-{sha256(svg.encode()).hexdigest()[:12]}"
+    root = ElementTree.fromstring(svg)
+    root.set("class", own)
+    for element in root.iter():
+        if "id" in element.attrib:
+            element.set("id", f"{own}-{element.get('id')}")
+        if element.tag == f"{{{SVG}}}style":
+            element.text = (element.text or "").replace(".archc [", f".{own} [")
+        for name, value in element.attrib.items():
+            if name in ("href", f"{{{LINK}}}href") and value.startswith("#"):
+                element.set(name, f"#{own}-{value[1:]}")
+            elif "url(#" in value:
+                element.set(name, value.replace("url(#", f"url(#{own}-"))
+    root.set("style", "max-width: none; height: auto")
+    return f'<div style="overflow-x: auto">{ElementTree.tostring(root, encoding="unicode")}</div>'
 
 
 def data(box: Box) -> dict[str, str]:

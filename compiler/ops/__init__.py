@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from archc.compiler.ops import activation, classic, convolution, joining, normalisation, pooling
 from archc.compiler.ops.record import Operator
+from archc.compiler.ops.source import INPUT as INPUT
 
 FAMILIES = (convolution, pooling, activation, normalisation, joining, classic)
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
-LINEAR = frozenset(operator.name for operator in convolution.OPERATORS)  # the layers that papers count
+
+
+def operator_of(name: str) -> Operator:
+    """The record of a node's operator: one that files can write, or that of an input. Raises KeyError."""
+    return INPUT if name == INPUT.name else OPERATORS[name]

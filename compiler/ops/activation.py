@@ -6,30 +6,43 @@ from collections.abc import Callable, Mapping
 
 from archc.compiler.ops.kinds import Choice, Real, Whole, Word
 from archc.compiler.ops.memory import KEEPS_INPUT, KEEPS_OUTPUT, Memory, always, channels_first, one_each
-from archc.compiler.ops.record import Attr, Call, Module, Operator, Weights
+from archc.compiler.ops.record import Attr, Call, Operator, Weights
+from archc.compiler.ops.targets import ModuleTarget
 from archc.compiler.shapes.dim import Shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
 
-def _fixed(target: str, **kwargs: object) -> Callable[[Call], Module]:
-    return lambda call: Module(target, kwargs)
+def _fixed(target: str, **kwargs: object) -> Callable[[Call], ModuleTarget]:
+    return lambda call: ModuleTarget(target, kwargs)
 
 
-def _renamed(target: str, names: Mapping[str, str]) -> Callable[[Call], Module]:
-    return lambda call: Module(target, {theirs: call.attrs[ours] for ours, theirs in names.items()})
+def _renamed(target: str, names: Mapping[str, str]) -> Callable[[Call], ModuleTarget]:
+    return lambda call: ModuleTarget(target, {theirs: call.attrs[ours] for ours, theirs in names.items()})
 
 
-def _plain(name: str, target: str, formula: str, source: str = "", memory: Memory = KEEPS_INPUT, **kwargs: object) -> Operator:
-    """An activation without options."""
+def _plain(
+    name: str,
+    target: str,
+    formula: str,
+    source: str = "",
+    memory: Memory = KEEPS_INPUT,
+    fusable: bool = False,
+    rectifier: bool = False,
+    **kwargs: object,
+) -> Operator:
+    """An activation without options. The backward of a rectifier needs its output only."""
     return Operator(
         name=name,
         family="activation",
         summary=f"`{formula}`, value by value.",
         doc=f"\n        `out = {formula}`\n        ",
-        source=source or target,
+        source=source or f"torch.{target}",
         example=f"input 8x4x4; {name} => 8x4x4",
         memory=memory,
+        fusable=fusable,
+        rectifies=rectifier,
+        overwrites=rectifier,
         lower=_fixed(target, **kwargs),
     )
 
@@ -48,16 +61,28 @@ def prelu_weights(call: Call) -> Weights:
 SOFTMAX = Memory(saves=always("output"), order=channels_first)
 
 OPERATORS = (
-    _plain("relu", "torch.nn.ReLU", "max(x, 0)", "torch.nn.ReLU; Nair & Hinton 2010", memory=KEEPS_OUTPUT),
-    _plain("relu6", "torch.nn.ReLU6", "min(max(x, 0), 6)", "torch.nn.ReLU6; Howard et al. 2017, arXiv:1704.04861"),
-    _plain("sigmoid", "torch.nn.Sigmoid", "1/(1 + exp(-x))", memory=KEEPS_OUTPUT),
-    _plain("tanh", "torch.nn.Tanh", "tanh(x)", memory=KEEPS_OUTPUT),
-    _plain("silu", "torch.nn.SiLU", "x/(1 + exp(-x))", "torch.nn.SiLU; Ramachandran, Zoph & Le 2017, arXiv:1710.05941"),
-    _plain("hardswish", "torch.nn.Hardswish", "x*min(max(x + 3, 0), 6)/6", "torch.nn.Hardswish; Howard et al. 2019, arXiv:1905.02244"),
-    _plain("hardsigmoid", "torch.nn.Hardsigmoid", "min(max(x + 3, 0), 6)/6", "torch.nn.Hardsigmoid; Howard et al. 2019, arXiv:1905.02244"),
-    _plain("softplus", "torch.nn.Softplus", "log(1 + exp(x))"),
-    _plain("softmax", "torch.nn.Softmax", "exp(x)/sum of exp(x) over the channels", "torch.nn.Softmax", dim=1, memory=SOFTMAX),
-    _plain("log_softmax", "torch.nn.LogSoftmax", "x - log(sum of exp(x) over the channels)", "torch.nn.LogSoftmax", dim=1, memory=SOFTMAX),
+    _plain("relu", "nn.ReLU", "max(x, 0)", "torch.nn.ReLU; Nair & Hinton 2010", memory=KEEPS_OUTPUT, fusable=True, rectifier=True),
+    _plain("relu6", "nn.ReLU6", "min(max(x, 0), 6)", "torch.nn.ReLU6; Howard et al. 2017, arXiv:1704.04861", fusable=True, rectifier=True),
+    _plain("sigmoid", "nn.Sigmoid", "1/(1 + exp(-x))", memory=KEEPS_OUTPUT, fusable=True),
+    _plain("tanh", "nn.Tanh", "tanh(x)", memory=KEEPS_OUTPUT, fusable=True),
+    _plain("silu", "nn.SiLU", "x/(1 + exp(-x))", "torch.nn.SiLU; Ramachandran, Zoph & Le 2017, arXiv:1710.05941", fusable=True),
+    _plain(
+        "hardswish",
+        "nn.Hardswish",
+        "x*min(max(x + 3, 0), 6)/6",
+        "torch.nn.Hardswish; Howard et al. 2019, arXiv:1905.02244",
+        fusable=True,
+    ),
+    _plain(
+        "hardsigmoid",
+        "nn.Hardsigmoid",
+        "min(max(x + 3, 0), 6)/6",
+        "torch.nn.Hardsigmoid; Howard et al. 2019, arXiv:1905.02244",
+        fusable=True,
+    ),
+    _plain("softplus", "nn.Softplus", "log(1 + exp(x))"),
+    _plain("softmax", "nn.Softmax", "exp(x)/sum of exp(x) over the channels", "torch.nn.Softmax", dim=1, memory=SOFTMAX),
+    _plain("log_softmax", "nn.LogSoftmax", "x - log(sum of exp(x) over the channels)", "torch.nn.LogSoftmax", dim=1, memory=SOFTMAX),
     Operator(
         name="gelu",
         family="activation",
@@ -69,7 +94,8 @@ OPERATORS = (
         example="input 8x4x4; gelu => 8x4x4",
         attrs=(Attr("approximate", Choice(("none", "tanh")), Word("none"), "which formula"),),
         memory=KEEPS_INPUT,
-        lower=_renamed("archc.compiler.backends.modules.Gelu", {"approximate": "approximate"}),
+        fusable=True,
+        lower=_renamed("archc.Gelu", {"approximate": "approximate"}),
     ),
     Operator(
         name="leaky_relu",
@@ -82,7 +108,8 @@ OPERATORS = (
         example="input 8x4x4; leaky_relu(0.1) => 8x4x4",
         attrs=(Attr("slope", Real(0), 0.01, "the slope below zero"),),
         memory=KEEPS_INPUT,
-        lower=_renamed("torch.nn.LeakyReLU", {"slope": "negative_slope"}),
+        fusable=True,
+        lower=_renamed("nn.LeakyReLU", {"slope": "negative_slope"}),
     ),
     Operator(
         name="elu",
@@ -95,7 +122,7 @@ OPERATORS = (
         example="input 8x4x4; elu => 8x4x4",
         attrs=(Attr("alpha", Real(0), 1.0, "the value it tends to, negated"),),
         memory=KEEPS_INPUT,
-        lower=_renamed("torch.nn.ELU", {"alpha": "alpha"}),
+        lower=_renamed("nn.ELU", {"alpha": "alpha"}),
     ),
     Operator(
         name="prelu",
@@ -113,7 +140,7 @@ OPERATORS = (
         weights=prelu_weights,
         shape=prelu_shape,
         memory=KEEPS_INPUT,
-        lower=_renamed("torch.nn.PReLU", {"slopes": "num_parameters", "start": "init"}),
+        lower=_renamed("nn.PReLU", {"slopes": "num_parameters", "start": "init"}),
     ),
     Operator(
         name="scaled_tanh",
@@ -126,6 +153,6 @@ OPERATORS = (
         example="input 8x4x4; scaled_tanh => 8x4x4",
         attrs=(Attr("amplitude", Real(0), 1.7159, "the value it tends to"), Attr("slope", Real(0), 2 / 3, "the slope inside")),
         memory=Memory(work=one_each, saved=one_each),
-        lower=_renamed("archc.compiler.backends.modules.ScaledTanh", {"amplitude": "amplitude", "slope": "slope"}),
+        lower=_renamed("archc.ScaledTanh", {"amplitude": "amplitude", "slope": "slope"}),
     ),
 )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from math import prod
 
-from archc.compiler.ops import sight
+from archc.compiler.ops import receptive
 from archc.compiler.ops.kinds import PerAxis, Whole
 from archc.compiler.ops.memory import Memory, always, one_each
-from archc.compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator, Weights
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Like, Operator, Weights, units
+from archc.compiler.ops.targets import ModuleTarget
 from archc.compiler.ops.windows import slide
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
+from archc.compiler.shapes.window import Window
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
@@ -17,8 +19,7 @@ from archc.dsl.vocabulary import shapes as says
 def subsample_shape(call: Call) -> Shape:
     if call.image() != 2:
         raise Fault(says.wrong_rank("subsample", "channels with two sizes", show_shape(call.x)))
-    padless = Call(call.operator, {**call.attrs, "pad": (0, 0)}, call.inputs, call.conditions)
-    return (call.x[0], *slide(padless))
+    return (call.x[0], *slide(call))
 
 
 def subsample_weights(call: Call) -> Weights:
@@ -41,9 +42,9 @@ def subsample_scale(call: Call, out: Shape) -> Dim:
     return call.channels
 
 
-def lower_subsample(call: Call) -> Module:
-    return Module(
-        "archc.compiler.backends.modules.Subsample",
+def lower_subsample(call: Call) -> ModuleTarget:
+    return ModuleTarget(
+        "archc.Subsample",
         {"channels": call.channels, "kernel_size": call.attrs["kernel"], "stride": call.attrs["stride"]},
     )
 
@@ -68,8 +69,8 @@ def rbf_work(call: Call, out: Shape) -> Dim:
     return 2 * rbf_macs(call, out)
 
 
-def lower_rbf(call: Call) -> Module:
-    return Module("archc.compiler.backends.modules.RBF", {"in_features": call.channels, "out_features": call.attrs["out"]})
+def lower_rbf(call: Call) -> ModuleTarget:
+    return ModuleTarget("archc.RBF", {"in_features": call.channels, "out_features": call.attrs["out"]})
 
 
 OPERATORS = (
@@ -89,7 +90,9 @@ OPERATORS = (
         shape=subsample_shape,
         weights=subsample_weights,
         connections=subsample_connections,
-        sight=sight.window,
+        window=Window.of,
+        receptive_field=receptive.window,
+        picture="pooling",
         memory=Memory(saves=always("input"), work=subsample_work, saved=one_each, work_once=subsample_scale, saved_once=subsample_scale),
         lower=lower_subsample,
         short=("kernel", "", "stride"),
@@ -109,6 +112,8 @@ OPERATORS = (
         buffers=rbf_buffers,
         macs=rbf_macs,
         connections=rbf_macs,
+        derivation=units,
+        picture="dense",
         memory=Memory(work=rbf_work, saved=rbf_macs),
         lower=lower_rbf,
         short=("", "out", ""),

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from archc.compiler.ops import sight
+from archc.compiler.ops import receptive
+from archc.compiler.ops.faults import OpenCount, ShapeFault
 from archc.compiler.ops.kinds import INIT, Choice, Flag, PerAxis, Recipe, Table, Whole, Word
 from archc.compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_last
-from archc.compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Weights, macs_and_bias
-from archc.compiler.ops.windows import DILATION, PAD, STRIDE, settle_same, slide
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights, macs_and_bias, units
+from archc.compiler.ops.targets import ModuleTarget
+from archc.compiler.ops.windows import DILATION, PAD, STRIDE, same_padding, slide
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
-from archc.compiler.shapes.window import transposed
+from archc.compiler.shapes.window import Transposed, Window
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
@@ -80,6 +82,12 @@ def conv_macs(call: Call, out: Shape) -> Dim:
     return product(out[1:]) * prod(conv_weights(call)["weight"])
 
 
+def conv_fvcore(call: Call, out: Shape) -> Dim:
+    """A connection table counts as a dense convolution."""
+    kernel: int = prod(call.attrs["kernel"])
+    return product(out) * call.channels * kernel if call.attrs["from"] is not None else conv_macs(call, out)
+
+
 def _conv_arguments(call: Call) -> dict[str, Any]:
     attrs = call.attrs
     arguments = {"in_channels": call.channels, "out_channels": attrs["out"], "kernel_size": attrs["kernel"]}
@@ -87,13 +95,13 @@ def _conv_arguments(call: Call) -> dict[str, Any]:
     return arguments | {theirs: attrs[ours] for ours, theirs in renamed.items() if ours in attrs}
 
 
-def lower_conv(call: Call) -> Module:
+def lower_conv(call: Call) -> ModuleTarget:
     table = _connections(call)
     if table is not None:
         arguments = _conv_arguments(call)
         del arguments["in_channels"], arguments["out_channels"], arguments["groups"]
-        return Module("archc.compiler.backends.modules.TableConv", {"in_channels": call.channels, "table": table, **arguments})
-    return Module(f"torch.nn.Conv{call.axes}d", _conv_arguments(call))
+        return ModuleTarget("archc.TableConv", {"in_channels": call.channels, "table": table, **arguments})
+    return ModuleTarget(f"nn.Conv{call.axes}d", _conv_arguments(call))
 
 
 def conv_saves(call: Call) -> Sequence[str]:
@@ -128,20 +136,19 @@ def conv_order(call: Call, last: Sequence[bool]) -> bool:
 def transposed_shape(call: Call) -> Shape:
     axes = call.image()
     _groups(call)
-    attrs = call.attrs
+    window = Transposed.of(call.attrs)
     sizes: list[Dim] = []
     for axis in range(axes):
-        kernel, stride, pad = attrs["kernel"][axis], attrs["stride"][axis], attrs["pad"][axis]
-        dilation, extra = attrs["dilation"][axis], attrs["out_pad"][axis]
+        (_, stride, _, dilation), extra = window.options(axis), window.out_pad[axis]
         if extra >= max(stride, dilation):
             raise Fault(
                 says.out_of_range("`out_pad`", extra, f"smaller than the stride or the dilation, {max(stride, dilation)}", "out_pad")
             )
-        size = transposed(call.x[1 + axis], kernel, stride, pad, dilation, extra)
+        size = window.size(axis, call.x[1 + axis])
         if not call.at_least(size, 1):
             raise Fault(says.out_of_range("the output size", size, "at least 1", "pad"))
         sizes.append(size)
-    return (attrs["out"], *sizes)
+    return (call.attrs["out"], *sizes)
 
 
 def transposed_weights(call: Call) -> Weights:
@@ -154,8 +161,8 @@ def transposed_macs(call: Call, out: Shape) -> Dim:
     return product(call.x[1:]) * prod(transposed_weights(call)["weight"])
 
 
-def lower_transposed(call: Call) -> Module:
-    return Module(f"torch.nn.ConvTranspose{call.axes}d", {**_conv_arguments(call), "output_padding": call.attrs["out_pad"]})
+def lower_transposed(call: Call) -> ModuleTarget:
+    return ModuleTarget(f"nn.ConvTranspose{call.axes}d", {**_conv_arguments(call), "output_padding": call.attrs["out_pad"]})
 
 
 def _features(call: Call) -> int:
@@ -163,7 +170,7 @@ def _features(call: Call) -> int:
         raise Fault(says.wrong_rank(call.operator, "a flat input", show_shape(call.x)))
     features = call.x[0]
     if not isinstance(features, int):
-        raise Fault(says.needs_numbers(call.operator, "the number of its inputs", features))
+        raise ShapeFault(OpenCount(call.operator, "the number of its inputs", features))
     return features
 
 
@@ -177,8 +184,8 @@ def _dense_weights(call: Call, inputs: int) -> Weights:
     return {"weight": (out, inputs)} | ({"bias": (out,)} if call.attrs["bias"] else {})
 
 
-def _lower_dense(target: str, call: Call, inputs: int) -> Module:
-    return Module(target, {"in_features": inputs, "out_features": call.attrs["out"], "bias": call.attrs["bias"]})
+def _lower_dense(target: str, call: Call, inputs: int) -> ModuleTarget:
+    return ModuleTarget(target, {"in_features": inputs, "out_features": call.attrs["out"], "bias": call.attrs["bias"]})
 
 
 def fc_weights(call: Call) -> Weights:
@@ -190,8 +197,8 @@ def fc_macs(call: Call, out: Shape) -> Dim:
     return _features(call) * outputs
 
 
-def lower_fc(call: Call) -> Module:
-    return _lower_dense("torch.nn.Linear", call, _features(call))
+def lower_fc(call: Call) -> ModuleTarget:
+    return _lower_dense("nn.Linear", call, _features(call))
 
 
 def channel_fc_weights(call: Call) -> Weights:
@@ -206,8 +213,8 @@ def channel_fc_macs(call: Call, out: Shape) -> Dim:
     return product(out) * call.channels
 
 
-def lower_channel_fc(call: Call) -> Module:
-    return _lower_dense("archc.compiler.backends.modules.ChannelLinear", call, call.channels)
+def lower_channel_fc(call: Call) -> ModuleTarget:
+    return _lower_dense("archc.ChannelLinear", call, call.channels)
 
 
 OPERATORS = (
@@ -242,10 +249,13 @@ OPERATORS = (
         weights=conv_weights,
         macs=conv_macs,
         connections=macs_and_bias(conv_macs),
-        sight=sight.window,
+        fvcore=conv_fvcore,
+        window=Window.of,
+        receptive_field=receptive.window,
+        linear=True,
         memory=Memory(saves=conv_saves, saved=padded, saved_once=kept_of_a_table, work=padded, work_once=dense, order=conv_order),
         lower=lower_conv,
-        settle=settle_same,
+        canonicalise=same_padding,
         short=("kernel", "out", "stride"),
         followers=True,
     ),
@@ -277,7 +287,10 @@ OPERATORS = (
         weights=transposed_weights,
         macs=transposed_macs,
         connections=macs_and_bias(transposed_macs),
-        sight=sight.transposed,
+        window=Transposed.of,
+        receptive_field=receptive.transposed,
+        linear=True,
+        grows=True,
         memory=Memory(saves=always("input"), order=as_maps),
         lower=lower_transposed,
         short=("kernel", "out", "stride"),
@@ -299,6 +312,9 @@ OPERATORS = (
         weights=fc_weights,
         macs=fc_macs,
         connections=macs_and_bias(fc_macs),
+        derivation=units,
+        picture="dense",
+        linear=True,
         memory=KEEPS_INPUT,
         lower=lower_fc,
         short=("", "out", ""),
@@ -321,6 +337,9 @@ OPERATORS = (
         weights=channel_fc_weights,
         macs=channel_fc_macs,
         connections=macs_and_bias(channel_fc_macs),
+        derivation=units,
+        picture="dense",
+        linear=True,
         memory=Memory(saves=always("input"), reads="last", order=channels_last),
         lower=lower_channel_fc,
         short=("", "out", ""),

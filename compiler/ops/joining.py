@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from archc.compiler.ops import sight
+from archc.compiler.ops import receptive
+from archc.compiler.ops.faults import ShapeFault, Unequal, Unjoinable
 from archc.compiler.ops.kinds import Bounds, Choice, Real, Whole, Word
 from archc.compiler.ops.memory import Memory, always, as_maps
-from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Function, Module, Operand, Operands, Operator, differences
-from archc.compiler.ops.sight import Sights
+from archc.compiler.ops.receptive import ReceptiveFields
+from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Operator, axis_names, differences
+from archc.compiler.ops.targets import CallTarget, ModuleTarget, Operand, Operands
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
@@ -14,16 +16,11 @@ from archc.dsl.vocabulary import shapes as says
 AXIS_NUMBERS = {1: {"c": 0, "w": 1}, 2: {"c": 0, "h": 1, "w": 2}, 3: {"c": 0, "d": 1, "h": 2, "w": 3}}
 
 
-def sides(shapes: tuple[Shape, ...]) -> list[str]:
-    return [f"branch {number}: {show_shape(shape)}" for number, shape in enumerate(shapes, start=1)]
-
-
 def _must_equal(call: Call) -> Shape:
     first = call.x
     for other in call.inputs[1:]:
         if len(other) != len(first) or not all(call.equal(a, b) for a, b in zip(first, other, strict=True)):
-            ranks, channels = [len(shape) for shape in call.inputs], [shape[0] for shape in call.inputs]
-            raise Fault(says.sides_differ(call.operator, sides(call.inputs), differences(call.inputs), ranks, channels))
+            raise ShapeFault(Unequal(call.operator, call.inputs, tuple(differences(call.inputs))))
     return first
 
 
@@ -34,6 +31,12 @@ def mul_shape(call: Call) -> Shape:
     if maps and gates and all(len(gate) == len(maps[0]) and call.equal(gate[0], maps[0][0]) for gate in gates):
         return _must_equal(Call(call.operator, call.attrs, tuple(maps), call.conditions))
     return _must_equal(call)
+
+
+def mul_derivation(call: Call, out: Shape) -> list[str]:
+    if all(shape == out for shape in call.inputs):
+        return ["the shape of its input"]
+    return [f"the shape of its maps, {show_shape(out)}: a gate has one value for each channel"]
 
 
 def concat_shape(call: Call) -> Shape:
@@ -48,29 +51,38 @@ def concat_shape(call: Call) -> Shape:
         agree = len(other) == len(first) and all(call.equal(a, b) for i, (a, b) in enumerate(zip(first, other, strict=True)) if i != axis)
         if not agree:
             names = ("channels", *AXES.get(call.axes, ()))
-            raise Fault(says.concat_differs(sides(call.inputs), differences(call.inputs, but=axis), names[axis]))
+            raise ShapeFault(Unjoinable(call.inputs, tuple(differences(call.inputs, but=axis)), axis, names[axis]))
         total = total + other[axis]
     return (*first[:axis], total, *first[axis + 1 :])
 
 
-def lower_concat(call: Call) -> Function:
-    return Function("torch.cat", (Operands(),), {"dim": 1 + AXIS_NUMBERS.get(call.axes, {"c": 0})[call.attrs["axis"]]})
+def concat_axis(call: Call) -> int:
+    return AXIS_NUMBERS.get(call.axes, {"c": 0})[call.attrs["axis"]]
 
 
-def _chain(target: str, operands: int) -> Function:
+def concat_derivation(call: Call, out: Shape) -> list[str]:
+    axis = concat_axis(call)
+    return [f"{axis_names(out)[axis]}: {' + '.join(str(shape[axis]) for shape in call.inputs)} = {out[axis]}"]
+
+
+def lower_concat(call: Call) -> CallTarget:
+    return CallTarget("torch.cat", (Operands(),), {"dim": 1 + concat_axis(call)})
+
+
+def _chain(target: str, operands: int) -> CallTarget:
     """A function of two, applied from left to right: the backend nests what stands as a Function in the arguments."""
-    result: Function | Operand = Operand(0)
+    result: CallTarget | Operand = Operand(0)
     for index in range(1, operands):
-        result = Function(target, (result, Operand(index)))
-    assert isinstance(result, Function)
+        result = CallTarget(target, (result, Operand(index)))
+    assert isinstance(result, CallTarget)
     return result
 
 
-def lower_add(call: Call) -> Function:
+def lower_add(call: Call) -> CallTarget:
     return _chain("operator.add", len(call.inputs))
 
 
-def lower_mul(call: Call) -> Function:
+def lower_mul(call: Call) -> CallTarget:
     return _chain("operator.mul", len(call.inputs))
 
 
@@ -78,8 +90,13 @@ def flatten_shape(call: Call) -> Shape:
     return (product(call.x),)
 
 
-def lower_flatten(call: Call) -> Function:
-    return Function("torch.flatten", (Operand(), 1))
+def flatten_derivation(call: Call, out: Shape) -> list[str]:
+    values = f"{out[0]:,}" if isinstance(out[0], int) else str(out[0])
+    return [f"{'*'.join(map(str, call.x))} = {values} values in a row"]
+
+
+def lower_flatten(call: Call) -> CallTarget:
+    return CallTarget("torch.flatten", (Operand(), 1))
 
 
 def slice_shape(call: Call) -> Shape:
@@ -91,8 +108,13 @@ def slice_shape(call: Call) -> Shape:
     return (stop - start, *call.x[1:])
 
 
-def lower_slice(call: Call) -> Function:
-    return Function("operator.getitem", (Operand(), (slice(None), slice(call.attrs["start"], call.attrs["stop"]))))
+def slice_derivation(call: Call, out: Shape) -> list[str]:
+    start, stop = call.attrs["start"], call.attrs["stop"]
+    return [f"channels: {stop} - {start} = {out[0]}"]
+
+
+def lower_slice(call: Call) -> CallTarget:
+    return CallTarget("operator.getitem", (Operand(), (slice(None), slice(call.attrs["start"], call.attrs["stop"]))))
 
 
 def shuffle_shape(call: Call) -> Shape:
@@ -103,8 +125,8 @@ def shuffle_shape(call: Call) -> Shape:
     return call.x
 
 
-def lower_shuffle(call: Call) -> Module:
-    return Module("torch.nn.ChannelShuffle", {"groups": call.attrs["groups"]})
+def lower_shuffle(call: Call) -> ModuleTarget:
+    return ModuleTarget("nn.ChannelShuffle", {"groups": call.attrs["groups"]})
 
 
 def _paddings(call: Call) -> list[tuple[int, int]]:
@@ -121,17 +143,20 @@ def pad_shape(call: Call) -> Shape:
     return tuple(size + before + after for size, (before, after) in zip(call.x, _paddings(call), strict=True))
 
 
-def pad_sight(call: Call, out: Shape) -> Sights:
-    return [sight.moved(-before) for before, _ in _paddings(call)[1:]]
+def pad_derivation(call: Call, out: Shape) -> list[str]:
+    named = zip(axis_names(call.x), call.x, _paddings(call), out, strict=False)
+    return [f"{name}: {size} + {before} + {after} = {whole}" for name, size, (before, after), whole in named if before or after]
 
 
-def lower_pad(call: Call) -> Function:
+def pad_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
+    return [receptive.moved(-before) for before, _ in _paddings(call)[1:]]
+
+
+def lower_pad(call: Call) -> CallTarget:
     # torch.nn.functional.pad wants the last axis first.
     flat = [amount for pair in reversed(_paddings(call)) for amount in pair]
-    return Function("torch.nn.functional.pad", (Operand(), flat), {"value": call.attrs["value"]})
+    return CallTarget("F.pad", (Operand(), flat), {"value": call.attrs["value"]})
 
-
-NOTHING = (0, 0)
 
 OPERATORS = (
     Operator(
@@ -145,6 +170,9 @@ OPERATORS = (
         example="input 16x28x28; concat<conv1-8 | conv3-8(pad=1)> => 16x28x28",
         attrs=(Attr("axis", Choice(("c", "d", "h", "w")), Word("c"), "the axis: channels, depth, height or width"),),
         shape=concat_shape,
+        joined_axis=concat_axis,
+        derivation=concat_derivation,
+        sign=("C", "concatenate"),
         memory=Memory(order=as_maps),
         lower=lower_concat,
         operands=(1, None),
@@ -161,6 +189,7 @@ OPERATORS = (
         shape=_must_equal,
         lower=lower_add,
         operands=(2, None),
+        sign=("+", "add"),
     ),
     Operator(
         name="mul",
@@ -175,6 +204,8 @@ OPERATORS = (
         memory=Memory(saves=always("factors")),
         lower=lower_mul,
         operands=(2, None),
+        derivation=mul_derivation,
+        sign=("×", "multiply"),
     ),
     Operator(
         name="flatten",
@@ -186,7 +217,8 @@ OPERATORS = (
         source="torch.flatten",
         example="input 256x6x6; flatten => 9216",
         shape=flatten_shape,
-        sight=sight.flattened,
+        derivation=flatten_derivation,
+        unrolls=True,
         memory=Memory(view=True, reads="first"),
         lower=lower_flatten,
     ),
@@ -204,6 +236,7 @@ OPERATORS = (
             Attr("stop", Whole(1), REQUIRED, "the channel behind the last"),
         ),
         shape=slice_shape,
+        derivation=slice_derivation,
         memory=Memory(view=True, cuts="channels"),
         lower=lower_slice,
     ),
@@ -240,7 +273,8 @@ OPERATORS = (
         ),
         named=("h", "w"),
         shape=pad_shape,
-        sight=pad_sight,
+        derivation=pad_derivation,
+        receptive_field=pad_receptive_field,
         memory=Memory(order=as_maps),
         lower=lower_pad,
     ),

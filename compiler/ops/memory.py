@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from archc.compiler.ops.call import Call
 from archc.compiler.shapes.dim import Dim, Shape, product
 
-if TYPE_CHECKING:
-    from archc.compiler.ops.record import Call
-
-Values = Callable[["Call", Shape], Dim]
-Saves = Callable[["Call"], Sequence[str]]
-Order = Callable[["Call", Sequence[bool]], bool]
+Values = Callable[[Call, Shape], Dim]
+Saves = Callable[[Call], Sequence[str]]
+Order = Callable[[Call, Sequence[bool]], bool]
 
 
 def none(call: Call, out: Shape) -> Dim:
@@ -30,10 +27,6 @@ def nothing(call: Call) -> Sequence[str]:
 
 def always(*names: str) -> Saves:
     return lambda call: names
-
-
-def never(call: Call) -> bool:
-    return False
 
 
 # ---- how an output lies in memory: whether its channels are the last axis there, by whether those of the operands are
@@ -60,8 +53,7 @@ def channels_last(call: Call, last: Sequence[bool]) -> bool:
 
 @dataclass(frozen=True)
 class Memory:
-    """`view`: the output is its input, seen otherwise, `cuts` the axes of which only a part is seen; `idle`: in evaluation it
-    returns its input as it is, and where `passes` says so in training too.
+    """`view`: the output is its input in another shape, in the same memory; `cuts`: the axes of which only a part is in it.
 
     `saves` names what automatic differentiation keeps: the `input`; the inputs that are `differentiated` themselves; the `factors`
     of products that are; the `output`. `saved` is the number of values of its own that it keeps for each sample, `saved_once` for
@@ -74,8 +66,6 @@ class Memory:
 
     view: bool = False
     cuts: str = ""
-    idle: bool = False
-    passes: Callable[[Call], bool] = never
     saves: Saves = nothing
     saved: Values = none
     saved_once: Values = none

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from archc.compiler.ops import sight
+from archc.compiler.ops import receptive
 from archc.compiler.ops.kinds import SMALLEST, Choice, Flag, Real, Whole, Word
 from archc.compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_last
-from archc.compiler.ops.record import REQUIRED, Attr, Call, Module, Operator, Parameter, Weights
-from archc.compiler.ops.sight import Sights
+from archc.compiler.ops.receptive import ReceptiveFields
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights
+from archc.compiler.ops.targets import ModuleTarget, TensorTarget
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
@@ -26,10 +27,10 @@ def bn_buffers(call: Call) -> Weights:
     return {"running_mean": (call.channels,), "running_var": (call.channels,), "num_batches_tracked": ()}
 
 
-def lower_bn(call: Call) -> Module:
+def lower_bn(call: Call) -> ModuleTarget:
     a = call.attrs
-    return Module(
-        f"torch.nn.BatchNorm{max(call.axes, 1)}d",
+    return ModuleTarget(
+        f"nn.BatchNorm{max(call.axes, 1)}d",
         {"num_features": call.channels, "eps": a["eps"], "momentum": a["momentum"], "affine": a["affine"]},
     )
 
@@ -41,15 +42,15 @@ def group_norm_shape(call: Call) -> Shape:
     return call.x
 
 
-def lower_group_norm(call: Call) -> Module:
+def lower_group_norm(call: Call) -> ModuleTarget:
     a = call.attrs
-    return Module("torch.nn.GroupNorm", {"num_groups": a["groups"], "num_channels": call.channels, "eps": a["eps"], "affine": a["affine"]})
+    return ModuleTarget("nn.GroupNorm", {"num_groups": a["groups"], "num_channels": call.channels, "eps": a["eps"], "affine": a["affine"]})
 
 
-def lower_layer_norm(call: Call) -> Module:
+def lower_layer_norm(call: Call) -> ModuleTarget:
     a = call.attrs
-    return Module(
-        "archc.compiler.backends.modules.ChannelNorm",
+    return ModuleTarget(
+        "archc.ChannelNorm",
         {"normalized_shape": call.channels, "eps": a["eps"], "elementwise_affine": a["affine"]},
     )
 
@@ -74,6 +75,16 @@ def group_statistics(call: Call, out: Shape) -> Dim:
     return 2 * groups
 
 
+def bn_fvcore(call: Call, out: Shape) -> Dim:
+    """fvcore counts two operations for every value, one without weights."""
+    return product(out) * (2 if call.attrs["affine"] else 1)
+
+
+def group_norm_fvcore(call: Call, out: Shape) -> Dim:
+    """fvcore counts five operations for every value, four without weights."""
+    return product(out) * (5 if call.attrs["affine"] else 4)
+
+
 def statistics(call: Call, out: Shape) -> Dim:
     return 2 * product(call.x[1:])  # of every position
 
@@ -90,20 +101,21 @@ def keeps(call: Call, out: Shape) -> Dim:
     return 1 if call.attrs["mode"] == "row" else 0
 
 
-def lower_lrn(call: Call) -> Module:
+def lower_lrn(call: Call) -> ModuleTarget:
     a = call.attrs
     if a["form"] == "spatial":
-        return Module(
-            "archc.compiler.backends.modules.SpatialResponseNorm", {"size": a["size"], "alpha": a["alpha"], "beta": a["beta"], "k": a["k"]}
+        return ModuleTarget(
+            "archc.SpatialResponseNorm",
+            {"size": a["size"], "alpha": a["alpha"], "beta": a["beta"], "k": a["k"]},
         )
     # PyTorch divides alpha by the size, so the paper's form takes it times the size.
     alpha = a["alpha"] * a["size"] if a["form"] == "sum" else a["alpha"]
-    return Module("archc.compiler.backends.modules.ResponseNorm", {"size": a["size"], "alpha": alpha, "beta": a["beta"], "k": a["k"]})
+    return ModuleTarget("archc.ResponseNorm", {"size": a["size"], "alpha": alpha, "beta": a["beta"], "k": a["k"]})
 
 
-def lrn_sight(call: Call, out: Shape) -> Sights:
+def lrn_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
     size = call.attrs["size"]
-    return [sight.sliding(size, pad=size // 2)] * 2 if call.attrs["form"] == "spatial" else sight.each(call, out)
+    return [receptive.sliding(size, pad=size // 2)] * 2 if call.attrs["form"] == "spatial" else receptive.each(call, out)
 
 
 def lrn_work(call: Call, out: Shape) -> Dim:
@@ -117,20 +129,20 @@ def lrn_saved(call: Call, out: Shape) -> Dim:
     return (call.x[0] + around) * product(call.x[1:]) + 2 * product(call.x)
 
 
-def lower_dropout(call: Call) -> Module:
-    return Module("torch.nn.Dropout", {"p": call.attrs["p"]})
+def lower_dropout(call: Call) -> ModuleTarget:
+    return ModuleTarget("nn.Dropout", {"p": call.attrs["p"]})
 
 
-def lower_stochastic_depth(call: Call) -> Module:
-    return Module("archc.compiler.backends.modules.StochasticDepth", {"p": call.attrs["p"], "mode": call.attrs["mode"]})
+def lower_stochastic_depth(call: Call) -> ModuleTarget:
+    return ModuleTarget("archc.StochasticDepth", {"p": call.attrs["p"], "mode": call.attrs["mode"]})
 
 
 def layer_scale_weights(call: Call) -> Weights:
     return {"": (call.channels, *(1,) * call.axes)}  # the label itself is the key
 
 
-def lower_layer_scale(call: Call) -> Parameter:
-    return Parameter("operator.mul", layer_scale_weights(call)[""], call.attrs["start"])
+def lower_layer_scale(call: Call) -> TensorTarget:
+    return TensorTarget("operator.mul", layer_scale_weights(call)[""], call.attrs["start"])
 
 
 P = Attr("p", Real(0, 1), REQUIRED, "how likely a value is dropped")
@@ -155,6 +167,9 @@ OPERATORS = (
         shape=bn_shape,
         weights=scale_and_shift,
         buffers=bn_buffers,
+        fvcore=bn_fvcore,
+        normalises=True,
+        removes_bias=True,
         memory=Memory(saves=always("input"), saved_once=bn_saved, order=as_maps),
         lower=lower_bn,
     ),
@@ -174,6 +189,8 @@ OPERATORS = (
         ),
         shape=group_norm_shape,
         weights=scale_and_shift,
+        fvcore=group_norm_fvcore,
+        normalises=True,
         memory=Memory(saves=always("input"), work=group_statistics, saved=group_statistics, reads="whole", order=as_maps),
         lower=lower_group_norm,
     ),
@@ -188,6 +205,7 @@ OPERATORS = (
         example="input 96x56x56; layer_norm => 96x56x56",
         attrs=(Attr("eps", Real(0, 1), 1e-5, "what is added to the variance"), AFFINE),
         weights=scale_and_shift,
+        normalises=True,
         memory=Memory(saves=always("input"), work=statistics, saved=statistics, order=channels_last),
         lower=lower_layer_norm,
     ),
@@ -212,7 +230,7 @@ OPERATORS = (
             Attr("form", Choice(("mean", "sum", "spatial")), Word("mean"), "which convention"),
         ),
         shape=lrn_shape,
-        sight=lrn_sight,
+        receptive_field=lrn_receptive_field,
         memory=Memory(saves=always("input"), work=lrn_work, saved=lrn_saved),
         lower=lower_lrn,
     ),
@@ -226,7 +244,10 @@ OPERATORS = (
         source="torch.nn.Dropout; Hinton et al. 2012, arXiv:1207.0580",
         example="input 4096; dropout(0.5) => 4096",
         attrs=(P,),
-        memory=Memory(idle=True, passes=drops_nothing, saved=noise),
+        memory=Memory(saved=noise),
+        identity_in_eval=True,
+        identity_in_training=drops_nothing,
+        picture="regularisation",
         lower=lower_dropout,
     ),
     Operator(
@@ -239,7 +260,10 @@ OPERATORS = (
         source="Huang et al. 2016, arXiv:1603.09382",
         example="input 64x28x28; residual<conv3-64(pad=1); stochastic_depth(0.2)> => 64x28x28",
         attrs=(P, Attr("mode", Choice(("row", "batch")), Word("row"), "what is dropped together")),
-        memory=Memory(idle=True, passes=drops_nothing, saved=keeps),
+        memory=Memory(saved=keeps),
+        identity_in_eval=True,
+        identity_in_training=drops_nothing,
+        picture="regularisation",
         lower=lower_stochastic_depth,
     ),
     Operator(

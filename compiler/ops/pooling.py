@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archc.compiler.ops import sight
+from archc.compiler.ops import receptive
+from archc.compiler.ops.faults import OpenCount, ShapeFault
 from archc.compiler.ops.kinds import Choice, Flag, Optional, PerAxis, Word
 from archc.compiler.ops.memory import Memory, always, as_input, as_maps
-from archc.compiler.ops.record import REQUIRED, Attr, Call, Like, Module, Operator
-from archc.compiler.ops.sight import Sights
-from archc.compiler.ops.windows import DILATION, PAD, settle_same, slide
-from archc.compiler.shapes.dim import Dim, Formula, Shape
+from archc.compiler.ops.receptive import ReceptiveFields
+from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Like, Operator
+from archc.compiler.ops.targets import ModuleTarget
+from archc.compiler.ops.windows import DILATION, PAD, same_padding, slide
+from archc.compiler.shapes.dim import Dim, Formula, Shape, product
+from archc.compiler.shapes.window import Window
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
@@ -29,16 +32,16 @@ def pool_shape(call: Call) -> Shape:
         for size, kernel in zip(call.x[1:], call.attrs["kernel"], strict=True):
             if not call.at_least(size, kernel):  # PyTorch wants this of avg_pool3d, padded or not
                 raise Fault(says.out_of_range("`kernel`", kernel, f"at most the unpadded input, {size}", "kernel"))
-    return (call.x[0], *slide(call, call.attrs["ceil"]))
+    return (call.x[0], *slide(call))
 
 
-def lower_maxpool(call: Call) -> Module:
+def lower_maxpool(call: Call) -> ModuleTarget:
     a = call.attrs
     arguments = {"kernel_size": a["kernel"], "stride": a["stride"], "padding": a["pad"], "dilation": a["dilation"], "ceil_mode": a["ceil"]}
-    return Module(f"torch.nn.MaxPool{call.axes}d", arguments)
+    return ModuleTarget(f"nn.MaxPool{call.axes}d", arguments)
 
 
-def lower_avgpool(call: Call) -> Module:
+def lower_avgpool(call: Call) -> ModuleTarget:
     a = call.attrs
     arguments = {
         "kernel_size": a["kernel"],
@@ -47,7 +50,7 @@ def lower_avgpool(call: Call) -> Module:
         "ceil_mode": a["ceil"],
         "count_include_pad": a["count_pad"],
     }
-    return Module(f"torch.nn.AvgPool{call.axes}d", arguments)
+    return ModuleTarget(f"nn.AvgPool{call.axes}d", arguments)
 
 
 def as_image(call: Call, last: Sequence[bool]) -> bool:
@@ -65,9 +68,19 @@ def adaptive_shape(call: Call) -> Shape:
     return (call.x[0], *call.attrs["out"])
 
 
-def lower_adaptive(call: Call) -> Module:
+def adaptive_derivation(call: Call, out: Shape) -> list[str]:
+    named = zip(AXES[call.axes], call.x[1:], out[1:], strict=True)
+    return [f"{name}: {count} window{'' if count == 1 else 's'} over {size} positions" for name, size, count in named]
+
+
+def averaged(call: Call, out: Shape) -> Dim:
+    """fvcore counts every value that is averaged."""
+    return product(call.x)
+
+
+def lower_adaptive(call: Call) -> ModuleTarget:
     kind = "Avg" if call.operator == "adaptive_avgpool" else "Max"
-    return Module(f"torch.nn.Adaptive{kind}Pool{call.axes}d", {"output_size": call.attrs["out"]})
+    return ModuleTarget(f"nn.Adaptive{kind}Pool{call.axes}d", {"output_size": call.attrs["out"]})
 
 
 def upsample_shape(call: Call) -> Shape:
@@ -84,11 +97,24 @@ def upsample_shape(call: Call) -> Shape:
     return (call.x[0], *(dim * factor for dim, factor in zip(call.x[1:], scale, strict=True)))
 
 
-def lower_upsample(call: Call) -> Module:
+def upsample_derivation(call: Call, out: Shape) -> list[str]:
+    scale = call.attrs["scale"]
+    if scale is None:
+        return [f"{name}: {size}, as `size` says" for name, size in zip(AXES[call.axes], out[1:], strict=True)]
+    named = zip(AXES[call.axes], call.x[1:], scale, out[1:], strict=True)
+    return [f"{name}: {size if str(size).isalnum() else f'({size})'}*{factor} = {after}" for name, size, factor, after in named]
+
+
+def upsample_fvcore(call: Call, out: Shape) -> Dim:
+    """fvcore counts every value once, and four times where it is interpolated."""
+    return product(out) * (1 if call.attrs["mode"] == "nearest" else 4)
+
+
+def lower_upsample(call: Call) -> ModuleTarget:
     a = call.attrs
     corners = a["align_corners"] if a["mode"] != "nearest" else None
     scale = tuple(float(factor) for factor in a["scale"]) if a["scale"] is not None else None
-    return Module("torch.nn.Upsample", {"size": a["size"], "scale_factor": scale, "mode": a["mode"], "align_corners": corners})
+    return ModuleTarget("nn.Upsample", {"size": a["size"], "scale_factor": scale, "mode": a["mode"], "align_corners": corners})
 
 
 def middle(size: Dim, target: Dim) -> Dim:
@@ -105,14 +131,22 @@ def crop_shape(call: Call) -> Shape:
     return (call.x[0], *call.attrs["size"])
 
 
-def crop_sight(call: Call, out: Shape) -> Sights:
-    return [sight.moved(middle(size, target)) for size, target in zip(call.x[1:], out[1:], strict=True)]
+def crop_derivation(call: Call, out: Shape) -> list[str]:
+    lines = []
+    for name, size, target in zip(AXES[call.axes], call.x[1:], out[1:], strict=True):
+        begin = middle(size, target)
+        lines.append(f"{name}: positions {begin} up to {begin + target} of {size}")
+    return lines
 
 
-def lower_crop(call: Call) -> Module:
+def crop_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
+    return [receptive.moved(middle(size, target)) for size, target in zip(call.x[1:], out[1:], strict=True)]
+
+
+def lower_crop(call: Call) -> ModuleTarget:
     if any(isinstance(value, Formula) for value in call.attrs["size"]):
-        raise Fault(says.needs_numbers("crop", "the sizes", " and ".join(map(str, call.attrs["size"]))))
-    return Module("archc.compiler.backends.modules.Crop", {"sizes": call.attrs["size"]})
+        raise ShapeFault(OpenCount("crop", "the sizes", " and ".join(map(str, call.attrs["size"]))))
+    return ModuleTarget("archc.Crop", {"sizes": call.attrs["size"]})
 
 
 OPERATORS = (
@@ -128,10 +162,11 @@ OPERATORS = (
         example="input 64x112x112; maxpool3/2(pad=1) => 64x56x56",
         attrs=(KERNEL, STRIDE, PAD, DILATION, CEIL),
         shape=pool_shape,
-        sight=sight.window,
+        window=Window.of,
+        receptive_field=receptive.window,
         memory=Memory(saves=always("input"), indices=True),
         lower=lower_maxpool,
-        settle=settle_same,
+        canonicalise=same_padding,
         short=SHORT,
     ),
     Operator(
@@ -145,10 +180,11 @@ OPERATORS = (
         example="input 512x14x14; avgpool5/3 => 512x4x4",
         attrs=(KERNEL, STRIDE, PAD, CEIL, Attr("count_pad", Flag(), True, "whether padding counts in the divisor")),
         shape=pool_shape,
-        sight=sight.window,
+        window=Window.of,
+        receptive_field=receptive.window,
         memory=Memory(saves=always("input"), order=as_image),
         lower=lower_avgpool,
-        settle=settle_same,
+        canonicalise=same_padding,
         short=SHORT,
     ),
     Operator(
@@ -162,7 +198,9 @@ OPERATORS = (
         example="input 512x7x7; adaptive_avgpool1 => 512x1x1",
         attrs=(Attr("out", PerAxis(1), REQUIRED, "the output sizes"),),
         shape=adaptive_shape,
-        sight=sight.divided,
+        derivation=adaptive_derivation,
+        receptive_field=receptive.divided,
+        fvcore=averaged,
         memory=Memory(saves=mean_saves, order=as_image),
         lower=lower_adaptive,
         short=("out", "", ""),
@@ -178,7 +216,8 @@ OPERATORS = (
         example="input 512x7x7; adaptive_maxpool1 => 512x1x1",
         attrs=(Attr("out", PerAxis(1), REQUIRED, "the output sizes"),),
         shape=adaptive_shape,
-        sight=sight.divided,
+        derivation=adaptive_derivation,
+        receptive_field=receptive.divided,
         memory=Memory(saves=always("input"), indices=True, order=as_image),
         lower=lower_adaptive,
         short=("out", "", ""),
@@ -200,7 +239,11 @@ OPERATORS = (
             Attr("align_corners", Flag(), False, "whether the corner values lie on each other"),
         ),
         shape=upsample_shape,
-        sight=sight.resized,
+        derivation=upsample_derivation,
+        fvcore=upsample_fvcore,
+        receptive_field=receptive.resized,
+        picture="shape",
+        grows=True,
         memory=Memory(order=as_maps),
         lower=lower_upsample,
         short=("scale", "", ""),
@@ -216,7 +259,9 @@ OPERATORS = (
         example="input 64x64x64; crop(56) => 64x56x56",
         attrs=(Attr("size", PerAxis(1, open=True), REQUIRED, "the sizes to keep"),),
         shape=crop_shape,
-        sight=crop_sight,
+        derivation=crop_derivation,
+        receptive_field=crop_receptive_field,
+        picture="shape",
         memory=Memory(view=True, cuts="positions"),
         lower=lower_crop,
     ),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from archc.compiler.ops.call import AXES as AXES
+from archc.compiler.ops.call import Call as Call
+from archc.compiler.ops.call import axis_names as axis_names
 from archc.compiler.ops.kinds import Kind, Value
 from archc.compiler.ops.memory import FRESH, Memory
-from archc.compiler.ops.sight import Sights, each
-from archc.compiler.shapes.conditions import Condition
+from archc.compiler.ops.receptive import ReceptiveFields, each
+from archc.compiler.ops.targets import Target
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
+from archc.compiler.shapes.window import Window
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
-AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 MAX_VALUES = 2**62
 
 
@@ -26,6 +29,8 @@ class Like:
 
 
 class Required:
+    """The default of an option that must be given."""
+
     def __repr__(self) -> str:
         return "required"
 
@@ -43,102 +48,21 @@ class Attr:
     doc: str
 
 
-@dataclass
-class Call:
-    """What a rule sees: canonical options and the shapes of the operands. It knows no names and no places."""
-
-    operator: str
-    attrs: Mapping[str, Any]
-    inputs: tuple[Shape, ...]
-    conditions: list[Condition] = field(default_factory=list)
-
-    @property
-    def x(self) -> Shape:
-        return self.inputs[0]
-
-    @property
-    def axes(self) -> int:
-        """The number of sizes behind the channels."""
-        return len(self.inputs[0]) - 1
-
-    @property
-    def channels(self) -> int:
-        """The channels of the first operand, as a number."""
-        first = self.x[0]
-        if not isinstance(first, int):
-            raise Fault(says.needs_numbers(self.operator, "the number of channels", first))
-        return first
-
-    def image(self) -> int:
-        """Make sure of channels with one to three sizes; returns how many sizes."""
-        if not 1 <= self.axes <= 3:
-            raise Fault(says.wrong_rank(self.operator, "channels and one to three sizes, as in `3x224x224`", show_shape(self.x)))
-        return self.axes
-
-    def at_least(self, left: Dim, right: Dim) -> bool:
-        """Whether left >= right; for open sizes a condition on them, and yes."""
-        if isinstance(left, int) and isinstance(right, int):
-            return left >= right
-        self.conditions.append(Condition(left, ">=", right))
-        return True
-
-    def equal(self, left: Dim, right: Dim) -> bool:
-        """Whether two sizes are equal; for open sizes that may be, a condition on them, and yes."""
-        if left == right:
-            return True
-        if isinstance(left - right, int):
-            return False
-        self.conditions.append(Condition(left, "==", right))
-        return True
-
-
-@dataclass(frozen=True)
-class Operands:
-    """Stands in a lowering for all operands, as a list."""
-
-
-@dataclass(frozen=True)
-class Operand:
-    """Stands in a lowering for one operand."""
-
-    index: int = 0
-
-
-@dataclass(frozen=True)
-class Module:
-    """Lowered to a module: the path of its class, and the arguments of its constructor."""
-
-    target: str
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Function:
-    """Lowered to a call of a function, in whose arguments `Operand` and `Operands` stand for tensors."""
-
-    target: str
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """Lowered to a tensor that is trained, whose key is the label itself, and a function of the operand and of it."""
-
-    target: str
-    shape: tuple[int, ...]
-    start: float
-
-
-Lowering = Module | Function | Parameter
 Weights = Mapping[str, tuple[int, ...]]
 
 ShapeRule = Callable[[Call], Shape]
 WeightRule = Callable[[Call], Weights]
 CostRule = Callable[[Call, Shape], Dim]
-LowerRule = Callable[[Call], Lowering]
-SightRule = Callable[[Call, Shape], Sights]
-Settle = Callable[[dict[str, Any]], None]
+LowerRule = Callable[[Call], Target]
+ReceptiveRule = Callable[[Call, Shape], ReceptiveFields]
+DerivationRule = Callable[[Call, Shape], list[str]]
+WindowRule = Callable[[Mapping[str, Any]], Window]
+Canonicalise = Callable[[dict[str, Any]], None]
+
+# The forms and colours that pictures have for operators.
+Picture = Literal[
+    "input", "convolution", "dense", "pooling", "normalisation", "activation", "regularisation", "shape", "merge"
+]  # fmt: skip
 
 
 def same_shape(call: Call) -> Shape:
@@ -149,12 +73,20 @@ def no_weights(call: Call) -> Weights:
     return {}
 
 
-def settled(attrs: dict[str, Any]) -> None:
-    """Nothing to settle: the options mean what they say."""
+def as_given(attrs: dict[str, Any]) -> None:
+    """Leave the options as they are: none of them depends on another."""
 
 
 def nothing(call: Call, out: Shape) -> Dim:
     return 0
+
+
+def never(call: Call) -> bool:
+    return False
+
+
+def not_joined(call: Call) -> int | None:
+    return None
 
 
 def macs_and_bias(macs: CostRule) -> CostRule:
@@ -164,17 +96,36 @@ def macs_and_bias(macs: CostRule) -> CostRule:
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator of the language.
+    """One operator of the language: all that the compiler knows of it.
 
-    `shape` gives the output shape and raises facts; `weights` the trainable tensors by name; `buffers` those
-    that are kept but not trained; `macs` the multiply-accumulates for one sample (biases, normalisation,
-    activations and pooling are not counted); `connections` the weighted inputs of all its units, biases included, as
-    LeCun et al. 1998 count them; `sight` what an output value sees of the input; `memory` what
-    it needs of memory as it is lowered; `lower` says as data what it
-    becomes in torch. `settle` turns options that are words into numbers, where they depend on other options (`pad=same`). `short` names the
-    options that the parts of `NAME3-64/2` fill. An operator with `followers` also takes `norm=` and `act=`,
-    which put a normalisation and an activation behind it; one that `flattens` gets a flat input. Where options are `named`,
-    numbers without a name are refused, since other frameworks mean all of these by one number.
+    What it is called and how it is written: `short` names the options that the parts of `NAME3-64/2` fill; `operands` is the least and
+    the largest number of operands; an operator with `followers` also takes `norm=` and `act=`, which put a normalisation and an
+    activation after it; one that `flattens` gets a flat input. Where options are `named`, numbers without a name are refused, since
+    other frameworks mean all of these by one number. `canonicalise` turns options that are words into numbers, where they depend on
+    other options (`pad=same`).
+
+    What it computes: `shape` returns the output shape and raises facts; `weights` the trainable tensors by name; `buffers` those that are
+    kept but not trained; `lower` says as data what it becomes in a backend. `window` makes the window that slides over the input out of
+    the options, of an operator that has one. `joined_axis` is the axis along which operands are put one after another, counted from
+    the channels, of an operator that does so.
+
+    What it costs, for one sample: `macs`, the multiply-accumulates (biases, normalisation, activations and pooling are not counted);
+    `connections`, the weighted inputs of all its units, biases included, as LeCun et al. 1998 count them; `fvcore`, what the counter of
+    that name counts, where it is not the MACs of a linear layer; `memory`, what it needs of memory as it is lowered.
+
+    What is told of it: `receptive_field`, on which inputs an output depends; `derivation`, how the output shape comes about, in lines
+    of arithmetic; `picture`, its form and colour in a picture, where not those of its family; `sign`, what stands in the circle
+    of a merge, and the word for it.
+
+    What analyses and rewrites may rely on:
+    `linear`: a linear map with trained weights, and a bias by the option `bias`: a layer, as papers count them.
+    `grows`: it is used to make maps larger.
+    `unrolls`: its output is the values of its input in one row.
+    `normalises`: its output is normalised, so that to do it again does nothing. `removes_bias`: it subtracts the mean of every channel.
+    `rectifies`: it leaves alone what it has returned itself.
+    `identity_in_eval`: in evaluation it returns its input; `identity_in_training` says of a call whether in training too.
+    `fusable`: it can be computed within the call of the layer before it.
+    `overwrites`: its result may be written over its input, since its backward needs the result only.
     """
 
     name: str
@@ -184,20 +135,68 @@ class Operator:
     source: str
     example: str
     lower: LowerRule
-    shape: ShapeRule = same_shape
     attrs: tuple[Attr, ...] = ()
-    weights: WeightRule = no_weights
-    buffers: WeightRule = no_weights
-    macs: CostRule = nothing
-    connections: CostRule = nothing
-    sight: SightRule = each
-    memory: Memory = FRESH
-    settle: Settle = settled
     short: tuple[str, str, str] = ("", "", "")
     operands: tuple[int, int | None] = (1, 1)
     followers: bool = False
     flattens: bool = False
     named: tuple[str, ...] = ()
+    canonicalise: Canonicalise = as_given
+    shape: ShapeRule = same_shape
+    weights: WeightRule = no_weights
+    buffers: WeightRule = no_weights
+    window: WindowRule | None = None
+    joined_axis: Callable[[Call], int | None] = not_joined
+    macs: CostRule = nothing
+    connections: CostRule = nothing
+    fvcore: CostRule | None = None
+    memory: Memory = FRESH
+    receptive_field: ReceptiveRule = each
+    derivation: DerivationRule | None = None
+    picture: Picture | None = None
+    sign: tuple[str, str] | None = None
+    linear: bool = False
+    grows: bool = False
+    unrolls: bool = False
+    normalises: bool = False
+    removes_bias: bool = False
+    rectifies: bool = False
+    identity_in_eval: bool = False
+    identity_in_training: Callable[[Call], bool] = never
+    fusable: bool = False
+    overwrites: bool = False
+
+    @property
+    def is_merge(self) -> bool:
+        """Whether it may take several operands."""
+        return self.operands[1] is None or self.operands[1] > 1
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether a picture tells it in the box of what it follows: an activation, or a normalisation."""
+        return self.family in ("activation", "normalisation")
+
+    @property
+    def picture_family(self) -> Picture:
+        """Its form and colour in a picture: its own, those of a merge, or those of its family; else those of a change of shape."""
+        if self.picture is not None:
+            return self.picture
+        if self.is_merge:
+            return "merge"
+        return _PICTURES.get(self.family, "shape")
+
+    @property
+    def merge_sign(self) -> tuple[str, str]:
+        """What stands in the circle of a merge, and the word for it: `+`, add. Without a sign of its own, its first letter."""
+        return self.sign or (self.name[:1].upper(), self.name.replace("_", " "))
+
+    def derive(self, call: Call, out: Shape) -> list[str]:
+        """How the output shape comes about, in lines with the numbers in them."""
+        if self.derivation is not None:
+            return self.derivation(call, out)
+        if self.window is not None:
+            return self.window(call.attrs).derivation(axis_names(call.x)[1:], call.x)
+        return sizes_kept_or_changed(call, out)
 
     def option(self, name: str) -> Attr | None:
         return next((attr for attr in self.attrs if attr.name == name), None)
@@ -216,17 +215,41 @@ class Operator:
         """`conv{kernel}-{out}/{stride}`"""
         kernel, out, stride = self.short
         written = self.name + (f"{{{kernel}}}" if kernel else "") + (f"-{{{out}}}" if out else "") + (f"/{{{stride}}}" if stride else "")
-        return f"`{written}`" if self.operands == (1, 1) else f"`{self.name}<a | b>`"
+        return f"`{written}`" if not self.is_merge else f"`{self.name}<a | b>`"
 
     @property
     def signature(self) -> str:
         """How it is written: the short form, then the call form."""
-        if self.operands != (1, 1):
+        if self.is_merge:
             return self.short_form
         short = self.short_form.strip("`")
         options = ", ".join(a.name if isinstance(a.default, Required) else f"{a.name}=..." for a in self.attrs)
         call = f"{self.name}({options})" if options else self.name
         return f"`{short}` or `{call}`" if short != call and any(self.short) else f"`{call}`"
+
+
+_PICTURES: dict[str, Picture] = {
+    "convolution": "convolution",
+    "pooling": "pooling",
+    "activation": "activation",
+    "normalisation": "normalisation",
+}
+
+
+def sizes_kept_or_changed(call: Call, out: Shape) -> list[str]:
+    """The derivation of a shape by a rule that has no arithmetic to show: which sizes were others before."""
+    if out == call.x:
+        return ["the shape of its input"]
+    if len(out) != len(call.x):
+        return [f"{show_shape(call.x)} becomes {show_shape(out)}"]
+    return [
+        f"{name}: {before} becomes {after}" for name, before, after in zip(axis_names(out), call.x, out, strict=True) if before != after
+    ]
+
+
+def units(call: Call, out: Shape) -> list[str]:
+    """The derivation of a layer whose option `out` says how many values, or channels, it returns."""
+    return [f"{'channels' if len(out) > 1 else 'values'}: {out[0]}, as `out` says"]
 
 
 def check_values(shape: Shape) -> None:
@@ -242,7 +265,7 @@ def check_values(shape: Shape) -> None:
 def differences(shapes: Sequence[Shape], but: int | None = None) -> list[str]:
     """In what shapes of one rank differ, in words: `channels 512 vs 256`."""
     rank = len(shapes[0])
-    names = ("channels", *AXES.get(rank - 1, tuple(f"size {i}" for i in range(1, rank))))
+    names = axis_names(shapes[0])
     if any(len(shape) != rank for shape in shapes):
         return ["the number of axes " + " vs ".join(str(len(shape)) for shape in shapes)]
     found = []

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from archc.compiler.ops.call import AXES, Call
+from archc.compiler.ops.faults import Oversized, ShapeFault
 from archc.compiler.ops.kinds import PerAxis
-from archc.compiler.ops.record import AXES, Attr, Call
+from archc.compiler.ops.record import Attr
 from archc.compiler.shapes.dim import Dim, Shape
-from archc.compiler.shapes.window import reach, transposed, window
+from archc.compiler.shapes.window import Window
+from archc.compiler.shapes.window import arithmetic as arithmetic
+from archc.compiler.shapes.window import transposed_arithmetic as transposed_arithmetic
 from archc.dsl.diagnostics import Fault
-from archc.dsl.vocabulary import shapes as says
 from archc.dsl.vocabulary import values
 
 STRIDE = Attr("stride", PerAxis(1), 1, "how far the window moves")
@@ -22,12 +25,12 @@ PAD = Attr(
 DILATION = Attr("dilation", PerAxis(1), 1, "the distance between the elements of the kernel")
 
 
-def settle_same(attrs: dict[str, Any]) -> None:
-    """`pad=same` as numbers."""
+def same_padding(attrs: dict[str, Any]) -> None:
+    """Replace `pad=same` by numbers. Raises Fault for a kernel without a middle."""
     if attrs["pad"] != "same":
         return
-    dilations = attrs.get("dilation") or (1,) * len(attrs["kernel"])
-    twice = [reach(k, d) - 1 for k, d in zip(attrs["kernel"], dilations, strict=True)]
+    window = Window.of({**attrs, "pad": None})
+    twice = [window.reach(axis) - 1 for axis in window.axes]
     if any(total % 2 for total in twice):
         raise Fault(
             values.wrong_kind(
@@ -40,37 +43,15 @@ def settle_same(attrs: dict[str, Any]) -> None:
     attrs["pad"] = tuple(total // 2 for total in twice)
 
 
-def slide(call: Call, ceil: bool = False) -> Shape:
-    """The sizes after a window has slid over every axis behind the channels."""
+def slide(call: Call) -> Shape:
+    """The sizes after a window has slid over every axis after the channels. Raises Fault where it does not fit in."""
     axes = call.image()
-    attrs = call.attrs
-    dilations = attrs.get("dilation") or (1,) * axes
+    window = Window.of(call.attrs)
     sizes: list[Dim] = []
-    for axis, size, kernel, stride, pad, dilation in zip(
-        AXES[axes], call.x[1:], attrs["kernel"], attrs["stride"], attrs["pad"], dilations, strict=True
-    ):
-        out = window(size, kernel, stride, pad, dilation, ceil)
+    for axis, name in enumerate(AXES[axes]):
+        size, (kernel, _, pad, dilation) = call.x[1 + axis], window.options(axis)
+        out = window.size(axis, size)
         if not call.at_least(out, 1):
-            raise Fault(says.window_too_large(axis, size, kernel, pad, dilation, reach(kernel, dilation)))
+            raise ShapeFault(Oversized(name, size, kernel, pad, dilation))
         sizes.append(out)
     return tuple(sizes)
-
-
-def transposed_arithmetic(name: str, size: Dim, kernel: int, stride: int, pad: int, dilation: int, out_pad: int) -> str:
-    """The formula of a transposed convolution with its numbers in it: `(7 - 1)*2 - 2*1 + 3 = 13`."""
-    reached = f"{dilation}*({kernel} - 1) + 1" if dilation > 1 else str(kernel)
-    more = f" + {out_pad}" if out_pad else ""
-    return f"{name}: ({size} - 1)*{stride} - 2*{pad} + {reached}{more} = {transposed(size, kernel, stride, pad, dilation, out_pad)}"
-
-
-def arithmetic(name: str, size: Dim, kernel: int, stride: int, pad: int, dilation: int, ceil: bool) -> str:
-    """The window formula with its numbers in it: `(224 + 2*0 - 11)/4 + 1 = 54.25, rounded down to 54`."""
-    reached = f"{dilation}*({kernel} - 1) - 1" if dilation > 1 else str(kernel)
-    out = window(size, kernel, stride, pad, dilation, ceil)
-    text = f"{name}: ({size} + 2*{pad} - {reached})/{stride} + 1 = "
-    if not isinstance(size, int):
-        return text + str(out)
-    total = size + 2 * pad - reach(kernel, dilation)
-    if total % stride == 0:
-        return text + str(out)
-    return text + f"{total / stride + 1:g}, rounded {'up' if ceil else 'down'} to {out}"

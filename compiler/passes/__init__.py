@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from archc.compiler.graph import INPUT, ArchGraph
+from archc.compiler.graph import ArchGraph
 from archc.compiler.passes.drop_identities import drop_identities
 from archc.compiler.passes.drop_training import drop_training
 from archc.compiler.passes.fold_batch_norm import fold_batch_norm
@@ -49,7 +49,7 @@ def run(graph: ArchGraph, pipeline: tuple[Pass, ...], watch: Callable[[str, Prog
 
 def _verify(before: ArchGraph, after: ArchGraph, name: str) -> None:
     for node in after:
-        if node.op != INPUT and node.operator.shape(after.call(node.name)) != node.shape:
+        if not node.is_input and node.operator.shape(node.call) != node.shape:
             raise Unsound(f"{name}: {node.name} does not give {node.shape}")
     for output, at in after.outputs.items():
         if after[at.node].shape != before[before.outputs[output].node].shape:
@@ -72,9 +72,7 @@ def _weights(graph: ArchGraph) -> dict[str, dict[str, Shape]]:
     """The shapes of all tensors by key; no entry where an operator has none."""
     found: dict[str, dict[str, Shape]] = {}
     for node in graph:
-        if node.op != INPUT:
-            call = graph.call(node.name)
-            tensors: dict[str, Shape] = {**node.operator.weights(call), **node.operator.buffers(call)}
-            if tensors:
-                found[node.key] = tensors
+        tensors: dict[str, Shape] = {**node.operator.weights(node.call), **node.operator.buffers(node.call)}
+        if tensors:
+            found[node.key] = tensors
     return found

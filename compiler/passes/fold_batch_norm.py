@@ -9,7 +9,7 @@ from __future__ import annotations
 from archc.compiler.passes.program import Folded, Program
 from archc.compiler.passes.rewriter import Rewriter, unshared
 
-LINEAR = ("conv", "fc")
+FOLDED_INTO = ("conv", "fc")  # whose weights have the output channels as their first axis
 
 
 def fold_batch_norm(program: Program) -> Program:
@@ -23,11 +23,11 @@ def fold_batch_norm(program: Program) -> Program:
         if node.op == "bn" and node.name in folded:
             rewriter.drop(node, rewriter.value_map[folded[node.name]])
             continue
-        user = graph.only_user(node) if node.op in LINEAR and node.attrs.get("from") is None else None
+        user = graph.only_user(node) if node.op in FOLDED_INTO and node.attrs.get("from") is None else None
         if user is None or user.op != "bn" or node.key not in own:
             rewriter.keep(node)
             continue
-        operands = [rewriter.value_map[name] for name in graph.operands(node.name)]
+        operands = [rewriter.value_map[operand.name] for operand in node.operands]
         rewriter.add(node, operands, {**node.attrs, "bias": True})
         recipes[node.key] = Folded(program.recipe(node.key), user.key, user.attrs["eps"])
         folded[user.name] = node.name

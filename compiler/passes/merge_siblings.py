@@ -24,7 +24,7 @@ def merge_siblings(program: Program) -> Program:
     for node in graph:
         if _may_merge(node) and node.key in own:
             act = _activation(graph, node)
-            mark = (graph.operands(node.name)[0], *(node.attrs[name] for name in SAME), act.op if act else "")
+            mark = (node.operands[0].name, *(node.attrs[name] for name in SAME), act.op if act else "")
             siblings[mark].append(node)
     groups = [group for group in siblings.values() if len(group) > 1]
     first = {group[0].name: group for group in groups}
@@ -55,7 +55,7 @@ def _merge(group: list[Node], graph: ArchGraph, rewriter: Rewriter, program: Pro
     head = group[0]
     path = f"{head.name}+{len(group) - 1}"
     whole = replace(head, name=path, key=path)
-    given = rewriter.value_map[graph.operands(head.name)[0]]
+    given = rewriter.value_map[head.operands[0].name]
     made = rewriter.add(whole, [given], {**head.attrs, "out": sum(node.attrs["out"] for node in group)})
     recipes[path] = Joined(tuple(program.recipe(node.key) for node in group))
     act = _activation(graph, head)

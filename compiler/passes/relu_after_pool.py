@@ -26,7 +26,7 @@ def relu_after_pool(program: Program) -> Program:
         if (relu := moved.get(node.name)) is None:
             rewriter.keep(node)
             continue
-        pool = rewriter.add(node, [rewriter.value_map[graph.operands(relu.name)[0]]])
+        pool = rewriter.add(node, [rewriter.value_map[relu.operands[0].name]])
         rewriter.drop(node, rewriter.add(relu, [pool]))
     return Program(rewriter.result(), program.recipes)
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from archc.compiler.graph import INPUT, ArchGraph, Node
-from archc.compiler.ops.record import Call
+from archc.compiler.graph import ArchGraph, Node
 
 
 class Rewriter:
@@ -23,13 +22,13 @@ class Rewriter:
         self.value_map: dict[str, str] = {}
 
     def keep(self, node: Node) -> None:
-        self.add(node, [self.value_map[name] for name in self.old.operands(node.name)])
+        self.add(node, [self.value_map[operand.name] for operand in node.operands])
 
     def add(self, node: Node, operands: list[str], attrs: Mapping[str, Any] | None = None) -> str:
         """A node of the new graph, on operands of the new graph; its shape is inferred anew."""
-        made = replace(node, attrs=node.attrs if attrs is None else attrs)
-        if node.op != INPUT:
-            made.shape = node.operator.shape(call_of(self.new, made, operands))
+        made = replace(node, attrs=node.attrs if attrs is None else attrs, operands=tuple(self.new[name] for name in operands))
+        if not node.is_input:
+            made.shape = node.operator.shape(made.call)
         self.new.add(made, operands)
         self.value_map[node.name] = node.name
         return node.name
@@ -43,11 +42,6 @@ class Rewriter:
         left = {node.name for node in self.new}
         self.new.conditions = [(name, condition) for name, condition in self.new.conditions if name in left]
         return self.new
-
-
-def call_of(graph: ArchGraph, node: Node, operands: list[str]) -> Call:
-    """A node as its operator's rules see it, before it is in the graph."""
-    return Call(node.op, node.attrs, tuple(graph[name].shape for name in operands))
 
 
 def unshared(graph: ArchGraph) -> set[str]:

@@ -90,7 +90,7 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0403": (words.near_names,),
     "E0406": (values.completed_row,),
     "E0407": (words.near_names,),
-    "E0501": (claims.window_that_gives,),
+    "E0501": (claims.window_for_claim,),
     "E0503": (words.near_names,),
     "E0602": (words.near_names,),
     "E0603": (definitions.needless_use,),

@@ -15,7 +15,7 @@ from archc.dsl.source import Span
 IN_USE = (28, 32, 64, 96, 128, 224, 227, 256, 299, 512, 572)  # input sizes in the literature
 
 
-def window_that_gives(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+def window_for_claim(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     """Yield other input sizes, then other padding, stride, rounding or channels of the operator.
 
     A commonly used input size comes first: AlexNet's 227 for the 224 that its paper prints. Other sizes come last.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.graph import Node
 from archc.compiler.repair import effects
 from archc.compiler.repair.places import is_op, ops_in
 from archc.compiler.repair.trial import Trials, Tried
@@ -59,16 +59,16 @@ def _pairs(repair: Repair, expected: Sequence[Sequence[Incoming | None]], tried:
         for op, takes in zip(inside, items, strict=False):
             if takes is not None:
                 here = [node for node in nodes.get(_place(op.span), ()) if is_op(op, node.op)]
-                yield from ((takes, _shape_before(tried.graph, node)) for node in here)
+                yield from ((takes, _shape_before(node)) for node in here)
                 if not here:
                     yield takes, None
 
 
-def _shape_before(graph: ArchGraph, node: Node) -> Shape:
+def _shape_before(node: Node) -> Shape:
     """Return the input shape of an item, which may begin with an implied flatten."""
-    before = graph[graph.operands(node.name)[0]]
-    if before.op == "flatten" and _place(before.span) == _place(node.span):
-        before = graph[graph.operands(before.name)[0]]
+    before = node.operands[0]
+    if before.operator.unrolls and _place(before.span) == _place(node.span):
+        (before,) = before.operands
     return before.shape
 
 

@@ -145,9 +145,14 @@ def _meeting(d: Diagnostic, span: Span, trials: Trials, exact: bool) -> Candidat
     less, more = sizes[small], sizes[1 - small]
     if less == more or not all(NEAR * b <= a <= b for a, b in zip(less, more, strict=True)):
         return
-    node = next((node for node in _before(trials.there.graph, operands[small]) if node.op in ("convt", "upsample")), None)
+    node = next((node for node in _before(trials.there.graph, operands[small]) if node.operator.grows), None)
     grown = around(trials.tree, node.span, ast.Op) if node is not None and node.span.source is trials.source else None
-    if node is not None and grown is not None and node.op == "convt" and (node.attrs["kernel"] == node.attrs["stride"]) is exact:
+    if (
+        node is not None
+        and grown is not None
+        and node.operator.option("out_pad") is not None
+        and (node.attrs["kernel"] == node.attrs["stride"]) is exact
+    ):
         by = more[0] - less[0]
         what = f"`out_pad={by}`" + (", one more row and column" if by == 1 else "")
         yield repair(what, with_option(grown, "out_pad", str(by)))
@@ -155,13 +160,13 @@ def _meeting(d: Diagnostic, span: Span, trials: Trials, exact: bool) -> Candidat
         return
     yield repair(f"the center of the larger map, {_sizes(less)}", _appended(merge, 1 - small, f"crop({_argument(less)})"))
     if grown is not None and is_op(grown, "upsample") and not grown.args:
-        what = f"an upsampling to the size of the other branch, {_sizes(more)}" + _no_multiple(trials.there.graph, node, more)
+        what = f"an upsampling to the size of the other branch, {_sizes(more)}" + _no_multiple(node, more)
         yield repair(what, Edit(grown.span, f"upsample(size={_argument(more)})"))
 
 
-def _no_multiple(graph: ArchGraph, node: Node | None, sizes: list[int]) -> str:
+def _no_multiple(node: Node | None, sizes: list[int]) -> str:
     """Describe sizes that are not multiples of the incoming ones."""
-    before = graph[graph.operands(node.name)[0]].shape[1:] if node is not None else ()
+    before = node.call.x[1:] if node is not None else ()
     exact = all(isinstance(b, int) and size % b == 0 for b, size in zip(before, sizes, strict=False))
     return "" if exact else f", which is not a multiple of {show_shape(before)}"
 

@@ -55,7 +55,7 @@ def no_bias(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     """Yield no bias where it has no effect: in the default if no other convolution has one, else at each operator without effect."""
     graph, tree = trials.there.graph, trials.tree
     biased = [node for node in graph if node.attrs.get("bias")]
-    used = {node.span for node in biased if [graph[user].op for user in graph.users(node.name)] != ["bn"]}
+    used = {node.span for node in biased if [graph[user].operator.removes_bias for user in graph.users(node.name)] != [True]}
     line = next((n for n in ast.walk(tree) if isinstance(n, ast.Default) and n.word.lower() == "conv"), None)
     all_needless = not any(node.op == "conv" and node.span in used for node in biased)
     if line is not None and all_needless and not any(arg.name == "bias" for arg in line.args):

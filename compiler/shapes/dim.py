@@ -7,7 +7,7 @@ equal if their texts are. Two identities of whole numbers keep the formulas of c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import gcd
@@ -41,6 +41,7 @@ class Floor:
 
     @cached_property
     def text(self) -> str:
+        """Return the text of the division, in the form that is easiest to read."""
         shift = self.numerator.constant
         inside = str(self.numerator + (_signed(shift, self.divisor) - shift))
         return f"{inside if inside.isalnum() else f'({inside})'}//{self.divisor}"
@@ -56,7 +57,7 @@ class Formula:
 
     terms: tuple[tuple[Monomial, int], ...]
 
-    # ---- arithmetic: `+ - *` with numbers and formulas, `//` by a positive number
+    # ---- arithmetic: `+ - *` with numbers and formulas, `//` and `%` by a positive number
 
     def __add__(self, other: Dim) -> Dim:
         total = dict(self.terms)
@@ -95,6 +96,9 @@ class Formula:
             splits = all(isinstance(atom, Unknown) for atom in monomial) or factor % divisor == 0
             whole[monomial], rest[monomial] = divmod(factor, divisor) if splits else (0, factor)
         return _make(whole) + _floor(_make(rest), divisor)
+
+    def __mod__(self, divisor: int) -> Dim:
+        return self - self // divisor * divisor
 
     # ---- queries
 
@@ -191,6 +195,11 @@ def show_shape(shape: Shape) -> str:
     texts = [str(dim) for dim in shape]
     plain = all(text.isalnum() for text in texts)
     return ("x" if plain else " x ").join(texts)
+
+
+def show_sizes(sizes: Sequence[object], write: Callable[[object], str] = str) -> str:
+    """One value for each axis, as the language writes them: `3` where all are equal, else `1x7`; `write` writes one value."""
+    return write(sizes[0]) if sizes and len(set(sizes)) == 1 else "x".join(map(write, sizes))
 
 
 def _terms(dim: Dim) -> tuple[tuple[Monomial, int], ...]:

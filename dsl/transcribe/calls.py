@@ -34,8 +34,8 @@ class Transcript:
     end: int
     notes: tuple[str, ...] = ()
     input: str = ""  # the input shape, if the layer states it
-    takes: str = ""  # the variable that it is applied to; `gives` is the variable of its result
-    gives: str = ""
+    takes: str = ""  # the variable that it is applied to
+    result: str = ""  # the variable of its result
     incoming: tuple[Incoming | None, ...] = ()  # what each operator in `text` states about its input
     other: Transcript | None = None  # the reading of another framework, if the call is ambiguous
 
@@ -93,7 +93,7 @@ def transcribed(text: str, defaults: Defaults = NO_DEFAULTS, framework: str = ""
     if label and found.text:
         found = _labelled(found, label)
         found = replace(found, notes=(*found.notes, ORDER) if "self." in head.group() else found.notes)
-    return replace(found, begin=first, end=stop, gives=head[1] or "")
+    return replace(found, begin=first, end=stop, result=head[1] or "")
 
 
 def _list(text: str, begin: int, reading: Reading) -> Transcript | None:
@@ -303,7 +303,7 @@ def _layer_of_caffe(text: str, reading: Reading) -> Transcript | None:
     label = re.sub(r"\W", "_", str(fields.get("name", [""])[0]))
     write = caffe.LAYERS.get(kind.lower())
     bottoms, tops = fields.get("bottom", []), fields.get("top", [])
-    takes, gives = str(bottoms[0]) if bottoms else "", str(tops[0]) if tops else ""
+    takes, result = str(bottoms[0]) if bottoms else "", str(tops[0]) if tops else ""
     shown = f"{kind or 'layer'}" + (f' "{label}"' if label else "")
     try:
         if write is None:
@@ -313,7 +313,7 @@ def _layer_of_caffe(text: str, reading: Reading) -> Transcript | None:
         if len(bottoms) > 1:
             raise Untranslatable("it takes several tensors: an item takes one, and `@name` refers to another")
     except Untranslatable as reason:
-        return Transcript(CAFFE, shown, "", begin, end, tuple(map(str, reason.args)), takes=takes, gives=gives)
+        return Transcript(CAFFE, shown, "", begin, end, tuple(map(str, reason.args)), takes=takes, result=result)
     if label and not item.startswith("input ") and re.match(r"[A-Za-z]\w*$", label):
         item = f"{label}: {item}"
-    return Transcript(CAFFE, shown, item, begin, end, notes, takes=takes, gives=gives)
+    return Transcript(CAFFE, shown, item, begin, end, notes, takes=takes, result=result)

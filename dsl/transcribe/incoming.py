@@ -60,8 +60,8 @@ def incoming(framework: str, name: str, shown: str, a: Arguments) -> Incoming | 
 
     if name in ("Linear", "LazyLinear"):
         both = a.values.get("out_features") is not None
-        told = number("in_features") if both else None
-        return Incoming(shown, told, on_last=True, open=both and told is None)
+        features = number("in_features") if both else None
+        return Incoming(shown, features, on_last=True, open=both and features is None)
     if name == "Dense":
         given = a.extra.get("input_dim")
         return Incoming(shown, given if isinstance(given, int) else None, on_last=True)

@@ -13,7 +13,7 @@ import torch
 from archc import load
 from archc.compiler.driver import check_text
 from archc.compiler.graph import ArchGraph
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.tests.support import ROOT
 from archc.tests.support.commands import archc, facts
 
@@ -45,7 +45,7 @@ def test_compile_writes_what_loads_again(tiny: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["net.json", "net.pt2", "net.safetensors", "tiny.arch"]
     net = load(tiny)
     assert ArchGraph.from_json(json.loads((out / "net.json").read_text())).same_as(net.graph)
-    from archc.compiler.backends.weight_files import load_weights
+    from archc.compiler.backends.torch.weight_files import load_weights
 
     module = net.lower().eval()
     load_weights(module, str(out / "net.safetensors"))
@@ -82,7 +82,7 @@ def test_a_device_that_is_not_there() -> None:
 
 
 def test_open_sizes_cannot_be_lowered() -> None:
-    from archc.compiler.backends.torch_fx import lower, random_inputs
+    from archc.compiler.backends.torch.lower import lower, random_inputs
 
     graph = check_text("input 3xHxW\nupsample(size=[in.h // 2, in.w // 2])").graph
     with pytest.raises(ArchError, match="E0609"):

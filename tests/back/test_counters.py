@@ -11,13 +11,13 @@ from fvcore.nn import FlopCountAnalysis
 from torch.utils.flop_counter import FlopCounterMode
 
 from archc import Network, load, loads
-from archc.compiler.analysis.summary import Summary
+from archc.compiler.analysis.summary import Counts
 from archc.tests.support import ROOT
 from archc.tests.support.pytorch import torchvision_models
 
 
-def summary(name: str, **options: str) -> Summary:
-    return Summary(load(ROOT / f"archs/{name}.arch", **options).graph)
+def summary(name: str, **options: str) -> Counts:
+    return Counts(load(ROOT / f"archs/{name}.arch", **options).graph)
 
 
 PEERS = ["lenet5", "lenet5_modern", "alexnet", "vgg11_bn", "googlenet_torchvision", "resnet18", "resnet50", "mobilenet_v2", "unet"]
@@ -44,7 +44,7 @@ def test_macs_are_half_of_pytorchs_flops(text: str) -> None:
     net = loads(text)
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         net.lower().eval()(*(torch.empty(1, *node.shape) for node in net.graph.inputs))
-    assert Summary(net.graph).macs * 2 == counter.get_total_flops()
+    assert Counts(net.graph).macs * 2 == counter.get_total_flops()
 
 
 @pytest.mark.parametrize("net", programs_to_count())
@@ -53,7 +53,7 @@ def test_torchinfos_number(net: Network) -> None:
         module = net.lower().eval()
         inputs = [torch.empty(1, *node.shape) for node in net.graph.inputs]
     stats = torchinfo.summary(module, input_data=inputs, verbose=0, device="meta")
-    assert Summary(net.graph, "torchinfo").macs == stats.total_mult_adds
+    assert Counts(net.graph, "torchinfo").macs == stats.total_mult_adds
 
 
 @pytest.mark.parametrize("net", programs_to_count())
@@ -61,7 +61,7 @@ def test_fvcores_number(net: Network) -> None:
     module = net.lower().eval()
     logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)
     counter = FlopCountAnalysis(module, tuple(torch.randn(1, *node.shape) for node in net.graph.inputs))
-    assert Summary(net.graph, "fvcore").macs == counter.total()
+    assert Counts(net.graph, "fvcore").macs == counter.total()
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from torch import Tensor, fx, nn
 
 from archc import ArchError, load, loads
 from archc.compiler.analysis.regions import regions
-from archc.compiler.backends.blocks import Chain
-from archc.compiler.backends.torch_fx import ArchModule, InputError, lower
-from archc.compiler.backends.torch_run import DTYPES, compile_and_run
+from archc.compiler.backends.torch.arch_module import ArchModule, InputError
+from archc.compiler.backends.torch.blocks import Chain
+from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.run import DTYPES, compile_and_run
 from archc.tests.support import FILES, ROOT
 from archc.tests.support.pytorch import stirred, torchvision_models
 
@@ -298,7 +299,7 @@ def test_the_mode_may_be_set_as_an_attribute() -> None:
     assert isinstance(module(torch.randn(1, 3, 224, 224)), Tensor)
 
 
-# ---- changes, and what optimises a network as it is in the file
+# ---- changes, and what optimizes a network as it is in the file
 
 
 def _without_the_last_relu(module: Any) -> None:
@@ -335,22 +336,22 @@ def _other_activations(module: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("level", [1, 2])
-def test_optimise_refuses_a_module_that_was_changed(edit: Callable[[Any], Any], words: str, level: int) -> None:
+def test_optimize_refuses_a_module_that_was_changed(edit: Callable[[Any], Any], words: str, level: int) -> None:
     net = load(ROOT / "archs/resnet18.arch")
     module = resnet18()
     edit(module)
     with pytest.raises(ValueError, match=f"not as it was lowered: {words}"):
-        net.optimise(module, batch=1, level=level)
+        net.optimize(module, batch=1, level=level)
 
 
-def test_optimise_takes_what_changes_nothing_at_inference() -> None:
+def test_optimize_takes_what_changes_nothing_at_inference() -> None:
     net = load(ROOT / "archs/googlenet_torchvision.arch")
     module = net.lower().eval()
     module.aux1 = None
     module.dropout1.p = 0.5
     module.inception4a.recompile()
     for other in (module, copy.deepcopy(module), pickle.loads(pickle.dumps(module)), module.requires_grad_(False)):
-        assert net.optimise(other, level=1)(torch.randn(1, 3, 224, 224)).shape == (1, 1000)
+        assert net.optimize(other, level=1)(torch.randn(1, 3, 224, 224)).shape == (1, 1000)
 
 
 # ---- weights that come later, and other sizes

@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from archc import load
-from archc.compiler.backends.torch_fx import lower
+from archc.compiler.backends.torch.lower import lower
 from archc.tests.support import NETWORKS, PUBLISHED
 from archc.tests.support.pytorch import assert_agrees_with_torch
 

@@ -17,16 +17,18 @@ import torch
 from hypothesis import given
 from torch import Tensor, nn
 
-from archc import load
+from archc import UsageError, load, loads
 from archc.compiler.analysis.chunking import slices
 from archc.compiler.analysis.fusion import Fusion, fusions
-from archc.compiler.analysis.listing import listing
-from archc.compiler.backends import cpu, optimise, timing, winograd
-from archc.compiler.backends.measure import activations
-from archc.compiler.backends.optimise import DIFFERENT, optimised, realised
-from archc.compiler.backends.torch_fx import ArchModule, lower, random_inputs
+from archc.compiler.analysis.printing import listing
+from archc.compiler.backends.torch import cpu, optimize, timing, winograd
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.lower import lower, random_inputs
+from archc.compiler.backends.torch.measure import activations
+from archc.compiler.backends.torch.optimize import DIFFERENT, optimized, realized
 from archc.compiler.driver import check, check_text, parse_overrides
 from archc.compiler.graph import ArchGraph
+from archc.compiler.lowering import lowered, lowered_from
 from archc.compiler.passes import INFERENCE, TRAINING, Pass, Unsound, run
 from archc.compiler.passes.program import Folded, Own, Program
 from archc.tests.support import NETWORKS, ROOT
@@ -106,7 +108,7 @@ def test_the_program_behind_every_pass_is_the_same_network(path: Path) -> None:
     for pipeline in (*INFERENCE, *(pipeline for pipeline in TRAINING if not has_training_outputs(graph))):
         run(graph, pipeline, lambda name, program: behind.append(program))
     for program in behind:
-        made = realised(module, program)
+        made = realized(module, lowered_from(program))
         if not program.recipes:
             assert set(made.state_dict()) <= set(module.state_dict())
         with torch.no_grad():
@@ -128,8 +130,8 @@ def test_levels_agree_and_leave_the_network_as_it_is(name: str) -> None:
         first = lower(graph, level=1).eval()
         first.load_state_dict(module.state_dict())
         assert apart(first(*inputs), plain) == 0
-        assert apart(optimised(module, graph, inputs, 1)(*inputs), plain) == 0
-        second = optimised(module, graph, inputs, 2)
+        assert apart(optimized(module, graph, inputs, 1)(*inputs), plain) == 0
+        second = optimized(module, graph, inputs, 2)
         assert apart(second(*inputs), exact) < max(DIFFERENT, 4 * apart(plain, exact))
         larger = [torch.cat([x, x]) for x in inputs]
         assert apart(second(*larger), module(*larger)) < 1e-4
@@ -154,13 +156,13 @@ def test_random_networks_agree_at_every_level(text: str) -> None:
         first = lower(graph, level=1).eval()
         first.load_state_dict(module.state_dict())
         assert apart(first(*[x.clone() for x in inputs]), expected) == 0
-        assert apart(optimised(module, graph, inputs, 1)(*[x.clone() for x in inputs]), expected) == 0
-        program, doubles = run(graph, INFERENCE[2]), [x.double() for x in inputs]
-        assert apart(realised(module.double(), program)(*doubles), module(*doubles)) < DIFFERENT / 1000
-        second = optimised(module.float(), graph, inputs, 2)(*inputs)
+        assert apart(optimized(module, graph, inputs, 1)(*[x.clone() for x in inputs]), expected) == 0
+        program, doubles = lowered(graph, level=2), [x.double() for x in inputs]
+        assert apart(realized(module.double(), program)(*doubles), module(*doubles)) < DIFFERENT / 1000
+        second = optimized(module.float(), graph, inputs, 2)(*inputs)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(cpu, "slices", partial(slices, limit=1))
-            sliced = optimised(module, graph, inputs, 2)(*inputs)
+            sliced = optimized(module, graph, inputs, 2)(*inputs)
         for got in (second, sliced):
             for one, value in zip(values(got), values(expected), strict=True):
                 assert torch.allclose(one, value, rtol=1e-3, atol=1e-3 * float(value.abs().max()))
@@ -184,7 +186,7 @@ def test_what_is_still_needed_is_not_overwritten() -> None:
     module = lively(graph)
     kept = [x.clone() for x in inputs]
     with torch.no_grad():
-        assert apart(optimised(module, graph, inputs, 2)(*inputs), module(*inputs)) < DIFFERENT
+        assert apart(optimized(module, graph, inputs, 2)(*inputs), module(*inputs)) < DIFFERENT
         lower(graph, level=1).eval()(*inputs)
     assert all(torch.equal(x, y) for x, y in zip(inputs, kept, strict=True))
 
@@ -218,7 +220,7 @@ def test_a_slice_ends_where_one_value_leads_on() -> None:
 def test_the_first_part_of_a_network_in_slices() -> None:
     graph = network(ROOT / "archs/resnet18.arch")
     module, x = lively(graph), torch.randn(8, 3, 224, 224)
-    fast = optimised(module, graph, [x])
+    fast = optimized(module, graph, [x])
     assert isinstance(fast, nn.Module)
     head = fast.get_submodule("+packed.sliced")
     assert isinstance(head, cpu.Sliced) and head.size == 4
@@ -254,7 +256,7 @@ def test_found_networks(text: str) -> None:
     with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(cpu, "slices", partial(slices, limit=2**20))
         for pipeline in (INFERENCE[2], INFERENCE[2][:1]):
-            assert apart(optimised(module, graph, inputs, 2, pipeline)(*inputs), module(*inputs)) < DIFFERENT
+            assert apart(optimized(module, graph, inputs, 2, pipeline)(*inputs), module(*inputs)) < DIFFERENT
 
 
 @pytest.mark.parametrize("size", [(2, 128, 6, 6), (1, 128, 7, 9), (2, 130, 5, 8), (1, 128, 3, 3)], ids=str)
@@ -300,9 +302,9 @@ def test_level_3_keeps_winograds_algorithm_where_it_is_faster(monkeypatch: pytes
         asked.append(len(candidates))
         return candidates[-1]
 
-    monkeypatch.setattr(optimise, "fastest", last)
+    monkeypatch.setattr(optimize, "fastest", last)
     monkeypatch.setattr(cpu, "fastest", last)
-    fast = optimised(module, graph, inputs, 3)
+    fast = optimized(module, graph, inputs, 3)
     assert isinstance(fast, nn.Module)
     assert sum(isinstance(part, winograd.WinogradConv) for part in fast.modules()) == 2
     assert asked == [2, 2, 2]  # two convolutions; and the network, compiled or not
@@ -344,13 +346,13 @@ def test_every_network_goes_through_every_pipeline(path: Path) -> None:
 
 def losses(model: nn.Module, batches: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
     model.train()
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     found = []
     for x, y in batches:
         loss = nn.functional.cross_entropy(model(x), y)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         found.append(float(loss))
     return found
 
@@ -373,13 +375,13 @@ def test_the_compiler_of_torch_gives_the_same() -> None:
     graph = network(ROOT / "archs/lenet5_modern.arch")
     module, inputs = lively(graph), random_inputs(graph, 2)
     with torch.no_grad():
-        assert apart(optimised(module, graph, inputs, 3)(*inputs), module(*inputs)) < DIFFERENT
+        assert apart(optimized(module, graph, inputs, 3)(*inputs), module(*inputs)) < DIFFERENT
 
 
-def test_the_command_line_optimises(tmp_path: Path) -> None:
+def test_the_command_line_optimizes(tmp_path: Path) -> None:
     found = facts("compile", "archs/resnet18.arch", "--optimize", "2")
     assert found["ran_outputs"] == {"output": [1000]}
-    assert "optimise" in found["seconds"]
+    assert "optimize" in found["seconds"]
     shown = archc("compile", "archs/resnet18.arch", "--optimize", "2", "--print-after", "fold_batch_norm").stdout
     program = shown[: shown.index("resnet18  ")].split("\n", 1)[1]
     assert "bn" not in program
@@ -396,10 +398,22 @@ def test_the_interface_of_python() -> None:
     model = net.lower().eval()
     x = torch.randn(3, 3, 64, 64)
     with torch.no_grad():
-        assert apart(net.optimise(model, batch=3)(x), model(x)) < 1e-4
-        assert torch.equal(net.optimise(model, level=1)(x), model(x))
+        assert apart(net.optimize(model, batch=3)(x), model(x)) < 1e-4
+        assert torch.equal(net.optimize(model, level=1)(x), model(x))
         half = copy.deepcopy(model).bfloat16()
-        assert net.optimise(half)(x.bfloat16()).dtype == torch.bfloat16
+        assert net.optimize(half)(x.bfloat16()).dtype == torch.bfloat16
+
+
+def test_only_modules_of_the_network_are_optimized() -> None:
+    net, other = (loads(f"input 3x8x8\nconv3-{width}\n") for width in (4, 5))
+    with pytest.raises(UsageError, match="module is what `lower` returned, not a Conv2d"):
+        net.optimize(torch.nn.Conv2d(3, 4, 3))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="module was lowered from another network, text"):
+        net.optimize(other.lower())
+    again = loads("input 3x8x8\nconv3-4\n").lower().eval()
+    x = torch.randn(1, 3, 8, 8)
+    with torch.no_grad():
+        assert torch.equal(net.optimize(again, level=1)(x), again(x))
 
 
 def test_the_script_for_gpus_runs_on_a_cpu(tmp_path: Path) -> None:
@@ -450,4 +464,4 @@ def test_activations_within_the_call_of_a_layer(act: str) -> None:
     assert [fusion.activation for fusion in found.values()] == ([""] * 2 if act == "elu" else [act.partition("(")[0]] * 2)
     module, inputs = lively(graph), random_inputs(graph, 3)
     with torch.no_grad():
-        assert apart(optimised(module, graph, inputs, 2)(*inputs), module(*inputs)) < DIFFERENT
+        assert apart(optimized(module, graph, inputs, 2)(*inputs), module(*inputs)) < DIFFERENT

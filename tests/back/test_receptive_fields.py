@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from archc import Network, load, loads
 from archc.compiler.analysis import receptive
 from archc.compiler.analysis.receptive import Axis, Field, network_field, receptive_fields
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.tests.support import ROOT
 from archc.tests.support.programs import fewer
 from archc.tests.support.work import work
@@ -299,15 +299,15 @@ def test_long_patterns_take_little_work() -> None:
     assert work(lambda: receptive_fields(graph)) < 1_000_000
 
 
-def test_a_sight_in_three_numbers() -> None:
+def test_a_receptive_field_in_three_numbers() -> None:
     """Reach, step and offset, as the paper has them for windows; of patterns the widest window and the mean place."""
     graph = loads("input 1x12x12\nconv3-1/2(pad=1); convt2-1/2; upsample2; upsample(scale=2, mode=bilinear); adaptive_avgpool(5)").graph
-    nodes = [node for node in graph if node.op != "input"]
-    sights = [sight for node in nodes if (sight := node.operator.sight(graph.call(node.name), node.shape)[0]) is not None]
-    assert [(s.reach, s.step, s.offset) for s in sights[:4]] == [
+    along = [node.operator.receptive_field(node.call, node.shape)[0] for node in graph if not node.is_input]
+    fields = [field for field in along if field is not None]
+    assert [(f.reach, f.step, f.offset) for f in fields[:4]] == [
         (3, 2, 0),
         (1, Fraction(1, 2), Fraction(-1, 4)),
         (1, Fraction(1, 2), Fraction(-1, 4)),
         (2, Fraction(1, 2), Fraction(-1, 4)),
     ]
-    assert (sights[4].reach, sights[4].step) == (11, Fraction(48, 5))
+    assert (fields[4].reach, fields[4].step) == (11, Fraction(48, 5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import fx, nn
 
 from archc import loads
-from archc.compiler.backends.blocks import NumberedScope, Scope
+from archc.compiler.backends.torch.blocks import NumberedScope, Scope
 from archc.compiler.elaborate.reserved import MODULE_NAMES
 
 

@@ -48,7 +48,7 @@ def _computes_the_same(text: str, layer: str) -> None:
     theirs = eval(layer, {"nn": nn}).eval()
     report = check_text(text)
     assert report.ok, report.diagnostics
-    from archc.compiler.backends.torch_fx import lower
+    from archc.compiler.backends.torch.lower import lower
 
     ours = lower(report.graph).eval()
     assert [p.shape for p in theirs.parameters()] == [p.shape for p in ours.parameters()]

@@ -13,12 +13,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from archc import load
-from archc.compiler.backends import room
-from archc.compiler.backends.foreign import converted, fit
-from archc.compiler.backends.published import Unreadable, published
-from archc.compiler.backends.torch_fx import lower
-from archc.compiler.backends.torch_run import save_weights
-from archc.compiler.backends.weight_files import fitted, load_weights, read_weights
+from archc.compiler.backends.torch import room
+from archc.compiler.backends.torch.files import save_tensors
+from archc.compiler.backends.torch.foreign import converted, fit
+from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.published import Unreadable, published
+from archc.compiler.backends.torch.weight_files import fitted, load_weights, read_weights
 from archc.compiler.driver import check_text
 from archc.tests.support import FILES, ROOT
 from archc.tests.support.commands import archc, facts
@@ -269,7 +269,7 @@ def test_files_of_weights_that_are_broken_are_told_in_words(tmp_path: Path) -> N
     module = load(ROOT / "archs/lenet5.arch").lower().eval()
     whole = {"a.pt": tmp_path / "whole.pt", "a.safetensors": tmp_path / "whole.safetensors", "old.pt": tmp_path / "old.pt"}
     torch.save(module.state_dict(), whole["a.pt"])
-    save_weights(module, whole["a.safetensors"])
+    save_tensors(module.state_dict(), whole["a.safetensors"])
     torch.save(module.state_dict(), whole["old.pt"], _use_new_zipfile_serialization=False)
     for name, path in whole.items():
         data = path.read_bytes()

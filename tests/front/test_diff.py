@@ -34,7 +34,7 @@ def effects(found: Difference) -> tuple[int, object]:
 
 @pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
 def test_a_file_is_the_same_as_itself_formatted_and_expanded(path: Path) -> None:
-    report = check(path, record=True)
+    report = check(path)
     assert diff(report.graph, report.graph).same
     text = format_text(Source(path.name, path.read_text(encoding="utf-8")), OPERATORS)
     assert diff(report.graph, check_text(text, folder=path.parent).graph).same

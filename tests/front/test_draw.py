@@ -27,7 +27,7 @@ from archc.compiler.draw.layout import render
 from archc.compiler.draw.page import page
 from archc.compiler.draw.picture import FORMATS, by_suffix, listed, picture
 from archc.compiler.draw.scene import Box, Scene
-from archc.compiler.draw.style import DARK, FORMS, HEAT_INK, LEGEND, LIGHT, PRINT, PRINT_VOLUMES, STEPS, Look, family_of, heat_colour
+from archc.compiler.draw.style import DARK, FORMS, HEAT_INK, LEGEND, LIGHT, PRINT, PRINT_VOLUMES, STEPS, Look, heat_colour
 from archc.compiler.draw.volumes import paper_dot
 from archc.compiler.driver import check, check_text
 from archc.compiler.elaborate.loader import ARCHS
@@ -477,7 +477,7 @@ def test_volumes_in_print_differ_without_colour() -> None:
 
 
 def test_every_family_has_a_form_and_a_colour() -> None:
-    families = {family_of(operator) for operator in OPERATORS.values()} | {"input", "output", "block", "failed"}
+    families = {operator.picture_family for operator in OPERATORS.values()} | {"input", "output", "block", "failed"}
     for family in families:
         assert family in FORMS
         assert family in LIGHT and family in DARK and family in PRINT

@@ -84,7 +84,7 @@ def test_random_programs_with_claims(text: str, data: st.DataObject) -> None:
 
 def test_expansion_keeps_the_claims_of_outputs() -> None:
     text = "input 3x32x32\noutput a: conv1-8; relu => 8x32x32; conv3-8 => 8x30x30\nrelu\n"
-    report = check_text(text, record=True)
+    report = check_text(text)
     assert report.ok, render_all(report.diagnostics)
     again = check_text(expanded_text(report))
     assert again.graph.same_as(report.graph)

@@ -262,7 +262,7 @@ def test_a_long_file_with_mistakes_is_answered(text: str) -> None:
 def test_very_many_mistakes_are_not_all_read() -> None:
     found = check_text("input 3x8x8\n" + "conv3-8(pad=1 act=relu)\n" * 20_000).diagnostics
     assert len(found) == 2_000
-    assert found[-1].notes == ("reading stops here, after 2,000 mistakes",)
+    assert found[-1].notes == ("parsing stops here, after 2,000 errors",)
 
 
 @pytest.mark.parametrize("line", ["conv3-8(pad=1", "residual<conv3-3(pad=1)", "{ relu", "residual<conv3-3(pad=1"])

@@ -56,6 +56,13 @@ def test_links_lead_somewhere(path: Path) -> None:
     assert not broken_links(path)
 
 
+def test_paths_in_contributing_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:archs|bench|compiler|docs|dsl|tests|ui)/[\w./]*)`", text)
+    assert len(paths) > 10
+    assert not [path for path in paths if "NAME" not in path and not (ROOT / path).exists()]
+
+
 def test_broken_links_are_found(tmp_path: Path) -> None:
     (tmp_path / "code.py").touch()
     page = tmp_path / "page.md"

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from archc import loads
 from archc.compiler.analysis.derive import derive
-from archc.compiler.analysis.listing import listing
 from archc.compiler.analysis.notation import notation
+from archc.compiler.analysis.printing import listing
 from archc.compiler.driver import check_text, expanded_text
 from archc.compiler.ops.kinds import Word, exact, show
 
@@ -20,7 +20,7 @@ for i in [3] { unit(0.2*i/16) }
 
 
 def test_people_read_rounded_numbers_and_programs_the_value_itself() -> None:
-    report = check_text(TEXT, record=True)
+    report = check_text(TEXT)
     node = report.graph["unit1.stochastic_depth1"]
     assert node.attrs["p"] == 0.2 * 3 / 16 != 0.0375  # 0.037500000000000006
     assert notation(node) == "stochastic_depth(p=0.0375)"

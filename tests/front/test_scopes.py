@@ -16,7 +16,7 @@ HEAD = "input 3x8x8\n"
 
 
 def sound(text: str, **settings: str) -> Report:
-    report = check_text(text, overrides=parse_overrides(settings, {}), record=True)
+    report = check_text(text, overrides=parse_overrides(settings, {}))
     assert report.ok, render_all(report.diagnostics)
     formatted = format_text(Source("t", text), OPERATORS)
     assert format_text(Source("t", formatted), OPERATORS) == formatted
@@ -80,12 +80,12 @@ def test_a_block_sees_itself() -> None:
 
 
 def test_what_is_defined_after_a_block_means_nothing_in_it() -> None:
-    before = "put it before the block `b`, which sees only what stands before it"
+    before = "put it before the block `b`, which sees only what comes before it"
     assert said(HEAD + "block b() { conv3-{n} }\nrelu\nlet n = 4\nb()\nconv1-{n}") == [f"E0216 2 {before}"]
     assert said(HEAD + "block b() { c() }\nrelu\nblock c() { relu }\nb()") == [f"E0216 2 {before}"]
     assert said(HEAD + "conv1-{n}\nlet n = 4\nconv1-{n}") == ["E0216 2 put it before its first use"]
     nested = HEAD + "block a() {\nblock b() { c() }\nblock c() { relu }\nb()\n}\na()"
-    assert said(nested) == ["E0216 3 put it before the block `b`, which sees only what stands before it"]
+    assert said(nested) == ["E0216 3 put it before the block `b`, which sees only what comes before it"]
 
 
 NET = "arch net(unit=basic, w=4)\ninput 3x8x8\nblock basic(k=1) { conv{k}-{w} }\nblock other(k=3) { conv{k}-{w}; relu }\nunit\n"
@@ -102,7 +102,7 @@ def test_a_parameter_is_its_block_only_from_its_definition_on() -> None:
     early = NET.replace("block basic", "unit\nblock basic")
     assert said(early) == ["E0216 3 put it before its first use"]
     inside = NET.replace("block basic", "block stage() { unit }\nblock basic").replace("\nunit\n", "\nstage()\n")
-    assert said(inside) == ["E0216 3 put it before the block `stage`, which sees only what stands before it"]
+    assert said(inside) == ["E0216 3 put it before the block `stage`, which sees only what comes before it"]
     assert [line[:5] for line in said(NET.replace("=basic", "=basik"))] == ["E0204"]
 
 
@@ -231,7 +231,7 @@ def first_said(text: str) -> str:
 
 def test_a_wrong_number_shows_its_arithmetic_and_its_variable() -> None:
     text = first_said(HEAD + "let w = in.c + 64/3\nconv3-{w}")
-    assert "must be a whole number, and is 24.3333" in text
+    assert "must be a whole number, but is 24.3333" in text
     assert "`w` is in.c + 64/3 = 24.3333" in text
     text = first_said(HEAD + "let base = 32\nlet w = base - 16*2\nconv3-{2*w - 4}")
     assert "2*w - 4 = 2*0 - 4 = -4" in text

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from archc.compiler.ops import OPERATORS
 from archc.tests.support import ROOT
 
 # Every room, with the rooms that it may look into besides itself.
-FRONT = {"dsl", "compiler.shapes", "compiler.ops", "compiler.graph"}
+FRONT = {"dsl", "compiler.errors", "compiler.shapes", "compiler.ops", "compiler.graph"}
 ROOMS: dict[str, set[str]] = {
     "dsl": set(),
+    "compiler.errors": {"dsl"},
     "compiler.shapes": {"dsl"},
     "compiler.ops": {"dsl", "compiler.shapes"},
     "compiler.graph": {"dsl", "compiler.shapes", "compiler.ops"},
@@ -25,22 +27,33 @@ ROOMS: dict[str, set[str]] = {
     "compiler.collection": set(),
     "compiler.version": set(),
     "compiler.pages": {"dsl"},
-    "compiler.backends": FRONT | {"compiler.analysis", "compiler.passes", "compiler.files", "compiler.collection"},
+    "compiler.lowering": FRONT | {"compiler.analysis", "compiler.passes"},
+    "compiler.backends": FRONT | {"compiler.lowering", "compiler.files", "compiler.backends.torch"},  # the last for types only
+    "compiler.backends.torch": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
     "compiler.repair": FRONT,
-    "compiler.driver": FRONT | {"compiler.elaborate", "compiler.analysis", "compiler.repair", "compiler.collection"},
+    "compiler.tables": {"dsl"},
+    "compiler.verdict": FRONT | {"compiler.elaborate", "compiler.analysis"},
+    "compiler.driver": FRONT | {f"compiler.{room}" for room in ("elaborate", "analysis", "repair", "collection", "verdict")},
+    "compiler.why_not": FRONT | {"compiler.driver", "compiler.elaborate"},
     "compiler.draw": FRONT | {"compiler.elaborate", "compiler.analysis"},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
-    "compiler.network": FRONT | {"compiler.elaborate", "compiler.driver", "compiler.backends", "compiler.draw"},
+    "compiler.results": FRONT | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "files", "tables")},
+    "compiler.network": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "driver", "elaborate", "results", "why_not")},
+    "compiler.library": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "network", "results")},
     "compiler": set(),
-    "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "elaborate", "analysis", "pages", "files", "version")},
+    "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "pages", "files", "tables", "verdict", "version")},
     "ui.verbs": FRONT
     | {"ui.show"}
     | {
-        f"compiler.{room}" for room in ("analysis", "backends", "draw", "driver", "elaborate", "files", "pages", "passes", "version", "zoo")
-    },
+        f"compiler.{room}"
+        for room in ("analysis", "backends", "backends.torch", "draw", "driver", "elaborate", "files", "library", "network", "pages")
+    }
+    | {f"compiler.{room}" for room in ("passes", "results", "tables", "version", "why_not", "zoo")},
     "ui": set(),
     "cli": {"ui.verbs"},
-    "__init__": {"compiler.network", "compiler.version"},
+    "__init__": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "library", "network", "results", "version")},
     "__main__": {"cli"},
 }
 OUTSIDE = {
@@ -48,8 +61,10 @@ OUTSIDE = {
     "compiler.graph": {"networkx"},
     "compiler.draw": {"graphviz", "pygraphviz"},
     "ui.verbs": {"typer"},
-    "ui.show": {"rich", "tabulate", "matplotlib"},
-    "compiler.backends": {"torch", "torchvision", "safetensors"},
+    "compiler.tables": {"tabulate"},
+    "compiler.results": {"matplotlib"},
+    "ui.show": {"rich"},
+    "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
 }
 
 
@@ -105,6 +120,40 @@ def test_no_test_file_imports_another(path: Path) -> None:
 def test_files_can_be_read_in_one_sitting() -> None:
     long = {str(path.relative_to(ROOT)): lines for path in SOURCES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 430}
     assert not long
+
+
+# Where a rule is about one operator itself: what a rewrite matches, what a slip or a repair writes. All else asks the operator's record.
+BY_NAME = {
+    "compiler/analysis/fusion.py",  # the calls that oneDNN has
+    "compiler/analysis/graph_warnings.py",  # softmax before a loss that has its own
+    "compiler/analysis/slips.py",  # arguments in the order of PyTorch's layers
+    "compiler/passes/fold_batch_norm.py",
+    "compiler/passes/merge_siblings.py",
+    "compiler/passes/relu_after_pool.py",
+    "compiler/repair/merges.py",  # options of `conv` that a repair writes
+    "compiler/repair/shapes.py",
+    "compiler/repair/windows.py",
+}
+
+
+def compares_names(path: Path) -> bool:
+    """Does a module compare the operator of a node with a name that it writes down, or with names?"""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Compare) and isinstance(node.left, ast.Attribute) and node.left.attr == "op":
+            names = [leaf.value for other in node.comparators for leaf in ast.walk(other) if isinstance(leaf, ast.Constant)]
+            if set(names) & set(OPERATORS):
+                return True
+    return False
+
+
+def test_operators_are_asked_and_not_called_by_name() -> None:
+    sources = [path for path in SOURCES if path.relative_to(ROOT).parts[:2] not in (("compiler", "ops"),)]
+    assert {str(path.relative_to(ROOT)) for path in sources if compares_names(path)} <= BY_NAME
+
+
+def test_records_have_no_circles() -> None:
+    """Modules of operators that need each other's types want a third below both."""
+    assert not [path for path in (ROOT / "compiler/ops").glob("*.py") if "TYPE_CHECKING" in path.read_text(encoding="utf-8")]
 
 
 FILE = "archs/googlenet.arch"

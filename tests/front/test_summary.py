@@ -12,20 +12,20 @@ import pytest
 from archc import load, loads
 from archc.compiler.analysis.family import depth
 from archc.compiler.analysis.receptive import receptive_fields
-from archc.compiler.analysis.summary import Summary
+from archc.compiler.analysis.summary import Counts
 from archc.compiler.graph import INPUT
+from archc.compiler.results import summaries
 from archc.tests.support import NETWORKS, ROOT
 from archc.tests.support.commands import archc, facts
-from archc.ui.show import summaries
 
 
-def summary(name: str, **options: str) -> Summary:
-    return Summary(load(ROOT / f"archs/{name}.arch", **options).graph)
+def summary(name: str, **options: str) -> Counts:
+    return Counts(load(ROOT / f"archs/{name}.arch", **options).graph)
 
 
 @pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
 def test_rows_add_up(path: Path) -> None:
-    table = Summary(load(path).graph)
+    table = Counts(load(path).graph)
     for rows in (table.rows(1), table.rows(2), table.rows(9, fold=False), table.leaves()):
         outer = [row for row in rows if not row.training_only]
         assert sum(row.params * row.copies for row in outer) == table.params
@@ -46,7 +46,7 @@ def test_resnet152_folds() -> None:
     first, rest = layer3.inside
     assert (first.written, first.copies) == ("bottleneck(w=256, s=2)", 1)
     assert (rest.shown_name, rest.written, rest.copies, rest.params) == ("layer3.1 .. 35", "bottleneck(w=256, s=1)", 35, 1_117_184)
-    assert (str(rest.sees), str(rest.last_sees)) == ("203", "1291")
+    assert (str(rest.receptive_field), str(rest.last_receptive_field)) == ("203", "1291")
     opened = summary("resnet18").rows(1, ["layer3.0"])
     names = [inner.name for row in opened if row.name == "layer3" for inner in row.inside]
     assert names == ["layer3.0", "layer3.1"]
@@ -55,8 +55,8 @@ def test_resnet152_folds() -> None:
 def test_branches_that_look_at_different_places_are_told() -> None:
     fields = receptive_fields(loads("input 1x16x16\nconcat<conv3-1(pad=1) | conv3-1; pad(h=[0, 2], w=[0, 2])>").graph)
     assert fields["concat1"].misaligned
-    table = Summary(loads("input 1x16x16\nconcat<conv3-1(pad=1) | conv3-1; pad(h=[0, 2], w=[0, 2])>").graph)
-    assert "look at different places of the input meet at concat1." in summaries.text(table, table.rows(1), summaries.Style())
+    table = Counts(loads("input 1x16x16\nconcat<conv3-1(pad=1) | conv3-1; pad(h=[0, 2], w=[0, 2])>").graph)
+    assert "look at different places of the input meet at concat1." in str(summaries.summary(table.graph))
 
 
 def test_formats_hold_the_same_numbers() -> None:
@@ -78,12 +78,12 @@ def test_vgg16_as_the_lecture_tables_it() -> None:
     kinds = {node.name: node.op for node in load(ROOT / "archs/vgg16.arch").graph}
     counted = [row for row in leaves if kinds[row.name] in (INPUT, "conv", "maxpool", "fc")]
     assert sum(int(str(row.values)) for row in counted) == 15_237_608
-    assert summaries.Style().memory(15_237_608) == "58.13 MiB"
+    assert summaries.Units().memory(15_237_608) == "58.13 MiB"
 
 
 def test_wrong_usage() -> None:
     archc("summary", "archs/vgg16.arch", "--sort", "size", code=2)
-    assert "no part layer9" in archc("summary", "archs/resnet18.arch", "--expand", "layer9", code=2).stderr
+    assert "no node or part layer9" in archc("summary", "archs/resnet18.arch", "--expand", "layer9", code=2).stderr
 
 
 def test_largest_first() -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from archc.compiler.backends.blocks import Block, Chain
-from archc.compiler.backends.published import torchvision_models as torchvision_models
-from archc.compiler.backends.torch_fx import ArchModule, lower
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.blocks import Block, Chain
+from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.published import torchvision_models as torchvision_models
 from archc.compiler.driver import Report
-from archc.compiler.graph import INPUT, ArchGraph
+from archc.compiler.graph import ArchGraph
 
 
 def timm_model(name: str) -> Any:
@@ -84,12 +85,10 @@ def assert_agrees_with_torch(graph: ArchGraph) -> None:
     """Every node has the shape, and every key the weights, that PyTorch gives it."""
     module, found = torch_shapes(graph)
     assert {node.name: node.shape for node in graph} == found
-    nodes = [node for node in graph if node.op != INPUT]
-    ours = {
-        f"{node.key}.{name}".rstrip("."): shape for node in nodes for name, shape in node.operator.weights(graph.call(node.name)).items()
-    }
+    nodes = list(graph)
+    ours = {f"{node.key}.{name}".rstrip("."): shape for node in nodes for name, shape in node.operator.weights(node.call).items()}
     assert ours == {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
-    buffers = {f"{node.key}.{name}": shape for node in nodes for name, shape in node.operator.buffers(graph.call(node.name)).items()}
+    buffers = {f"{node.key}.{name}": shape for node in nodes for name, shape in node.operator.buffers(node.call).items()}
     assert buffers == {key: tuple(tensor.shape) for key, tensor in module.state_dict().items() if key not in ours}
 
 

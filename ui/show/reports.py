@@ -1,46 +1,31 @@
-"""A report as text: the summary of one network, and the table of many files."""
+"""Reports in a terminal: the verdict on one file, and the table of many."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from archc.compiler.driver import Report
-from archc.compiler.shapes.dim import Formula, show_shape
+from archc.compiler.shapes.dim import Formula
+from archc.compiler.tables import text_table
+from archc.compiler.verdict import number
 from archc.dsl.rendering import visible
 
 
 def summary(report: Report) -> str:
-    """Name, input, output, counts and claims of one network."""
-    if not report.has_network:
-        return f"{report.name}: only blocks, for `use`"
-    graph, counts = report.graph, report.cost()
-    title = f"  {graph.title}" if graph.title else ""
-    lines = [f"{report.name}{title}"]
-    lines.extend(f"  input       {node.name}: {show_shape(node.shape)}" for node in graph.inputs)
-    lines.extend(
-        f"  output      {name}: {show_shape(graph[out.node].shape)}{' (training only)' * out.training_only}"
-        for name, out in graph.outputs.items()
-    )
-    extra = f" ({counts.params_training:,} with training-only parts)" if counts.params_training != counts.params else ""
-    lines.append(f"  parameters  {counts.params:,}{extra}")
-    lines.append(f"  MACs        {_number(counts.macs)}")
-    lines.append(f"  nodes       {len(graph) - len(graph.inputs):,}")
-    lines.append(f"  claims      {_claims(report)}")
-    lines.extend(f"  legal       {legal}" for legal in report.legal)
-    return "\n".join(lines)
+    """Write name, input, output, counts and claims of one network."""
+    return str(report)
 
 
 def table(reports: Sequence[tuple[Path, Report]]) -> str:
-    """One line for every file, and one for all of them."""
-    from archc.ui.show.tables import text_table
-
+    """Write a line for every file, and one for all of them."""
     rows = []
     for path, report in reports:
         counts = report.cost() if report.ok and report.has_network else None
-        params, macs = (f"{counts.params:,}", counts.macs) if counts else ("", "")
-        shown = f"depend on {', '.join(report.graph.unknowns)}" if isinstance(macs, Formula) else _number(macs)
+        params = f"{counts.params:,}" if counts else ""
+        shown = number(counts.macs) if counts else ""
+        if counts and isinstance(counts.macs, Formula):
+            shown = f"depend on {', '.join(report.graph.unknowns)}"
         rows.append((visible(str(path)), params, shown, str(len(report.claims)) if report.has_network else "", _result(report)))
     networks = [report for _, report in reports if report.has_network]
     claims = [claim for report in networks for claim in report.claims]
@@ -71,16 +56,3 @@ def _result(report: Report) -> str:
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'s' * (number != 1)}"
-
-
-def _claims(report: Report) -> str:
-    if not report.claims:
-        return "none"
-    held = sum(claim.held for claim in report.claims)
-    waived = sum(claim.waived for claim in report.claims)
-    text = f"{held} of {len(report.claims)} hold"
-    return text + (f", {waived} waived: they speak of the file without --set and --input" if waived else "")
-
-
-def _number(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -15,10 +15,11 @@ from typing import Annotated
 
 import typer
 
+from archc.compiler.errors import UsageError
 from archc.compiler.files import CannotWrite, reason
 from archc.compiler.version import __version__
-from archc.dsl.diagnostics import ArchError
-from archc.dsl.rendering import render_all
+from archc.dsl.errors import ArchError
+from archc.dsl.rendering import render_all, visible
 from archc.ui.show.colour import painter
 from archc.ui.verbs import checking, completion, looking, reference, running, streams
 from archc.ui.verbs.terminal import say, talk
@@ -102,6 +103,9 @@ def _outcome() -> int:
     except ArchError as error:
         talk(render_all(error.diagnostics, paint=painter(sys.stderr)))
         return 1
+    except UsageError as error:
+        talk(f"archc: {visible('--' * bool(error.option) + str(error))}")
+        return 2
     except CannotWrite as error:
         talk(f"archc: {error}")
         return 1

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from archc.compiler.driver import expanded_text
-from archc.compiler.elaborate.builder import MAX_NODES, Limits
+from archc.compiler.elaborate.elaboration import MAX_NODES, Limits
 from archc.compiler.elaborate.loader import Loader
 from archc.compiler.ops import OPERATORS
 from archc.compiler.shapes.dim import show_shape
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.dsl.parser import MAX_NESTING
 from archc.dsl.rendering import MAX_SHOWN, render_all
 from archc.ui.show import formats
@@ -92,7 +92,7 @@ def expand(
     """Write the program with every block, repeat, loop and default written out."""
     if output is not None:
         must_be_writable(output)
-    report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_, record=True)
+    report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
     text = expanded_text(report)
     if output is not None:
         write(output, text)

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
+from archc.compiler.analysis.conventions import CONVENTIONS
+from archc.compiler.analysis.memory import BYTES, OPTIMIZERS
+from archc.compiler.analysis.summary import SORTS
 from archc.compiler.draw.picture import FORMATS, listed
+from archc.compiler.draw.style import HEATS, STYLES, THEMES
+from archc.compiler.errors import alternatives
+from archc.compiler.results.benchmarks import DEVICES, DTYPES
+from archc.compiler.results.summaries import LAYOUTS
 from archc.ui.verbs.completion import arch_files, words
 from archc.ui.verbs.sources import named
 
@@ -32,16 +39,38 @@ MaxNesting = Annotated[
     int, typer.Option("--max-nesting", min=1, max=10_000, help="how deeply blocks may call blocks, and brackets hold brackets")
 ]
 Out = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="write to a file instead of stdout")]
-Style = Annotated[
-    str, typer.Option(help="graph (boxes, top to bottom) or paper (volumes, left to right)", autocompletion=words("graph", "paper"))
-]
+
+# ---- tables
+
+FORMS = ("text", "json", "csv", "md", "latex")
+Form = Annotated[str, typer.Option("--format", help=alternatives(FORMS), autocompletion=words(*FORMS))]
+Csv = Annotated[bool, typer.Option("--csv", help="the same as --format csv")]
+Md = Annotated[bool, typer.Option("--md", help="the same as --format md")]
+Latex = Annotated[bool, typer.Option("--latex", help="the same as --format latex")]
+Sort = Annotated[str, typer.Option("--sort", help=f"{alternatives(SORTS)}: every node, the largest first", autocompletion=words(*SORTS))]
+Layout = Annotated[str, typer.Option("--layout", help="chw, or hwc as lectures write shapes", autocompletion=words(*LAYOUTS))]
+Convention = Annotated[str, typer.Option(help=f"whose rule counts MACs: {alternatives(CONVENTIONS)}", autocompletion=words(*CONVENTIONS))]
+MemoryDtype = Annotated[str, typer.Option("--dtype", help=f"{alternatives(BYTES)}, for memory", autocompletion=words(*BYTES))]
+MemoryBatch = Annotated[int, typer.Option("--batch", min=1, help="samples, for memory")]
+Optimizer = Annotated[str, typer.Option(help=f"{alternatives(OPTIMIZERS)}, for --memory", autocompletion=words(*OPTIMIZERS))]
+
+# ---- running
+
+Device = Annotated[str, typer.Option(help=alternatives(DEVICES), autocompletion=words(*DEVICES))]
+Dtype = Annotated[str, typer.Option(help=alternatives(DTYPES), autocompletion=words(*DTYPES))]
+
+# ---- pictures
+
+Style = Annotated[str, typer.Option(help="graph (boxes, top to bottom) or paper (volumes, left to right)", autocompletion=words(*STYLES))]
 Theme = Annotated[
     str,
     typer.Option(
-        help="auto (light, and dark where the reader's screen is, in svg and html), light, dark or print",
-        autocompletion=words("auto", "light", "dark", "print"),
+        help=f"auto (light, and dark where the reader's screen is, in svg and html), {alternatives(tuple(THEMES)[1:])}",
+        autocompletion=words(*THEMES),
     ),
 ]
+Heat = Annotated[str, typer.Option(help=f"colour by cost: {alternatives(HEATS)}", autocompletion=words(*HEATS))]
+Legend = Annotated[bool, typer.Option("--legend/--no-legend", help="a key to the colours")]
 Depth = Annotated[int | None, typer.Option(min=0, help="levels of blocks to open; as many as fit a page where not given")]
 Expand = Annotated[list[str] | None, typer.Option("--expand", metavar="PATTERN", help="open these blocks too: layer3, 'layer3*'")]
 Collapse = Annotated[list[str] | None, typer.Option("--collapse", metavar="PATTERN", help="keep these blocks closed")]

@@ -11,15 +11,15 @@ from typing import Annotated
 
 import typer
 
-from archc.compiler.elaborate.builder import MAX_NODES, Limits, Overrides
+from archc.compiler.elaborate.elaboration import MAX_NODES, Limits, Overrides
 from archc.compiler.ops import OPERATORS
+from archc.compiler.tables import Room, text_table
 from archc.dsl.parser import MAX_NESTING
 from archc.dsl.vocabulary.spelling import did_you_mean
-from archc.ui.show.tables import Room, text_table
 from archc.ui.verbs import completion
 from archc.ui.verbs.options import Input, Json, MaxNesting, MaxNodes, Set
 from archc.ui.verbs.sources import checked, named
-from archc.ui.verbs.terminal import must_be_writable, overrides, print_json, say, sound, talk, usage, width, write
+from archc.ui.verbs.terminal import must_be_writable, network, overrides, print_json, say, talk, usage, width, write
 
 
 def list_(json_: Json = False) -> None:
@@ -139,22 +139,17 @@ def explain(
 
 def explain_node(what: str, back: bool, why_not: str, changed: Overrides, limits: Limits, as_json: bool) -> None:
     """`explain FILE`, `explain FILE:NODE`."""
-    from archc.ui.show import explanations
-
     name, suffix, label = what.rpartition(".arch")
     if not suffix:  # stdin
         name, _, label = what.partition(":")
-    label = label.removeprefix(":")
-    file = named(name + suffix)
+    file, label = named(name + suffix), label.removeprefix(":")
     if why_not:
-        say(explanations.why_not(partial(checked, file, limits=limits, mend=False), why_not))
+        from archc.compiler.why_not import why_not as reasons
+
+        say(reasons(partial(checked, file, limits=limits, mend=False), why_not))
         return
-    report = sound(file, changed, limits, as_json)
-    try:
-        data = explanations.explanation(report.graph, label, back)
-    except KeyError:
-        usage(f"{report.name} has no node {label}. {did_you_mean(label, [node.name for node in report.graph])}".rstrip())
+    found = network(file, changed, limits, as_json).explain(label, back=back)
     if as_json:
-        print_json(data)
+        print_json(found.facts())
     else:
-        sys.stdout.write(explanations.text(data))
+        sys.stdout.write(found.text())

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from archc.compiler.elaborate.builder import MAX_NODES, Limits
+from archc.compiler.backends import Backend, Compiled, backend_of, listed
+from archc.compiler.elaborate.elaboration import MAX_NODES, Limits
 from archc.dsl.parser import MAX_NESTING
 from archc.ui.show.reports import summary
-from archc.ui.show.tables import text_table
 from archc.ui.verbs.completion import any_files, words
-from archc.ui.verbs.options import File, Input, Json, MaxNesting, MaxNodes, Set
-from archc.ui.verbs.terminal import fail, must_be_writable, overrides, print_json, programs, say, sound, talk, unfit_table, usage, write
+from archc.ui.verbs.options import Device, Dtype, File, Input, Json, MaxNesting, MaxNodes, Set
+from archc.ui.verbs.terminal import (
+    fail,
+    must_be_writable,
+    network,
+    overrides,
+    print_json,
+    programs,
+    refusals,
+    say,
+    sound,
+    talk,
+    unfit_table,
+    usage,
+    write,
+)
 
 DEVICES = words("auto", "cpu", "cuda")
 DTYPES = words("float32", "bfloat16", "float16")
@@ -25,9 +37,7 @@ DTYPES = words("float32", "bfloat16", "float16")
 
 def compile(
     file: File,
-    output: Annotated[
-        list[Path] | None, typer.Option("-o", "--output", metavar="FILE", help=".pt2, .safetensors or .json; may be repeated")
-    ] = None,
+    output: Annotated[list[Path] | None, typer.Option("-o", "--output", metavar="FILE", help=f"{listed()}; may be repeated")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes the GPU where there is one", autocompletion=DEVICES)] = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16", autocompletion=DTYPES)] = "float32",
     batch: Annotated[int, typer.Option(min=1, help="how many samples the forward pass gets")] = 1,
@@ -50,17 +60,12 @@ def compile(
         usage(f"--device is auto, cpu or cuda, not {device}")
     if dtype not in ("float32", "bfloat16", "float16"):
         usage(f"--dtype is float32, bfloat16 or float16, not {dtype}")
-    targets = output or []
-    for target in targets:
-        if target.suffix not in (".pt2", ".safetensors", ".json"):
-            usage(f"-o writes .pt2 (torch.export), .safetensors (weights) or .json (graph), not {target.name}")
-        must_be_writable(target)
-        if target.suffix == ".pt2" and optimize > 1:
-            usage("a .pt2 holds the network of level 0 or 1; what level 2 makes is for the machine that it was made on")
+    targets = [(target, backend_for(target, optimize)) for target in output or []]
     report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
     if print_after:
         programs(report.graph, optimize, print_after)
-    from archc.compiler.backends import torch_run, weight_files
+    from archc.compiler.backends.torch import run as torch_run
+    from archc.compiler.backends.torch import weight_files
 
     with refusals():
         try:
@@ -69,42 +74,39 @@ def compile(
             talk(unfit_table(error.rows))
             found = "shows what fits under other names, and writes it"
             fail(f"{error}\n`archc weights {file} --from {weights} -o fitted.safetensors` {found}")
-    for target in targets:
-        if target.suffix == ".pt2":
-            torch_run.save_exported(ran.module, ran.inputs, target)
-        elif target.suffix == ".safetensors":
-            torch_run.save_weights(ran.module, target)
-        else:
-            write(target, json.dumps(report.graph.to_json(), indent=1) + "\n")
+    compiled = Compiled(report.graph, optimize, ran.module, ran.inputs)
+    for target, backend in targets:
+        backend.write(compiled, target)
         talk(f"wrote {target}")
     seconds = {**report.seconds, **ran.seconds}
     if json_:
         shapes = {name: list(tensor.shape[1:]) for name, tensor in ran.outputs.items()}
         run = {"device": ran.device, "dtype": dtype, "batch": batch, "seconds": seconds, "ran_outputs": shapes}
-        print_json({**report.facts(), **run, "written": [str(target) for target in targets]})
+        print_json({**report.facts(), **run, "written": [str(target) for target, _ in targets]})
     else:
         say(summary(report))
         say(f"  ran         on {ran.device}, {dtype}, batch {batch}" + f", level {optimize}" * bool(optimize))
         say("  seconds     " + ", ".join(f"{stage} {time:.3f}" for stage, time in seconds.items()))
 
 
-@contextmanager
-def refusals() -> Iterator[None]:
-    """What a backend refuses, as a plain error and an exit code."""
-    from archc.compiler.backends import published, room, torch_run
-
-    try:
-        yield
-    except torch_run.NoDevice as error:
-        usage(str(error))
-    except (published.Unreadable, room.NoMemory) as error:
-        fail(str(error))
+def backend_for(target: Path, level: int) -> Backend:
+    """The backend that writes a file; end with an exit code where none does, where the level is not for it, or a module is missing."""
+    backend = backend_of(target)
+    if backend is None:
+        usage(f"-o writes {listed(words=True)}, not {target.name}")
+    must_be_writable(target)
+    if level not in backend.levels:
+        usage(f"a {target.suffix} holds the network of level {' or '.join(map(str, backend.levels))}; {backend.beyond}")
+    if backend.missing:
+        talk(f"archc: this needs {backend.missing}, which is not installed: pip install 'archc[{backend.extra}]'")
+        raise typer.Exit(3)
+    return backend
 
 
 def bench(
     file: File,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda", autocompletion=DEVICES)] = "auto",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16", autocompletion=DTYPES)] = "float32",
+    device: Device = "auto",
+    dtype: Dtype = "float32",
     batch: Annotated[int, typer.Option(min=1, help="how many samples a forward pass gets")] = 1,
     runs: Annotated[int, typer.Option(min=1, help="how often every level is run")] = 9,
     upto: Annotated[int, typer.Option(min=0, max=3, help="the last level; 3 compiles, which takes a while")] = 2,
@@ -112,28 +114,14 @@ def bench(
     input_: Input = None,
     json_: Json = False,
 ) -> None:
-    """Run the levels of optimisation side by side."""
-    if device not in ("auto", "cpu", "cuda") or dtype not in ("float32", "bfloat16", "float16"):
-        usage("--device is auto, cpu or cuda; --dtype is float32, bfloat16 or float16")
-    report = sound(file, overrides(set_, input_), Limits(), json_)
-    from archc.compiler.backends import torch_bench
-
+    """Run the levels of optimization side by side."""
+    net = network(file, overrides(set_, input_), Limits(), json_)
     with refusals():
-        where, rows = torch_bench.levels(report.graph, device, dtype, batch, runs, upto)
+        found = net.bench(device=device, dtype=dtype, batch=batch, runs=runs, upto=upto)
     if json_:
-        print_json({"name": report.name, "device": where, "dtype": dtype, "batch": batch, "levels": [asdict(row) for row in rows]})
+        print_json(found.facts())
     else:
-        cells = []
-        for row in rows:
-            peak = "" if row.peak is None else f"{row.peak / 2**20:.1f}"
-            cells.append([str(row.level), _milliseconds(row.seconds), f"{row.ratio:.2f}", f"{row.difference:.0e}", peak])
-        say(f"{report.name} on {where}, {dtype}, batch {batch}; medians of {runs} runs in turn")
-        say(text_table(["level", ">ms", ">times as fast", ">difference", ">peak MiB"], cells))
-
-
-def _milliseconds(seconds: float) -> str:
-    """Four digits, so that who divides what is shown gets the ratio that is shown."""
-    return f"{1e3 * seconds:#.4g}".rstrip(".") if seconds < 9.9995 else f"{1e3 * seconds:.0f}"
+        say(found.text())
 
 
 def weights(
@@ -152,11 +140,11 @@ def weights(
             must_be_writable(target)
     if output is not None and output.suffix != ".safetensors":
         usage(f"-o writes .safetensors, not {output.name}")
-    report = sound(file, overrides(set_, None), Limits(), json_)
-    from archc.compiler.backends import foreign, torch_run, weight_files
+    net = network(file, overrides(set_, None), Limits(), json_)
+    from archc.compiler.backends.torch import files, foreign
 
     with refusals():
-        found, tensors = weight_files.fitted(report.graph, source)
+        found, tensors = net.weights(source)
     if json_:
         print_json(asdict(found) | {"whole": found.whole})
     else:
@@ -166,7 +154,7 @@ def weights(
     if found.ambiguous:
         talk(f"{len(found.ambiguous)} modules are ambiguous: another assignment fits as well, so compare outputs before you trust this one")
     if output is not None and found.whole:
-        torch_run.save_tensors(tensors, output)
+        files.save_tensors(tensors, output)
         talk(f"wrote {output}")
     if not found.whole:
         raise typer.Exit(1)

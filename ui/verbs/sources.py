@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from archc.compiler.driver import Report, check, check_text, unreadable
-from archc.compiler.elaborate.builder import Limits, Overrides
+from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.elaborate.loader import MAX_BYTES, Loaded, Loader
 from archc.compiler.files import bounded
 
@@ -44,18 +44,17 @@ def checked(
     path: Path,
     changed: Overrides | None = None,
     limits: Limits | None = None,
-    record: bool = False,
     mend: bool = True,
     loader: Loader | None = None,
 ) -> Report:
     """What `driver.check` finds, for stdin as well."""
     if path is not STDIN:
-        return check(path, changed, limits, record, mend, loader)
+        return check(path, changed, limits, mend, loader)
     try:
         data = standard_input()
     except OSError as error:
         return unreadable(path, error)
-    return check_text(data, str(STDIN), Path(), changed, limits, record, mend)
+    return check_text(data, str(STDIN), Path(), changed, limits, mend)
 
 
 def loaded(path: Path) -> Loaded:

@@ -7,19 +7,24 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import typer
 
-from archc.compiler.analysis.listing import listing
+from archc.compiler.analysis.printing import listing
 from archc.compiler.driver import Report, parse_overrides, require_network
-from archc.compiler.elaborate.builder import Limits, Overrides
+from archc.compiler.elaborate.elaboration import Limits, Overrides
+from archc.compiler.errors import UsageError, one_of
 from archc.compiler.files import write_text
 from archc.compiler.graph import ArchGraph
+from archc.compiler.network import Network
 from archc.compiler.passes import INFERENCE, run
 from archc.compiler.passes.program import Program
-from archc.dsl.diagnostics import CLAIM, ArchError, Diagnostic, Repair
+from archc.dsl.diagnostics import CLAIM, Diagnostic, Repair
+from archc.dsl.errors import ArchError
 from archc.dsl.rendering import edited, render_all, visible
 from archc.dsl.source import Source
 from archc.ui.show import mending
@@ -28,6 +33,15 @@ from archc.ui.verbs import sources
 from archc.ui.verbs.sources import STDIN, checked
 
 NARROWEST = 40  # columns; what is laid out for fewer is unreadable
+
+
+class Tabulated(Protocol):
+    """A result that can be written as a table in several formats."""
+
+    def text(self, width: int | None = None) -> str: ...
+    def csv(self) -> str: ...
+    def markdown(self) -> str: ...
+    def latex(self) -> str: ...
 
 
 def sweeps(settings: list[str]) -> list[list[str]]:
@@ -39,10 +53,16 @@ def sweeps(settings: list[str]) -> list[list[str]]:
 
 
 def chosen_format(format_: str, json_: bool, csv: bool, md: bool, latex: bool) -> str:
+    """Choose the format of a table: the one of a flag, else that of `--format`. Raises UsageError."""
     form = next((name for name, wanted in (("json", json_), ("csv", csv), ("md", md), ("latex", latex)) if wanted), format_)
-    if form not in ("text", "json", "csv", "md", "latex"):
-        usage(f"--format is text or json or csv or md or latex, not {form}")
+    one_of("format", form, ("text", "json", "csv", "md", "latex"))
     return form
+
+
+def print_table(result: Tabulated, form: str) -> None:
+    """Print a result as a table: text as wide as the terminal, csv, md or latex."""
+    texts = {"text": lambda: result.text(width()), "csv": result.csv, "md": result.markdown, "latex": result.latex}
+    sys.stdout.write(texts[form]())
 
 
 def arch_files(files: list[Path]) -> list[Path]:
@@ -79,11 +99,9 @@ def overrides(settings: list[str] | None, inputs: list[str] | None) -> Overrides
         raise typer.Exit(2) from None
 
 
-def sound(
-    file: Path, changed: Overrides, limits: Limits, as_json: bool, record: bool = False, wrong: int = 1, blocks: bool = False
-) -> Report:
+def sound(file: Path, changed: Overrides, limits: Limits, as_json: bool, wrong: int = 1, blocks: bool = False) -> Report:
     """The report of a file that has no errors and holds a network (or, with `blocks`, blocks); else print what is wrong and exit."""
-    report = checked(file, changed, limits, record)
+    report = checked(file, changed, limits)
     try:
         return report if blocks and report.ok else require_network(report)
     except ArchError as error:
@@ -92,6 +110,29 @@ def sound(
         else:
             talk(render_all(error.diagnostics, paint=painter(sys.stderr)))
         raise typer.Exit(wrong) from None
+
+
+def network(file: Path, changed: Overrides, limits: Limits, as_json: bool, wrong: int = 1) -> Network:
+    """Load the network of a file; else print what is wrong with it and exit."""
+    return Network(sound(file, changed, limits, as_json, wrong=wrong))
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what a backend refuses into a plain error and an exit code. Imports no torch that was not there."""
+    try:
+        yield
+    except (UsageError, ImportError):
+        raise
+    except Exception as error:
+        from archc.compiler.backends.torch import published, room
+        from archc.compiler.backends.torch import run as torch_run
+
+        if isinstance(error, torch_run.NoDevice):
+            usage(str(error))
+        if isinstance(error, published.Unreadable | room.NoMemory):
+            fail(str(error))
+        raise
 
 
 def programs(graph: ArchGraph, level: int, after: str) -> None:

@@ -1,0 +1,331 @@
+"""The statements of a program from its graph: scopes as groups, branches within their merges, chains of outputs.
+
+* A scope of the names is a labelled group; one whose keys are those of another scope is a call of a shared part.
+* A branch stands inside its merge where its operators come right before it, are used nowhere else, and start from the same node as
+  another branch; any other operand is a reference.
+* Operators that lead from a node which others use as well to an output, and to nothing else, are the chain of that output.
+
+One walk over the nodes, in their order, which is that of writing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from archc.compiler.analysis import written
+from archc.compiler.elaborate.scopes import join
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.shapes.dim import Shape
+from archc.dsl import ast
+
+NESTED = 8  # merges within merges; one around more is written with references
+UNUSED = 2**63  # the position of the last use of what is an output, or is not used at all: after every node
+IMPLIED = "output"  # the name of the output of a file that states none
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a file states of its network, which the printed program states again.
+
+    `shapes` has the paths of nodes and scopes at which a shape is claimed, each with the node whose shape it is; `expects` the
+    `expect` lines, each with the number of nodes that come before it.
+    """
+
+    shapes: Mapping[str, str] = field(default_factory=dict)
+    expects: Sequence[tuple[int, ast.Expect]] = ()
+
+
+@dataclass(slots=True)
+class _Part:
+    """A statement of a scope, and what of the graph it holds: nodes `first` to `last`, by position."""
+
+    statement: ast.Statement
+    start: str | None  # the node that it goes on from; None for an input
+    result: str
+    first: int
+    last: int
+    depth: int = 0  # merges within merges
+    run: int = 0  # where in the scope the run begins that ends here: parts that each go on from the one before, used nowhere else
+    run_depth: int = 0
+
+
+@dataclass(slots=True)
+class _Scope:
+    """A scope that is being put together."""
+
+    path: str
+    key: str
+    incoming: str | None  # the current node where it begins, as far as can be seen
+    edge: str  # the path of the shared part around it, out of which only paths from the top lead
+    shared: bool = False  # is it a call of a shared part?
+    parts: list[_Part] = field(default_factory=list)
+    shares: dict[str, ast.Share] = field(default_factory=dict)
+
+
+class Program:
+    """Puts the nodes into scopes, and parts of scopes into branches, in one walk."""
+
+    def __init__(self, graph: ArchGraph, stated: Stated) -> None:
+        self.graph = graph
+        self.stated = stated
+        self.position = {node.name: place for place, node in enumerate(graph)}
+        self.names = {*self.position, *(path for name in self.position for path in _around(name))}
+        self.uses: Counter[str] = Counter()
+        self.last_use: dict[str, int] = {}
+        for node in graph:
+            for operand in graph.operands(node.name):
+                self.uses[operand] += 1
+                self.last_use[operand] = self.position[node.name]
+        for output in graph.outputs.values():
+            self.last_use[output.node] = UNUSED
+        self.alike: dict[str, list[str]] = {}  # the nodes of each key
+        for node in graph:
+            self.alike.setdefault(node.key, []).append(node.name)
+        self.keys = _keys(graph)
+        self.known = set(self.keys.values())
+        self.opened: set[str] = set()
+        self.stack = [_Scope("", "", None, "")]
+        for node in graph:
+            self._enter(node)
+            self._put(node)
+        while len(self.stack) > 1:
+            self._close()
+
+    # ---- scopes
+
+    def _enter(self, node: Node) -> None:
+        path = node.name.rpartition(".")[0]
+        while self.stack[-1].path not in ("", path) and not path.startswith(f"{self.stack[-1].path}."):
+            self._close()
+        own = self.stack[-1].path
+        for name in path[len(own) :].lstrip(".").split(".") if path != own else ():
+            self._open(name, node)
+
+    def _open(self, name: str, node: Node) -> None:
+        outer = self.stack[-1]
+        path, usual = join(outer.path, name), join(outer.key, name)
+        if path in self.opened:
+            raise ValueError(f"the scope {path} is not in one piece: {node.name} stands apart from the rest of it")
+        self.opened.add(path)
+        key = self.keys.get(path) or self._hidden_key(node, usual)
+        shared = key != usual and not f"{outer.key}.".startswith(f"{key}.")
+        incoming = outer.parts[-1].result if outer.parts else outer.incoming
+        if shared:  # what comes in is what differs from one call to the next
+            calls = [self.graph.operands(other) for other in self.alike[node.key][:2]]
+            incoming = next(
+                (taken[0] for taken in zip(*[self.graph.operands(node.name)], *calls, strict=False) if len(set(taken)) > 1), incoming
+            )
+        self.stack.append(_Scope(path, key if shared else usual, incoming, path if shared else outer.edge, shared))
+
+    def _hidden_key(self, node: Node, usual: str) -> str:
+        """The key of a scope of calls alone, from that of its first node: it is itself a call if nothing else tells of such a part."""
+        around = next(each.key for each in reversed(self.stack) if node.key.startswith(join(each.key, "")))
+        first, _, rest = node.key[len(join(around, "")) :].partition(".")
+        key = join(around, first)
+        return usual if not rest or key in self.known else key
+
+    def _close(self) -> None:
+        scope = self.stack.pop()
+        outer, parts = self.stack[-1], scope.parts
+        body = [*scope.shares.values(), *self._sequence(scope, parts, parts[0].start)]
+        core: ast.Core = written.group(body)
+        if scope.shared:
+            around, _, name = scope.key.rpartition(".")
+            core = written.call(name)
+            home = next((each for each in reversed(self.stack) if each.key == around), None)
+            if home is None:
+                raise ValueError(f"the weights of {scope.path} are those of {scope.key}, which is in no scope around it")
+            # A call whose input is also referenced from inside looks as if it took it twice; another call tells the two apart.
+            there = home.shares.get(name)
+            if there is None or (there.body != tuple(body) and _references(body) > _references(there.body)):
+                home.shares[name] = written.share(name, body)
+        depth = max(part.depth for part in parts)
+        item = self._item(scope.path, parts[-1].result, core)
+        self._append(outer, _Part(item, parts[0].start, parts[-1].result, parts[0].first, parts[-1].last, depth))
+
+    def _put(self, node: Node) -> None:
+        scope, place = self.stack[-1], self.position[node.name]
+        key = join(scope.key, node.name.rpartition(".")[2])
+        if node.key not in ("", key):
+            raise ValueError(f"the weights of {node.name} are those of {node.key}, where only {key} can be written")
+        if node.is_input:
+            self._append(scope, _Part(written.input_line(node, node.name), None, node.name, place, place))
+        elif node.operator.operands != (1, 1):
+            self._append(scope, self._merge(scope, node, place))
+        else:
+            item = self._item(node.name, node.name, written.operator(node))
+            self._append(scope, _Part(item, self.graph.operands(node.name)[0], node.name, place, place))
+
+    def _append(self, scope: _Scope, part: _Part) -> None:
+        part.run, part.run_depth = len(scope.parts), part.depth
+        before = scope.parts[-1] if scope.parts else None
+        if before is None or before.start is None or before.result != part.start:
+            pass  # it begins a run of its own
+        elif self.last_use.get(before.result, UNUSED) <= part.last:
+            part.run, part.run_depth = before.run, max(before.run_depth, part.depth)
+        scope.parts.append(part)
+
+    def _item(self, path: str, result: str, core: ast.Core) -> ast.Item:
+        claim: Shape | None = self.graph[result].shape if self.stated.shapes.get(path) == result else None
+        return written.labelled(path.rpartition(".")[2], core, claim)
+
+    def _sequence(self, scope: _Scope, parts: Sequence[_Part], current: str | None) -> Iterator[ast.Statement]:
+        """The statements of parts, with a reference where one does not go on from the one before."""
+        for part in parts:
+            if part.start is not None and part.start != current:
+                yield self._reference(scope, part.start)
+            yield part.statement
+            current = part.result
+
+    def _reference(self, scope: _Scope, name: str) -> ast.Item:
+        """A reference that means a node in a scope: by a path within it or a scope around it, else by one from the top."""
+        around = scope.path
+        while around != "" and len(around) >= len(scope.edge):
+            if name.startswith(f"{around}."):
+                path = name[len(around) + 1 :]
+                first = path.partition(".")[0]
+                inner = scope.path
+                while inner != around and join(inner, first) not in self.names:
+                    inner = inner.rpartition(".")[0]
+                if inner == around:
+                    return written.reference(path)
+            around = around.rpartition(".")[0]
+        return written.reference(f".{name}" if scope.path else name)
+
+    # ---- branches
+
+    def _merge(self, scope: _Scope, node: Node, place: int) -> _Part:
+        """A merge with its branches, which are taken from the end of the scope."""
+        operands, parts = self.graph.operands(node.name), scope.parts
+        runs = self._runs(parts, operands, place)
+        at = min((begin for begin, _ in runs.values()), default=len(parts))
+        starts = [parts[runs[slot][0]].start or "" if slot in runs else operand for slot, operand in enumerate(operands)]
+        start = self._fork(scope, at, starts)
+        if runs and starts.count(start) < 2 and starts[slot := min(runs)] == start:
+            # Only one branch goes on from here: it is no branch, but the way to the merge.
+            at = runs.pop(slot)[1]
+            start = starts[slot] = operands[slot]
+        branches: list[list[ast.Statement]] = []
+        for slot, begin in enumerate(starts):
+            way = [self._reference(scope, begin)] if begin != start else []
+            branches.append([*way, *(self._sequence(scope, parts[slice(*runs[slot])], begin) if slot in runs else ())])
+        depth = 1 + max((parts[end - 1].run_depth for _, end in runs.values()), default=0)
+        first = parts[at].first if runs else place
+        if runs:
+            del parts[at:]
+        return _Part(self._item(node.name, node.name, written.merge(node, branches)), start, node.name, first, place, depth)
+
+    def _runs(self, parts: Sequence[_Part], operands: Sequence[str], place: int) -> dict[int, tuple[int, int]]:
+        """The operands that are the ends of runs which stand one after the other at the end of a scope: slot -> the run."""
+        runs: dict[int, tuple[int, int]] = {}
+        at = len(parts)
+        for slot, operand in reversed(list(enumerate(operands))):
+            end = parts[at - 1] if at else None
+            once = self.uses[operand] == 1 and self.last_use[operand] == place
+            if once and end is not None and end.result == operand and end.start is not None and end.run_depth < NESTED:
+                runs[slot] = (end.run, at)
+                at = end.run
+            elif runs and self.position[operand] >= parts[at].first:
+                return {}  # it is a node within the branch after it
+        return runs
+
+    def _fork(self, scope: _Scope, at: int, starts: Sequence[str]) -> str:
+        """The node that a merge goes on from: the current one if two branches do, or else no other has two."""
+        counts = Counter(starts)
+        often = max(counts, key=lambda name: (counts[name], self.position[name]))
+        current = scope.parts[at - 1].result if at else scope.incoming
+        if current is not None and (counts[current] >= 2 or counts[often] < 2) and (at or current in counts):
+            return current
+        return often
+
+    # ---- the file
+
+    def statements(self) -> Iterator[ast.Statement]:
+        """The statements of the program. What is said of the network stands where the graph has come as far."""
+        top = self.stack[0]
+        yield from written.header(self.graph, self.graph.title)
+        yield from top.shares.values()
+        chains, lines = self._outputs(top)
+        expects = list(reversed(self.stated.expects))
+        current: str | None = None
+        place = 0
+        while place <= len(top.parts):
+            for name in lines.get(place, ()):
+                output = self.graph.outputs[name]
+                way = [self._reference(top, output.node)] if output.node != current else []
+                yield written.output_line(name, output.training_only, way)
+            while expects and (place == len(top.parts) or expects[-1][0] <= top.parts[place].first):
+                yield expects.pop()[1]
+            if place in chains:
+                name, end = chains[place]
+                chain = self._sequence(top, top.parts[place:end], current)
+                yield written.output_line(name, self.graph.outputs[name].training_only, list(chain))
+                place = end
+            elif place < len(top.parts):
+                yield from self._sequence(top, top.parts[place : place + 1], current)
+                current = top.parts[place].result
+                place += 1
+            else:
+                return
+
+    def _outputs(self, top: _Scope) -> tuple[dict[int, tuple[str, int]], dict[int, list[str]]]:
+        """Where the outputs stand, in their order: those with chains by the first part of it, with its end; those without."""
+        chains: dict[int, tuple[str, int]] = {}
+        lines: dict[int, list[str]] = {}
+        ends = {part.result: place + 1 for place, part in enumerate(top.parts)}
+        main = [name for name, output in self.graph.outputs.items() if not output.training_only]
+        least = 0
+        for name, output in self.graph.outputs.items():
+            end = ends.get(output.node, len(top.parts))
+            begin = top.parts[end - 1].run
+            if main == [IMPLIED] == [name]:
+                continue
+            if name not in main[-1:] and begin >= least and self._is_chain(top, begin, end, output.node):
+                chains[begin] = (name, end)
+                least = end
+            else:
+                least = max(least, end)
+                lines.setdefault(least, []).append(name)
+        covered = {place for begin, (_, end) in chains.items() for place in range(begin, end)}
+        trunk = [part.result for place, part in enumerate(top.parts) if place not in covered]
+        if main == [IMPLIED] and trunk[-1:] != [self.graph.outputs[IMPLIED].node]:
+            lines.setdefault(len(top.parts), []).append(IMPLIED)
+        return chains, lines
+
+    def _is_chain(self, top: _Scope, begin: int, end: int, node: str) -> bool:
+        """Do parts lead from a node that is used elsewhere too to an output that nothing takes?"""
+        start = top.parts[begin].start
+        if start is None or top.parts[end - 1].result != node or self.uses[node]:
+            return False
+        inside = begin > 0 and top.parts[begin - 1].result == start and self.last_use.get(start, UNUSED) <= top.parts[end - 1].last
+        return not inside
+
+
+def _references(body: Sequence[ast.Statement]) -> int:
+    return sum(isinstance(node, ast.Ref) for statement in body for node in ast.walk(statement))
+
+
+def _around(name: str) -> Iterator[str]:
+    """The scopes around a node, the innermost first."""
+    while name := name.rpartition(".")[0]:
+        yield name
+
+
+def _keys(graph: ArchGraph) -> dict[str, str]:
+    """The path of the weights of each scope, as far as its nodes, or those of a scope in it, tell."""
+    keys: dict[str, str] = {}
+    scopes: dict[str, None] = {}
+    for node in graph:
+        scopes.update(dict.fromkeys(reversed(list(_around(node.name)))))
+        path, _, name = node.name.rpartition(".")
+        key, _, last = node.key.rpartition(".")
+        if last == name:
+            keys.setdefault(path, key)
+    for scope in reversed(scopes):
+        path, _, name = scope.rpartition(".")
+        key, _, last = keys.get(scope, "").rpartition(".")
+        if last == name:
+            keys.setdefault(path, key)
+    return keys

@@ -1,0 +1,97 @@
+"""Nodes as statements of the language: an operator with its options, a claim, an input, an output. What `printing` puts together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from archc.compiler.analysis.notation import UNSEEN, unusual_options
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.ops.kinds import Kind, PerAxis, exact
+from archc.compiler.shapes.dim import Shape, show_sizes
+from archc.dsl import ast
+from archc.dsl.source import Source, Span
+
+NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+NOWHERE = Span(Source("", ""), 0, 0)
+HERE = ast.Item(NOWHERE, None, ast.Here(NOWHERE), None, None)
+
+Body = Sequence[ast.Statement]
+
+
+def header(graph: ArchGraph, title: str = "") -> list[ast.Statement]:
+    """Return the `arch` line, where the graph has a name that can be written."""
+    return [ast.Arch(NOWHERE, graph.name, (), None, re.sub(r"[\"\s]+", " ", title))] if NAME.fullmatch(graph.name) else []
+
+
+def input_line(node: Node, name: str) -> ast.Input:
+    return ast.Input(NOWHERE, name, shape_dims(node.shape))
+
+
+def output_line(name: str, training_only: bool, chain: Body = ()) -> ast.Output:
+    """Return an `output` with the items that lead to it from the current tensor."""
+    args = (ast.Arg(NOWHERE, "when", ast.Name(NOWHERE, "training")),) if training_only else ()
+    return ast.Output(NOWHERE, name, args, tuple(item for item in chain if isinstance(item, ast.Item)))
+
+
+def labelled(label: str, core: ast.Core, claim: Shape | None = None) -> ast.Item:
+    dims = None if claim is None else shape_dims(claim)
+    return ast.Item(NOWHERE, ast.Label(NOWHERE, label, None), core, None, dims)
+
+
+def reference(path: str) -> ast.Item:
+    return ast.Item(NOWHERE, None, ast.Ref(NOWHERE, path), None, None)
+
+
+def group(body: Body) -> ast.Group:
+    return ast.Group(NOWHERE, tuple(body), numbered=False)
+
+
+def share(name: str, body: Body) -> ast.Share:
+    return ast.Share(NOWHERE, name, tuple(body), NOWHERE)
+
+
+def call(name: str) -> ast.Op:
+    return ast.Op(NOWHERE, name, (), None, (), (), NOWHERE)
+
+
+def operator(node: Node, brief: bool = False) -> ast.Op:
+    """Return an operator with all its options; if `brief`, with those that are not the usual ones, and without initialisation."""
+    kernel, out, stride = node.operator.short
+    unusual = dict(unusual_options(node))
+    word = node.op + (show_sizes(node.attrs[kernel]) if kernel and node.attrs[kernel] is not None else "")
+    out_expr = literal(node.attrs[out]) if out else None
+    strides = (ast.Name(NOWHERE, show_sizes(node.attrs[stride])),) if stride and (stride in unusual or not brief) else ()
+    args = [
+        ast.Arg(NOWHERE, attr.name, literal(node.attrs[attr.name], attr.kind))
+        for attr in node.operator.attrs
+        if attr.name not in (out, stride) and not (attr.name == kernel and node.attrs[kernel] is not None)
+        if not brief or (attr.name in unusual and attr.name not in UNSEEN) or (attr.name == "from" and node.attrs["from"])
+    ]
+    if node.place:
+        args.append(ast.Arg(NOWHERE, "place", literal(node.place)))
+    return ast.Op(NOWHERE, word, (), out_expr, strides, tuple(args), NOWHERE)
+
+
+def merge(node: Node, branches: Sequence[Body], brief: bool = False) -> ast.Merge:
+    """Return an operator with several operands, each a branch."""
+    args = operator(node, brief).args
+    return ast.Merge(NOWHERE, node.op, args, tuple(tuple(branch) or (HERE,) for branch in branches), NOWHERE, NOWHERE, ())
+
+
+def shape_dims(shape: Shape) -> ast.Dims:
+    return tuple(literal(dim) for dim in shape)
+
+
+def literal(value: Any, kind: Kind | None = None) -> ast.Expr:
+    """Return a value as an expression that reads back as it; one number where an option has the same for every axis."""
+    if value is None:
+        return ast.Name(NOWHERE, "none")
+    if isinstance(value, tuple):
+        if isinstance(getattr(kind, "kind", kind), PerAxis) and len(set(value)) == 1:
+            return literal(value[0])
+        return ast.List(NOWHERE, tuple(literal(item) for item in value))
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return ast.Number(NOWHERE, value, exact(value)) if value >= 0 else ast.Name(NOWHERE, exact(value))
+    return ast.Name(NOWHERE, value if isinstance(value, str) else exact(value))

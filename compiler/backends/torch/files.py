@@ -1,0 +1,63 @@
+"""Files that torch and safetensors write: an exported program, and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from archc.compiler.backends import Compiled
+from archc.compiler.backends.torch.arch_module import ArchModule, source_of
+from archc.compiler.backends.torch.nodes import stack_trace
+from archc.compiler.files import CannotWrite, Lenient, replacing
+
+
+def write_weights(compiled: Compiled, path: Path) -> None:
+    """Write the state_dict as safetensors, atomically. Raises CannotWrite."""
+    save_tensors(compiled.module.state_dict(), path)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors by name as safetensors, atomically. Raises CannotWrite."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    state = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        try:
+            save_file(state, temporary)
+        except SafetensorError as error:  # its only way to say that the disk is full
+            raise CannotWrite(path, str(error)) from error
+
+
+def write_exported(compiled: Compiled, path: Path) -> None:
+    """Write the network as torch.export has it, for inputs `(N, *shape)` of any batch, atomically. Raises CannotWrite."""
+    module = compiled.module
+    batch = torch.export.Dim("batch", min=1)
+    # An example with a batch of one would fix the batch at one.
+    example = tuple(torch.cat([x, x])[: max(2, len(x))] for x in compiled.inputs)
+    program = torch.export.export(module, example, dynamic_shapes=tuple({0: batch} for _ in example))
+    _name_no_machine(program, module)
+    with replacing(path) as temporary:
+        with Lenient(temporary, "wb") as file:  # torch aborts the process where a write fails
+            torch.export.save(program, file)
+        if file.error is not None:
+            raise file.error
+
+
+def _name_no_machine(program: torch.export.ExportedProgram, module: ArchModule) -> None:
+    """Replace what names folders and addresses of this machine by places in the `.arch` files, as far as they are known.
+
+    Within blocks torch writes down the files of Python that ran, and of every node the addresses of those that it came from.
+    """
+    places = {node.key: stack_trace(node) for node in source_of(module)}
+    for node in program.graph.nodes:
+        node.meta.pop("from_node", None)
+        stack = node.meta.get("nn_module_stack") or {"": ("", "")}
+        place = places.get(next(reversed(stack.values()))[0])
+        if place is not None:
+            node.meta["stack_trace"] = place
+        elif '.py"' in node.meta.get("stack_trace", ""):
+            del node.meta["stack_trace"]

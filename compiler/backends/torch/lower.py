@@ -1,0 +1,127 @@
+"""A lowered program as a torch.fx GraphModule: its scopes are modules, too, and its `state_dict` keys are the labels of the file."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from operator import getitem
+
+import torch
+from torch import fx, nn
+
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.blocks import Block, Chain, Graphs, NumberedBlock, NumberedScope, is_chain
+from archc.compiler.backends.torch.blocks import Scope as LooseScope
+from archc.compiler.backends.torch.nodes import Modules, below, fx_name, fx_node, fx_output, modules_of, register
+from archc.compiler.collection import without_collection
+from archc.compiler.graph import ArchGraph
+from archc.compiler.lowering import input_shapes, lowered_modes
+from archc.compiler.lowering.program import LoweredProgram, Scope, Step
+
+
+@without_collection()
+def lower(graph: ArchGraph, level: int = 0) -> ArchModule:
+    """Lower a network: modules with the initialization that the file states, on the default device of torch, in training mode.
+
+    The module takes a tensor `(N, *shape)` for each input, and returns a tensor, or a dict of them by name where there are several outputs.
+    `level` is 0, as written, or 1, with exact rewrites and activations in place; `optimize` goes further. Under
+    `with torch.device("meta")` nothing is allocated; else weights are drawn from torch's random numbers. Raises ArchError when sizes are
+    open where an operator needs numbers, and ValueError for another level.
+    """
+    training, inference = lowered_modes(graph, level)
+    graphs = fx_graphs(training)
+    return _assembled(graph, training, graphs, graphs if inference.body is training.body else fx_graphs(inference))
+
+
+def _assembled(
+    graph: ArchGraph, program: LoweredProgram, training: Mapping[str, fx.Graph], inference: Mapping[str, fx.Graph]
+) -> ArchModule:
+    """A module for every part and every scope of a program, the inner ones first, each under its key."""
+    scopes = {scope.key: scope for scope in reversed(list(program.body.scopes()))}  # of calls of a shared block the first
+    built = modules_of(program)
+    for key in sorted(filter(None, program.members), key=lambda key: key.count("."), reverse=True):
+        members = {name: built[inner] for name, inner in program.members[key].items()}
+        if key in program.loose:
+            built[key] = _loose(key, program.loose[key], members)
+        else:
+            built[key] = _block(scopes[key], (inference.get(key, training[key]), training[key]), members)
+    members = {name: built[inner] for name, inner in program.members[""].items()}
+    return ArchModule(_class_name(program.name), (inference[""], training[""]), members, graph, program.level)
+
+
+def _loose(key: str, reason: str, members: Modules) -> nn.Module:
+    scope = NumberedScope(key, reason) if _in_order(members) else LooseScope(key, reason)
+    for name, member in members.items():
+        register(scope, name, member)
+    return scope
+
+
+def _block(scope: Scope, graphs: Graphs, members: Modules) -> nn.Module:
+    block: Block | Chain
+    if _in_order(members) and all(is_chain(graph, len(members)) for graph in graphs):
+        block = Chain(OrderedDict(members))
+        block.meta["arch"] = {node.target: node.meta["arch"] for node in graphs[1].nodes if "arch" in node.meta}
+    else:
+        kind = NumberedBlock if members and all(name.isdigit() for name in members) else Block
+        block = kind(scope.block or kind.__name__, graphs, members)
+    block.meta["scope"] = scope.path
+    return block
+
+
+def _in_order(members: Modules) -> bool:
+    """Are there members, called 0, 1, 2, ... in order?"""
+    return bool(members) and list(members) == [str(number) for number in range(len(members))]
+
+
+def fx_graphs(program: LoweredProgram) -> dict[str, fx.Graph]:
+    """The graph of the program, and of every scope in it, by key."""
+    found: dict[str, fx.Graph] = {}
+    _build(program, program.body, found)
+    return found
+
+
+def _build(program: LoweredProgram, within: Scope, found: dict[str, fx.Graph]) -> None:
+    result = found[within.key] = fx.Graph()
+    values: dict[str, fx.Node] = {}
+    for number, name in enumerate(within.takes, 1):
+        values[name] = result.placeholder("x" if len(within.takes) == 1 else f"x{number}")
+    for item in within.body:
+        if isinstance(item, Step):
+            values[item.name] = fx_node(result, item, values, within)
+            continue
+        if item.key not in found:
+            _build(program, item, found)
+        values.update(_call(result, item, values, within))
+    if within is program.body:
+        fx_output(result, {name: values[step] for name, step in program.outputs.items()})
+    else:
+        left = [values[name] for name in within.returns]
+        result.output(left[0] if len(left) == 1 else tuple(left))
+
+
+def _call(result: fx.Graph, scope: Scope, values: Mapping[str, fx.Node], within: Scope) -> dict[str, fx.Node]:
+    """A scope as one call of its module; returns the values that leave it, by the names of their steps."""
+    arguments = tuple(values[name] for name in scope.takes)
+    call = result.create_node("call_module", below(within.key, scope.key), arguments, name=fx_name(below(within.path, scope.path)))
+    call.meta["scope"] = scope.path
+    if len(scope.returns) == 1:
+        return {scope.returns[0]: call}
+    names = [fx_name(below(within.path, name)) for name in scope.returns]
+    return {
+        name: result.create_node("call_function", getitem, (call, number), name=short)
+        for number, (name, short) in enumerate(zip(scope.returns, names, strict=True))
+    }
+
+
+def _class_name(name: str) -> str:
+    return "".join(char if char.isalnum() or char == "_" else "_" for char in name) or "Network"
+
+
+def random_inputs(
+    graph: ArchGraph, batch: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> list[torch.Tensor]:
+    """A standard normal tensor `(batch, *shape)` for each input, drawn on the CPU so that every device gets the same.
+
+    Raises ArchError where a size is open.
+    """
+    return [torch.randn(batch, *shape).to(device=device, dtype=dtype) for shape in input_shapes(graph)]

@@ -1,0 +1,93 @@
+"""Networks for inference, faster.
+
+1: as written, activations in place: the same values to the last bit.
+2: batch norms folded, siblings merged, channels last, activations in place; on a CPU the layers packed (`packed`), and large batches
+   in slices.
+3: the same under torch's compiler (Inductor), freezing on a CPU, CUDA graphs on a GPU; on a CPU also with Winograd's
+   algorithm for convolutions. Everything is timed, and the fastest is kept.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from archc.compiler.backends.torch import packed
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.cpu import for_cpu
+from archc.compiler.backends.torch.nodes import fx_graph, modules_of, tree_of, with_branches
+from archc.compiler.backends.torch.timing import fastest
+from archc.compiler.backends.torch.weights import made
+from archc.compiler.graph import ArchGraph
+from archc.compiler.lowering import lowered
+from archc.compiler.lowering.program import LoweredProgram
+from archc.compiler.passes import Pass
+
+DIFFERENT = 1e-5  # how far a program may be from the network in float64, relative to its largest value
+
+
+def optimized(
+    module: ArchModule, graph: ArchGraph, inputs: Sequence[Tensor], level: int = 2, pipeline: tuple[Pass, ...] | None = None
+) -> Callable[..., Any]:
+    """A network as fast as this knows, with the weights, device and dtype of `module`, for inputs like these.
+
+    `module` is as `lower` returned it, at level 0 or 1, with any weights; it stays as it is. The result is for inference, and takes inputs
+    in any layout; other batches than that of `inputs` run as well, but slower. `pipeline` are the passes, those of the level if not
+    given. Raises ValueError for a level that does not exist, and for a module that was changed since, which the passes do not see.
+    """
+    if level not in (0, 1, 2, 3):
+        raise ValueError(f"the levels of optimization are 0, 1, 2 and 3, not {level}")
+    if found := module._change():
+        raise ValueError(
+            f"the module is not as it was lowered: {found}; optimize works on the network of the file and would leave that out. "
+            "Change the file, or use torch.compile"
+        )
+    program = lowered(graph, "inference", min(level, 2), pipeline)
+    plain = realized(module, program)
+    if level < 2:
+        return plain
+    if any(x.dim() == 4 for x in inputs):
+        plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    on_cpu = inputs[0].device.type == "cpu"
+    compiled = _compiled(plain, on_cpu) if level == 3 else None
+    direct: Callable[..., Any] = plain
+    if on_cpu and packed.available(inputs[0].dtype):
+        direct = for_cpu(copy.deepcopy(plain) if compiled else plain, program.graph, inputs[0], tuned=level == 3)
+    return direct if compiled is None else fastest([compiled, direct], inputs)
+
+
+def _compiled(plain: fx.GraphModule, on_cpu: bool) -> Callable[..., Any]:
+    options: dict[str, Any] = {"freezing": True} if on_cpu else {"freezing": True, "triton.cudagraphs": True, "max_autotune": True}
+    return _last_layout(torch.compile(plain, options=options))
+
+
+def _last_layout(module: Callable[..., Any]) -> Callable[..., Any]:
+    """Inputs in the layout that the network runs in, and no gradients: only then does the compiler take weights as constants."""
+
+    def forward(*inputs: Tensor) -> Any:
+        with torch.no_grad():
+            return module(*(x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x for x in inputs))
+
+    return forward
+
+
+def realized(module: ArchModule, program: LoweredProgram) -> fx.GraphModule:
+    """A flat module for a program, its weights made from those of the network; nothing is shared between them."""
+    state = {name: tensor.detach() for name, tensor in module.state_dict().items()}
+    with torch.device("meta"):
+        modules = modules_of(program)
+    for key, part in modules.items():
+        if isinstance(part, nn.Parameter):
+            modules[key] = copy.deepcopy(module.get_parameter(key))
+        elif key in program.recipes:
+            part.load_state_dict(made(program.recipes[key], state), assign=True)
+        elif next(chain(part.parameters(), part.buffers()), None) is not None:
+            modules[key] = copy.deepcopy(module.get_submodule(key))
+    tree = tree_of(modules)
+    result = with_branches(fx.GraphModule(tree, fx_graph(program)), tree)
+    return result.eval().requires_grad_(False)

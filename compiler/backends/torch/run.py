@@ -1,0 +1,113 @@
+"""Lower a network, load weights into it, and run it once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.lower import lower, random_inputs
+from archc.compiler.backends.torch.optimize import optimized
+from archc.compiler.backends.torch.room import check_room, told
+from archc.compiler.backends.torch.weight_files import load_weights
+from archc.compiler.graph import ArchGraph
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+SEED = 0
+
+
+class NoDevice(Exception):
+    """A device was asked for that is not there."""
+
+
+@dataclass
+class Ran:
+    """A network that has run once, and how long each stage took, in seconds."""
+
+    module: ArchModule
+    inputs: list[Tensor]
+    outputs: dict[str, Tensor]
+    device: str
+    params: int
+    seconds: dict[str, float]
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is the GPU where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise NoDevice("this machine has no CUDA device that torch can use; take `--device cpu` or `auto`")
+    return torch.device(name)
+
+
+def compile_and_run(
+    graph: ArchGraph,
+    device: str = "auto",
+    dtype: str = "float32",
+    batch: int = 1,
+    weights: str = "",
+    level: int = 0,
+    any_value: bool = False,
+    talk: Callable[[str], object] = lambda text: None,
+) -> Ran:
+    """Lower, load weights, move to the device, optimize, and run one forward pass in evaluation mode on seeded random input.
+
+    `talk` is told where memory may be short. Raises NoDevice, NoMemory, Unreadable and Unfit.
+    """
+    where = pick_device(device)
+    if doubt := check_room(graph, dtype, batch, where, copies=2 if level > 1 else 1):
+        talk(doubt)
+    with told(graph):
+        return _compile_and_run(graph, where, dtype, batch, weights, level, any_value)
+
+
+def _compile_and_run(graph: ArchGraph, where: torch.device, dtype: str, batch: int, weights: str, level: int, any_value: bool) -> Ran:
+    seconds: dict[str, float] = {}
+    clock = perf_counter()
+
+    def lap(stage: str) -> None:
+        nonlocal clock
+        now = perf_counter()
+        seconds[stage] = now - clock
+        clock = now
+
+    torch.manual_seed(SEED)
+    module = lower(graph, level=min(level, 1)).eval()
+    lap("lower")
+    if weights:
+        load_weights(module, weights, graph.name, any_value)
+        lap("weights")
+    inputs = random_inputs(graph, batch, where, DTYPES[dtype])
+    module.to(device=where, dtype=DTYPES[dtype])
+    lap("to device")
+    run: Callable[..., Any] = module
+    if level > 1:
+        run = optimized(module, graph, inputs, level)
+        lap("optimize")
+    with torch.no_grad():
+        result = run(*inputs)
+    if where.type == "cuda":
+        torch.cuda.synchronize()
+    lap("forward")
+    names = [name for name, output in graph.outputs.items() if not output.training_only]
+    outputs = result if isinstance(result, dict) else {names[0]: result}
+    shown = f"cuda ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else "cpu"
+    return Ran(module, inputs, outputs, shown, sum(weight.numel() for weight in module.parameters()), seconds)
+
+
+def measured(graph: ArchGraph, dtype: str, batch: int) -> tuple[int, int]:
+    """Bytes of activations: the peak at inference, and what training keeps; on the GPU where there is one. Raises NoMemory."""
+    from archc.compiler.backends.torch.measure import activations
+
+    where = pick_device("auto")
+    check_room(graph, dtype, batch, where)
+    with told(graph):
+        module = lower(graph).to(device=where, dtype=DTYPES[dtype])
+        inputs = tuple(random_inputs(graph, batch, where, DTYPES[dtype]))
+        return activations(module, inputs, training=False), activations(module, inputs, training=True)

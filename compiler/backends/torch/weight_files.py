@@ -1,0 +1,127 @@
+"""Files of weights: read, looked at, and loaded into a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archc.compiler.backends.torch.foreign import Fit, converted, fit
+from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.published import PREFIX, Unreadable, published
+from archc.compiler.graph import ArchGraph
+
+PARALLEL = "module."  # before every key that nn.DataParallel and DistributedDataParallel save
+
+
+class Unfit(Exception):
+    """Weights do not fit the network. `rows` says how: (what, key, in the file, in the network)."""
+
+    def __init__(self, source: str, rows: list[tuple[str, str, str, str]], parallel: bool = False) -> None:
+        prefix = f"; its keys begin with `{PARALLEL}`, as DistributedDataParallel saves them" if parallel else ""
+        super().__init__(f"{source} does not fit the network in {len(rows)} keys{prefix}")
+        self.rows = rows
+
+
+def load_weights(module: nn.Module, source: str, network: str = "", any_value: bool = False) -> None:
+    """Load a state_dict by name, from a file or, by `torchvision:NAME`, from torchvision's weights of that name.
+
+    Raises Unfit, with every key that does not fit, and Unreadable, for values that are no finite numbers too unless `any_value`;
+    nothing is changed then.
+    """
+    state = published(network, source.removeprefix(PREFIX)) if source.startswith(PREFIX) else read_weights(Path(source))
+    own = module.state_dict()
+    rows: list[tuple[str, str, str, str]] = []
+    for key, tensor in own.items():
+        if key not in state:
+            if not key.endswith("num_batches_tracked"):  # a counter that older files do not have
+                rows.append(("missing", key, "", _size(tensor)))
+        elif state[key].shape != tensor.shape:
+            rows.append(("misshapen", key, _size(state[key]), _size(tensor)))
+    rows.extend(("unexpected", key, _size(tensor), "") for key, tensor in state.items() if key not in own)
+    if rows:
+        raise Unfit(source, rows, parallel=bool(state) and all(key.startswith(PARALLEL) for key in state))
+    _check_values(source, state, own, any_value)
+    module.load_state_dict(state, strict=False)
+
+
+def fitted(graph: ArchGraph, path: Path) -> tuple[Fit, dict[str, Tensor]]:
+    """How the weights of a file fit a network, whatever they are called; and those that do, under our names. Raises Unreadable."""
+    state = read_weights(path)
+    with torch.device("meta"):
+        own = lower(graph).state_dict()
+    found = fit(own, state, ordered=path.suffix != ".safetensors")  # such a file has its tensors in an order of its own
+    taken = {theirs: own[ours] for ours, theirs in found.mapping.items()}
+    _check_values(str(path), {key: state[key] for key in taken if key in state}, taken, any_value=True)
+    return found, converted(found, own, state)
+
+
+def _check_values(source: str, state: Mapping[str, Tensor], own: Mapping[str, Tensor], any_value: bool) -> None:
+    """Refuse what would be changed in silence, or could not be copied."""
+    for key, tensor in state.items():
+        if tensor.layout != torch.strided or tensor.is_quantized:
+            kind = "quantised" if tensor.is_quantized else "sparse"
+            raise Unreadable(f"{key} of {source} is {kind} ({tensor.dtype}); save it as a dense tensor")
+        if tensor.is_meta:
+            raise Unreadable(f"{key} of {source} is on the meta device ({tensor.dtype}): it has a shape and no values")
+        if key in own and own[key].is_floating_point() and not tensor.is_floating_point():
+            raise Unreadable(f"{key} of {source} is {tensor.dtype}, and the network has {own[key].dtype} there")
+        if not any_value and tensor.is_floating_point() and not tensor.isfinite().all():
+            what = "NaN" if tensor.isnan().any() else "an infinite value"
+            raise Unreadable(f"{key} of {source} ({tensor.dtype}) holds {what}; --allow-nan loads it all the same")
+
+
+def _size(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """A state_dict from a .safetensors file, or from a file of torch.save that holds nothing but tensors. Raises Unreadable."""
+    try:
+        if path.is_file() and not path.stat().st_size:
+            raise Unreadable(f"cannot read weights from {path}: the file is empty")
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        data: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Unreadable:
+        raise
+    except UnpicklingError as error:
+        raise Unreadable(f"cannot read weights from {path}: {_why(str(error))}") from error
+    except Exception as error:
+        raise Unreadable(f"cannot read weights from {path}: {_plain(error)}") from error
+    if isinstance(data, dict) and isinstance(data.get("state_dict"), dict):
+        data = data["state_dict"]
+    if not isinstance(data, dict) or not all(isinstance(value, Tensor) for value in data.values()):
+        raise Unreadable(f"{path} holds no state_dict, a table of tensors by name")
+    return data
+
+
+BROKEN = "it is cut off or damaged; copy it anew"
+PLAIN = {  # what torch and safetensors say -> in words
+    "failed finding central directory": BROKEN,
+    "unexpected EOF": BROKEN,
+    "Invalid argument": BROKEN,
+    "Error while deserializing header": BROKEN,
+    "file data.pkl": "it is an archive without weights, as torch.export writes; save the state_dict",
+    "TorchScript": "it is a TorchScript program; save the state_dict of the module",
+}
+
+
+def _plain(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, EOFError):
+        return BROKEN
+    return next((plain for said, plain in PLAIN.items() if said in text), text.splitlines()[0] if text else type(error).__name__)
+
+
+def _why(text: str) -> str:
+    """What torch says of a pickle, without its advice to load it all the same."""
+    if any(word in text for word in ("GLOBAL", "Unsupported global", "Unsupported class", "reduce", "persistent")):
+        return "it holds Python objects, which could run code; save the state_dict (`torch.save(model.state_dict(), ...)`), or safetensors"
+    return "it is no file that torch.save or safetensors wrote"

@@ -1,0 +1,54 @@
+"""What a caller asked for that does not exist: one kind of error, which says what was given, what is known, and what may be meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from archc.dsl.vocabulary.spelling import near
+
+
+class UsageError(ValueError):
+    """An argument is wrong: of a function of this library, or, with the same text, of a verb of the command line.
+
+    `option` is the name of the argument, or empty where the message is of none; `problem` is the rest of the message. `given` is what
+    was passed, `known` holds every value there is, and `near` those of them that may be meant, the likeliest first;
+    where there are none, the message ends in a `hint`.
+    """
+
+    def __init__(self, problem: str, *, option: str = "", given: object = "", known: Iterable[object] = (), hint: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.option = option
+        self.given = given
+        self.known = tuple(map(str, known))
+        self.hint = hint
+        self.near = near(str(given), self.known) if self.known else ()
+
+    def __str__(self) -> str:
+        """The message: what was given, what is known, and the nearest names."""
+        meant = f"; did you mean {' or '.join(f'`{name}`' for name in self.near)}?" if self.near else ""
+        meant = meant or (f"; {self.hint}" if self.hint else "")
+        return f"{self.option} {self.problem}".lstrip() + meant
+
+
+class UnknownName(UsageError, KeyError):
+    """A network has no node, part or block of a name."""
+
+
+def one_of(option: str, given: object, known: Sequence[object]) -> None:
+    """Check that an argument is one of the known values. Raises UsageError."""
+    if not any(given == value and type(given) is type(value) for value in known):
+        names = [value for value in known if value != ""]
+        raise UsageError(f"is {alternatives(names)}, not {given}", option=option, given=given, known=names)
+
+
+def at_least(option: str, given: object, least: int) -> None:
+    """Check that an argument is a whole number that is not too small. Raises UsageError."""
+    if type(given) is not int or given < least:
+        raise UsageError(f"is a whole number, {least} or more, not {given}", option=option, given=given)
+
+
+def alternatives(names: Iterable[object]) -> str:
+    """Names in a sentence: `a, b or c`."""
+    *first, last = map(str, names)
+    return f"{', '.join(first)} or {last}" if first else last

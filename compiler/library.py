@@ -1,0 +1,123 @@
+"""The functions of the Python interface: load a file or a text, check one that may be wrong, format one, compare networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from archc.compiler.driver import Report, check_text, parse_overrides, require_network
+from archc.compiler.driver import check as check_file
+from archc.compiler.elaborate.elaboration import Limits, Overrides
+from archc.compiler.errors import UsageError
+from archc.compiler.network import Network
+from archc.compiler.ops import OPERATORS
+from archc.compiler.ops.kinds import Word, exact
+from archc.compiler.results.families import Comparison
+from archc.compiler.results.summaries import Units
+from archc.dsl.errors import ArchError
+from archc.dsl.formatter import format_text
+from archc.dsl.parser import parse
+from archc.dsl.source import Source
+
+Inputs = str | Mapping[str, str] | None
+Settings = Mapping[str, Any] | None
+
+
+def load(path: str | Path, *, inputs: Inputs = None, limits: Limits | None = None, settings: Settings = None, **parameters: Any) -> Network:
+    """Load and check a `.arch` file.
+
+    `inputs` is the shape of its input (`"3x299x299"`, or `"3xHxW"` for formulas) or of several by name; `settings`, or keywords, give
+    parameters of its `arch` line other values: numbers, words, lists, or text as `--set` takes it. A parameter that is called
+    `inputs`, `limits` or `settings` is set by `settings={"inputs": 4}`. Raises ArchError with every mistake of the file.
+    """
+    overrides = _overrides(inputs, settings, parameters)
+    again = partial(check_file, Path(path), limits=limits, mend=False)
+    return Network(require_network(check_file(Path(path), overrides, limits)), _changed(again, overrides))
+
+
+def loads(text: str, *, inputs: Inputs = None, limits: Limits | None = None, settings: Settings = None, **parameters: Any) -> Network:
+    """Load and check a text, as `load` does a file; its `use` lines look in the current folder and in `archs/`."""
+    overrides = _overrides(inputs, settings, parameters)
+    folder = Path.cwd()
+
+    def again(changed: Overrides) -> Report:
+        return check_text(text, folder=folder, overrides=changed, limits=limits, mend=False)
+
+    report = check_text(text, folder=folder, overrides=overrides, limits=limits)
+    return Network(require_network(report), _changed(again, overrides))
+
+
+def check(
+    path: str | Path | None = None,
+    *,
+    text: str | None = None,
+    inputs: Inputs = None,
+    limits: Limits | None = None,
+    settings: Settings = None,
+    mend: bool = True,
+) -> Report:
+    """Check a file, or a text, that may be wrong. What is wrong with it is data in the report, and never an exception.
+
+    A report has `diagnostics` (errors), `warnings`, `claims` and counts; `str()` renders it. With `mend`, repairs are worked out and tried
+    on the whole file. Raises UsageError unless one of path and text is given, ArchError for `inputs` or `settings` that cannot be read.
+    """
+    if (path is None) == (text is None):
+        raise UsageError("check takes a path, or text=...")
+    overrides = _overrides(inputs, settings, {})
+    if path is not None:
+        return check_file(Path(path), overrides, limits, mend=mend)
+    return check_text(text or "", overrides=overrides, limits=limits, mend=mend)
+
+
+def format(text: str) -> str:
+    """Return a text in canonical form, with its comments and line breaks. Raises ArchError for one that cannot be read."""
+    source = Source("text.arch", text)
+    if problems := parse(source).diagnostics:
+        raise ArchError(problems)
+    return format_text(source, OPERATORS)
+
+
+def table(networks: Iterable[Network | tuple[str, Network]], *, dtype: str = "float32", batch: int = 1) -> Comparison:
+    """Compare networks: parameters, MACs, layers, receptive fields, and memory for values of a dtype and a batch of samples.
+
+    Each is a network, or a pair of what it is called in the table and the network. Raises UsageError for a dtype that is not known.
+    """
+    from archc.compiler.analysis.family import entry
+
+    units = Units(dtype=dtype, batch=batch)
+    named = [(each.name, each) if isinstance(each, Network) else each for each in networks]
+    return Comparison(tuple(entry(name, net.graph, units.dtype, units.batch) for name, net in named))
+
+
+def _overrides(inputs: Inputs, settings: Settings, parameters: Mapping[str, Any]) -> Overrides:
+    """Read what the caller sets anew. Raises UsageError for what is no setting, ArchError for what cannot be read."""
+    given = {} if settings is None else settings
+    if not isinstance(given, Mapping):
+        raise UsageError("is a mapping from parameters to values; a parameter of this name is set by settings={'settings': ...}",
+                         option="settings", given=type(settings).__name__)  # fmt: skip
+    if twice := sorted(given.keys() & parameters.keys()):
+        raise UsageError(f"and the keywords both set {twice[0]}", option="settings", given=twice[0])
+    shapes = {"": inputs} if isinstance(inputs, str) else inputs or {}
+    return parse_overrides({name: _written(name, value) for name, value in {**given, **parameters}.items()}, dict(shapes))
+
+
+def _written(name: str, value: Any) -> str:
+    """A value of Python as the language writes it."""
+    return value if isinstance(value, str) else exact(_frozen(name, value))
+
+
+def _frozen(name: str, value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(name, item) for item in value)
+    if isinstance(value, str):
+        return Word(value)
+    if isinstance(value, bool | int | float | Word):
+        return value
+    raise UsageError(f"is a number, a word, yes or no, or a list of them, not a {type(value).__name__}", option=name, given=value)
+
+
+def _changed(check: Callable[[Overrides], Report], overrides: Overrides) -> Callable[[Overrides], Report]:
+    """A check that keeps the settings, whatever inputs it is given."""
+    return lambda changed: check(Overrides(overrides.settings, changed.inputs))

@@ -1,0 +1,199 @@
+"""GRAPH -> LOWERED PROGRAM: choose the passes for a mode and a level, run them, and say of every operator what a backend makes of it.
+
+`lowered` and `lowered_modes` are the way in; `program` says what they return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any, get_args
+
+from archc.compiler.analysis.aliasing import in_place
+from archc.compiler.analysis.regions import regions
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.lowering import scopes
+from archc.compiler.lowering.program import Fill, FunctionCall, Kind, LoweredProgram, Mode, Part, Step, Trained, Value
+from archc.compiler.ops.kinds import Word
+from archc.compiler.ops.record import Call
+from archc.compiler.ops.targets import CallTarget, ModuleTarget, Operand, Operands, Target, TensorTarget
+from archc.compiler.passes import INFERENCE, TRAINING, Pass, run
+from archc.compiler.passes.program import Program
+from archc.compiler.shapes.dim import Formula
+from archc.dsl.diagnostics import Fault
+from archc.dsl.errors import ArchError
+from archc.dsl.vocabulary import files
+
+PIPELINES: Mapping[Mode, tuple[tuple[Pass, ...], ...]] = {"training": TRAINING, "inference": INFERENCE}
+LEVELS: Mapping[Mode, range] = {mode: range(len(PIPELINES[mode])) for mode in get_args(Mode)}
+FLAT = 2  # the level from which on passes move operators out of the scopes of the file
+
+
+def lowered(graph: ArchGraph, mode: Mode = "inference", level: int = 0, pipeline: tuple[Pass, ...] | None = None) -> LoweredProgram:
+    """Lower a network for one mode.
+
+    `level` is 0, as written; 1, exact rewrites, and activations that overwrite their operand where they may; or 2, inference only, with
+    rewrites that change the order of additions, whose weights are made by `recipes`. `pipeline` are other passes than those of the level.
+    Raises ArchError, at the operator, when sizes are open where an argument needs a number; and ValueError for a mode or a level that
+    does not exist.
+    """
+    program = run(graph, _pipeline(mode, level) if pipeline is None else pipeline)
+    overwriting = in_place(program.graph) if level else set()
+    return _lowered(program, graph if level < FLAT and pipeline is None else program.graph, mode, level, overwriting)
+
+
+def lowered_from(program: Program, level: int = 2) -> LoweredProgram:
+    """Lower a program that passes for inference have made. Above level 0 activations overwrite their operand where they may."""
+    return _lowered(program, program.graph, "inference", level, in_place(program.graph) if level else set())
+
+
+def lowered_modes(graph: ArchGraph, level: int = 0) -> tuple[LoweredProgram, LoweredProgram]:
+    """Lower a network for a module that can switch between modes; returns the program for training, and that for inference.
+
+    As `lowered`, for levels 0 and 1. Both have the same scopes. The parts of inference are among those of training, and overwrite their
+    operand only where they may in both modes. Where the modes do not differ, both programs have the same steps.
+    """
+    trained, inference = run(graph, _pipeline("training", level)), run(graph, _pipeline("inference", level))
+    overwriting = in_place(trained.graph) & in_place(inference.graph) if level else set()
+    training = _lowered(trained, graph, "training", level, overwriting)
+    if inference.graph is trained.graph:
+        return training, replace(training, mode="inference")
+    return training, _lowered(inference, graph, "inference", level, overwriting)
+
+
+def input_shapes(graph: ArchGraph) -> list[tuple[int, ...]]:
+    """The shapes of the inputs in order, without the batch. Raises ArchError where a size is open."""
+    shapes = []
+    for node in graph.inputs:
+        sizes = tuple(dim for dim in node.shape if isinstance(dim, int))
+        if len(sizes) < len(node.shape):
+            raise ArchError([files.cannot_lower(f"the input {node.name} has open sizes", "give the sizes with `--input`").at(node.span)])
+        shapes.append(sizes)
+    return shapes
+
+
+def _pipeline(mode: Mode, level: int) -> tuple[Pass, ...]:
+    if mode not in PIPELINES:
+        raise ValueError(f"a mode is {' or '.join(PIPELINES)}, not {mode}")
+    if level not in LEVELS[mode]:
+        raise ValueError(f"the levels of a program for {mode} are {', '.join(map(str, LEVELS[mode]))}, not {level}")
+    return PIPELINES[mode][level]
+
+
+def _lowered(program: Program, written: ArchGraph, mode: Mode, level: int, overwriting: Collection[str]) -> LoweredProgram:
+    """`written` is the graph whose scopes and order the program has: that of the file, or, where passes took it apart, its own."""
+    graph = program.graph
+    steps: dict[str, Step] = {}
+    parts: dict[str, Part] = {}
+    for node in graph:
+        steps[node.name] = _step(graph, node, parts, overwriting)
+    found = regions(written)
+    body = scopes.tree(graph, found, steps)
+    nodes = [node for node in written if node.name in graph]
+    units = {scope.key for scope in body.scopes()} - {""}
+    members = scopes.members(nodes, parts, units)
+    return LoweredProgram(
+        name=graph.name,
+        mode=mode,
+        level=level,
+        steps=tuple(steps.values()),
+        body=body,
+        parts={key: parts[key] for key in dict.fromkeys(node.key for node in nodes) if key in parts},
+        members=members,
+        loose={key: found.reasons.get(key, scopes.ELSEWHERE) for key in members if key and key not in units},
+        inputs=tuple(node.name for node in graph.inputs),
+        outputs={name: output.node for name, output in graph.outputs.items()},
+        recipes=program.recipes,
+        graph=graph,
+    )
+
+
+def _step(graph: ArchGraph, node: Node, parts: dict[str, Part], overwriting: Collection[str]) -> Step:
+    operands = tuple(graph.operands(node.name))
+    values = [Value(operand) for operand in operands]
+    call = node.call
+    target = None if node.is_input else _target(node, call)
+    part: Part | None = None
+    if isinstance(target, ModuleTarget | TensorTarget):
+        part = parts.get(node.key) or parts.setdefault(node.key, _part(node, call, target, node.key in overwriting))
+    kind, name, args, kwargs = _call(target, values)
+    return Step(
+        name=node.name,
+        op=node.op,
+        kind=kind,
+        key=node.key,
+        target=name,
+        args=args,
+        kwargs=kwargs,
+        part=part,
+        operands=operands,
+        operand_shapes=call.inputs,
+        attrs=node.attrs,
+        shape=node.shape,
+        training_only=node.training_only,
+        place=node.place,
+        span=node.span,
+        provenance=tuple(frame.text for frame in node.frame.chain()) if node.frame else (),
+    )
+
+
+def _call(target: Target | None, values: list[Value]) -> tuple[Kind, str, tuple[Any, ...], Mapping[str, Any]]:
+    """The kind of a step, what it calls, and with what."""
+    match target:
+        case None:
+            return "input", "", (), {}
+        case ModuleTarget(name):
+            return "module", name, tuple(values), {}
+        case TensorTarget(name):
+            return "tensor", name, (*values, Trained()), {}
+        case CallTarget(name, args, kwargs):
+            return "function", name, tuple(_argument(value, values) for value in args), kwargs
+
+
+def _target(node: Node, call: Call) -> Target:
+    """What the record of the operator says, with the place of its faults; none of its arguments is open."""
+    try:
+        target = node.operator.lower(call)
+    except Fault as fault:
+        raise ArchError([fault.diagnostic.at(node.span)]) from None
+    match target:
+        case ModuleTarget(_, settings):
+            given: tuple[Any, ...] = tuple(settings.values())
+        case CallTarget(_, args, kwargs):
+            given = (*args, *kwargs.values())
+        case TensorTarget(_, shape):
+            given = shape
+    if _is_open(given):
+        problem = f"{node.name} cannot be lowered while its sizes are open"
+        raise ArchError([files.cannot_lower(problem, "give the sizes with `--input`").at(node.span)])
+    return target
+
+
+def _is_open(value: Any) -> bool:
+    if isinstance(value, CallTarget):
+        return _is_open(value.args) or _is_open(tuple(value.kwargs.values()))
+    return isinstance(value, Formula) or (isinstance(value, tuple | list) and any(_is_open(item) for item in value))
+
+
+def _part(node: Node, call: Call, target: ModuleTarget | TensorTarget, overwrites: bool) -> Part:
+    weights, buffers = node.operator.weights(call), node.operator.buffers(call)
+    if isinstance(target, TensorTarget):
+        return Part(node.key, "tensor", weights=weights, initial={"": Fill("constant", {"value": target.start})})
+    options = {"weight": node.attrs.get("init"), "bias": node.attrs.get("bias_init")}
+    initial = {name: _fill(word) for name, word in options.items() if isinstance(word, Word) and word.text != "torch" and name in weights}
+    return Part(node.key, "module", target.name, target.settings, weights, buffers, initial, overwrites)
+
+
+def _fill(word: Word) -> Fill:
+    return Fill(word.text, {name: str(value) if isinstance(value, Word) else value for name, value in word.args})
+
+
+def _argument(value: Any, operands: list[Value]) -> Any:
+    match value:
+        case Operand(index):
+            return operands[index]
+        case Operands():
+            return list(operands)
+        case CallTarget(name, args, kwargs):
+            return FunctionCall(name, tuple(_argument(arg, operands) for arg in args), kwargs)
+    return value

@@ -1,0 +1,153 @@
+"""The receptive field of an output value in the input of its operator, along one axis.
+
+Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks", Distill, sections 2 and 3. They treat
+windows, where every output sees as much as the next. Upsampling, transposed convolution and adaptive pooling repeat a pattern
+of several windows instead, which is written down here window by window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from math import ceil, floor, gcd
+from typing import NamedTuple
+
+from archc.compiler.ops.call import Call
+from archc.compiler.shapes.dim import Dim, Shape
+from archc.compiler.shapes.window import Transposed, Window
+
+MAX_PHASES = 4096  # a longer pattern is replaced by one window that holds all of its windows
+Position = int | Fraction
+
+
+class Positions(NamedTuple):
+    """Input positions `first`, `first + step`, ..., `last`."""
+
+    first: Position = 0
+    last: Position = 0
+    step: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReceptiveField:
+    """Output `n*len(windows) + phase` depends on `windows[phase]`, moved by `n*advance` positions; None is a window on nothing.
+
+    Windows on fractions are bounds: what an output depends on lies within them.
+    """
+
+    windows: tuple[Positions | None, ...] = (Positions(),)
+    advance: Position = 1
+
+    @property
+    def reach(self) -> int:
+        """How many inputs the output sees that sees most, from the first to the last."""
+        return ceil(max((window.last - window.first + 1 for window in self.windows if window is not None), default=0))
+
+    @property
+    def step(self) -> Fraction:
+        """Input positions from one output to the next; 0 where all outputs see the same."""
+        return Fraction(self.advance) / len(self.windows)
+
+    @property
+    def offset(self) -> Fraction:
+        """Where output 0 looks: the middle of its window, or as the mean of all windows has it."""
+        middles = [Fraction(w.first + w.last) / 2 - phase * self.step for phase, w in enumerate(self.windows) if w is not None]
+        return sum(middles, Fraction(0)) / max(len(middles), 1)
+
+
+EACH = ReceptiveField()
+ONCE = ReceptiveField(advance=0)  # every output sees the first input
+ReceptiveFields = list[ReceptiveField | None]  # for each axis after the channels; None: the whole of the axis
+
+
+def each(call: Call, out: Shape) -> ReceptiveFields:
+    """Position by position; of a single operand whose size along an axis is not kept, the whole of that axis."""
+    if len(call.inputs) > 1:
+        return [EACH] * call.axes
+    kept = out[1:] if len(out) == len(call.x) else (1,) * call.axes
+    return [EACH if size == count else None for size, count in zip(call.x[1:], kept, strict=True)]
+
+
+def window(call: Call, out: Shape) -> ReceptiveFields:
+    """A sliding window: its options are kernel, stride and, where it has them, pad and dilation."""
+    slid = Window.of(call.attrs)
+    return [sliding(*slid.options(axis)) for axis in slid.axes]
+
+
+@cache
+def sliding(kernel: int, stride: int = 1, pad: int = 0, dilation: int = 1) -> ReceptiveField:
+    return ReceptiveField((Positions(-pad, dilation * (kernel - 1) - pad, dilation),), stride)
+
+
+def moved(by: Dim) -> ReceptiveField:
+    """Output i sees input `i + by`."""
+    return ReceptiveField((Positions(by, by),)) if isinstance(by, int) else EACH
+
+
+def transposed(call: Call, out: Shape) -> ReceptiveFields:
+    """The mirror image of a window: input i reaches the outputs `i*stride - pad + k*dilation` of every k of the kernel."""
+    slid = Transposed.of(call.attrs)
+    return [_mirrored(*slid.options(axis)) for axis in slid.axes]
+
+
+@cache
+def _mirrored(kernel: int, stride: int, pad: int, dilation: int) -> ReceptiveField:
+    if stride > MAX_PHASES:
+        return ReceptiveField((Positions(Fraction(pad - dilation * (kernel - 1), stride), Fraction(pad, stride)),), Fraction(1, stride))
+    period = stride // gcd(stride, dilation)  # every so many elements of the kernel reach the same output
+    windows: list[Positions | None] = []
+    for phase in range(stride):
+        reaching = [k for k in range(min(kernel, period)) if (phase + pad - k * dilation) % stride == 0]
+        if not reaching:
+            windows.append(None)
+            continue
+        nearest = reaching[0]
+        furthest = nearest + (kernel - 1 - nearest) // period * period
+        first, last = ((phase + pad - k * dilation) // stride for k in (furthest, nearest))
+        windows.append(Positions(first, last, dilation * period // stride))
+    return ReceptiveField(tuple(windows), 1)
+
+
+def divided(call: Call, out: Shape) -> ReceptiveFields:
+    """As many windows as there are outputs. One output sees all, and so, as far as is known, does one of an open size."""
+    return [_divided(size, count) for size, count in zip(call.x[1:], out[1:], strict=True)]
+
+
+@cache
+def _divided(size: Dim, count: Dim) -> ReceptiveField | None:
+    if size == count:
+        return EACH
+    if not isinstance(size, int) or not isinstance(count, int) or count == 1:
+        return None
+    step = Fraction(size, count)
+    if step.denominator > MAX_PHASES:
+        return ReceptiveField((Positions(Fraction(0), step),), step)
+    phases = range(step.denominator)
+    return ReceptiveField(tuple(Positions(floor(i * step), ceil((i + 1) * step) - 1) for i in phases), step.numerator)
+
+
+def resized(call: Call, out: Shape) -> ReceptiveFields:
+    """Values repeated (nearest) or taken between two neighbours (bilinear). Of open sizes the neighbours alone are known."""
+    attrs = call.attrs
+    between, corners = attrs["mode"] != "nearest", attrs["align_corners"]
+    scales = attrs["scale"] or (None,) * call.axes
+    return [_resized(*sizes, between, corners) for sizes in zip(call.x[1:], out[1:], scales, strict=True)]
+
+
+@cache
+def _resized(size: Dim, count: Dim, scale: int | None, between: bool, corners: bool) -> ReceptiveField:
+    if size == 1:
+        return ONCE
+    if isinstance(size, int) and isinstance(count, int):
+        step = Fraction(size - 1, max(count - 1, 1)) if corners else Fraction(size, count)
+        step = Fraction(0) if corners and count == 1 else step
+    elif scale is not None and not corners:
+        step = Fraction(1, scale)
+    else:
+        return ReceptiveField((Positions(0, 1),)) if between else EACH
+    shift = (step - 1) / 2 if between and not corners else Fraction(0)
+    if step.denominator > MAX_PHASES:
+        return ReceptiveField((Positions(shift - 1, shift + between),), step)
+    places = [shift + i * step for i in range(step.denominator)]
+    return ReceptiveField(tuple(Positions(floor(place), ceil(place) if between else floor(place)) for place in places), step.numerator)

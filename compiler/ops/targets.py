@@ -1,0 +1,61 @@
+"""What an operator becomes, as data: a module, a call of a function, or a function of the operand and a trained tensor.
+
+Names are PyTorch's, shortened to a namespace that every backend resolves by itself: an operator means what its PyTorch namesake means.
+
+| namespace | what it holds |
+|--|--|
+| `nn` | modules of `torch.nn` |
+| `F` | functions of `torch.nn.functional` |
+| `torch` | functions of `torch` |
+| `operator` | functions of Python's `operator`, applied to tensors |
+| `archc` | modules that PyTorch lacks; `compiler/backends/torch/modules.py` defines them |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+NAMESPACES = ("nn", "F", "torch", "operator", "archc")
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A placeholder for one operand."""
+
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class Operands:
+    """A placeholder for all operands, as a list."""
+
+
+@dataclass(frozen=True)
+class ModuleTarget:
+    """A module, called with the operands: its name, `nn.Conv2d`, and the arguments of its constructor."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CallTarget:
+    """A call of a function, `torch.cat`. Its arguments hold `Operand`, `Operands` and further calls in place of tensors."""
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TensorTarget:
+    """A trained tensor of the given shape, filled with `start`, whose key is the label itself; and a function of the operand and of it."""
+
+    name: str
+    shape: tuple[int, ...]
+    start: float
+
+
+Target = ModuleTarget | CallTarget | TensorTarget

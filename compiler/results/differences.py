@@ -1,0 +1,143 @@
+"""What differs between two networks: a line for every change, with its effect on parameters and MACs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from archc.compiler.analysis.diff import Change, Difference, diff
+from archc.compiler.draw.request import difference_picture, folding, request
+from archc.compiler.graph import ArchGraph, shape_text
+from archc.compiler.shapes.dim import Dim
+from archc.compiler.tables import html_table, text_table
+
+SIGNS = {"added": "+", "removed": "-", "changed": "~", "moved": ">", "rewired": "*", "follows": "=", "renamed": "@", "output": "o"}
+HEADS = ("change", "where", "what", ">parameters", ">MACs")
+
+
+@dataclass(frozen=True)
+class Diff:
+    """The changes that lead from a first network to a second one. Counts include training-only parts."""
+
+    first: str  # what the networks are called
+    second: str
+    difference: Difference
+    graphs: tuple[ArchGraph, ArchGraph] = field(repr=False)
+
+    @property
+    def same(self) -> bool:
+        """Whether the networks are the same, but for their names and titles."""
+        return self.difference.same
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """The changes, each with its places, and its effect on parameters and MACs at all of them together."""
+        return self.difference.changes
+
+    @property
+    def params(self) -> tuple[int, int]:
+        """The trainable scalars of the first and of the second network."""
+        return self.difference.params
+
+    @property
+    def macs(self) -> tuple[Dim, Dim]:
+        """The multiply-accumulates of one sample, of the first and of the second network."""
+        return self.difference.macs
+
+    @property
+    def counterparts(self) -> Mapping[str, str]:
+        """The nodes that are in both networks: from the name in the first to the name in the second."""
+        return self.difference.counterparts
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self.changes)
+
+    def __str__(self) -> str:
+        return self.text().rstrip("\n")
+
+    def text(self) -> str:
+        """Return a line for every change, with its effect, and the totals."""
+        if self.same:
+            return f"{self._notes()[0]}\n"
+        return f"{text_table(HEADS, *self._rows())}\n" + "".join(f"{note}\n" for note in self._notes())
+
+    def facts(self) -> dict[str, Any]:
+        """Return the names, the changes and the totals as plain data."""
+        changes = [
+            {
+                "kind": c.kind,
+                "what": c.what,
+                "subject": c.subject,
+                "before": c.before,
+                "after": c.after,
+                "places": c.places,
+                "params": c.params,
+                "macs": shape_text((c.macs,))[0],
+            }
+            for c in self.changes
+        ]
+        totals = {"params": list(self.params), "macs": shape_text(self.macs)}
+        return {"first": self.first, "second": self.second, "same": self.same, "changes": changes, **totals}
+
+    def draw(
+        self,
+        form: str = "svg",
+        *,
+        theme: str = "auto",
+        depth: int | None = None,
+        expand: str | Iterable[str] = (),
+        collapse: str | Iterable[str] = (),
+        flat: bool = False,
+    ) -> bytes:
+        """Draw the second network: green where it has more, amber where something changed, red for what only the first has.
+
+        Formats are svg, pdf, png, dot, mermaid or tex; `depth`, `expand`, `collapse` and `flat` are as in `Network.draw`. Raises
+        UsageError for a format or a theme that is not known, UnknownName for a block, NoGraphviz where Graphviz is missing.
+        """
+        asked = request(form, "graph", theme, part="a difference")
+        shown = folding(depth, expand, collapse, flat)
+        return difference_picture(*self.graphs, self.difference, shown, (self.first, self.second), asked)
+
+    def _repr_html_(self) -> str:
+        """The table in a notebook."""
+        rows, foot = ([], []) if self.same else self._rows()
+        return html_table(HEADS, rows, foot, self._notes())
+
+    def _notes(self) -> list[str]:
+        if self.same:
+            return [f"{self.first} and {self.second} are the same network"]
+        totals = zip((self.first, self.second), self.params, self.macs, strict=True)
+        return [f"{name}: {params:,} parameters, {_plain(macs)} MACs" for name, params, macs in totals]
+
+    def _rows(self) -> tuple[list[list[str]], list[str]]:
+        rows = [
+            [f"{SIGNS[c.kind]} {c.kind}", _places(c), f"{c.subject}: {c.what}" if c.subject else c.what, _signed(c.params), _signed(c.macs)]
+            for c in self.changes
+        ]
+        (params, params_b), (macs, macs_b) = self.params, self.macs
+        return rows, ["total", "", f"{self.first} -> {self.second}", _signed(params_b - params), _signed(macs_b - macs)]
+
+
+def compared(a: ArchGraph, b: ArchGraph, names: tuple[str, str] = ("", "")) -> Diff:
+    """Compare two networks. `names` are what they are called: their own names where not given."""
+    return Diff(names[0] or a.name, names[1] or b.name, diff(a, b), (a, b))
+
+
+def _places(change: Change) -> str:
+    """Write where: the first place, its new name, and how many more there are."""
+    names = change.before or change.after
+    if not names:
+        return ""
+    where = names[0]
+    if change.before and change.after and change.before[0] != change.after[0]:
+        where += f" -> {change.after[0]}"
+    return where + (f" and {change.places - 1} more" if change.places > 1 else "")
+
+
+def _signed(number: Dim) -> str:
+    return f"{number:+,}" if isinstance(number, int) and number else "" if number == 0 else str(number)
+
+
+def _plain(number: Dim) -> str:
+    return f"{number:,}" if isinstance(number, int) else str(number)

@@ -1,0 +1,101 @@
+"""Tables: rows in, aligned text, Markdown, LaTeX or HTML out. A head that begins with `>` sets its column flush right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from archc.dsl.rendering import columns, visible
+
+Rows = Sequence[Sequence[str]]
+
+GAP = 3  # blanks between two columns
+SHORTEST = 16  # a column that is cut short is still that wide
+
+
+@dataclass(frozen=True)
+class Room:
+    """How wide a table may get, and what becomes smaller for it: columns that are left out, one after the other, then one cut short."""
+
+    width: int
+    spare: tuple[str, ...]
+    elastic: str
+
+    def fit(self, heads: Sequence[str], rows: Rows, foot: Sequence[str]) -> tuple[list[str], Rows, list[str]]:
+        """The heads, the rows and the foot that fit."""
+        names = [head.removeprefix(">") for head in heads]
+        table = [list(names), *map(list, rows), *([list(foot)] if foot else [])]
+        kept = list(range(len(heads)))
+        widths = [max(len(row[number]) for row in table) for number in kept]
+
+        def excess() -> int:
+            return sum(widths[number] for number in kept) + GAP * (len(kept) - 1) - self.width
+
+        short = names.index(self.elastic)
+        for name in self.spare:
+            if excess() > max(0, widths[short] - SHORTEST) and name in names:
+                kept.remove(names.index(name))
+        most = max(SHORTEST, widths[short] - max(0, excess()))
+        for row in table:
+            if len(row[short]) > most:
+                row[short] = row[short][: most - 3] + "..."
+        fitted = [[row[number] for number in kept] for row in table]
+        end = len(fitted) - bool(foot)
+        return [heads[number] for number in kept], fitted[1:end], fitted[end] if foot else []
+
+
+def text_table(heads: Sequence[str], rows: Iterable[Sequence[str]], foot: Sequence[str] = (), room: Room | None = None) -> str:
+    """Set rows under a head, as wide as they need to be, or as there is room for."""
+    rows = list(rows)
+    if room is not None:
+        heads, rows, foot = room.fit(heads, rows, foot)
+    names = [head.removeprefix(">") for head in heads]
+    right = [head.startswith(">") for head in heads]
+    body = [[visible(cell).replace("\t", " ").replace("\n", " ") for cell in row] for row in (*rows, *([foot] if foot else []))]
+    widths = [max(columns(row[number]) for row in [names, *body]) for number in range(len(names))]
+    rule = "─" * (sum(widths) + GAP * (len(widths) - 1))
+    lines = [_line(names, widths, right), rule, *(_line(row, widths, right) for row in body)]
+    return "".join(f"{line}\n" for line in lines if line)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    """One row: every cell filled up to the width of its column, and nothing after the last character."""
+    filled = []
+    for cell, width, flush in zip(cells, widths, right, strict=True):
+        shown = cell.rstrip()
+        blanks = " " * (width - columns(shown))
+        filled.append(blanks + shown if flush else shown + blanks)
+    return (" " * GAP).join(filled).rstrip()
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return _tabulated(heads, rows, "pipe")
+
+
+def latex_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return _tabulated(heads, rows, "latex_booktabs")
+
+
+def _tabulated(heads: Sequence[str], rows: Iterable[Sequence[str]], form: str) -> str:
+    from tabulate import tabulate
+
+    sides = ["right" if head.startswith(">") else "left" for head in heads]
+    names = [head.removeprefix(">") for head in heads]
+    return str(tabulate(list(rows), names, tablefmt=form, colalign=sides, disable_numparse=True)) + "\n"
+
+
+def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], foot: Sequence[str] = (), notes: Iterable[str] = ()) -> str:
+    """Set rows as a table for a page, with notes below it. All text is escaped; no id and no style sheet reaches other elements."""
+
+    def row(tag: str, cells: Sequence[str]) -> str:
+        sides = ["right" if head.startswith(">") else "left" for head in heads]
+        made = [
+            f'<{tag} style="text-align: {side}; white-space: pre">{escape(cell)}</{tag}>' for cell, side in zip(cells, sides, strict=True)
+        ]
+        return f"<tr>{''.join(made)}</tr>"
+
+    body = "".join(row("td", cells) for cells in rows)
+    end = f"<tfoot>{row('th', foot)}</tfoot>" if foot else ""
+    below = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    return f"<table><thead>{row('th', [head.removeprefix('>') for head in heads])}</thead><tbody>{body}</tbody>{end}</table>{below}"

@@ -1,0 +1,46 @@
+"""Whether a network takes an input of another shape: what fails first where it does not, and which sizes are legal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from archc.compiler.driver import Report, parse_overrides
+from archc.compiler.elaborate.elaboration import Overrides
+from archc.compiler.shapes.dim import show_shape
+from archc.dsl.errors import ArchError
+from archc.dsl.rendering import render
+
+SIZES = {1: "W", 2: "HxW", 3: "DxHxW"}
+
+
+def why_not(check: Callable[[Overrides], Report], size: str) -> str:
+    """Say what first fails when the input of a file, which `check` reads, has another shape; and which sizes are legal.
+
+    Raises ArchError for a file that is wrong, and for a size that cannot be read.
+    """
+    report = check(Overrides())
+    if report.diagnostics:
+        raise ArchError(report.diagnostics)
+    changed = check(parse_overrides({}, {"": size}))
+    if changed.diagnostics:
+        lines = [f"{report.name} cannot take {size}. What fails first:", "", render(changed.diagnostics[0]), ""]
+    else:
+        outputs = ", ".join(f"{name}: {show_shape(changed.graph[out.node].shape)}" for name, out in changed.graph.outputs.items())
+        lines = [f"{report.name} takes {size}, and gives {outputs}."]
+        failed = [claim for claim in changed.claims if claim.waived]
+        for claim in failed[:1]:
+            lines += [f"It is not what the file claims: {claim.text} would be {claim.actual}.", *(f"  {line}" for line in claim.why)]
+    shape = report.graph.inputs[0].shape
+    opened = check(parse_overrides({}, {"": f"{shape[0]}x{SIZES[len(shape) - 1]}"})) if len(shape) > 1 else None
+    if opened is not None and opened.ok:
+        lines.append("Legal: " + ", ".join(str(legal) for legal in opened.legal) + ".")
+    elif opened is not None:
+        lines.append(f"Its sizes cannot be left open: {_without_formula(opened.diagnostics[0].message)}.")
+    return "\n".join(lines)
+
+
+def _without_formula(message: str) -> str:
+    """A message without the formula of a size, which says nothing to a reader."""
+    known, found, value = message.partition(", and it is ")
+    return f"{known}, and it changes with the size of the input" if found and re.search("[A-Z]", value) else message

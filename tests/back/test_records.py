@@ -1,0 +1,63 @@
+"""Every record's example as lowered: its shapes and weights are PyTorch's; so, too, of operators that are registered here."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from archc import loads
+from archc.compiler.analysis.notation import notation
+from archc.compiler.graph import ArchGraph
+from archc.compiler.ops import OPERATORS
+from archc.compiler.ops.record import Operator
+from archc.compiler.passes import INFERENCE, TRAINING, run
+from archc.tests.support.pytorch import assert_agrees_with_torch
+from archc.tests.support.records import NEW, RECORDS, SPACE_TO_DEPTH, Check, example, graph_of
+
+
+def like_torch(operator: Operator, graph: ArchGraph) -> None:
+    assert operator.name in {node.op for node in graph}
+    assert_agrees_with_torch(graph)
+
+
+def lowered(operator: Operator, graph: ArchGraph) -> None:
+    net = loads(example(operator))
+    inputs = [torch.rand(2, *map(int, node.shape)) for node in graph.inputs]  # type: ignore[arg-type]
+    (out,) = graph.outputs.values()
+    for level in (0, 1):
+        with torch.no_grad():
+            result = net.lower(level=level).eval()(*inputs)
+        assert tuple(result.shape) == (2, *graph[out.node].shape)
+    if operator.identity_in_eval:
+        only = loads(f"input 4x6x6\n{next(notation(node) for node in graph if node.op == operator.name)}").lower().eval()
+        x = torch.randn(2, 4, 6, 6)
+        assert torch.equal(only(x), x)
+
+
+def rewritten(operator: Operator, graph: ArchGraph) -> None:
+    for pipeline in (*TRAINING, *INFERENCE):
+        assert_agrees_with_torch(run(graph, pipeline).graph)
+
+
+CHECKS: tuple[Check, ...] = (like_torch, lowered, rewritten)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("operator", RECORDS, ids=lambda operator: operator.name)
+def test_every_record_is(operator: Operator, check: Check) -> None:
+    check(operator, graph_of(operator))
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("operator", NEW, ids=lambda operator: operator.name)
+def test_one_record_is_enough(operator: Operator, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert operator.name not in OPERATORS
+    monkeypatch.setitem(OPERATORS, operator.name, operator)
+    check(operator, graph_of(operator))
+
+
+def test_a_new_operator_computes_what_its_record_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OPERATORS, SPACE_TO_DEPTH.name, SPACE_TO_DEPTH)
+    net = loads("input 4x6x6\nspace_to_depth(2)\n").lower()
+    x = torch.randn(1, 4, 6, 6)
+    assert torch.equal(net(x), torch.nn.functional.pixel_unshuffle(x, 2))
