@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from archc.compiler.lowering.program import FunctionCall, LoweredProgram, Part, Scope, Step, Trained, Value
-from archc.compiler.passes.program import Own, Recipe
+from archc.compiler.passes.program import Own, WeightRecipe
 from archc.compiler.shapes.dim import show_shape
 
 
@@ -88,7 +88,7 @@ def _keywords(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in settings.items())
 
 
-def _recipe(recipe: Recipe) -> str:
+def _recipe(recipe: WeightRecipe) -> str:
     """`Folded(conv1, bn1, 1e-05)`: what is computed, and from the weights of which keys of the file."""
     if isinstance(recipe, Own):
         return recipe.key
@@ -99,4 +99,4 @@ def _recipe(recipe: Recipe) -> str:
 def _ingredient(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(_ingredient(item) for item in value)
-    return _recipe(value) if isinstance(value, Recipe) else str(value)
+    return _recipe(value) if isinstance(value, WeightRecipe) else str(value)

@@ -106,3 +106,8 @@ def test_print_after_prints_before_it_runs() -> None:
     heads = [line for line in shown.splitlines() if line.startswith("# after ")]
     assert heads == [f"# after {name}" for name in ("parse", "elaborate", "drop_training", "lower", "torch")]
     assert shown.splitlines()[-1].startswith("  seconds")
+
+
+def test_without_graphviz_a_network_compiles(tmp_path: Path) -> None:
+    (tmp_path / "pygraphviz.py").write_text("raise ImportError('no Graphviz here')")
+    archc("compile", "archs/lenet5.arch", env={"PYTHONPATH": str(tmp_path)})
