@@ -60,7 +60,7 @@ class _Hidden:
 
 
 def hides_the_outer(graph: ArchGraph, tree: ast.File) -> Iterator[Diagnostic]:
-    """Warn of `let n = 2*n` in a loop, which reads like an assignment of Python that later iterations and statements would see."""
+    """Warn of `let n = 2*n` in a loop, which reads like an assignment of Python that later statements would see."""
     if not any(isinstance(node, ast.Let) for node in ast.walk(tree)):
         return
     for hidden in _resolved(tree):

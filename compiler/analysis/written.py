@@ -43,18 +43,22 @@ def labelled(label: str, core: ast.Core, claim: Shape | None = None) -> ast.Item
 
 
 def reference(path: str) -> ast.Item:
+    """Return a reference to a node: `@path`."""
     return ast.Item(NOWHERE, None, ast.Ref(NOWHERE, path), None, None)
 
 
 def group(body: Body) -> ast.Group:
+    """Return a group: `{ ... }`."""
     return ast.Group(NOWHERE, tuple(body), numbered=False)
 
 
 def share(name: str, body: Body) -> ast.Share:
+    """Return the definition of a shared part."""
     return ast.Share(NOWHERE, name, tuple(body), NOWHERE)
 
 
 def call(name: str) -> ast.Op:
+    """Return a call of a shared part."""
     return ast.Op(NOWHERE, name, (), None, (), (), NOWHERE)
 
 
@@ -83,6 +87,7 @@ def merge(node: Node, branches: Sequence[Body], brief: bool = False) -> ast.Merg
 
 
 def shape_dims(shape: Shape) -> ast.Dims:
+    """Return a shape as expressions."""
     return tuple(literal(dim) for dim in shape)
 
 

@@ -239,7 +239,7 @@ def _chosen(repairs: list[tuple[Diagnostic, Repair]], number: int) -> Repair:
 
 
 def _written(path: Path, source: Source, text: str, yes: bool) -> None:
-    """Show the difference, ask, and write; what came from stdin goes to stdout."""
+    """Show the difference, prompt, and write the file; for stdin, print the text to stdout."""
     if path is STDIN:
         sys.stdout.write(text)
         return
