@@ -204,7 +204,7 @@ def test_a_file_that_is_too_large(tmp_path: Path) -> None:
     path = tmp_path / "large.arch"
     path.write_bytes(b"# a comment\n" * (MAX_BYTES // 12 + 1))
     (found,) = check(path).diagnostics
-    assert found.code == "E0608" and "it holds more than 16 MiB" in found.message
+    assert found.code == "E0608" and "it is larger than 16 MiB" in found.message
 
 
 # ---- sizes
