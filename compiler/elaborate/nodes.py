@@ -129,7 +129,7 @@ class NodeExpander(Builder):
                 values.not_a_choice(
                     option,
                     f"`{value}`" if isinstance(value, Word) else describe(value),
-                    [n for n, o in OPERATORS.items() if o.family == ("normalisation" if option == "norm" else "activation")],
+                    [n for n, o in OPERATORS.items() if o.family == ("normalization" if option == "norm" else "activation")],
                 ),
                 given.span,
             )

@@ -27,7 +27,7 @@ Doubt = Callable[[Diagnostic], None]
 
 PLACE = "place"  # every operator takes it: the devices its parts lie on
 FOLLOWERS = ("norm", "act")
-FOLLOWER_FAMILIES = ("normalisation", "activation")
+FOLLOWER_FAMILIES = ("normalization", "activation")
 
 
 def split_word(word: str, kernel: ast.Dims, env: Env, span: Span) -> tuple[str, ast.Dims]:
@@ -227,7 +227,7 @@ def read_options(op: Operator, given: dict[str, Given], axes: int, span: Span) -
             assert not isinstance(attr.default, Required)
             attrs[attr.name] = attr.kind.read(attr.name, attr.default, axes)
     try:
-        op.canonicalise(attrs)
+        op.canonicalize(attrs)
     except Fault as fault:
         raise Fault(blamed(fault.diagnostic, given, span)) from None
     return attrs
