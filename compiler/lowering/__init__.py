@@ -156,12 +156,12 @@ def _target(node: Node, call: Call) -> Target:
         raise ArchError([fault.diagnostic.at(node.span)]) from None
     match target:
         case ModuleTarget(_, settings):
-            given: tuple[Any, ...] = tuple(settings.values())
+            arguments: tuple[Any, ...] = tuple(settings.values())
         case CallTarget(_, args, kwargs):
-            given = (*args, *kwargs.values())
+            arguments = (*args, *kwargs.values())
         case TensorTarget(_, shape):
-            given = shape
-    if _is_open(given):
+            arguments = shape
+    if _is_open(arguments):
         problem = f"{node.name} cannot be lowered while its sizes are open"
         raise ArchError([files.cannot_lower(problem, "give the sizes with `--input`").at(node.span)])
     return target

@@ -96,8 +96,8 @@ class Flag:
     def read(self, name: str, value: Value, axes: int) -> Canonical:
         if not isinstance(value, bool):
             meant = {"true": "yes", "false": "no", "1": "yes", "0": "no"}.get(show(value).lower(), "")
-            found = says.wrong_kind(f"`{name}`", "`yes` or `no`", show(value), f"write `{meant}`" if meant else "")
-            raise Fault(replace(found, facts=misspelt(show(value), [meant] if meant else [], sure=True)))
+            fault = says.wrong_kind(f"`{name}`", "`yes` or `no`", show(value), f"write `{meant}`" if meant else "")
+            raise Fault(replace(fault, facts=misspelt(show(value), [meant] if meant else [], sure=True)))
         return value
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ from archc.compiler.ops.targets import Target
 from archc.compiler.shapes.dim import Shape
 
 
-def given(call: Call) -> Shape:
+def stated(call: Call) -> Shape:
     """Raise TypeError: the file states the shape of an input."""
     raise TypeError("the shape of an input is stated, not inferred")
 
@@ -35,7 +35,7 @@ INPUT = Operator(
     source="the file",
     example="input 3x224x224; relu => 3x224x224",
     operands=(0, 0),
-    shape=given,
+    shape=stated,
     lower=not_lowered,
     derivation=no_derivation,
     picture="input",
