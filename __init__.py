@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from archc.compiler.analysis.family import Entry
     from archc.compiler.analysis.summary import Row
     from archc.compiler.driver import Report
-    from archc.compiler.elaborate.builder import Limits
     from archc.compiler.elaborate.claims import ClaimResult
+    from archc.compiler.elaborate.elaboration import Limits
     from archc.compiler.errors import UnknownName, UsageError
     from archc.compiler.library import check, format, load, loads, table
     from archc.compiler.network import Network
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from archc.compiler.results.memory import Memory
     from archc.compiler.results.summaries import Summary
     from archc.compiler.version import __version__
-    from archc.dsl.diagnostics import ArchError, Diagnostic
+    from archc.dsl.diagnostics import Diagnostic
+    from archc.dsl.errors import ArchError
 
 # Where each public name is: it is imported when it is first asked for, so that `import archc` costs next to nothing.
 _PLACES = {
@@ -36,7 +37,7 @@ _PLACES = {
     "compiler.network": ("Network",),
     "compiler.driver": ("Report",),
     "compiler.errors": ("UnknownName", "UsageError"),
-    "compiler.elaborate.builder": ("Limits",),
+    "compiler.elaborate.elaboration": ("Limits",),
     "compiler.elaborate.claims": ("ClaimResult",),
     "compiler.analysis.diff": ("Change",),
     "compiler.analysis.family": ("Entry",),
@@ -48,7 +49,8 @@ _PLACES = {
     "compiler.results.memory": ("Memory",),
     "compiler.results.summaries": ("Summary",),
     "compiler.version": ("__version__",),
-    "dsl.diagnostics": ("ArchError", "Diagnostic"),
+    "dsl.diagnostics": ("Diagnostic",),
+    "dsl.errors": ("ArchError",),
 }
 
 __all__ = [

@@ -33,7 +33,7 @@ def program(nodes: int) -> str:
 def one(stage: str, nodes: int) -> dict[str, float]:
     """Measure once, in this process, and return seconds and bytes for each node."""
     from archc.compiler.driver import check_text
-    from archc.compiler.elaborate.builder import Limits
+    from archc.compiler.elaborate.elaboration import Limits
 
     limits = Limits(max_nodes=1_000_000)
 

@@ -1,4 +1,4 @@
-"""The way of a file through the compiler: read, expand with shapes, check what it claims; then a backend, by name."""
+"""The way of a file through the front end: read, elaborate with shapes, check what it claims, warn, and work out repairs."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from archc.compiler.analysis.lint import causes, lint
 from archc.compiler.analysis.nesting import Stated
 from archc.compiler.analysis.printing import program
 from archc.compiler.collection import without_collection
-from archc.compiler.elaborate.builder import Failure, Limits, Overrides
 from archc.compiler.elaborate.claims import ClaimResult
-from archc.compiler.elaborate.environment import Env
-from archc.compiler.elaborate.expander import Expander
+from archc.compiler.elaborate.elaboration import Elaboration, Failure, Limits, Overrides
 from archc.compiler.elaborate.loader import Loaded, Loader
+from archc.compiler.elaborate.networks import begin, network
 from archc.compiler.graph import ArchGraph, shape_text
+from archc.compiler.repair.combined import is_shape_claim, with_causes, without_guesses
 from archc.compiler.repair.offers import with_repairs
-from archc.compiler.repair.trial import EFFORT, Attempts, Trials, Tried
+from archc.compiler.repair.trial import EFFORT, Trials, Tried
 from archc.compiler.shapes.conditions import Legal
 from archc.compiler.shapes.dim import Dim
 from archc.compiler.verdict import verdict
 from archc.dsl import ast
-from archc.dsl.diagnostics import ArchError, Diagnostic, Fault, Related
+from archc.dsl.diagnostics import Diagnostic, Fault
+from archc.dsl.errors import ArchError
 from archc.dsl.parser import parse_size, parse_value
 from archc.dsl.rendering import render_all
-from archc.dsl.source import Span
+from archc.dsl.source import Source, Span
 from archc.dsl.stack import deep_stack
 from archc.dsl.vocabulary import files, syntax
 
-Doubtful = tuple[list[ClaimResult], list[Diagnostic]]
+Claims = tuple[list[ClaimResult], list[Diagnostic]]  # what became of each, and the errors of those that fail
 
 
 @dataclass(repr=False)
@@ -46,13 +47,14 @@ class Report:
     name: str
     graph: ArchGraph
     diagnostics: list[Diagnostic]  # errors
-    claims: list[ClaimResult]
+    claims: list[ClaimResult] = field(default_factory=list)
     legal: list[Legal] = field(default_factory=list)
+    tree: ast.File | None = None  # as parsed; None where nothing could be read
     stated: Stated = field(default_factory=Stated)
     nothing_at: Span | None = None  # the place of a file that holds no network, only blocks
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[Diagnostic] = field(default_factory=list)
-    doubtful: Doubtful = field(default_factory=lambda: ([], []))  # the same of claims that are held against shapes that do not hold
+    doubtful: Claims = field(default_factory=lambda: ([], []))  # of claims that are held against shapes that do not hold
     failures: list[Failure] = field(default_factory=list)  # operators that are not in the graph, since their shapes do not fit
 
     @property
@@ -81,7 +83,7 @@ class Report:
         return cost(self.graph)
 
     def facts(self) -> dict[str, Any]:
-        """The facts of the network as plain data, for JSON."""
+        """Return the facts of the network as plain data, for JSON."""
         data: dict[str, Any] = {"name": self.name, "title": self.graph.title, "ok": self.ok}
         if self.ok and self.has_network:
             counts = self.cost()
@@ -106,7 +108,7 @@ class Report:
 
 
 def parse_overrides(settings: Mapping[str, str], inputs: Mapping[str, str]) -> Overrides:
-    """`--set NAME=VALUE` and `--input [NAME=]SHAPE`, read. Raises ArchError."""
+    """Parse `--set NAME=VALUE` and `--input [NAME=]SHAPE`. Raises ArchError."""
     return Overrides(
         {name: parse_value(f"--set {name}", text) for name, text in settings.items()},
         {name: parse_size("--input" + (f" {name}" if name else ""), text) for name, text in inputs.items()},
@@ -115,33 +117,20 @@ def parse_overrides(settings: Mapping[str, str], inputs: Mapping[str, str]) -> O
 
 @without_collection()
 def check(
-    path: Path,
-    overrides: Overrides | None = None,
-    limits: Limits | None = None,
-    mend: bool = True,
-    loader: Loader | None = None,
+    path: Path, overrides: Overrides | None = None, limits: Limits | None = None, mend: bool = True, loader: Loader | None = None
 ) -> Report:
-    """Read and expand a file and prove its claims. Never raises for what is wrong with the file.
+    """Read and elaborate a file and prove its claims. Never raises for what is wrong with the file.
 
     With `mend`, repairs of its mistakes are worked out and tried. A `loader` may bring what was read from `archs/` before.
     """
-    task = _Task(path.stem, path.parent, overrides or Overrides(), limits or Limits())
-    loader = loader or Loader(task.limits.max_nesting, task.limits.max_nodes)
-    begin = perf_counter()
+    task = Task(path.stem, path.parent, overrides or Overrides(), limits or Limits())
+    loader = loader or task.loader()
+    watch = Stopwatch()
     try:
         loaded = loader.open(path)
     except Fault as fault:
         return _unread(path, fault)
-    return _checked(loaded, loader, task, mend, begin)
-
-
-def unreadable(path: Path, error: OSError) -> Report:
-    """The report of a file that cannot be read."""
-    return _unread(path, Loader.fault(path, error))
-
-
-def _unread(path: Path, fault: Fault) -> Report:
-    return Report(path.stem, ArchGraph(), [fault.diagnostic], [])
+    return _checked(loaded, loader, task, mend, watch)
 
 
 @without_collection()
@@ -153,16 +142,24 @@ def check_text(
     limits: Limits | None = None,
     mend: bool = True,
 ) -> Report:
-    """As `check`, for a text that is in no file."""
+    """Check a text that is in no file; otherwise as `check`."""
     data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
-    task = _Task(Path(name).stem.strip("<>"), folder or Path.cwd(), overrides or Overrides(), limits or Limits())
-    loader = Loader(task.limits.max_nesting, task.limits.max_nodes)
-    begin = perf_counter()
-    return _checked(loader.text(name, data, task.folder), loader, task, mend, begin)
+    task = Task(Path(name).stem.strip("<>"), folder or Path.cwd(), overrides or Overrides(), limits or Limits())
+    loader, watch = task.loader(), Stopwatch()
+    return _checked(loader.text(name, data, task.folder), loader, task, mend, watch)
+
+
+def unreadable(path: Path, error: OSError) -> Report:
+    """Return the report of a file that cannot be read."""
+    return _unread(path, Loader.fault(path, error))
+
+
+def _unread(path: Path, fault: Fault) -> Report:
+    return Report(path.stem, ArchGraph(), [fault.diagnostic])
 
 
 @dataclass(frozen=True)
-class _Task:
+class Task:
     """What is asked about a file."""
 
     name: str
@@ -170,60 +167,143 @@ class _Task:
     overrides: Overrides
     limits: Limits
 
+    def loader(self) -> Loader:
+        """Create a loader that has read nothing yet."""
+        return Loader(self.limits.max_nesting, self.limits.max_nodes)
 
-def _checked(loaded: Loaded, loader: Loader, task: _Task, mend: bool, begin: float) -> Report:
-    report = _check(loaded, loader, task, begin)
-    if loaded.tree is not None and report.ok:
+
+@dataclass
+class Stopwatch:
+    """How many seconds each step has taken, in turn."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=perf_counter)
+
+    def lap(self, step: str) -> None:
+        """Note the time since the step before."""
+        now = perf_counter()
+        self.seconds[step] = now - self._last
+        self._last = now
+
+
+def _checked(loaded: Loaded, loader: Loader, task: Task, mend: bool, watch: Stopwatch) -> Report:
+    """Report on a file: its network and claims, errors, warnings, and repairs of both."""
+    report = _proved(loaded, loader, task, watch)
+    if loaded.tree is None:
+        return report
+    if report.ok:
         report.warnings = lint(report.graph, loaded.tree, report.warnings)
-    elif loaded.tree is not None:
+    else:
         report.warnings = causes(report.diagnostics, report.graph, loaded.tree, report.warnings)
-    if mend and loaded.tree is not None and (report.diagnostics or report.warnings) and len(report.graph) <= EFFORT:
-        _mend(report, loaded, task)
+    if mend and (report.diagnostics or report.warnings) and len(report.graph) <= EFFORT:
+        _repair(report, loaded.source, loaded.tree, task)
     return report
 
 
-def _mend(report: Report, loaded: Loaded, task: _Task) -> None:
-    """Put the repairs of its mistakes and warnings into a report: candidates, each tried on the whole file."""
-    assert loaded.tree is not None
-    small = replace(task, limits=replace(task.limits, max_nodes=min(task.limits.max_nodes, 4 * len(report.graph) + 5_000)))
+# ---- elaboration and claims
 
-    def attempt(text: str, task: _Task = small, linted: bool = report.ok) -> Tried:
-        other = Loader(task.limits.max_nesting)
-        changed = other.text(loaded.source.name, text.encode(), task.folder)
-        found = _check(changed, other, task, perf_counter(), explained=False)
-        warnings = lint(found.graph, changed.tree, found.warnings) if linted and found.ok and changed.tree is not None else []
-        return _tried(found, [*found.diagnostics, *warnings], changed.tree)
 
-    def opened(sizes: str) -> Tried:
-        return attempt(loaded.source.text, replace(small, overrides=parse_overrides({}, {"": sizes})), linted=False)
+def _proved(loaded: Loaded, loader: Loader, task: Task, watch: Stopwatch, explained: bool = True) -> Report:
+    """Elaborate a file that has been read, and prove its claims. A file that is only tried needs no explanations."""
+    watch.lap("parse")
+    report = Report(task.name, ArchGraph(), list(loaded.problems), tree=loaded.tree, seconds=watch.seconds)
+    if loaded.tree is None:
+        return report
+    elaboration = _elaborated(loaded.tree, loaded.folder, loader, task)
+    watch.lap("elaborate")
+    report.graph, report.name, report.failures = elaboration.graph, elaboration.graph.name, elaboration.failures
+    report.claims, report.warnings = list(elaboration.claims.values()), list(elaboration.doubts.values())
+    report.diagnostics += without_guesses(elaboration.problems, loaded.problems)
+    if not elaboration.problems and (loaded.whole or not report.diagnostics):
+        claims, failed = _expected(elaboration)
+        report.claims += claims
+        report.legal, impossible = legality(report.graph, explained)
+        report.diagnostics += [*failed, *impossible]
+    if explained and loaded.whole and report.diagnostics and all(is_shape_claim(d) for d in report.diagnostics):
+        report.doubtful = _expected(elaboration)
+    if explained:
+        report.diagnostics = with_blame(report.diagnostics, report.graph, report.claims)
+    report.claims.sort(key=_place)
+    if not report.diagnostics and not loaded.tree.statements:
+        report.diagnostics = [files.nothing_to_build().at(Span(loaded.source, 0, 0))]
+    elif not report.diagnostics and not len(report.graph):
+        report.nothing_at = Span(loaded.source, 0, 0)
+    elif explained and not report.diagnostics:
+        report.stated = _stated(elaboration, report.claims)
+    watch.lap("verify")
+    return report
 
-    attempts = Attempts(attempt, opened)
+
+def _elaborated(tree: ast.File, folder: Path, loader: Loader, task: Task) -> Elaboration:
+    elaboration = begin(loader, task.limits, task.overrides)
+    elaboration.graph.name = task.name
+    with deep_stack(task.limits.max_nesting):
+        try:
+            network(elaboration, tree.statements, folder)
+        except RecursionError:  # a chain of signs or powers, which no bracket counts
+            most = task.limits.max_nesting
+            found = next(filter(None, (ast.deeper(file, most) for file in (tree, *loader.trees()))), tree)
+            elaboration.problems.append(syntax.too_deep_brackets(most).at(found.span))
+    return elaboration
+
+
+def _expected(elaboration: Elaboration) -> Claims:
+    """Check the `expect` lines; under overrides, which change the network, one that fails is waived."""
+    return check_expects(elaboration.expects, elaboration.graph, elaboration.top, waived=bool(elaboration.overrides))
+
+
+def _stated(elaboration: Elaboration, claims: Sequence[ClaimResult]) -> Stated:
+    """Collect what a sound file states about its network, without claims that overrides have waived."""
+    waived = {claim.span for claim in claims if claim.waived}
+    expects = [each for each in elaboration.expects if each.statement.span not in waived]
+    return Stated(elaboration.claimed_at, [(each.after, readable_alone(each, elaboration.graph, elaboration.top)) for each in expects])
+
+
+def _place(claim: ClaimResult) -> tuple[str, int]:
+    return claim.span.source.name, claim.span.start
+
+
+# ---- repairs
+
+
+def _repair(report: Report, source: Source, tree: ast.File, task: Task) -> None:
+    """Add repairs to the errors of a report, or to the warnings of a sound one."""
+    attempts = Attempts(source, task, len(report.graph), linted=report.ok)
     if report.ok:
-        there = _tried(report, report.warnings, loaded.tree)
-        report.warnings = told_once(with_repairs(report.warnings, Trials(loaded.source, loaded.tree, there, attempts, EFFORT // 10)))
-    else:
-        there = _tried(report, report.diagnostics, loaded.tree)
-        results, doubtful = report.doubtful
-        report.diagnostics = with_repairs(report.diagnostics, Trials(loaded.source, loaded.tree, there, attempts), doubtful)
-        certain = {error.span for error in report.diagnostics}
-        report.claims = sorted([*report.claims, *(claim for claim in results if claim.span in certain)], key=_place)
-        causes = {id(error): [w for w in report.warnings if _is_changed(w, error)] for error in report.diagnostics}
-        told = {id(warning) for found in causes.values() for warning in found}
-        report.diagnostics = [_with_causes(error, causes[id(error)]) for error in report.diagnostics]
-        report.warnings = [warning for warning in report.warnings if id(warning) not in told]
+        there = _tried(report, report.warnings, tree)
+        report.warnings = told_once(with_repairs(report.warnings, Trials(source, tree, there, attempts, EFFORT // 10)))
+        return
+    there = _tried(report, report.diagnostics, tree)
+    claims, failed = report.doubtful
+    errors = with_repairs(report.diagnostics, Trials(source, tree, there, attempts), failed)
+    report.diagnostics, report.warnings = with_causes(errors, report.warnings)
+    certain = {error.span for error in errors}
+    report.claims = sorted([*report.claims, *(claim for claim in claims if claim.span in certain)], key=_place)
 
 
-def _is_changed(warning: Diagnostic, error: Diagnostic) -> bool:
-    """Does a repair of an error change the very place that a warning is about?"""
-    edits = [edit.span for repair in error.repairs for edit in repair.edits]
-    at = warning.span
-    return at is not None and any(e.source is at.source and e.start <= at.end and at.start <= e.end for e in edits)
+class Attempts:
+    """How a changed text of a file is tried: it is checked anew, within limits that suit the file's own network."""
 
+    def __init__(self, source: Source, task: Task, nodes: int, linted: bool) -> None:
+        limits = replace(task.limits, max_nodes=min(task.limits.max_nodes, 4 * nodes + 5_000))
+        self.source = source
+        self.task = replace(task, limits=limits)
+        self.linted = linted
 
-def _with_causes(error: Diagnostic, warnings: Sequence[Diagnostic]) -> Diagnostic:
-    """An error with what a warning says of the place where it comes from."""
-    told = [Related(warning.span, warning.message) for warning in warnings if warning.span is not None]
-    return replace(error, related=(*error.related, *told)) if told else error
+    def text(self, text: str) -> Tried:
+        """Check a changed text."""
+        return self._of(text, self.task, self.linted)
+
+    def opened(self, sizes: str) -> Tried:
+        """Check the unchanged text with an input of these sizes."""
+        return self._of(self.source.text, replace(self.task, overrides=parse_overrides({}, {"": sizes})), linted=False)
+
+    def _of(self, text: str, task: Task, linted: bool) -> Tried:
+        loader = Loader(task.limits.max_nesting)
+        changed = loader.text(self.source.name, text.encode(), task.folder)
+        report = _proved(changed, loader, task, Stopwatch(), explained=False)
+        warnings = lint(report.graph, changed.tree, report.warnings) if linted and report.ok and changed.tree is not None else []
+        return _tried(report, [*report.diagnostics, *warnings], changed.tree)
 
 
 def _tried(report: Report, found: list[Diagnostic], tree: ast.File | None) -> Tried:
@@ -234,71 +314,11 @@ def _tried(report: Report, found: list[Diagnostic], tree: ast.File | None) -> Tr
     return Tried(found, report.graph, tree, count, report.legal)
 
 
-def _check(loaded: Loaded, loader: Loader, task: _Task, begin: float, explained: bool = True) -> Report:
-    """What is so of a file. What is tried only needs no explanations."""
-    name, limits, overrides = task.name, task.limits, task.overrides
-    read = perf_counter()
-    seconds = {"parse": read - begin}
-    if loaded.tree is None:
-        return Report(name, ArchGraph(), list(loaded.problems), [], seconds=seconds)
-    expander = Expander(loader, limits, overrides)
-    expander.graph.name = name
-    with deep_stack(limits.max_nesting):
-        try:
-            expander.network(loaded.tree.statements, Env(folder=loaded.folder))
-        except RecursionError:  # a chain of signs or powers, which no bracket counts
-            found = next(filter(None, (ast.deeper(tree, limits.max_nesting) for tree in (loaded.tree, *loader.trees()))), loaded.tree)
-            expander.problems.append(syntax.too_deep_brackets(limits.max_nesting).at(found.span))
-    diagnostics = [*loaded.problems, *_not_of_a_guess(expander.problems, loaded.problems)]
-    claims, doubts = list(expander.claims.values()), list(expander.doubts.values())
-    legal: list[Legal] = []
-    seconds["expand"] = perf_counter() - read
-    if not expander.problems and (loaded.whole or not diagnostics):
-        results, failed = check_expects(expander.expects, expander.graph, expander.top, waived=bool(overrides))
-        claims += results
-        legal, impossible = legality(expander.graph, explained)
-        diagnostics += [*failed, *impossible]
-    doubtful: Doubtful = ([], [])
-    if explained and loaded.whole and diagnostics and all(d.code == "E0501" for d in diagnostics):
-        doubtful = check_expects(expander.expects, expander.graph, expander.top, waived=bool(overrides))
-    if explained:
-        diagnostics = with_blame(diagnostics, expander.graph, claims)
-    seconds["verify"] = perf_counter() - read - seconds["expand"]
-    if not loaded.tree.statements and not diagnostics:
-        diagnostics = [files.nothing_to_build().at(Span(loaded.source, 0, 0))]
-    if not len(expander.graph) and not diagnostics:
-        nothing_at = Span(loaded.source, 0, 0)
-        return Report(expander.graph.name, expander.graph, [], claims, nothing_at=nothing_at, seconds=seconds, warnings=doubts)
-    claims.sort(key=_place)
-    name, failures = expander.graph.name, expander.failures
-    stated = Stated() if diagnostics else _stated(expander, claims)
-    return Report(
-        name, expander.graph, diagnostics, claims, legal, stated, seconds=seconds, warnings=doubts, doubtful=doubtful, failures=failures
-    )
-
-
-def _stated(expander: Expander, claims: Sequence[ClaimResult]) -> Stated:
-    """What a sound file states of its network, without what the caller's changes have waived."""
-    waived = {claim.span for claim in claims if claim.waived}
-    expects = [each for each in expander.expects if each.statement.span not in waived]
-    return Stated(expander.claimed_at, [(each.after, readable_alone(each, expander.graph, expander.top)) for each in expects])
-
-
-def _place(claim: ClaimResult) -> tuple[str, int]:
-    return claim.span.source.name, claim.span.start
-
-
-def _not_of_a_guess(found: Sequence[Diagnostic], writing: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """Without what may come of a guess: on lines that could only be read by one, and at names that could not be read."""
-    guessed = {(d.span.source, d.span.line) for d in writing if d.facts.get("guess") and d.span is not None}
-    named = {(d.span.source, place) for d in writing if d.span is not None for place in d.facts.get("places", ())}
-    return [
-        d for d in found if d.span is None or ((d.span.source, d.span.line) not in guessed and (d.span.source, d.span.start) not in named)
-    ]
+# ---- sound networks
 
 
 def require_network(report: Report) -> Report:
-    """The report of a sound network. Raises ArchError for anything else."""
+    """Return the report of a sound network. Raises ArchError for anything else."""
     if not report.has_network:
         raise ArchError([files.nothing_to_build().at(report.nothing_at)])
     if report.diagnostics:
@@ -307,5 +327,5 @@ def require_network(report: Report) -> Report:
 
 
 def expanded_text(report: Report) -> str:
-    """The program with everything written out, as `archc expand` prints it."""
+    """Print the program with everything written out, as `archc expand` does."""
     return program(report.graph, report.stated)

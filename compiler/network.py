@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc.compiler.driver import Report, expanded_text
-from archc.compiler.elaborate.builder import Overrides
 from archc.compiler.elaborate.claims import ClaimResult
+from archc.compiler.elaborate.elaboration import Overrides
 from archc.compiler.errors import UsageError, at_least, one_of
 from archc.compiler.graph import ArchGraph
 from archc.compiler.shapes.dim import Dim, Shape
@@ -104,6 +104,17 @@ class Network:
     def expand(self) -> str:
         """Return the program with every block, repeat and default written out: the text of a file that makes the same network."""
         return expanded_text(self._report)
+
+    def stages(self, *, level: int = 0, print_after: str = "all") -> dict[str, str]:
+        """Return what the compiler has after each stage, as text, by the name of the stage: `parse`, `elaborate`, passes, `lower`, `torch`.
+
+        `level` is that of optimization; `print_after` names one stage instead of all. Only `torch` imports torch. Raises UsageError for a
+        level or a stage that does not exist, and ArchError where sizes are open.
+        """
+        from archc.compiler.stages import stages
+
+        one_of("level", level, LEVELS)
+        return dict(stages(self._report, level, print_after))
 
     def summary(
         self,

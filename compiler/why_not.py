@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 
 from archc.compiler.driver import Report, parse_overrides
-from archc.compiler.elaborate.builder import Overrides
+from archc.compiler.elaborate.elaboration import Overrides
 from archc.compiler.shapes.dim import show_shape
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render
 
 SIZES = {1: "W", 2: "HxW", 3: "DxHxW"}

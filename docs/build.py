@@ -280,6 +280,28 @@ def _described(name: str, function: object, level: str = "###") -> str:
     return f"{level} {name}\n\n```text\n{head}\n```\n\n{inspect.getdoc(function)}\n"
 
 
+def source() -> str:
+    """Return the text of the network of docs/compiler.md."""
+    return (ROOT / "docs/small.arch").read_text(encoding="utf-8")
+
+
+@cache
+def stages_of(level: int) -> dict[str, str]:
+    """Return what `archc compile docs/small.arch --optimize LEVEL --print-after all` prints, by stage."""
+    return load(ROOT / "docs/small.arch").stages(level=level)
+
+
+def stage(name: str, level: int = 2) -> str:
+    """Return what the compiler has after a stage, as text."""
+    return stages_of(level)[name]
+
+
+def stage_list(level: int) -> str:
+    """Return the names of the stages of a level, as a sentence has them."""
+    *first, last = (f"`{name}`" for name in stages_of(level))
+    return f"{', '.join(first)} and {last}"
+
+
 def commas(number: float) -> str:
     return f"{number:,}"
 
@@ -307,6 +329,9 @@ def render(template: Path) -> str:
         zoo_size,
         zoo_families,
         zoo_networks,
+        source,
+        stage,
+        stage_list,
     )
     environment.globals.update({function.__name__: function for function in functions})
     return environment.get_template(template.name).render()

@@ -33,6 +33,7 @@ def section(title: str, command: str, images: list[str]) -> str:
 def main() -> None:
     folder = ROOT / "docs/gallery"
     folder.mkdir(exist_ok=True)
+    write_bytes(ROOT / "docs/small.svg", load(ROOT / "docs/small.arch").draw(expand="unit*"))  # for docs/compiler.md
     sections = []
     for name in NETWORKS:
         net = load(f"archs/{name}.arch")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ParamSpec
+from functools import wraps
+from typing import Any, ParamSpec, Self
 
 from archc.dsl.source import Span
 
@@ -123,11 +124,24 @@ class Diagnostic:
         """`error` or `warning`."""
         return WARNING if self.code.startswith("W") else ERROR
 
+    @property
+    def is_of_writing(self) -> bool:
+        """Whether it is an error of writing, for which the text could not be read."""
+        return self.code.startswith("E01")
+
     def at(self, span: Span | None, trail: Sequence[str] = (), related: Iterable[Related] = ()) -> Diagnostic:
         """The same diagnostic with a place, unless it has one already."""
         if self.span is not None:
             return self
         return replace(self, span=span, trail=tuple(trail), related=(*self.related, *related))
+
+    def with_facts(self, **facts: Any) -> Diagnostic:
+        """The same diagnostic with further facts, which change no word of it."""
+        return replace(self, facts={**self.facts, **facts})
+
+    def with_related(self, *related: Related) -> Diagnostic:
+        """The same diagnostic with further places that matter."""
+        return replace(self, related=(*self.related, *related))
 
     def to_json(self) -> dict[str, Any]:
         """Return the diagnostic as plain data: code, message, place, notes, help, related places and tried repairs."""
@@ -161,20 +175,15 @@ class Fault(Exception):
         super().__init__(f"{diagnostic.code}: {diagnostic.message}")
         self.diagnostic = diagnostic
 
+    def at(self, span: Span | None, related: Iterable[Related] = ()) -> Self:
+        """The same fault with a place, unless it has one already."""
+        self.diagnostic = self.diagnostic.at(span, related=related)
+        return self
 
-class ArchError(Exception):
-    """The file is wrong. `diagnostics` holds every independent mistake; `str()` renders them all."""
-
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        if isinstance(diagnostics, str):  # torch makes errors of other processes anew from their text, or as RuntimeErrors
-            raise TypeError("an ArchError takes diagnostics, not text")
-        super().__init__(diagnostics)
-        self.diagnostics = tuple(diagnostics)
-
-    def __str__(self) -> str:
-        from archc.dsl.rendering import render_all
-
-        return render_all(self.diagnostics)
+    def with_facts(self, **facts: Any) -> Self:
+        """The same fault with what its catcher knows besides, for repairs."""
+        self.diagnostic = self.diagnostic.with_facts(**facts)
+        return self
 
 
 def span_json(span: Span | None) -> dict[str, Any] | None:
@@ -191,22 +200,43 @@ def span_json(span: Span | None) -> dict[str, Any] | None:
 
 # ---- the register of codes: every function of dsl/vocabulary enters itself here
 
-CODES: dict[str, Callable[..., Diagnostic]] = {}
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a function of the vocabulary returns. Its decorator knows the code, and its caller the place."""
+
+    message: str
+    notes: tuple[str, ...] = ()
+    help: str = ""
+    blame: str = ""
+    label: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def diagnostic(code: str) -> Callable[[Callable[P, Diagnostic]], Callable[P, Diagnostic]]:
-    """Enter a function that makes a diagnostic under its code. Its docstring is the page of the code."""
+CODES: dict[str, Callable[..., Wording]] = {}
 
-    def enter(function: Callable[P, Diagnostic]) -> Callable[P, Diagnostic]:
+
+def diagnostic(code: str) -> Callable[[Callable[P, Wording]], Callable[P, Diagnostic]]:
+    """Register a function under its code, and let it return a diagnostic. Its docstring is the page of the code."""
+
+    def register(function: Callable[P, Wording]) -> Callable[P, Diagnostic]:
         if code in CODES:
             raise ValueError(f"two diagnostics have the code {code}")
         CODES[code] = function
+        return worded_as(code)(function)
 
+    return register
+
+
+def worded_as(code: str) -> Callable[[Callable[P, Wording]], Callable[P, Diagnostic]]:
+    """Let a function return a diagnostic of a code that has its page elsewhere: other words for the same mistake."""
+
+    def enter(function: Callable[P, Wording]) -> Callable[P, Diagnostic]:
+        @wraps(function)
         def make(*args: P.args, **kwargs: P.kwargs) -> Diagnostic:
-            return replace(function(*args, **kwargs), code=code)
+            said = function(*args, **kwargs)
+            return Diagnostic(code, said.message, said.notes, said.help, said.blame, said.label, facts=said.facts)
 
-        make.__name__ = function.__name__
-        make.__doc__ = function.__doc__
         return make
 
     return enter

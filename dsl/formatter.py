@@ -17,7 +17,7 @@ from itertools import pairwise
 from lark import Token
 
 from archc.dsl import ast
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.dsl.parser import MAX_NESTING, parse, tokens
 from archc.dsl.source import Source
 

@@ -19,8 +19,9 @@ from archc.dsl import ast
 from archc.dsl.brackets import CLOSERS, PAIRS, loose
 from archc.dsl.build import TreeBuilder
 from archc.dsl.characters import named
-from archc.dsl.diagnostics import ArchError, Diagnostic
+from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.draft import Draft
+from archc.dsl.errors import ArchError
 from archc.dsl.explain import explain, show_character
 from archc.dsl.formats import other_format
 from archc.dsl.recovery import Recovery

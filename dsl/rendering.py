@@ -61,7 +61,7 @@ def render(d: Diagnostic, paint: Paint = plain) -> str:
     out.extend(paint("gutter", f"{gutter} = ") + visible(frame) for frame in d.trail)
     if d.repairs:
         several = len(d.repairs) > 1
-        if d.code.startswith("E01") and d.help:  # a rule of writing, and what it makes of this line
+        if d.is_of_writing and d.help:  # a rule of writing, and what it makes of this line
             effect = "" if several or d.repairs[0].effect is None else str(d.repairs[0].effect)
             out.append(
                 paint("help", "help: ") + f"{d.help}{'' if d.help.endswith('?') else ';'} {_offer(d)}" + (f" {effect}" if effect else "")

@@ -11,7 +11,7 @@ from archc.compiler.analysis.cost import MEASURES, node_params, weights
 from archc.compiler.analysis.written import literal
 from archc.compiler.elaborate.arithmetic import COMPARISONS, describe
 from archc.compiler.elaborate.claims import ClaimResult, Expected
-from archc.compiler.elaborate.scopes import Scope, Tensor
+from archc.compiler.elaborate.scopes import Flow, Missing, Scope, in_graph
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.shapes.dim import Dim, Formula, show_shape
 from archc.dsl import ast
@@ -44,7 +44,7 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
     actual: Any
     if expect.measure == "shape":
         tensor = _target(expect, scope)
-        if tensor.shape is None:
+        if isinstance(tensor, Missing):
             return None, None
         value = value if isinstance(value, tuple) else (value,)
         if expect.relation not in ("==", "!=") or expect.within is not None or not all(isinstance(dim, (int, Formula)) for dim in value):
@@ -79,7 +79,7 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
     within = f" within {expect.within:g}%" if expect.within is not None else ""
     problem = says.count_claim(what, shown, expect.relation, claimed + within, difference or f"{shown} is not {claimed}", help_text)
     facts = {"actual": actual, "claimed": value, "measure": what, "relation": expect.relation, "node": node, "label": expect.target}
-    return result, replace(problem, facts=facts)
+    return result, problem.with_facts(**facts)
 
 
 def readable_alone(expected: Expected, graph: ArchGraph, scope: Scope) -> ast.Expect:
@@ -128,7 +128,7 @@ def _holds(expect: ast.Expect, actual: int, value: float) -> bool:
     raise Fault(says.not_comparable(expect.measure, "a margin, by `==`", f"`{expect.relation}`"))
 
 
-def _target(expect: ast.Expect, scope: Scope) -> Tensor:
+def _target(expect: ast.Expect, scope: Scope) -> Flow:
     if expect.target is None:
         raise Fault(says.not_comparable(expect.measure, "a place, as in `shape(conv1)`", "without one"))
     tensor = scope.lookup(expect.target)
@@ -148,7 +148,7 @@ def _count(expect: ast.Expect, graph: ArchGraph, scope: Scope) -> Dim:
         return measure(graph, graph)
     tensor = _target(expect, scope)
     part = list(_part(graph, expect.target))
-    return measure(graph, part or [graph[tensor.name]])
+    return measure(graph, part or ([graph[tensor.name]] if in_graph(tensor) else []))
 
 
 def _part(graph: ArchGraph, path: str) -> Iterable[Node]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from archc.compiler.elaborate.sides import histories, parting
+from archc.compiler.elaborate.histories import histories, parting
 from archc.compiler.graph import ArchGraph
 from archc.compiler.shapes.conditions import Condition, Legal, contradiction, legal_sizes
 from archc.dsl.diagnostics import Diagnostic, Related
@@ -32,12 +30,12 @@ def _impossible(graph: ArchGraph, name: str, reasons: list[Condition]) -> Diagno
     if not brings:
         return says.no_legal_size(name, [], []).at(next(node.span for node in graph.inputs))
     last = brings[-1]
-    operands = graph.operands(last.name)
-    sides = histories(graph, operands) if len(operands) > 1 else []
-    parted = list(parting(graph, operands, range(1, len(last.shape)), last.span)) if len(operands) > 1 else []
-    facts = {"shapes": tuple(graph[operand].shape for operand in operands), "operands": tuple(operands)}
+    merges = len(last.operands) > 1
+    sides = histories(last.operands) if merges else []
+    parted = list(parting(last.operands, range(1, len(last.shape)), last.span)) if merges else []
+    shapes, operands = tuple(operand.shape for operand in last.operands), tuple(operand.name for operand in last.operands)
     others = {node.span: Related(node.span, str(reason)) for node, reason in zip(brings, reasons, strict=True) if node.span != last.span}
     found = says.no_legal_size(name, sides, [str(reason) for reason in reasons])
     frames = [frame for frame in last.frame.chain() if frame.text != "{ ... }"] if last.frame else []
     trail = [f"in {frame.text}, line {frame.span.line} of {frame.span.source.name}" for frame in frames[:3]]
-    return replace(found, facts=facts).at(last.span, trail=trail, related=(*parted, *others.values()))
+    return found.with_facts(shapes=shapes, operands=operands).at(last.span, trail=trail, related=(*parted, *others.values()))

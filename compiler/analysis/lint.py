@@ -19,7 +19,7 @@ from archc.dsl.source import Source, Span
 def lint(graph: ArchGraph, tree: ast.File, doubts: Iterable[Diagnostic] = ()) -> list[Diagnostic]:
     """The warnings of a sound network and of the text of its file, in the order of the text, each place once.
 
-    `doubts` are those that the expansion found.
+    `doubts` are those that the elaboration found.
     """
     warnings = [*doubts, *(warning for rule in (*TEXT_RULES, hides_the_outer, *slips.RULES) for warning in rule(graph, tree))]
     for rule in GRAPH_RULES:
@@ -36,7 +36,7 @@ def causes(errors: Sequence[Diagnostic], graph: ArchGraph, tree: ast.File, doubt
     What was written without effect, or read in another way than it looks, explains wrong shapes and failed claims; a `let`
     that ended with its body also explains that its name is not known. Of text that could not be read nothing is said.
     """
-    if any(error.code.startswith("E01") for error in errors):
+    if any(error.is_of_writing for error in errors):
         return []
     if any(error.code[:3] in ("E03", "E05") for error in errors):
         return _kept([*doubts, *(warning for rule in (*EXPLAINING, hides_the_outer) for warning in rule(graph, tree))], tree)

@@ -10,6 +10,7 @@ import re
 from archc.compiler.analysis import written
 from archc.compiler.analysis.nesting import IMPLIED, Program, Stated
 from archc.compiler.graph import ArchGraph
+from archc.compiler.shapes.dim import show_shape
 from archc.dsl import ast
 from archc.dsl.formatter import format_text
 from archc.dsl.parser import MAX_NESTING
@@ -69,3 +70,10 @@ def _labels(graph: ArchGraph) -> dict[str, str]:
         taken.add(label)
         names[node.name] = label
     return names
+
+
+def node_table(graph: ArchGraph) -> str:
+    """Return the graph as a line for every node: name, operator, shape without the batch, operands."""
+    width = max((len(node.name) for node in graph), default=0)
+    rows = ((node, ", ".join(operand.name for operand in node.operands)) for node in graph)
+    return "".join(f"{n.name:<{width}}  {n.op:<17}{show_shape(n.shape):<16}{operands}".rstrip() + "\n" for n, operands in rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from archc.compiler.graph import ArchGraph, Node
 from archc.dsl import ast
@@ -97,7 +96,7 @@ def ends_with_its_body(graph: ArchGraph, tree: ast.File) -> Found:
                     outer = next((let for let in lets if let.name == statement.name and let.span.end <= node.span.start), None)
                     stays = f", and the `{outer.name}` of line {outer.span.line} stays as it is" if outer is not None else ""
                     found = says.never_used("variable", statement.name, f"it ends with this body{stays}")
-                    yield replace(found, facts={"name": statement.name}).at(statement.span)
+                    yield found.with_facts(name=statement.name).at(statement.span)
 
 
 def default_rules_nothing(graph: ArchGraph, tree: ast.File) -> Found:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from archc.compiler.draw.fold import Folding, scene
 from archc.compiler.draw.scene import Box, Edge, Scene
-from archc.compiler.elaborate.builder import Failure
+from archc.compiler.elaborate.elaboration import Failure
 from archc.compiler.graph import ArchGraph
 from archc.compiler.shapes.dim import show_shape
 from archc.dsl.diagnostics import Diagnostic

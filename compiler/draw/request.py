@@ -16,7 +16,7 @@ from archc.compiler.graph import ArchGraph
 
 if TYPE_CHECKING:
     from archc.compiler.analysis.diff import Difference
-    from archc.compiler.elaborate.builder import Failure
+    from archc.compiler.elaborate.elaboration import Failure
     from archc.dsl.diagnostics import Diagnostic
 
 

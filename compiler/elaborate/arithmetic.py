@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archc.compiler.elaborate.environment import BlockValue
-from archc.compiler.elaborate.scopes import Tensor
+from archc.compiler.elaborate.scopes import Tensor, is_tensor
 from archc.compiler.ops.kinds import Word, show
 from archc.compiler.shapes.dim import Formula
 from archc.dsl import ast
@@ -20,8 +20,8 @@ LONGEST = 1_000_000
 
 
 def describe(value: Any) -> str:
-    """A value with its kind, for messages."""
-    if isinstance(value, Tensor):
+    """Return a value with its kind, for messages."""
+    if is_tensor(value):
         return "a tensor"
     if isinstance(value, BlockValue):
         return f"the block `{value.name}`"
@@ -33,9 +33,9 @@ def describe(value: Any) -> str:
 
 
 def written(value: Any) -> str:
-    """A value as an argument is written, a long list cut short."""
-    if isinstance(value, Tensor):
-        return f"@{value.name}"
+    """Write a value as an argument, a long list shortened."""
+    if is_tensor(value):
+        return f"@{value.name}" if isinstance(value, Tensor) else "@"
     if isinstance(value, BlockValue):
         return value.name
     if isinstance(value, tuple) and leaves(value) > 8:
@@ -44,7 +44,7 @@ def written(value: Any) -> str:
 
 
 def leaves(value: tuple[Any, ...]) -> int:
-    """How many values a list holds, counting those of lists within; more than the limit is a fault."""
+    """Count the values of a list, those of nested lists included. Raises Fault above the limit."""
     total = 0
     for item in value:
         total += leaves(item) if isinstance(item, tuple) else 1
@@ -67,7 +67,7 @@ def bounded(value: Any) -> Any:
 
 
 def _divide(left: Any, right: Any) -> Any:
-    """Exact where it can be: 8/2 is 4, 7/2 is 3.5."""
+    """Divide, exactly where possible: 8/2 is 4, 7/2 is 3.5."""
     if isinstance(left, int) and isinstance(right, int):
         return left // right if left % right == 0 else left / right
     return left / right
@@ -108,7 +108,7 @@ def calculate(op: str, left: Any, right: Any) -> Any:
 
 
 def _open_arithmetic(op: str, left: Any, right: Any) -> Any:
-    """Arithmetic with a size that the file leaves open."""
+    """Calculate with a size that the file leaves open."""
     if isinstance(left, float) or isinstance(right, float) or op not in ("+", "-", "*", "//"):
         raise Fault(values.wrong_kind(f"what stands beside `{op}`", "a known number", "an open size", "fix the size at the input"))
     if op == "//" and (isinstance(right, Formula) or right < 0):
@@ -133,7 +133,7 @@ def _kind(value: Any) -> str:
         return "a number"
     if isinstance(value, tuple):
         return "a list"
-    return "a tensor" if isinstance(value, Tensor) else "a word"
+    return "a tensor" if is_tensor(value) else "a word"
 
 
 def compare(op: str, left: Any, right: Any, expr: ast.Fold) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from archc.compiler.elaborate.scopes import Scope, Tensor, join
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.record import AXES
-from archc.compiler.ops.windows import arithmetic, transposed_arithmetic
 from archc.compiler.shapes.dim import Shape, show_shape
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Related
@@ -52,9 +51,9 @@ class Expected(NamedTuple):
 
 
 def place_of_claim(tensor: Tensor, scope: Scope, last: str) -> str:
-    """The path of what a claim in a scope stands behind: the member of the scope that ends with the tensor, else its node.
+    """Return the path of what a claim in a scope follows: the member of the scope that ends with the tensor, else its node.
 
-    `last` is the node that was made last. A claim on an older one, after a reference, speaks of that node.
+    `last` is the node that was added last. A claim on an older one, after a reference, is about that node.
     """
     own = join(scope.path, "")
     if tensor.name != last or not tensor.name.startswith(own):
@@ -62,53 +61,56 @@ def place_of_claim(tensor: Tensor, scope: Scope, last: str) -> str:
     return own + tensor.name[len(own) :].partition(".")[0]
 
 
-def check_shape(
-    shown: str, tensor: Tensor, claimed: Shape, graph: ArchGraph, item: Span, span: Span, waived: bool
-) -> tuple[ClaimResult, Diagnostic | None]:
-    """Compare a tensor, whose item a message calls `shown`, with what the file claims at a span."""
-    actual = tensor.shape
-    assert actual is not None
+@dataclass(frozen=True)
+class Claim:
+    """`=> shape` after an item: what a message calls the item, its place with and without label and claim, and what is claimed where."""
+
+    shown: str
+    item: Span
+    core: Span
+    span: Span
+    shape: Shape
+
+
+def check_shape(claim: Claim, tensor: Tensor, graph: ArchGraph) -> tuple[ClaimResult, Diagnostic | None]:
+    """Compare a tensor with what the file claims of it."""
+    actual, claimed = tensor.shape, claim.shape
     held = actual == claimed
     notes = () if held else tuple(_arithmetic(tensor.name, claimed, graph))
-    result = ClaimResult(span, f"=> {show_shape(claimed)}", show_shape(actual), held, waived and not held, tensor.name, notes)
-    if held or waived:
+    result = ClaimResult(claim.span, f"=> {show_shape(claimed)}", show_shape(actual), held, node=tensor.name, why=notes)
+    if held:
         return result, None
-    facts = {"actual": actual, "claimed": claimed, "node": tensor.name, "claim": span, **_window_facts(tensor.name, graph)}
-    found = replace(says.shape_claim(shown, show_shape(actual), show_shape(claimed), notes), facts=facts)
-    return result, found.at(item, related=[Related(span, "claimed here")])
+    found = says.shape_claim(claim.shown, show_shape(actual), show_shape(claimed), notes)
+    found = found.with_facts(actual=actual, claimed=claimed, node=tensor.name, claim=claim.span, item=claim.item)
+    found = found.with_facts(**_window_facts(tensor.name, graph))
+    return result, found.at(claim.core, related=[Related(claim.span, "claimed here")])
 
 
 def _window_facts(name: str, graph: ArchGraph) -> dict[str, Any]:
-    """Of the window operator whose size this is, what it was given."""
+    """Return the options and input shape of the window operator that determines this size."""
     node = _window_node(name, graph)
-    return {} if node is None else {"attrs": dict(node.attrs), "before": graph.taken(graph.operands(node.name)[0]), "window": node.span}
+    return {} if node is None else {"attrs": dict(node.attrs), "before": graph.taken(node.operands[0].name), "window": node.span}
 
 
 def _window_node(name: str, graph: ArchGraph) -> Node | None:
-    """The convolution or pool that a size comes from, behind operators that change no shape."""
+    """Return the convolution or pool that determines a shape, before operators that change none."""
     if name not in graph:  # after a mistake
         return None
     node = graph[name]
     while node.shape == graph[name].shape and "kernel" not in node.attrs:
-        operands = graph.operands(node.name)
-        if len(operands) != 1:
+        if len(node.operands) != 1:
             return None
-        node = graph[operands[0]]
+        (node,) = node.operands
     return node if node.shape == graph[name].shape and "kernel" in node.attrs and "pad" in node.attrs else None
 
 
 def _arithmetic(name: str, claimed: Shape, graph: ArchGraph) -> Iterator[str]:
-    """The window formula of the last convolution or pooling, on every axis that differs."""
+    """Yield the window formula of the last convolution or pooling, for every axis that differs."""
     node = _window_node(name, graph)
-    if node is None or len(claimed) != len(node.shape):
+    window = node.window if node is not None else None
+    if node is None or window is None or len(claimed) != len(node.shape):
         return
-    attrs = node.attrs
-    before = graph.taken(graph.operands(node.name)[0])
-    dilations = attrs.get("dilation") or (1,) * len(attrs["kernel"])
+    before = graph.taken(node.operands[0].name)
     for axis, label in enumerate(AXES[len(before) - 1]):
         if node.shape[axis + 1] != claimed[axis + 1]:
-            sizes = (before[axis + 1], attrs["kernel"][axis], attrs["stride"][axis], attrs["pad"][axis], dilations[axis])
-            if node.op == "convt":
-                yield transposed_arithmetic(label, *sizes, attrs["out_pad"][axis])
-            else:
-                yield arithmetic(label, *sizes, attrs.get("ceil", False))
+            yield window.arithmetic(axis, label, before[axis + 1])

@@ -1,7 +1,7 @@
 """What names mean at a place of the text: variables, blocks and defaults, bound early.
 
 A binding is entered once and stays. An environment sees of its parent what stood there when it was made, so a block, which is
-expanded in an environment made at its definition, never sees what comes after it. Nothing is copied.
+elaborated in an environment made at its definition, never sees what comes after it. Nothing is copied.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from archc.compiler.elaborate.scopes import POISON, Poison
+from archc.compiler.elaborate.scopes import Missing
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Word
 from archc.compiler.ops.record import Weights
@@ -31,7 +31,7 @@ class Explained(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class BoundArgument:
     """An option with the value that a default or a use gives it, where, and how a message shows where it comes from."""
 
     value: Any
@@ -44,8 +44,8 @@ class BlockValue:
     """A block with the environment of its definition; `args` where it stands as a value with settings."""
 
     block: ast.Block | ast.Share
-    env: Env = field(compare=False, repr=False)
-    args: tuple[tuple[str, Given], ...] = ()
+    env: Environment = field(compare=False, repr=False)
+    args: tuple[tuple[str, BoundArgument], ...] = ()
     shared: SharedPart | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -80,7 +80,7 @@ class LaterBlock:
     """The value of a parameter of the network that names a block of the file: that block, from its definition on."""
 
     name: str
-    args: tuple[tuple[str, Given], ...] = ()
+    args: tuple[tuple[str, BoundArgument], ...] = ()
 
 
 @dataclass
@@ -89,14 +89,14 @@ class ArchValue:
 
     arch: ast.Arch
     statements: tuple[ast.Statement, ...]
-    env: Env
+    env: Environment
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
     """What a name means, what kind of name it is, where it was bound, and its number among the bindings of its scope.
 
-    For messages, of a `let` also its expression and the scope, and of a parameter what the call gives.
+    For messages, of a `let` also its expression and the scope, and of a parameter the argument of the call.
     """
 
     value: Any
@@ -104,54 +104,56 @@ class Binding:
     span: Span
     position: int
     expr: ast.Expr | None = None
-    home: Env | None = field(default=None, compare=False, repr=False)
-    given: Given | None = field(default=None, compare=False, repr=False)
+    home: Environment | None = field(default=None, compare=False, repr=False)
+    argument: BoundArgument | None = field(default=None, compare=False, repr=False)
 
 
-class Env:
+class Environment:
     """The names of one body, and as much of those around it as stood there when it was entered."""
 
-    def __init__(self, parent: Env | None = None, folder: Path | None = None, seen: int | None = None) -> None:
+    def __init__(self, parent: Environment | None = None, folder: Path | None = None, seen: int | None = None) -> None:
         self.parent = parent
         self.folder = folder  # of the file, for `use`
-        self.body: Sequence[ast.Statement] = ()  # what is expanded here, for names that are defined only later
+        self.body: Sequence[ast.Statement] = ()  # what is elaborated here, for names that are defined only later
         self.reader = ""  # the block whose body this is
         self.archs: dict[str, ArchValue] = {}
         self.incomplete = False  # a `use` failed, so an unknown name may have come from there
         self.size = 0  # how many bindings have been made here
         self._seen = seen if seen is not None else parent.size if parent is not None else 0  # how many of the parent's are seen
         self._names: dict[str, Binding] = {}
-        self._defaults: dict[str, list[tuple[int, Mapping[str, Given]]]] = {}
+        self._defaults: dict[str, list[tuple[int, Mapping[str, BoundArgument]]]] = {}
         self._places: dict[str, Span] | None = None
 
     # ---- entering
 
-    def bind(self, name: str, value: Any, kind: str, span: Span, expr: ast.Expr | None = None, given: Given | None = None) -> None:
+    def bind(
+        self, name: str, value: Any, kind: str, span: Span, expr: ast.Expr | None = None, argument: BoundArgument | None = None
+    ) -> None:
         """Give a name its meaning in this scope. Raises Fault when it has one; from then on it may mean anything."""
         if (first := self._names.get(name)) is not None:
-            self._names[name] = replace(first, value=POISON)
+            self._names[name] = replace(first, value=Missing.POISONED)
             fault = says.already_bound(name, first.kind)
             raise Fault(fault.at(span, related=[Related(first.span, "the first is here")]))
-        self._names[name] = Binding(value, kind, span, self.size, expr, self, given)
+        self._names[name] = Binding(value, kind, span, self.size, expr, self, argument)
         self.size += 1
 
     def define(self, block: ast.Block | ast.Share, shared: SharedPart | None = None) -> None:
         """Enter a block; its body sees what stands here now, and the block itself. Raises Fault when the name is taken."""
-        self.bind(block.name, BlockValue(block, Env(self, seen=self.size + 1), shared=shared), BLOCK, block.name_span)
+        self.bind(block.name, BlockValue(block, Environment(self, seen=self.size + 1), shared=shared), BLOCK, block.name_span)
 
-    def set_defaults(self, operator: str, options: Mapping[str, Given]) -> None:
+    def set_defaults(self, operator: str, options: Mapping[str, BoundArgument]) -> None:
         """Give options of an operator other values, from here on."""
         self._defaults.setdefault(operator, []).append((self.size, options))
         self.size += 1
 
-    def until(self, position: int) -> Env:
-        """This environment as it stood before a binding."""
-        return Env(self, seen=position)
+    def until(self, position: int) -> Environment:
+        """Return this environment as it was before a binding."""
+        return Environment(self, seen=position)
 
     # ---- looking up
 
-    def outward(self) -> Iterator[tuple[Env, int]]:
-        """This environment and those around it, each with the number of its bindings that are seen from here."""
+    def outward(self) -> Iterator[tuple[Environment, int]]:
+        """Yield this environment and the enclosing ones, each with the number of its bindings that are visible from here."""
         yield self, self.size
         env = self
         while env.parent is not None:
@@ -159,7 +161,7 @@ class Env:
             env = env.parent
 
     def find(self, name: str, accept: Callable[[Any], bool] | None = None) -> Binding | None:
-        """The innermost meaning of a name whose value is accepted.
+        """Return the innermost meaning of a name whose value is accepted.
 
         Raises Fault, without a place, for a parameter that is a block which is not defined yet.
         """
@@ -180,8 +182,8 @@ class Env:
         return found.value if found is not None else None
 
     def callee(self, name: str) -> Any:
-        """What a name stands for as an item: a block, a word such as `relu`, Poison; else None."""
-        found = self.find(name, lambda value: isinstance(value, (BlockValue, Word, Poison)))
+        """What a name stands for as an item: a block, a word such as `relu`, or the poisoned value; else None."""
+        found = self.find(name, lambda value: isinstance(value, (BlockValue, Word)) or value is Missing.POISONED)
         return found.value if found is not None else None
 
     def block(self, name: str) -> BlockValue | None:
@@ -189,20 +191,20 @@ class Env:
         return found.value if found is not None else None
 
     def _resolved(self, later: LaterBlock, seen: int, through: str, reader: str) -> BlockValue:
-        """The block of this scope that a parameter names, as far as this scope is seen."""
+        """Return the block of this scope that a parameter names, as far as this scope is seen."""
         found = self._names.get(later.name)
         if found is None or found.position >= seen or not isinstance(found.value, BlockValue):
             raise Fault(_later(later.name, self._place_of(later.name), through, reader))
         return replace(found.value, args=later.args)
 
     def _place_of(self, name: str) -> Span | None:
-        """The statement that defines a name in this body, before this point or after it."""
+        """Return the statement that defines a name in this body, before this point or after it."""
         if self._places is None:
             self._places = {s.name: s.span for s in reversed(self.body) if isinstance(s, (ast.Let, ast.Block, ast.Share))}
         return self._places.get(name)
 
     def own(self, name: str) -> Binding | None:
-        """The meaning that a name has been given in this very scope."""
+        """Return the meaning that a name has been given in this very scope."""
         return self._names.get(name)
 
     def own_blocks(self) -> Iterator[BlockValue]:
@@ -211,14 +213,14 @@ class Env:
     def arch(self, name: str) -> ArchValue | None:
         return next((env.archs[name] for env, _ in self.outward() if name in env.archs), None)
 
-    def defaults_of(self, operator: str) -> Mapping[str, Given]:
+    def defaults_of(self, operator: str) -> Mapping[str, BoundArgument]:
         for env, seen in self.outward():
             if (all_ := env._defaults.get(operator)) is not None and (count := bisect_left(all_, seen, key=lambda entry: entry[0])):
                 return all_[count - 1][1]
         return {}
 
     def defined_later(self, name: str) -> Diagnostic | None:
-        """What to say of a name that means nothing here and is defined further down, in this body or one around it."""
+        """Report a name that is defined only further down, in this body or an enclosing one; None for any other."""
         reader = ""
         for env, seen in self.outward():
             bound = env._names.get(name)
@@ -228,7 +230,7 @@ class Env:
         return None
 
     def known(self, blocks: bool) -> list[str]:
-        """The names of blocks, or of anything else, that are seen here."""
+        """List the visible names of blocks, or of everything else."""
         return [
             name
             for env, seen in self.outward()
@@ -242,13 +244,13 @@ class Env:
 
 
 def _later(name: str, place: Span | None, through: str = "", reader: str = "") -> Diagnostic:
-    """What to say of a name that is defined only at a later place."""
+    """Report a name that is defined only at a later place."""
     found = says.defined_later(name, place.line if place is not None else 0, through, reader)
-    facts = {"once": f"{name} {reader}", "definition": place}
-    return replace(found, facts=facts, related=(Related(place, "defined here"),) if place is not None else ())
+    found = found.with_facts(once=f"{name} {reader}", definition=place)
+    return found.with_related(Related(place, "defined here")) if place is not None else found
 
 
-def check_block_name(name: str, span: Span, env: Env) -> None:
+def check_block_name(name: str, span: Span, env: Environment) -> None:
     """Refuse a block the name of an operator, or one that is taken in its scope."""
     if name.lower() in OPERATORS or name in ("residual", "input"):
         raise Fault(says.block_name_taken(name, "an operator").at(span))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from archc.compiler.elaborate.arithmetic import COMPARISONS, FUNCTIONS, LARGEST, bounded, calculate, compare, describe, leaves, need_number
-from archc.compiler.elaborate.environment import Env, Given
-from archc.compiler.elaborate.scopes import POISON, Poison, Scope, Tensor
+from archc.compiler.elaborate.elaboration import Elaboration
+from archc.compiler.elaborate.environment import OPEN_SIZE, BoundArgument
+from archc.compiler.elaborate.scopes import Flow, Missing, Tensor, is_tensor
+from archc.compiler.elaborate.site import Site
 from archc.compiler.ops import OPERATORS
-from archc.compiler.ops.kinds import INIT, Choice, PerAxis, Recipe, Word
+from archc.compiler.ops.kinds import INIT, Choice, PerAxis, Recipe, Whole, Word
+from archc.compiler.shapes.dim import Formula, unknown
 from archc.dsl import ast
 from archc.dsl.diagnostics import Fault
 from archc.dsl.source import Span
 from archc.dsl.vocabulary import files, names, values
-from archc.dsl.vocabulary.spelling import misspelt
 
 FIELDS = {1: "cw", 2: "chw", 3: "cdhw"}  # what `.c`, `.h`, ... mean, by the number of sizes
 
@@ -34,202 +35,253 @@ def _words() -> frozenset[str]:
 
 WORDS = (_words() | {"fan_out"}) - {"c", "d", "h", "w"}  # the axes of `concat` are words for that option only
 TRUTH = {"yes": True, "no": False}
+OF_PYTHON = {"true": "yes", "True": "yes", "false": "no", "False": "no"}
 SETTING_WORDS = frozenset({"fan_in", "fan_out"})  # what a setting of an `init` may be
 
 
-class Evaluator:
-    """Evaluates expressions where they stand: in an environment, a scope of labels, and on an incoming tensor."""
+class UnknownName(Fault):
+    """A name means nothing where it stands."""
 
-    def __init__(
-        self, env: Env, scope: Scope | None = None, incoming: Tensor | None = None, spend: Callable[[int], None] = lambda cost: None
-    ) -> None:
-        self.env = env
-        self.scope = scope
-        self.incoming = incoming
-        self.spend = spend  # told how many values every new list holds, so that the caller can set a bound
 
-    def _made(self, value: Any) -> Any:
-        if isinstance(value, tuple):
-            self.spend(leaves(value))
-        return value
+def evaluated(elaboration: Elaboration, expr: ast.Expr, site: Site) -> Any:
+    """Evaluate an expression; after an error, which is reported, return the poisoned value."""
+    try:
+        return value(expr, site)
+    except Fault as fault:
+        elaboration.report(fault, site, expr.span)
+        return Missing.POISONED
 
-    def value(self, expr: ast.Expr) -> Any:
-        """The value; POISON where it rests on an earlier mistake. Raises Fault, with a place, for a mistake of its own."""
-        method: Callable[[Any], Any] = getattr(self, "_" + type(expr).__name__.lower())
-        try:
-            return method(expr)
-        except Fault as fault:
-            raise Fault(fault.diagnostic.at(expr.span)) from None
 
-    def knows(self, name: str) -> bool:
-        """Does a bare name mean anything here?"""
-        return name in TRUTH or name in WORDS or name == "in" or self.env.value(name) is not None
+def evaluated_size(elaboration: Elaboration, expr: ast.Expr, site: Site) -> Any:
+    """Evaluate a size of an input or a claim: a number, or a name that is left open. Raises Fault, with a place, for another value."""
+    if isinstance(expr, ast.Name) and site.env.find(expr.name) is None:
+        site.env.bind(expr.name, unknown(expr.name), OPEN_SIZE, expr.span)
+    size = evaluated(elaboration, expr, site.alone())
+    if size is Missing.POISONED or isinstance(size, Formula):
+        return size
+    try:
+        return Whole(1).read("a size", size, 1)
+    except Fault as fault:
+        raise fault.at(expr.span) from None
 
-    def truth(self, expr: ast.Expr) -> bool | Poison:
-        value = self.value(expr)
-        if isinstance(value, (bool, Poison)):
-            return value
-        raise Fault(values.wrong_kind("a condition", "a comparison, `yes` or `no`", describe(value)).at(expr.span))
 
-    # ---- one method for each kind of expression
+def is_known(name: str, site: Site) -> bool:
+    """Return whether a bare name means anything here."""
+    return name in TRUTH or name in WORDS or name == "in" or site.env.value(name) is not None
 
-    def _number(self, expr: ast.Number) -> Any:
-        return bounded(expr.value)
 
-    def _name(self, expr: ast.Name) -> Any:
-        name = expr.name
-        if name == "in":
-            if self.incoming is None:
-                raise Fault(files.no_input() if self.scope is not None else files.no_incoming())
-            return self.incoming
-        value = self.env.value(name)
-        if value is not None:
-            return value
-        if name in TRUTH:
-            return TRUTH[name]
-        if name in WORDS:
-            return Word(name)
-        if self.env.is_incomplete:
-            return POISON
-        if (later := self.env.defined_later(name)) is not None:
-            raise Fault(later)
-        hint = {"true": "yes", "True": "yes", "false": "no", "False": "no"}.get(name)
-        known = [hint] if hint else [*self.env.known(blocks=False), *self.env.known(blocks=True), *sorted(WORDS)]
-        fault = names.unknown_name(name, known)
-        raise Fault(replace(fault, help=f"write `{hint}`", facts=misspelt(name, [hint], sure=True)) if hint else fault)
+def value(expr: ast.Expr, site: Site) -> Any:
+    """Evaluate an expression; Missing.POISONED if it depends on an earlier error. Raises Fault, with a place, for an error of its own."""
+    try:
+        match expr:
+            case ast.Number():
+                return bounded(expr.value)
+            case ast.Name():
+                return _name(expr.name, site)
+            case ast.Fold():
+                return _fold(expr, site)
+            case ast.Field():
+                return _field(expr, site)
+            case ast.CallExpr():
+                return _call(expr, site)
+            case ast.List():
+                return _list(expr, site)
+            case ast.Index():
+                return _index(expr, site)
+            case ast.Part():
+                return _part(expr, site)
+            case ast.Ref():
+                return _reference(expr, site)
+            case ast.Unary():
+                return _unary(expr, site)
+            case ast.ShapeLiteral():
+                return _shape(expr, site)
+    except Fault as fault:
+        fault.at(expr.span)
+        raise
 
-    def _ref(self, expr: ast.Ref) -> Any:
-        """A tensor, or, as in `@enc1.c`, a field of one."""
-        path, _, field = expr.path.rpartition(".")
-        if field in ("c", "d", "h", "w") and path and (self.scope is None or self.scope.lookup(expr.path) is None):
-            return self._tensor_field(self.tensor(path, expr.span), field)
-        return self.tensor(expr.path, expr.span)
 
-    def tensor(self, path: str, span: Span) -> Tensor:
-        """The tensor that a reference names: a label, or a parameter that holds a tensor."""
-        found = self.scope.lookup(path) if self.scope is not None else None
-        if found is None:
-            value = self.env.value(path)
-            if isinstance(value, Poison):
-                return Tensor("", None)
-            if isinstance(value, Tensor):
-                return value
-            known = [*(self.scope.visible() if self.scope else []), *self.env.known(blocks=False)]
-            variable = describe(value) if value is not None else ""
-            raise Fault(names.unknown_reference(path, known, variable).at(span))
+def truth(expr: ast.Expr, site: Site) -> bool | Missing:
+    """Evaluate a condition. Raises Fault, with a place."""
+    held = value(expr, site)
+    if isinstance(held, bool) or held is Missing.POISONED:
+        return held
+    raise Fault(values.wrong_kind("a condition", "a comparison, `yes` or `no`", describe(held)).at(expr.span))
+
+
+def tensor(path: str, span: Span, site: Site) -> Flow:
+    """Return the tensor that a reference names: a label, or a parameter that holds a tensor. Raises Fault, with a place."""
+    found = site.scope.lookup(path) if site.scope is not None else None
+    if found is not None:
         return found
+    held = site.env.value(path)
+    if isinstance(held, (Tensor, Missing)):
+        return Missing.UNKNOWN if held is Missing.POISONED else held
+    known = [*(site.scope.visible() if site.scope else []), *site.env.known(blocks=False)]
+    variable = describe(held) if held is not None else ""
+    raise Fault(names.unknown_reference(path, known, variable).at(span))
 
-    def _list(self, expr: ast.List) -> Any:
-        items = [self.value(item) for item in expr.items]
-        return POISON if any(isinstance(item, Poison) for item in items) else self._made(tuple(items))
 
-    def _shapeliteral(self, expr: ast.ShapeLiteral) -> Any:
-        dims = [bounded(dim) if isinstance(dim, int) else self._name(ast.Name(expr.span, dim)) for dim in expr.dims]
-        return POISON if any(isinstance(dim, Poison) for dim in dims) else tuple(dims)
+def _spent(made: Any, site: Site) -> Any:
+    """Count a computed value against the budget if it is a list, and return it."""
+    if isinstance(made, tuple) and site.budget is not None:
+        site.budget.spend(leaves(made))
+    return made
 
-    def _unary(self, expr: ast.Unary) -> Any:
-        if expr.op == "not":
-            truth = self.truth(expr.operand)
-            return truth if isinstance(truth, Poison) else not truth
-        value = self.value(expr.operand)
-        if isinstance(value, Poison):
-            return value
-        need_number(value, "`-`")
-        return -value
 
-    def _fold(self, expr: ast.Fold) -> Any:
-        first_op = expr.rest[0][0]
-        if first_op in ("and", "or"):
-            return self._logic(expr, first_op == "and")
-        left = self.value(expr.first)
-        for op, operand in expr.rest:
-            right = self.value(operand)
-            if isinstance(left, Poison) or isinstance(right, Poison):
-                return POISON
-            left = compare(op, left, right, expr) if op in COMPARISONS else self._made(calculate(op, left, right))
-        return left
+# ---- one function for each kind of expression
 
-    def _logic(self, expr: ast.Fold, conjunction: bool) -> Any:
-        for part in (expr.first, *(operand for _, operand in expr.rest)):
-            truth = self.truth(part)
-            if isinstance(truth, Poison) or truth is not conjunction:
-                return truth
-        return conjunction
 
-    def _index(self, expr: ast.Index) -> Any:
-        base, index = self.value(expr.base), self.value(expr.index)
-        if isinstance(base, Poison) or isinstance(index, Poison):
-            return POISON
-        if not isinstance(base, tuple):
-            raise Fault(values.wrong_kind("what is indexed", "a list", describe(base)))
-        if not isinstance(index, int) or isinstance(index, bool):
-            raise Fault(values.wrong_kind("an index", "a whole number", describe(index)))
-        if not 0 <= index < len(base):
-            raise Fault(values.no_such_element(f"index {index} is outside a list of {len(base)}, which goes from 0 to {len(base) - 1}"))
-        return base[index]
+def _name(name: str, site: Site) -> Any:
+    if name == "in":
+        if site.incoming is Missing.NO_INPUT:
+            raise Fault(files.no_input() if site.scope is not None else files.no_incoming())
+        return site.incoming
+    held = site.env.value(name)
+    if held is not None:
+        return held
+    if name in TRUTH:
+        return TRUTH[name]
+    if name in WORDS:
+        return Word(name)
+    if site.env.is_incomplete:
+        return Missing.POISONED
+    if (later := site.env.defined_later(name)) is not None:
+        raise Fault(later)
+    known = [*site.env.known(blocks=False), *site.env.known(blocks=True), *sorted(WORDS)]
+    raise UnknownName(names.unknown_name(name, known, OF_PYTHON.get(name, "")))
 
-    def _part(self, expr: ast.Part) -> Any:
-        base = self.value(expr.base)
-        first = 0 if expr.first is None else self.value(expr.first)
-        stop = LARGEST if expr.stop is None else self.value(expr.stop)
-        if any(isinstance(value, Poison) for value in (base, first, stop)):
-            return POISON
-        if not isinstance(base, tuple):
-            raise Fault(values.wrong_kind("what is cut", "a list", describe(base)))
-        for end in (first, stop):
-            if isinstance(end, bool) or not isinstance(end, int) or end < 0:
-                raise Fault(values.wrong_kind("where a list is cut", "a whole number from 0", describe(end)))
-        return self._made(base[first:stop])
 
-    def _field(self, expr: ast.Field) -> Any:
-        base = self.value(expr.base)
-        if isinstance(base, Poison):
-            return base
-        if not isinstance(base, Tensor):
-            raise Fault(values.wrong_kind(f"what has a `.{expr.name}`", "a tensor", describe(base)))
-        return self._tensor_field(base, expr.name)
+def _reference(expr: ast.Ref, site: Site) -> Any:
+    """Evaluate a reference to a tensor, or, as in `@enc1.c`, to a field of one."""
+    path, _, field = expr.path.rpartition(".")
+    if field in ("c", "d", "h", "w") and path and (site.scope is None or site.scope.lookup(expr.path) is None):
+        return _tensor_field(tensor(path, expr.span, site), field)
+    return tensor(expr.path, expr.span, site)
 
-    def _tensor_field(self, base: Tensor, name: str) -> Any:
-        if base.shape is None:
-            return POISON
-        fields = FIELDS.get(len(base.shape) - 1, "c")
-        if name not in fields or len(name) != 1:
-            listed = ", ".join(f"`.{field}`" for field in fields)
-            raise Fault(values.no_such_element(f"this tensor has no `.{name}`; it has {listed}"))
-        return base.shape[fields.index(name)]
 
-    def _callexpr(self, expr: ast.CallExpr) -> Any:
-        function = FUNCTIONS.get(expr.name)
-        if function is not None:
-            if named := [arg for arg in expr.args if arg.name is not None]:
-                raise Fault(names.unknown_option(expr.name, named[0].name or "", []).at(named[0].name_span))
-            arguments = [self.value(arg.value) for arg in expr.args]
-            return POISON if any(isinstance(a, Poison) for a in arguments) else self._made(function(expr.name, arguments))
-        block = self.env.block(expr.name)
-        if block is not None:
-            pairs = self._settings(expr)
-            return POISON if pairs is None else replace(block, args=pairs)
-        if expr.name.lower() in WORDS:
-            return self.word(expr)
-        if self.env.is_incomplete:
-            return POISON
-        if (later := self.env.defined_later(expr.name)) is not None:
-            raise Fault(later)
-        raise Fault(values.unknown_function(expr.name, [*FUNCTIONS, *self.env.known(blocks=True), *sorted(WORDS)], list(FUNCTIONS)))
+def _list(expr: ast.List, site: Site) -> Any:
+    items = [value(item, site) for item in expr.items]
+    return Missing.POISONED if Missing.POISONED in items else _spent(tuple(items), site)
 
-    def word(self, expr: ast.CallExpr, words: frozenset[str] = frozenset()) -> Any:
-        """A word with settings, such as `normal(0.01)`. Those of its settings that are among `words` are words."""
-        pairs = self._settings(expr, words)
-        if pairs is None:
-            return POISON
-        if any(isinstance(given.value, Word) and given.value.args for _, given in pairs):
-            raise Fault(values.wrong_kind("a setting of a word", "a plain value", "a word with settings of its own"))
-        return Word(expr.name.lower(), tuple((name, given.value) for name, given in pairs))
 
-    def _settings(self, expr: ast.CallExpr, words: frozenset[str] = frozenset()) -> tuple[tuple[str, Given], ...] | None:
-        """The settings in the parentheses of a word or a block; None where one rests on an earlier mistake."""
-        pairs = []
-        for arg in expr.args:
-            word = ast.bare(arg.value)
-            pairs.append((arg.name or "", Given(Word(word) if word in words else self.value(arg.value), arg.span)))
-        return None if any(isinstance(given.value, Poison) for _, given in pairs) else tuple(pairs)
+def _shape(expr: ast.ShapeLiteral, site: Site) -> Any:
+    dims = [bounded(dim) if isinstance(dim, int) else _name(dim, site) for dim in expr.dims]
+    return Missing.POISONED if Missing.POISONED in dims else tuple(dims)
+
+
+def _unary(expr: ast.Unary, site: Site) -> Any:
+    if expr.op == "not":
+        held = truth(expr.operand, site)
+        return held if held is Missing.POISONED else not held
+    number = value(expr.operand, site)
+    if number is Missing.POISONED:
+        return number
+    need_number(number, "`-`")
+    return -number
+
+
+def _fold(expr: ast.Fold, site: Site) -> Any:
+    first_op = expr.rest[0][0]
+    if first_op in ("and", "or"):
+        return _logic(expr, first_op == "and", site)
+    left = value(expr.first, site)
+    for op, operand in expr.rest:
+        right = value(operand, site)
+        if left is Missing.POISONED or right is Missing.POISONED:
+            return Missing.POISONED
+        left = compare(op, left, right, expr) if op in COMPARISONS else _spent(calculate(op, left, right), site)
+    return left
+
+
+def _logic(expr: ast.Fold, conjunction: bool, site: Site) -> Any:
+    for part in (expr.first, *(operand for _, operand in expr.rest)):
+        held = truth(part, site)
+        if held is not conjunction:  # false, true or poisoned
+            return held
+    return conjunction
+
+
+def _index(expr: ast.Index, site: Site) -> Any:
+    base, index = value(expr.base, site), value(expr.index, site)
+    if base is Missing.POISONED or index is Missing.POISONED:
+        return Missing.POISONED
+    if not isinstance(base, tuple):
+        raise Fault(values.wrong_kind("what is indexed", "a list", describe(base)))
+    if not isinstance(index, int) or isinstance(index, bool):
+        raise Fault(values.wrong_kind("an index", "a whole number", describe(index)))
+    if not 0 <= index < len(base):
+        raise Fault(values.no_such_element(f"index {index} is outside a list of {len(base)}, which goes from 0 to {len(base) - 1}"))
+    return base[index]
+
+
+def _part(expr: ast.Part, site: Site) -> Any:
+    base = value(expr.base, site)
+    first = 0 if expr.first is None else value(expr.first, site)
+    stop = LARGEST if expr.stop is None else value(expr.stop, site)
+    if any(given is Missing.POISONED for given in (base, first, stop)):
+        return Missing.POISONED
+    if not isinstance(base, tuple):
+        raise Fault(values.wrong_kind("what is cut", "a list", describe(base)))
+    for end in (first, stop):
+        if isinstance(end, bool) or not isinstance(end, int) or end < 0:
+            raise Fault(values.wrong_kind("where a list is cut", "a whole number from 0", describe(end)))
+    return _spent(base[first:stop], site)
+
+
+def _field(expr: ast.Field, site: Site) -> Any:
+    base = value(expr.base, site)
+    if base is Missing.POISONED:
+        return base
+    if not is_tensor(base):
+        raise Fault(values.wrong_kind(f"what has a `.{expr.name}`", "a tensor", describe(base)))
+    return _tensor_field(base, expr.name)
+
+
+def _tensor_field(base: Flow, name: str) -> Any:
+    if isinstance(base, Missing):
+        return Missing.POISONED
+    fields = FIELDS.get(len(base.shape) - 1, "c")
+    if name not in fields or len(name) != 1:
+        listed = ", ".join(f"`.{field}`" for field in fields)
+        raise Fault(values.no_such_element(f"this tensor has no `.{name}`; it has {listed}"))
+    return base.shape[fields.index(name)]
+
+
+def _call(expr: ast.CallExpr, site: Site) -> Any:
+    function = FUNCTIONS.get(expr.name)
+    if function is not None:
+        if named := [arg for arg in expr.args if arg.name is not None]:
+            raise Fault(names.unknown_option(expr.name, named[0].name or "", []).at(named[0].name_span))
+        arguments = [value(arg.value, site) for arg in expr.args]
+        return Missing.POISONED if Missing.POISONED in arguments else _spent(function(expr.name, arguments), site)
+    block = site.env.block(expr.name)
+    if block is not None:
+        pairs = _settings(expr, site)
+        return Missing.POISONED if pairs is None else replace(block, args=pairs)
+    if expr.name.lower() in WORDS:
+        return word(expr, site)
+    if site.env.is_incomplete:
+        return Missing.POISONED
+    if (later := site.env.defined_later(expr.name)) is not None:
+        raise Fault(later)
+    raise Fault(values.unknown_function(expr.name, [*FUNCTIONS, *site.env.known(blocks=True), *sorted(WORDS)], list(FUNCTIONS)))
+
+
+def word(expr: ast.CallExpr, site: Site, words: frozenset[str] = frozenset()) -> Any:
+    """Evaluate a word with settings, such as `normal(0.01)`. Settings that are among `words` are words."""
+    pairs = _settings(expr, site, words)
+    if pairs is None:
+        return Missing.POISONED
+    if any(isinstance(given.value, Word) and given.value.args for _, given in pairs):
+        raise Fault(values.wrong_kind("a setting of a word", "a plain value", "a word with settings of its own"))
+    return Word(expr.name.lower(), tuple((name, given.value) for name, given in pairs))
+
+
+def _settings(expr: ast.CallExpr, site: Site, words: frozenset[str] = frozenset()) -> tuple[tuple[str, BoundArgument], ...] | None:
+    """Return the settings in the parentheses of a word or a block; None where one rests on an earlier mistake."""
+    pairs = []
+    for arg in expr.args:
+        bare = ast.bare(arg.value)
+        pairs.append((arg.name or "", BoundArgument(Word(bare) if bare in words else value(arg.value, site), arg.span)))
+    return None if any(given.value is Missing.POISONED for _, given in pairs) else tuple(pairs)

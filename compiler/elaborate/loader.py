@@ -27,7 +27,7 @@ class Loaded:
     folder: Path
     tree: ast.File | None
     problems: tuple[Diagnostic, ...]
-    whole: bool = True  # is the tree that of the text with its mistakes mended, with nothing left out?
+    whole: bool = True  # whether the tree is that of the repaired text, with nothing left out
 
 
 @dataclass
@@ -57,12 +57,12 @@ class Loader:
         return Loader(self.max_nesting, self.max_statements, kept)
 
     def trees(self) -> list[ast.File]:
-        """Of all files that have been read."""
+        """Return the trees of all files that have been read."""
         return [loaded.tree for loaded in self._read.values() if loaded.tree is not None]
 
     @staticmethod
     def fault(path: Path, error: Exception) -> Fault:
-        """What is said of a file that cannot be read."""
+        """Return the fault of a file that cannot be read."""
         return Fault(says.cannot_read(str(path), reason(error)).at(Span(Source(str(path), ""), 0, 0)))
 
     def text(self, name: str, data: bytes, folder: Path) -> Loaded:
@@ -96,7 +96,7 @@ class Loader:
         raise Fault(says.use_not_found(path, known))
 
     def _label(self, path: Path) -> str:
-        """What files that are written call a source: its path from `archs/`, or from the folder of the first file."""
+        """Return the name of a source in written files: its path from `archs/`, or from the folder of the first file."""
         if self._root is None:
             self._root = path.parent
         inside = path.parent.resolve() / path.name
@@ -113,7 +113,7 @@ class Loader:
 
 
 def _shown(path: Path) -> str:
-    """The path as messages show it: from the current folder, if it lies below."""
+    """Return the path as messages show it: from the current folder, if it lies below."""
     try:
         return str(path.relative_to(Path.cwd())) if path.is_absolute() else str(path)
     except (ValueError, OSError):  # OSError: the current folder is gone

@@ -1,9 +1,11 @@
-"""Tensors, and the scopes of labels that name them."""
+"""Tensors, what stands for one that is missing, and the scopes of labels that name them."""
 
 from __future__ import annotations
 
 import keyword
 from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeGuard
 
 from archc.compiler.elaborate.reserved import MODULE_NAMES
 from archc.compiler.shapes.dim import Shape
@@ -14,30 +16,42 @@ from archc.dsl.vocabulary import names as says
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """The output of a node; after a mistake, a tensor without a shape, which flows on silently.
-
-    Where a claim says the shape after a mistake, it is known although no node produces it: the name is "".
-    """
+    """The output of a node; or, where only a claim says the shape after a mistake, a shape that no node produces: the name is ""."""
 
     name: str
-    shape: Shape | None
-
-    @property
-    def in_graph(self) -> bool:
-        return self.shape is not None and self.name != ""
+    shape: Shape
 
 
-UNKNOWN = Tensor("", None)
+class Missing(Enum):
+    """What stands where a tensor or a value would. Whatever is made of the last two is missing, too, without another message."""
+
+    NO_INPUT = "no input"  # there is no tensor yet: an operator here is a mistake
+    UNKNOWN = "unknown tensor"  # a tensor that a mistake has left without a shape
+    POISONED = "unknown"  # the value of an expression that rests on a mistake
+
+    def __str__(self) -> str:
+        return self.value
 
 
-class Poison:
-    """The value of an expression that had a mistake: whatever is made of it is silently unknown."""
-
-    def __repr__(self) -> str:
-        return "unknown"
+Flow = Tensor | Missing  # what runs along a chain
 
 
-POISON = Poison()
+def in_graph(tensor: Flow) -> TypeGuard[Tensor]:
+    """Return whether a node produces a tensor."""
+    return isinstance(tensor, Tensor) and tensor.name != ""
+
+
+def is_tensor(value: Any) -> bool:
+    """Return whether a value is a tensor, known or not."""
+    return isinstance(value, Tensor) or value is Missing.UNKNOWN or value is Missing.NO_INPUT
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The label of an item as text, and its place; of a copy, its number."""
+
+    text: str
+    span: Span
 
 
 class Scope:
@@ -53,9 +67,9 @@ class Scope:
         self.parent = parent
         self.numbered = numbered
         self.boundary = boundary  # of a block: names outside are not seen
-        self.members: dict[str, Tensor | Scope] = {}
+        self.members: dict[str, Flow | Scope] = {}
         self.places: dict[str, Span] = {}
-        self.result: Tensor = UNKNOWN
+        self.result: Flow = Missing.UNKNOWN
         self._counts: dict[str, int] = {}
         self._position = 0
 
@@ -65,10 +79,10 @@ class Scope:
     def full(self, name: str) -> str:
         return join(self.path, name)
 
-    def new_name(self, label: str | None, kind: str, span: Span, implied: bool = False) -> str:
-        """The name of the next member, entered. Raises Fault when it is taken."""
+    def new_name(self, label: Label | None, kind: str, span: Span, implied: bool = False) -> str:
+        """Name the next member. Raises Fault, with a place, if the name is taken."""
         self._counts[kind] = self._counts.get(kind, 0) + 1
-        name = label
+        name, span = (label.text, label.span) if label is not None else (None, span)
         if name is None and self.numbered and not implied:
             name = str(self._position)
         if self.numbered and not implied:
@@ -84,8 +98,8 @@ class Scope:
             raise Fault(says.name_taken(name, self.path).at(span, related=[_first(self.places[name])]))
         self.places[name] = span
 
-    def lookup(self, path: str) -> Tensor | None:
-        """What a reference names: innermost scope first, outwards to the block's edge; `.a.b` from the top."""
+    def lookup(self, path: str) -> Flow | None:
+        """Look up a reference, from the innermost scope outwards to that of the block; `.a.b` from the top."""
         first, _, rest = path.lstrip(".").partition(".")
         scope: Scope | None = self.top if path.startswith(".") else self
         while scope is not None:
@@ -103,7 +117,7 @@ class Scope:
         return scope
 
     def visible(self) -> list[str]:
-        """The names that a reference can use here."""
+        """Return the names that a reference can use here."""
         names: list[str] = []
         scope: Scope | None = self
         while scope is not None:
@@ -120,16 +134,16 @@ def _first(span: Span) -> Related:
     return Related(span, "the first is here")
 
 
-def _descend(member: Tensor | Scope, path: str) -> Tensor | None:
+def _descend(member: Flow | Scope, path: str) -> Flow | None:
     while path:
-        if isinstance(member, Tensor):
+        if not isinstance(member, Scope):
             return None
         first, _, path = path.partition(".")
         inner = member.members.get(first)
         if inner is None:
             return None
         member = inner
-    return member if isinstance(member, Tensor) else member.result
+    return member.result if isinstance(member, Scope) else member
 
 
 def check_label(label: str, span: Span) -> None:

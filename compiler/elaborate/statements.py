@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from archc.compiler.elaborate import items
 from archc.compiler.elaborate.arithmetic import describe
-from archc.compiler.elaborate.builder import NOTHING
 from archc.compiler.elaborate.claims import Expected
-from archc.compiler.elaborate.environment import LOOP_NAME, OPEN_SIZE, VARIABLE, Env, Given, SharedPart, check_block_name
-from archc.compiler.elaborate.evaluate import Evaluator
-from archc.compiler.elaborate.items import ItemExpander
-from archc.compiler.elaborate.options import Callee, argument
-from archc.compiler.elaborate.scopes import UNKNOWN, Poison, Scope, Tensor, check_label, join
+from archc.compiler.elaborate.elaboration import Elaboration
+from archc.compiler.elaborate.environment import LOOP_NAME, OPEN_SIZE, VARIABLE, BoundArgument, Environment, SharedPart, check_block_name
+from archc.compiler.elaborate.evaluate import evaluated, evaluated_size, truth
+from archc.compiler.elaborate.options import PLACE, Signature, argument, doubt_name
+from archc.compiler.elaborate.scopes import Flow, Label, Missing, Tensor, check_label, in_graph, join
+from archc.compiler.elaborate.site import Site
 from archc.compiler.elaborate.workings import Workings
 from archc.compiler.graph import INPUT, ArchGraph, Node, Output
 from archc.compiler.ops import OPERATORS
@@ -21,217 +22,137 @@ from archc.compiler.ops.kinds import Word, show
 from archc.compiler.ops.record import Operator, check_values
 from archc.compiler.shapes.dim import show_shape
 from archc.dsl import ast
-from archc.dsl.diagnostics import Diagnostic, Fault, Related
+from archc.dsl.diagnostics import Fault, Related
 from archc.dsl.source import Span
 from archc.dsl.vocabulary import files, names, values
 
 TOP_ONLY = (ast.Arch, ast.Use, ast.Input, ast.Output, ast.Expect)
 
 
-class StatementExpander(ItemExpander):
-    """Expands statements."""
+def body(elaboration: Elaboration, statements: Sequence[ast.Statement], site: Site) -> Flow:
+    """Elaborate the statements of a body in turn; return the tensor that they end with."""
+    site.env.body = site.env.body or statements
+    incoming = site.incoming
+    for statement in statements:
+        incoming = elaborate(elaboration, statement, site.after(incoming))
+    return incoming
 
-    def _statements(self, statements: Sequence[ast.Statement], env: Env, scope: Scope, current: Tensor) -> Tensor:
-        env.body = env.body or statements
-        for statement in statements:
-            current = self._statement(statement, env, scope, current)
-        return current
 
-    def _statement(self, statement: ast.Statement, env: Env, scope: Scope, current: Tensor) -> Tensor:
-        self._step(statement.span)
-        kind = type(statement)
-        if kind in TOP_ONLY and (scope is not self.top or self._calls or (kind is ast.Use and env.folder is None)):
-            self.report(names.not_here(f"`{kind.__name__.lower()}`", "at the top of the file"), statement.span)
-            return current
-        visit: Callable[..., Tensor] = getattr(self, "_" + kind.__name__.lower())
-        return visit(statement, env, scope, current)
+def elaborate(elaboration: Elaboration, statement: ast.Statement, site: Site) -> Flow:
+    """Elaborate one statement; return the tensor that comes after it. Raises Abort at a limit."""
+    elaboration.step(site, statement.span)
+    if isinstance(statement, TOP_ONLY) and (site.scope is not elaboration.top or isinstance(statement, ast.Use)):
+        # `use` is read before all else, by what elaborates a file
+        elaboration.report(names.not_here(f"`{type(statement).__name__.lower()}`", "at the top of the file"), site, statement.span)
+        return site.incoming
+    match statement:
+        case ast.Item():
+            return items.item(elaboration, statement, site)
+        case ast.For():
+            return _for(elaboration, statement, site)
+        case ast.If():
+            return _if(elaboration, statement, site)
+        case ast.Input():
+            return _input(elaboration, statement, site)
+        case ast.Let():
+            _let(elaboration, statement, site)
+        case ast.Block():
+            _block(elaboration, statement, site)
+        case ast.Share():
+            _share(elaboration, statement, site)
+        case ast.Default():
+            _default(elaboration, statement, site)
+        case ast.Output():
+            _output(elaboration, statement, site)
+        case ast.Expect():
+            _expect(elaboration, statement, site)
+        case ast.Arch() | ast.Use():
+            pass  # the header is read by what elaborates a file
+    return site.incoming
 
-    def _input(self, statement: ast.Input, env: Env, scope: Scope, current: Tensor) -> Tensor:
-        name = statement.name
-        if name in self._used_inputs:
-            self.report(names.defined_twice("an input", name), statement.span)
-            return current
-        self._used_inputs.add(name)
-        override = self.overrides.inputs.get(name)
-        if override is None and "" in self.overrides.inputs and name == next(iter(self._used_inputs)):
-            override = self.overrides.inputs[""]
-        try:
-            if name != INPUT:
-                check_label(name, statement.span)
-            scope.new_name(name, INPUT, statement.span)
-            scope.members[name] = UNKNOWN
-            dims = override if override is not None else statement.dims
-            if override is not None:
-                self._bind_sizes(statement.dims, override, env)
-            shape = tuple(self._size(dim, env) for dim in dims)
-            if any(isinstance(dim, Poison) for dim in shape):
-                return UNKNOWN
-            check_values(shape)
-        except Fault as fault:
-            self.report(fault, statement.span)
-            return UNKNOWN
-        self._add(Node(name, INPUT, {}, shape, statement.span, key=name), [])
-        tensor = Tensor(name, shape)
-        scope.members[name] = tensor
-        return tensor
 
-    def _bind_sizes(self, written: ast.Dims, given: ast.Dims, env: Env) -> None:
-        """`input 3xHxW` under `--input 3x224x224`: H and W are now 224."""
-        for name, number in zip(written, given, strict=False):
-            if isinstance(name, ast.Name) and isinstance(number, ast.Number) and env.own(name.name) is None:
-                env.bind(name.name, number.value, OPEN_SIZE, name.span)
+# ---- inputs and outputs
 
-    def _output(self, statement: ast.Output, env: Env, scope: Scope, current: Tensor) -> Tensor:
-        training = False
-        for arg in statement.args:
-            value = Word("training") if ast.bare(arg.value) == "training" else self._value(arg.value, env, scope, current)
-            if arg.name != "when":
-                self.report(names.unknown_option("output", arg.name or str(value), ["when"]), arg.span)
-            elif not isinstance(value, Poison) and value != Word("training"):
-                self.report(values.not_a_choice("when", f"`{value}`", ["training"]), arg.span)
-            training = True
-        chain = statement.chain
-        place = _name_span(statement)
-        first = self._output_places.setdefault(statement.name, place)
-        if first is place and chain and chain[-1].label is None and not isinstance(chain[-1].core, (ast.Ref, ast.Here)):
-            chain = (*chain[:-1], replace(chain[-1], label=ast.Label(statement.span, statement.name, None)))
-        tensor = self._statements(chain, Env(parent=env), scope, current) if chain else current
-        try:
-            check_label(statement.name, statement.span)
-        except Fault as fault:
-            self.report(fault, statement.span)
-            return current
-        if first is not place:
-            self._output_again(statement, first, tensor)
-        elif tensor is NOTHING:
-            self.report(files.no_input(), statement.span)
-        elif tensor.in_graph:
-            self.graph.outputs[statement.name] = Output(tensor.name, training)
-        return current
 
-    def _output_again(self, statement: ast.Output, first: Span, tensor: Tensor) -> None:
-        there = self.graph.outputs.get(statement.name)
-        notes = []
-        if there is not None and tensor.shape is not None:
-            notes.append(f"the first is {_tensor_words(self.graph, there.node)}, this one {_tensor_words(self.graph, tensor.name)}")
-        found = names.defined_twice("an output", statement.name, notes)
-        self.report(found.at(_name_span(statement), related=[Related(first, "the first is here")]))
+def _input(elaboration: Elaboration, statement: ast.Input, site: Site) -> Flow:
+    name = statement.name
+    if name in elaboration.inputs:
+        elaboration.report(names.defined_twice("an input", name), site, statement.span)
+        return site.incoming
+    elaboration.inputs[name] = None
+    given = elaboration.overrides.inputs.get(name)
+    if given is None and len(elaboration.inputs) == 1:
+        given = elaboration.overrides.inputs.get("")
+    try:
+        if name != INPUT:
+            check_label(name, statement.span)
+        site.labels.new_name(Label(name, statement.span), INPUT, statement.span)
+        site.labels.members[name] = Missing.UNKNOWN
+        if given is not None:
+            _bind_sizes(statement.dims, given, site.env)
+        shape = tuple(evaluated_size(elaboration, dim, site) for dim in (given if given is not None else statement.dims))
+        if Missing.POISONED in shape:
+            return Missing.UNKNOWN
+        check_values(shape)
+    except Fault as fault:
+        elaboration.report(fault, site, statement.span)
+        return Missing.UNKNOWN
+    elaboration.add(Node(name, INPUT, {}, shape, statement.span, key=name), [])
+    tensor = Tensor(name, shape)
+    site.labels.members[name] = tensor
+    return tensor
 
-    def _default(self, statement: ast.Default, env: Env, scope: Scope, current: Tensor) -> Tensor:
-        operator = OPERATORS.get(statement.word.lower())
-        if operator is None:
-            is_block = env.block(statement.word) is not None
-            self.report(names.no_default(statement.word, is_block, list(OPERATORS)), statement.word_span)
-            return current
-        settings = {**env.defaults_of(operator.name)}
-        seen: set[str] = set()
-        for arg in statement.args:
-            if arg.name in seen:
-                self.report(names.given_twice(operator.name, arg.name or ""), arg.span)
-            seen.add(arg.name or "")
-            if arg.name is None:
-                self.report(names.option_without_name(operator.name, operator.option_names), arg.span)
-                continue
-            if arg.name not in operator.option_names and arg.name != "place":
-                self.report(names.unknown_option(operator.name, arg.name, operator.option_names), arg.name_span)
-                continue
-            value = self._default_value(arg, operator, env)
-            settings[arg.name] = Given(value, arg.value.span, Workings(arg.value, Evaluator(env, spend=self._spend), value).added_to)
-        env.set_defaults(operator.name, settings)
-        return current
 
-    def _default_value(self, arg: ast.Arg, operator: Operator, env: Env) -> Any:
-        try:
-            return argument(arg.value, arg.name or "", Callee.of_operator(operator), Evaluator(env, spend=self._spend), self.doubt)
-        except Fault as fault:
-            self.report(fault, arg.value.span)
-            return Poison()
+def _bind_sizes(written: ast.Dims, given: ast.Dims, env: Environment) -> None:
+    """Bind H and W of `input 3xHxW` to 224 under `--input 3x224x224`."""
+    for name, number in zip(written, given, strict=False):
+        if isinstance(name, ast.Name) and isinstance(number, ast.Number) and env.own(name.name) is None:
+            env.bind(name.name, number.value, OPEN_SIZE, name.span)
 
-    def _block(self, statement: ast.Block, env: Env, scope: Scope, current: Tensor) -> Tensor:
-        try:
-            check_block_name(statement.name, statement.name_span, env)
-            seen: set[str] = set()
-            for param in statement.params:
-                if param.name == "in":
-                    raise Fault(names.reserved("in", "it is the incoming tensor").at(param.span))
-                if param.name in seen:
-                    raise Fault(names.defined_twice("a parameter", param.name).at(param.span))
-                seen.add(param.name)
-        except Fault as fault:
-            self.report(fault)
-            env.incomplete = True  # calls of it are not to be judged
-            return current
-        env.define(statement)
-        return current
 
-    def _share(self, statement: ast.Share, env: Env, scope: Scope, current: Tensor) -> Tensor:
-        try:
-            check_block_name(statement.name, statement.name_span, env)
-            check_label(statement.name, statement.name_span)
-            scope.reserve(statement.name, statement.name_span)
-        except Fault as fault:
-            self.report(fault)
-            env.incomplete = True  # calls of it are not to be judged
-            return current
-        part = SharedPart(join(scope.key, statement.name))
-        env.define(statement, part)
-        return current
+def _output(elaboration: Elaboration, statement: ast.Output, site: Site) -> None:
+    training = _is_of_training(elaboration, statement, site)
+    chain, place = statement.chain, _name_span(statement)
+    first = elaboration.output_places.setdefault(statement.name, place)
+    if first is place and chain and chain[-1].label is None and not isinstance(chain[-1].core, (ast.Ref, ast.Here)):
+        chain = (*chain[:-1], replace(chain[-1], label=ast.Label(statement.span, statement.name, None)))
+    tensor = body(elaboration, chain, site.nested()) if chain else site.incoming
+    try:
+        check_label(statement.name, statement.span)
+    except Fault as fault:
+        elaboration.report(fault, site, statement.span)
+        return
+    if first is not place:
+        _output_again(elaboration, statement, first, tensor, site)
+    elif tensor is Missing.NO_INPUT:
+        elaboration.report(files.no_input(), site, statement.span)
+    elif in_graph(tensor):
+        elaboration.graph.outputs[statement.name] = Output(tensor.name, training)
 
-    def _let(self, statement: ast.Let, env: Env, scope: Scope, current: Tensor) -> Tensor:
-        if statement.name == "in":
-            self.report(names.reserved("in", "it is the incoming tensor"), statement.span)
-        value = self._value(statement.value, env, scope, current)
-        try:
-            env.bind(statement.name, value, VARIABLE, statement.span, statement.value)
-            self._doubt_name(statement.name, value, VARIABLE, statement.span)
-        except Fault as fault:
-            self.report(fault)
-        return current
 
-    def _expect(self, statement: ast.Expect, env: Env, scope: Scope, current: Tensor) -> Tensor:
-        if self._own_expects:
-            value = self._value(statement.value, env, scope, current)
-            if not isinstance(value, Poison):
-                self.expects.append(Expected(statement, value, len(self.graph)))
-        return current
+def _is_of_training(elaboration: Elaboration, statement: ast.Output, site: Site) -> bool:
+    """Return whether an output is there in training only: `output aux(when=training)`."""
+    for arg in statement.args:
+        value = Word("training") if ast.bare(arg.value) == "training" else evaluated(elaboration, arg.value, site)
+        if arg.name != "when":
+            elaboration.report(names.unknown_option("output", arg.name or str(value), ["when"]), site, arg.span)
+        elif value is not Missing.POISONED and value != Word("training"):
+            elaboration.report(values.not_a_choice("when", f"`{value}`", ["training"]), site, arg.span)
+    return bool(statement.args)
 
-    def _for(self, statement: ast.For, env: Env, scope: Scope, current: Tensor) -> Tensor:
-        rows = self._value(statement.values, env, scope, current)
-        if isinstance(rows, Poison):
-            return UNKNOWN
-        if not isinstance(rows, tuple):
-            self.report(values.wrong_kind("what a loop goes over", "a list", describe(rows)), statement.values.span)
-            return UNKNOWN
-        self._step(statement.span, len(rows))
-        for number, row in enumerate(rows):
-            inner = Env(parent=env)
-            try:
-                _unpack(statement.pattern, row, inner)
-            except Fault as fault:
-                self.report(_of_the_row(fault.diagnostic, statement, number, len(rows), env), statement.pattern.span)
-                return UNKNOWN
-            with self._within(f"turn {number + 1} of {len(rows)}", statement.span):
-                current = self._statements(statement.body, inner, scope, current)
-        return current
 
-    def _if(self, statement: ast.If, env: Env, scope: Scope, current: Tensor) -> Tensor:
-        while True:
-            try:
-                truth = Evaluator(env, scope, current, self._spend).truth(statement.condition)
-            except Fault as fault:
-                self.report(fault, statement.condition.span)
-                return UNKNOWN
-            if isinstance(truth, Poison):
-                return UNKNOWN
-            following = statement.otherwise[0] if len(statement.otherwise) == 1 else None
-            if truth or not isinstance(following, ast.If):
-                return self._statements(statement.then if truth else statement.otherwise, Env(parent=env), scope, current)
-            self._step(following.span)
-            statement = following  # an `else if`, of which a chain may be long
+def _output_again(elaboration: Elaboration, statement: ast.Output, first: Span, tensor: Flow, site: Site) -> None:
+    there = elaboration.graph.outputs.get(statement.name)
+    notes = []
+    if there is not None and in_graph(tensor):
+        both = [_tensor_words(elaboration.graph, name) for name in (there.node, tensor.name)]
+        notes.append(f"the first is {both[0]}, this one {both[1]}")
+    found = names.defined_twice("an output", statement.name, notes)
+    elaboration.report(found.at(_name_span(statement), related=[Related(first, "the first is here")]), site)
 
 
 def _name_span(statement: ast.Output) -> Span:
-    """Where an output is named; all of it where its text was mended while it was read."""
+    """Return the place of an output's name; the whole statement if its text was repaired while it was read."""
     at = statement.span.text.find(statement.name, len("output"))
     begin = statement.span.start + at
     return statement.span if at < 0 else Span(statement.span.source, begin, begin + len(statement.name))
@@ -241,20 +162,119 @@ def _tensor_words(graph: ArchGraph, name: str) -> str:
     return f"{name} ({show_shape(graph[name].shape)})"
 
 
-def _of_the_row(found: Diagnostic, loop: ast.For, number: int, rows: int, env: Env) -> Diagnostic:
-    """The diagnostic of a row that does not fit a loop's names, at the row where the file writes it out."""
-    listed: ast.Expr | None = loop.values
-    if isinstance(listed, ast.Name) and (bound := env.find(listed.name)) is not None:
-        listed = bound.expr
-    if found.code != "E0406" or not isinstance(listed, ast.List) or len(listed.items) != rows:
-        return found
-    facts = {**found.facts, "rows": listed.items, "number": number, "names": [part.name for part in loop.pattern.parts]}
-    related = Related(loop.pattern.span, "the names of the loop")
-    return replace(found, facts=facts).at(listed.items[number].span, related=[related])
+# ---- definitions
 
 
-def _unpack(pattern: ast.Pattern, value: Any, env: Env) -> None:
-    """Bind the names of a loop to one row."""
+def _let(elaboration: Elaboration, statement: ast.Let, site: Site) -> None:
+    if statement.name == "in":
+        elaboration.report(names.reserved("in", "it is the incoming tensor"), site, statement.span)
+    value = evaluated(elaboration, statement.value, site)
+    try:
+        site.env.bind(statement.name, value, VARIABLE, statement.span, statement.value)
+        doubt_name(elaboration, statement.name, value, VARIABLE, statement.span)
+    except Fault as fault:
+        elaboration.report(fault, site)
+
+
+def _block(elaboration: Elaboration, statement: ast.Block, site: Site) -> None:
+    try:
+        check_block_name(statement.name, statement.name_span, site.env)
+        seen: set[str] = set()
+        for param in statement.params:
+            if param.name == "in":
+                raise Fault(names.reserved("in", "it is the incoming tensor").at(param.span))
+            if param.name in seen:
+                raise Fault(names.defined_twice("a parameter", param.name).at(param.span))
+            seen.add(param.name)
+    except Fault as fault:
+        elaboration.report(fault, site)
+        site.env.incomplete = True  # calls of it are not to be judged
+        return
+    site.env.define(statement)
+
+
+def _share(elaboration: Elaboration, statement: ast.Share, site: Site) -> None:
+    try:
+        check_block_name(statement.name, statement.name_span, site.env)
+        check_label(statement.name, statement.name_span)
+        site.labels.reserve(statement.name, statement.name_span)
+    except Fault as fault:
+        elaboration.report(fault, site)
+        site.env.incomplete = True  # calls of it are not to be judged
+        return
+    site.env.define(statement, SharedPart(join(site.labels.key, statement.name)))
+
+
+def _default(elaboration: Elaboration, statement: ast.Default, site: Site) -> None:
+    operator = OPERATORS.get(statement.word.lower())
+    if operator is None:
+        is_block = site.env.block(statement.word) is not None
+        elaboration.report(names.no_default(statement.word, is_block, list(OPERATORS)), site, statement.word_span)
+        return
+    settings = {**site.env.defaults_of(operator.name)}
+    seen: set[str] = set()
+    for arg in statement.args:
+        if arg.name in seen:
+            elaboration.report(names.given_twice(operator.name, arg.name or ""), site, arg.span)
+        seen.add(arg.name or "")
+        if arg.name is None:
+            elaboration.report(names.option_without_name(operator.name, operator.option_names), site, arg.span)
+        elif arg.name not in operator.option_names and arg.name != PLACE:
+            elaboration.report(names.unknown_option(operator.name, arg.name, operator.option_names), site, arg.name_span)
+        else:
+            settings[arg.name] = _default_argument(elaboration, arg.name, arg.value, operator, site.alone())
+    site.env.set_defaults(operator.name, settings)
+
+
+def _default_argument(elaboration: Elaboration, option: str, expr: ast.Expr, operator: Operator, site: Site) -> BoundArgument:
+    try:
+        value = argument(elaboration, expr, option, Signature.of_operator(operator), site)
+    except Fault as fault:
+        elaboration.report(fault, site, expr.span)
+        value = Missing.POISONED
+    return BoundArgument(value, expr.span, Workings(expr, site, value).added_to)
+
+
+def _expect(elaboration: Elaboration, statement: ast.Expect, site: Site) -> None:
+    if elaboration.own_expects:
+        value = evaluated(elaboration, statement.value, site)
+        if value is not Missing.POISONED:
+            elaboration.expects.append(Expected(statement, value, len(elaboration.graph)))
+
+
+# ---- loops and conditions
+
+
+def _for(elaboration: Elaboration, loop: ast.For, site: Site) -> Flow:
+    rows = evaluated(elaboration, loop.values, site)
+    if rows is Missing.POISONED:
+        return Missing.UNKNOWN
+    if not isinstance(rows, tuple):
+        elaboration.report(values.wrong_kind("what a loop goes over", "a list", describe(rows)), site, loop.values.span)
+        return Missing.UNKNOWN
+    elaboration.step(site, loop.span, len(rows))
+    incoming = site.incoming
+    for number, row in enumerate(rows):
+        turn = site.after(incoming).nested()
+        try:
+            _unpack(loop.pattern, row, turn.env)
+        except Misfit as misfit:
+            elaboration.report(_of_the_row(misfit, loop, number, len(rows), site.env), site, loop.pattern.span)
+            return Missing.UNKNOWN
+        except Fault as fault:
+            elaboration.report(fault, site, loop.pattern.span)
+            return Missing.UNKNOWN
+        with elaboration.entered(turn.inside(f"turn {number + 1} of {len(rows)}", loop.span)) as inside:
+            incoming = body(elaboration, loop.body, inside)
+    return incoming
+
+
+class Misfit(Fault):
+    """A row does not fit the names of its loop."""
+
+
+def _unpack(pattern: ast.Pattern, value: Any, env: Environment) -> None:
+    """Bind the names of a loop to one row. Raises Fault."""
     if pattern.name == "in":
         raise Fault(names.reserved("in", "it is the incoming tensor"))
     if pattern.name is not None:
@@ -263,7 +283,34 @@ def _unpack(pattern: ast.Pattern, value: Any, env: Env) -> None:
     if not isinstance(value, tuple) or len(value) != len(pattern.parts):
         taken = [part.name or part.span.text for part in pattern.parts]
         if not isinstance(value, tuple):
-            raise Fault(values.does_not_unpack(taken, [], describe(value)))
-        raise Fault(values.does_not_unpack(taken, [show(item) for item in value]))
+            raise Misfit(values.does_not_unpack(taken, [], describe(value)))
+        raise Misfit(values.does_not_unpack(taken, [show(item) for item in value]))
     for part, item in zip(pattern.parts, value, strict=True):
         _unpack(part, item, env)
+
+
+def _of_the_row(misfit: Misfit, loop: ast.For, number: int, rows: int, env: Environment) -> Misfit:
+    """Place the fault of a row that does not fit a loop's names at the row, if the file writes it out."""
+    listed: ast.Expr | None = loop.values
+    if isinstance(listed, ast.Name) and (bound := env.find(listed.name)) is not None:
+        listed = bound.expr
+    if not isinstance(listed, ast.List) or len(listed.items) != rows:
+        return misfit
+    misfit.with_facts(rows=listed.items, number=number, names=[part.name for part in loop.pattern.parts])
+    return misfit.at(listed.items[number].span, related=[Related(loop.pattern.span, "the names of the loop")])
+
+
+def _if(elaboration: Elaboration, statement: ast.If, site: Site) -> Flow:
+    while True:
+        try:
+            held = truth(statement.condition, site)
+        except Fault as fault:
+            elaboration.report(fault, site, statement.condition.span)
+            return Missing.UNKNOWN
+        if held is Missing.POISONED:
+            return Missing.UNKNOWN
+        following = statement.otherwise[0] if len(statement.otherwise) == 1 else None
+        if held or not isinstance(following, ast.If):
+            return body(elaboration, statement.then if held else statement.otherwise, site.nested())
+        elaboration.step(site, following.span)
+        statement = following  # an `else if`, of which a chain may be long

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from archc.compiler.elaborate.evaluate import Evaluator
+from archc.compiler.elaborate import evaluate
+from archc.compiler.elaborate.site import Site
 from archc.compiler.ops.kinds import show
 from archc.compiler.shapes.dim import Formula
 from archc.dsl import ast
@@ -21,36 +22,36 @@ class Workings:
     """An expression, what it was evaluated with and its value; the words are worked out when a message needs them."""
 
     expr: ast.Expr
-    evaluator: Evaluator
+    site: Site
     value: Any
 
     def added_to(self, found: Diagnostic, name: str = "") -> Diagnostic:
-        """The diagnostic, with `32 - 16*2 = 0`, and where a variable or a parameter got its value; that of `name` is this one."""
-        steps = _steps(self.expr, self.evaluator, self.value)
+        """Add `32 - 16*2 = 0` to a diagnostic, and where variables and parameters get their values; `name` is the one with this value."""
+        steps = _steps(self.expr, self.site, self.value)
         if name and not isinstance(self.expr, ast.Number) and len(found.related) < MOST:
-            found = replace(found, related=(*found.related, Related(self.expr.span, f"`{name}` is {' = '.join(steps)}")))
+            found = found.with_related(Related(self.expr.span, f"`{name}` is {' = '.join(steps)}"))
         elif not name and len(steps) > 1 and not isinstance(self.expr, ast.Name):
             found = replace(found, notes=(" = ".join(steps), *found.notes))
         found = self._with_facts(found)
         for variable in self._names():
             if len(found.related) >= MOST:
                 break
-            bound = self.evaluator.env.find(variable)
+            bound = self.site.env.find(variable)
             if bound is None:
                 continue
-            if bound.given is not None:
-                found = bound.given.explained(found, variable)
+            if bound.argument is not None:
+                found = bound.argument.explained(found, variable)
             elif bound.expr is not None and bound.home is not None:
-                found = Workings(bound.expr, Evaluator(bound.home.until(bound.position)), bound.value).added_to(found, variable)
+                found = Workings(bound.expr, Site(bound.home.until(bound.position)), bound.value).added_to(found, variable)
         return found
 
     def _names(self) -> Iterator[str]:
         return iter(dict.fromkeys(node.name for node in ast.walk(self.expr) if isinstance(node, ast.Name)))
 
     def _with_facts(self, found: Diagnostic) -> Diagnostic:
-        """The diagnostic, with the division that leaves a fraction, and which numbers would be large enough, or small enough."""
+        """Add the division that leaves a fraction, and which numbers would be large or small enough."""
         if isinstance(self.value, float) and not isinstance(self.expr, ast.Name):
-            found = replace(found, facts={**found.facts, "fraction": self.expr})
+            found = found.with_facts(fraction=self.expr)
         least = found.facts.get("least")
         if isinstance(least, int) and isinstance(self.value, int) and not found.help and not isinstance(self.expr, (ast.Name, ast.Number)):
             needs = [need for name in self._names() if (need := self._needed(name, least))]
@@ -58,8 +59,8 @@ class Workings:
         return found
 
     def _needed(self, name: str, least: int) -> str:
-        """From where on, or up to where, a name makes the value large enough, the others as they are; "" where this cannot be told."""
-        now = self.evaluator.env.value(name)
+        """Describe which values of a name make the result large enough, the others unchanged; "" if this is unknown."""
+        now = self.site.env.value(name)
         if not isinstance(now, int) or isinstance(now, bool):
             return ""
         step = self._with(name, now + 1)
@@ -74,45 +75,45 @@ class Workings:
         return f"`{name}` of at {'least' if slope > 0 else 'most'} {there}"
 
     def _with(self, name: str, value: int) -> int | None:
-        """The value of the expression, were a name this number."""
+        """Evaluate the expression with another number for a name."""
         try:
-            found = self.evaluator.value(_replaced(self.expr, name, value))
+            found = evaluate.value(_replaced(self.expr, name, value), self.site)
         except Fault:
             return None
         return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
-def _steps(expr: ast.Expr, evaluator: Evaluator, value: Any) -> list[str]:
-    """An expression as it is written, with the numbers that its names stand for, and its value."""
-    return list(dict.fromkeys([expression(expr), expression(_with_numbers(expr, evaluator)), _short(value)]))
+def _steps(expr: ast.Expr, site: Site, value: Any) -> list[str]:
+    """List an expression as written, with numbers for its names, and its value."""
+    return list(dict.fromkeys([expression(expr), expression(_with_numbers(expr, site)), _short(value)]))
 
 
 def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else show(value)
 
 
-def _with_numbers(expr: ast.Expr, evaluator: Evaluator) -> ast.Expr:
+def _with_numbers(expr: ast.Expr, site: Site) -> ast.Expr:
     match expr:
         case ast.Name() | ast.Ref() | ast.Field() | ast.Index():
             try:
-                value = evaluator.value(expr)
+                value = evaluate.value(expr, site)
             except Fault:  # a tensor that is not at hand any more
                 return expr
             plain = isinstance(value, (int, float, Formula)) and not isinstance(value, bool)
             return ast.Number(expr.span, 0, _short(value)) if plain else expr
         case ast.Fold():
-            rest = tuple((op, _with_numbers(operand, evaluator)) for op, operand in expr.rest)
-            return replace(expr, first=_with_numbers(expr.first, evaluator), rest=rest)
+            rest = tuple((op, _with_numbers(operand, site)) for op, operand in expr.rest)
+            return replace(expr, first=_with_numbers(expr.first, site), rest=rest)
         case ast.Unary():
-            return replace(expr, operand=_with_numbers(expr.operand, evaluator))
+            return replace(expr, operand=_with_numbers(expr.operand, site))
         case ast.CallExpr():
-            return replace(expr, args=tuple(replace(arg, value=_with_numbers(arg.value, evaluator)) for arg in expr.args))
+            return replace(expr, args=tuple(replace(arg, value=_with_numbers(arg.value, site)) for arg in expr.args))
         case _:
             return expr
 
 
 def _replaced(expr: ast.Expr, name: str, value: int) -> ast.Expr:
-    """An expression with a number in the place of a name."""
+    """Replace a name by a number in an expression."""
     match expr:
         case ast.Name():
             return ast.Number(expr.span, value, str(value)) if expr.name == name else expr

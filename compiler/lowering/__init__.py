@@ -20,7 +20,8 @@ from archc.compiler.ops.targets import CallTarget, ModuleTarget, Operand, Operan
 from archc.compiler.passes import INFERENCE, TRAINING, Pass, run
 from archc.compiler.passes.program import Program
 from archc.compiler.shapes.dim import Formula
-from archc.dsl.diagnostics import ArchError, Fault
+from archc.dsl.diagnostics import Fault
+from archc.dsl.errors import ArchError
 from archc.dsl.vocabulary import files
 
 PIPELINES: Mapping[Mode, tuple[tuple[Pass, ...], ...]] = {"training": TRAINING, "inference": INFERENCE}

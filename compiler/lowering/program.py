@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from archc.compiler.graph import ArchGraph
-from archc.compiler.passes.program import Recipe
+from archc.compiler.passes.program import WeightRecipe
 from archc.compiler.shapes.dim import Shape
 from archc.dsl.source import Span
 
@@ -144,5 +144,5 @@ class LoweredProgram:
     loose: Mapping[str, str]
     inputs: tuple[str, ...]
     outputs: Mapping[str, str]
-    recipes: Mapping[str, Recipe]
+    recipes: Mapping[str, WeightRecipe]
     graph: ArchGraph = field(repr=False)

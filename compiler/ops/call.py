@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from archc.compiler.ops.faults import OpenCount, ShapeFault
 from archc.compiler.shapes.conditions import Condition
 from archc.compiler.shapes.dim import Dim, Shape, show_shape
 from archc.dsl.diagnostics import Fault
@@ -46,7 +47,7 @@ class Call:
         """Return the number of channels of the first operand. Raises Fault where it is open."""
         first = self.x[0]
         if not isinstance(first, int):
-            raise Fault(says.needs_numbers(self.operator, "the number of channels", first))
+            raise ShapeFault(OpenCount(self.operator, "the number of channels", first))
         return first
 
     def image(self) -> int:

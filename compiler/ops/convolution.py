@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from archc.compiler.ops import receptive
+from archc.compiler.ops.faults import OpenCount, ShapeFault
 from archc.compiler.ops.kinds import INIT, Choice, Flag, PerAxis, Recipe, Table, Whole, Word
 from archc.compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_last
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights, macs_and_bias, units
@@ -169,7 +170,7 @@ def _features(call: Call) -> int:
         raise Fault(says.wrong_rank(call.operator, "a flat input", show_shape(call.x)))
     features = call.x[0]
     if not isinstance(features, int):
-        raise Fault(says.needs_numbers(call.operator, "the number of its inputs", features))
+        raise ShapeFault(OpenCount(call.operator, "the number of its inputs", features))
     return features
 
 

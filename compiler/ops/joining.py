@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archc.compiler.ops import receptive
+from archc.compiler.ops.faults import ShapeFault, Unequal, Unjoinable
 from archc.compiler.ops.kinds import Bounds, Choice, Real, Whole, Word
 from archc.compiler.ops.memory import Memory, always, as_maps
 from archc.compiler.ops.receptive import ReceptiveFields
@@ -15,17 +16,11 @@ from archc.dsl.vocabulary import shapes as says
 AXIS_NUMBERS = {1: {"c": 0, "w": 1}, 2: {"c": 0, "h": 1, "w": 2}, 3: {"c": 0, "d": 1, "h": 2, "w": 3}}
 
 
-def sides(shapes: tuple[Shape, ...]) -> list[str]:
-    """Return one line for each branch: its number and its shape."""
-    return [f"branch {number}: {show_shape(shape)}" for number, shape in enumerate(shapes, start=1)]
-
-
 def _must_equal(call: Call) -> Shape:
     first = call.x
     for other in call.inputs[1:]:
         if len(other) != len(first) or not all(call.equal(a, b) for a, b in zip(first, other, strict=True)):
-            ranks, channels = [len(shape) for shape in call.inputs], [shape[0] for shape in call.inputs]
-            raise Fault(says.sides_differ(call.operator, sides(call.inputs), differences(call.inputs), ranks, channels))
+            raise ShapeFault(Unequal(call.operator, call.inputs, tuple(differences(call.inputs))))
     return first
 
 
@@ -56,7 +51,7 @@ def concat_shape(call: Call) -> Shape:
         agree = len(other) == len(first) and all(call.equal(a, b) for i, (a, b) in enumerate(zip(first, other, strict=True)) if i != axis)
         if not agree:
             names = ("channels", *AXES.get(call.axes, ()))
-            raise Fault(says.concat_differs(sides(call.inputs), differences(call.inputs, but=axis), names[axis]))
+            raise ShapeFault(Unjoinable(call.inputs, tuple(differences(call.inputs, but=axis)), axis, names[axis]))
         total = total + other[axis]
     return (*first[:axis], total, *first[axis + 1 :])
 

@@ -7,7 +7,7 @@ after the channels, and raises Fault for a value of another kind. Its text is wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from archc.compiler.shapes.dim import Formula
@@ -97,7 +97,7 @@ class Flag:
         if not isinstance(value, bool):
             meant = {"true": "yes", "false": "no", "1": "yes", "0": "no"}.get(show(value).lower(), "")
             fault = says.wrong_kind(f"`{name}`", "`yes` or `no`", show(value), f"write `{meant}`" if meant else "")
-            raise Fault(replace(fault, facts=misspelt(show(value), [meant] if meant else [], sure=True)))
+            raise Fault(fault.with_facts(**misspelt(show(value), [meant] if meant else [], sure=True)))
         return value
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archc.compiler.ops import receptive
+from archc.compiler.ops.faults import OpenCount, ShapeFault
 from archc.compiler.ops.kinds import Choice, Flag, Optional, PerAxis, Word
 from archc.compiler.ops.memory import Memory, always, as_input, as_maps
 from archc.compiler.ops.receptive import ReceptiveFields
@@ -144,7 +145,7 @@ def crop_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
 
 def lower_crop(call: Call) -> ModuleTarget:
     if any(isinstance(value, Formula) for value in call.attrs["size"]):
-        raise Fault(says.needs_numbers("crop", "the sizes", " and ".join(map(str, call.attrs["size"]))))
+        raise ShapeFault(OpenCount("crop", "the sizes", " and ".join(map(str, call.attrs["size"]))))
     return ModuleTarget("archc.Crop", {"sizes": call.attrs["size"]})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from archc.compiler.ops.call import AXES, Call
+from archc.compiler.ops.faults import Oversized, ShapeFault
 from archc.compiler.ops.kinds import PerAxis
 from archc.compiler.ops.record import Attr
 from archc.compiler.shapes.dim import Dim, Shape
@@ -12,7 +13,6 @@ from archc.compiler.shapes.window import Window
 from archc.compiler.shapes.window import arithmetic as arithmetic
 from archc.compiler.shapes.window import transposed_arithmetic as transposed_arithmetic
 from archc.dsl.diagnostics import Fault
-from archc.dsl.vocabulary import shapes as says
 from archc.dsl.vocabulary import values
 
 STRIDE = Attr("stride", PerAxis(1), 1, "the step of the window")
@@ -52,6 +52,6 @@ def slide(call: Call) -> Shape:
         size, (kernel, _, pad, dilation) = call.x[1 + axis], window.options(axis)
         out = window.size(axis, size)
         if not call.at_least(out, 1):
-            raise Fault(says.window_too_large(name, size, kernel, pad, dilation, window.reach(axis)))
+            raise ShapeFault(Oversized(name, size, kernel, pad, dilation))
         sizes.append(out)
     return tuple(sizes)

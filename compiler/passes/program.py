@@ -25,7 +25,7 @@ class Folded:
     `norm` is the key of the batch norm, and `eps` its epsilon.
     """
 
-    conv: Recipe
+    conv: WeightRecipe
     norm: str
     eps: float
 
@@ -38,14 +38,14 @@ class Folded:
 class Joined:
     """Several convolutions as one: their kernels and biases, concatenated along the output channels."""
 
-    parts: tuple[Recipe, ...]
+    parts: tuple[WeightRecipe, ...]
 
     def sources(self) -> tuple[str, ...]:
         """Return the keys of the network that the weights are computed from."""
         return tuple(key for part in self.parts for key in part.sources())
 
 
-Recipe = Own | Folded | Joined
+WeightRecipe = Own | Folded | Joined
 
 
 @dataclass
@@ -53,8 +53,8 @@ class Program:
     """A graph, and the recipes, by key, of weights that are not the network's own under that key."""
 
     graph: ArchGraph
-    recipes: dict[str, Recipe] = field(default_factory=dict)
+    recipes: dict[str, WeightRecipe] = field(default_factory=dict)
 
-    def recipe(self, key: str) -> Recipe:
+    def recipe(self, key: str) -> WeightRecipe:
         """Return the recipe of the weights under a key."""
         return self.recipes.get(key, Own(key))

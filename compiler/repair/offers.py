@@ -81,7 +81,7 @@ def _with_one_for_all(found: list[Diagnostic], trials: Trials) -> list[Diagnosti
 
 
 def _of_writing(d: Diagnostic) -> bool:
-    return d.code.startswith("E01") or d.code in NAMES
+    return d.is_of_writing or d.code in NAMES
 
 
 def _claim(d: Diagnostic, tree: ast.File) -> Iterable[Repair]:

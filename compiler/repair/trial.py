@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from archc.compiler.graph import ArchGraph
 from archc.compiler.shapes.conditions import Legal
@@ -30,12 +31,12 @@ class Tried:
     legal: Sequence[Legal] = ()
 
 
-@dataclass(frozen=True)
-class Attempts:
+class Attempts(Protocol):
     """How to try a changed text, and the file itself with its input sizes left open."""
 
-    text: Callable[[str], Tried]
-    opened: Callable[[str], Tried]
+    def text(self, text: str) -> Tried: ...
+
+    def opened(self, sizes: str) -> Tried: ...
 
 
 class Trials:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archc.dsl.diagnostics import Diagnostic, diagnostic
+from archc.dsl.diagnostics import Wording, diagnostic
 from archc.dsl.vocabulary.spelling import did_you_mean, misspelt, near
 
 
 @diagnostic("E0501")
-def shape_claim(name: str, actual: str, claimed: str, notes: Sequence[str]) -> Diagnostic:
+def shape_claim(name: str, actual: str, claimed: str, notes: Sequence[str]) -> Wording:
     """An item produces a shape other than the one the file claims.
 
     The rest of the file is checked as if the claim were true, so that one error produces one message.
@@ -24,11 +24,11 @@ def shape_claim(name: str, actual: str, claimed: str, notes: Sequence[str]) -> D
         input 3x227x227
         conv1: conv11-96/4 => 96x55x55
     """
-    return Diagnostic("", f"{name} produces {actual}, but the file claims {claimed}", notes=tuple(notes))
+    return Wording(f"{name} produces {actual}, but the file claims {claimed}", notes=tuple(notes))
 
 
 @diagnostic("E0502")
-def count_claim(measure: str, actual: str, relation: str, claimed: str, difference: str, help: str) -> Diagnostic:
+def count_claim(measure: str, actual: str, relation: str, claimed: str, difference: str, help: str) -> Wording:
     """A count differs from the one the file expects.
 
     Wrong:
@@ -44,11 +44,11 @@ def count_claim(measure: str, actual: str, relation: str, claimed: str, differen
         expect params == 1792
     """
     message = f"{measure} is {actual}, but the file expects {relation} {claimed}".replace("expects == ", "expects ")
-    return Diagnostic("", message, notes=(f"difference: {difference}",), help=help)
+    return Wording(message, notes=(f"difference: {difference}",), help=help)
 
 
 @diagnostic("E0503")
-def unknown_measure(name: str, known: Sequence[str]) -> Diagnostic:
+def unknown_measure(name: str, known: Sequence[str]) -> Wording:
     """`expect` names an unknown measure, or applies a measure to something that does not have it.
 
     Wrong:
@@ -63,8 +63,7 @@ def unknown_measure(name: str, known: Sequence[str]) -> Diagnostic:
         conv3-64
         expect params == 1792
     """
-    return Diagnostic(
-        "",
+    return Wording(
         f"there is no measure `{name}`",
         notes=(f"the measures are: {', '.join(known)}",),
         help=did_you_mean(name, known),
@@ -73,7 +72,7 @@ def unknown_measure(name: str, known: Sequence[str]) -> Diagnostic:
 
 
 @diagnostic("E0504")
-def not_comparable(measure: str, expected: str, got: str) -> Diagnostic:
+def not_comparable(measure: str, expected: str, got: str) -> Wording:
     """A claim compares things of different kinds, such as a shape with a count.
 
     Wrong:
@@ -89,4 +88,4 @@ def not_comparable(measure: str, expected: str, got: str) -> Diagnostic:
         expect shape(conv1) == 64x30x30
     """
     help_text = "write a shape such as `64x30x30`" if measure.startswith("shape") else "write a number such as `60_965_224` or `724M`"
-    return Diagnostic("", f"{measure} is compared with {expected}, but this is {got}", help=help_text)
+    return Wording(f"{measure} is compared with {expected}, but this is {got}", help=help_text)

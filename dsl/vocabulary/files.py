@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from archc.dsl.diagnostics import Diagnostic, diagnostic
+from archc.dsl.diagnostics import Wording, diagnostic, worded_as
 from archc.dsl.vocabulary.spelling import did_you_mean, misspelt, near
 
 
 @diagnostic("E0601")
-def use_outside(path: str) -> Diagnostic:
+def use_outside(path: str) -> Wording:
     """`use` names a file outside the folder of its own file and `archs/`.
 
     Wrong:
@@ -25,11 +24,11 @@ def use_outside(path: str) -> Diagnostic:
         input 3x32x32
         relu
     """
-    return Diagnostic("", f'`use "{path}"` would leave the folder of this file and `archs/`', help="copy the file next to this one")
+    return Wording(f'`use "{path}"` would leave the folder of this file and `archs/`', help="copy the file next to this one")
 
 
 @diagnostic("E0602")
-def use_not_found(path: str, known: Sequence[str]) -> Diagnostic:
+def use_not_found(path: str, known: Sequence[str]) -> Wording:
     """`use` names a file that is neither next to its own file nor under `archs/`.
 
     Wrong:
@@ -44,8 +43,7 @@ def use_not_found(path: str, known: Sequence[str]) -> Diagnostic:
         input 3x32x32
         relu
     """
-    return Diagnostic(
-        "",
+    return Wording(
         f"there is no file `{path}` next to this one or under `archs/`",
         help=did_you_mean(path, known),
         facts=misspelt(path, near(path, known)),
@@ -53,17 +51,17 @@ def use_not_found(path: str, known: Sequence[str]) -> Diagnostic:
 
 
 @diagnostic("E0603")
-def use_in_circle(chain: Sequence[str], needless: Sequence[tuple[str, int, str]] = ()) -> Diagnostic:
+def use_in_circle(chain: Sequence[str], needless: Sequence[tuple[str, int, str]] = ()) -> Wording:
     """Files `use` each other in a cycle."""
     help_text = "move what both need into a third file"
     if needless:  # `use` lines that import nothing that is needed: the file and line of each, and the file it uses
         file, line, used = needless[0]
         help_text = f"delete line {line} of {file}, which uses nothing from {used}"
-    return Diagnostic("", f"these files use each other in a cycle: {' -> '.join(chain)}", help=help_text)
+    return Wording(f"these files use each other in a cycle: {' -> '.join(chain)}", help=help_text)
 
 
 @diagnostic("E0604")
-def too_many_nodes(limit: int) -> Diagnostic:
+def too_many_nodes(limit: int) -> Wording:
     """The network has more nodes than the limit that `--max-nodes` sets. Nested repeats and loops multiply.
 
     Wrong:
@@ -76,11 +74,11 @@ def too_many_nodes(limit: int) -> Diagnostic:
         input 3x32x32
         for i in range(10) { for j in range(10) { relu } }
     """
-    return Diagnostic("", f"this network expands to more than {limit:,} nodes", help="check the repeats and loops, or raise `--max-nodes`")
+    return Wording(f"this network expands to more than {limit:,} nodes", help="check the repeats and loops, or raise `--max-nodes`")
 
 
 @diagnostic("E0605")
-def too_deep(limit: int, chain: Sequence[str], ends: bool, never: str = "") -> Diagnostic:
+def too_deep(limit: int, chain: Sequence[str], ends: bool, never: str = "") -> Wording:
     """Block calls are nested deeper than the limit that `--max-nesting` sets. A block that always calls itself never ends.
 
     Wrong:
@@ -99,11 +97,11 @@ def too_deep(limit: int, chain: Sequence[str], ends: bool, never: str = "") -> D
     if ends:
         help_text = f"check that its `if` ends it; if it does, `--max-nesting {2 * limit}` allows deeper nesting"
     notes = (f"calls: {' -> '.join(chain)}", *((never,) if never else ()))
-    return Diagnostic("", f"blocks are nested deeper than {limit}", notes=notes, help=help_text)
+    return Wording(f"blocks are nested deeper than {limit}", notes=notes, help=help_text)
 
 
 @diagnostic("E0606")
-def no_input() -> Diagnostic:
+def no_input() -> Wording:
     """A network has no `input` line, or something that needs a tensor comes before it.
 
     Wrong:
@@ -115,18 +113,19 @@ def no_input() -> Diagnostic:
         input 3x32x32
         conv3-64
     """
-    return Diagnostic("", "this needs a tensor, but there is no `input` before it", help="begin with a line such as `input 3x224x224`")
+    return Wording("this needs a tensor, but there is no `input` before it", help="begin with a line such as `input 3x224x224`")
 
 
-def no_incoming() -> Diagnostic:
-    """Report an `in` where no tensor comes in, whatever precedes it (E0606)."""
+@worded_as("E0606")
+def no_incoming() -> Wording:
+    """Report an `in` where no tensor comes in, whatever precedes it."""
     message = "no tensor comes in here: sizes, claims, a `default` and the `arch` line have no `in`"
     help_text = "`in` is known in items, in a `let`, a `for` and an `if`, and in the defaults of a block's parameters"
-    return replace(no_input(), message=message, help=help_text)
+    return Wording(message, help=help_text)
 
 
 @diagnostic("E0607")
-def nothing_to_build() -> Diagnostic:
+def nothing_to_build() -> Wording:
     """A file contains no network: it only defines blocks, or is empty. Such files are for `use`.
 
     Wrong:
@@ -139,33 +138,33 @@ def nothing_to_build() -> Diagnostic:
         input 3x32x32
         stem(8)
     """
-    return Diagnostic("", "this file contains no network", help="add an `input` line and the items after it; files of blocks are for `use`")
+    return Wording("this file contains no network", help="add an `input` line and the items after it; files of blocks are for `use`")
 
 
 @diagnostic("E0608")
-def cannot_read(path: str, why: str) -> Diagnostic:
+def cannot_read(path: str, why: str) -> Wording:
     """A file cannot be opened."""
-    return Diagnostic("", f"cannot read {path}: {why}", help="pass an existing `.arch` file, or a folder of them")
+    return Wording(f"cannot read {path}: {why}", help="pass an existing `.arch` file, or a folder of them")
 
 
 @diagnostic("E0609")
-def cannot_lower(problem: str, help: str) -> Diagnostic:
+def cannot_lower(problem: str, help: str) -> Wording:
     """A network is well-formed but cannot be lowered: some of its sizes are open where PyTorch needs numbers."""
-    return Diagnostic("", problem, help=help)
+    return Wording(problem, help=help)
 
 
 @diagnostic("E0614")
-def wrong_inputs(problem: str, takes: str, help: str = "") -> Diagnostic:
+def wrong_inputs(problem: str, takes: str, help: str = "") -> Wording:
     """A compiled network is called with the wrong number of tensors, or with tensors whose rank differs from that of its inputs.
 
     A network takes one tensor per `input` line, in order, with the batch as the first axis: `Nx3x224x224` for
     `input 3x224x224`. The error is raised when the module is called, and is also a ValueError.
     """
-    return Diagnostic("", problem, notes=(f"it takes {takes}",), help=help or "pass one tensor for each `input` line, in order")
+    return Wording(problem, notes=(f"it takes {takes}",), help=help or "pass one tensor for each `input` line, in order")
 
 
 @diagnostic("E0610")
-def arch_twice() -> Diagnostic:
+def arch_twice() -> Wording:
     """A file contains two `arch` lines, or an `arch NAME = base(...)` next to a network of its own.
 
     Wrong:
@@ -181,11 +180,11 @@ def arch_twice() -> Diagnostic:
         input 3x32x32
         relu
     """
-    return Diagnostic("", "a file describes one network, but this is a second one", help="put it in its own file")
+    return Wording("a file describes one network, but this is a second one", help="put it in its own file")
 
 
 @diagnostic("E0611")
-def not_an_arch(name: str, known: Sequence[str]) -> Diagnostic:
+def not_an_arch(name: str, known: Sequence[str]) -> Wording:
     """`arch NAME = base(...)` names a base that none of the used files describes.
 
     Wrong:
@@ -198,8 +197,7 @@ def not_an_arch(name: str, known: Sequence[str]) -> Diagnostic:
         use "std/resnet.arch"
         arch mine = resnet(unit=basic, depths=[1, 1, 1, 1])
     """
-    return Diagnostic(
-        "",
+    return Wording(
         f"none of the files that this one uses describes a network `{name}`",
         help=did_you_mean(name, known),
         facts=misspelt(name, near(name, known)),
@@ -207,17 +205,16 @@ def not_an_arch(name: str, known: Sequence[str]) -> Diagnostic:
 
 
 @diagnostic("E0612")
-def too_many_statements(limit: int) -> Diagnostic:
+def too_many_statements(limit: int) -> Wording:
     """A file has more statements than the limit that `--max-nodes` sets. The rest of the file is not read."""
-    return Diagnostic(
-        "",
+    return Wording(
         f"this file has more than {limit:,} statements",
         help="write repeated items as a repeat (`relu x3`) or a loop, or raise `--max-nodes`",
     )
 
 
 @diagnostic("E0613")
-def too_many_list_values(limit: int) -> Diagnostic:
+def too_many_list_values(limit: int) -> Wording:
     """The lists of a file grow beyond the limit: ten values for each node that `--max-nodes` allows.
 
     Wrong:
@@ -234,8 +231,7 @@ def too_many_list_values(limit: int) -> Diagnostic:
         input 3x32x32
         relu x{len(b)}
     """
-    return Diagnostic(
-        "",
+    return Wording(
         f"the lists of this file grow beyond {limit:,} values",
         help="a list that is added to itself doubles; check the loops, or raise `--max-nodes`",
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archc.dsl.diagnostics import Diagnostic, diagnostic
+from archc.dsl.diagnostics import Wording, diagnostic
 
 
 @diagnostic("E0301")
-def window_too_large(axis: str, size: object, kernel: int, pad: int, dilation: int, reach: int) -> Diagnostic:
+def window_too_large(axis: str, size: object, kernel: int, pad: int, dilation: int, reach: int, history: str = "") -> Wording:
     """A window is larger than the padded input it slides over.
 
     A kernel of `k` with dilation `d` reaches over `d*(k-1) + 1` positions; the padded input has `size + 2*pad`.
@@ -25,9 +25,9 @@ def window_too_large(axis: str, size: object, kernel: int, pad: int, dilation: i
     """
     kernel_text = f"{dilation}*({kernel} - 1) + 1 = {reach}" if dilation > 1 else str(kernel)
     padded = f"{size} + 2*{pad} = {_sum(size, 2 * pad)}" if pad else f"{size}"
-    return Diagnostic(
-        "",
+    return Wording(
         f"the window is larger than its input: {axis} {kernel_text} over {padded}",
+        notes=(f"before it: {history}",) if history else (),
         help="use a smaller kernel, more padding, or fewer strides before it",
         blame="kernel",
         facts={"size": size, "kernel": kernel, "pad": pad, "dilation": dilation},
@@ -41,7 +41,7 @@ def _sum(size: object, more: int) -> object:
 @diagnostic("E0302")
 def sides_differ(
     name: str, sides: Sequence[str], differs: Sequence[str], ranks: Sequence[int] = (), channels: Sequence[object] = ()
-) -> Diagnostic:
+) -> Wording:
     """The branches of an addition or multiplication have different shapes.
 
     They are combined value by value, so their shapes must be equal. (`mul` alone also takes a branch whose
@@ -67,12 +67,11 @@ def sides_differ(
         help_text = "a gate has one value for each channel, or the shape of the map; `mul` does not repeat one map over channels"
     elif name == "residual":
         help_text = "where the body changes the shape, the shortcut needs a 1x1 convolution that changes it too"
-    facts = {"differs": tuple(differs), "ranks": tuple(ranks), "channels": tuple(channels)}
-    return Diagnostic("", f"{what} have different shapes", notes=notes, help=help_text, facts=facts)
+    return Wording(f"{what} have different shapes", notes=notes, help=help_text)
 
 
 @diagnostic("E0303")
-def concat_differs(sides: Sequence[str], differs: Sequence[str], axis: str) -> Diagnostic:
+def concat_differs(sides: Sequence[str], differs: Sequence[str], axis: str) -> Wording:
     """The branches of a concatenation differ in more than the axis they are joined along.
 
     Wrong:
@@ -85,17 +84,15 @@ def concat_differs(sides: Sequence[str], differs: Sequence[str], axis: str) -> D
         input 16x28x28
         concat<conv3-8(pad=1) | conv1-8>
     """
-    return Diagnostic(
-        "",
+    return Wording(
         f"the branches of this concat may differ in {axis} only",
         notes=(*sides, "differs in: " + ", ".join(differs)),
         help="pad, pool or stride the branches so that the other sizes agree",
-        facts={"differs": tuple(differs), "axis": axis},
     )
 
 
 @diagnostic("E0304")
-def groups_do_not_divide(groups: int, channels: int, which: str) -> Diagnostic:
+def groups_do_not_divide(groups: int, channels: int, which: str) -> Wording:
     """The groups of an operator do not divide its channels evenly.
 
     Wrong:
@@ -110,8 +107,7 @@ def groups_do_not_divide(groups: int, channels: int, which: str) -> Diagnostic:
     """
     divisors = [str(d) for d in range(1, min(channels, 4096) + 1) if channels % d == 0]
     shown = ", ".join(divisors if len(divisors) <= 12 else [*divisors[:11], "...", divisors[-1]])
-    return Diagnostic(
-        "",
+    return Wording(
         f"{groups} groups do not divide {channels} {which} channels: {channels} = {channels // groups}*{groups} + {channels % groups}",
         help=f"groups that divide them: {shown}",
         blame="groups",
@@ -120,7 +116,7 @@ def groups_do_not_divide(groups: int, channels: int, which: str) -> Diagnostic:
 
 
 @diagnostic("E0305")
-def wrong_rank(operator: str, expected: str, shape: str) -> Diagnostic:
+def wrong_rank(operator: str, expected: str, shape: str) -> Wording:
     """An operator is applied to a tensor with the wrong number of axes.
 
     A convolution wants channels and one to three sizes: `3x224x224`.
@@ -137,11 +133,11 @@ def wrong_rank(operator: str, expected: str, shape: str) -> Diagnostic:
     """
     flat = "x" not in shape
     help_text = "a fully-connected layer leaves no map: put it behind" if flat else "put an operator before it that gives such a tensor"
-    return Diagnostic("", f"{operator} wants {expected}, and gets {shape}", help=help_text)
+    return Wording(f"{operator} wants {expected}, and gets {shape}", help=help_text)
 
 
 @diagnostic("E0306")
-def out_of_range(what: str, value: object, allowed: str, blame: str = "", most: int | None = None) -> Diagnostic:
+def out_of_range(what: str, value: object, allowed: str, blame: str = "", most: int | None = None) -> Wording:
     """An argument has a value that the operator cannot use on this input.
 
     Wrong:
@@ -155,11 +151,11 @@ def out_of_range(what: str, value: object, allowed: str, blame: str = "", most: 
         maxpool2(pad=1)
     """
     facts = {} if most is None else {"most": most}
-    return Diagnostic("", f"{what} is {value}, and must be {allowed}", blame=blame, facts=facts)
+    return Wording(f"{what} is {value}, and must be {allowed}", blame=blame, facts=facts)
 
 
 @diagnostic("E0307")
-def needs_numbers(operator: str, what: str, value: object) -> Diagnostic:
+def needs_numbers(operator: str, what: str, value: object, origin: str = "") -> Wording:
     """An operator has weights whose number depends on a size that the file leaves open.
 
     Wrong:
@@ -173,15 +169,15 @@ def needs_numbers(operator: str, what: str, value: object) -> Diagnostic:
         adaptive_avgpool1
         FC-10
     """
-    return Diagnostic(
-        "",
+    return Wording(
         f"{operator} needs {what} as a number, and it is {value}",
+        notes=(origin,) if origin else (),
         help="fix the size at the input, or pool to a fixed size first: `adaptive_avgpool1`",
     )
 
 
 @diagnostic("E0308")
-def no_legal_size(name: str, sides: Sequence[str], conditions: Sequence[str]) -> Diagnostic:
+def no_legal_size(name: str, sides: Sequence[str], conditions: Sequence[str]) -> Wording:
     """No value of an unknown size makes the network legal.
 
     Each condition is what an operator needs: branches that agree, a window that fits. Those that are listed contradict
@@ -200,11 +196,11 @@ def no_legal_size(name: str, sides: Sequence[str], conditions: Sequence[str]) ->
     needs = (f"{conditions[0]} holds for no {name}",) if len(conditions) == 1 else tuple(f"needed: {c}" for c in conditions)
     help_text = "give the branches the same sizes" if sides else "use less padding or fewer strides, or larger sizes"
     contradict = f"; together they hold for no {name}" if len(conditions) > 1 else ""
-    return Diagnostic("", f"no size {name} makes this network legal", notes=(*sides, *needs), help=help_text + contradict)
+    return Wording(f"no size {name} makes this network legal", notes=(*sides, *needs), help=help_text + contradict)
 
 
 @diagnostic("E0309")
-def shared_differs(name: str, first: str, now: str) -> Diagnostic:
+def shared_differs(name: str, first: str, now: str) -> Wording:
     """A shared part would need other weights at a second place than at its first.
 
     `share` means the very same weights at every call, so each call must see inputs that give them the same shapes.
@@ -224,11 +220,11 @@ def shared_differs(name: str, first: str, now: str) -> Diagnostic:
     message = f"the shared `{name}` needs other weights here than at its first call"
     notes = (f"first: {first}", f"here:  {now}")
     help_text = "give every call the same channels, or make it a `block`: each call then has weights of its own"
-    return Diagnostic("", message, notes=notes, help=help_text)
+    return Wording(message, notes=notes, help=help_text)
 
 
 @diagnostic("E0310")
-def wrong_branch_count(name: str, expected: str, got: int) -> Diagnostic:
+def wrong_branch_count(name: str, expected: str, got: int) -> Wording:
     """A merge has too few or too many branches.
 
     Wrong:
@@ -241,13 +237,13 @@ def wrong_branch_count(name: str, expected: str, got: int) -> Diagnostic:
         input 3x32x32
         add<conv3-3(pad=1) | .>
     """
-    return Diagnostic(
-        "", f"{name} takes {expected}, and has {got}", help="separate branches by `|`; an empty branch, or `.`, is the incoming tensor"
+    return Wording(
+        f"{name} takes {expected}, and has {got}", help="separate branches by `|`; an empty branch, or `.`, is the incoming tensor"
     )
 
 
 @diagnostic("E0311")
-def bad_table(problem: str) -> Diagnostic:
+def bad_table(problem: str) -> Wording:
     """A connection table does not fit the convolution.
 
     `from` has one list for each output channel, with the input channels that it sees.
@@ -263,11 +259,11 @@ def bad_table(problem: str) -> Diagnostic:
         conv3-2(from=[[0, 1], [1, 2]])
     """
     help_text = "it has one list for every output channel, of the input channels that it sees, counted from 0"
-    return Diagnostic("", f"this connection table does not fit: {problem}", blame="from", help=help_text)
+    return Wording(f"this connection table does not fit: {problem}", blame="from", help=help_text)
 
 
 @diagnostic("E0312")
-def too_many_values(count: int, limit: int) -> Diagnostic:
+def too_many_values(count: int, limit: int) -> Wording:
     """A tensor would have more values than any machine can address.
 
     Wrong:
@@ -280,11 +276,11 @@ def too_many_values(count: int, limit: int) -> Diagnostic:
         input 3x32x32
         conv1-4_000
     """
-    return Diagnostic("", f"this tensor would have {count:,} values; the limit is {limit:,}", help="check the channels and sizes")
+    return Wording(f"this tensor would have {count:,} values; the limit is {limit:,}", help="check the channels and sizes")
 
 
 @diagnostic("E0313")
-def too_complicated() -> Diagnostic:
+def too_complicated() -> Wording:
     """A size that the file leaves open would be a formula of hundreds of terms, or of a very high degree.
 
     Wrong:
@@ -300,11 +296,11 @@ def too_complicated() -> Diagnostic:
         let a = in.h * in.w * in.h
         relu
     """
-    return Diagnostic("", "this size is too complicated a formula of the open sizes", help="fix some of the sizes at the input")
+    return Wording("this size is too complicated a formula of the open sizes", help="fix some of the sizes at the input")
 
 
 @diagnostic("E0314")
-def takes_no_branches(name: str) -> Diagnostic:
+def takes_no_branches(name: str) -> Wording:
     """An operator or block that takes one tensor is written with branches in `< >`.
 
     Wrong:
@@ -318,14 +314,14 @@ def takes_no_branches(name: str) -> Diagnostic:
         conv3-8; relu
     """
     help_text = "`concat`, `add`, `mul` and `residual` join branches; put the parts one behind the other with `;`"
-    return Diagnostic("", f"`{name}` takes one tensor, and no branches", help=help_text)
+    return Wording(f"`{name}` takes one tensor, and no branches", help=help_text)
 
 
 @diagnostic("E0315")
-def weights_do_not_fit(name: str, what: str, needed: object, found: object, built: str, came: str) -> Diagnostic:
+def weights_do_not_fit(name: str, what: str, needed: object, found: object, built: str, came: str) -> Wording:
     """A compiled network is called with an input for which the weights of an operator are not made.
 
     A fully-connected layer has a weight for every value of its input, so it holds the network to one size; a
     convolution has weights for every channel. Raised when the module is called; it is a ValueError as well.
     """
-    return Diagnostic("", f"{name} has weights for {needed} {what}, and gets {found}", notes=(f"built for {built}, and {came} comes",))
+    return Wording(f"{name} has weights for {needed} {what}, and gets {found}", notes=(f"built for {built}, and {came} comes",))

@@ -13,7 +13,7 @@ import torch
 from archc import load
 from archc.compiler.driver import check_text
 from archc.compiler.graph import ArchGraph
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.tests.support import ROOT
 from archc.tests.support.commands import archc, facts
 
@@ -34,7 +34,7 @@ def test_compile_json() -> None:
     assert data["inputs"] == {"input": [3, 64, 64]}
     assert data["outputs"] == data["ran_outputs"] == {"output": [1000]}
     assert {claim["status"] for claim in data["claims"]} == {"held", "waived"}
-    assert set(data["seconds"]) == {"parse", "expand", "verify", "lower", "to device", "forward"}
+    assert set(data["seconds"]) == {"parse", "elaborate", "verify", "lower", "to device", "forward"}
     assert (data["device"], data["dtype"], data["batch"]) == ("cpu", "bfloat16", 2)
 
 
@@ -89,3 +89,25 @@ def test_open_sizes_cannot_be_lowered() -> None:
         lower(graph)
     with pytest.raises(ArchError, match="E0609"):
         random_inputs(graph, 1)
+
+
+def test_the_code_of_the_module_is_a_stage() -> None:
+    net = load("docs/small.arch")
+    text = net.stages(print_after="torch")["torch"]
+    assert [line for line in text.splitlines() if line.startswith("#")] == ["# small", "# unit1, unit2"]
+    model = net.lower().eval()
+    assert text == f"# small\n{model.code.strip()}\n\n# unit1, unit2\n{model.unit1.code.strip()}\n"
+    folded = net.stages(level=2, print_after="torch")["torch"]
+    assert "bn1" not in folded and "self.unit1.conv1(" in folded
+
+
+def test_print_after_prints_before_it_runs() -> None:
+    shown = archc("compile", "docs/small.arch", "--print-after", "all", "--optimize", "1").stdout
+    heads = [line for line in shown.splitlines() if line.startswith("# after ")]
+    assert heads == [f"# after {name}" for name in ("parse", "elaborate", "drop_training", "lower", "torch")]
+    assert shown.splitlines()[-1].startswith("  seconds")
+
+
+def test_without_graphviz_a_network_compiles(tmp_path: Path) -> None:
+    (tmp_path / "pygraphviz.py").write_text("raise ImportError('no Graphviz here')")
+    archc("compile", "archs/lenet5.arch", env={"PYTHONPATH": str(tmp_path)})

@@ -12,7 +12,7 @@ import torch
 from archc import Network, load, loads
 from archc.compiler.analysis.memory import Usage, usage
 from archc.compiler.backends.torch.measure import activations
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.tests.support import NETWORKS, ROOT
 from archc.tests.support.commands import archc, facts
 

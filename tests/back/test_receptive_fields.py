@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from archc import Network, load, loads
 from archc.compiler.analysis import receptive
 from archc.compiler.analysis.receptive import Axis, Field, network_field, receptive_fields
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.tests.support import ROOT
 from archc.tests.support.programs import fewer
 from archc.tests.support.work import work

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from archc.compiler.driver import check, check_text, parse_overrides
-from archc.compiler.elaborate.builder import Limits
+from archc.compiler.elaborate.elaboration import Limits
 from archc.compiler.ops import OPERATORS
 from archc.compiler.pages import Page, manual, pages
-from archc.dsl.diagnostics import CODES, ArchError
+from archc.dsl.diagnostics import CODES
+from archc.dsl.errors import ArchError
 from archc.dsl.rendering import mended_lines, render, render_all
 from archc.dsl.vocabulary import foreign
 from archc.tests.support import ROOT

@@ -12,6 +12,7 @@ from archc.compiler.driver import check_text
 from archc.dsl.diagnostics import Repair
 from archc.tests.support import ROOT
 from archc.tests.support.mutations import TEXTS
+from archc.tests.support.programs import EXAMPLES
 from archc.ui.show.mending import mended
 
 START = "input 3x32x32\n"
@@ -191,4 +192,4 @@ def test_a_slip_is_mended_into_the_network_that_was_there_or_left(name: str) -> 
             assert left.graph.same_as(right.graph), (wrong, after)
 
 
-SLIPS = 8  # of each file
+SLIPS = max(EXAMPLES // 125, 2)  # of each file

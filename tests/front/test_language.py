@@ -9,7 +9,7 @@ import pytest
 
 from archc import loads
 from archc.compiler.driver import Report, check_text
-from archc.compiler.elaborate.builder import Limits
+from archc.compiler.elaborate.elaboration import Limits
 from archc.compiler.ops import OPERATORS
 from archc.dsl.formatter import format_text
 from archc.dsl.rendering import render_all

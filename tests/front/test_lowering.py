@@ -12,7 +12,7 @@ import pytest
 from archc import load, loads
 from archc.compiler.lowering import lowered, lowered_modes
 from archc.compiler.lowering.program import Fill, FunctionCall, LoweredProgram, Scope, Step, Trained, Value
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.tests.support import ROOT
 
 SHARED = "share tower { conv3-8; relu }\ninput left: 3x8x8\ninput right: 3x8x8\nconcat<@left; tower | @right; tower>\n"

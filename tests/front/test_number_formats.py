@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +11,6 @@ from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.printing import listing
 from archc.compiler.driver import check_text, expanded_text
 from archc.compiler.ops.kinds import Word, exact, show
-from archc.tests.support.commands import archc
 
 TEXT = """
 input 3x16x16
@@ -41,11 +38,3 @@ def test_floats_are_read_back(value: float) -> None:
     assert float(exact(value)) == value
     assert abs(float(show(value)) - value) <= value * 1e-11
     assert exact(Word("normal", (("std", value),))) == f"normal(std={exact(value)})"
-
-
-def test_ratios_follow_from_the_times_that_are_shown() -> None:
-    shown = archc("bench", "archs/lenet5_modern.arch", "--runs", "3").stdout
-    rows = [line.split() for line in shown.splitlines() if re.match(r"\d ", line)]
-    assert len(rows) == 3
-    for _, time, ratio, *_ in rows:
-        assert f"{float(rows[0][1]) / float(time):.2f}" == ratio

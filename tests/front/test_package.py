@@ -116,7 +116,7 @@ assert cli.MINE and compiler.MINE
 def test_an_installed_package_works_beside_modules_of_the_same_names(wheels: dict[str, Path], tmp_path: Path) -> None:
     python = tmp_path / "env/bin/python"
     venv.create(tmp_path / "env", symlinks=True)
-    install = ["install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
+    install = ["install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--no-compile"]
     done(sys.executable, "-m", "pip", "--python", python, *install, wheels["sdist"], cwd=tmp_path, env=bare())
     # What archc depends on is that of this environment. Files of its .pth, of an editable archc too, are not read from there.
     site = Path(sysconfig.get_path("purelib", vars={"base": str(tmp_path / "env")}))

@@ -68,6 +68,17 @@ def test_chains_of_open_sizes_stay_cheap() -> None:
     assert report.ok
 
 
+def test_a_mistake_in_a_copy_leaves_no_trail_for_the_next() -> None:
+    first, second = check_text("input 3x8x8\nadd<conv1-3> x2 => 3x8x8\nmaxpool99\n").diagnostics
+    assert first.trail == ("in copy 1 of 2, line 2 of text.arch",)
+    assert second.code == "E0301" and second.trail == ()
+
+
+def test_a_condition_on_a_tensor_before_the_input_is_refused() -> None:
+    (found,) = check_text("if in.c == 3 { conv3-8 }\n").diagnostics
+    assert found.code == "E0606" and found.span is not None and found.span.text == "in"
+
+
 def test_a_file_of_a_dot_holds_no_network() -> None:
     assert not check_text(".").has_network
 

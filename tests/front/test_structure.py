@@ -37,10 +37,11 @@ ROOMS: dict[str, set[str]] = {
     "compiler.driver": FRONT | {f"compiler.{room}" for room in ("elaborate", "analysis", "repair", "collection", "verdict")},
     "compiler.why_not": FRONT | {"compiler.driver", "compiler.elaborate"},
     "compiler.draw": FRONT | {"compiler.elaborate", "compiler.analysis"},
+    "compiler.stages": FRONT | {f"compiler.{room}" for room in ("analysis", "backends.torch", "driver", "errors", "lowering", "passes")},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
     "compiler.results": FRONT | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "files", "tables")},
     "compiler.network": FRONT
-    | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "driver", "elaborate", "results", "why_not")},
+    | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "driver", "elaborate", "results", "stages", "why_not")},
     "compiler.library": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "network", "results")},
     "compiler": set(),
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "pages", "files", "tables", "verdict", "version")},
@@ -50,7 +51,7 @@ ROOMS: dict[str, set[str]] = {
         f"compiler.{room}"
         for room in ("analysis", "backends", "backends.torch", "draw", "driver", "elaborate", "files", "library", "network", "pages")
     }
-    | {f"compiler.{room}" for room in ("passes", "results", "tables", "version", "why_not", "zoo")},
+    | {f"compiler.{room}" for room in ("passes", "results", "stages", "tables", "version", "why_not", "zoo")},
     "ui": set(),
     "cli": {"ui.verbs"},
     "__init__": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "library", "network", "results", "version")},
@@ -127,8 +128,6 @@ BY_NAME = {
     "compiler/analysis/fusion.py",  # the calls that oneDNN has
     "compiler/analysis/graph_warnings.py",  # softmax before a loss that has its own
     "compiler/analysis/slips.py",  # arguments in the order of PyTorch's layers
-    "compiler/elaborate/claims.py",
-    "compiler/elaborate/sides.py",
     "compiler/passes/fold_batch_norm.py",
     "compiler/passes/merge_siblings.py",
     "compiler/passes/relu_after_pool.py",

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from archc.compiler.driver import check, parse_overrides
-from archc.compiler.elaborate.builder import Limits
-from archc.dsl.diagnostics import ArchError, Diagnostic
+from archc.compiler.elaborate.elaboration import Limits
+from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render_all
 from archc.tests.support import ROOT
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 
 from archc.compiler.driver import Report, check_text
-from archc.compiler.elaborate.builder import Limits
+from archc.compiler.elaborate.elaboration import Limits
 from archc.dsl.rendering import render_all
 from archc.tests.support import NETWORKS, ROOT
 

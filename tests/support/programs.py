@@ -20,7 +20,7 @@ fewer = settings(relaxed, max_examples=max(EXAMPLES // 4, 1))
 def checked(text: str) -> Report:
     """Check a random program, and skip it where a window has outgrown its input."""
     note(text)
-    report = check_text(text, record=True)
+    report = check_text(text)
     for found in report.diagnostics:
         # Only a window that has outgrown its input makes these programs wrong.
         assert found.code in ("E0301", "E0306"), render_all(report.diagnostics)

@@ -18,7 +18,7 @@ import typer
 from archc.compiler.errors import UsageError
 from archc.compiler.files import CannotWrite, reason
 from archc.compiler.version import __version__
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render_all, visible
 from archc.ui.show.colour import painter
 from archc.ui.verbs import checking, completion, looking, reference, running, streams
@@ -104,7 +104,7 @@ def _outcome() -> int:
         talk(render_all(error.diagnostics, paint=painter(sys.stderr)))
         return 1
     except UsageError as error:
-        talk(f"archc: {visible('--' * bool(error.option) + str(error))}")
+        talk(f"archc: {visible(_as_option(error))}")
         return 2
     except CannotWrite as error:
         talk(f"archc: {error}")
@@ -123,6 +123,12 @@ def _outcome() -> int:
     except Exception as error:
         return _fault(error)
     return 0
+
+
+def _as_option(error: UsageError) -> str:
+    """The text of an error, in which an argument of the library is an option: `print_after` is `--print-after`."""
+    option = f"--{error.option.replace('_', '-')}" if error.option else ""
+    return option + str(error)[len(error.option) :]
 
 
 def _fault(error: Exception) -> int:

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from archc.compiler.analysis.printing import node_table
 from archc.compiler.driver import expanded_text
-from archc.compiler.elaborate.builder import MAX_NODES, Limits
+from archc.compiler.elaborate.elaboration import MAX_NODES, Limits
 from archc.compiler.elaborate.loader import Loader
 from archc.compiler.ops import OPERATORS
-from archc.compiler.shapes.dim import show_shape
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.errors import ArchError
 from archc.dsl.parser import MAX_NESTING
 from archc.dsl.rendering import MAX_SHOWN, render_all
 from archc.ui.show import formats
@@ -158,9 +158,7 @@ def graph(
     if json_ or (output is not None and output.suffix == ".json"):
         text = json.dumps(network.to_json(), indent=1) + "\n"
     else:
-        width = max(len(node.name) for node in network)
-        rows = [(node, ", ".join(network.operands(node.name))) for node in network]
-        text = "".join(f"{n.name:<{width}}  {n.op:<17}{show_shape(n.shape):<16}{operands}\n".rstrip() + "\n" for n, operands in rows)
+        text = node_table(network)
     if output is not None:
         write(output, text)
     else:

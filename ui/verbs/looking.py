@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from archc.compiler.analysis.memory import OpenSizes
-from archc.compiler.elaborate.builder import MAX_NODES, Limits, Overrides
+from archc.compiler.elaborate.elaboration import MAX_NODES, Limits, Overrides
 from archc.compiler.network import Network
 from archc.dsl.parser import MAX_NESTING
 from archc.dsl.rendering import render_all

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from archc.compiler.elaborate.builder import MAX_NODES, Limits, Overrides
+from archc.compiler.elaborate.elaboration import MAX_NODES, Limits, Overrides
 from archc.compiler.ops import OPERATORS
 from archc.compiler.tables import Room, text_table
 from archc.dsl.parser import MAX_NESTING

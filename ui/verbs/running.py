@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from archc.compiler.backends import Backend, Compiled, backend_of, listed
-from archc.compiler.elaborate.builder import MAX_NODES, Limits
+from archc.compiler.elaborate.elaboration import MAX_NODES, Limits
 from archc.dsl.parser import MAX_NESTING
 from archc.ui.show.reports import summary
 from archc.ui.verbs.completion import any_files, words
@@ -21,7 +21,7 @@ from archc.ui.verbs.terminal import (
     network,
     overrides,
     print_json,
-    programs,
+    print_stages,
     refusals,
     say,
     sound,
@@ -48,7 +48,9 @@ def compile(
     optimize: Annotated[
         int, typer.Option(min=0, max=3, help="0 as written; 1 bit-equal, activations in place; 2 folded and packed; 3 torch.compile")
     ] = 0,
-    print_after: Annotated[str, typer.Option(metavar="PASS", help="print the program after a pass, or after `all`")] = "",
+    print_after: Annotated[
+        str, typer.Option(metavar="STAGE", help="print the result of a stage: parse, elaborate, a pass, lower, torch; or `all`")
+    ] = "",
     set_: Set = None,
     input_: Input = None,
     json_: Json = False,
@@ -63,7 +65,7 @@ def compile(
     targets = [(target, backend_for(target, optimize)) for target in output or []]
     report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
     if print_after:
-        programs(report.graph, optimize, print_after)
+        print_stages(report, optimize, print_after)
     from archc.compiler.backends.torch import run as torch_run
     from archc.compiler.backends.torch import weight_files
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from archc.compiler.driver import Report, check, check_text, unreadable
-from archc.compiler.elaborate.builder import Limits, Overrides
+from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.elaborate.loader import MAX_BYTES, Loaded, Loader
 from archc.compiler.files import bounded
 

@@ -14,16 +14,14 @@ from typing import Any, NoReturn, Protocol
 
 import typer
 
-from archc.compiler.analysis.printing import listing
 from archc.compiler.driver import Report, parse_overrides, require_network
-from archc.compiler.elaborate.builder import Limits, Overrides
+from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.errors import UsageError, one_of
 from archc.compiler.files import write_text
-from archc.compiler.graph import ArchGraph
 from archc.compiler.network import Network
-from archc.compiler.passes import INFERENCE, run
-from archc.compiler.passes.program import Program
-from archc.dsl.diagnostics import CLAIM, ArchError, Diagnostic, Repair
+from archc.compiler.stages import stages
+from archc.dsl.diagnostics import CLAIM, Diagnostic, Repair
+from archc.dsl.errors import ArchError
 from archc.dsl.rendering import edited, render_all, visible
 from archc.dsl.source import Source
 from archc.ui.show import mending
@@ -134,19 +132,11 @@ def refusals() -> Iterator[None]:
         raise
 
 
-def programs(graph: ArchGraph, level: int, after: str) -> None:
-    """Print the program after a pass of a level, or after every pass."""
-    pipeline = INFERENCE[min(level, 2)]
-    names = [rewrite.__name__ for rewrite in pipeline]
-    if after not in (*names, "all"):
-        usage(f"--print-after takes {', '.join(names)} or all at level {level}, not {after}")
-
-    def watch(name: str, program: Program) -> None:
-        if after in (name, "all"):
-            say(f"# after {name}")
-            sys.stdout.write(listing(program.graph))
-
-    run(graph, pipeline, watch)
+def print_stages(report: Report, level: int, after: str) -> None:
+    """Print what the compiler has after a stage, or after every stage."""
+    for name, text in stages(report, level, after):
+        say(f"# after {name}")
+        sys.stdout.write(text)
 
 
 def unfit_table(rows: list[tuple[str, str, str, str]], most: int = 10) -> str:

@@ -15,7 +15,8 @@ from archc.compiler.analysis.misfit import misfit
 from archc.compiler.backends.torch.blocks import Block, Graphs
 from archc.compiler.backends.torch.changes import first_change
 from archc.compiler.graph import ArchGraph
-from archc.dsl.diagnostics import ArchError, Diagnostic
+from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.errors import ArchError
 from archc.dsl.vocabulary import files
 
 

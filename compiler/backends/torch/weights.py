@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from archc.compiler.passes.program import Folded, Joined, Recipe
+from archc.compiler.passes.program import Folded, Joined, WeightRecipe
 
 
-def computed(recipe: Recipe, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def computed(recipe: WeightRecipe, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Compute the `weight`, and the `bias` if there is one, of a recipe from the state_dict of the network.
 
     The arithmetic is in float64, and the result has the dtype of the network's weights.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Related
@@ -21,18 +21,18 @@ class Using:
 
 
 def circle(way: Sequence[Using]) -> Diagnostic:
-    """The fault of a way that comes back to its first file by its last `use`; at the `use` that can go, where there is one."""
+    """Report files that use each other in a circle, at a `use` that can be removed if there is one."""
     steps = list(zip(way, [*way[1:], way[0]], strict=True))
     needless = [(here, there) for here, there in steps if not _takes(here.statements, there.statements)]
     at = needless[0][0].use if needless else way[-1].use
     told = [(here.name, here.use.line, there.name) for here, there in needless if here.use is not None]
     found = files.use_in_circle([*(file.name for file in way), way[0].name], told)
     related = [Related(here.use, f"uses {there.name}") for here, there in steps if here.use is not None and here.use is not at]
-    return replace(found, facts={"needless": bool(needless)}).at(at, related=related)
+    return found.with_facts(needless=bool(needless)).at(at, related=related)
 
 
 def _takes(statements: Sequence[ast.Statement], used: Sequence[ast.Statement]) -> bool:
-    """May a file take something from one that it uses? That is so where that one brings further files, which are not looked into."""
+    """Return whether a file may take something from one that it uses. It may where that one uses further files, which are not inspected."""
     if sum(isinstance(s, ast.Use) for s in used) > 1:
         return True
     own = {s.name for s in statements if isinstance(s, ast.Block)} if statements is not used else set()
@@ -41,7 +41,7 @@ def _takes(statements: Sequence[ast.Statement], used: Sequence[ast.Statement]) -
 
 
 def _mentioned(statements: Sequence[ast.Statement]) -> Iterator[str]:
-    """The words of a file that may be names of blocks and networks."""
+    """Yield the words of a file that may be names of blocks and networks."""
     for statement in statements:
         for node in ast.walk(statement):
             match node:
