@@ -97,7 +97,7 @@ def main() -> int:
     parser.add_argument("--batches", nargs="*", type=int, default=[1, 32, 256])
     parser.add_argument("--dtypes", nargs="*", default=["float32", "bfloat16", "float16"], help="float16 is very slow on a CPU")
     parser.add_argument("--upto", type=int, default=3, help="the last level of optimization; 3 compiles")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs/gpu.json", help="where the JSON goes; the table goes beside it, as .md")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs/gpu.json", help="where the JSON goes; the table goes next to it, as .md")
     args = parser.parse_args()
     if args.device == "cuda" and not torch.cuda.is_available():
         print("there is no CUDA device; `--device cpu` runs the same path on the CPU", file=sys.stderr)

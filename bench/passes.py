@@ -56,6 +56,7 @@ def _exact(module: ArchModule, graph: ArchGraph, pipeline: tuple[Pass, ...]) -> 
 
 
 def measure(name: str, batch: int, device: str, runs: int) -> list[dict[str, Any]]:
+    """Measure inference at levels 1 and 2 with all passes and without each of them, in float32."""
     net, module, _ = models(name)
     module = module.to(device)
     x = torch.randn(batch, 3, 224, 224, device=device)
@@ -92,7 +93,7 @@ WAYS: dict[str, tuple[str, Any, type]] = {
 
 
 def on_cpu(name: str, batch: int, dtype: str, runs: int) -> list[dict[str, Any]]:
-    """The network of level 3 on a CPU without torch's compiler, and without one way of lowering each."""
+    """Measure level 3 on a CPU without torch's compiler, with all ways of lowering and without each of them."""
     net, module, _ = models(name)
     x = torch.randn(batch, 3, 224, 224).to(getattr(torch, dtype))
     module = module.to(x.dtype)
@@ -114,7 +115,7 @@ def on_cpu(name: str, batch: int, dtype: str, runs: int) -> list[dict[str, Any]]
 def rows_of(
     name: str, batch: int, device: str, dtype: str, level: int | str, lacking: list[str], networks: list[Callable[[], Any]], runs: int
 ) -> list[dict[str, Any]]:
-    """Time networks and return a row for every one but the first, which is complete, with its time relative to the first."""
+    """Time networks, and return a row for each but the first, which lacks nothing, with its time relative to the first."""
     with torch.set_grad_enabled(level == "training"):
         whole, *others = in_turn(networks, runs, 2, device == "cuda")
     setting = {"network": name, "batch": batch, "device": device, "dtype": dtype, "level": level}

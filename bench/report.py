@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def verdict(met: bool) -> str:
+    """Return whether a goal is met, in Markdown."""
     return "met" if met else "**not met**"
 
 

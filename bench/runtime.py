@@ -201,6 +201,7 @@ def training(name: str, batch: int, dtype: torch.dtype, device: str = "cpu") -> 
 
 
 def step(model: Any, x: torch.Tensor, y: torch.Tensor) -> Run:
+    """Return a function that runs one step of SGD on a batch; it changes the weights of the model."""
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
 
     def step() -> None:

@@ -1,7 +1,7 @@
-"""The network as a graph, and the one place that touches networkx.
+"""The network as a graph: the only module that uses networkx.
 
-Nodes are kept in the order in which they were written, which is a topological order; the operands of a
-node are its incoming edges, keyed 0, 1, 2, so that their order and parallel edges (`add<. | .>`) stay.
+Nodes are in the order of the file, which is a topological order; the operands of a node are its incoming edges, keyed 0, 1, 2, which
+preserves their order and parallel edges (`add<. | .>`).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ INPUT = INPUT_RECORD.name
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where a node came from: a block call with its arguments, or a copy of a repeat; and the frame around it.
+    """One level of the origin of a node: a block call with its arguments, or a copy of a repeat; `outer` is the frame around it.
 
-    Of a call, `scope` is the path of what it makes, and `brief` the call with what is worth telling in a picture.
+    For a call, `scope` is the path of the nodes that it creates, and `brief` is the call with the arguments that a picture shows.
     """
 
     text: str
@@ -39,7 +39,7 @@ class Frame:
     brief: str = ""
 
     def chain(self) -> list[Frame]:
-        """This frame and those around it, the innermost first."""
+        """Return this frame and those around it, the innermost first."""
         frames: list[Frame] = []
         frame: Frame | None = self
         while frame is not None:
@@ -50,11 +50,11 @@ class Frame:
 
 @dataclass(slots=True)
 class Node:
-    """One operator at one place.
+    """One use of an operator in a network.
 
-    `name` is the path of its label (`layer1.0.conv1`) and names it everywhere. `key` is the path of its weights:
-    the same, but for a shared part, whose every call has the key of the first. `shape` is without the batch.
-    `operands` are the nodes that it takes, in order; a graph sets them when the node is added.
+    `name` is the path of its label (`layer1.0.conv1`) and unique in the graph. `key` is the path of its weights: the same path, except
+    that all calls of a shared part have the key of the first. `shape` is the output shape, without the batch. `operands` are the nodes
+    that it takes, in order; `ArchGraph.add` sets them.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Node:
     key: str = ""
     place: tuple[int, ...] = ()
     training_only: bool = False
-    origins: Mapping[str, Span] = field(default_factory=dict)  # where each option was given: in the item, or in a default
+    origins: Mapping[str, Span] = field(default_factory=dict)  # where each option is written: in the item, or in a default
     operands: tuple[Node, ...] = field(default=(), repr=False, compare=False)
 
     @property
@@ -79,19 +79,19 @@ class Node:
 
     @property
     def call(self) -> Call:
-        """The node as its operator's rules see it: options, and the shapes of its operands. Each access makes a new call."""
+        """Return the argument of the operator's rules: the options, and the shapes of the operands. Each access returns a new call."""
         return Call(self.op, self.attrs, tuple(operand.shape for operand in self.operands))
 
     @property
     def window(self) -> Window | None:
-        """The window that it slides over its input; None where its operator has none."""
+        """Return the window that slides over the input; None where the operator has none."""
         rule = self.operator.window
         return None if rule is None else rule(self.attrs)
 
 
 @dataclass(frozen=True)
 class Output:
-    """A result of the network: the node that gives it, and whether it is there in training only."""
+    """An output of the network: the name of the node that computes it, and whether it exists in training only."""
 
     node: str
     training_only: bool = False
@@ -99,13 +99,13 @@ class Output:
 
 @dataclass
 class ArchGraph:
-    """A network: nodes with operands, its inputs and outputs in order, and what must hold of open sizes."""
+    """A network: nodes with operands, inputs and outputs in order, and the conditions that open sizes must meet."""
 
     name: str = ""
     title: str = ""
     outputs: dict[str, Output] = field(default_factory=dict)
     conditions: list[tuple[str, Condition]] = field(default_factory=list)  # (node, condition)
-    claimed: dict[str, Shape] = field(default_factory=dict)  # what failed claims say, with which the check has gone on
+    claimed: dict[str, Shape] = field(default_factory=dict)  # shapes of failed claims, by node; the check continued with them
 
     def __post_init__(self) -> None:
         self._nx: nx.MultiDiGraph[str] = nx.MultiDiGraph()
@@ -113,7 +113,7 @@ class ArchGraph:
     # ---- building
 
     def add(self, node: Node, operands: Sequence[str] = ()) -> None:
-        """Append a node behind its operands, which must be there already."""
+        """Append a node. Raises ValueError for a name that exists already, and for an operand that does not exist."""
         if node.name in self._nx:
             raise ValueError(f"there is already a node {node.name}")
         for operand in operands:
@@ -130,7 +130,7 @@ class ArchGraph:
         return int(self._nx.number_of_nodes())
 
     def __iter__(self) -> Iterator[Node]:
-        """All nodes, operands before those that take them."""
+        """Yield all nodes, operands before their users."""
         for _, data in self._nx.nodes(data=True):
             yield data["node"]
 
@@ -142,19 +142,19 @@ class ArchGraph:
         return node
 
     def taken(self, name: str) -> Shape:
-        """The shape of a node as those after it have seen it: that of a claim, where one fails."""
+        """Return the shape of a node that its users were checked with: that of its claim, where the claim failed."""
         return self.claimed.get(name) or self[name].shape
 
     def operands(self, name: str) -> list[str]:
-        """The names of the nodes that a node takes, in order."""
+        """Return the names of the operands of a node, in order."""
         return [operand.name for operand in self[name].operands]
 
     def users(self, name: str) -> list[str]:
-        """The nodes that take a node, each once."""
+        """Return the names of the nodes that take a node, each once."""
         return list(self._nx.successors(name))
 
     def only_user(self, node: Node) -> Node | None:
-        """The one node that takes a node, once, where its value is used nowhere else; None otherwise."""
+        """Return the only user of a node, where that takes it once and the node is not an output; None otherwise."""
         users = self.users(node.name)
         if len(users) != 1 or any(output.node == node.name for output in self.outputs.values()):
             return None
@@ -166,7 +166,7 @@ class ArchGraph:
 
     @property
     def unknowns(self) -> list[str]:
-        """The names of the open sizes, in the order of the inputs."""
+        """Return the names of the open sizes, in the order of the inputs."""
         names: dict[str, None] = {}
         for node in self.inputs:
             for dim in node.shape:
@@ -175,13 +175,13 @@ class ArchGraph:
         return list(names)
 
     def call(self, name: str) -> Call:
-        """A node as its operator's rules see it: `self[name].call`."""
+        """Return `self[name].call`."""
         return self[name].call
 
     # ---- changing
 
     def mark_training_only(self) -> None:
-        """Mark what only the training-only outputs need."""
+        """Mark the nodes that only training-only outputs need, and unused nodes after those; inputs are never marked."""
         needed = self.ancestors(output.node for output in self.outputs.values() if not output.training_only)
         training = self.ancestors(output.node for output in self.outputs.values() if output.training_only)
         for node in self:
@@ -190,7 +190,7 @@ class ArchGraph:
                 node.training_only = not node.is_input
 
     def without(self, names: set[str]) -> ArchGraph:
-        """A copy without some nodes, and without the outputs that they give."""
+        """Return a copy without some nodes, their outputs and their conditions. Nothing else may take these nodes."""
         kept = {key: output for key, output in self.outputs.items() if output.node not in names}
         conditions = [(node, condition) for node, condition in self.conditions if node not in names]
         copy = ArchGraph(self.name, self.title, kept, conditions)
@@ -200,6 +200,7 @@ class ArchGraph:
         return copy
 
     def ancestors(self, names: Iterable[str]) -> set[str]:
+        """Return the names of some nodes and of all nodes that they depend on."""
         seen: set[str] = set()
         stack = list(names)
         while stack:
@@ -212,7 +213,7 @@ class ArchGraph:
     # ---- as plain data
 
     def to_json(self) -> dict[str, Any]:
-        """The graph in networkx's node-link form, of plain data only. `from_json` is the inverse."""
+        """Return the graph in networkx's node-link form, as plain data. `from_json` is the inverse."""
         sources: dict[str, Source] = {}
         plain: nx.MultiDiGraph[str] = nx.MultiDiGraph(
             name=self.name,
@@ -241,7 +242,7 @@ class ArchGraph:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ArchGraph:
-        """Load what `to_json` gave."""
+        """Load a graph from the data that `to_json` returns."""
         plain = nx.node_link_graph(dict(data), edges="edges")
         assert isinstance(plain, nx.MultiDiGraph)
         info = plain.graph
@@ -253,7 +254,7 @@ class ArchGraph:
             frame: Frame | None = None
             for outer in reversed(node["provenance"]):
                 frame = Frame(outer["text"], _span_from_plain(outer["span"], sources), frame, outer["scope"], outer.get("brief", ""))
-            made = Node(
+            loaded = Node(
                 name,
                 node["op"],
                 {key: _attr_from_plain(value) for key, value in node["attrs"].items()},
@@ -265,11 +266,11 @@ class ArchGraph:
                 node["training_only"],
             )
             edges = sorted((key, source) for source, _, key in plain.in_edges(name, keys=True))
-            graph.add(made, [source for _, source in edges])
+            graph.add(loaded, [source for _, source in edges])
         return graph
 
     def same_as(self, other: ArchGraph) -> bool:
-        """Equal in all but where things were written: names, operators, options, shapes, operands, inputs and outputs."""
+        """Return whether two graphs are equal in names, operators, options, shapes, operands, inputs and outputs; spans do not count."""
         return self._meaning() == other._meaning()
 
     def _meaning(self) -> list[Any]:
@@ -303,5 +304,5 @@ def _span_from_plain(data: Mapping[str, Any], sources: Mapping[str, Source]) -> 
 
 
 def shape_text(dims: Sequence[Dim]) -> list[int | str]:
-    """A shape for JSON: numbers, and formulas as text."""
+    """Return a shape for JSON: numbers, and formulas as text."""
     return [dim if isinstance(dim, int) else str(dim) for dim in dims]

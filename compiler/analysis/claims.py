@@ -106,7 +106,7 @@ def _evidence(expect: ast.Expect, actual: int, value: float, graph: ArchGraph) -
         return ""
     missing, nodes = abs(actual - value), [node for node in graph if not node.training_only]
     biases = sum(prod(weights(graph, node).get("bias", (0,))) for node in nodes if node.operator.linear)
-    norms = sum(node_params(graph, node) for node in nodes if node.operator.family == "normalisation")
+    norms = sum(node_params(graph, node) for node in nodes if node.operator.family == "normalization")
     left_out = sum(int(node.attrs["out"]) for node in nodes if node.operator.linear and not node.attrs["bias"])
     for count, what in (
         (biases, "the biases of the convolutions and fully-connected layers are"),

@@ -56,7 +56,7 @@ def pixels_skipped(graph: ArchGraph) -> FoundAt:
 def _is_shortcut(graph: ArchGraph, node: Node) -> bool:
     """Return whether it is the projection of a residual: a convolution, perhaps its norm, and the addition."""
     users = [graph[name] for name in graph.users(node.name)]
-    if len(users) == 1 and users[0].operator.normalises:
+    if len(users) == 1 and users[0].operator.normalizes:
         users = [graph[name] for name in graph.users(users[0].name)]
     return [user.op for user in users] == ["add"]
 
@@ -130,7 +130,7 @@ def done_twice(graph: ArchGraph) -> FoundAt:
             (before,) = node.operands
             if before.op == node.op:
                 yield node, says.done_twice(node.name, before.name, "changes nothing: its input has been rectified")
-        elif node.operator.normalises:
+        elif node.operator.normalizes:
             before = _before_activations(node)
             if before.op == node.op:
                 yield node, says.done_twice(node.name, before.name, "normalizes what has been normalized")

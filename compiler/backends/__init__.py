@@ -1,7 +1,7 @@
-"""LOWERED PROGRAM -> ARTIFACT: what `archc compile -o` can write, as a table. Only the package of a backend imports its framework.
+"""LOWERED PROGRAM -> ARTIFACT: the table of what `archc compile -o` can write. Only the package of a backend imports its framework.
 
-A backend is one file with a writer, and one row of BACKENDS. A writer is a function of a `Compiled` and a path; it writes the file whole
-or not at all (`files.replacing`), and raises CannotWrite where it cannot. What it writes it takes from `compiled.program()`, a
+A backend is one file with a writer, and one row of BACKENDS. A writer is a function of a `Compiled` and a path; it writes the file
+atomically (`files.replacing`), and raises CannotWrite where it cannot. Its input is `compiled.program()`, a
 `lowering.program.LoweredProgram`: steps, parts, scopes, recipes of weights.
 """
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A network that was lowered and has run once: what a writer gets.
+    """A network that was lowered and has run once: the input of a writer.
 
-    `module` holds the weights of the network, on the device and in the dtype that were asked for, in evaluation mode; `inputs` are the
-    tensors `(N, *shape)` that it has run on, in order. `level` is the level of optimization that was asked for.
+    `module` holds the weights of the network, on the requested device and in the requested dtype, in evaluation mode; `inputs` are the
+    tensors `(N, *shape)` that it has run on, in order. `level` is the requested level of optimization.
     """
 
     graph: ArchGraph
@@ -36,16 +36,17 @@ class Compiled:
     inputs: Sequence[Any]
 
     def program(self, mode: Mode = "inference") -> LoweredProgram:
-        """The steps of the network at its level, or at the nearest that the mode has."""
+        """Return the lowered program of a mode at `level`, or at the highest level that the mode has."""
         return lowered(self.graph, mode, min(self.level, LEVELS[mode][-1]))
 
 
 @dataclass(frozen=True)
 class Backend:
-    """A row: what is written into files of some suffixes, and by what.
+    """A row of the table: the suffixes of the files that a backend writes, and its writer.
 
-    `writes` says in words what is in the file. `writer` is the dotted path of the function. `extra` is the extra of pip that brings the
-    modules which it `needs`. `levels` are the levels of optimization that such a file can hold; `beyond` says why it holds no others.
+    `writes` names the contents of the file. `writer` is the dotted path of the function. `extra` is the extra of this package that
+    installs the modules which the writer `needs`. `levels` are the levels of optimization that the file format can represent; `beyond` is
+    the reason why it represents no others.
     """
 
     name: str
@@ -59,11 +60,11 @@ class Backend:
 
     @property
     def missing(self) -> str:
-        """The first module that it needs and that is not installed; nothing if all are there."""
+        """Return the first needed module that is not installed; "" where all are installed."""
         return next((name for name in self.needs if find_spec(name) is None), "")
 
     def write(self, compiled: Compiled, path: Path) -> None:
-        """Write a file, whole or not at all. Raises CannotWrite, and ModuleNotFoundError where a module is `missing`."""
+        """Write a file atomically. Raises CannotWrite, and ModuleNotFoundError where a module is `missing`."""
         module, _, name = self.writer.rpartition(".")
         getattr(import_module(module), name)(compiled, path)
 
@@ -77,7 +78,7 @@ BACKENDS: tuple[Backend, ...] = (
         extra="torch",
         needs=("torch",),
         levels=(0, 1),
-        beyond="what level 2 makes is for the machine that it was made on",
+        beyond="the result of level 2 is specific to the machine that it was computed on",
     ),
     Backend(
         name="weights",
@@ -92,11 +93,11 @@ BACKENDS: tuple[Backend, ...] = (
 
 
 def backend_of(path: Path) -> Backend | None:
-    """The backend that writes files of a suffix; None where there is none."""
+    """Return the backend that writes files with the suffix of a path; None where there is none."""
     return next((backend for backend in BACKENDS if path.suffix in backend.suffixes), None)
 
 
 def listed(words: bool = False) -> str:
-    """The suffixes of all backends, as a sentence has them; with `words` also what is in the files."""
-    found = [f"{suffix} ({backend.writes})" if words else suffix for backend in BACKENDS for suffix in backend.suffixes]
-    return " or ".join([", ".join(found[:-1]), found[-1]] if found[1:] else found)
+    """Return the suffixes of all backends as part of a sentence; `words` adds the contents of the files."""
+    items = [f"{suffix} ({backend.writes})" if words else suffix for backend in BACKENDS for suffix in backend.suffixes]
+    return " or ".join([", ".join(items[:-1]), items[-1]] if items[1:] else items)

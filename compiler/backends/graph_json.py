@@ -1,4 +1,4 @@
-"""The graph as the file has it, in networkx's node-link form as JSON; `ArchGraph.from_json` reads it."""
+"""Write the graph of the file as JSON in networkx's node-link form; `ArchGraph.from_json` reads it."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from archc.compiler.files import write_text
 
 
 def write(compiled: Compiled, path: Path) -> None:
-    """Write the graph, whole or not at all. Raises CannotWrite."""
+    """Write the graph atomically. Raises CannotWrite."""
     write_text(path, json.dumps(compiled.graph.to_json(), indent=1) + "\n")

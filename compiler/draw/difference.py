@@ -17,7 +17,7 @@ from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.shapes.dim import show_shape
 
 MOST = 3 * PAGE  # most boxes with which all blocks that differ are opened
-FOLLOWERS = {"activation": "act", "normalisation": "norm"}  # by family: the option that adds such an operator
+FOLLOWERS = {"activation": "act", "normalization": "norm"}  # by family: the option that adds such an operator
 
 
 def difference(a: ArchGraph, b: ArchGraph, found: Difference, folding: Folding, names: tuple[str, str] = ("", "")) -> Scene:

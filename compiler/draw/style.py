@@ -15,9 +15,9 @@ LEGEND = {
     "convolution": "convolution",
     "dense": "fully connected",
     "pooling": "pooling",
-    "normalisation": "normalisation",
+    "normalization": "normalization",
     "activation": "activation",
-    "regularisation": "regularisation",
+    "regularization": "regularization",
     "shape": "change of shape",
     "merge": "merge",
     "block": "block",
@@ -30,9 +30,9 @@ FORMS: dict[str, dict[str, str]] = {
     "convolution": {"shape": "box", "style": "filled"},
     "dense": {"shape": "box", "style": "filled", "penwidth": "2.2"},
     "pooling": {"shape": "polygon", "sides": "4", "distortion": "0.1", "style": "filled", "fixedsize": "true"},
-    "normalisation": {"shape": "box", "style": "diagonals,filled"},
+    "normalization": {"shape": "box", "style": "diagonals,filled"},
     "activation": {"shape": "ellipse", "style": "filled", "margin": "0.02,0.02"},
-    "regularisation": {"shape": "box", "style": "filled,dotted"},
+    "regularization": {"shape": "box", "style": "filled,dotted"},
     "shape": {"shape": "note", "style": "filled"},
     "merge": {"shape": "circle", "style": "filled", "fixedsize": "true", "width": "0.34", "height": "0.34"},
     "block": {"shape": "box", "style": "rounded,filled", "peripheries": "2"},
@@ -53,9 +53,9 @@ LIGHT = {
     "convolution": "#9fcdec",
     "dense": "#f3be7c",
     "pooling": "#8fd3b6",
-    "normalisation": "#f4ea9a",
+    "normalization": "#f4ea9a",
     "activation": "#ee9d93",
-    "regularisation": "#e2bdd4",
+    "regularization": "#e2bdd4",
     "shape": "#d5dade",
     "merge": "#fefefe",
     "block": "#dde6f3",
@@ -79,9 +79,9 @@ DARK = {
     "convolution": "#1f5b84",
     "dense": "#7d4710",
     "pooling": "#1f6b50",
-    "normalisation": "#72702a",
+    "normalization": "#72702a",
     "activation": "#8a4529",
-    "regularisation": "#74456a",
+    "regularization": "#74456a",
     "shape": "#414b54",
     "merge": "#12171d",
     "block": "#2d3c55",
@@ -93,12 +93,12 @@ DARK = {
     "new": "#81c784",
 }
 _WHITE = dict.fromkeys(
-    ("input", "output", "convolution", "dense", "pooling", "normalisation", "activation", "regularisation", "shape"), "#ffffff"
+    ("input", "output", "convolution", "dense", "pooling", "normalization", "activation", "regularization", "shape"), "#ffffff"
 )
 PRINT = LIGHT | _WHITE | {"ink": "#000000", "line": "#000000", "edge": "#000000", "room": "#ffffff", "block": "#eeeeee", "merge": "#ffffff"}
 PRINT |= {"frame": "#777777", "faint": "#333333"}
 # Volumes have no forms to tell families by, so in print they differ in grey; lids and sides are shaded besides.
-PRINT_VOLUMES = PRINT | {"pooling": "#b4b4b4", "shape": "#8e8e8e", "input": "#dadada", "normalisation": "#cfcfcf", "block": "#f3f3f3"}
+PRINT_VOLUMES = PRINT | {"pooling": "#b4b4b4", "shape": "#8e8e8e", "input": "#dadada", "normalization": "#cfcfcf", "block": "#f3f3f3"}
 THEMES = {"auto": LIGHT, "light": LIGHT, "dark": DARK, "print": PRINT}
 
 HEATS: dict[str, Callable[[Box], int]] = {

@@ -26,7 +26,7 @@ _FORMS = {
     "dense": "line width=1.2pt",
     "pooling": "trapezium, trapezium angle=-80, trapezium stretches",
     "activation": "ellipse, inner sep=0pt",
-    "normalisation": "chamfered rectangle, inner sep=0pt",
+    "normalization": "chamfered rectangle, inner sep=0pt",
     "merge": "circle, inner sep=0pt",
     "block": "rounded corners=4pt, double",
 }

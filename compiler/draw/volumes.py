@@ -66,7 +66,7 @@ def without_steps(scene: Scene) -> Scene:
     passed = {
         box.id
         for box in scene.shown()
-        if box.family in ("activation", "normalisation", "regularisation", "output") or (box.nodes and box.nodes[0].operator.unrolls)
+        if box.family in ("activation", "normalization", "regularization", "output") or (box.nodes and box.nodes[0].operator.unrolls)
     }
     into = {edge.target: edge for edge in scene.edges}
 

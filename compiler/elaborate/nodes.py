@@ -1,4 +1,4 @@
-"""Operators: from arguments and operands to a node with its shape, and its normalisation and activation after it."""
+"""Operators: from arguments and operands to a node with its shape, and its normalization and activation after it."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _follow(elaboration: Elaboration, option: str, argument: BoundArgument, span
     operator = OPERATORS.get(value.text) if isinstance(value, Word) else None
     if operator is None or operator.operands != (1, 1) or (not value.args and operator.requires):
         got = f"`{value}`" if isinstance(value, Word) else describe(value)
-        family = "normalisation" if option == "norm" else "activation"
+        family = "normalization" if option == "norm" else "activation"
         choices = [name for name, other in OPERATORS.items() if other.family == family]
         elaboration.report(values.not_a_choice(option, got, choices), site, argument.span)
         return Missing.UNKNOWN

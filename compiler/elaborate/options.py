@@ -26,7 +26,7 @@ from archc.dsl.vocabulary import names, values, warnings
 
 PLACE = "place"  # every operator takes it: the devices its parts lie on
 FOLLOWERS = ("norm", "act")
-FOLLOWER_FAMILIES = ("normalisation", "activation")
+FOLLOWER_FAMILIES = ("normalization", "activation")
 
 
 def split_word(word: str, kernel: ast.Dims, env: Environment, span: Span) -> tuple[str, ast.Dims]:
@@ -245,7 +245,7 @@ def read_options(op: Operator, given: dict[str, BoundArgument], axes: int, span:
             assert not isinstance(attr.default, Required)
             attrs[attr.name] = attr.kind.read(attr.name, attr.default, axes)
     try:
-        op.canonicalise(attrs)
+        op.canonicalize(attrs)
     except Fault as fault:
         raise Fault(blamed(fault.diagnostic, given, span)) from None
     return attrs

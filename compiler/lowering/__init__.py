@@ -1,6 +1,6 @@
-"""GRAPH -> LOWERED PROGRAM: choose the passes for a mode and a level, run them, and say of every operator what a backend makes of it.
+"""GRAPH -> LOWERED PROGRAM: run the passes of a mode and a level, and translate each node into a step for a backend.
 
-`lowered` and `lowered_modes` are the way in; `program` says what they return.
+`lowered` and `lowered_modes` are the entry points; `program` defines what they return.
 """
 
 from __future__ import annotations
@@ -26,16 +26,15 @@ from archc.dsl.vocabulary import files
 
 PIPELINES: Mapping[Mode, tuple[tuple[Pass, ...], ...]] = {"training": TRAINING, "inference": INFERENCE}
 LEVELS: Mapping[Mode, range] = {mode: range(len(PIPELINES[mode])) for mode in get_args(Mode)}
-FLAT = 2  # the level from which on passes move operators out of the scopes of the file
+FLAT = 2  # the first level whose passes move operators out of the scopes of the file
 
 
 def lowered(graph: ArchGraph, mode: Mode = "inference", level: int = 0, pipeline: tuple[Pass, ...] | None = None) -> LoweredProgram:
     """Lower a network for one mode.
 
-    `level` is 0, as written; 1, exact rewrites, and activations that overwrite their operand where they may; or 2, inference only, with
-    rewrites that change the order of additions, whose weights are made by `recipes`. `pipeline` are other passes than those of the level.
-    Raises ArchError, at the operator, when sizes are open where an argument needs a number; and ValueError for a mode or a level that
-    does not exist.
+    `level` is 0, as written; 1, exact rewrites, and activations that overwrite their operand where that is safe; or 2, for inference only,
+    also rewrites that change the order of additions, whose weights `recipes` compute. `pipeline` replaces the passes of the level.
+    Raises ArchError, at the operator, where a size is open and an argument needs a number, and ValueError for an unknown mode or level.
     """
     program = run(graph, _pipeline(mode, level) if pipeline is None else pipeline)
     overwriting = in_place(program.graph) if level else set()
@@ -43,15 +42,15 @@ def lowered(graph: ArchGraph, mode: Mode = "inference", level: int = 0, pipeline
 
 
 def lowered_from(program: Program, level: int = 2) -> LoweredProgram:
-    """Lower a program that passes for inference have made. Above level 0 activations overwrite their operand where they may."""
+    """Lower a program on which passes for inference have run. Above level 0 activations overwrite their operand where that is safe."""
     return _lowered(program, program.graph, "inference", level, in_place(program.graph) if level else set())
 
 
 def lowered_modes(graph: ArchGraph, level: int = 0) -> tuple[LoweredProgram, LoweredProgram]:
-    """Lower a network for a module that can switch between modes; returns the program for training, and that for inference.
+    """Lower a network for a module that can switch between modes; return the program for training and the program for inference.
 
-    As `lowered`, for levels 0 and 1. Both have the same scopes. The parts of inference are among those of training, and overwrite their
-    operand only where they may in both modes. Where the modes do not differ, both programs have the same steps.
+    Like `lowered`, for levels 0 and 1. Both programs have the same scopes. The parts for inference are a subset of those for training, and
+    overwrite their operand only where that is safe in both modes. Where the modes do not differ, both programs have the same steps.
     """
     trained, inference = run(graph, _pipeline("training", level)), run(graph, _pipeline("inference", level))
     overwriting = in_place(trained.graph) & in_place(inference.graph) if level else set()
@@ -62,7 +61,7 @@ def lowered_modes(graph: ArchGraph, level: int = 0) -> tuple[LoweredProgram, Low
 
 
 def input_shapes(graph: ArchGraph) -> list[tuple[int, ...]]:
-    """The shapes of the inputs in order, without the batch. Raises ArchError where a size is open."""
+    """Return the shapes of the inputs in order, without the batch. Raises ArchError where a size is open."""
     shapes = []
     for node in graph.inputs:
         sizes = tuple(dim for dim in node.shape if isinstance(dim, int))
@@ -81,14 +80,14 @@ def _pipeline(mode: Mode, level: int) -> tuple[Pass, ...]:
 
 
 def _lowered(program: Program, written: ArchGraph, mode: Mode, level: int, overwriting: Collection[str]) -> LoweredProgram:
-    """`written` is the graph whose scopes and order the program has: that of the file, or, where passes took it apart, its own."""
+    """Lower a program with the scopes and the order of `written`: the graph of the file, or, where passes moved operators, its own."""
     graph = program.graph
     steps: dict[str, Step] = {}
     parts: dict[str, Part] = {}
     for node in graph:
         steps[node.name] = _step(graph, node, parts, overwriting)
-    found = regions(written)
-    body = scopes.tree(graph, found, steps)
+    known = regions(written)
+    body = scopes.tree(graph, known, steps)
     nodes = [node for node in written if node.name in graph]
     units = {scope.key for scope in body.scopes()} - {""}
     members = scopes.members(nodes, parts, units)
@@ -100,7 +99,7 @@ def _lowered(program: Program, written: ArchGraph, mode: Mode, level: int, overw
         body=body,
         parts={key: parts[key] for key in dict.fromkeys(node.key for node in nodes) if key in parts},
         members=members,
-        loose={key: found.reasons.get(key, scopes.ELSEWHERE) for key in members if key and key not in units},
+        loose={key: known.reasons.get(key, scopes.ELSEWHERE) for key in members if key and key not in units},
         inputs=tuple(node.name for node in graph.inputs),
         outputs={name: output.node for name, output in graph.outputs.items()},
         recipes=program.recipes,
@@ -138,7 +137,7 @@ def _step(graph: ArchGraph, node: Node, parts: dict[str, Part], overwriting: Col
 
 
 def _call(target: Target | None, values: list[Value]) -> tuple[Kind, str, tuple[Any, ...], Mapping[str, Any]]:
-    """The kind of a step, what it calls, and with what."""
+    """Return the kind of a step, the name that it calls, and the arguments by position and by name."""
     match target:
         case None:
             return "input", "", (), {}
@@ -151,19 +150,19 @@ def _call(target: Target | None, values: list[Value]) -> tuple[Kind, str, tuple[
 
 
 def _target(node: Node, call: Call) -> Target:
-    """What the record of the operator says, with the place of its faults; none of its arguments is open."""
+    """Return the target of a node. Raises ArchError, at the node, for a fault of its record or for an open size in an argument."""
     try:
         target = node.operator.lower(call)
     except Fault as fault:
         raise ArchError([fault.diagnostic.at(node.span)]) from None
     match target:
         case ModuleTarget(_, settings):
-            given: tuple[Any, ...] = tuple(settings.values())
+            arguments: tuple[Any, ...] = tuple(settings.values())
         case CallTarget(_, args, kwargs):
-            given = (*args, *kwargs.values())
+            arguments = (*args, *kwargs.values())
         case TensorTarget(_, shape):
-            given = shape
-    if _is_open(given):
+            arguments = shape
+    if _is_open(arguments):
         problem = f"{node.name} cannot be lowered while its sizes are open"
         raise ArchError([files.cannot_lower(problem, "give the sizes with `--input`").at(node.span)])
     return target

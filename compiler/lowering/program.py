@@ -1,4 +1,4 @@
-"""A lowered program: what a backend gets. Plain data, without torch; the steps of a network in order, with all that they need."""
+"""A lowered program, the input of a backend: the steps of a network in order, as plain data without torch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from archc.dsl.source import Span
 Mode = Literal["training", "inference"]
 Kind = Literal["input", "module", "function", "tensor"]
 
-# ---- arguments: the following three, lists of them, and plain values of Python
+# ---- arguments: the following three classes, lists of them, and plain Python values
 
 
 @dataclass(frozen=True)
 class Value:
-    """An argument: the value of a step."""
+    """An argument: the result of a step, by its name."""
 
     step: str
 
@@ -31,19 +31,19 @@ class Trained:
 
 @dataclass(frozen=True)
 class FunctionCall:
-    """An argument: the result of a call, which has no step of its own."""
+    """An argument: the result of a nested call, which has no step of its own."""
 
     target: str
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
-# ---- parts: what is made once
+# ---- parts: modules and trained tensors
 
 
 @dataclass(frozen=True)
 class Fill:
-    """How a tensor is filled at the start: a distribution by the name that the language has for it, and its settings."""
+    """The initialization of a tensor: a distribution, by its name in the language, and its settings."""
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -51,11 +51,11 @@ class Fill:
 
 @dataclass(frozen=True)
 class Part:
-    """A module, or a trained tensor, that is made once under its key; steps that share weights share their part.
+    """A module or a trained tensor, built once under its key; steps that share weights share their part.
 
     `target` names the class of a module, and `settings` are the arguments of its constructor; a tensor has neither. `weights` and
-    `buffers` are the shapes of its tensors by name; that of a trained tensor is under "". A tensor that is not in `initial` is filled as
-    the constructor of its module fills it. `overwrites`: the module may write its result into its operand.
+    `buffers` are the shapes of its tensors by name; a trained tensor has the name "". A tensor that is not in `initial` keeps the values
+    that the constructor of its module assigns. `overwrites`: the module may write its result into its operand.
     """
 
     key: str
@@ -73,13 +73,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Step:
-    """One operator at one place, as a call of its part or of a function, or an input.
+    """One node of the network: a call of its part or of a function, or an input.
 
     A step of kind `module` calls its part; one of kind `function` or `tensor` calls `target`; both with `args` and `kwargs`. `name` is
     unique in the program, `key` is the path of its weights. Shapes are without the batch; a size may be a formula where no argument
-    needs it as a number. `attrs` are the options of the operator in canonical form, for backends that go by the operator. `place` are
-    the devices that the file puts the step on. `span` and `provenance` say where it comes from: the text, and the calls of blocks and
-    the repeats around it, the innermost first.
+    needs it as a number. `attrs` are the options of the operator in canonical form, for backends that dispatch on `op`. `place` are
+    the devices that the file assigns to the step. `span` is its source text, and `provenance` the block calls and repeats around it, the
+    innermost first.
     """
 
     name: str
@@ -102,11 +102,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Scope:
-    """Steps that can be a module with a forward of their own, and scopes within; the program itself is one, whose path is empty.
+    """Steps and inner scopes that can be a module with its own forward; the whole program is one, with an empty path.
 
-    `path` is the prefix of the names in it, and `key` that of the keys; calls of a shared block have one key. `block` is the name of
-    the block that it is a call of, if it is one. `takes` and `returns` are the steps whose values enter and leave it, in order; the
-    program itself takes nothing, as its inputs are steps.
+    `path` is the prefix of the names in it, and `key` that of the keys; all calls of a shared block have the same key. `block` is the name
+    of the block that the scope is a call of, or "". `takes` and `returns` are the names of the steps whose values enter and leave it, in
+    order; the whole program takes nothing, as its inputs are steps.
     """
 
     path: str
@@ -117,7 +117,7 @@ class Scope:
     body: tuple[Step | Scope, ...]
 
     def scopes(self) -> Iterator[Scope]:
-        """This scope and all within, outer ones first."""
+        """Yield this scope and all scopes in it, outer ones first."""
         yield self
         for item in self.body:
             if isinstance(item, Scope):
@@ -128,10 +128,10 @@ class Scope:
 class LoweredProgram:
     """A network for one mode at one level of optimization.
 
-    `steps` are in an order in which they can run; `body` is the same as a tree of scopes. `parts` and `members` are in the order of the
-    file: every part by its key, and for the key of every scope what it holds, by name. `loose` are the keys of those scopes that cannot
-    be a module with a forward, with the reason. `outputs` are the steps whose values leave, by the name of the output. `recipes` say how
-    weights are made from those of the file, by key, where a pass has changed them. `graph` is the graph behind the steps, for analyses.
+    `steps` are in execution order; `body` contains the same steps as a tree of scopes. `parts` and `members` are in the order of the
+    file: each part by its key, and for the key of each scope its members, name -> key. `loose` are the keys of scopes that cannot be a
+    module with a forward, with the reason. `outputs` are the names of the steps that compute the outputs, by the name of the output.
+    `recipes` compute, by key, the weights that a pass has changed from those of the file. `graph` is the graph that was lowered.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Print a lowered program as text: its parts, its steps in their scopes, its outputs, and how changed weights are made."""
+"""Print a lowered program as text: its parts, its steps in their scopes, its outputs, and the recipes of changed weights."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from archc.compiler.shapes.dim import show_shape
 def program_text(program: LoweredProgram) -> str:
     """Return a lowered program as text, for people: a part, a step or a recipe on each line.
 
-    A part is `key: target(settings)` with its tensors, and `init` where a tensor is not filled as its module fills it. A step is
-    `name = callee(arguments): shape`, without the batch; a scope is `name(what enters) -> what leaves`, with its steps indented.
+    A part is `key: target(settings)` with its tensors, and `init` where a tensor is not initialized by its module. A step is
+    `name = callee(arguments): shape`, without the batch; a scope is `path(operands) -> results`, with its steps indented.
     """
     lines = [f"program {program.name or 'network'}, {program.mode}, level {program.level}", "parts"]
     lines += [f"  {_part(part)}" for part in program.parts.values()]
@@ -29,10 +29,10 @@ def program_text(program: LoweredProgram) -> str:
 def _part(part: Part) -> str:
     tensors = [f"{name or 'tensor'} {show_shape(shape)}{_initial(part, name)}" for name, shape in part.weights.items()]
     tensors += [f"{name} {show_shape(shape) or 'scalar'} (buffer)" for name, shape in part.buffers.items()]
-    made = f"{part.target}({_keywords(part.settings)})" if part.target else "a trained tensor"
+    text = f"{part.target}({_keywords(part.settings)})" if part.target else "a trained tensor"
     if tensors:
-        made += f" with {', '.join(tensors)}"
-    return f"{part.key}: {made}" + (", overwrites its operand" if part.overwrites else "")
+        text += f" with {', '.join(tensors)}"
+    return f"{part.key}: {text}" + (", overwrites its operand" if part.overwrites else "")
 
 
 def _initial(part: Part, name: str) -> str:
@@ -89,7 +89,7 @@ def _keywords(settings: Mapping[str, Any]) -> str:
 
 
 def _recipe(recipe: WeightRecipe) -> str:
-    """`Folded(conv1, bn1, 1e-05)`: what is computed, and from the weights of which keys of the file."""
+    """Return a recipe as text, with the keys of the weights that it uses: `Folded(conv1, bn1, 1e-05)`."""
     if isinstance(recipe, Own):
         return recipe.key
     values = (getattr(recipe, part.name) for part in fields(recipe))

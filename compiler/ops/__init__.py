@@ -1,16 +1,16 @@
-"""The operators of the language: one record each, a file for every family. A new operator is one record in one file."""
+"""The operators of the language: one record each, one file per family. A new operator is one record in one file."""
 
 from __future__ import annotations
 
-from archc.compiler.ops import activation, classic, convolution, joining, normalisation, pooling
+from archc.compiler.ops import activation, classic, convolution, joining, normalization, pooling
 from archc.compiler.ops.record import Operator
 from archc.compiler.ops.source import INPUT as INPUT
 
-FAMILIES = (convolution, pooling, activation, normalisation, joining, classic)
+FAMILIES = (convolution, pooling, activation, normalization, joining, classic)
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
 
 
 def operator_of(name: str) -> Operator:
-    """The record of a node's operator: one that files can write, or that of an input. Raises KeyError."""
+    """Return the record of a node's operator: one that a file can name, or that of an input. Raises KeyError for an unknown name."""
     return INPUT if name == INPUT.name else OPERATORS[name]

@@ -1,4 +1,4 @@
-"""Activations: functions of single values, and the softmax."""
+"""Activations: elementwise functions, and softmax."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def _plain(
     rectifier: bool = False,
     **kwargs: object,
 ) -> Operator:
-    """An activation without options. The backward of a rectifier needs its output only."""
+    """Return the record of an activation without options. The backward pass of a `rectifier` needs only its output."""
     return Operator(
         name=name,
         family="activation",
-        summary=f"`{formula}`, value by value.",
+        summary=f"`{formula}`{'' if 'dim' in kwargs else ', elementwise'}.",
         doc=f"\n        `out = {formula}`\n        ",
         source=source or f"torch.{target}",
         example=f"input 8x4x4; {name} => 8x4x4",
@@ -86,13 +86,13 @@ OPERATORS = (
     Operator(
         name="gelu",
         family="activation",
-        summary="`x*P(X <= x)` for a standard normal X, value by value.",
+        summary="`x*P(X <= x)` for a standard normal X, elementwise.",
         doc="""
         `out = x*(1 + erf(x/sqrt(2)))/2`; with `approximate=tanh`, `x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x^3)))/2`.
         """,
         source="torch.nn.GELU; Hendrycks & Gimpel 2016, arXiv:1606.08415",
         example="input 8x4x4; gelu => 8x4x4",
-        attrs=(Attr("approximate", Choice(("none", "tanh")), Word("none"), "which formula"),),
+        attrs=(Attr("approximate", Choice(("none", "tanh")), Word("none"), "the formula to use"),),
         memory=KEEPS_INPUT,
         fusable=True,
         lower=_renamed("archc.Gelu", {"approximate": "approximate"}),
@@ -120,7 +120,7 @@ OPERATORS = (
         """,
         source="torch.nn.ELU; Clevert, Unterthiner & Hochreiter 2016, arXiv:1511.07289",
         example="input 8x4x4; elu => 8x4x4",
-        attrs=(Attr("alpha", Real(0), 1.0, "the value it tends to, negated"),),
+        attrs=(Attr("alpha", Real(0), 1.0, "the negated limit for large negative inputs"),),
         memory=KEEPS_INPUT,
         lower=_renamed("nn.ELU", {"alpha": "alpha"}),
     ),
@@ -129,13 +129,13 @@ OPERATORS = (
         family="activation",
         summary="A leaky ReLU whose slope is trained.",
         doc="""
-        `out = max(x, 0) + weight*min(x, 0)`, with one slope, or one for each channel.
+        `out = max(x, 0) + weight*min(x, 0)`, with one slope, or one per channel.
         """,
         source="torch.nn.PReLU; He et al. 2015, arXiv:1502.01852, section 2.1",
         example="input 8x4x4; prelu(8) => 8x4x4",
         attrs=(
-            Attr("slopes", Whole(1), 1, "how many slopes: 1, or the number of channels"),
-            Attr("start", Real(), 0.25, "the slopes at the start"),
+            Attr("slopes", Whole(1), 1, "the number of slopes: 1, or the number of channels"),
+            Attr("start", Real(), 0.25, "the initial value of the slopes"),
         ),
         weights=prelu_weights,
         shape=prelu_shape,
@@ -151,7 +151,7 @@ OPERATORS = (
         """,
         source="LeCun et al. 1998, appendix A",
         example="input 8x4x4; scaled_tanh => 8x4x4",
-        attrs=(Attr("amplitude", Real(0), 1.7159, "the value it tends to"), Attr("slope", Real(0), 2 / 3, "the slope inside")),
+        attrs=(Attr("amplitude", Real(0), 1.7159, "the limit for large inputs"), Attr("slope", Real(0), 2 / 3, "the factor on the input")),
         memory=Memory(work=one_each, saved=one_each),
         lower=_renamed("archc.ScaledTanh", {"amplitude": "amplitude", "slope": "slope"}),
     ),

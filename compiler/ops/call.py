@@ -1,4 +1,4 @@
-"""An operator applied to operands: what the rules of a record are given."""
+"""An operator applied to operands: the argument of the rules in a record."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 
 def axis_names(shape: Shape) -> tuple[str, ...]:
-    """The names of all axes of a shape, the channels first; `size 4` where an axis has none of its own."""
+    """Return the names of all axes of a shape, the channels first; `size 4` for an axis without a name."""
     return ("channels", *AXES.get(len(shape) - 1, tuple(f"size {axis}" for axis in range(1, len(shape)))))
 
 
 @dataclass
 class Call:
-    """Canonical options and the shapes of the operands. A call knows no names and no places.
+    """The canonical options of an operator and the shapes of its operands, without names or source positions.
 
-    The conditions that open sizes must meet are collected in `conditions` by `at_least`, `equal` and `divisible`.
+    `at_least`, `equal` and `divisible` collect in `conditions` the conditions that open sizes must meet.
     """
 
     operator: str
@@ -34,37 +34,37 @@ class Call:
 
     @property
     def x(self) -> Shape:
-        """The shape of the first operand."""
+        """Return the shape of the first operand."""
         return self.inputs[0]
 
     @property
     def axes(self) -> int:
-        """The number of sizes after the channels."""
+        """Return the number of axes after the channels."""
         return len(self.inputs[0]) - 1
 
     @property
     def channels(self) -> int:
-        """The channels of the first operand. Raises Fault where their number is open."""
+        """Return the number of channels of the first operand. Raises Fault where it is open."""
         first = self.x[0]
         if not isinstance(first, int):
             raise ShapeFault(OpenCount(self.operator, "the number of channels", first))
         return first
 
     def image(self) -> int:
-        """Check that the first operand has one to three sizes after its channels, and return how many. Raises Fault."""
+        """Return the number of axes after the channels of the first operand. Raises Fault unless it is 1, 2 or 3."""
         if not 1 <= self.axes <= 3:
             raise Fault(says.wrong_rank(self.operator, "channels and one to three sizes, as in `3x224x224`", show_shape(self.x)))
         return self.axes
 
     def at_least(self, left: Dim, right: Dim) -> bool:
-        """Whether left >= right. Of open sizes it becomes a condition, and the answer is yes."""
+        """Return whether left >= right. For open sizes, record this as a condition and return True."""
         if isinstance(left, int) and isinstance(right, int):
             return left >= right
         self.conditions.append(Condition(left, ">=", right))
         return True
 
     def equal(self, left: Dim, right: Dim) -> bool:
-        """Whether two sizes are equal. Of open sizes that may be, it becomes a condition, and the answer is yes."""
+        """Return whether two sizes are equal. For open sizes that may be equal, record this as a condition and return True."""
         if left == right:
             return True
         if isinstance(left - right, int):
@@ -73,5 +73,5 @@ class Call:
         return True
 
     def divisible(self, size: Dim, by: int) -> bool:
-        """Whether `by` divides a size. Of open sizes that it may divide, it becomes a condition, and the answer is yes."""
+        """Return whether `by` divides a size. For an open size that it may divide, record this as a condition and return True."""
         return self.equal(size // by * by, size)

@@ -1,4 +1,4 @@
-"""Operators of the first convolutional networks that nothing later uses: LeNet-5's subsampling and its output units."""
+"""Operators that only the first convolutional networks use: LeNet-5's subsampling and its output units."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def subsample_weights(call: Call) -> Weights:
 
 
 def subsample_connections(call: Call, out: Shape) -> Dim:
-    # Every unit sees the values of its window, and a bias; the coefficient is one for all of them.
+    # Every unit is connected to the values of its window and to a bias; all of them share one coefficient.
     window: int = prod(call.attrs["kernel"])
     return product(out) * (window + 1)
 
 
 def subsample_work(call: Call, out: Shape) -> Dim:
-    # The means, and what they are times the coefficients.
+    # The means, and their products with the coefficients.
     return 2 * product(out)
 
 
@@ -60,7 +60,7 @@ def rbf_buffers(call: Call) -> Weights:
 
 
 def rbf_macs(call: Call, out: Shape) -> Dim:
-    # One difference, squared and summed up, for every pair of an input and a unit.
+    # One difference, squared and added, for every pair of an input and a unit.
     return prod(rbf_buffers(call)["codes"])
 
 
@@ -77,15 +77,15 @@ OPERATORS = (
     Operator(
         name="subsample",
         family="classic",
-        summary="LeNet-5's pooling: the sum of every window, times a trained coefficient, plus a trained bias.",
+        summary="LeNet-5's pooling: the sum of each window, times a trained coefficient, plus a trained bias.",
         doc="""
-        `out = weight[c]*(sum of the window) + bias[c]`; the squashing function is written behind it. Parameters: `2*channels`.
+        `out = weight[c]*(sum of the window) + bias[c]`; the squashing function is written after it. Parameters: `2*channels`.
         """,
         source="LeCun et al. 1998, section II.B, layers S2 and S4",
         example="input 6x28x28; subsample2 => 6x14x14",
         attrs=(
             Attr("kernel", PerAxis(1), 2, "the size of the window"),
-            Attr("stride", PerAxis(1), Like("kernel"), "how far the window moves; the kernel's size unless said"),
+            Attr("stride", PerAxis(1), Like("kernel"), "the step of the window"),
         ),
         shape=subsample_shape,
         weights=subsample_weights,
@@ -100,14 +100,14 @@ OPERATORS = (
     Operator(
         name="rbf",
         family="classic",
-        summary="LeNet-5's output: the squared distance of the input to a fixed code for every class.",
+        summary="LeNet-5's output: the squared distance between the input and a fixed code for each class.",
         doc="""
-        `out[i] = sum over j of (in[j] - codes[i, j])^2`. The codes are not trained. The paper draws them as 7x12 bitmaps of the
-        characters; here they are -1 and +1 at random until loaded, which the paper names as the other choice. MACs: `out*in`.
+        `out[i] = sum over j of (in[j] - codes[i, j])^2`. The codes are not trained. In the paper they are 7x12 bitmaps of the
+        characters; here they are random values of -1 and +1 until loaded, which the paper names as the alternative. MACs: `out*in`.
         """,
         source="LeCun et al. 1998, section II.B, equation 7",
         example="input 84; rbf-10 => 10",
-        attrs=(Attr("out", Whole(1), REQUIRED, "how many units"),),
+        attrs=(Attr("out", Whole(1), REQUIRED, "the number of units"),),
         shape=rbf_shape,
         buffers=rbf_buffers,
         macs=rbf_macs,

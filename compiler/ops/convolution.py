@@ -1,4 +1,4 @@
-"""Convolutions, and the fully-connected layer."""
+"""Convolutions and fully-connected layers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from archc.compiler.shapes.window import Transposed, Window
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
-BIAS = Attr("bias", Flag(), True, "whether a trainable value is added to every channel")
-WEIGHT_INIT = Attr("init", INIT, Word("torch"), "how the weights are drawn at the start; `torch` leaves PyTorch's own choice")
+BIAS = Attr("bias", Flag(), True, "whether a trained value is added to each channel")
+WEIGHT_INIT = Attr("init", INIT, Word("torch"), "the initialization of the weights; `torch` is PyTorch's default")
 BIAS_INIT = Attr(
     "bias_init",
     Recipe({k: v for k, v in INIT.table.items() if not k.startswith(("he_", "xavier_"))}),
     Word("torch"),
-    "the same for the bias",
+    "the initialization of the bias",
 )
 
 
@@ -37,18 +37,18 @@ def _groups(call: Call) -> int:
 
 
 def _connections(call: Call) -> list[list[int]] | None:
-    """The connection table, checked, or None."""
+    """Return the connection table, or None without one. Raises Fault for a table that does not match the channels."""
     table = call.attrs["from"]
     if table is None:
         return None
     out = call.attrs["out"]
     if call.attrs["groups"] != 1:
-        raise Fault(says.bad_table("it stands beside groups, which are a table of their own"))
+        raise Fault(says.bad_table("it is combined with groups, which are a table of their own"))
     if len(table) != out:
         raise Fault(says.bad_table(f"it has {len(table)} rows for {out} output channels"))
     for number, row in enumerate(table):
         if not row or len(set(row)) != len(row):
-            raise Fault(says.bad_table(f"row {number} is {'empty' if not row else 'naming a channel twice'}"))
+            raise Fault(says.bad_table(f"row {number} is {'empty' if not row else 'listing a channel twice'}"))
         if max(row) >= call.channels:
             raise Fault(says.bad_table(f"row {number} names channel {max(row)}, and there are {call.channels}, from 0"))
     return [list(row) for row in table]
@@ -61,7 +61,7 @@ def conv_shape(call: Call) -> Shape:
     sizes = slide(call)
     mode = call.attrs["pad_mode"]
     for size, pad in zip(call.x[1:], call.attrs["pad"], strict=True):
-        # What is added is taken from the map itself; a reflection leaves out the border.
+        # These modes pad with values of the map itself; a reflection leaves out the border.
         most = size - 1 if mode == "reflect" else size
         if pad and mode in ("reflect", "circular") and not call.at_least(most, pad):
             raise Fault(says.out_of_range("`pad`", pad, f"at most {most} where pad_mode is {mode}", "pad"))
@@ -83,7 +83,7 @@ def conv_macs(call: Call, out: Shape) -> Dim:
 
 
 def conv_fvcore(call: Call, out: Shape) -> Dim:
-    """A connection table counts as a dense convolution."""
+    """Count as fvcore does: a connection table is a dense convolution."""
     kernel: int = prod(call.attrs["kernel"])
     return product(out) * call.channels * kernel if call.attrs["from"] is not None else conv_macs(call, out)
 
@@ -105,26 +105,26 @@ def lower_conv(call: Call) -> ModuleTarget:
 
 
 def conv_saves(call: Call) -> Sequence[str]:
-    """Of an input that is padded in another way than with zeros it keeps the padded copy; padding keeps the input itself, too."""
+    """Save the input for zero padding; otherwise the padded copy (`padded`), and the input itself unless the padding is circular."""
     mode = call.attrs["pad_mode"]
     return ("input",) if mode == "zeros" else () if mode == "circular" else ("differentiated",)
 
 
 def padded(call: Call, out: Shape) -> Dim:
-    """The copy of the input that is padded, unless with zeros, which is done on the way."""
+    """Return the number of values in the padded copy of the input; zero padding needs no copy."""
     if call.attrs["pad_mode"] == "zeros":
         return 0
     return call.x[0] * product(tuple(size + 2 * pad for size, pad in zip(call.x[1:], call.attrs["pad"], strict=True)))
 
 
 def dense(call: Call, out: Shape) -> Dim:
-    """The kernels of a connection table, with the zeros between them."""
+    """Return the number of kernel values of a connection table as a dense convolution, zeros included."""
     kernel: int = prod(call.attrs["kernel"])
     return call.attrs["out"] * call.channels * kernel if call.attrs["from"] is not None else 0
 
 
 def kept_of_a_table(call: Call, out: Shape) -> Dim:
-    """The kernels that are convolved with, and the two indices of every connection, of 8 bytes each, in values of 4 bytes."""
+    """Count what a connection table keeps: the dense kernels, and two 8-byte indices per connection, in values of 4 bytes."""
     table = call.attrs["from"]
     return dense(call, out) + (4 * sum(len(row) for row in table) if table is not None else 0)
 
@@ -157,7 +157,7 @@ def transposed_weights(call: Call) -> Weights:
 
 
 def transposed_macs(call: Call, out: Shape) -> Dim:
-    # Every value of the input meets the whole kernel once.
+    # Each input value is multiplied by the whole kernel once.
     return product(call.x[1:]) * prod(transposed_weights(call)["weight"])
 
 
@@ -221,27 +221,27 @@ OPERATORS = (
     Operator(
         name="conv",
         family="convolution",
-        summary="Convolution in one, two or three dimensions, as its input has.",
+        summary="Convolution in one, two or three dimensions, following its input.",
         doc="""
         `out[o, y, x] = bias[o] + sum over i, r, c of weight[o, i, r, c] * in[i, y*stride + r*dilation - pad, x*stride + c*dilation - pad]`
 
         Size: `floor((size + 2*pad - dilation*(kernel-1) - 1)/stride) + 1`. Parameters: `out*(in/groups)*kernel + out`.
-        MACs: the weights times the output positions. With `groups`, output channels see only the input channels of
-        their group; with `groups` equal to the channels it is depthwise. `from` gives for every output channel the
-        list of input channels it sees (LeNet-5's C3); only those weights exist, in the order of the table.
+        MACs: the weights times the output positions. With `groups`, output channels depend only on the input channels of
+        their group; with `groups` equal to the channels it is depthwise. `from` lists, for each output channel, the
+        input channels it depends on (LeNet-5's C3); only those weights exist, in the order of the table.
         """,
         source="torch.nn.Conv1d, Conv2d, Conv3d; LeCun et al. 1998, section II.B and table I for connection tables",
         example="input 3x32x32; conv3-16/2(pad=1) => 16x16x16",
         attrs=(
             Attr("kernel", PerAxis(1), REQUIRED, "the size of the window"),
-            Attr("out", Whole(1), REQUIRED, "the channels it gives"),
+            Attr("out", Whole(1), REQUIRED, "the number of output channels"),
             STRIDE,
             PAD,
             DILATION,
-            Attr("groups", Whole(1), 1, "into how many separate parts the channels fall"),
+            Attr("groups", Whole(1), 1, "the number of groups that the channels are divided into"),
             BIAS,
             Attr("from", Table(), Word("none"), "the connection table"),
-            Attr("pad_mode", Choice(("zeros", "reflect", "replicate", "circular")), Word("zeros"), "what is added at the borders"),
+            Attr("pad_mode", Choice(("zeros", "reflect", "replicate", "circular")), Word("zeros"), "what the padding consists of"),
             WEIGHT_INIT,
             BIAS_INIT,
         ),
@@ -255,30 +255,30 @@ OPERATORS = (
         linear=True,
         memory=Memory(saves=conv_saves, saved=padded, saved_once=kept_of_a_table, work=padded, work_once=dense, order=conv_order),
         lower=lower_conv,
-        canonicalise=same_padding,
+        canonicalize=same_padding,
         short=("kernel", "out", "stride"),
         followers=True,
     ),
     Operator(
         name="convt",
         family="convolution",
-        summary="Transposed convolution, which makes a map larger; in one, two or three dimensions.",
+        summary="Transposed convolution, which enlarges a map; in one, two or three dimensions.",
         doc="""
-        The map from output gradients to input gradients of a convolution with the same options.
+        The map from output gradients to input gradients of a convolution with the same options (its adjoint).
 
         Size: `(size - 1)*stride - 2*pad + dilation*(kernel-1) + out_pad + 1`. MACs: the weights times the *input*
-        positions, since every input value meets the whole kernel once.
+        positions, since each input value is multiplied by the whole kernel once.
         """,
         source="torch.nn.ConvTranspose1d, ConvTranspose2d, ConvTranspose3d",
         example="input 64x28x28; convt2-32/2 => 32x56x56",
         attrs=(
             Attr("kernel", PerAxis(1), REQUIRED, "the size of the window"),
-            Attr("out", Whole(1), REQUIRED, "the channels it gives"),
+            Attr("out", Whole(1), REQUIRED, "the number of output channels"),
             STRIDE,
-            Attr("pad", PerAxis(0), 0, "how much is cut from both sides of each axis"),
-            Attr("out_pad", PerAxis(0), 0, "how much is added at the end of each axis"),
+            Attr("pad", PerAxis(0), 0, "the positions cut from both ends of each axis"),
+            Attr("out_pad", PerAxis(0), 0, "the positions added at the end of each axis"),
             DILATION,
-            Attr("groups", Whole(1), 1, "into how many separate parts the channels fall"),
+            Attr("groups", Whole(1), 1, "the number of groups that the channels are divided into"),
             BIAS,
             WEIGHT_INIT,
             BIAS_INIT,
@@ -299,15 +299,15 @@ OPERATORS = (
     Operator(
         name="fc",
         family="convolution",
-        summary="Fully-connected layer: every output sees every input value.",
+        summary="Fully-connected layer: each output depends on every input value.",
         doc="""
-        `out = weight * in + bias`. An input with sizes is flattened first; `expand` shows the `flatten`.
+        `out = weight * in + bias`. An input with more than one axis is flattened first; `expand` shows the `flatten`.
 
         Parameters: `out*in + out`. MACs: `out*in`.
         """,
         source="torch.nn.Linear",
         example="input 512x7x7; FC-4096(act=relu) => 4096",
-        attrs=(Attr("out", Whole(1), REQUIRED, "the values it gives"), BIAS, WEIGHT_INIT, BIAS_INIT),
+        attrs=(Attr("out", Whole(1), REQUIRED, "the number of output values"), BIAS, WEIGHT_INIT, BIAS_INIT),
         shape=fc_shape,
         weights=fc_weights,
         macs=fc_macs,
@@ -324,15 +324,15 @@ OPERATORS = (
     Operator(
         name="channel_fc",
         family="convolution",
-        summary="Fully-connected layer over the channels, at every position by itself.",
+        summary="Fully-connected layer over the channels, at each position separately.",
         doc="""
-        `out[:, y, x] = weight * in[:, y, x] + bias`: a 1x1 convolution whose weight has two axes, as `torch.nn.Linear` has it.
+        `out[:, y, x] = weight * in[:, y, x] + bias`: a 1x1 convolution whose weight has two axes, as in `torch.nn.Linear`.
 
-        Parameters: `out*in + out`. MACs: `out*in` for every position.
+        Parameters: `out*in + out`. MACs: `out*in` per position.
         """,
         source="torch.nn.Linear, channels last; Liu et al. 2022, arXiv:2201.03545, figure 4",
         example="input 96x56x56; channel_fc-384 => 384x56x56",
-        attrs=(Attr("out", Whole(1), REQUIRED, "the channels it gives"), BIAS, WEIGHT_INIT, BIAS_INIT),
+        attrs=(Attr("out", Whole(1), REQUIRED, "the number of output channels"), BIAS, WEIGHT_INIT, BIAS_INIT),
         shape=channel_fc_shape,
         weights=channel_fc_weights,
         macs=channel_fc_macs,

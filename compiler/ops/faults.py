@@ -1,6 +1,6 @@
-"""Faults of shape rules that are best explained by how the operands came about, which a rule does not know: the facts alone.
+"""Faults of shape rules as facts. A rule does not know the histories of its operands, which explain such a fault best.
 
-Whoever applied the rule has the operands' histories, and words the fault with them.
+The caller of the rule knows the histories, and words the fault with them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Unequal:
     differs: tuple[str, ...]
 
     def worded(self, name: str = "", histories: Sequence[str] = ()) -> Diagnostic:
-        """Word the fault of a merge that the file calls `name`, with a line for each branch."""
+        """Return the diagnostic of a merge that the file calls `name`, with a line for each branch."""
         ranks, channels = [len(shape) for shape in self.shapes], [shape[0] for shape in self.shapes]
         return says.sides_differ(name or self.operator, histories or _plain(self.shapes), self.differs, ranks, channels)
 
@@ -34,7 +34,7 @@ class Unequal:
 
 @dataclass(frozen=True)
 class Unjoinable:
-    """Branches of a concatenation differ along other axes than the one that joins them."""
+    """Branches of a concatenation differ along an axis other than the concatenated one."""
 
     shapes: tuple[Shape, ...]
     differs: tuple[str, ...]
@@ -42,7 +42,7 @@ class Unjoinable:
     axis_name: str
 
     def worded(self, name: str = "", histories: Sequence[str] = ()) -> Diagnostic:
-        """Word the fault, with a line for each branch."""
+        """Return the diagnostic, with a line for each branch."""
         return says.concat_differs(histories or _plain(self.shapes), self.differs, self.axis_name)
 
     def concerns(self, axis: int) -> bool:
@@ -61,7 +61,7 @@ class Oversized:
     dilation: int
 
     def worded(self, history: str = "") -> Diagnostic:
-        """Word the fault, with how the input became so small."""
+        """Return the diagnostic; `history` says how the input became so small."""
         reached = reach(self.kernel, self.dilation)
         return says.window_too_large(self.axis_name, self.size, self.kernel, self.pad, self.dilation, reached, history)
 
@@ -75,12 +75,12 @@ class OpenCount:
     value: object
 
     def worded(self, origin: str = "") -> Diagnostic:
-        """Word the fault, with what the number is made of."""
+        """Return the diagnostic; `origin` says what the number consists of."""
         return says.needs_numbers(self.operator, self.what, self.value, origin)
 
 
 class ShapeFault(Fault):
-    """Raised by a shape rule with the facts. Its diagnostic is for callers that know no histories."""
+    """Raised by a shape rule with the facts in `found`. Its own diagnostic is worded without histories."""
 
     def __init__(self, found: Unequal | Unjoinable | Oversized | OpenCount) -> None:
         super().__init__(found.worded())

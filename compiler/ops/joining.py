@@ -1,4 +1,4 @@
-"""Operators with several operands, and those that cut, pad, mix and reshape."""
+"""Operators with several operands, and operators that slice, pad, shuffle and reshape."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _must_equal(call: Call) -> Shape:
 
 
 def mul_shape(call: Call) -> Shape:
-    """Equal shapes; or, as a gate, one value for each channel against whole maps."""
+    """Return the shape of the maps: all shapes are equal, or are gates with one value per channel. Raises Fault."""
     maps = [shape for shape in call.inputs if any(size != 1 for size in shape[1:])]
     gates = [shape for shape in call.inputs if shape not in maps]
     if maps and gates and all(len(gate) == len(maps[0]) and call.equal(gate[0], maps[0][0]) for gate in gates):
@@ -36,7 +36,7 @@ def mul_shape(call: Call) -> Shape:
 def mul_derivation(call: Call, out: Shape) -> list[str]:
     if all(shape == out for shape in call.inputs):
         return ["the shape of its input"]
-    return [f"the shape of its maps, {show_shape(out)}: a gate has one value for each channel"]
+    return [f"the shape of its maps, {show_shape(out)}: a gate has one value per channel"]
 
 
 def concat_shape(call: Call) -> Shape:
@@ -70,7 +70,7 @@ def lower_concat(call: Call) -> CallTarget:
 
 
 def _chain(target: str, operands: int) -> CallTarget:
-    """A function of two, applied from left to right: the backend nests what stands as a Function in the arguments."""
+    """Return nested calls of a function of two arguments, applied to all operands from left to right."""
     result: CallTarget | Operand = Operand(0)
     for index in range(1, operands):
         result = CallTarget(target, (result, Operand(index)))
@@ -153,7 +153,7 @@ def pad_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
 
 
 def lower_pad(call: Call) -> CallTarget:
-    # torch.nn.functional.pad wants the last axis first.
+    # torch.nn.functional.pad takes the last axis first.
     flat = [amount for pair in reversed(_paddings(call)) for amount in pair]
     return CallTarget("F.pad", (Operand(), flat), {"value": call.attrs["value"]})
 
@@ -162,9 +162,9 @@ OPERATORS = (
     Operator(
         name="concat",
         family="joining",
-        summary="The branches, one behind the other along an axis.",
+        summary="The branches, concatenated along an axis.",
         doc="""
-        Every other axis must be equal. The order of the branches is the order of the channels.
+        All other axes must be equal. The order of the branches is the order of the channels.
         """,
         source="torch.cat",
         example="input 16x28x28; concat<conv1-8 | conv3-8(pad=1)> => 16x28x28",
@@ -180,9 +180,9 @@ OPERATORS = (
     Operator(
         name="add",
         family="joining",
-        summary="The sum of the branches, value by value. `residual<body>` is `add<body | .>`.",
+        summary="The elementwise sum of the branches. `residual<body>` is `add<body | .>`.",
         doc="""
-        All shapes must be equal; nothing is stretched to fit.
+        All shapes must be equal; nothing is broadcast.
         """,
         source="torch.add; residual: He et al. 2016, arXiv:1512.03385, equation 1",
         example="input 16x28x28; add<conv3-16(pad=1) | .> => 16x28x28",
@@ -194,9 +194,9 @@ OPERATORS = (
     Operator(
         name="mul",
         family="joining",
-        summary="The product of the branches, value by value: gates.",
+        summary="The elementwise product of the branches, as in gates.",
         doc="""
-        All shapes must be equal, but a branch may have one value for each channel (`64x1x1`) against whole maps.
+        All shapes must be equal, except that a branch may be a gate with one value per channel (`64x1x1`).
         """,
         source="torch.mul; gates: Hu, Shen & Sun 2018, arXiv:1709.01507",
         example="input 16x28x28; mul<. | adaptive_avgpool1; conv1-16; sigmoid> => 16x28x28",
@@ -210,7 +210,7 @@ OPERATORS = (
     Operator(
         name="flatten",
         family="joining",
-        summary="All values of a sample in one row.",
+        summary="All values of a sample along one axis.",
         doc="""
         `CxHxW` becomes `C*H*W`, channels outermost.
         """,
@@ -225,7 +225,7 @@ OPERATORS = (
     Operator(
         name="slice",
         family="joining",
-        summary="Some of the channels: from `start` up to, not including, `stop`.",
+        summary="A range of the channels: from `start` up to, but not including, `stop`.",
         doc="""
         A channel split is two slices: `concat<slice(0, in.c//2) | slice(in.c//2, in.c); ...>`.
         """,
@@ -233,7 +233,7 @@ OPERATORS = (
         example="input 16x28x28; slice(0, 8) => 8x28x28",
         attrs=(
             Attr("start", Whole(0), REQUIRED, "the first channel, from 0"),
-            Attr("stop", Whole(1), REQUIRED, "the channel behind the last"),
+            Attr("stop", Whole(1), REQUIRED, "the channel after the last"),
         ),
         shape=slice_shape,
         derivation=slice_derivation,
@@ -243,13 +243,13 @@ OPERATORS = (
     Operator(
         name="channel_shuffle",
         family="joining",
-        summary="Deals the channels of every group out in turn.",
+        summary="Interleaves the channels of the groups.",
         doc="""
-        The channels as a table of `groups` rows, read by columns.
+        Arranges the channels in `groups` rows and reads them column by column.
         """,
         source="torch.nn.ChannelShuffle; Zhang et al. 2018, arXiv:1707.01083, section 3.1",
         example="input 16x28x28; channel_shuffle(2) => 16x28x28",
-        attrs=(Attr("groups", Whole(1), REQUIRED, "how many groups"),),
+        attrs=(Attr("groups", Whole(1), REQUIRED, "the number of groups"),),
         shape=shuffle_shape,
         memory=Memory(order=as_maps),
         lower=lower_shuffle,
@@ -257,19 +257,19 @@ OPERATORS = (
     Operator(
         name="pad",
         family="joining",
-        summary="Adds constant values around a tensor, on each side as told.",
+        summary="Pads a tensor with a constant, on the sides that the options name.",
         doc="""
-        `c`, `d`, `h` and `w` take one number for both sides or `[before, after]`, and are written by name. On channels it is the
-        zero-padding shortcut (option A) of the ResNet paper.
+        `c`, `d`, `h` and `w` take one number for both sides or `[before, after]`, and are written by name. Padding the channels is
+        the zero-padding shortcut (option A) of the ResNet paper.
         """,
         source="torch.nn.functional.pad; He et al. 2016, section 3.3",
         example="input 16x32x32; pad(c=[0, 16], h=[0, 1]) => 32x33x32",
         attrs=(
-            Attr("h", Bounds(), 0, "above and below"),
-            Attr("w", Bounds(), 0, "left and right"),
-            Attr("c", Bounds(), 0, "before and after the channels"),
-            Attr("d", Bounds(), 0, "before and after the depth"),
-            Attr("value", Real(), 0.0, "what is added"),
+            Attr("h", Bounds(), 0, "the rows added above and below"),
+            Attr("w", Bounds(), 0, "the columns added on the left and on the right"),
+            Attr("c", Bounds(), 0, "the channels added before and after"),
+            Attr("d", Bounds(), 0, "the positions added before and after along the depth"),
+            Attr("value", Real(), 0.0, "the constant"),
         ),
         named=("h", "w"),
         shape=pad_shape,

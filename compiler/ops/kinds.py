@@ -1,4 +1,8 @@
-"""The kinds of values that an operator's options take, and how each is read and made canonical."""
+"""The kinds of values that options of operators take; each reads a value into canonical form.
+
+Every kind has `read(name, value, axes)`: it returns the canonical form of the value of the option `name`, on an input with `axes` axes
+after the channels, and raises Fault for a value of another kind. Its text is what the documentation says the option takes.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +28,17 @@ class Word:
 
 
 Value = int | float | bool | Formula | Word | tuple[Any, ...]
-Canonical = Any  # what a kind makes of a value: numbers, flags, plain text, tuples of them, or None
+Canonical = Any  # what a kind reads a value into: numbers, flags, plain text, tuples of them, or None
 NONE = Word("none")
 
 
 def show(value: object) -> str:
-    """A value as the language writes it, for people: floats to 12 digits, without what arithmetic adds (`0.037500000000000006`)."""
+    """Return a value as the language writes it, for people: floats to 12 digits, which hides rounding (`0.037500000000000006`)."""
     return _written(value, "{:.12g}".format)
 
 
 def exact(value: object) -> str:
-    """A value as the language writes it, for programs: what reads it gets the same value, to the last bit."""
+    """Return a value as the language writes it, for programs: reading it produces the same value to the last bit."""
     return _written(value, repr)
 
 
@@ -92,8 +96,8 @@ class Flag:
     def read(self, name: str, value: Value, axes: int) -> Canonical:
         if not isinstance(value, bool):
             meant = {"true": "yes", "false": "no", "1": "yes", "0": "no"}.get(show(value).lower(), "")
-            found = says.wrong_kind(f"`{name}`", "`yes` or `no`", show(value), f"write `{meant}`" if meant else "")
-            raise Fault(found.with_facts(**misspelt(show(value), [meant] if meant else [], sure=True)))
+            fault = says.wrong_kind(f"`{name}`", "`yes` or `no`", show(value), f"write `{meant}`" if meant else "")
+            raise Fault(fault.with_facts(**misspelt(show(value), [meant] if meant else [], sure=True)))
         return value
 
     def __str__(self) -> str:
@@ -117,11 +121,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class PerAxis:
-    """A whole number for every axis of the input (`3`), or one for each (`1x7`, `[1, 7]`); or one of some words."""
+    """A whole number for all axes of the input (`3`), or one per axis (`1x7`, `[1, 7]`); or one of some words."""
 
     minimum: int = 1
     words: tuple[str, ...] = ()
-    open: bool = False  # may a size be a formula?
+    open: bool = False  # whether a size may be a formula
 
     def read(self, name: str, value: Value, axes: int) -> Canonical:
         if isinstance(value, Word) and value.text in self.words and not value.args:
@@ -141,7 +145,7 @@ class PerAxis:
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much to add before and after an axis: `[1, 2]`, or `1` for both."""
+    """The amounts to add before and after along an axis: `[1, 2]`, or `1` for both."""
 
     def read(self, name: str, value: Value, axes: int) -> Canonical:
         pair = value if isinstance(value, tuple) else (value, value)
@@ -185,7 +189,7 @@ class Optional:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A word with settings out of a table: name -> its settings with their defaults."""
+    """A word with settings from a table: word -> its settings with their defaults."""
 
     table: Mapping[str, Mapping[str, Value]] = field(hash=False)
 
@@ -212,7 +216,7 @@ class Recipe:
 
 Kind = Whole | Real | Flag | Choice | PerAxis | Bounds | Table | Optional | Recipe
 
-SMALLEST = 1e-30  # in place of an open bound at zero
+SMALLEST = 1e-30  # the lower bound of numbers that must be positive
 SETTINGS: Mapping[str, Real] = {"std": Real(SMALLEST), "bound": Real(0), "value": Real()}
 
 INIT = Recipe(

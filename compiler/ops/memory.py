@@ -1,4 +1,4 @@
-"""What an operator needs of memory as it is lowered: what it returns anew, what it needs while it runs, what backward keeps."""
+"""The memory that a lowered operator needs: for its output, for temporary values, and for what the backward pass saves."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def always(*names: str) -> Saves:
     return lambda call: names
 
 
-# ---- how an output lies in memory: whether its channels are the last axis there, by whether those of the operands are
+# ---- memory format rules: whether the channels are the last axis of an output in memory, given the same for each operand
 
 
 def as_input(call: Call, last: Sequence[bool]) -> bool:
-    """As the first operand that is more than a gate."""
+    """Follow the first operand that is not a gate."""
     maps = [here for shape, here in zip(call.inputs, last, strict=True) if any(size != 1 for size in shape[1:])]
     return maps[0] if maps else last[0]
 
 
 def as_maps(call: Call, last: Sequence[bool]) -> bool:
-    """As all operands, for maps with two or three sizes; torch knows no such order for sequences."""
+    """Return whether all operands have the channels last, for maps with two or three sizes; torch has no such format for sequences."""
     return all(last) and call.axes > 1
 
 
@@ -53,15 +53,17 @@ def channels_last(call: Call, last: Sequence[bool]) -> bool:
 
 @dataclass(frozen=True)
 class Memory:
-    """`view`: the output is its input in another shape, in the same memory; `cuts`: the axes of which only a part is in it.
+    """The memory that an operator needs.
 
-    `saves` names what automatic differentiation keeps: the `input`; the inputs that are `differentiated` themselves; the `factors`
-    of products that are; the `output`. `saved` is the number of values of its own that it keeps for each sample, `saved_once` for
-    a batch, `indices` whether it keeps 8 bytes for each output. `work` is the number of values for each sample that it needs
-    beside its output while it runs, `work_once` for a batch.
+    `view`: the output shares the memory of the input; `cuts` names the axes of which it is only a part.
 
-    `reads` is how its input must lie in memory, or it works on a copy: with the channels `first` or `last`, or the `whole` of a tensor
-    in any order. `order` is how its output lies there.
+    `saves` names what automatic differentiation saves: the `input`; the inputs that are `differentiated` themselves; the `factors`
+    of products that are; the `output`. `saved` is the number of further values saved per sample, `saved_once` per batch;
+    `indices`: 8 bytes are saved per output value. `work` is the number of temporary values needed per sample in addition to the
+    output, `work_once` per batch.
+
+    `reads` is the memory format that the input must have to be used without a copy: the channels `first` or `last`, or the `whole` of
+    a tensor in any order. `order` is the memory format of the output.
     """
 
     view: bool = False

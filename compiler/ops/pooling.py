@@ -1,4 +1,4 @@
-"""Pooling, and changing the resolution without weights."""
+"""Pooling, and other changes of resolution without weights."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
 KERNEL = Attr("kernel", PerAxis(1), 2, "the size of the window")
-STRIDE = Attr("stride", PerAxis(1), Like("kernel"), "how far the window moves; the kernel's size unless said")
-CEIL = Attr("ceil", Flag(), False, "round the output size up, so that a last window may hang over the edge")
+STRIDE = Attr("stride", PerAxis(1), Like("kernel"), "the step of the window")
+CEIL = Attr("ceil", Flag(), False, "whether the output size is rounded up, so that the last window may extend past the edge")
 SHORT = ("kernel", "", "stride")
 
 
@@ -54,12 +54,12 @@ def lower_avgpool(call: Call) -> ModuleTarget:
 
 
 def as_image(call: Call, last: Sequence[bool]) -> bool:
-    """As its input, but for maps with three sizes, whose pools do not keep the order."""
+    """Follow the input, except on maps with three sizes, whose pools do not keep the memory format."""
     return as_input(call, last) and call.axes < 3
 
 
 def mean_saves(call: Call) -> Sequence[str]:
-    """Global average pooling is a mean, which keeps nothing."""
+    """Save the input, except for global average pooling: it is a mean, which saves nothing."""
     return () if all(size == 1 for size in call.attrs["out"]) else ("input",)
 
 
@@ -74,7 +74,7 @@ def adaptive_derivation(call: Call, out: Shape) -> list[str]:
 
 
 def averaged(call: Call, out: Shape) -> Dim:
-    """fvcore counts every value that is averaged."""
+    """Count as fvcore does: every value that is averaged."""
     return product(call.x)
 
 
@@ -106,7 +106,7 @@ def upsample_derivation(call: Call, out: Shape) -> list[str]:
 
 
 def upsample_fvcore(call: Call, out: Shape) -> Dim:
-    """fvcore counts every value once, and four times where it is interpolated."""
+    """Count as fvcore does: every value once, and four times where it is interpolated."""
     return product(out) * (1 if call.attrs["mode"] == "nearest" else 4)
 
 
@@ -118,7 +118,7 @@ def lower_upsample(call: Call) -> ModuleTarget:
 
 
 def middle(size: Dim, target: Dim) -> Dim:
-    """Where a centre crop begins: the smaller half of what is cut lies before it."""
+    """Return the position where a center crop begins; of an odd number of cut positions, the extra one is after the crop."""
     cut = size - target
     return cut // 2
 
@@ -127,7 +127,7 @@ def crop_shape(call: Call) -> Shape:
     call.image()
     for size, target in zip(call.x[1:], call.attrs["size"], strict=True):
         if not call.at_least(size, target):
-            raise Fault(says.out_of_range("the size to crop to", target, f"at most what there is, {size}", "size"))
+            raise Fault(says.out_of_range("the size to crop to", target, f"at most the input size, {size}", "size"))
     return (call.x[0], *call.attrs["size"])
 
 
@@ -153,10 +153,10 @@ OPERATORS = (
     Operator(
         name="maxpool",
         family="pooling",
-        summary="The largest value of every window, channel by channel; 1-d, 2-d or 3-d, as its input has.",
+        summary="The largest value of each window, channel by channel; 1-d, 2-d or 3-d, following its input.",
         doc="""
         Size as in `conv`; with `ceil` the division is rounded up, but a window that would start in the right
-        padding does not count (PyTorch's rule; Caffe differs where there is no padding). Padding never wins.
+        padding does not count (PyTorch's rule; Caffe differs where there is no padding). Padding is never the largest value.
         """,
         source="torch.nn.MaxPool1d, MaxPool2d, MaxPool3d",
         example="input 64x112x112; maxpool3/2(pad=1) => 64x56x56",
@@ -166,15 +166,15 @@ OPERATORS = (
         receptive_field=receptive.window,
         memory=Memory(saves=always("input"), indices=True),
         lower=lower_maxpool,
-        canonicalise=same_padding,
+        canonicalize=same_padding,
         short=SHORT,
     ),
     Operator(
         name="avgpool",
         family="pooling",
-        summary="The mean of every window, channel by channel; 1-d, 2-d or 3-d, as its input has.",
+        summary="The mean of each window, channel by channel; 1-d, 2-d or 3-d, following its input.",
         doc="""
-        Size as in `maxpool`. With `count_pad` the padding counts in the divisor, what hangs over with `ceil` does not.
+        Size as in `maxpool`. With `count_pad` the padding counts in the divisor; positions past the edge, from `ceil`, do not.
         """,
         source="torch.nn.AvgPool1d, AvgPool2d, AvgPool3d",
         example="input 512x14x14; avgpool5/3 => 512x4x4",
@@ -184,13 +184,13 @@ OPERATORS = (
         receptive_field=receptive.window,
         memory=Memory(saves=always("input"), order=as_image),
         lower=lower_avgpool,
-        canonicalise=same_padding,
+        canonicalize=same_padding,
         short=SHORT,
     ),
     Operator(
         name="adaptive_avgpool",
         family="pooling",
-        summary="The mean of as many windows as the output has positions; `adaptive_avgpool1` is global average pooling.",
+        summary="The mean of as many windows as `out` states; `adaptive_avgpool1` is global average pooling.",
         doc="""
         Output position `i` of `n` averages the input from `floor(i*size/n)` to `ceil((i+1)*size/n)`.
         """,
@@ -208,7 +208,7 @@ OPERATORS = (
     Operator(
         name="adaptive_maxpool",
         family="pooling",
-        summary="The largest value of as many windows as the output has positions.",
+        summary="The largest value of each of as many windows as `out` states.",
         doc="""
         The windows are those of `adaptive_avgpool`.
         """,
@@ -225,18 +225,18 @@ OPERATORS = (
     Operator(
         name="upsample",
         family="pooling",
-        summary="Makes a map larger by repeating or interpolating its values.",
+        summary="Enlarges a map by repeating or interpolating its values.",
         doc="""
-        Size: `size*scale`, or `size` itself where that is given. `bilinear` weighs the four nearest values by distance;
-        `align_corners` says whether the corner values of both maps lie on each other.
+        Size: `size*scale`, or the option `size` where that is given. `bilinear` weights the four nearest values by distance;
+        with `align_corners` the corner values of both maps coincide.
         """,
         source="torch.nn.Upsample",
         example="input 64x28x28; upsample2 => 64x56x56",
         attrs=(
-            Attr("scale", Optional(PerAxis(1)), Word("none"), "how many times larger"),
-            Attr("size", Optional(PerAxis(1, open=True)), Word("none"), "or to what size"),
-            Attr("mode", Choice(("nearest", "bilinear")), Word("nearest"), "how values between are found"),
-            Attr("align_corners", Flag(), False, "whether the corner values lie on each other"),
+            Attr("scale", Optional(PerAxis(1)), Word("none"), "the factor of enlargement"),
+            Attr("size", Optional(PerAxis(1, open=True)), Word("none"), "the output sizes, instead of `scale`"),
+            Attr("mode", Choice(("nearest", "bilinear")), Word("nearest"), "how values are interpolated"),
+            Attr("align_corners", Flag(), False, "whether the corner values of both maps coincide"),
         ),
         shape=upsample_shape,
         derivation=upsample_derivation,
@@ -251,9 +251,9 @@ OPERATORS = (
     Operator(
         name="crop",
         family="pooling",
-        summary="The middle of a map.",
+        summary="The center of a map.",
         doc="""
-        Keeps `size` positions of each axis, from `(there - size)//2` on.
+        Keeps `size` positions of each axis, starting at `(input size - size)//2`.
         """,
         source="Ronneberger, Fischer & Brox 2015, arXiv:1505.04597, section 2",
         example="input 64x64x64; crop(56) => 64x56x56",

@@ -1,8 +1,8 @@
 """The receptive field of an output value in the input of its operator, along one axis.
 
 Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks", Distill, sections 2 and 3. They treat
-windows, where every output sees as much as the next. Upsampling, transposed convolution and adaptive pooling repeat a pattern
-of several windows instead, which is written down here window by window.
+windows, where all outputs have receptive fields of the same size. Upsampling, transposed convolution and adaptive pooling repeat a
+pattern of several windows instead, which is represented here window by window.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Positions(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReceptiveField:
-    """Output `n*len(windows) + phase` depends on `windows[phase]`, moved by `n*advance` positions; None is a window on nothing.
+    """Output `n*len(windows) + phase` depends on `windows[phase]`, shifted by `n*advance` positions; None is an empty window.
 
-    Windows on fractions are bounds: what an output depends on lies within them.
+    Windows with fractional positions are bounds: the inputs that an output depends on lie within them.
     """
 
     windows: tuple[Positions | None, ...] = (Positions(),)
@@ -41,28 +41,28 @@ class ReceptiveField:
 
     @property
     def reach(self) -> int:
-        """How many inputs the output sees that sees most, from the first to the last."""
+        """Return the size of the largest window, from its first to its last input."""
         return ceil(max((window.last - window.first + 1 for window in self.windows if window is not None), default=0))
 
     @property
     def step(self) -> Fraction:
-        """Input positions from one output to the next; 0 where all outputs see the same."""
+        """Return the number of input positions from one output to the next; 0 where all outputs have the same window."""
         return Fraction(self.advance) / len(self.windows)
 
     @property
     def offset(self) -> Fraction:
-        """Where output 0 looks: the middle of its window, or as the mean of all windows has it."""
+        """Return the input position at the center of the window of output 0, averaged over all phases of the pattern."""
         middles = [Fraction(w.first + w.last) / 2 - phase * self.step for phase, w in enumerate(self.windows) if w is not None]
         return sum(middles, Fraction(0)) / max(len(middles), 1)
 
 
 EACH = ReceptiveField()
-ONCE = ReceptiveField(advance=0)  # every output sees the first input
+ONCE = ReceptiveField(advance=0)  # every output depends on the first input
 ReceptiveFields = list[ReceptiveField | None]  # for each axis after the channels; None: the whole of the axis
 
 
 def each(call: Call, out: Shape) -> ReceptiveFields:
-    """Position by position; of a single operand whose size along an axis is not kept, the whole of that axis."""
+    """Return the fields of an operator that works position by position; the whole of an axis whose size a single operand does not keep."""
     if len(call.inputs) > 1:
         return [EACH] * call.axes
     kept = out[1:] if len(out) == len(call.x) else (1,) * call.axes
@@ -70,23 +70,24 @@ def each(call: Call, out: Shape) -> ReceptiveFields:
 
 
 def window(call: Call, out: Shape) -> ReceptiveFields:
-    """A sliding window: its options are kernel, stride and, where it has them, pad and dilation."""
+    """Return the fields of a sliding window with the options kernel, stride and, if present, pad and dilation."""
     slid = Window.of(call.attrs)
     return [sliding(*slid.options(axis)) for axis in slid.axes]
 
 
 @cache
 def sliding(kernel: int, stride: int = 1, pad: int = 0, dilation: int = 1) -> ReceptiveField:
+    """Return the field of a window that slides along one axis."""
     return ReceptiveField((Positions(-pad, dilation * (kernel - 1) - pad, dilation),), stride)
 
 
 def moved(by: Dim) -> ReceptiveField:
-    """Output i sees input `i + by`."""
+    """Return the field of a shift: output i depends on input `i + by`."""
     return ReceptiveField((Positions(by, by),)) if isinstance(by, int) else EACH
 
 
 def transposed(call: Call, out: Shape) -> ReceptiveFields:
-    """The mirror image of a window: input i reaches the outputs `i*stride - pad + k*dilation` of every k of the kernel."""
+    """Return the fields of a transposed window: input i contributes to output `i*stride - pad + k*dilation` for each k of the kernel."""
     slid = Transposed.of(call.attrs)
     return [_mirrored(*slid.options(axis)) for axis in slid.axes]
 
@@ -95,7 +96,7 @@ def transposed(call: Call, out: Shape) -> ReceptiveFields:
 def _mirrored(kernel: int, stride: int, pad: int, dilation: int) -> ReceptiveField:
     if stride > MAX_PHASES:
         return ReceptiveField((Positions(Fraction(pad - dilation * (kernel - 1), stride), Fraction(pad, stride)),), Fraction(1, stride))
-    period = stride // gcd(stride, dilation)  # every so many elements of the kernel reach the same output
+    period = stride // gcd(stride, dilation)  # elements of the kernel that are so far apart contribute to the same output
     windows: list[Positions | None] = []
     for phase in range(stride):
         reaching = [k for k in range(min(kernel, period)) if (phase + pad - k * dilation) % stride == 0]
@@ -110,7 +111,7 @@ def _mirrored(kernel: int, stride: int, pad: int, dilation: int) -> ReceptiveFie
 
 
 def divided(call: Call, out: Shape) -> ReceptiveFields:
-    """As many windows as there are outputs. One output sees all, and so, as far as is known, does one of an open size."""
+    """Return the fields of adaptive pooling, one window per output; None, the whole axis, for a single output or an open size."""
     return [_divided(size, count) for size, count in zip(call.x[1:], out[1:], strict=True)]
 
 
@@ -128,7 +129,7 @@ def _divided(size: Dim, count: Dim) -> ReceptiveField | None:
 
 
 def resized(call: Call, out: Shape) -> ReceptiveFields:
-    """Values repeated (nearest) or taken between two neighbours (bilinear). Of open sizes the neighbours alone are known."""
+    """Return the fields of resizing: each output is one input (nearest) or between two neighbors (bilinear); approximate for open sizes."""
     attrs = call.attrs
     between, corners = attrs["mode"] != "nearest", attrs["align_corners"]
     scales = attrs["scale"] or (None,) * call.axes

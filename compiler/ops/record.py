@@ -1,4 +1,4 @@
-"""What an operator is: one record with its options, shape rule, weights, cost, lowering and documentation."""
+"""The record of an operator: its options, shape rule, weights, cost, lowering and documentation."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from archc.compiler.shapes.window import Window
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
-MAX_VALUES = 2**62
+MAX_VALUES = 2**62  # values in one tensor that can be addressed
 
 
 @dataclass(frozen=True)
 class Like:
-    """The default of an option that is another option's value: a pool's stride is its kernel."""
+    """A default that is the value of another option: a pool's stride defaults to its kernel."""
 
     option: str
 
 
 class Required:
-    """The default of an option that must be given."""
+    """The marker, in place of a default, of an option that must be given."""
 
     def __repr__(self) -> str:
         return "required"
@@ -40,7 +40,7 @@ REQUIRED = Required()
 
 @dataclass(frozen=True)
 class Attr:
-    """An option of an operator."""
+    """An option of an operator: its name, the kind of its values, its default, and its meaning in a few words."""
 
     name: str
     kind: Kind
@@ -57,11 +57,11 @@ LowerRule = Callable[[Call], Target]
 ReceptiveRule = Callable[[Call, Shape], ReceptiveFields]
 DerivationRule = Callable[[Call, Shape], list[str]]
 WindowRule = Callable[[Mapping[str, Any]], Window]
-Canonicalise = Callable[[dict[str, Any]], None]
+Canonicalize = Callable[[dict[str, Any]], None]
 
-# The forms and colours that pictures have for operators.
+# The families of operators that pictures draw alike.
 Picture = Literal[
-    "input", "convolution", "dense", "pooling", "normalisation", "activation", "regularisation", "shape", "merge"
+    "input", "convolution", "dense", "pooling", "normalization", "activation", "regularization", "shape", "merge"
 ]  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def no_weights(call: Call) -> Weights:
 
 
 def as_given(attrs: dict[str, Any]) -> None:
-    """Leave the options as they are: none of them depends on another."""
+    """Leave the options unchanged: none of them depends on another."""
 
 
 def nothing(call: Call, out: Shape) -> Dim:
@@ -90,42 +90,41 @@ def not_joined(call: Call) -> int | None:
 
 
 def macs_and_bias(macs: CostRule) -> CostRule:
-    """The connections of an operator whose every multiply-accumulate is one, and whose bias is one into every output value."""
+    """Return a rule that counts connections: one per multiply-accumulate, and one per output value for the bias."""
     return lambda call, out: macs(call, out) + (product(out) if call.attrs["bias"] else 0)
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator of the language: all that the compiler knows of it.
+    """One operator of the language: everything that the compiler knows about it. Shapes are without the batch.
 
-    What it is called and how it is written: `short` names the options that the parts of `NAME3-64/2` fill; `operands` is the least and
-    the largest number of operands; an operator with `followers` also takes `norm=` and `act=`, which put a normalisation and an
-    activation after it; one that `flattens` gets a flat input. Where options are `named`, numbers without a name are refused, since
-    other frameworks mean all of these by one number. `canonicalise` turns options that are words into numbers, where they depend on
-    other options (`pad=same`).
+    Syntax: `short` names the options that the parts of `NAME3-64/2` set; `operands` is the smallest and the largest number of operands,
+    None for no limit; an operator with `followers` also takes `norm=` and `act=`, which apply a normalization and an activation after
+    it; one that `flattens` has its input flattened first. If options are `named`, numbers without a name are refused, since other
+    frameworks set all of these options with one number. `canonicalize` replaces, in place, words that depend on other options by
+    numbers (`pad=same`).
 
-    What it computes: `shape` returns the output shape and raises facts; `weights` the trainable tensors by name; `buffers` those that are
-    kept but not trained; `lower` says as data what it becomes in a backend. `window` makes the window that slides over the input out of
-    the options, of an operator that has one. `joined_axis` is the axis along which operands are put one after another, counted from
-    the channels, of an operator that does so.
+    Semantics: `shape` returns the output shape, and raises Fault for operands that do not fit; `weights` are the shapes of the trained
+    tensors by name, `buffers` those of tensors that are stored but not trained; `lower` returns, as data, what a backend executes.
+    `window` builds the window that slides over the input from the options, or is None. `joined_axis` is the axis along which a call
+    concatenates its operands, 0 for the channels, or None.
 
-    What it costs, for one sample: `macs`, the multiply-accumulates (biases, normalisation, activations and pooling are not counted);
-    `connections`, the weighted inputs of all its units, biases included, as LeCun et al. 1998 count them; `fvcore`, what the counter of
-    that name counts, where it is not the MACs of a linear layer; `memory`, what it needs of memory as it is lowered.
+    Cost, per sample: `macs`, the multiply-accumulates (biases, normalization, activations and pooling are not counted);
+    `connections`, the weighted inputs of all units, biases included, as LeCun et al. 1998 count them; `fvcore`, what the counter of
+    that name counts, where it is not the MACs of a linear layer; `memory`, the memory that the lowered operator needs.
 
-    What is told of it: `receptive_field`, on which inputs an output depends; `derivation`, how the output shape comes about, in lines
-    of arithmetic; `picture`, its form and colour in a picture, where not those of its family; `sign`, what stands in the circle
-    of a merge, and the word for it.
+    Explanation: `receptive_field`, the inputs that an output depends on; `derivation`, the computation of the output shape in lines
+    of arithmetic; `picture`, the picture family, if not that of `family`; `sign`, the symbol in the circle of a merge, and its word.
 
-    What analyses and rewrites may rely on:
+    Properties that analyses and rewrites may rely on:
     `linear`: a linear map with trained weights, and a bias by the option `bias`: a layer, as papers count them.
-    `grows`: it is used to make maps larger.
-    `unrolls`: its output is the values of its input in one row.
-    `normalises`: its output is normalised, so that to do it again does nothing. `removes_bias`: it subtracts the mean of every channel.
-    `rectifies`: it leaves alone what it has returned itself.
-    `identity_in_eval`: in evaluation it returns its input; `identity_in_training` says of a call whether in training too.
+    `grows`: it enlarges maps.
+    `unrolls`: its output is the values of its input along one axis.
+    `normalizes`: its output is normalized, so applying it again does nothing. `removes_bias`: it subtracts the mean of each channel.
+    `rectifies`: it does not change its own output.
+    `identity_in_eval`: in evaluation it returns its input; `identity_in_training` returns whether a call does so in training too.
     `fusable`: it can be computed within the call of the layer before it.
-    `overwrites`: its result may be written over its input, since its backward needs the result only.
+    `overwrites`: its result may be written over its input, since its backward pass needs only the result.
     """
 
     name: str
@@ -141,7 +140,7 @@ class Operator:
     followers: bool = False
     flattens: bool = False
     named: tuple[str, ...] = ()
-    canonicalise: Canonicalise = as_given
+    canonicalize: Canonicalize = as_given
     shape: ShapeRule = same_shape
     weights: WeightRule = no_weights
     buffers: WeightRule = no_weights
@@ -158,7 +157,7 @@ class Operator:
     linear: bool = False
     grows: bool = False
     unrolls: bool = False
-    normalises: bool = False
+    normalizes: bool = False
     removes_bias: bool = False
     rectifies: bool = False
     identity_in_eval: bool = False
@@ -168,17 +167,17 @@ class Operator:
 
     @property
     def is_merge(self) -> bool:
-        """Whether it may take several operands."""
+        """Return whether it may take several operands."""
         return self.operands[1] is None or self.operands[1] > 1
 
     @property
     def is_attached(self) -> bool:
-        """Whether a picture tells it in the box of what it follows: an activation, or a normalisation."""
-        return self.family in ("activation", "normalisation")
+        """Return whether pictures show it in the box of the operator before it: an activation or a normalization."""
+        return self.family in ("activation", "normalization")
 
     @property
     def picture_family(self) -> Picture:
-        """Its form and colour in a picture: its own, those of a merge, or those of its family; else those of a change of shape."""
+        """Return its family in pictures: its own, that of a merge, or that of `family`; otherwise a change of shape."""
         if self.picture is not None:
             return self.picture
         if self.is_merge:
@@ -187,11 +186,11 @@ class Operator:
 
     @property
     def merge_sign(self) -> tuple[str, str]:
-        """What stands in the circle of a merge, and the word for it: `+`, add. Without a sign of its own, its first letter."""
+        """Return the symbol in the circle of a merge, and its word: `+`, add. The default symbol is the first letter of the name."""
         return self.sign or (self.name[:1].upper(), self.name.replace("_", " "))
 
     def derive(self, call: Call, out: Shape) -> list[str]:
-        """How the output shape comes about, in lines with the numbers in them."""
+        """Return lines that derive the output shape `out` of a call, with the numbers in them."""
         if self.derivation is not None:
             return self.derivation(call, out)
         if self.window is not None:
@@ -199,27 +198,29 @@ class Operator:
         return sizes_kept_or_changed(call, out)
 
     def option(self, name: str) -> Attr | None:
+        """Return the option of a name; None where there is none."""
         return next((attr for attr in self.attrs if attr.name == name), None)
 
     @property
     def option_names(self) -> list[str]:
+        """Return the names of all options, `norm` and `act` included where it takes them."""
         return [attr.name for attr in self.attrs] + (["norm", "act"] if self.followers else [])
 
     @property
     def requires(self) -> list[str]:
-        """The options that must be given."""
+        """Return the names of the options that must be given."""
         return [attr.name for attr in self.attrs if isinstance(attr.default, Required)]
 
     @property
     def short_form(self) -> str:
-        """`conv{kernel}-{out}/{stride}`"""
+        """Return the short form with the options in braces: `conv{kernel}-{out}/{stride}`."""
         kernel, out, stride = self.short
         written = self.name + (f"{{{kernel}}}" if kernel else "") + (f"-{{{out}}}" if out else "") + (f"/{{{stride}}}" if stride else "")
         return f"`{written}`" if not self.is_merge else f"`{self.name}<a | b>`"
 
     @property
     def signature(self) -> str:
-        """How it is written: the short form, then the call form."""
+        """Return the short form and the call form, as documentation shows them."""
         if self.is_merge:
             return self.short_form
         short = self.short_form.strip("`")
@@ -232,12 +233,12 @@ _PICTURES: dict[str, Picture] = {
     "convolution": "convolution",
     "pooling": "pooling",
     "activation": "activation",
-    "normalisation": "normalisation",
+    "normalization": "normalization",
 }
 
 
 def sizes_kept_or_changed(call: Call, out: Shape) -> list[str]:
-    """The derivation of a shape by a rule that has no arithmetic to show: which sizes were others before."""
+    """Return the derivation of a shape that needs no arithmetic: the sizes that change."""
     if out == call.x:
         return ["the shape of its input"]
     if len(out) != len(call.x):
@@ -248,12 +249,12 @@ def sizes_kept_or_changed(call: Call, out: Shape) -> list[str]:
 
 
 def units(call: Call, out: Shape) -> list[str]:
-    """The derivation of a layer whose option `out` says how many values, or channels, it returns."""
+    """Return the derivation of the shape of a layer whose option `out` is its number of values or channels."""
     return [f"{'channels' if len(out) > 1 else 'values'}: {out[0]}, as `out` says"]
 
 
 def check_values(shape: Shape) -> None:
-    """Refuse a tensor with more values than can be addressed."""
+    """Raise Fault for a shape with more than MAX_VALUES values. Open sizes count as 1."""
     total = 1
     for dim in shape:
         if isinstance(dim, int):
@@ -263,14 +264,14 @@ def check_values(shape: Shape) -> None:
 
 
 def differences(shapes: Sequence[Shape], but: int | None = None) -> list[str]:
-    """In what shapes of one rank differ, in words: `channels 512 vs 256`."""
+    """Return the differences of shapes in words, `channels 512 vs 256`; the axis `but` is left out."""
     rank = len(shapes[0])
     names = axis_names(shapes[0])
     if any(len(shape) != rank for shape in shapes):
         return ["the number of axes " + " vs ".join(str(len(shape)) for shape in shapes)]
-    found = []
+    lines = []
     for axis in range(rank):
         sizes = [shape[axis] for shape in shapes]
         if axis != but and any(size != sizes[0] for size in sizes):
-            found.append(f"{names[axis]} " + " vs ".join(str(size) for size in sizes))
-    return found
+            lines.append(f"{names[axis]} " + " vs ".join(str(size) for size in sizes))
+    return lines

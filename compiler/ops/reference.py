@@ -1,4 +1,4 @@
-"""The operator reference, written from the records: as `archc ops` prints it and as docs/operators.md holds it."""
+"""The operator reference, generated from the records: printed by `archc ops`, and stored as docs/operators.md."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from archc.compiler.ops.kinds import exact
 from archc.compiler.ops.record import Attr, Like, Operator, Required
 
 FOLLOWERS = (
-    "`norm` and `act` take an operator or a block (`bn`, `leaky_relu(0.1)`, `none`) that is put behind it: first `norm`, then `act`."
+    "`norm` and `act` take an operator or a block (`bn`, `leaky_relu(0.1)`, `none`) that is applied after it: first `norm`, then `act`."
 )
-PLACE = "Every operator takes `place=0` or `place=[0, 1]`, the devices that it or its groups lie on; only a lowering that places reads it."
+PLACE = "Every operator takes `place=0` or `place=[0, 1]`, the devices of the operator or of its groups; a backend may ignore it."
 
 
 def page(operator: Operator) -> str:
-    """One operator in markdown."""
+    """Return the reference of one operator in Markdown."""
     parts = [f"### {operator.name}", operator.summary, f"Written {operator.signature}.", cleandoc(operator.doc)]
     if operator.attrs:
         rows = [f"| `{attr.name}` | {attr.kind} | {_default(attr)} | {attr.doc} |" for attr in operator.attrs]
@@ -29,10 +29,10 @@ def page(operator: Operator) -> str:
 
 
 def manual() -> str:
-    """All operators in markdown, by family."""
+    """Return the reference of all operators in Markdown, by family."""
     parts = [
         "# Operators",
-        "Made from the operator records by `archc ops --markdown`; `archc ops NAME` prints one.",
+        "Generated from the operator records by `archc ops --markdown`; `archc ops NAME` prints one of them.",
         "Options without a default must be given. " + PLACE,
     ]
     for family in FAMILIES:
@@ -43,7 +43,7 @@ def manual() -> str:
 
 
 def facts(operator: Operator) -> dict[str, Any]:
-    """One operator as plain data."""
+    """Return one operator as plain data for JSON."""
     return {
         "name": operator.name,
         "family": operator.family,
@@ -65,7 +65,7 @@ def facts(operator: Operator) -> dict[str, Any]:
 
 
 def index() -> list[tuple[str, str]]:
-    """Every operator with its one line."""
+    """Return the name and the one-line summary of every operator."""
     return [(name, operator.summary) for name, operator in OPERATORS.items()]
 
 

@@ -11,13 +11,13 @@ from archc.compiler.ops.targets import Target
 from archc.compiler.shapes.dim import Shape
 
 
-def given(call: Call) -> Shape:
-    """Refuse to infer the shape: the file gives it. Raises TypeError."""
-    raise TypeError("the shape of an input is given, and not inferred")
+def stated(call: Call) -> Shape:
+    """Raise TypeError: the file states the shape of an input."""
+    raise TypeError("the shape of an input is stated, not inferred")
 
 
 def not_lowered(call: Call) -> Target:
-    """Refuse to lower: a backend takes an input as an argument. Raises TypeError."""
+    """Raise TypeError: in a backend an input is an argument."""
     raise TypeError("an input is not computed")
 
 
@@ -28,14 +28,14 @@ def no_derivation(call: Call, out: Shape) -> list[str]:
 INPUT = Operator(
     name="input",
     family="input",
-    summary="A tensor that a network is given.",
+    summary="An input of the network.",
     doc="""
     `input 3x224x224` or `input left: 3x224x224`. The batch comes before these sizes and is not written.
     """,
     source="the file",
     example="input 3x224x224; relu => 3x224x224",
     operands=(0, 0),
-    shape=given,
+    shape=stated,
     lower=not_lowered,
     derivation=no_derivation,
     picture="input",

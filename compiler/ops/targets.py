@@ -1,8 +1,8 @@
-"""What an operator becomes, as data: a module, a call of a function, or a function of the operand and a trained tensor.
+"""What an operator is lowered to, as data: a module, a function call, or a function of the operand and a trained tensor.
 
-Names are PyTorch's, shortened to a namespace that every backend resolves by itself: an operator means what its PyTorch namesake means.
+Names are PyTorch's, under short namespaces that each backend resolves: an operator has the semantics of its PyTorch counterpart.
 
-| namespace | what it holds |
+| namespace | contents |
 |--|--|
 | `nn` | modules of `torch.nn` |
 | `F` | functions of `torch.nn.functional` |
@@ -51,7 +51,7 @@ class CallTarget:
 
 @dataclass(frozen=True)
 class TensorTarget:
-    """A trained tensor of the given shape, filled with `start`, whose key is the label itself; and a function of the operand and of it."""
+    """A function `name` of the operand and a trained tensor of the given shape, filled with `start`; its key is the label itself."""
 
     name: str
     shape: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""What convolution and pooling share: the options of a sliding window and the shape rule over one to three axes."""
+"""The options and the shape rule of sliding windows over one to three axes, shared by convolution and pooling."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from archc.compiler.shapes.window import transposed_arithmetic as transposed_ari
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import values
 
-STRIDE = Attr("stride", PerAxis(1), 1, "how far the window moves")
+STRIDE = Attr("stride", PerAxis(1), 1, "the step of the window")
 PAD = Attr(
     "pad",
     PerAxis(0, words=("same",)),
     0,
-    "how much is added on both sides of each axis; `same` is `dilation*(kernel-1)/2`, which keeps the size at stride 1",
+    "the positions added at both ends of each axis; `same` is `dilation*(kernel-1)/2`, which keeps the size at stride 1",
 )
 DILATION = Attr("dilation", PerAxis(1), 1, "the distance between the elements of the kernel")
 
 
 def same_padding(attrs: dict[str, Any]) -> None:
-    """Replace `pad=same` by numbers. Raises Fault for a kernel without a middle."""
+    """Replace `pad=same` by numbers, in place. Raises Fault where the padding would not be a whole number."""
     if attrs["pad"] != "same":
         return
     window = Window.of({**attrs, "pad": None})
@@ -44,7 +44,7 @@ def same_padding(attrs: dict[str, Any]) -> None:
 
 
 def slide(call: Call) -> Shape:
-    """The sizes after a window has slid over every axis after the channels. Raises Fault where it does not fit in."""
+    """Return the sizes, without the channels, after a sliding window. Raises Fault where the window is larger than its padded input."""
     axes = call.image()
     window = Window.of(call.attrs)
     sizes: list[Dim] = []

@@ -1,4 +1,4 @@
-"""Rewrites of the graph: one a file, each a function from a program to a program; the pipelines are tuples of them."""
+"""Rewrites of the graph: one per file, each a function from a program to a program; pipelines are tuples of them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from archc.compiler.shapes.dim import Shape
 
 Pass = Callable[[Program], Program]
 
-# By level of optimization: as written; exact rewrites, beside activations in place; those that change the order of additions too.
-# bench/passes.py measures what each is worth: a ReLU behind its pool loses time at inference, and drop_identities makes way for sums within
-# the calls of convolutions; alone it gains nothing, and blocks of level 1 are to be those of the file.
+# By level of optimization: 0, as written; 1, exact rewrites; 2, also rewrites that change the order of additions. In-place activations are
+# not passes. bench/passes.py measures the value of each pass: relu_after_pool loses time at inference, and drop_identities gains nothing by
+# itself but lets sums be computed within the calls of convolutions. Level 1 leaves identities in, so that its blocks are those of the file.
 TRAINING: tuple[tuple[Pass, ...], ...] = ((), (relu_after_pool,))
 INFERENCE: tuple[tuple[Pass, ...], ...] = (
     (drop_training,),
@@ -27,14 +27,14 @@ INFERENCE: tuple[tuple[Pass, ...], ...] = (
 
 
 class Unsound(Exception):
-    """A pass has made a program that is not the same network: a fault of archc."""
+    """A pass returned a program that is not the same network: a bug in archc."""
 
 
 def run(graph: ArchGraph, pipeline: tuple[Pass, ...], watch: Callable[[str, Program], None] | None = None) -> Program:
-    """Run passes in order, and look at the program after each: every shape as its operator gives it, every output as before, every key
-    with the weights that the network has under it, or with a recipe from such.
+    """Run passes in order, and verify the program after each.
 
-    `watch` is told the name of each pass and the program behind it.
+    Verified are the shape of each node, the names of the inputs, the shapes of the outputs, and that the weights under each key are those
+    of the network or have a recipe from them. `watch` is called with the name of each pass and the program after it. Raises Unsound.
     """
     program = Program(graph)
     for rewrite in pipeline:
@@ -50,7 +50,7 @@ def run(graph: ArchGraph, pipeline: tuple[Pass, ...], watch: Callable[[str, Prog
 def _verify(before: ArchGraph, after: ArchGraph, name: str) -> None:
     for node in after:
         if not node.is_input and node.operator.shape(node.call) != node.shape:
-            raise Unsound(f"{name}: {node.name} does not give {node.shape}")
+            raise Unsound(f"{name}: {node.name} does not return {node.shape}")
     for output, at in after.outputs.items():
         if after[at.node].shape != before[before.outputs[output].node].shape:
             raise Unsound(f"{name}: the output {output} has another shape")
@@ -65,14 +65,14 @@ def _verify_weights(original: ArchGraph, program: Program, name: str) -> None:
         if isinstance(recipe, Own) and tensors != own.get(key, {}):
             raise Unsound(f"{name}: the network has no such weights under {key}")
         if missing := [source for source in recipe.sources() if source not in own]:
-            raise Unsound(f"{name}: the weights of {key} are made from {missing[0]}, which the network does not have")
+            raise Unsound(f"{name}: the weights of {key} are computed from {missing[0]}, which the network does not have")
 
 
 def _weights(graph: ArchGraph) -> dict[str, dict[str, Shape]]:
-    """The shapes of all tensors by key; no entry where an operator has none."""
-    found: dict[str, dict[str, Shape]] = {}
+    """Return the shapes of the tensors under each key; a key without tensors has no entry."""
+    shapes: dict[str, dict[str, Shape]] = {}
     for node in graph:
         tensors: dict[str, Shape] = {**node.operator.weights(node.call), **node.operator.buffers(node.call)}
         if tensors:
-            found[node.key] = tensors
-    return found
+            shapes[node.key] = tensors
+    return shapes

@@ -1,4 +1,4 @@
-"""Drops operators that do nothing in evaluation, such as dropout: `f(x) = x`."""
+"""Drop operators that are the identity in evaluation, such as dropout."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from archc.compiler.passes.rewriter import Rewriter
 
 
 def drop_identities(program: Program) -> Program:
-    """For inference only. Exact."""
+    """Return the program without operators that are the identity in evaluation. For inference only; exact."""
     rewriter = Rewriter(program.graph)
     for node in program.graph:
         if node.operator.identity_in_eval:

@@ -1,4 +1,4 @@
-"""Drops what only training needs: GoogLeNet's two classifiers, and whatever leads to nothing else."""
+"""Drop the nodes and outputs that only training needs, such as GoogLeNet's auxiliary classifiers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from archc.compiler.passes.program import Program
 
 
 def drop_training(program: Program) -> Program:
-    """The graph without its training-only nodes and outputs; the same graph where there are none."""
+    """Return the program without training-only nodes and outputs; the same program where there are none. For inference only; exact."""
     graph = program.graph
     if not any(output.training_only for output in graph.outputs.values()):
         return program

@@ -1,4 +1,4 @@
-"""Folds a batch norm into the convolution or fully-connected layer before it.
+"""Fold a batch norm into the convolution or fully-connected layer before it.
 
 In evaluation `bn(W*x + b) = gamma*(W*x + b - mean)/sqrt(var + eps) + beta`, which is a convolution with
 `W' = s*W` and `b' = s*(b - mean) + beta`, where `s = gamma/sqrt(var + eps)` for each output channel.
@@ -9,11 +9,14 @@ from __future__ import annotations
 from archc.compiler.passes.program import Folded, Program
 from archc.compiler.passes.rewriter import Rewriter, unshared
 
-FOLDED_INTO = ("conv", "fc")  # whose weights have the output channels as their first axis
+FOLDED_INTO = ("conv", "fc")  # operators whose weights have the output channels as their first axis
 
 
 def fold_batch_norm(program: Program) -> Program:
-    """For inference only; equal up to rounding. Shared weights and tables of connections are left as they are."""
+    """Return the program with batch norms folded into the layers before them.
+
+    For inference only; equal up to rounding. Layers with shared weights or connection tables are left unchanged.
+    """
     graph = program.graph
     rewriter = Rewriter(graph)
     recipes = dict(program.recipes)

@@ -1,6 +1,6 @@
-"""Merges 1x1 convolutions on the same input into one: `[W1; W2]*x = [W1*x; W2*x]`, and `slice` takes its parts out.
+"""Merge 1x1 convolutions of the same input into one: `[W1; W2]*x = [W1*x; W2*x]`; a `slice` extracts each part of the result.
 
-Inception's branches begin with three of them. The activation behind each is applied once, before the parts are taken.
+Three branches of an Inception module begin with such convolutions. A ReLU after each is applied once, before the slices.
 """
 
 from __future__ import annotations
@@ -13,19 +13,23 @@ from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.passes.program import Joined, Program
 from archc.compiler.passes.rewriter import Rewriter, unshared
 
-SAME = ("kernel", "stride", "pad", "dilation", "groups", "bias", "pad_mode")
+SAME = ("kernel", "stride", "pad", "dilation", "groups", "bias", "pad_mode")  # options that siblings share
 
 
 def merge_siblings(program: Program) -> Program:
-    """Equal up to the order of additions. For inference: the weights of the parts are no longer apart."""
+    """Return the program with sibling 1x1 convolutions merged.
+
+    For inference only, since the weights of the parts become one tensor; equal up to the order of additions. Shared weights are left
+    unchanged.
+    """
     graph = program.graph
     own = unshared(graph)
     siblings: dict[Any, list[Node]] = defaultdict(list)
     for node in graph:
         if _may_merge(node) and node.key in own:
             act = _activation(graph, node)
-            mark = (node.operands[0].name, *(node.attrs[name] for name in SAME), act.op if act else "")
-            siblings[mark].append(node)
+            signature = (node.operands[0].name, *(node.attrs[name] for name in SAME), act.op if act else "")
+            siblings[signature].append(node)
     groups = [group for group in siblings.values() if len(group) > 1]
     first = {group[0].name: group for group in groups}
     merged = {node.name for group in groups for node in group}
@@ -51,19 +55,19 @@ def _activation(graph: ArchGraph, node: Node) -> Node | None:
 
 
 def _merge(group: list[Node], graph: ArchGraph, rewriter: Rewriter, program: Program, recipes: dict[str, Any]) -> None:
-    """One convolution, its activation, and a slice for each part, under the name of the part."""
+    """Append one convolution, its activation, and a slice for each part under the name of the part; add the recipe of the weights."""
     head = group[0]
     path = f"{head.name}+{len(group) - 1}"
     whole = replace(head, name=path, key=path)
-    given = rewriter.value_map[head.operands[0].name]
-    made = rewriter.add(whole, [given], {**head.attrs, "out": sum(node.attrs["out"] for node in group)})
+    operand = rewriter.value_map[head.operands[0].name]
+    merged = rewriter.add(whole, [operand], {**head.attrs, "out": sum(node.attrs["out"] for node in group)})
     recipes[path] = Joined(tuple(program.recipe(node.key) for node in group))
     act = _activation(graph, head)
     if act is not None:
-        made = rewriter.add(replace(act, name=f"{path}_{act.op}", key=f"{path}_{act.op}"), [made])
+        merged = rewriter.add(replace(act, name=f"{path}_{act.op}", key=f"{path}_{act.op}"), [merged])
     start = 0
     for node in group:
         stop = start + node.attrs["out"]
         part = replace(node, op="slice", origins={})
-        rewriter.add(part, [made], {"start": start, "stop": stop})
+        rewriter.add(part, [merged], {"start": start, "stop": stop})
         start = stop

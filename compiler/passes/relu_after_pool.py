@@ -1,7 +1,7 @@
-"""Moves a ReLU behind the max pooling that follows it: `maxpool(relu(x)) = relu(maxpool(x))`, since ReLU never changes an order.
+"""Move a ReLU after the max pooling that follows it: `maxpool(relu(x)) = relu(maxpool(x))`, since ReLU is monotonic.
 
-The ReLU then has a quarter of the values, or fewer. Windows that lie in padding alone do not exist: every window holds a value.
-Both are in one scope, so that blocks keep the operators that they have in the file.
+At stride 2 the ReLU then processes a quarter of the values. The equation holds with padding: no window is entirely in the padding.
+Only pairs within one scope are swapped, so that blocks keep the operators that they have in the file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from archc.compiler.passes.rewriter import Rewriter
 
 
 def relu_after_pool(program: Program) -> Program:
-    """Exact, in training too: where the largest value is not positive, the gradient is zero either way."""
+    """Return the program with ReLUs moved after the max pooling that follows them.
+
+    Exact, also in training: where the largest value is not positive, the gradient is zero in either order.
+    """
     graph = program.graph
     rewriter = Rewriter(graph)
     moved = {}

@@ -1,4 +1,4 @@
-"""A graph rebuilt node by node: the base class of rewrites."""
+"""Rebuild a graph node by node: the tool of rewrites."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from archc.compiler.graph import ArchGraph, Node
 
 
 class Rewriter:
-    """Builds a graph from another. A rewrite walks the old nodes in order, and keeps, changes or replaces each.
+    """Build a graph from another. A rewrite walks the old nodes in order, and keeps, changes or replaces each.
 
-    Operands are named as in the old graph; `value_map` maps them to the nodes of the new graph that compute their values.
+    `value_map` maps the name of each old node to the name of the new node that computes its value.
     """
 
     def __init__(self, old: ArchGraph) -> None:
@@ -22,22 +22,27 @@ class Rewriter:
         self.value_map: dict[str, str] = {}
 
     def keep(self, node: Node) -> None:
+        """Add an old node unchanged, on the new nodes that compute its operands."""
         self.add(node, [self.value_map[operand.name] for operand in node.operands])
 
     def add(self, node: Node, operands: list[str], attrs: Mapping[str, Any] | None = None) -> str:
-        """A node of the new graph, on operands of the new graph; its shape is inferred anew."""
-        made = replace(node, attrs=node.attrs if attrs is None else attrs, operands=tuple(self.new[name] for name in operands))
+        """Add a node to the new graph, on operands of the new graph, with its shape inferred again, and return its name.
+
+        `attrs` replaces the options. In `value_map` the name is mapped to the new node.
+        """
+        new = replace(node, attrs=node.attrs if attrs is None else attrs, operands=tuple(self.new[name] for name in operands))
         if not node.is_input:
-            made.shape = node.operator.shape(made.call)
-        self.new.add(made, operands)
+            new.shape = node.operator.shape(new.call)
+        self.new.add(new, operands)
         self.value_map[node.name] = node.name
         return node.name
 
     def drop(self, node: Node, instead: str) -> None:
-        """What takes this node takes a node of the new graph instead."""
+        """Leave an old node out; its users take `instead`, the name of a new node."""
         self.value_map[node.name] = instead
 
     def result(self) -> ArchGraph:
+        """Return the new graph, with the outputs mapped, and with the conditions of the nodes that remain."""
         self.new.outputs = {name: replace(out, node=self.value_map[out.node]) for name, out in self.old.outputs.items()}
         left = {node.name for node in self.new}
         self.new.conditions = [(name, condition) for name, condition in self.new.conditions if name in left]
@@ -45,5 +50,5 @@ class Rewriter:
 
 
 def unshared(graph: ArchGraph) -> set[str]:
-    """The keys of weights that are used once, so that they may be changed for that place."""
+    """Return the keys that only one node uses, so that a pass may change the weights under them."""
     return {key for key, times in Counter(node.key for node in graph).items() if times == 1}

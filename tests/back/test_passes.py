@@ -329,8 +329,8 @@ def test_a_pass_that_breaks_a_network_is_found() -> None:
         key = next(node.key for node in program.graph if node.op == "conv")
         return Program(copy.deepcopy(program.graph), {key: Folded(Own(key), "nowhere", 1e-5)})
 
-    for wrong, told in ((wrong_shape, "does not give"), (wrong_key, "elsewhere"), (wrong_recipe, "nowhere")):
-        with pytest.raises(Unsound, match=f"{wrong.__name__}.*{told}"):
+    for wrong, text in ((wrong_shape, "does not return"), (wrong_key, "elsewhere"), (wrong_recipe, "nowhere")):
+        with pytest.raises(Unsound, match=f"{wrong.__name__}.*{text}"):
             run(graph, (wrong,))
 
 

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from archc import load
-from archc.compiler.backends.torch import room
+from archc.compiler.backends.torch import free_memory
 from archc.compiler.backends.torch.files import save_tensors
 from archc.compiler.backends.torch.foreign import converted, fit
 from archc.compiler.backends.torch.lower import lower
@@ -206,8 +206,8 @@ def test_weights_under_other_names_are_a_few_lines_and_the_way_out(tmp_path: Pat
         (lambda tensor: tensor.to(torch.complex64), "is torch.complex64, and the network has torch.float32"),
         (lambda tensor: tensor > 0, "is torch.bool, and the network has torch.float32"),
         (lambda tensor: tensor.to(torch.int64), "is torch.int64"),
-        (lambda tensor: tensor / 0 * 0, "holds NaN; --allow-nan loads it"),
-        (lambda tensor: tensor / 0, "holds an infinite value"),
+        (lambda tensor: tensor / 0 * 0, "contains NaN; --allow-nan loads it"),
+        (lambda tensor: tensor / 0, "contains an infinite value"),
     ],
     ids=["sparse", "meta", "complex", "bool", "int", "nan", "inf"],
 )
@@ -236,7 +236,7 @@ def test_a_pickle_of_objects_is_refused_in_our_words(tmp_path: Path) -> None:
     assert "holds Python objects, which could run code; save the state_dict" in said and "weights_only" not in said
     assert len(said.splitlines()) == 1
     said = archc(*LENET, str(tmp_path / "text.pth"), code=1).stderr
-    assert "no file that torch.save or safetensors wrote" in said and "weights_only" not in said
+    assert "not written by torch.save or safetensors" in said and "weights_only" not in said
 
 
 # ---- memory
@@ -252,16 +252,16 @@ def test_weights_that_do_not_fit_into_memory_are_told_before(tmp_path: Path) -> 
 
 
 def test_a_batch_that_may_not_fit_is_told_and_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "free_memory", lambda: 50_000_000)
+    monkeypatch.setattr(free_memory, "free_memory", lambda: 50_000_000)
     graph = load(ROOT / "archs/resnet18.arch").graph
     cpu = torch.device("cpu")
-    assert room.check_room(graph, "float32", 1, cpu).startswith("resnet18 needs 46.8 MB for its weights and 6.4 MB for values")
-    assert room.check_room(load(ROOT / "archs/lenet5.arch").graph, "float32", 1, cpu) == ""
-    with pytest.raises(room.NoMemory, match=r"at batch 10, .*, and 50\.0 MB are free; take a smaller batch"):
-        room.check_room(graph, "float32", 10, cpu)
-    with pytest.raises(room.NoMemory, match=r"2 times 46\.8 MB for its weights, and 50\.0 MB"):
-        room.check_room(graph, "float32", 1, cpu, copies=2)
-    with pytest.raises(room.NoMemory, match="not enough memory for resnet18"), room.told(graph):
+    assert free_memory.check_memory(graph, "float32", 1, cpu).startswith("resnet18 needs 46.8 MB for its weights and 6.4 MB for values")
+    assert free_memory.check_memory(load(ROOT / "archs/lenet5.arch").graph, "float32", 1, cpu) == ""
+    with pytest.raises(free_memory.NoMemory, match=r"at batch 10, .*, and 50\.0 MB are free; take a smaller batch"):
+        free_memory.check_memory(graph, "float32", 10, cpu)
+    with pytest.raises(free_memory.NoMemory, match=r"2 times 46\.8 MB for its weights, and 50\.0 MB"):
+        free_memory.check_memory(graph, "float32", 1, cpu, copies=2)
+    with pytest.raises(free_memory.NoMemory, match="not enough memory for resnet18"), free_memory.memory_errors(graph):
         torch.empty(2**55)
 
 
@@ -273,7 +273,7 @@ def test_files_of_weights_that_are_broken_are_told_in_words(tmp_path: Path) -> N
     torch.save(module.state_dict(), whole["old.pt"], _use_new_zipfile_serialization=False)
     for name, path in whole.items():
         data = path.read_bytes()
-        for half, words in ((data[: len(data) // 2], "it is cut off or damaged"), (data[:100], "it is"), (b"", "the file is empty")):
+        for half, words in ((data[: len(data) // 2], "it is truncated or damaged"), (data[:100], "it is"), (b"", "the file is empty")):
             (tmp_path / name).write_bytes(half)
             with pytest.raises(Unreadable, match=f"cannot read weights from .*{words}") as caught:
                 read_weights(tmp_path / name)
@@ -284,7 +284,7 @@ def test_files_of_weights_that_are_broken_are_told_in_words(tmp_path: Path) -> N
 
 
 def test_free_memory_is_the_least_of_machine_groups_and_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    free = room.free_memory()
+    free = free_memory.free_memory()
     assert free is not None and 0 < free < 2**50
     files = {
         "/proc/meminfo": "MemTotal: 9000 kB\nMemAvailable: 8000 kB\n",
@@ -298,12 +298,12 @@ def test_free_memory_is_the_least_of_machine_groups_and_limits(monkeypatch: pyte
         f"{tmp_path}/user/two/memory.current": "2000000",
         f"{tmp_path}/user/two/memory.stat": "anon 7\ninactive_file 1000\n",
     }
-    monkeypatch.setattr(room, "CGROUPS", tmp_path)
-    monkeypatch.setattr(room, "_read", lambda path: files.get(str(path), ""))
-    monkeypatch.setattr(room, "_limit", lambda: None)
-    assert room._machine() == 8000 * 1024
-    assert list(room._control_groups()) == [5_000_500, 3_001_000]
-    assert room.free_memory() == 3_001_000
+    monkeypatch.setattr(free_memory, "CGROUPS", tmp_path)
+    monkeypatch.setattr(free_memory, "_read", lambda path: files.get(str(path), ""))
+    monkeypatch.setattr(free_memory, "_limit", lambda: None)
+    assert free_memory._machine() == 8000 * 1024
+    assert list(free_memory._control_groups()) == [5_000_500, 3_001_000]
+    assert free_memory.free_memory() == 3_001_000
 
 
 def test_networks_are_listed() -> None:

@@ -152,7 +152,7 @@ def weights(
     if json_:
         print_json(asdict(found) | {"whole": found.whole})
     else:
-        say(foreign.told(found))
+        say(foreign.described(found))
     if mapping is not None:
         write(mapping, json.dumps(found.mapping, indent=1) + "\n")
     if found.ambiguous:

@@ -122,12 +122,12 @@ def refusals() -> Iterator[None]:
     except (UsageError, ImportError):
         raise
     except Exception as error:
-        from archc.compiler.backends.torch import published, room
+        from archc.compiler.backends.torch import free_memory, published
         from archc.compiler.backends.torch import run as torch_run
 
         if isinstance(error, torch_run.NoDevice):
             usage(str(error))
-        if isinstance(error, published.Unreadable | room.NoMemory):
+        if isinstance(error, published.Unreadable | free_memory.NoMemory):
             fail(str(error))
         raise
 

@@ -1,1 +1,1 @@
-"""The PyTorch backend: lowers a program to a torch.fx GraphModule, runs it, optimizes it, and writes what torch can store."""
+"""The PyTorch backend: lower a program to a torch.fx GraphModule, run it, optimize it, and write it in the formats of torch."""

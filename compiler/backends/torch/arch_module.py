@@ -1,4 +1,4 @@
-"""A whole network as a module: errors of its inputs are told in the words of its file."""
+"""A whole network as a module, which reports unsuitable inputs in terms of its `.arch` file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import nn
 
 from archc.compiler.analysis.misfit import misfit
 from archc.compiler.backends.torch.blocks import Block, Graphs
-from archc.compiler.backends.torch.changes import change
+from archc.compiler.backends.torch.changes import first_change
 from archc.compiler.graph import ArchGraph
 from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.errors import ArchError
@@ -21,22 +21,22 @@ from archc.dsl.vocabulary import files
 
 
 class InputError(ArchError, ValueError):
-    """A network was called with tensors that it cannot take. Its text names the operator that fails, and the sizes that it takes."""
+    """A network was called with tensors that it cannot take. The message names the operator that fails, and the sizes that it takes."""
 
 
-# What torch raises for tensors that do not fit; subclasses, as torch.OutOfMemoryError, are other troubles.
+# The classes that torch raises for tensors that do not fit; subclasses, such as torch.OutOfMemoryError, have other causes.
 FAILURES = (RuntimeError, ValueError, TypeError, IndexError, AttributeError)
 OURS = tuple(f"{Path(str(path)).parent}{sep}" for path in (torch.__file__, Path(__file__).parent))
 
 
 def _is_torchs(error: Exception) -> bool:
-    """Was an error raised by torch while it ran our code, and not by a hook or a module of the user?"""
+    """Return whether torch raised an error while it ran code of archc, as opposed to a hook or a module of the user."""
     frames = [frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__)]
     return type(error) in (*FAILURES, NotImplementedError) and all(name.startswith((*OURS, "<eval_with_key>")) for name in frames)
 
 
 class Origin:
-    """The network that a module was lowered from; shared by copies of the module, and pickled as plain data."""
+    """The graph that a module was lowered from; copies of the module share it, and it is pickled as plain data."""
 
     def __init__(self, graph: ArchGraph) -> None:
         self.graph = graph
@@ -53,9 +53,9 @@ def _origin(data: dict[str, Any]) -> Origin:
 
 
 class ArchModule(Block):
-    """A network. Its graph follows the mode: training-only outputs are there in training mode only.
+    """A network. Its graph depends on the mode: training-only outputs are returned in training mode only.
 
-    Takes one tensor `(N, *shape)` for each input, in order. Returns a tensor where there is one output, else a dict of them by name.
+    Takes one tensor `(N, *shape)` per input, in order. Returns a tensor where there is one output, otherwise a dict of tensors by name.
     Raises InputError for tensors that it cannot take.
     """
 
@@ -64,30 +64,30 @@ class ArchModule(Block):
     ) -> None:
         super().__init__(name, graphs, members)
         self._origin = Origin(graph)
-        self._level = level  # at which it was lowered
+        self._level = level  # of the lowering
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().__call__(*args, **kwargs)
         except FAILURES as error:
-            if torch.compiler.is_compiling() or not _is_torchs(error) or self._change(self.training, hooks=False):
+            if torch.compiler.is_compiling() or not _is_torchs(error) or self._first_change(self.training, hooks=False):
                 raise
-            if found := self._misfit(args, kwargs):
-                raise InputError([found]) from error
+            if diagnostic := self._misfit(args, kwargs):
+                raise InputError([diagnostic]) from error
             for note in self._mixtures(args, kwargs):
                 error.add_note(note)
             raise
 
-    def _change(self, training: bool = False, hooks: bool = True) -> str:
-        """The first part of this module that is no longer as it was lowered, and how; nothing if there is none. See `changes`."""
-        from archc.compiler.backends.torch.lower import lower  # which makes these modules
+    def _first_change(self, training: bool = False, hooks: bool = True) -> str:
+        """Return the first part of this module that differs from the lowered one, and how; "" if there is none. See `first_change`."""
+        from archc.compiler.backends.torch.lower import lower  # which imports this module
 
         with torch.device("meta"):
-            made = lower(self._origin.graph, self._level)
-        return change(made, self, self._origin.graph, training, hooks)
+            fresh = lower(self._origin.graph, self._level)
+        return first_change(fresh, self, self._origin.graph, training, hooks)
 
     def _mixtures(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[str]:
-        """Inputs whose dtype or device is not that of the weights."""
+        """Yield a sentence for each input whose dtype or device is not that of the weights."""
         weight = next(self.parameters(), None)
         names = [node.name for node in self._origin.graph.inputs]
         for name, x in {**dict(zip(names, args, strict=False)), **kwargs}.items():
@@ -95,7 +95,7 @@ class ArchModule(Block):
                 yield f"{name} is {x.dtype} on {x.device}, and the weights are {weight.dtype} on {weight.device}"
 
     def _misfit(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Diagnostic | None:
-        """What was wrong with the inputs of a call that failed; None where that was not its reason."""
+        """Return what is wrong with the inputs of a call that failed; None where they are not the cause."""
         graph = self._origin.graph
         names = [node.name for node in graph.inputs][len(args) :]
         if not set(kwargs) <= set(names):
@@ -104,10 +104,10 @@ class ArchModule(Block):
             takes = ", ".join(node.name for node in graph.inputs)
             problem = f"{graph.name} was called without its input{'s' * (len(missing) > 1)} {' and '.join(missing)}"
             return files.wrong_inputs(problem, takes)
-        given = [*args, *(kwargs[name] for name in names if name in kwargs)]
-        return misfit(graph, [tuple(x.shape) if isinstance(x, torch.Tensor) else None for x in given], self.training)
+        tensors = [*args, *(kwargs[name] for name in names if name in kwargs)]
+        return misfit(graph, [tuple(x.shape) if isinstance(x, torch.Tensor) else None for x in tensors], self.training)
 
 
 def source_of(module: ArchModule) -> ArchGraph:
-    """The network that a module was lowered from."""
+    """Return the graph that a module was lowered from."""
     return module._origin.graph

@@ -1,4 +1,4 @@
-"""The levels of optimization side by side, on this machine."""
+"""Time the levels of optimization against each other on this machine."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archc.compiler.backends.torch.free_memory import check_memory, memory_errors
 from archc.compiler.backends.torch.lower import lower, random_inputs
 from archc.compiler.backends.torch.measure import activations
 from archc.compiler.backends.torch.optimize import optimized
-from archc.compiler.backends.torch.room import check_room, told
 from archc.compiler.backends.torch.run import DTYPES, SEED, pick_device
 from archc.compiler.backends.torch.timing import in_turn
 from archc.compiler.graph import ArchGraph
@@ -22,8 +22,11 @@ from archc.compiler.graph import ArchGraph
 
 @dataclass
 class Timed:
-    """One level: the median time of a forward pass in seconds, to four digits; how many times as fast as level 0 that is; the largest
-    difference from level 0 in parts of its largest value, and the peak of live activations in bytes."""
+    """The measurements of one level.
+
+    `seconds`: the median time of a forward pass, to four digits. `ratio`: the speed relative to level 0. `difference`: the largest
+    difference from level 0, relative to its largest value. `peak`: the peak of live activations in bytes, None where it is not known.
+    """
 
     level: int
     seconds: float
@@ -33,10 +36,13 @@ class Timed:
 
 
 def levels(graph: ArchGraph, device: str, dtype: str, batch: int, runs: int, upto: int) -> tuple[str, list[Timed]]:
-    """The device, and a row for each level up to one. All levels have the same weights and the same input. Raises NoDevice, NoMemory."""
+    """Return the name of the device, and a row for each level from 0 to `upto`. All levels have the same weights and the same input.
+
+    Each network runs `runs` times, in an interleaved order. Raises NoDevice and NoMemory.
+    """
     where = pick_device(device)
-    check_room(graph, dtype, batch, where, copies=upto + 1)
-    with told(graph):
+    check_memory(graph, dtype, batch, where, copies=upto + 1)
+    with memory_errors(graph):
         return _levels(graph, where, dtype, batch, runs, upto)
 
 

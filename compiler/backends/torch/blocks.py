@@ -1,4 +1,4 @@
-"""Scopes of a network as modules: each has a graph of its own, and a forward that is compiled from it."""
+"""Scopes of a network as modules, each with its own graph and a forward that is compiled from it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch.fx.graph import PythonCode
 from torch.fx.graph_module import _forward_from_src
 from torch.fx.node import _get_qualified_name, map_aggregate
 
-Graphs = tuple[fx.Graph, fx.Graph]  # for evaluation and for training; often one and the same
+Graphs = tuple[fx.Graph, fx.Graph]  # for evaluation and for training; often the same object
 
 
 @dataclass
 class Form:
-    """A graph as it is run: its code, and the class that has the code as its forward."""
+    """A graph, the Python code compiled from it, and the class that has the code as its forward."""
 
     graph: fx.Graph
     kind: type[Block]
@@ -30,26 +30,26 @@ _kinds: weakref.WeakValueDictionary[Any, type[Block]] = weakref.WeakValueDiction
 
 
 def _form(base: type[Block], name: str, graph: fx.Graph) -> Form:
-    """Compile a graph. Equal blocks share a class, so a network with fifty of them compiles one."""
-    mark = (base, name, *((n.op, n.name, n.target, _told(n.args), _told(n.kwargs.items())) for n in graph.nodes))
-    usual = type(graph._codegen) is fx.graph.CodeGen
-    kind = _kinds.get(mark) if usual else None
+    """Compile a graph. Equal blocks share a class, so equal graphs are compiled once."""
+    signature = (base, name, *((n.op, n.name, n.target, _texts(n.args), _texts(n.kwargs.items())) for n in graph.nodes))
+    standard = type(graph._codegen) is fx.graph.CodeGen
+    kind = _kinds.get(signature) if standard else None
     if kind is None:
         code = graph.python_code(root_module="self")
-        made = {"_python": code, "__module__": base.__module__, "forward": _forward_from_src(code.src, code.globals)}
-        kind = type(name, (base,), made)
-        if usual:
-            _kinds[mark] = kind
+        members = {"_python": code, "__module__": base.__module__, "forward": _forward_from_src(code.src, code.globals)}
+        kind = type(name, (base,), members)
+        if standard:
+            _kinds[signature] = kind
     return Form(graph, kind, vars(kind)["_python"])
 
 
-def _told(values: Iterable[Any]) -> tuple[str, ...]:
-    """Arguments as text, in which nodes are names."""
+def _texts(values: Iterable[Any]) -> tuple[str, ...]:
+    """Return arguments as text, in which nodes appear by name."""
     return tuple(map(repr, values))
 
 
 def _written(kind: type[Block]) -> type[Block]:
-    """The class that a generated one is made from; any other class itself."""
+    """Return the class that a generated class was derived from; any other class itself."""
     return next(base for base in kind.__mro__ if "_python" not in vars(base))
 
 
@@ -59,21 +59,21 @@ class Block(fx.GraphModule):
     Takes the tensors that enter the scope, in the order in which it uses them. Returns the tensor that leaves it, or a tuple of several.
     """
 
-    # No annotations here: TorchScript reads those of a class.
+    # No class annotations here: TorchScript reads them.
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Block:
-        made: Block = object.__new__(cls)  # GraphModule makes a class for each instance
-        return made
+        block: Block = object.__new__(cls)  # GraphModule would create a class for each instance
+        return block
 
     def __init__(self, name: str, graphs: Graphs, members: Mapping[str, nn.Module | nn.Parameter]) -> None:
         nn.Module.__init__(self)
-        # What GraphModule expects to find, whose constructor would copy members and graphs.
+        # The attributes that GraphModule expects; its constructor would copy members and graphs.
         self._tracer_cls = None
         self._tracer_extras = {}
         self.meta = {}
         self._replace_hooks, self._create_node_hooks, self._erase_node_hooks, self._deepcopy_hooks = [], [], [], []
         self.shape_env = None
-        self._name = name  # of the classes that are made for its code
+        self._name = name  # of the classes that are generated for its code
         for label, member in members.items():
             if isinstance(member, nn.Parameter):
                 self.register_parameter(label, member)
@@ -97,7 +97,7 @@ class Block(fx.GraphModule):
         self._code, self._lineno_map, self._prologue_start = form.code.src, form.code._lineno_map, form.code._prologue_start
 
     def recompile(self) -> PythonCode:
-        """Compile the graph of the present mode, after it was changed."""
+        """Compile the graph of the current mode after a change, and return its code. Changes the class of the block."""
         form = _form(_written(type(self)), self._name, self._graph)
         if self._forms is not None:
             self._forms = (self._forms[0], form) if self.training else (form, self._forms[1])
@@ -112,10 +112,10 @@ class Block(fx.GraphModule):
             self._take(forms[bool(value)])
 
     def _form_of(self, training: bool) -> type[Block]:
-        """The class that has the forward of a mode. Blocks whose graphs are equal have the same."""
+        """Return the class that has the forward of a mode. Blocks with equal graphs have the same class."""
         return type(self) if self._forms is None else self._forms[training].kind
 
-    # ---- copies, as plain data: a graph is a web of nodes, too deep to be pickled
+    # ---- copies, through plain data: the linked nodes of a graph would exceed pickle's recursion limit
 
     def _state(self) -> dict[str, Any]:
         graphs = [form.graph for form in self._forms] if self._forms else [self._graph]
@@ -133,17 +133,17 @@ class Block(fx.GraphModule):
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Block:
         memo = {} if memo is None else memo
-        made: Block = object.__new__(_written(type(self)))
-        memo[id(self)] = made
-        made._revive(copy.deepcopy(self._state(), memo))
-        return made
+        block: Block = object.__new__(_written(type(self)))
+        memo[id(self)] = block
+        block._revive(copy.deepcopy(self._state(), memo))
+        return block
 
     def __copy__(self) -> Block:
-        """A block over the same members and parameters, whose graphs are its own."""
-        made = _revived(_written(type(self)), self._state())
+        """Return a block with the same members and parameters, and graphs of its own."""
+        block = _revived(_written(type(self)), self._state())
         for table in ("_parameters", "_buffers", "_modules"):
-            made.__dict__[table] = self.__dict__[table].copy()
-        return made
+            block.__dict__[table] = self.__dict__[table].copy()
+        return block
 
     def _replicate_for_data_parallel(self) -> Block:
         replica: Block = nn.Module._replicate_for_data_parallel(self)  # type: ignore[no-untyped-call]
@@ -151,13 +151,13 @@ class Block(fx.GraphModule):
 
 
 def _revived(base: type[Block], state: Mapping[str, Any]) -> Block:
-    made: Block = object.__new__(base)
-    made._revive(state)
-    return made
+    block: Block = object.__new__(base)
+    block._revive(state)
+    return block
 
 
 class NumberedBlock(Block):
-    """A block whose members are numbered. An index is such a number; one that belongs to a function is left out."""
+    """A block whose members are numbered. An index is such a number; the numbers of functions, which are not modules, are missing."""
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -183,12 +183,12 @@ class NumberedBlock(Block):
         if index < 0 and -index <= len(names):
             return names[index]
         if str(index) not in names:
-            raise IndexError(f"no module has the number {index}; there are {', '.join(names)}")
+            raise IndexError(f"no module has the number {index}; the numbers are {', '.join(names)}")
         return str(index)
 
 
 class Chain(nn.Sequential):
-    """A scope whose members run one after the other and nothing else. `meta` says where they come from."""
+    """A scope that only runs its members in sequence. `meta` holds their origins, as the metadata of fx nodes does."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -196,7 +196,7 @@ class Chain(nn.Sequential):
 
 
 def is_chain(graph: fx.Graph, length: int) -> bool:
-    """Does a graph call modules 0, 1, 2, ... one after the other, and nothing else?"""
+    """Return whether a graph calls the modules 0, 1, 2, ..., `length` of them, in sequence, and nothing else."""
     before, *calls, last = graph.nodes
     if before.op != "placeholder" or len(calls) != length:
         return False
@@ -211,7 +211,7 @@ def is_chain(graph: fx.Graph, length: int) -> bool:
 
 
 class Scope(nn.Module):
-    """The modules of a scope that has no forward of its own; what is around it runs them."""
+    """The modules of a scope without a forward of its own; the scope around it runs them. Calling it raises NotImplementedError."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__()
@@ -222,7 +222,7 @@ class Scope(nn.Module):
 
 
 class NumberedScope(Scope, nn.ModuleList):
-    """The same, for members that are numbered 0, 1, 2, ..."""
+    """Like `Scope`, for members that are numbered 0, 1, 2, ..."""
 
     def __getitem__(self, index: Any) -> Any:
         return nn.ModuleList(list(self)[index]) if isinstance(index, slice) else super().__getitem__(index)
@@ -233,7 +233,7 @@ class NumberedScope(Scope, nn.ModuleList):
 
 @dataclass(frozen=True)
 class _At:
-    """Stands for the node of a row."""
+    """A reference to the node of a row."""
 
     row: int
 
@@ -251,7 +251,7 @@ def _rows(graph: fx.Graph) -> list[tuple[Any, ...]]:
 
 
 def _named(target: Any) -> Any:
-    """A function by its name where that leads to it, since not all of torch's can be pickled."""
+    """Return a function as (module, name) where these resolve to it, since some functions of torch cannot be pickled."""
     if isinstance(target, str):
         return target
     module, _, name = _get_qualified_name(target).rpartition(".")
@@ -269,8 +269,8 @@ def _graph(rows: list[tuple[Any, ...]]) -> fx.Graph:
         return nodes[part.row] if isinstance(part, _At) else part
 
     for op, name, target, args, kwargs, meta in rows:
-        there = getattr(import_module(target[0]), target[1]) if isinstance(target, tuple) else target
-        made = graph.create_node(op, there, map_aggregate(args, real), map_aggregate(kwargs, real), name=name)
-        made.meta.update(meta)
-        nodes.append(made)
+        resolved = getattr(import_module(target[0]), target[1]) if isinstance(target, tuple) else target
+        node = graph.create_node(op, resolved, map_aggregate(args, real), map_aggregate(kwargs, real), name=name)
+        node.meta.update(meta)
+        nodes.append(node)
     return graph

@@ -1,4 +1,4 @@
-"""What a user has changed of a lowered module: members, graphs, settings and hooks. Values of weights are no change."""
+"""Detect what a user has changed in a lowered module: members, graphs, settings and hooks, but not the values of weights."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from archc.compiler.graph import ArchGraph
 HARMLESS = ("training", "p", "momentum", "inplace", "meta")  # settings of a module that do not change what inference computes
 
 
-def change(made: nn.Module, module: nn.Module, graph: ArchGraph, training: bool = False, hooks: bool = True) -> str:
-    """The first part of a module that computes something else than that of `made`, a fresh one, and how; nothing if there is none.
+def first_change(fresh: nn.Module, module: nn.Module, graph: ArchGraph, training: bool = False, hooks: bool = True) -> str:
+    """Return the first part of `module` that differs from that of `fresh`, the same network lowered again, and how; "" if there is none.
 
-    What is there for training only is looked at for `training` only, and hooks for `hooks` only.
+    Parts for training only are compared if `training`, and hooks are reported if `hooks`.
     """
     live = _live(graph, training)
     here = {path: part for path, part in module.named_modules(remove_duplicate=False) if path in live or _strange(path, live)}
-    for path, part in made.named_modules(remove_duplicate=False):
+    for path, part in fresh.named_modules(remove_duplicate=False):
         if path not in live:
             continue
         other = here.pop(path, None)
         if other is None:
             return f"{path} is no longer there"
-        if found := _difference(part, other, training, hooks):
-            return f"{path or 'the network'} {found}"
+        if difference := _difference(part, other, training, hooks):
+            return f"{path or 'the network'} {difference}"
     strange = next((path for path in here if path not in live), None)
     return f"{strange} was added" if strange else ""
 
 
 def _live(graph: ArchGraph, training: bool) -> set[str]:
-    """The paths of the modules that run in a mode, and of those around them."""
-    found = {""}
+    """Return the paths of the modules that run in a mode, and of the modules around them."""
+    paths = {""}
     for node in graph:
         if training or not node.training_only:
             parts = node.key.split(".")
-            found.update(".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
-    return found
+            paths.update(".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    return paths
 
 
 def _strange(path: str, live: set[str]) -> bool:
-    """Is a module a new member of a Sequential or a ModuleList, which runs it? Elsewhere only the graph could call it."""
+    """Return whether a module is a new member of a Sequential or a ModuleList, which runs it; elsewhere only a changed graph runs it."""
     around, _, name = path.rpartition(".")
     return around in live and around != "" and name.isdigit()
 
 
-def _difference(made: nn.Module, here: nn.Module, training: bool, hooks: bool) -> str:
-    if isinstance(made, Block):
-        if not isinstance(here, Block) or made._form_of(training) is not here._form_of(training):
+def _difference(part: nn.Module, here: nn.Module, training: bool, hooks: bool) -> str:
+    if isinstance(part, Block):
+        if not isinstance(here, Block) or part._form_of(training) is not here._form_of(training):
             return "has another graph" if isinstance(here, Block) else f"is now of the class {type(here).__name__}"
-    elif type(made) is not type(here):
-        return f"is now of the class {type(here).__name__}, and was of {type(made).__name__}"
-    elif (one := _settings(made)) != (other := _settings(here)):
+    elif type(part) is not type(here):
+        return f"is now of the class {type(here).__name__}, and was of {type(part).__name__}"
+    elif (one := _settings(part)) != (other := _settings(here)):
         name = next(name for name in {**one, **other} if one.get(name) != other.get(name))
         return f"has another {name}"
     if hooks and (here._forward_hooks or here._forward_pre_hooks):
@@ -62,7 +62,7 @@ def _difference(made: nn.Module, here: nn.Module, training: bool, hooks: bool) -
 
 
 def _settings(module: nn.Module) -> dict[str, Any]:
-    """The settings of a module as text, and the shapes of its tensors."""
+    """Return the settings of a module as text, and the shapes of its tensors."""
     if isinstance(module, Block):
         return {}
     settings = {name: repr(value) for name, value in vars(module).items() if not name.startswith("_") and name not in HARMLESS}

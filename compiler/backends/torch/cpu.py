@@ -1,4 +1,4 @@
-"""A network for a CPU: layers packed, with what follows them in the same call; large batches in slices; Winograd's algorithm."""
+"""Optimize a network for a CPU: packed layers with the operators after them in one call, large batches in slices, Winograd's algorithm."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from archc.compiler.backends.torch.packed import packed
 from archc.compiler.backends.torch.timing import fastest
 from archc.compiler.graph import ArchGraph
 
-PACKED = "+packed"  # where the modules stand that are made here; no label has a plus
+PACKED = "+packed"  # the parent of the modules that are created here; no label contains a plus
 
-MARGIN = 1.2  # by how much another algorithm must be faster alone, since among other layers it finds colder caches
+MARGIN = 1.2  # how many times as fast another algorithm must be by itself, since caches are colder among other layers
 
 
 def for_cpu(plain: fx.GraphModule, graph: ArchGraph, x: Tensor, tuned: bool) -> fx.GraphModule:
-    """The same network for batches like `x`; `plain`, the lowered graph, is used up. `tuned`: two algorithms are timed for 3x3s."""
+    """Optimize `plain`, the flat module that `graph` was lowered to, in place for inputs `(N, *shape)` like `x`, and return it.
+
+    `tuned`: two algorithms are timed for 3x3 convolutions, and the faster one is used.
+    """
     layers = fusions(graph)
     hidden = {name for fusion in layers.values() for name in fusion.hidden}
     parts = slices(graph, len(x), x.element_size(), hidden)
@@ -27,11 +30,11 @@ def for_cpu(plain: fx.GraphModule, graph: ArchGraph, x: Tensor, tuned: bool) -> 
         node, layer = nodes[name], plain.get_submodule(graph[name].key)
         batch = parts.size if parts is not None and name in parts.nodes else len(x)
         size = [batch, *(dim for dim in graph[graph.operands(name)[0]].shape if isinstance(dim, int))]
-        made = _chosen(layer, fusion, size, x.dtype, tuned)
-        if made is layer:
+        chosen = _chosen(layer, fusion, size, x.dtype, tuned)
+        if chosen is layer:
             continue
-        target = f"{PACKED}.{number}"  # names of layers could meet: `a.b` and `a_b`
-        plain.add_submodule(target, made)
+        target = f"{PACKED}.{number}"  # names of layers could collide: `a.b` and `a_b`
+        plain.add_submodule(target, chosen)
         with plain.graph.inserting_before(node):
             operands = (node.args[0], nodes[fusion.add]) if fusion.add else (node.args[0],)
             call = plain.graph.call_module(target, operands)
@@ -47,7 +50,7 @@ def for_cpu(plain: fx.GraphModule, graph: ArchGraph, x: Tensor, tuned: bool) -> 
 
 
 def _chosen(layer: nn.Module, fusion: Fusion, size: list[int], dtype: torch.dtype, tuned: bool) -> nn.Module:
-    """What a layer becomes for inputs of a size, its batch included; the layer itself where nothing is better."""
+    """Return the module that replaces a layer for inputs of a size, batch included; the layer itself where nothing is faster."""
     direct = packed(layer, fusion, size) or layer
     if not (tuned and winograd.suits(layer, fusion)):
         return direct
@@ -55,7 +58,7 @@ def _chosen(layer: nn.Module, fusion: Fusion, size: list[int], dtype: torch.dtyp
 
 
 class Sliced(nn.Module):
-    """A part of a network that takes a batch in slices, one behind the other."""
+    """A part of a network that runs on a batch in slices of `size` samples, and concatenates the results."""
 
     def __init__(self, part: nn.Module, size: int) -> None:
         super().__init__()
@@ -66,7 +69,7 @@ class Sliced(nn.Module):
 
 
 def _slice(whole: fx.GraphModule, last: fx.Node, size: int) -> None:
-    """Make a part of all nodes up to one, for a network with one input."""
+    """Replace all nodes up to `last`, in a network with one input, by a call of a module that runs them in slices of `size` samples."""
     head = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     for node in whole.graph.nodes:

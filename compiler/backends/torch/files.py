@@ -1,4 +1,4 @@
-"""Files that torch and safetensors write: an exported program, and weights."""
+"""Write the files of torch and safetensors: exported programs and weights."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     with replacing(path) as temporary:
         try:
             save_file(state, temporary)
-        except SafetensorError as error:  # its only way to say that the disk is full
+        except SafetensorError as error:  # raised, for example, when the disk is full
             raise CannotWrite(path, str(error)) from error
 
 
 def write_exported(compiled: Compiled, path: Path) -> None:
-    """Write the network as torch.export has it, for inputs `(N, *shape)` of any batch, atomically. Raises CannotWrite."""
+    """Write the network as a program of torch.export, for inputs `(N, *shape)` of any batch size, atomically. Raises CannotWrite."""
     module = compiled.module
     batch = torch.export.Dim("batch", min=1)
-    # An example with a batch of one would fix the batch at one.
+    # An example with a batch of one would fix the batch size at one.
     example = tuple(torch.cat([x, x])[: max(2, len(x))] for x in compiled.inputs)
     program = torch.export.export(module, example, dynamic_shapes=tuple({0: batch} for _ in example))
     _name_no_machine(program, module)
     with replacing(path) as temporary:
-        with Lenient(temporary, "wb") as file:  # torch aborts the process where a write fails
+        with Lenient(temporary, "wb") as file:  # torch aborts the process when a write fails
             torch.export.save(program, file)
         if file.error is not None:
             raise file.error
 
 
 def _name_no_machine(program: torch.export.ExportedProgram, module: ArchModule) -> None:
-    """Replace what names folders and addresses of this machine by places in the `.arch` files, as far as they are known.
+    """Replace paths and addresses of this machine by positions in the `.arch` files, and remove those without a known position.
 
-    Within blocks torch writes down the files of Python that ran, and of every node the addresses of those that it came from.
+    For nodes in blocks torch records the Python files that ran, and for each node the addresses of the nodes that it came from.
     """
     places = {node.key: stack_trace(node) for node in source_of(module)}
     for node in program.graph.nodes:

@@ -1,4 +1,4 @@
-"""The initialization that a file states, `init=he_normal`, carried out on the tensors of a part."""
+"""Initialize the tensors of a part as the file states, such as by `init=he_normal`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ FILLS: dict[str, Callable[[Tensor, Mapping[str, Any]], object]] = {
 
 
 def initialize(tensors: Mapping[str, Tensor], initial: Mapping[str, Fill]) -> None:
-    """Fill tensors, by name, in place; those that `initial` does not name stay as their constructor has drawn them."""
+    """Fill tensors, given by name, in place; those that `initial` does not name keep their values."""
     for name, fill in initial.items():
         FILLS[fill.name](tensors[name], fill.settings)

@@ -1,4 +1,4 @@
-"""A lowered program as a torch.fx GraphModule: its scopes are modules, too, and its `state_dict` keys are the labels of the file."""
+"""Build a torch.fx GraphModule from a lowered program: scopes become modules, and the `state_dict` keys are the labels of the file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from archc.compiler.lowering.program import LoweredProgram, Scope, Step
 
 @without_collection()
 def lower(graph: ArchGraph, level: int = 0) -> ArchModule:
-    """Lower a network: modules with the initialization that the file states, on the default device of torch, in training mode.
+    """Lower a network to a module in training mode, on the default device of torch, initialized as the file states.
 
-    The module takes a tensor `(N, *shape)` for each input, and returns a tensor, or a dict of them by name where there are several outputs.
-    `level` is 0, as written, or 1, with exact rewrites and activations in place; `optimize` goes further. Under
-    `with torch.device("meta")` nothing is allocated; else weights are drawn from torch's random numbers. Raises ArchError when sizes are
-    open where an operator needs numbers, and ValueError for another level.
+    The module takes a tensor `(N, *shape)` per input, and returns a tensor, or a dict of tensors by name where there are several outputs.
+    `level` is 0, as written, or 1, with exact rewrites and activations in place; `optimize` has further levels. Under
+    `with torch.device("meta")` nothing is allocated; otherwise weights are drawn from torch's default random number generator. Raises
+    ArchError where a size is open and an operator needs a number, and ValueError for another level.
     """
     training, inference = lowered_modes(graph, level)
     graphs = fx_graphs(training)
@@ -36,8 +36,8 @@ def lower(graph: ArchGraph, level: int = 0) -> ArchModule:
 def _assembled(
     graph: ArchGraph, program: LoweredProgram, training: Mapping[str, fx.Graph], inference: Mapping[str, fx.Graph]
 ) -> ArchModule:
-    """A module for every part and every scope of a program, the inner ones first, each under its key."""
-    scopes = {scope.key: scope for scope in reversed(list(program.body.scopes()))}  # of calls of a shared block the first
+    """Build a module for each part and each scope of a program under its key, inner ones first."""
+    scopes = {scope.key: scope for scope in reversed(list(program.body.scopes()))}  # for a shared block, its first call
     built = modules_of(program)
     for key in sorted(filter(None, program.members), key=lambda key: key.count("."), reverse=True):
         members = {name: built[inner] for name, inner in program.members[key].items()}
@@ -69,19 +69,19 @@ def _block(scope: Scope, graphs: Graphs, members: Modules) -> nn.Module:
 
 
 def _in_order(members: Modules) -> bool:
-    """Are there members, called 0, 1, 2, ... in order?"""
+    """Return whether there are members and their names are 0, 1, 2, ... in order."""
     return bool(members) and list(members) == [str(number) for number in range(len(members))]
 
 
 def fx_graphs(program: LoweredProgram) -> dict[str, fx.Graph]:
-    """The graph of the program, and of every scope in it, by key."""
-    found: dict[str, fx.Graph] = {}
-    _build(program, program.body, found)
-    return found
+    """Return the graphs of the program and of each scope in it, by key; the key of the program is ""."""
+    graphs: dict[str, fx.Graph] = {}
+    _build(program, program.body, graphs)
+    return graphs
 
 
-def _build(program: LoweredProgram, within: Scope, found: dict[str, fx.Graph]) -> None:
-    result = found[within.key] = fx.Graph()
+def _build(program: LoweredProgram, within: Scope, graphs: dict[str, fx.Graph]) -> None:
+    result = graphs[within.key] = fx.Graph()
     values: dict[str, fx.Node] = {}
     for number, name in enumerate(within.takes, 1):
         values[name] = result.placeholder("x" if len(within.takes) == 1 else f"x{number}")
@@ -89,8 +89,8 @@ def _build(program: LoweredProgram, within: Scope, found: dict[str, fx.Graph]) -
         if isinstance(item, Step):
             values[item.name] = fx_node(result, item, values, within)
             continue
-        if item.key not in found:
-            _build(program, item, found)
+        if item.key not in graphs:
+            _build(program, item, graphs)
         values.update(_call(result, item, values, within))
     if within is program.body:
         fx_output(result, {name: values[step] for name, step in program.outputs.items()})
@@ -100,7 +100,7 @@ def _build(program: LoweredProgram, within: Scope, found: dict[str, fx.Graph]) -
 
 
 def _call(result: fx.Graph, scope: Scope, values: Mapping[str, fx.Node], within: Scope) -> dict[str, fx.Node]:
-    """A scope as one call of its module; returns the values that leave it, by the names of their steps."""
+    """Append a call of the module of a scope, and return the values that leave it, by the names of their steps."""
     arguments = tuple(values[name] for name in scope.takes)
     call = result.create_node("call_module", below(within.key, scope.key), arguments, name=fx_name(below(within.path, scope.path)))
     call.meta["scope"] = scope.path
@@ -120,7 +120,7 @@ def _class_name(name: str) -> str:
 def random_inputs(
     graph: ArchGraph, batch: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> list[torch.Tensor]:
-    """A standard normal tensor `(batch, *shape)` for each input, drawn on the CPU so that every device gets the same.
+    """Return a standard normal tensor `(batch, *shape)` per input, drawn on the CPU so that its values do not depend on the device.
 
     Raises ArchError where a size is open.
     """

@@ -1,4 +1,4 @@
-"""Measures what a lowered network really holds: by tracking tensors on the CPU, by the allocator on a GPU."""
+"""Measure the memory of activations: by tracking tensors on the CPU, by the allocator on a GPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 
 class _Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sums up the storages that operators make while the mode is on, and the largest sum that was alive."""
+    """Track the storages that operators allocate while the mode is on: `live` bytes now, and `peak` bytes at once."""
 
     def __init__(self, known: list[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -42,16 +42,17 @@ class _Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def activations(module: nn.Module, inputs: tuple[Tensor, ...], training: bool) -> int:
-    """Bytes: the peak at inference, or, in training, what is alive at the end of the forward pass. Inputs and weights not counted.
+    """Return the bytes of activations: the peak at inference or, in training, those alive at the end of the forward pass.
 
-    The module keeps its modes, and its buffers: a pass in training moves the statistics of batch norms.
+    Inputs and weights are not counted. Runs the module once on `inputs`, `(N, *shape)` each; the modes of all modules and the values of
+    all buffers, such as the statistics of batch norms, are restored.
     """
     modes = [(part, part.training) for part in module.modules()]
     kept = {name: buffer.clone() for name, buffer in module.named_buffers()} if training else {}
     try:
         return _measured(module.train(training), inputs, training)
     finally:
-        for part, mode in modes:  # those around others first
+        for part, mode in modes:  # outer modules first, since `train` also sets the inner ones
             part.train(mode)
         for name, buffer in module.named_buffers():
             if name in kept:

@@ -1,6 +1,6 @@
-"""Modules for operators that torch does not have: LeNet-5's parts, connection tables, stochastic depth, and the like.
+"""Modules for operators that torch lacks: LeNet-5's layers, connection tables, stochastic depth and others.
 
-What depends on more of an input than torch.fx can trace, such as its dtype, is in functions that it leaves whole.
+Code that torch.fx cannot trace, such as code that depends on the dtype of an input, is in functions that fx treats as leaves (`fx.wrap`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ fx.wrap("gelu")
 
 
 class TableConv(nn.Module):
-    """Convolution in which every output channel sees the input channels that a table lists.
+    """Convolution in which each output channel depends on the input channels that a table lists.
 
-    `weight` has one kernel for each connection, in the order of the table: `(connections, *kernel)`. The input is
-    `(N, C, *sizes)` with as many sizes as the kernel. LeCun et al. 1998, table I.
+    `weight` is `(connections, *kernel)`: one kernel per connection, in the order of the table. The input is `(N, C, *sizes)` with as
+    many sizes as the kernel. LeCun et al. 1998, table I.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class TableConv(nn.Module):
         self.stride, self.padding, self.dilation = tuple(stride), tuple(padding), tuple(dilation)
         self.padding_mode = padding_mode
         self.out_channels = len(table)
-        # Lists: tensors would be lost on the meta device, as no state_dict brings them back.
+        # Lists, since tensors would lose their values on the meta device and are not in the state_dict.
         self.outs = [out for out, row in enumerate(table) for _ in row]
         self.ins = [channel for row in table for channel in row]
         self.weight = nn.Parameter(torch.empty(len(self.outs), *kernel_size))
         self.bias = nn.Parameter(torch.empty(self.out_channels)) if bias else None
-        # Every channel draws as a convolution over as many inputs as it sees.
+        # Each output channel is initialized like a convolution over the number of inputs that it depends on.
         fans = torch.tensor([float(len(table[out])) for out in self.outs]) * self.weight[0].numel()
         with torch.no_grad():
             bound = fans.rsqrt().view(-1, *(1,) * len(kernel_size)).to(self.weight.device)
@@ -64,14 +64,14 @@ class TableConv(nn.Module):
 
 
 def table_kernels(weight: Tensor, outs: list[int], ins: list[int], out_channels: int, in_channels: int) -> Tensor:
-    """The kernels of a convolution over all channels, with zeros for what is not connected."""
+    """Return the kernels `(out_channels, in_channels, *kernel)` of a dense convolution, with zeros for missing connections."""
     dense = weight.new_zeros(out_channels, in_channels, *weight.shape[1:])
     places = (torch.tensor(outs, device=weight.device), torch.tensor(ins, device=weight.device))
     return dense.index_put(places, weight)
 
 
 class Subsample(nn.Module):
-    """The sum of every window, times a trained coefficient, plus a trained bias, for each channel of `(N, C, H, W)`.
+    """The sum of each window, times a trained coefficient, plus a trained bias, for each channel of `(N, C, H, W)`.
 
     LeCun et al. 1998, section II.B, layers S2 and S4.
     """
@@ -83,7 +83,7 @@ class Subsample(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        # Means, times the area: ONNX has no pool that adds up, and torch's exporter drops `divisor_override` without a word.
+        # The mean times the area: ONNX has no sum pooling, and torch's exporter silently drops `divisor_override`.
         scale = self.weight * (self.kernel_size[0] * self.kernel_size[1])
         means = nn.functional.avg_pool2d(x, self.kernel_size, self.stride)
         return means * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
@@ -114,7 +114,7 @@ class RBF(nn.Module):
 
 
 class ResponseNorm(nn.LocalResponseNorm):
-    """torch.nn.LocalResponseNorm, in float32 where the input has fewer bits: its squares leave float16's range."""
+    """torch.nn.LocalResponseNorm, computed in float32 for shorter dtypes: the squares exceed the range of float16."""
 
     def forward(self, input: Tensor) -> Tensor:
         return response_norm(input, self.size, self.alpha, self.beta, self.k)
@@ -139,7 +139,7 @@ class SpatialResponseNorm(nn.Module):
 
 
 class StochasticDepth(nn.Module):
-    """Sets whole samples (`mode=row`), or the whole batch, to zero at random in training. Huang et al. 2016."""
+    """Sets whole samples (`mode=row`) or the whole batch to zero at random in training. Huang et al. 2016, arXiv:1603.09382."""
 
     def __init__(self, p: float, mode: str) -> None:
         super().__init__()
@@ -160,7 +160,7 @@ def drop_samples(x: Tensor, p: float, mode: str) -> Tensor:
 
 
 class Gelu(nn.GELU):
-    """GELU; what lies in memory with the channels last is handed to it so, as torch rounds otherwise where it is not contiguous."""
+    """GELU, computed on a contiguous view where the channels are last in memory: torch rounds differently for other layouts."""
 
     def forward(self, x: Tensor) -> Tensor:
         return gelu(x, self.approximate)
@@ -188,7 +188,7 @@ class ChannelLinear(nn.Linear):
 
 
 class Crop(nn.Module):
-    """The middle of `(N, C, *sizes)`, of the given sizes; the smaller half of what is cut lies before it."""
+    """The center of `(N, C, *sizes)`, of the given sizes; of an odd number of cut positions, the extra one is after the crop."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Parts as modules, steps as nodes of torch.fx; and a whole program as one graph over a tree of modules."""
+"""Build modules from parts, nodes of torch.fx from steps, and one graph over a tree of modules from a whole program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archc.compiler.backends.torch.targets import resolve
 from archc.compiler.graph import Node
 from archc.compiler.lowering.program import FunctionCall, LoweredProgram, Part, Scope, Step, Trained, Value
 
-Made = TypeVar("Made", bound=fx.GraphModule)
+GraphModuleT = TypeVar("GraphModuleT", bound=fx.GraphModule)
 Modules = dict[str, nn.Module | nn.Parameter]  # by key
 
 
@@ -22,7 +22,7 @@ Modules = dict[str, nn.Module | nn.Parameter]  # by key
 
 
 def modules_of(program: LoweredProgram) -> Modules:
-    """Every part of a program, on the default device and in the default dtype of torch, initialized as the file states."""
+    """Build each part of a program on the default device and in the default dtype of torch, initialized as the file states."""
     return {key: _module(part) for key, part in program.parts.items()}
 
 
@@ -38,7 +38,7 @@ def _module(part: Part) -> nn.Module | nn.Parameter:
 
 
 def register(module: nn.Module, name: str, member: nn.Module | nn.Parameter) -> None:
-    """Make a module or a trained tensor a member of a module."""
+    """Add a module or a trained tensor to a module as a member."""
     if isinstance(member, nn.Parameter):
         module.register_parameter(name, member)
     else:
@@ -46,7 +46,7 @@ def register(module: nn.Module, name: str, member: nn.Module | nn.Parameter) -> 
 
 
 def tree_of(modules: Mapping[str, nn.Module | nn.Parameter]) -> nn.Module:
-    """The modules under their keys. A branch whose members are numbered 0, 1, 2, ... can be indexed."""
+    """Return a module that holds the given ones under their keys. A branch with members 0, 1, 2, ... is a ModuleList."""
     members: dict[str, dict[str, str]] = {"": {}}  # branch -> name -> path of the member
     for key in modules:
         path = ""
@@ -67,8 +67,8 @@ def tree_of(modules: Mapping[str, nn.Module | nn.Parameter]) -> nn.Module:
     return whole
 
 
-def with_branches(module: Made, tree: nn.Module) -> Made:
-    """GraphModule makes plain modules of the branches of its tree; this puts back ours, which can be indexed."""
+def with_branches(module: GraphModuleT, tree: nn.Module) -> GraphModuleT:
+    """Restore the branches of `tree` in `module`, in place, and return it: GraphModule replaces them by plain modules."""
     for child, branch in tree.named_children():
         setattr(module, child, branch)
     return module
@@ -78,7 +78,7 @@ def with_branches(module: Made, tree: nn.Module) -> Made:
 
 
 def fx_graph(program: LoweredProgram) -> fx.Graph:
-    """The whole program as one graph, over modules under their keys."""
+    """Return the whole program as one graph, whose calls refer to modules by their keys."""
     result = fx.Graph()
     values: dict[str, fx.Node] = {}
     for step in program.steps:
@@ -88,12 +88,12 @@ def fx_graph(program: LoweredProgram) -> fx.Graph:
 
 
 def fx_output(result: fx.Graph, outputs: Mapping[str, fx.Node]) -> None:
-    """End the graph of a network: a tensor where there is one output, else a dict of them."""
+    """Append the output of a network: a tensor where there is one output, otherwise a dict of tensors by name."""
     result.output(next(iter(outputs.values())) if len(outputs) == 1 else dict(outputs))
 
 
 def fx_node(result: fx.Graph, step: Step, values: Mapping[str, fx.Node], within: Scope) -> fx.Node:
-    """Append a step to the graph of the scope `within`, as a node of fx; `values` are the nodes of the steps before it."""
+    """Append a step to the graph of the scope `within`, and return its node; `values` are the nodes of earlier steps, by name."""
     name, key = fx_name(below(within.path, step.name)), below(within.key, step.key)
     if step.kind == "input":
         node = result.placeholder(step.name)
@@ -115,7 +115,7 @@ def _call(
     own: fx.Node | None,
     name: str,
 ) -> fx.Node:
-    """One call. Calls in its arguments come first, and leave its name to it."""
+    """Append a function call and return its node. Nested calls are appended before it, under names derived from `name`."""
 
     def argument(value: Any) -> Any:
         match value:
@@ -123,8 +123,8 @@ def _call(
                 return values[step]
             case Trained():
                 return own
-            case FunctionCall(inner, given, named):
-                return _call(result, inner, given, named, values, own, f"{name}_part")
+            case FunctionCall(inner, inner_args, inner_kwargs):
+                return _call(result, inner, inner_args, inner_kwargs, values, own, f"{name}_part")
             case list():
                 return [argument(item) for item in value]
         return value
@@ -133,16 +133,17 @@ def _call(
 
 
 def below(path: str, name: str) -> str:
-    """A name as it is within a scope."""
+    """Return a dotted name relative to a scope."""
     return name[len(path) + 1 :] if path else name
 
 
 def fx_name(name: str) -> str:
+    """Return a name that is valid for a node of fx."""
     return re.sub(r"\W", "_", name)
 
 
 def node_meta(step: Step) -> dict[str, Any]:
-    """Where a node comes from: for programs under `arch`, for torch's own messages as a stack trace."""
+    """Return the metadata of a node: its origin, as data under `arch`, and as a stack trace for torch's own messages."""
     span = step.span
     text = " ".join(span.text.split())
     place = {"file": span.source.label, "line": span.line, "text": text, "provenance": list(step.provenance)}
@@ -150,6 +151,6 @@ def node_meta(step: Step) -> dict[str, Any]:
 
 
 def stack_trace(step: Step | Node) -> str:
-    """The place of a step in its file, in the form of a frame of Python."""
+    """Return the position of a step in its file, formatted like a frame of a Python traceback."""
     span = step.span
     return f'  File "{span.source.label}", line {span.line}, in {step.name}\n    {" ".join(span.text.split())}'

@@ -1,10 +1,11 @@
-"""Networks for inference, faster.
+"""Optimize networks for inference, by level.
 
-1: as written, activations in place: the same values to the last bit.
-2: batch norms folded, siblings merged, channels last, activations in place; on a CPU the layers packed (`packed`), and large batches
+0: as written.
+1: as written, with activations in place: the same values to the last bit.
+2: batch norms folded, siblings merged, channels last, activations in place; on a CPU also packed layers (`packed`) and large batches
    in slices.
-3: the same under torch's compiler (Inductor), freezing on a CPU, CUDA graphs on a GPU; on a CPU also with Winograd's
-   algorithm for convolutions. Everything is timed, and the fastest is kept.
+3: level 2 with torch's compiler (Inductor), with freezing on a CPU and CUDA graphs on a GPU; on a CPU also Winograd's algorithm for
+   convolutions. All variants are timed, and the fastest is kept.
 """
 
 from __future__ import annotations
@@ -22,29 +23,29 @@ from archc.compiler.backends.torch.arch_module import ArchModule
 from archc.compiler.backends.torch.cpu import for_cpu
 from archc.compiler.backends.torch.nodes import fx_graph, modules_of, tree_of, with_branches
 from archc.compiler.backends.torch.timing import fastest
-from archc.compiler.backends.torch.weights import made
+from archc.compiler.backends.torch.weights import computed
 from archc.compiler.graph import ArchGraph
 from archc.compiler.lowering import lowered
 from archc.compiler.lowering.program import LoweredProgram
 from archc.compiler.passes import Pass
 
-DIFFERENT = 1e-5  # how far a program may be from the network in float64, relative to its largest value
+DIFFERENT = 1e-5  # the largest difference of a program from the network in float64, relative to the largest value
 
 
 def optimized(
     module: ArchModule, graph: ArchGraph, inputs: Sequence[Tensor], level: int = 2, pipeline: tuple[Pass, ...] | None = None
 ) -> Callable[..., Any]:
-    """A network as fast as this knows, with the weights, device and dtype of `module`, for inputs like these.
+    """Return the network optimized for inference, with the weights, device and dtype of `module`, for inputs like `inputs`.
 
-    `module` is as `lower` returned it, at level 0 or 1, with any weights; it stays as it is. The result is for inference, and takes inputs
-    in any layout; other batches than that of `inputs` run as well, but slower. `pipeline` are the passes, those of the level if not
-    given. Raises ValueError for a level that does not exist, and for a module that was changed since, which the passes do not see.
+    `module` is as `lower` returned it, at level 0 or 1, with any weights; it is not changed. `inputs` are `(N, *shape)`, in order. The
+    result takes inputs in any memory format; other batch sizes than N work, but may be slower. `pipeline` replaces the passes of the
+    level. Raises ValueError for an unknown level, and for a module that was changed after `lower`, since passes work on `graph`.
     """
     if level not in (0, 1, 2, 3):
         raise ValueError(f"the levels of optimization are 0, 1, 2 and 3, not {level}")
-    if found := module._change():
+    if change := module._first_change():
         raise ValueError(
-            f"the module is not as it was lowered: {found}; optimize works on the network of the file and would leave that out. "
+            f"the module is not as it was lowered: {change}; optimize works on the network of the file and would leave that out. "
             "Change the file, or use torch.compile"
         )
     program = lowered(graph, "inference", min(level, 2), pipeline)
@@ -67,7 +68,7 @@ def _compiled(plain: fx.GraphModule, on_cpu: bool) -> Callable[..., Any]:
 
 
 def _last_layout(module: Callable[..., Any]) -> Callable[..., Any]:
-    """Inputs in the layout that the network runs in, and no gradients: only then does the compiler take weights as constants."""
+    """Wrap a module: convert inputs to channels-last, and disable gradients, without which the compiler does not freeze weights."""
 
     def forward(*inputs: Tensor) -> Any:
         with torch.no_grad():
@@ -77,7 +78,10 @@ def _last_layout(module: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def realized(module: ArchModule, program: LoweredProgram) -> fx.GraphModule:
-    """A flat module for a program, its weights made from those of the network; nothing is shared between them."""
+    """Return a flat module for a program in evaluation mode, without gradients, with weights computed from those of `module`.
+
+    It has the device and the dtype of `module`, and shares no tensors with it.
+    """
     state = {name: tensor.detach() for name, tensor in module.state_dict().items()}
     with torch.device("meta"):
         modules = modules_of(program)
@@ -85,7 +89,7 @@ def realized(module: ArchModule, program: LoweredProgram) -> fx.GraphModule:
         if isinstance(part, nn.Parameter):
             modules[key] = copy.deepcopy(module.get_parameter(key))
         elif key in program.recipes:
-            part.load_state_dict(made(program.recipes[key], state), assign=True)
+            part.load_state_dict(computed(program.recipes[key], state), assign=True)
         elif next(chain(part.parameters(), part.buffers()), None) is not None:
             modules[key] = copy.deepcopy(module.get_submodule(key))
     tree = tree_of(modules)

@@ -1,7 +1,7 @@
-"""Layers as oneDNN runs them best on a CPU: weights in its own layout, addition and activation in the same call.
+"""Layers for oneDNN on a CPU: weights in its own layout, with addition and activation in the same call.
 
-`conv`, `add` and `relu` that follow each other read and write memory three times; together they do so once. These operators
-of torch (`torch.ops.mkldnn`) are those that its own compiler uses.
+`conv`, `add` and `relu` in sequence read and write memory three times; fused into one call they do so once. These operators of torch
+(`torch.ops.mkldnn`) are the ones that its own compiler uses.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Act = tuple[str, list[float], str]  # an activation as these operators take it: 
 
 
 def available(dtype: torch.dtype) -> bool:
-    """Has this build of torch oneDNN, with these operators, and can the processor run them in this precision?"""
+    """Return whether this build of torch has these operators of oneDNN, and the processor supports them in a dtype."""
     ops = torch.ops.mkldnn
     if not torch.backends.mkldnn.is_available() or not hasattr(ops, "_convolution_pointwise"):  # type: ignore[no-untyped-call]
         return False
@@ -25,9 +25,9 @@ def available(dtype: torch.dtype) -> bool:
 
 
 def packed(layer: nn.Module, fusion: Fusion, size: list[int]) -> nn.Module | None:
-    """A layer with what follows it, for inputs of a size, its batch included; None where oneDNN has nothing for it.
+    """Return a layer fused with the operators after it, for inputs of a size, batch included; None where that is no faster.
 
-    A product of a matrix and a single vector, in float32, only reads the matrix, and is as fast without.
+    oneDNN gains nothing on the product of a matrix and one vector in float32, whose time is that of reading the matrix.
     """
     if isinstance(layer, nn.Conv2d):
         return PackedConv(layer, fusion, size)
@@ -55,7 +55,7 @@ def _activation(fusion: Fusion) -> Act:
 class PackedConv(nn.Module):
     """`activation(conv(x) [+ other])` for `(N, C, H, W)`; weights are constants, so it cannot be trained.
 
-    `size` is the shape of an input with its batch, for which the layout of the weights is chosen; others run as well, but slower.
+    `size` is the shape of an input, batch included, for which the layout of the weights is chosen; other shapes work, but are slower.
     """
 
     def __init__(self, conv: nn.Conv2d, fusion: Fusion, size: list[int]) -> None:

@@ -1,4 +1,4 @@
-"""The weights that torchvision publishes, by name."""
+"""The weights that torchvision publishes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PREFIX = "torchvision:"
 
 
 class Unreadable(Exception):
-    """Weights cannot be read, or cannot be used."""
+    """Weights cannot be read or cannot be used; the message says why."""
 
 
 def torchvision_models() -> Any:
-    """Import torchvision's networks, also where its operators in C++ cannot be loaded: its wheel for CUDA beside torch for CPUs.
+    """Import and return torchvision.models, even where its C++ operators cannot be loaded, as with a wheel for CUDA and torch for CPUs.
 
-    Its import describes these operators to torch, which fails for those that are not there. No network needs them.
+    The import registers fake versions of these operators with torch, which fails for missing ones. The networks do not need them.
     """
     register = torch.library.register_fake
 
@@ -42,7 +42,10 @@ def torchvision_models() -> Any:
 
 
 def published(network: str, name: str) -> dict[str, Tensor]:
-    """The weights of a network under a name of torchvision's enum, downloaded once by torch.hub. Raises Unreadable."""
+    """Return the state_dict of a network under a name in torchvision's enum of weights; torch.hub downloads it once. Raises Unreadable.
+
+    Unreadable is raised for a network or a name that torchvision does not have, and where it cannot be imported or downloaded from.
+    """
     try:
         models = torchvision_models()
     except ModuleNotFoundError as error:

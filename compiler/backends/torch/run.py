@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from archc.compiler.backends.torch.arch_module import ArchModule
+from archc.compiler.backends.torch.free_memory import check_memory, memory_errors
 from archc.compiler.backends.torch.lower import lower, random_inputs
 from archc.compiler.backends.torch.optimize import optimized
-from archc.compiler.backends.torch.room import check_room, told
 from archc.compiler.backends.torch.weight_files import load_weights
 from archc.compiler.graph import ArchGraph
 
@@ -22,12 +22,12 @@ SEED = 0
 
 
 class NoDevice(Exception):
-    """A device was asked for that is not there."""
+    """The requested device does not exist."""
 
 
 @dataclass
-class Ran:
-    """A network that has run once, and how long each stage took, in seconds."""
+class RunResult:
+    """A network that has run once: its inputs `(N, *shape)`, its outputs by name, and the seconds that each stage took."""
 
     module: ArchModule
     inputs: list[Tensor]
@@ -38,7 +38,7 @@ class Ran:
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is the GPU where there is one."""
+    """Return a device by name; `auto` is the GPU where there is one, otherwise the CPU. Raises NoDevice."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
@@ -55,19 +55,20 @@ def compile_and_run(
     level: int = 0,
     any_value: bool = False,
     talk: Callable[[str], object] = lambda text: None,
-) -> Ran:
+) -> RunResult:
     """Lower, load weights, move to the device, optimize, and run one forward pass in evaluation mode on seeded random input.
 
-    `talk` is told where memory may be short. Raises NoDevice, NoMemory, Unreadable and Unfit.
+    `talk` is called with a warning where memory may be short. Seeds torch's random number generator. Raises NoDevice, NoMemory,
+    Unreadable and Unfit.
     """
     where = pick_device(device)
-    if doubt := check_room(graph, dtype, batch, where, copies=2 if level > 1 else 1):
+    if doubt := check_memory(graph, dtype, batch, where, copies=2 if level > 1 else 1):
         talk(doubt)
-    with told(graph):
+    with memory_errors(graph):
         return _compile_and_run(graph, where, dtype, batch, weights, level, any_value)
 
 
-def _compile_and_run(graph: ArchGraph, where: torch.device, dtype: str, batch: int, weights: str, level: int, any_value: bool) -> Ran:
+def _compile_and_run(graph: ArchGraph, where: torch.device, dtype: str, batch: int, weights: str, level: int, any_value: bool) -> RunResult:
     seconds: dict[str, float] = {}
     clock = perf_counter()
 
@@ -98,16 +99,16 @@ def _compile_and_run(graph: ArchGraph, where: torch.device, dtype: str, batch: i
     names = [name for name, output in graph.outputs.items() if not output.training_only]
     outputs = result if isinstance(result, dict) else {names[0]: result}
     shown = f"cuda ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else "cpu"
-    return Ran(module, inputs, outputs, shown, sum(weight.numel() for weight in module.parameters()), seconds)
+    return RunResult(module, inputs, outputs, shown, sum(weight.numel() for weight in module.parameters()), seconds)
 
 
 def measured(graph: ArchGraph, dtype: str, batch: int) -> tuple[int, int]:
-    """Bytes of activations: the peak at inference, and what training keeps; on the GPU where there is one. Raises NoMemory."""
+    """Measure activations in bytes, on the GPU where there is one: the peak at inference, and what training keeps. Raises NoMemory."""
     from archc.compiler.backends.torch.measure import activations
 
     where = pick_device("auto")
-    check_room(graph, dtype, batch, where)
-    with told(graph):
+    check_memory(graph, dtype, batch, where)
+    with memory_errors(graph):
         module = lower(graph).to(device=where, dtype=DTYPES[dtype])
         inputs = tuple(random_inputs(graph, batch, where, DTYPES[dtype]))
         return activations(module, inputs, training=False), activations(module, inputs, training=True)

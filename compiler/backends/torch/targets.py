@@ -1,4 +1,4 @@
-"""The names of a lowered program as functions and classes of Python."""
+"""Resolve the target names of a lowered program to Python functions and classes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMESPACES = {
 
 @cache
 def resolve(target: str) -> Callable[..., Any]:
-    """What a target names: `nn.Conv2d`. Raises KeyError and AttributeError for a target that there is not."""
+    """Return the function or class that a target such as `nn.Conv2d` names. Raises KeyError or AttributeError for an unknown target."""
     namespace, _, name = target.partition(".")
-    found: Callable[..., Any] = getattr(import_module(NAMESPACES[namespace]), name)
-    return found
+    resolved: Callable[..., Any] = getattr(import_module(NAMESPACES[namespace]), name)
+    return resolved

@@ -1,4 +1,4 @@
-"""Print the GraphModule of a network as the Python that torch.fx makes of it."""
+"""Print the GraphModule of a network as the Python code that torch.fx generates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time taken by several ways of doing the same, in turn, so that a change of the machine's speed meets them all."""
+"""Time alternatives in an interleaved order, so that a change in the machine's speed affects all of them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ Run = TypeVar("Run", bound=Callable[..., Any])
 
 
 def in_turn(runs: Sequence[Callable[[], Any]], count: int, warm: int, cuda: bool) -> list[list[float]]:
-    """Seconds of every run, `count` of each, after some of each that are not counted. The order within a turn changes, the same way
-    every time: what ran before leaves its mark on caches and allocators."""
+    """Return the seconds of `count` runs of each function, interleaved, after `warm` runs of each that are not counted.
+
+    The order within a turn is shuffled, by a fixed seed, since the previous run affects caches and allocators. `cuda`: wait for the GPU.
+    """
     times: list[list[float]] = [[] for _ in runs]
     order, draw = list(enumerate(runs)), Random(0)
     for turn in range(warm + count):
@@ -33,14 +35,14 @@ def in_turn(runs: Sequence[Callable[[], Any]], count: int, warm: int, cuda: bool
 
 
 def fastest(candidates: Sequence[Run], inputs: Sequence[Tensor], margin: float = 1.0, runs: int = 7) -> Run:
-    """The one that takes the least time here, in the median of some runs in turn; the first, unless another is faster by a margin."""
+    """Return the candidate with the lowest median time on `inputs`; the first, unless another is faster by a factor of `margin`."""
     with torch.no_grad():
         times = in_turn([partial(candidate, *inputs) for candidate in candidates], runs, 2, inputs[0].is_cuda)
-    medians = [median(found) * (margin if number else 1.0) for number, found in enumerate(times)]
+    medians = [median(seconds) * (margin if number else 1.0) for number, seconds in enumerate(times)]
     return candidates[medians.index(min(medians))]
 
 
 def wait(cuda: bool) -> None:
-    """Until a GPU has done what it was given."""
+    """Wait, if `cuda`, until the GPU has finished its work."""
     if cuda:
         torch.cuda.synchronize()

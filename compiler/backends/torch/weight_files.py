@@ -1,4 +1,4 @@
-"""Files of weights: read, looked at, and loaded into a network."""
+"""Read files of weights, check them, and load them into a network."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from archc.compiler.backends.torch.lower import lower
 from archc.compiler.backends.torch.published import PREFIX, Unreadable, published
 from archc.compiler.graph import ArchGraph
 
-PARALLEL = "module."  # before every key that nn.DataParallel and DistributedDataParallel save
+PARALLEL = "module."  # the prefix of the keys that nn.DataParallel and DistributedDataParallel save
 
 
 class Unfit(Exception):
-    """Weights do not fit the network. `rows` says how: (what, key, in the file, in the network)."""
+    """Weights do not fit the network. `rows` are the differences: (what, key, shape in the file, shape in the network)."""
 
     def __init__(self, source: str, rows: list[tuple[str, str, str, str]], parallel: bool = False) -> None:
         prefix = f"; its keys begin with `{PARALLEL}`, as DistributedDataParallel saves them" if parallel else ""
@@ -28,10 +28,10 @@ class Unfit(Exception):
 
 
 def load_weights(module: nn.Module, source: str, network: str = "", any_value: bool = False) -> None:
-    """Load a state_dict by name, from a file or, by `torchvision:NAME`, from torchvision's weights of that name.
+    """Load a state_dict by name into `module`, from a file or, for `torchvision:NAME`, from torchvision's weights of that name.
 
-    Raises Unfit, with every key that does not fit, and Unreadable, for values that are no finite numbers too unless `any_value`;
-    nothing is changed then.
+    `network` is the name of the network for torchvision. Raises Unfit, with all keys that do not fit, and Unreadable, also for NaN and
+    infinite values unless `any_value`; the module is unchanged then.
     """
     state = published(network, source.removeprefix(PREFIX)) if source.startswith(PREFIX) else read_weights(Path(source))
     own = module.state_dict()
@@ -50,21 +50,24 @@ def load_weights(module: nn.Module, source: str, network: str = "", any_value: b
 
 
 def fitted(graph: ArchGraph, path: Path) -> tuple[Fit, dict[str, Tensor]]:
-    """How the weights of a file fit a network, whatever they are called; and those that do, under our names. Raises Unreadable."""
+    """Match the weights of a file to a network, whatever their keys are; return the match, and the tensors under our keys.
+
+    Raises Unreadable.
+    """
     state = read_weights(path)
     with torch.device("meta"):
         own = lower(graph).state_dict()
-    found = fit(own, state, ordered=path.suffix != ".safetensors")  # such a file has its tensors in an order of its own
-    taken = {theirs: own[ours] for ours, theirs in found.mapping.items()}
+    match = fit(own, state, ordered=path.suffix != ".safetensors")  # safetensors does not keep the order of the network
+    taken = {theirs: own[ours] for ours, theirs in match.mapping.items()}
     _check_values(str(path), {key: state[key] for key in taken if key in state}, taken, any_value=True)
-    return found, converted(found, own, state)
+    return match, converted(match, own, state)
 
 
 def _check_values(source: str, state: Mapping[str, Tensor], own: Mapping[str, Tensor], any_value: bool) -> None:
-    """Refuse what would be changed in silence, or could not be copied."""
+    """Raise Unreadable for tensors that could not be copied, or whose values loading would silently change."""
     for key, tensor in state.items():
         if tensor.layout != torch.strided or tensor.is_quantized:
-            kind = "quantised" if tensor.is_quantized else "sparse"
+            kind = "quantized" if tensor.is_quantized else "sparse"
             raise Unreadable(f"{key} of {source} is {kind} ({tensor.dtype}); save it as a dense tensor")
         if tensor.is_meta:
             raise Unreadable(f"{key} of {source} is on the meta device ({tensor.dtype}): it has a shape and no values")
@@ -72,7 +75,7 @@ def _check_values(source: str, state: Mapping[str, Tensor], own: Mapping[str, Te
             raise Unreadable(f"{key} of {source} is {tensor.dtype}, and the network has {own[key].dtype} there")
         if not any_value and tensor.is_floating_point() and not tensor.isfinite().all():
             what = "NaN" if tensor.isnan().any() else "an infinite value"
-            raise Unreadable(f"{key} of {source} ({tensor.dtype}) holds {what}; --allow-nan loads it all the same")
+            raise Unreadable(f"{key} of {source} ({tensor.dtype}) contains {what}; --allow-nan loads it anyway")
 
 
 def _size(tensor: Tensor) -> str:
@@ -80,7 +83,7 @@ def _size(tensor: Tensor) -> str:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """A state_dict from a .safetensors file, or from a file of torch.save that holds nothing but tensors. Raises Unreadable."""
+    """Read a state_dict from a .safetensors file, or from a file of torch.save that contains only tensors. Raises Unreadable."""
     try:
         if path.is_file() and not path.stat().st_size:
             raise Unreadable(f"cannot read weights from {path}: the file is empty")
@@ -98,12 +101,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if isinstance(data, dict) and isinstance(data.get("state_dict"), dict):
         data = data["state_dict"]
     if not isinstance(data, dict) or not all(isinstance(value, Tensor) for value in data.values()):
-        raise Unreadable(f"{path} holds no state_dict, a table of tensors by name")
+        raise Unreadable(f"{path} contains no state_dict (tensors by name)")
     return data
 
 
-BROKEN = "it is cut off or damaged; copy it anew"
-PLAIN = {  # what torch and safetensors say -> in words
+BROKEN = "it is truncated or damaged; copy it again"
+PLAIN = {  # part of a message of torch or safetensors -> the message of archc
     "failed finding central directory": BROKEN,
     "unexpected EOF": BROKEN,
     "Invalid argument": BROKEN,
@@ -117,11 +120,11 @@ def _plain(error: Exception) -> str:
     text = str(error)
     if isinstance(error, EOFError):
         return BROKEN
-    return next((plain for said, plain in PLAIN.items() if said in text), text.splitlines()[0] if text else type(error).__name__)
+    return next((plain for part, plain in PLAIN.items() if part in text), text.splitlines()[0] if text else type(error).__name__)
 
 
 def _why(text: str) -> str:
-    """What torch says of a pickle, without its advice to load it all the same."""
+    """Return why a pickle was refused, without torch's advice to load it anyway."""
     if any(word in text for word in ("GLOBAL", "Unsupported global", "Unsupported class", "reduce", "persistent")):
         return "it holds Python objects, which could run code; save the state_dict (`torch.save(model.state_dict(), ...)`), or safetensors"
-    return "it is no file that torch.save or safetensors wrote"
+    return "it was not written by torch.save or safetensors"

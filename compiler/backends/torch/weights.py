@@ -1,4 +1,4 @@
-"""Weights that a pass has asked for, made from those of the network."""
+"""Compute weights by the recipes of passes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from torch import Tensor
 from archc.compiler.passes.program import Folded, Joined, WeightRecipe
 
 
-def made(recipe: WeightRecipe, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`weight` and perhaps `bias`, in the precision of the network's own; sums are taken in float64."""
+def computed(recipe: WeightRecipe, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Compute the `weight`, and the `bias` if there is one, of a recipe from the state_dict of the network.
+
+    The arithmetic is in float64, and the result has the dtype of the network's weights.
+    """
     if isinstance(recipe, Joined):
-        parts = [made(part, state) for part in recipe.parts]
+        parts = [computed(part, state) for part in recipe.parts]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     if isinstance(recipe, Folded):
-        own = made(recipe.conv, state)
+        own = computed(recipe.conv, state)
         mean, var = (state[f"{recipe.norm}.{name}"].double() for name in ("running_mean", "running_var"))
         gamma, beta = state.get(f"{recipe.norm}.weight"), state.get(f"{recipe.norm}.bias")  # none where it is not affine
         scale = (1.0 if gamma is None else gamma.double()) / torch.sqrt(var + recipe.eps)

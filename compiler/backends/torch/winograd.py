@@ -1,8 +1,8 @@
 """3x3 convolutions with 2.25 times fewer multiplications: F(2x2, 3x3) of Lavin & Gray 2016, arXiv:1509.09308, section 4.1.
 
-Each tile of 2x2 outputs sees 4x4 inputs `d`: `y = A'[(G*g*G') . (B'*d*B)]A`, the product taken value by value, which for all tiles
-and channels is 16 products of matrices. The transforms of values have only additions, so the result is as exact as the direct sum.
-Whether it pays depends on channels, sizes and machine: moving the tiles costs memory traffic, so a lowering times both.
+Each tile of 2x2 outputs depends on 4x4 inputs `d`: `y = A'[(G*g*G') . (B'*d*B)]A`, where `.` is the elementwise product; over all tiles
+and channels it becomes 16 matrix products. The transforms of inputs and outputs only add, so the result is as exact as the direct sum.
+Whether this is faster depends on channels, sizes and machine, since moving the tiles costs memory traffic; so `cpu` times both.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from archc.compiler.analysis.fusion import Fusion
 
 KERNEL = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=torch.float64)  # G
-LEAST = 128  # channels in and out, below which moving the tiles always costs more than is saved
+LEAST = 128  # input and output channels, below which moving the tiles always costs more than it saves
 
 
 def suits(layer: nn.Module, fusion: Fusion) -> TypeGuard[nn.Conv2d]:
-    """May a layer be run so: a float32 convolution of 3x3, stride 1, in one group, with many channels, and at most a ReLU behind it?"""
+    """Return whether a layer is a float32 3x3 convolution with stride 1, one group, many channels, and at most a ReLU fused after it."""
     return (
         isinstance(layer, nn.Conv2d)
         and (layer.kernel_size, layer.stride, layer.dilation, layer.groups) == ((3, 3), (1, 1), (1, 1), 1)
@@ -31,8 +31,10 @@ def suits(layer: nn.Module, fusion: Fusion) -> TypeGuard[nn.Conv2d]:
 
 
 class WinogradConv(nn.Module):
-    """`activation(conv(x))` for `(N, C, H, W)` with the channels last in memory; weights are constants. Samples go one by one, so that
-    their tiles stay in the caches."""
+    """`activation(conv(x))` for `(N, C, H, W)` with the channels last in memory; weights are constants.
+
+    Samples are processed one at a time, so that their tiles stay in the caches.
+    """
 
     weight: Tensor  # (16, C, K)
     bias: Tensor

@@ -1,4 +1,4 @@
-"""Normalisation, and what is dropped at random while training."""
+"""Normalization, and operators that drop values at random in training."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def group_statistics(call: Call, out: Shape) -> Dim:
 
 
 def bn_fvcore(call: Call, out: Shape) -> Dim:
-    """fvcore counts two operations for every value, one without weights."""
+    """Count as fvcore does: two operations per value, one without weights."""
     return product(out) * (2 if call.attrs["affine"] else 1)
 
 
 def group_norm_fvcore(call: Call, out: Shape) -> Dim:
-    """fvcore counts five operations for every value, four without weights."""
+    """Count as fvcore does: five operations per value, four without weights."""
     return product(out) * (5 if call.attrs["affine"] else 4)
 
 
@@ -119,12 +119,12 @@ def lrn_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
 
 
 def lrn_work(call: Call, out: Shape) -> Dim:
-    # Means of the squares, alpha times them, and the sum with k stand side by side for a moment.
+    # Of the means of the squares, their product with alpha, and the sum with k, two are alive at a time.
     return 2 * product(call.x)
 
 
 def lrn_saved(call: Call, out: Shape) -> Dim:
-    # The squares with `size - 1` channels of zeros around them, what is raised to the power, and the denominator.
+    # The squares, padded with `size - 1` channels of zeros, the base of the power, and the denominator.
     around = 0 if call.attrs["form"] == "spatial" else call.attrs["size"] - 1
     return (call.x[0] + around) * product(call.x[1:]) + 2 * product(call.x)
 
@@ -145,89 +145,89 @@ def lower_layer_scale(call: Call) -> TensorTarget:
     return TensorTarget("operator.mul", layer_scale_weights(call)[""], call.attrs["start"])
 
 
-P = Attr("p", Real(0, 1), REQUIRED, "how likely a value is dropped")
-AFFINE = Attr("affine", Flag(), True, "whether it is followed by a trained scale and shift of every channel")
+P = Attr("p", Real(0, 1), REQUIRED, "the probability of dropping a value")
+AFFINE = Attr("affine", Flag(), True, "whether a trained scale and shift of each channel follows")
 
 OPERATORS = (
     Operator(
         name="bn",
-        family="normalisation",
-        summary="Batch normalisation.",
+        family="normalization",
+        summary="Batch normalization.",
         doc="""
-        `out = weight*(x - mean)/sqrt(var + eps) + bias` for every channel. Mean and variance are those of the batch in
+        `out = weight*(x - mean)/sqrt(var + eps) + bias` for each channel. Mean and variance are those of the batch in
         training, and running means of them, `running += momentum*(batch - running)`, in evaluation. Parameters: `2*channels`.
         """,
         source="torch.nn.BatchNorm1d, BatchNorm2d, BatchNorm3d; Ioffe & Szegedy 2015, arXiv:1502.03167",
         example="input 64x56x56; bn => 64x56x56",
         attrs=(
-            Attr("eps", Real(SMALLEST, 1), 1e-5, "what is added to the variance"),
-            Attr("momentum", Real(0, 1), 0.1, "the weight of the newest batch in the running mean"),
+            Attr("eps", Real(SMALLEST, 1), 1e-5, "the constant added to the variance"),
+            Attr("momentum", Real(0, 1), 0.1, "the weight of the latest batch in the running mean"),
             AFFINE,
         ),
         shape=bn_shape,
         weights=scale_and_shift,
         buffers=bn_buffers,
         fvcore=bn_fvcore,
-        normalises=True,
+        normalizes=True,
         removes_bias=True,
         memory=Memory(saves=always("input"), saved_once=bn_saved, order=as_maps),
         lower=lower_bn,
     ),
     Operator(
         name="group_norm",
-        family="normalisation",
-        summary="Group normalisation: like `bn`, over groups of channels of one sample.",
+        family="normalization",
+        summary="Group normalization: like `bn`, but over groups of channels of one sample.",
         doc="""
-        `out = weight*(x - mean)/sqrt(var + eps) + bias`, mean and variance taken over a group of channels and all positions.
+        `out = weight*(x - mean)/sqrt(var + eps) + bias`, with mean and variance over a group of channels and all positions.
         """,
         source="torch.nn.GroupNorm; Wu & He 2018, arXiv:1803.08494",
         example="input 64x56x56; group_norm(32) => 64x56x56",
         attrs=(
-            Attr("groups", Whole(1), REQUIRED, "how many groups"),
-            Attr("eps", Real(0, 1), 1e-5, "what is added to the variance"),
+            Attr("groups", Whole(1), REQUIRED, "the number of groups"),
+            Attr("eps", Real(0, 1), 1e-5, "the constant added to the variance"),
             AFFINE,
         ),
         shape=group_norm_shape,
         weights=scale_and_shift,
         fvcore=group_norm_fvcore,
-        normalises=True,
+        normalizes=True,
         memory=Memory(saves=always("input"), work=group_statistics, saved=group_statistics, reads="whole", order=as_maps),
         lower=lower_group_norm,
     ),
     Operator(
         name="layer_norm",
-        family="normalisation",
-        summary="Layer normalisation: over the channels, at every position by itself.",
+        family="normalization",
+        summary="Layer normalization: over the channels, at each position separately.",
         doc="""
-        `out = weight*(x - mean)/sqrt(var + eps) + bias`, mean and variance taken over the channels of one position.
+        `out = weight*(x - mean)/sqrt(var + eps) + bias`, with mean and variance over the channels of one position.
         """,
         source="torch.nn.LayerNorm, channels last; Ba, Kiros & Hinton 2016, arXiv:1607.06450",
         example="input 96x56x56; layer_norm => 96x56x56",
-        attrs=(Attr("eps", Real(0, 1), 1e-5, "what is added to the variance"), AFFINE),
+        attrs=(Attr("eps", Real(0, 1), 1e-5, "the constant added to the variance"), AFFINE),
         weights=scale_and_shift,
-        normalises=True,
+        normalizes=True,
         memory=Memory(saves=always("input"), work=statistics, saved=statistics, order=channels_last),
         lower=lower_layer_norm,
     ),
     Operator(
         name="lrn",
-        family="normalisation",
-        summary="Local response normalisation, in the conventions that papers and libraries use.",
+        family="normalization",
+        summary="Local response normalization, in the conventions of papers and libraries.",
         doc="""
-        `out = x / (k + a*S)^beta`, S the sum of squares over `size` neighbouring channels.
+        `out = x / (k + a*S)^beta`, where S is the sum of squares over `size` neighboring channels.
 
-        `form=mean`: a = alpha/size (Caffe, cuda-convnet, PyTorch). `form=sum`: a = alpha, as the AlexNet paper prints it
-        (with k=2) and TensorFlow has it. `form=spatial`: S is the sum over a size x size window of the same channel and
-        a = alpha/size^2 (Caffe's WITHIN_CHANNEL, with k=1). cuda-convnet's AlexNet has k=2, Caffe's k=1.
+        `form=mean`: a = alpha/size (Caffe, cuda-convnet, PyTorch). `form=sum`: a = alpha, as in the AlexNet paper
+        (with k=2) and in TensorFlow. `form=spatial`: S is the sum over a size x size window of the same channel and
+        a = alpha/size^2 (Caffe's WITHIN_CHANNEL, with k=1). AlexNet has k=2 in cuda-convnet and k=1 in Caffe.
         """,
         source="Krizhevsky, Sutskever & Hinton 2012, section 3.3; torch.nn.LocalResponseNorm; Caffe's lrn_layer.cpp",
         example="input 96x55x55; lrn(size=5, k=2, form=sum) => 96x55x55",
         attrs=(
-            Attr("size", Whole(1), 5, "how many channels, or how wide a window"),
+            Attr("size", Whole(1), 5, "the number of channels, or the size of the window"),
             Attr("alpha", Real(0), 1e-4, "the weight of the sum"),
             Attr("beta", Real(0), 0.75, "the exponent"),
             Attr("k", Real(0), 1.0, "the constant"),
-            Attr("form", Choice(("mean", "sum", "spatial")), Word("mean"), "which convention"),
+            Attr("form", Choice(("mean", "sum", "spatial")), Word("mean"), "the convention"),
         ),
         shape=lrn_shape,
         receptive_field=lrn_receptive_field,
@@ -236,7 +236,7 @@ OPERATORS = (
     ),
     Operator(
         name="dropout",
-        family="normalisation",
+        family="normalization",
         summary="Sets values to zero at random in training; does nothing in evaluation.",
         doc="""
         In training `out = x*keep/(1 - p)`, where `keep` is 0 with probability `p` and 1 otherwise.
@@ -247,35 +247,35 @@ OPERATORS = (
         memory=Memory(saved=noise),
         identity_in_eval=True,
         identity_in_training=drops_nothing,
-        picture="regularisation",
+        picture="regularization",
         lower=lower_dropout,
     ),
     Operator(
         name="stochastic_depth",
-        family="normalisation",
-        summary="Sets whole samples to zero at random in training, at the end of a residual body.",
+        family="normalization",
+        summary="Sets whole samples to zero at random in training, at the end of a residual body; does nothing in evaluation.",
         doc="""
-        As `dropout`, with one `keep` for each sample (`mode=row`) or for the whole batch (`mode=batch`).
+        Like `dropout`, with one `keep` for each sample (`mode=row`) or for the whole batch (`mode=batch`).
         """,
         source="Huang et al. 2016, arXiv:1603.09382",
         example="input 64x28x28; residual<conv3-64(pad=1); stochastic_depth(0.2)> => 64x28x28",
-        attrs=(P, Attr("mode", Choice(("row", "batch")), Word("row"), "what is dropped together")),
+        attrs=(P, Attr("mode", Choice(("row", "batch")), Word("row"), "what is dropped together: a sample, or the batch")),
         memory=Memory(saved=keeps),
         identity_in_eval=True,
         identity_in_training=drops_nothing,
-        picture="regularisation",
+        picture="regularization",
         lower=lower_stochastic_depth,
     ),
     Operator(
         name="layer_scale",
-        family="normalisation",
-        summary="A trained factor for every channel, small at the start.",
+        family="normalization",
+        summary="A trained factor per channel, with a small initial value.",
         doc="""
-        `out = weight*x`. Parameters: the channels.
+        `out = weight*x`. Parameters: `channels`.
         """,
         source="Touvron et al. 2021, arXiv:2103.17239, section 2; Liu et al. 2022, arXiv:2201.03545",
         example="input 96x56x56; layer_scale => 96x56x56",
-        attrs=(Attr("start", Real(), 1e-6, "the factor at the start"),),
+        attrs=(Attr("start", Real(), 1e-6, "the initial value of the factors"),),
         weights=layer_scale_weights,
         memory=KEEPS_INPUT,
         lower=lower_layer_scale,

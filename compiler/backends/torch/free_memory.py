@@ -1,4 +1,4 @@
-"""Whether a network fits into memory, told before anything is allocated."""
+"""Check whether a network fits into memory before anything is allocated."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from archc.compiler.analysis.memory import usage
 from archc.compiler.graph import ArchGraph
 
 CGROUPS = Path("/sys/fs/cgroup")
-FAR = 1.5  # an estimate that is so many times what is free is not worth a try
-UNLIMITED = 2**60  # what version 1 of control groups has for no limit is near 2^63
+FAR = 1.5  # an estimate above this multiple of the free memory is refused
+UNLIMITED = 2**60  # version 1 of control groups represents "no limit" by a number near 2^63
 
 
 class NoMemory(Exception):
-    """A network does not fit into the memory that is free."""
+    """A network does not fit into the free memory."""
 
 
-def check_room(graph: ArchGraph, dtype: str, batch: int, device: torch.device, copies: int = 1) -> str:
-    """Hold what a network needs against the memory that is free, before it is made.
+def check_memory(graph: ArchGraph, dtype: str, batch: int, device: torch.device, copies: int = 1) -> str:
+    """Compare the memory that a network needs with the free memory.
 
-    Returns a sentence where the weights fit and the values of a batch may not, else nothing. Raises NoMemory where the weights alone
-    do not, or where all of it is far more than there is. Weights are made on the CPU, in float32, and stay there `copies` times.
+    Returns a warning where the weights fit and the values of a batch may not fit, otherwise "". Raises NoMemory where the weights do not
+    fit, or where the total is more than FAR times the free memory. Weights are created on the CPU in float32, `copies` times.
     """
     if graph.unknowns:
-        return ""  # it cannot be lowered, which the lowering tells
+        return ""  # the lowering reports open sizes
     weights = 4 * cost(graph).params_training
     needs = usage(graph, dtype, batch)
     on_cpu = device.type == "cpu"
@@ -55,8 +55,8 @@ def check_room(graph: ArchGraph, dtype: str, batch: int, device: torch.device, c
 
 
 @contextmanager
-def told(graph: ArchGraph) -> Iterator[None]:
-    """An allocation that fails within is NoMemory."""
+def memory_errors(graph: ArchGraph) -> Iterator[None]:
+    """Return a context manager that raises NoMemory for an allocation that fails in its body."""
     try:
         yield
     except MemoryError as error:
@@ -71,17 +71,17 @@ def told(graph: ArchGraph) -> Iterator[None]:
 
 def _free_text() -> str:
     free = free_memory()
-    return "how much is free cannot be told" if free is None else f"{size_text(free)} are free"
+    return "the amount of free memory is unknown" if free is None else f"{size_text(free)} are free"
 
 
 def free_memory() -> int | None:
-    """Bytes that this process may still allocate: those of the machine, its control groups and its limits; None where nothing says."""
-    found = [free for free in (_machine(), *_control_groups(), _limit()) if free is not None]
-    return max(0, min(found)) if found else None
+    """Return the bytes that this process may still allocate, by the machine, its control groups and its limits; None if unknown."""
+    known = [free for free in (_machine(), *_control_groups(), _limit()) if free is not None]
+    return max(0, min(known)) if known else None
 
 
 def size_text(size: int) -> str:
-    """`1.2 GB`, in powers of 1000."""
+    """Return a number of bytes as text, `1.2 GB`, in powers of 1000."""
     for unit, power in (("TB", 4), ("GB", 3), ("MB", 2)):
         if size >= 1000**power:
             return f"{size / 1000**power:,.1f} {unit}"
@@ -100,7 +100,7 @@ def _machine() -> int | None:
 
 
 def _control_groups() -> Iterator[int]:
-    """What is left within each control group around this process, of version 2 or 1. Pages of files can be taken back."""
+    """Yield the bytes left in each control group of this process, version 2 or 1. Cached pages of files count as free."""
     for line in _read(Path("/proc/self/cgroup")).splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and "memory" not in controllers.split(","):
@@ -121,7 +121,7 @@ def _control_groups() -> Iterator[int]:
 
 
 def _limit() -> int | None:
-    """What `ulimit -v` leaves."""
+    """Return the bytes left under `ulimit -v`; None without a limit."""
     try:
         import resource
     except ImportError:  # Windows
