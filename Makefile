@@ -15,7 +15,7 @@ run: $(VENV)/installed
 
 # What needs no torch, with a dozen of the networks and a tenth of the random programs: under a minute.
 check: $(CHECK_VENV)/installed
-	ARCHC_EXAMPLES=100 $(CHECK_VENV)/bin/python -m pytest -n $(WORKERS) -m "not slow and not every_network" tests/front
+	ARCHC_EXAMPLES=100 $(CHECK_VENV)/bin/python -m pytest -n $(WORKERS) -m "not slow and not thorough and not every_network" tests/front
 
 # All but what is slow.
 test: $(VENV)/tested-with

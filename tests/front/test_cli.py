@@ -111,12 +111,14 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     assert "only blocks" in archc("check", "archs/std/residual.arch").stdout
 
 
+@pytest.mark.thorough
 def test_a_missing_dependency_is_named(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')\n")
     done = archc("compile", RESNET18, code=3, env={"PYTHONPATH": str(tmp_path)})
     assert "pip install 'archc[torch]'" in done.stderr
 
 
+@pytest.mark.thorough
 def test_a_fault_of_ours_says_so() -> None:
     program = "from archc import cli; from archc.ui.verbs import checking; checking.checked = lambda *a: 1 / 0; cli.main()"
     args = [sys.executable, "-c", program, "check", RESNET18]

@@ -41,6 +41,7 @@ def on_a_terminal(*args: str, env: dict[str, str] | None = None) -> str:
     return text.decode()
 
 
+@pytest.mark.thorough
 def test_colours_are_for_terminals_only(tmp_path: Path) -> None:
     path = tmp_path / "net.arch"
     path.write_text("input 3x32x32\nmaxpol\n")

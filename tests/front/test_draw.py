@@ -320,6 +320,7 @@ for path in sys.argv[1:]:
 """
 
 
+@pytest.mark.thorough
 def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
     suffixes = [suffix for form in FORMATS for suffix in form.suffixes]
     for seed in ("1", "2"):
@@ -532,6 +533,7 @@ def test_text_can_be_read_on_every_ground() -> None:
 # ---- the command line
 
 
+@pytest.mark.thorough
 def test_what_the_command_line_says(tmp_path: Path) -> None:
     resnet = "archs/resnet18.arch"
     assert archc("draw", resnet, "--format", "dot").stdout.startswith("digraph")
@@ -556,6 +558,7 @@ def test_what_the_command_line_says(tmp_path: Path) -> None:
     assert b'data-status="changed"' in (tmp_path / "d.svg").read_bytes()
 
 
+@pytest.mark.thorough
 def test_without_graphviz_a_drawing_says_what_to_install_and_nothing_else_breaks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hidden = tmp_path / "pygraphviz.py"
     hidden.write_text("raise ImportError('no Graphviz here')")

@@ -26,6 +26,8 @@ from archc.dsl.source import Source
 from archc.tests.support import ROOT
 from archc.tests.support.work import assert_linear
 
+pytestmark = pytest.mark.thorough  # processes, and files at the limits
+
 GOOD = 'arch tiny(w=4) "a test"\ninput 3x8x8\nconv3-{w} => 4x6x6\nrelu\nFC-2\n'
 READERS = [
     *(["check"], ["check", "--json"], ["check", "--format", "sarif"], ["check", "--fix", "--yes", "--all"], ["expand"], ["fmt"]),
@@ -230,7 +232,7 @@ def test_too_many_statements_are_one_mistake(text: str) -> None:
     ids=repr,
 )
 def test_work_is_linear_in_the_lines(line: str) -> None:
-    assert_linear(lambda count: "input 8x8x8\n" + line * count, 100)
+    assert_linear(lambda count: "input 8x8x8\n" + line * count, 40)
 
 
 def test_a_file_just_below_the_limit_is_checked() -> None:

@@ -19,6 +19,8 @@ import pytest
 from archc.compiler.version import __version__
 from archc.tests.support import ARCHS, ROOT
 
+pytestmark = pytest.mark.thorough  # processes, and files at the limits
+
 DATA = {"py.typed", "dsl/grammar.lark", "compiler/draw/page.html", *(path.relative_to(ROOT).as_posix() for path in ARCHS)}
 ROOMS = [ROOT / name for name in ("dsl", "compiler", "ui")]
 FOLDERS = [path.parent.relative_to(ROOT) for room in ROOMS for path in room.rglob("__init__.py")]

@@ -13,6 +13,8 @@ from archc.compiler.draw.picture import FORMATS
 from archc.tests.support.places import all_the_same, inside, ran, written
 from archc.ui.verbs.app import app
 
+pytestmark = pytest.mark.thorough  # processes, and files at the limits
+
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, str]]:

@@ -124,6 +124,7 @@ def test_used_blocks_see_their_own_file_as_it_stood(tmp_path: Path) -> None:
     assert operators(check(mine)) == ["conv", "conv", "relu", "conv", "tanh"]
 
 
+@pytest.mark.thorough
 def test_many_definitions_stay_cheap() -> None:
     lines = "".join(f"let a{i} = {i}\nblock b{i}() {{ conv1-{{a{i} + 1}} }}\ndefault conv(bias=no)\n" for i in range(3000))
     assert check_text(HEAD + lines + "b7()\n", mend=False).ok

@@ -170,6 +170,7 @@ VERBS = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("args", VERBS, ids=" ".join)
 def test_the_front_end_does_not_import_torch(args: list[str]) -> None:
     program = (

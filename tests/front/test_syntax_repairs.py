@@ -139,6 +139,7 @@ def test_a_word_of_the_field_is_never_taken_for_another_operator() -> None:
     assert only.repairs[0].edits[0].text == "group_norm(in.c, affine=no)"
 
 
+@pytest.mark.thorough
 def test_many_lines_with_mistakes_are_read_in_linear_work() -> None:
     def calls(lines: int) -> int:
         rows = [f"c{i}: relu" for i in range(lines)]

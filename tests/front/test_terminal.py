@@ -22,6 +22,8 @@ from archc.tests.support import ROOT
 from archc.tests.support.commands import archc
 from archc.ui.show import formats
 
+pytestmark = pytest.mark.thorough  # processes, and files at the limits
+
 GOOD = "input 3x8x8\nconv3-4 => 4x6x6\nrelu\n"
 MESSY = "input  3x8x8\nconv3-4(strde=1)\n"
 
