@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from archc.dsl.diagnostics import Diagnostic
     from archc.dsl.errors import ArchError
 
-# Where each public name is: it is imported when it is first asked for, so that `import archc` costs next to nothing.
+# The module of each public name. A name is imported on first use, which keeps `import archc` fast.
 _PLACES = {
     "compiler.library": ("check", "format", "load", "loads", "table"),
     "compiler.network": ("Network",),
@@ -81,7 +81,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name."""
+    """Import a public name on first use."""
     from importlib import import_module
 
     place = next((place for place, names in _PLACES.items() if name in names), None)
@@ -93,4 +93,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
+    """List the public names, imported or not."""
     return sorted(__all__)

@@ -1,4 +1,4 @@
-"""archc: the way in. It imports almost nothing, so that Ctrl-C ends quietly from the start."""
+"""The entry point of the command line. It imports almost nothing, so Ctrl-C exits quietly from the start."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 
 
 def main() -> None:
-    """Run the command line; the only way out is an exit code."""
+    """Run the command line. Always ends the process with an exit code."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # while the verbs are imported
     from archc.ui.verbs.app import run
 
@@ -15,7 +15,7 @@ def main() -> None:
 
 
 def _use_checkout() -> None:
-    """Import this checkout as `archc`, whatever its folder is called and whatever else is installed."""
+    """Import this checkout as `archc`, whatever its folder's name and whatever else is installed."""
     import sys
     from importlib.util import module_from_spec, spec_from_file_location
 

@@ -1,4 +1,4 @@
-"""What a caller asked for that does not exist: one kind of error, which says what was given, what is known, and what may be meant."""
+"""Errors of usage: an argument that is wrong, with what was given, the known values, and the nearest of them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from archc.dsl.vocabulary.spelling import near
 
 
 class UsageError(ValueError):
-    """An argument is wrong: of a function of this library, or, with the same text, of a verb of the command line.
+    """An argument of a function of this library is wrong, or, with the same text, one of a verb of the command line.
 
-    `option` is the name of the argument, or empty where the message is of none; `problem` is the rest of the message. `given` is what
-    was passed, `known` holds every value there is, and `near` those of them that may be meant, the likeliest first;
-    where there are none, the message ends in a `hint`.
+    `option` is the name of the argument, or empty; `problem` is the rest of the message. `given` is what was passed, `known` holds
+    all known values, and `near` those that may be intended, the likeliest first; where there are none, the message ends with the
+    `hint`.
     """
 
     def __init__(self, problem: str, *, option: str = "", given: object = "", known: Iterable[object] = (), hint: str = "") -> None:
@@ -25,14 +25,14 @@ class UsageError(ValueError):
         self.near = near(str(given), self.known) if self.known else ()
 
     def __str__(self) -> str:
-        """The message: what was given, what is known, and the nearest names."""
+        """Return the message: what was given, the known values, and the nearest of them."""
         meant = f"; did you mean {' or '.join(f'`{name}`' for name in self.near)}?" if self.near else ""
         meant = meant or (f"; {self.hint}" if self.hint else "")
         return f"{self.option} {self.problem}".lstrip() + meant
 
 
 class UnknownName(UsageError, KeyError):
-    """A network has no node, part or block of a name."""
+    """A network has no node, part or block of the given name."""
 
 
 def one_of(option: str, given: object, known: Sequence[object]) -> None:
@@ -43,12 +43,12 @@ def one_of(option: str, given: object, known: Sequence[object]) -> None:
 
 
 def at_least(option: str, given: object, least: int) -> None:
-    """Check that an argument is a whole number that is not too small. Raises UsageError."""
+    """Check that an argument is a whole number of at least `least`. Raises UsageError."""
     if type(given) is not int or given < least:
         raise UsageError(f"is a whole number, {least} or more, not {given}", option=option, given=given)
 
 
 def alternatives(names: Iterable[object]) -> str:
-    """Names in a sentence: `a, b or c`."""
+    """Join names for a sentence: `a, b or c`."""
     *first, last = map(str, names)
     return f"{', '.join(first)} or {last}" if first else last

@@ -1,4 +1,4 @@
-"""The functions of the Python interface: load a file or a text, check one that may be wrong, format one, compare networks."""
+"""The functions of the Python interface: load, check or format a file or a text, and compare networks."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Settings = Mapping[str, Any] | None
 def load(path: str | Path, *, inputs: Inputs = None, limits: Limits | None = None, settings: Settings = None, **parameters: Any) -> Network:
     """Load and check a `.arch` file.
 
-    `inputs` is the shape of its input (`"3x299x299"`, or `"3xHxW"` for formulas) or of several by name; `settings`, or keywords, give
-    parameters of its `arch` line other values: numbers, words, lists, or text as `--set` takes it. A parameter that is called
-    `inputs`, `limits` or `settings` is set by `settings={"inputs": 4}`. Raises ArchError with every mistake of the file.
+    `inputs` is the shape of its input (`"3x299x299"`, or `"3xHxW"` for formulas) or of several by name; `settings`, or keywords, set
+    parameters of its `arch` line: to numbers, words, lists, or text as `--set` takes it. A parameter with the name `inputs`,
+    `limits` or `settings` is set by `settings={"inputs": 4}`. Raises ArchError with all errors of the file.
     """
     overrides = _overrides(inputs, settings, parameters)
     again = partial(check_file, Path(path), limits=limits, mend=False)
@@ -38,7 +38,7 @@ def load(path: str | Path, *, inputs: Inputs = None, limits: Limits | None = Non
 
 
 def loads(text: str, *, inputs: Inputs = None, limits: Limits | None = None, settings: Settings = None, **parameters: Any) -> Network:
-    """Load and check a text, as `load` does a file; its `use` lines look in the current folder and in `archs/`."""
+    """Load and check a text, like `load`. Its `use` lines refer to the current folder and to `archs/`."""
     overrides = _overrides(inputs, settings, parameters)
     folder = Path.cwd()
 
@@ -58,9 +58,9 @@ def check(
     settings: Settings = None,
     mend: bool = True,
 ) -> Report:
-    """Check a file, or a text, that may be wrong. What is wrong with it is data in the report, and never an exception.
+    """Check a file or a text that may have errors. They are data in the report, never an exception.
 
-    A report has `diagnostics` (errors), `warnings`, `claims` and counts; `str()` renders it. With `mend`, repairs are worked out and tried
+    A report has `diagnostics` (errors), `warnings`, `claims` and counts; `str()` renders it. With `mend`, repairs are sought and tried
     on the whole file. Raises UsageError unless one of path and text is given, ArchError for `inputs` or `settings` that cannot be read.
     """
     if (path is None) == (text is None):
@@ -72,7 +72,7 @@ def check(
 
 
 def format(text: str) -> str:
-    """Return a text in canonical form, with its comments and line breaks. Raises ArchError for one that cannot be read."""
+    """Return a text in canonical form, with its comments and line breaks. Raises ArchError for syntax errors."""
     source = Source("text.arch", text)
     if problems := parse(source).diagnostics:
         raise ArchError(problems)
@@ -82,7 +82,7 @@ def format(text: str) -> str:
 def table(networks: Iterable[Network | tuple[str, Network]], *, dtype: str = "float32", batch: int = 1) -> Comparison:
     """Compare networks: parameters, MACs, layers, receptive fields, and memory for values of a dtype and a batch of samples.
 
-    Each is a network, or a pair of what it is called in the table and the network. Raises UsageError for a dtype that is not known.
+    Each is a network, or a pair of its name in the table and the network. Raises UsageError for an unknown dtype.
     """
     from archc.compiler.analysis.family import entry
 
@@ -92,7 +92,7 @@ def table(networks: Iterable[Network | tuple[str, Network]], *, dtype: str = "fl
 
 
 def _overrides(inputs: Inputs, settings: Settings, parameters: Mapping[str, Any]) -> Overrides:
-    """Read what the caller sets anew. Raises UsageError for what is no setting, ArchError for what cannot be read."""
+    """Read the overrides of the caller. Raises UsageError for values that are no settings, ArchError for those that cannot be parsed."""
     given = {} if settings is None else settings
     if not isinstance(given, Mapping):
         raise UsageError("is a mapping from parameters to values; a parameter of this name is set by settings={'settings': ...}",
@@ -104,11 +104,12 @@ def _overrides(inputs: Inputs, settings: Settings, parameters: Mapping[str, Any]
 
 
 def _written(name: str, value: Any) -> str:
-    """A value of Python as the language writes it."""
+    """Return a value of Python in the notation of the language."""
     return value if isinstance(value, str) else exact(_frozen(name, value))
 
 
 def _frozen(name: str, value: Any) -> Any:
+    """Return a value of Python as a value of the language. Raises UsageError for one of another type."""
     if isinstance(value, list | tuple):
         return tuple(_frozen(name, item) for item in value)
     if isinstance(value, str):
@@ -119,5 +120,5 @@ def _frozen(name: str, value: Any) -> Any:
 
 
 def _changed(check: Callable[[Overrides], Report], overrides: Overrides) -> Callable[[Overrides], Report]:
-    """A check that keeps the settings, whatever inputs it is given."""
+    """Return a check with these settings, and the inputs of its overrides."""
     return lambda changed: check(Overrides(overrides.settings, changed.inputs))

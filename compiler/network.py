@@ -1,4 +1,4 @@
-"""The Python interface: load a network, look at it, compare it, draw it, lower it. What is asked wrongly raises UsageError."""
+"""A network of the Python interface: inspect it, compare it, draw it, lower it. Wrong arguments raise UsageError."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from archc.compiler.results.memory import Memory
     from archc.compiler.results.summaries import Summary
 
-LOWERED = (0, 1)  # levels of optimization of a module, which can be trained
-LEVELS = (0, 1, 2, 3)  # of what runs inference
+LOWERED = (0, 1)  # levels of optimization of trainable modules
+LEVELS = (0, 1, 2, 3)  # levels of optimization for inference
 
 
 class Network:
-    """A sound network: its graph and what is known of it, without torch until it is lowered.
+    """A valid network: its graph and what is known about it. Needs no torch until it is lowered.
 
-    `load` and `loads` make one. `again` checks the same text with other overrides, for `why_not`.
+    `load` and `loads` return one. `again` checks the same text with other overrides, for `why_not`.
     """
 
     def __init__(self, report: Report, again: Callable[[Overrides], Report] | None = None) -> None:
@@ -40,7 +40,7 @@ class Network:
     def __repr__(self) -> str:
         return f"<Network {self.name}: {self.params:,} parameters, {self.macs} MACs>"
 
-    # ---- what it is
+    # ---- properties
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ class Network:
 
     @property
     def params_training(self) -> int:
-        """Trainable scalars, those of auxiliary classifiers too."""
+        """Trainable scalars, including those of auxiliary classifiers."""
         return self._cost.params_training
 
     @property
@@ -69,12 +69,12 @@ class Network:
 
     @property
     def macs_training(self) -> Dim:
-        """The same for a forward pass in training, whose auxiliary classifiers count too."""
+        """Multiply-accumulates of one sample in training, including auxiliary classifiers."""
         return self._cost.macs_training
 
     @property
     def claims(self) -> list[ClaimResult]:
-        """What the file claims, each held (or waived, where the caller changed the network)."""
+        """The claims of the file, each of which holds (or is waived, where the caller changed the network)."""
         return self._report.claims
 
     @property
@@ -91,10 +91,10 @@ class Network:
 
         return nodes_of(self.graph, name)[-1].shape
 
-    # ---- what can be said of it
+    # ---- analyses
 
     def check(self) -> Report:
-        """Return what the compiler found: claims, warnings and counts as data (`facts()`), and as text (`str()`)."""
+        """Return the report on the file: claims, warnings and counts, as data (`facts()`) and as text (`str()`)."""
         return self._report
 
     def facts(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Network:
         return self._report.facts()
 
     def expand(self) -> str:
-        """Return the program with every block, repeat and default written out: the text of a file that makes the same network."""
+        """Return the program with every block, repeat and default written out: the text of a file of the same network."""
         return expanded_text(self._report)
 
     def stages(self, *, level: int = 0, print_after: str = "all") -> dict[str, str]:
@@ -131,8 +131,8 @@ class Network:
     ) -> Summary:
         """Tabulate the network: shapes, parameters, MACs, memory and receptive fields, block by block.
 
-        `depth` levels of labels are shown, and all of the parts named by `expand`; `flat` shows every node alone. `sort` by `params`,
-        `macs` or `memory` shows the largest `top` nodes. `convention` says whose rule counts MACs: `paper`, `torchvision`,
+        `depth` levels of labels are shown, and all of the parts named by `expand`; `flat` shows a row for every node. `sort` by `params`,
+        `macs` or `memory` shows the largest `top` nodes. `convention` names the rule for MACs: `paper`, `torchvision`,
         `torchinfo` or `fvcore`. Shapes are `chw` or `hwc` (`layout`); memory is for values of a `dtype` and a `batch` of samples.
         """
         from archc.compiler.draw.request import patterns
@@ -144,7 +144,7 @@ class Network:
         """Predict the bytes that inference and training need, for values of a dtype, a batch, and an optimizer.
 
         Optimizers are `sgd`, `momentum` and `adam`. With `measure`, torch runs the network too, on the GPU where there is one. Raises
-        UsageError where sizes are open, too: give them as `inputs` to `load`.
+        UsageError also where sizes are open: pass `inputs` to `load`.
         """
         from archc.compiler.results.memory import memory
 
@@ -160,7 +160,7 @@ class Network:
         return explanation(self.graph, name, back)
 
     def why_not(self, size: str) -> str:
-        """Say what first fails when the input is `3x160x160`, say, or what comes out; and which sizes are legal."""
+        """Return what fails first at another input shape (`3x160x160`), or the output shapes, and which sizes are legal."""
         from archc.compiler.why_not import why_not
 
         if self._again is None:
@@ -168,9 +168,9 @@ class Network:
         return why_not(self._again, size)
 
     def diff(self, other: Network, *, names: tuple[str, str] = ("", "")) -> Diff:
-        """Compare with another network, by structure: every change that leads to it, with its effect.
+        """Compare with another network by structure: every change that leads to it, with its effect.
 
-        `names` are what the two are called in the result, their own names where not given.
+        `names` replaces the names of the two in the result.
         """
         from archc.compiler.results.differences import compared
 
@@ -178,7 +178,7 @@ class Network:
             raise UsageError(f"a network is compared with a network, not with a {type(other).__name__}", given=other)
         return compared(self.graph, other.graph, names)
 
-    # ---- how it looks
+    # ---- pictures
 
     def draw(
         self,
@@ -193,18 +193,18 @@ class Network:
         collapse: str | Iterable[str] = (),
         flat: bool = False,
     ) -> bytes:
-        """Draw the network: svg, pdf, png, dot, html, mermaid or tex. The same network has the same bytes.
+        """Draw the network: svg, pdf, png, dot, html, mermaid or tex. The bytes of one network are always the same.
 
-        `style` is `graph` or `paper`; `theme` is `auto`, `light`, `dark` or `print`; `heat` colours by `macs`, `params` or `memory`.
-        `depth` levels of blocks are opened, as many as fit a page where not given; `expand` and `collapse` name blocks by patterns
-        (`layer3*`), and `flat` shows every operator alone. Raises NoGraphviz where Graphviz is missing, TooLarge for a PNG.
+        `style` is `graph` or `paper`; `theme` is `auto`, `light`, `dark` or `print`; `heat` colors by `macs`, `params` or `memory`.
+        `depth` levels of blocks are opened (by default as many as fit a page); `expand` and `collapse` name blocks by patterns
+        (`layer3*`), and `flat` shows every operator. Raises NoGraphviz where Graphviz is missing, TooLarge for a PNG.
         """
         from archc.compiler.draw.request import folding, network_picture, request
 
         return network_picture(self.graph, folding(depth, expand, collapse, flat), request(form, style, theme, heat, legend))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows: a picture, in the page and as a file; text where there is no Graphviz."""
+        """Return what a notebook shows: a picture, inline and as SVG; text where Graphviz is missing."""
         from archc.compiler.draw.layout import NoGraphviz
         from archc.compiler.draw.svg import inline
 
@@ -217,10 +217,10 @@ class Network:
     # ---- torch
 
     def lower(self, *, level: int = 0) -> ArchModule:
-        """Make a torch.fx GraphModule in training mode, with the initialisation that the file states; at level 1 activations are in place.
+        """Build a torch.fx GraphModule in training mode, initialized as the file states; at level 1 activations are in place.
 
         It takes one tensor `(N, *shape)` for each input, and returns a tensor, or a dict by name where there are several outputs. Blocks
-        are modules too: `module.layer4` has hooks, and can be called. Draws from torch's random numbers. Raises ArchError where sizes are
+        are modules: `module.layer4` has hooks, and can be called. Uses torch's random number generator. Raises ArchError where sizes are
         open, UsageError for another level.
         """
         one_of("level", level, LOWERED)
@@ -229,10 +229,10 @@ class Network:
         return lower(self.graph, level)
 
     def optimize(self, module: ArchModule, *, batch: int = 1, level: int = 2) -> Callable[..., Any]:
-        """Make a function for inference with the weights, device and dtype of a lowered module, as fast as this knows.
+        """Build a fast function for inference, with the weights, device and dtype of a lowered module.
 
-        `batch` is the usual number of samples; others run as well. Level 1 is bit-equal, 2 folds and packs, 3 lets torch's compiler try
-        too. The module stays as it is. Raises ValueError for a module that was changed, UsageError for one of another network.
+        `batch` is the usual number of samples; others run as well. Level 1 is bit-equal, 2 folds and packs, 3 adds torch's compiler.
+        The module is not changed. Raises ValueError for a module that was changed, UsageError for one of another network.
         """
         one_of("level", level, LEVELS)
         at_least("batch", batch, 1)
@@ -249,7 +249,7 @@ class Network:
         return optimized(module, self.graph, inputs if tensor is None else [x.to(tensor) for x in inputs], level)
 
     def bench(self, *, device: str = "auto", dtype: str = "float32", batch: int = 1, runs: int = 9, upto: int = 2) -> Benchmark:
-        """Time the levels of optimization up to one, side by side, on this machine.
+        """Time the levels of optimization up to `upto` on this machine.
 
         Devices are `auto`, `cpu` and `cuda`; dtypes `float32`, `bfloat16` and `float16`. Raises NoDevice and NoMemory.
         """
@@ -258,7 +258,7 @@ class Network:
         return benchmark(self.graph, device, dtype, batch, runs, upto)
 
     def weights(self, path: str | Path) -> tuple[Fit, State]:
-        """Fit weights under other names, a .pth or .safetensors file: how each key was matched, and the tensors under our keys.
+        """Match a .pth or .safetensors file with other keys to the network. Returns how each key was matched, and the renamed tensors.
 
         Keys are matched by name, else by order and shapes (`Fit`). Raises Unreadable for a file that holds no weights.
         """

@@ -1,4 +1,4 @@
-"""Tables: rows in, aligned text, Markdown, LaTeX or HTML out. A head that begins with `>` sets its column flush right."""
+"""Write tables as aligned text, Markdown, LaTeX or HTML. A head that begins with `>` aligns its column to the right."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from archc.dsl.rendering import columns, visible
 Rows = Sequence[Sequence[str]]
 
 GAP = 3  # blanks between two columns
-SHORTEST = 16  # a column that is cut short is still that wide
+SHORTEST = 16  # the least width of a column that is cut
 
 
 @dataclass(frozen=True)
 class Room:
-    """How wide a table may get, and what becomes smaller for it: columns that are left out, one after the other, then one cut short."""
+    """The most columns of a table's lines, and how it is narrowed: `spare` columns are left out in order, then `elastic` is cut."""
 
     width: int
     spare: tuple[str, ...]
     elastic: str
 
     def fit(self, heads: Sequence[str], rows: Rows, foot: Sequence[str]) -> tuple[list[str], Rows, list[str]]:
-        """The heads, the rows and the foot that fit."""
+        """Return the heads, the rows and the foot, narrowed to the width."""
         names = [head.removeprefix(">") for head in heads]
         table = [list(names), *map(list, rows), *([list(foot)] if foot else [])]
         kept = list(range(len(heads)))
@@ -46,7 +46,7 @@ class Room:
 
 
 def text_table(heads: Sequence[str], rows: Iterable[Sequence[str]], foot: Sequence[str] = (), room: Room | None = None) -> str:
-    """Set rows under a head, as wide as they need to be, or as there is room for."""
+    """Return rows under a head, as wide as their content, or within a `room`."""
     rows = list(rows)
     if room is not None:
         heads, rows, foot = room.fit(heads, rows, foot)
@@ -60,7 +60,7 @@ def text_table(heads: Sequence[str], rows: Iterable[Sequence[str]], foot: Sequen
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    """One row: every cell filled up to the width of its column, and nothing after the last character."""
+    """Return one row: every cell padded to the width of its column, without blanks at the end."""
     filled = []
     for cell, width, flush in zip(cells, widths, right, strict=True):
         shown = cell.rstrip()
@@ -70,10 +70,12 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as a Markdown table."""
     return _tabulated(heads, rows, "pipe")
 
 
 def latex_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as a LaTeX table, for the package booktabs."""
     return _tabulated(heads, rows, "latex_booktabs")
 
 
@@ -86,14 +88,14 @@ def _tabulated(heads: Sequence[str], rows: Iterable[Sequence[str]], form: str) -
 
 
 def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], foot: Sequence[str] = (), notes: Iterable[str] = ()) -> str:
-    """Set rows as a table for a page, with notes below it. All text is escaped; no id and no style sheet reaches other elements."""
+    """Return rows as an HTML table with notes below. All text is escaped; it has no ids and no style sheet."""
 
     def row(tag: str, cells: Sequence[str]) -> str:
         sides = ["right" if head.startswith(">") else "left" for head in heads]
-        made = [
+        tags = [
             f'<{tag} style="text-align: {side}; white-space: pre">{escape(cell)}</{tag}>' for cell, side in zip(cells, sides, strict=True)
         ]
-        return f"<tr>{''.join(made)}</tr>"
+        return f"<tr>{''.join(tags)}</tr>"
 
     body = "".join(row("td", cells) for cells in rows)
     end = f"<tfoot>{row('th', foot)}</tfoot>" if foot else ""

@@ -1,4 +1,4 @@
-"""The verdict on one file as text: what it takes and returns, its counts, and whether its claims hold."""
+"""The verdict on one file as text: its inputs, outputs and counts, and whether its claims hold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from archc.compiler.shapes.dim import Dim, show_shape
 
 
 def verdict(name: str, graph: ArchGraph, counts: Cost, claims: Sequence[ClaimResult], legal: Sequence[Legal]) -> str:
-    """Write name, inputs, outputs, counts, claims and legal sizes of a network, a line each."""
+    """Return a line each for the name, inputs, outputs, counts, claims and legal sizes of a network."""
     title = f"  {graph.title}" if graph.title else ""
     lines = [f"{name}{title}"]
     lines.extend(f"  input       {node.name}: {show_shape(node.shape)}" for node in graph.inputs)
@@ -40,4 +40,4 @@ def _claims(claims: Sequence[ClaimResult]) -> str:
     held = sum(claim.held for claim in claims)
     waived = sum(claim.waived for claim in claims)
     text = f"{held} of {len(claims)} hold"
-    return text + (f", {waived} waived: they speak of the file without --set and --input" if waived else "")
+    return text + (f", {waived} waived: they are about the file without --set and --input" if waived else "")

@@ -1,4 +1,4 @@
-"""Whether a network takes an input of another shape: what fails first where it does not, and which sizes are legal."""
+"""Explain whether a network takes an input of another shape: what fails first, and which sizes are legal."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SIZES = {1: "W", 2: "HxW", 3: "DxHxW"}
 
 
 def why_not(check: Callable[[Overrides], Report], size: str) -> str:
-    """Say what first fails when the input of a file, which `check` reads, has another shape; and which sizes are legal.
+    """Return what fails first when the input has another shape, as text, and which sizes are legal.
 
-    Raises ArchError for a file that is wrong, and for a size that cannot be read.
+    `check` checks the file, with overrides. Raises ArchError for a file with errors, and for a size that cannot be parsed.
     """
     report = check(Overrides())
     if report.diagnostics:
@@ -27,10 +27,10 @@ def why_not(check: Callable[[Overrides], Report], size: str) -> str:
         lines = [f"{report.name} cannot take {size}. What fails first:", "", render(changed.diagnostics[0]), ""]
     else:
         outputs = ", ".join(f"{name}: {show_shape(changed.graph[out.node].shape)}" for name, out in changed.graph.outputs.items())
-        lines = [f"{report.name} takes {size}, and gives {outputs}."]
+        lines = [f"{report.name} takes {size}, and returns {outputs}."]
         failed = [claim for claim in changed.claims if claim.waived]
         for claim in failed[:1]:
-            lines += [f"It is not what the file claims: {claim.text} would be {claim.actual}.", *(f"  {line}" for line in claim.why)]
+            lines += [f"This is not what the file claims: {claim.text} would be {claim.actual}.", *(f"  {line}" for line in claim.why)]
     shape = report.graph.inputs[0].shape
     opened = check(parse_overrides({}, {"": f"{shape[0]}x{SIZES[len(shape) - 1]}"})) if len(shape) > 1 else None
     if opened is not None and opened.ok:
@@ -41,6 +41,6 @@ def why_not(check: Callable[[Overrides], Report], size: str) -> str:
 
 
 def _without_formula(message: str) -> str:
-    """A message without the formula of a size, which says nothing to a reader."""
+    """Remove the formula of a size from a message, which readers cannot use."""
     known, found, value = message.partition(", and it is ")
     return f"{known}, and it changes with the size of the input" if found and re.search("[A-Z]", value) else message

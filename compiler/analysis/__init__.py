@@ -1,1 +1,1 @@
-"""Reads the graph and changes nothing: counts, and the claims that rest on them."""
+"""Analyses: they read the graph and change nothing. Counts, memory, receptive fields, claims and warnings."""

@@ -1,9 +1,9 @@
-"""Where the branches that meet at a merge look at different places of the input.
+"""Find merges whose branches look at different places of the input.
 
 Position i of a node looks at pixel `start + i*step` of the input, along each axis. Branches are out of step where their steps
-differ, and displaced where they start a whole number of output positions apart: that is what more or less padding mends. A
-fraction of a position is not: it comes of even kernels, and of nearest upsampling after convolutions with a stride, which no
-padding brings into line. Branches that all look back from the same last pixel are causal, and meant.
+differ, and displaced where they start a whole number of output positions apart: that is what more or less padding repairs. A
+fraction of a position is not reported: it results from even kernels, and from nearest upsampling after strided convolutions, which no
+padding aligns. Branches that all look back from the same last pixel are causal, which is intended.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OUT_OF_STEP = Fraction(3, 2)  # steps this far apart differ by more than the rou
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Along one axis, in pixels: where position 0 looks, how far apart positions are, and what position 0 sees at most."""
+    """Along one axis, in pixels: where position 0 looks, how far apart positions are, and the receptive field of position 0."""
 
     start: Fraction = Fraction(0)
     step: Fraction = Fraction(1)
@@ -28,21 +28,21 @@ class View:
     last: Fraction = Fraction(0)
 
 
-Views = tuple[View | None, ...]  # one for each axis after the channels; None where nothing can be said, or all is seen
+Views = tuple[View | None, ...]  # one for each axis after the channels; None where it is not known, or is the whole input
 
 
 def misaligned(graph: ArchGraph) -> Iterator[tuple[Node, list[tuple[str, Views]]]]:
-    """The merges whose branches look at different places, each with its branches and where they look."""
+    """Yield the merges whose branches look at different places, each with its branches and where they look."""
     if not any(len(node.operands) > 1 for node in graph):
         return  # no branches
     views: dict[str, Views] = {}
     for node in graph:
         axes = len(node.shape) - 1
         branches = [(name, views[name]) for name in dict.fromkeys(operand.name for operand in node.operands)]
-        if not branches or any(len(seen) != axes for _, seen in branches):
+        if not branches or any(len(axes_of) != axes for _, axes_of in branches):
             views[node.name] = (View(),) * axes if node.is_input else (None,) * axes
             continue
-        together = [[view for view in axis if view is not None] for axis in zip(*(seen for _, seen in branches), strict=True)]
+        together = [[view for view in axis if view is not None] for axis in zip(*(axes_of for _, axes_of in branches), strict=True)]
         if any(_displaced(axis) for axis in together):
             yield node, branches
         joined = [_union(axis) if axis else None for axis in together]
@@ -55,7 +55,7 @@ def misaligned(graph: ArchGraph) -> Iterator[tuple[Node, list[tuple[str, Views]]
 
 
 def _through(view: View, field: ReceptiveField) -> View | None:
-    """Where an operator looks that repeats a pattern of windows: on the line through the middles of its windows."""
+    """Return where an operator looks that repeats a pattern of windows: on the line through the middles of its windows."""
     step = field.step
     ends = [(w.first - phase * step, w.last - phase * step) for phase, w in enumerate(field.windows) if w is not None]
     if not ends or not step:
@@ -65,7 +65,7 @@ def _through(view: View, field: ReceptiveField) -> View | None:
 
 
 def _resized_unknown(node: Node) -> bool:
-    """Does it change sizes that are left open, so that its step is not known as a number?"""
+    """Return whether it changes open sizes, which leaves its step unknown."""
     before = node.operands[0].shape
     open_sizes = any(not isinstance(size, int) for size in (*before[1:], *node.shape[1:]))
     return open_sizes and node.window is None and before[1:] != node.shape[1:]
@@ -82,5 +82,5 @@ def _displaced(views: Sequence[View]) -> bool:
 
 
 def _union(views: Sequence[View]) -> View:
-    """What a merge sees: it looks where its first branch does, from the first pixel of all to the last."""
+    """Return the view of a merge: it looks where its first branch does, from the first pixel of all branches to the last."""
     return View(views[0].start, views[0].step, min(view.first for view in views), max(view.last for view in views))

@@ -1,4 +1,4 @@
-"""Where a failed claim comes from: the steps between it and the claim before it."""
+"""Trace a failed claim: the steps between it and the claim before it."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from archc.compiler.shapes.dim import Shape, show_shape
 from archc.dsl.diagnostics import Diagnostic, Related
 from archc.dsl.source import Span
 
-LONGEST = 8  # steps that are shown
-WIDEST = 40  # characters of a step that are shown
+LONGEST = 8  # steps shown
+WIDEST = 40  # characters of a step shown
 
 
 @dataclass(frozen=True)
 class Step:
-    """An item of the chain in which the claim is written, and the shape that it ends with."""
+    """An item of the chain that holds the claim, and the shape of its result."""
 
     span: Span
     shape: Shape
 
     @property
     def text(self) -> str:
+        """The item as it is written, without its claim, on one line of at most `WIDEST` characters."""
         text = self.span.text.split("=>")[0].split("\n")[0].strip()
         return text if len(text) <= WIDEST else text[: WIDEST - 3] + "..."
 
 
-def with_blame(found: Sequence[Diagnostic], graph: ArchGraph, claims: Iterable[ClaimResult]) -> list[Diagnostic]:
-    """The diagnostics of failed shape claims, with what happened since the last claim that holds."""
+def with_blame(diagnostics: Sequence[Diagnostic], graph: ArchGraph, claims: Iterable[ClaimResult]) -> list[Diagnostic]:
+    """Add to the diagnostics of failed shape claims the steps since the claim before. Other diagnostics are returned as they are."""
     by_node = {claim.node: claim for claim in claims if claim.node}
-    return [_blamed(d, graph, by_node) if d.code in ("E0501", "E0502") and d.facts.get("node") in graph else d for d in found]
+    return [_blamed(d, graph, by_node) if d.code in ("E0501", "E0502") and d.facts.get("node") in graph else d for d in diagnostics]
 
 
 def _blamed(d: Diagnostic, graph: ArchGraph, claims: dict[str, ClaimResult]) -> Diagnostic:
@@ -46,15 +47,15 @@ def _blamed(d: Diagnostic, graph: ArchGraph, claims: dict[str, ClaimResult]) -> 
     facts = {**d.facts, "between": tuple(step.span for step in steps)}
     if len(steps) > 1 or (steps and not notes and line[-1].span != d.span):
         shown = [Step(begin.span, begin.shape), *steps]
-        told = [f"{step.text}: {show_shape(step.shape)}" for step in steps]
-        told = told if len(told) <= LONGEST else [*told[:3], "...", *told[3 - LONGEST :]]
+        lines = [f"{step.text}: {show_shape(step.shape)}" for step in steps]
+        lines = lines if len(lines) <= LONGEST else [*lines[:3], "...", *lines[3 - LONGEST :]]
         before = claims.get(begin.name)
         if before is None:
-            shape, whence = show_shape(begin.shape), "the input" if begin.is_input else begin.name
-        else:  # after a claim that fails, the check went on with what it says
+            shape, origin = show_shape(begin.shape), "the input" if begin.is_input else begin.name
+        else:  # after a claim that fails, checking continued with the claimed shape
             shape = show_shape(begin.shape) if before.held else re.split("=>|==", before.text)[-1].strip()
-            whence = f"claimed in line {before.span.line}, and {'holds' if before.held else 'fails'}"
-        notes.append(f"from {shape} ({whence}): " + ", then ".join(told))
+            origin = f"claimed on line {before.span.line}, and {'holds' if before.held else 'fails'}"
+        notes.append(f"from {shape} ({origin}): " + ", then ".join(lines))
         if before is None or before.held:
             notes.extend(_unchanged(shown, actual, claimed))
         if before is not None and before.held:
@@ -63,7 +64,7 @@ def _blamed(d: Diagnostic, graph: ArchGraph, claims: dict[str, ClaimResult]) -> 
 
 
 def _since_a_claim(graph: ArchGraph, name: str, claims: dict[str, ClaimResult]) -> list[Node]:
-    """The nodes that lead to a failed claim, from the last that is claimed, or from an input; on the longest way."""
+    """Return the longest path of nodes to a failed claim, from the last claimed node or from an input."""
     depths: dict[str, int] = {}
     for node in graph:
         depths[node.name] = 1 + max((depths[operand.name] for operand in node.operands), default=0)
@@ -74,13 +75,13 @@ def _since_a_claim(graph: ArchGraph, name: str, claims: dict[str, ClaimResult]) 
 
 
 def _around(node: Node, item: Span, label: str | None) -> list[Frame]:
-    """The calls and copies around what is claimed: an item that the node ends, or what a label names."""
+    """Return the calls and copies around what is claimed: an item that ends in the node, or what a label names."""
     frames = node.frame.chain() if node.frame else []
     return [frame for frame in frames if (not _within(frame.span, item) if label is None else frame.text == label)]
 
 
 def _steps(line: Sequence[Node], item: Span, calls: Sequence[Frame]) -> list[Step]:
-    """The nodes of a line, put together as the items beside the one that claims."""
+    """Group the nodes of a path into the items next to the one that holds the claim."""
     steps: list[Step] = []
     for node in line:
         frames = [frame for frame in (node.frame.chain() if node.frame else []) if not any(frame is call for call in calls)]
@@ -97,7 +98,7 @@ def _within(inner: Span, outer: Span) -> bool:
 
 
 def _unchanged(steps: Sequence[Step], actual: Shape, claimed: Shape) -> Iterable[str]:
-    """Sizes that were to become smaller, and that no step changes."""
+    """Note the sizes that the claim expects to be smaller and that no step changes."""
     if len(actual) != len(claimed):
         return
     names = ("channels", *AXES.get(len(actual) - 1, ()))
@@ -113,9 +114,9 @@ def _unchanged(steps: Sequence[Step], actual: Shape, claimed: Shape) -> Iterable
         yield f"no step between changes {kept}" + (f"; a stride of {factor} would" if factor else "")
 
 
-def _factor(there: object, wanted: object) -> int | None:
-    if isinstance(there, int) and isinstance(wanted, int) and 0 < wanted < there:
-        return next((stride for stride in range(2, 17) if -(-there // stride) == wanted), None)
+def _factor(actual: object, wanted: object) -> int | None:
+    if isinstance(actual, int) and isinstance(wanted, int) and 0 < wanted < actual:
+        return next((stride for stride in range(2, 17) if -(-actual // stride) == wanted), None)
     return None
 
 
@@ -124,7 +125,7 @@ def _joins_channels(node: Node) -> bool:
 
 
 def _sum(graph: ArchGraph, name: str, claimed: Shape) -> Iterable[str]:
-    """Of a concatenation along the channels, what they add up to."""
+    """Note what the channels of a concatenation add up to."""
     node = graph[name]
     while not _joins_channels(node) and len(node.operands) == 1 and node.operands[0].shape[0] == node.shape[0]:
         node = node.operands[0]

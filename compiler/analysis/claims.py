@@ -1,4 +1,4 @@
-"""The `expect` lines of a file, held against its network."""
+"""Check the `expect` lines of a file against its network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRAINING = "training"
 
 
 def check_expects(expects: Iterable[Expected], graph: ArchGraph, scope: Scope, waived: bool) -> tuple[list[ClaimResult], list[Diagnostic]]:
-    """Hold every `expect` against the network; what fails is an error, or waived where the caller changed the network."""
+    """Check every `expect`. One that fails is an error, or waived where the caller changed the network."""
     results, problems = [], []
     for expect, value, _ in expects:
         try:
@@ -83,7 +83,7 @@ def _check(expect: ast.Expect, value: Any, graph: ArchGraph, scope: Scope, waive
 
 
 def readable_alone(expected: Expected, graph: ArchGraph, scope: Scope) -> ast.Expect:
-    """An `expect` that needs nothing else of its file: numbers in place of variables, a node in place of another name for it."""
+    """Return an `expect` that needs nothing else of its file: numbers for variables, and a node for another name of it."""
     expect = expected.statement
     if any(isinstance(part, (ast.Name, ast.Ref, ast.CallExpr)) for part in ast.walk(expect.value)):
         expect = replace(expect, value=literal(expected.value))
@@ -96,7 +96,7 @@ def readable_alone(expected: Expected, graph: ArchGraph, scope: Scope) -> ast.Ex
 
 
 def _evidence(expect: ast.Expect, actual: int, value: float, graph: ArchGraph) -> str:
-    """What a difference may come from: a digit, or parameters that are there and not counted, or the other way round."""
+    """Return what may cause a difference: one digit, or parameters that were missed or counted in excess; empty where unknown."""
     a, b = str(actual), str(value)
     if expect.relation != "==":
         return ""
@@ -104,18 +104,18 @@ def _evidence(expect: ast.Expect, actual: int, value: float, graph: ArchGraph) -
         return "the two numbers differ in one digit"
     if expect.measure != "params" or expect.target is not None:
         return ""
-    missing, there = abs(actual - value), [node for node in graph if not node.training_only]
-    biases = sum(prod(weights(graph, node).get("bias", (0,))) for node in there if node.operator.linear)
-    norms = sum(node_params(graph, node) for node in there if node.operator.family == "normalization")
-    left_out = sum(int(node.attrs["out"]) for node in there if node.operator.linear and not node.attrs["bias"])
+    missing, nodes = abs(actual - value), [node for node in graph if not node.training_only]
+    biases = sum(prod(weights(graph, node).get("bias", (0,))) for node in nodes if node.operator.linear)
+    norms = sum(node_params(graph, node) for node in nodes if node.operator.family == "normalization")
+    left_out = sum(int(node.attrs["out"]) for node in nodes if node.operator.linear and not node.attrs["bias"])
     for count, what in (
         (biases, "the biases of the convolutions and fully-connected layers are"),
         (left_out, "the biases that `bias=no` leaves out would be"),
-        (norms, "the parameters of the normalisations are"),
+        (norms, "the parameters of the normalizations are"),
     ):
         if count == missing:
             return f"as many as {what}"
-    alike = [node.name for node in there if node_params(graph, node) == missing]
+    alike = [node.name for node in nodes if node_params(graph, node) == missing]
     return f"as many as `{alike[0]}` has" if len(alike) == 1 else ""
 
 
@@ -138,7 +138,7 @@ def _target(expect: ast.Expect, scope: Scope) -> Flow:
 
 
 def _count(expect: ast.Expect, graph: ArchGraph, scope: Scope) -> Dim:
-    """A count over the network at inference, over all of it (`params(training)`), or over a labelled part."""
+    """Count over the network at inference, over all of it (`params(training)`), or over a labelled part."""
     measure = MEASURES.get(expect.measure)
     if measure is None:
         raise Fault(says.unknown_measure(expect.measure, ["shape", *MEASURES]))

@@ -1,7 +1,7 @@
-"""Parameters and multiply-accumulates.
+"""Count parameters and multiply-accumulates.
 
 Parameters are the trainable scalars; running statistics and fixed codes are not among them. MACs are those of
-convolutions, fully-connected layers and RBF units for one sample; 1 MAC is 2 FLOPs. Biases, normalisation,
+convolutions, fully-connected layers and RBF units for one sample; 1 MAC is 2 FLOPs. Biases, normalization,
 activations, pooling and additions are not counted, which is what the papers and torchvision do.
 """
 
@@ -18,7 +18,7 @@ from archc.compiler.shapes.dim import Dim
 
 @dataclass(frozen=True)
 class Cost:
-    """Of the network as it runs at inference, and of the whole with its training-only parts."""
+    """Counts of the network at inference, and (`_training`) of the whole with its training-only parts."""
 
     params: int
     params_training: int
@@ -27,20 +27,22 @@ class Cost:
 
 
 def weights(graph: ArchGraph, node: Node) -> Weights:
-    """The trainable tensors of a node by name, with their shapes."""
+    """Return the shapes of the trainable tensors of a node, by name."""
     return node.operator.weights(node.call)
 
 
 def node_params(graph: ArchGraph, node: Node) -> int:
+    """Count the trainable scalars of a node."""
     return sum(prod(shape) for shape in weights(graph, node).values())
 
 
 def node_macs(graph: ArchGraph, node: Node) -> Dim:
+    """Count the MACs of a node for one sample."""
     return node.operator.macs(node.call, node.shape)
 
 
 def params_of(graph: ArchGraph, nodes: Iterable[Node]) -> int:
-    """Parameters of some nodes; weights that are shared count once."""
+    """Count the parameters of some nodes; shared weights count once."""
     total = 0
     seen: set[str] = set()
     for node in nodes:
@@ -51,7 +53,7 @@ def params_of(graph: ArchGraph, nodes: Iterable[Node]) -> int:
 
 
 def macs_of(graph: ArchGraph, nodes: Iterable[Node]) -> Dim:
-    """MACs of some nodes; a shared part counts at every call."""
+    """Count the MACs of some nodes; a shared part counts at every call."""
     total: Dim = 0
     for node in nodes:
         total = total + node_macs(graph, node)
@@ -59,7 +61,7 @@ def macs_of(graph: ArchGraph, nodes: Iterable[Node]) -> Dim:
 
 
 def connections_of(graph: ArchGraph, nodes: Iterable[Node]) -> Dim:
-    """Weighted inputs of all units of some nodes, biases included; LeCun et al. 1998, section II.B."""
+    """Count the weighted inputs of all units of some nodes, biases included; LeCun et al. 1998, section II.B."""
     total: Dim = 0
     for node in nodes:
         total = total + node.operator.connections(node.call, node.shape)
@@ -67,7 +69,7 @@ def connections_of(graph: ArchGraph, nodes: Iterable[Node]) -> Dim:
 
 
 def cost(graph: ArchGraph) -> Cost:
-    """Both counts of a network."""
+    """Count the parameters and MACs of a network, with and without its training-only parts."""
     nodes = list(graph)
     inference = [node for node in nodes if not node.training_only]
     whole = len(inference) != len(nodes)

@@ -1,4 +1,4 @@
-"""Derives a node in words and arithmetic: its shape, parameters, MACs, memory, receptive field, and where its options are from."""
+"""Derive a node in words and arithmetic: its shape, parameters, MACs, memory, receptive field, and the origin of its options."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Topic = tuple[str, list[str]]  # what is derived, and its lines
 
 
 def derive(graph: ArchGraph, name: str, fields: dict[str, Field] | None = None) -> list[Topic]:
-    """Everything about one node, topic by topic."""
+    """Return everything about one node, topic by topic."""
     node = graph[name]
     field = (fields or receptive_fields(graph))[name]
-    topics: list[Topic] = [("written", [f"{notation(node)}, in line {node.span.line} of {node.span.source.label}: {_source(node)}"])]
+    topics: list[Topic] = [("written", [f"{notation(node)}, on line {node.span.line} of {node.span.source.label}: {_source(node)}"])]
     if node.operands:
         topics.append(("input", [f"{show_shape(operand.shape)} from {operand.name}" for operand in node.operands]))
     topics.append(("output", [show_shape(node.shape), *size_lines(graph, node)]))
@@ -31,7 +31,7 @@ def derive(graph: ArchGraph, name: str, fields: dict[str, Field] | None = None) 
     if options := list(_options(node)):
         topics.append(("options", options))
     if node.frame is not None:
-        lines = [f"{f.text}, in line {f.span.line} of {f.span.source.label}" for f in node.frame.chain() if f.text != "{ ... }"]
+        lines = [f"{f.text}, on line {f.span.line} of {f.span.source.label}" for f in node.frame.chain() if f.text != "{ ... }"]
         topics.append(("called by", lines))
     return topics
 
@@ -42,7 +42,7 @@ def _source(node: Node) -> str:
 
 
 def size_lines(graph: ArchGraph, node: Node) -> list[str]:
-    """How the output shape comes about, with the numbers in it."""
+    """Return how the output shape is computed, with the numbers."""
     return node.operator.derive(node.call, node.shape)
 
 
@@ -96,7 +96,7 @@ def _field(field: Field) -> Iterator[str]:
 
 
 def _options(node: Node) -> Iterator[str]:
-    """Every option with its value, and where that is from."""
+    """Yield every option with its value and the origin of the value."""
     for attr in node.operator.attrs:
         shown = f"{attr.name}={option_text(node.attrs.get(attr.name))}"
         if attr.name in node.origins:
@@ -110,6 +110,7 @@ def _options(node: Node) -> Iterator[str]:
 
 
 def option_text(value: object) -> str:
+    """Write the value of an option: `yes`, `none`, `3x3`, `0.9`."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -122,11 +123,11 @@ def option_text(value: object) -> str:
 
 
 def back(graph: ArchGraph, name: str) -> list[tuple[Node, list[str]]]:
-    """The nodes that made the shape, from this one back to an input, along first operands; those that change nothing left out."""
-    found = []
+    """Return the nodes that change the shape, from this one back to an input along first operands, each with its derivation."""
+    changing = []
     node = graph[name]
     while node.operands:
         if node.operands[0].shape != node.shape:
-            found.append((node, size_lines(graph, node)))
+            changing.append((node, size_lines(graph, node)))
         node = node.operands[0]
-    return [*found, (node, [])]
+    return [*changing, (node, [])]

@@ -1,4 +1,4 @@
-"""What differs between two networks, by structure: their trees of scopes are laid side by side, level by level."""
+"""Compare two networks by structure: their scope trees are aligned level by level."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Change:
     """
 
     kind: str
-    what: str
-    before: list[str] = field(default_factory=list)
-    after: list[str] = field(default_factory=list)
-    params: int = 0
-    macs: Dim = 0
-    subject: str = ""  # of a changed operator: how it is written before and after
-    operator: str = ""
+    what: str  # the change in words
+    before: list[str] = field(default_factory=list)  # the nodes in the first network
+    after: list[str] = field(default_factory=list)  # the nodes in the second network
+    params: int = 0  # the difference in parameters, over all places
+    macs: Dim = 0  # the difference in MACs, over all places
+    subject: str = ""  # of a changed operator: its notation before and after
+    operator: str = ""  # of a changed operator: its name
 
     @property
     def places(self) -> int:
@@ -47,7 +47,7 @@ class Difference:
     changes: list[Change]
     params: tuple[int, int]
     macs: tuple[Dim, Dim]
-    counterparts: dict[str, str] = field(default_factory=dict)  # what is in both, by its names before and after
+    counterparts: dict[str, str] = field(default_factory=dict)  # the nodes of both: name before -> name after
 
     @property
     def same(self) -> bool:
@@ -56,15 +56,15 @@ class Difference:
 
 
 def diff(a: ArchGraph, b: ArchGraph) -> Difference:
-    """The changes that lead from one network to another."""
-    laid = _Laid()
-    _align(list(parts(a).parts.values()), list(parts(b).parts.values()), laid)
-    if laid.removed and laid.added and max(len(a), len(b)) <= LAID_FLAT:
-        flat = _Laid()  # blocks may be drawn otherwise around the same operators
+    """Return the changes that lead from one network to another."""
+    alignment = _Alignment()
+    _align(list(parts(a).parts.values()), list(parts(b).parts.values()), alignment)
+    if alignment.removed and alignment.added and max(len(a), len(b)) <= MAX_FLAT:
+        flat = _Alignment()  # the same operators may be grouped into other blocks
         for training_only in (False, True):
             _align_nodes([n for n in a if n.training_only == training_only], [n for n in b if n.training_only == training_only], flat)
-        laid = min(laid, flat, key=_Laid.cost)
-    pairs, removed, added = laid.pairs, laid.removed, laid.added
+        alignment = min(alignment, flat, key=_Alignment.cost)
+    pairs, removed, added = alignment.pairs, alignment.removed, alignment.added
     moved = _moved(removed, added)
     pairs += _same_name(removed, added)
     changes = [
@@ -81,55 +81,57 @@ def diff(a: ArchGraph, b: ArchGraph) -> Difference:
     return Difference(list(_folded(changes)), params, macs, {x.name: y.name for x, y in [*pairs, *moved]})
 
 
-# ---- laying side by side
+# ---- alignment
 
-LAID_FLAT = 1_500  # nodes up to which the networks are laid side by side without their blocks as well
+MAX_FLAT = 1_500  # the most nodes of networks that are also aligned without their blocks
 
 
 @dataclass
-class _Laid:
+class _Alignment:
+    """The nodes of two networks: pairs, and those that are in one only."""
+
     pairs: list[tuple[Node, Node]] = field(default_factory=list)
     removed: list[Node] = field(default_factory=list)
     added: list[Node] = field(default_factory=list)
 
     def cost(self) -> int:
-        """How much it says: what is alone, and what has its weights under another name."""
+        """Count the nodes without a counterpart, and those whose weights have another name."""
         renamed = sum(x.operator.weights is not no_weights and _words(x.name) != _words(y.name) for x, y in self.pairs)
         return len(self.removed) + len(self.added) + renamed
 
 
-def _align_nodes(a: Sequence[Node], b: Sequence[Node], laid: _Laid) -> None:
-    """Pair nodes in their order: first what is equal, then, between these, what is the same operator."""
+def _align_nodes(a: Sequence[Node], b: Sequence[Node], alignment: _Alignment) -> None:
+    """Pair nodes in order: first equal nodes, then, between these, nodes of the same operator."""
     matcher = SequenceMatcher(None, [(n.op, _options(n), n.shape) for n in a], [(n.op, _options(n), n.shape) for n in b], autojunk=False)
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         if tag == "equal":
-            laid.pairs.extend(zip(a[i1:i2], b[j1:j2], strict=True))
+            alignment.pairs.extend(zip(a[i1:i2], b[j1:j2], strict=True))
             continue
         inner = SequenceMatcher(None, [n.op for n in a[i1:i2]], [n.op for n in b[j1:j2]], autojunk=False)
         for same, k1, k2, m1, m2 in inner.get_opcodes():
             if same == "equal":
-                laid.pairs.extend(zip(a[i1 + k1 : i1 + k2], b[j1 + m1 : j1 + m2], strict=True))
+                alignment.pairs.extend(zip(a[i1 + k1 : i1 + k2], b[j1 + m1 : j1 + m2], strict=True))
             else:
-                laid.removed.extend(a[i1 + k1 : i1 + k2])
-                laid.added.extend(b[j1 + m1 : j1 + m2])
+                alignment.removed.extend(a[i1 + k1 : i1 + k2])
+                alignment.added.extend(b[j1 + m1 : j1 + m2])
 
 
-def _align(a: Sequence[Part], b: Sequence[Part], laid: _Laid) -> None:
-    """Pair the members of two scopes: what is equal first, then, between these, what has the same label or operator."""
+def _align(a: Sequence[Part], b: Sequence[Part], alignment: _Alignment) -> None:
+    """Pair the members of two scopes: first equal members, then, between these, those with the same label or operator."""
     matcher = SequenceMatcher(None, [_token(part) for part in a], [_token(part) for part in b], autojunk=False)
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         if tag == "equal":
             for x, y in zip(a[i1:i2], b[j1:j2], strict=True):
-                laid.pairs.extend(zip(x.nodes(), y.nodes(), strict=True))
+                alignment.pairs.extend(zip(x.nodes(), y.nodes(), strict=True))
             continue
         for first, second in _gap(a[i1:i2], b[j1:j2]):
             if first is None or second is None:
-                laid.removed.extend(first.nodes() if first is not None else [])
-                laid.added.extend(second.nodes() if second is not None else [])
+                alignment.removed.extend(first.nodes() if first is not None else [])
+                alignment.added.extend(second.nodes() if second is not None else [])
             elif first.parts or second.parts:
-                _align(_members(first), _members(second), laid)
+                _align(_members(first), _members(second), alignment)
             else:
-                laid.pairs.extend(zip(first.nodes(), second.nodes(), strict=True))
+                alignment.pairs.extend(zip(first.nodes(), second.nodes(), strict=True))
 
 
 def _members(part: Part) -> list[Part]:
@@ -137,7 +139,7 @@ def _members(part: Part) -> list[Part]:
 
 
 def _token(part: Part) -> Any:
-    """Equal for parts that are equal: their nodes with options and shapes of the weights, whatever they are called."""
+    """Return a value that is equal for equal parts: their nodes with options and shapes, regardless of names."""
     return tuple((node.op, _options(node), node.shape) for node in part.nodes())
 
 
@@ -146,7 +148,7 @@ def _options(node: Node) -> tuple[tuple[str, str], ...]:
 
 
 def _gap(a: Sequence[Part], b: Sequence[Part]) -> Iterator[tuple[Part | None, Part | None]]:
-    """Pair what is not equal: by label where labels are words, and between these by what it is, in order."""
+    """Pair members that are not equal: by label where labels are words, and between these by kind, in order."""
     keys_a, keys_b = [_kind(part) for part in a], [_kind(part) for part in b]
     labels = {part.label: number for number, part in enumerate(b) if _is_named(part)}
     named = [(number, labels[part.label]) for number, part in enumerate(a) if _is_named(part) and part.label in labels]
@@ -174,7 +176,7 @@ def _gap(a: Sequence[Part], b: Sequence[Part]) -> Iterator[tuple[Part | None, Pa
 
 
 def _is_named(part: Part) -> bool:
-    """Has it a name that tells it from others? Not a number, nor that of an operator without weights: `relu1`."""
+    """Return whether a name identifies a part: it is no number, and not that of an operator without weights (`relu1`)."""
     if part.label.isdigit():
         return False
     node = part.node
@@ -186,17 +188,17 @@ def _kind(part: Part) -> str:
 
 
 def _same_name(removed: list[Node], added: list[Node]) -> list[tuple[Node, Node]]:
-    """The same operator under the same name at another place of the order."""
-    come = {(node.name, node.op): node for node in added}
-    found = [(node, come[node.name, node.op]) for node in removed if (node.name, node.op) in come]
-    names = {x.name for x, _ in found}
+    """Take out of both lists, and pair, the same operators under the same name, in another order."""
+    by_name = {(node.name, node.op): node for node in added}
+    pairs = [(node, by_name[node.name, node.op]) for node in removed if (node.name, node.op) in by_name]
+    names = {x.name for x, _ in pairs}
     removed[:] = [node for node in removed if node.name not in names]
     added[:] = [node for node in added if node.name not in names]
-    return found
+    return pairs
 
 
 def _moved(removed: list[Node], added: list[Node]) -> list[tuple[Node, Node]]:
-    """What was removed here and added there, the same."""
+    """Take out of both lists, and pair, equal operators that were removed at one place and added at another."""
     moved = []
     waiting: dict[Any, list[Node]] = {}
     for node in added:
@@ -205,13 +207,13 @@ def _moved(removed: list[Node], added: list[Node]) -> list[tuple[Node, Node]]:
         same = waiting.get((node.op, _options(node)))
         if same:
             moved.append((node, same.pop(0)))
-    gone, come = {x.name for x, _ in moved}, {y.name for _, y in moved}
-    removed[:] = [node for node in removed if node.name not in gone]
-    added[:] = [node for node in added if node.name not in come]
+    before, after = {x.name for x, _ in moved}, {y.name for _, y in moved}
+    removed[:] = [node for node in removed if node.name not in before]
+    added[:] = [node for node in added if node.name not in after]
     return moved
 
 
-# ---- what is to be said
+# ---- changes
 
 
 def _alone(kind: str, graph: ArchGraph, node: Node, sign: int) -> Change:
@@ -242,10 +244,10 @@ def _changed(a: ArchGraph, x: Node, b: ArchGraph, y: Node) -> Iterator[Change]:
 
 
 def _rewired(a: ArchGraph, b: ArchGraph, pairs: Sequence[tuple[Node, Node]], removed: set[str], added: set[str]) -> Iterator[Change]:
-    """Operands that are others, where no node that was added or removed stands between."""
-    there = {x.name: y.name for x, y in pairs}
+    """Yield nodes with other operands, apart from those that follow an added or removed node."""
+    counterparts = {x.name: y.name for x, y in pairs}
     for x, y in pairs:
-        before = [there.get(_past(a, name, removed), "") for name in a.operands(x.name)]
+        before = [counterparts.get(_past(a, name, removed), "") for name in a.operands(x.name)]
         after = [_past(b, name, added) for name in b.operands(y.name)]
         if before != after and all(before) and len(before) == len(after):
             what = f"{x.op} of {', '.join(a.operands(x.name))} -> of {', '.join(b.operands(y.name))}"
@@ -256,13 +258,14 @@ def _rewired(a: ArchGraph, b: ArchGraph, pairs: Sequence[tuple[Node, Node]], rem
 
 
 def _past(graph: ArchGraph, name: str, skipped: set[str]) -> str:
+    """Follow first operands back from a node to one that is not skipped."""
     while name in skipped and graph.operands(name):
         name = graph.operands(name)[0]
     return name
 
 
 def _renamed(a: ArchGraph, pairs: Sequence[tuple[Node, Node]]) -> Iterator[Change]:
-    """Weights under other keys; numbers that only moved on are not names."""
+    """Yield weights under other keys; a key in which only numbers differ is not another."""
     for x, y in pairs:
         if weights(a, x) and _words(x.key) != _words(y.key):
             yield Change("renamed", f"the weights of {x.op}", [x.name], [y.name])
@@ -282,7 +285,7 @@ def _outputs(a: ArchGraph, b: ArchGraph, there: dict[str, str]) -> Iterator[Chan
 
 
 def _folded(changes: Sequence[Change]) -> Iterator[Change]:
-    """Changes that say the same, as one."""
+    """Merge changes that are alike into one with several places."""
     same: dict[tuple[str, str, str], Change] = {}
     for change in changes:
         key = (change.kind, change.operator, change.what)

@@ -1,4 +1,4 @@
-"""What a table of several networks compares: counts, memory, depth and receptive field."""
+"""The columns in which several networks are compared: counts, memory, depth and receptive field."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Entry:
 
 
 def entry(name: str, graph: ArchGraph, dtype: str = "float32", batch: int = 1) -> Entry:
-    """Compute the entry of a network, its memory for a dtype and a batch. Raises UsageError for a dtype that is not known."""
+    """Compute the entry of a network, with its memory for a dtype and a batch. Raises UsageError for an unknown dtype."""
     table = Counts(graph)
     peak: int | None = None
     saved: int | None = None

@@ -1,6 +1,6 @@
-"""Fusion candidates: what a convolution or fully-connected layer may do in one call with what follows it.
+"""Find fusion candidates: what a convolution or fully-connected layer may compute in one call with the operators after it.
 
-`relu(W*x + b + y)` is one call where nobody else reads what lies between.
+`relu(W*x + b + y)` is one call where nothing else reads the intermediate values.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from archc.compiler.graph import ArchGraph, Node
 
 @dataclass(frozen=True)
 class Fusion:
-    """What a layer does beside: adds a tensor (perhaps into that very tensor), then an activation."""
+    """What a layer computes in addition: it adds a tensor (perhaps in place), then applies an activation."""
 
     add: str = ""  # the node whose value is added
     overwrites: bool = False
     activation: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)  # of the activation
-    result: str = ""  # the node whose value comes out
-    hidden: tuple[str, ...] = ()  # those whose values do not
+    result: str = ""  # the node whose value it returns
+    hidden: tuple[str, ...] = ()  # the nodes whose values are not computed
 
 
 def fusions(graph: ArchGraph) -> dict[str, Fusion]:
-    """For every 2-d convolution and fully-connected layer, what goes with it; a sum goes with a convolution only."""
+    """Return the fusion of every 2-d convolution and fully-connected layer, by name. A sum is fused with convolutions only."""
     order = {node.name: number for number, node in enumerate(graph)}
-    found: dict[str, Fusion] = {}
+    fused: dict[str, Fusion] = {}
     taken: set[str] = set()
     for node in reversed(list(graph)):
         if not (node.op == "fc" or _is_plain_convolution(node)):
@@ -46,8 +46,8 @@ def fusions(graph: ArchGraph) -> dict[str, Fusion]:
         chain += [act] if act is not None else []
         *hidden, result = (link.name for link in chain)
         activation, options = (act.op, act.attrs) if act is not None else ("", {})
-        found[node.name] = Fusion(add, overwrites, activation, options, result, tuple(hidden))
-    return found
+        fused[node.name] = Fusion(add, overwrites, activation, options, result, tuple(hidden))
+    return fused
 
 
 def _is_plain_convolution(node: Node) -> bool:
@@ -57,7 +57,7 @@ def _is_plain_convolution(node: Node) -> bool:
 
 
 def _free(graph: ArchGraph, node: Node, user: Node, at: int, order: dict[str, int]) -> bool:
-    """May a value be overwritten: is it no input, output or alias, and is all that reads it done?"""
+    """Return whether a value may be overwritten: it is no input, output or alias, and all its readers have run."""
     if node.is_input or _is_alias(node) or any(output.node == node.name for output in graph.outputs.values()):
         return False
     others = [graph[other] for other in graph.users(node.name) if other != user.name]
@@ -65,5 +65,5 @@ def _free(graph: ArchGraph, node: Node, user: Node, at: int, order: dict[str, in
 
 
 def _is_alias(node: Node) -> bool:
-    """Does its value lie in the memory of its input, in evaluation?"""
+    """Return whether its value shares the memory of its input in evaluation."""
     return node.operator.memory.view or node.operator.identity_in_eval

@@ -1,4 +1,4 @@
-"""The rules of warnings that look at the graph: what the operators of a sound network probably do not mean."""
+"""The warnings about the graph: operators of a valid network that are probably not intended."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ FoundAt = Iterator[tuple[Node, Diagnostic]]
 
 
 def bias_before_norm(graph: ArchGraph) -> FoundAt:
+    """Warn of a bias that the normalization after it removes."""
     for node in graph:
         if node.operator.removes_bias:
             (before,) = node.operands
@@ -24,6 +25,7 @@ def bias_before_norm(graph: ArchGraph) -> FoundAt:
 
 
 def rows_dropped(graph: ArchGraph) -> FoundAt:
+    """Warn of windows that leave out the last rows or columns of their input."""
     for node in graph:
         window = node.window
         may_round_up, may_be_padded = (node.operator.option(name) is not None for name in ("ceil", "pad"))
@@ -42,6 +44,7 @@ def rows_dropped(graph: ArchGraph) -> FoundAt:
 
 
 def pixels_skipped(graph: ArchGraph) -> FoundAt:
+    """Warn of 1x1 convolutions with a stride, which read one position of several, except on shortcuts."""
     for node in graph:
         window = node.window
         if window is None or window.transposed or not node.operator.linear:
@@ -51,7 +54,7 @@ def pixels_skipped(graph: ArchGraph) -> FoundAt:
 
 
 def _is_shortcut(graph: ArchGraph, node: Node) -> bool:
-    """Is it the projection of a residual, as published: a convolution, perhaps its norm, and the addition?"""
+    """Return whether it is the projection of a residual: a convolution, perhaps its norm, and the addition."""
     users = [graph[name] for name in graph.users(node.name)]
     if len(users) == 1 and users[0].operator.normalizes:
         users = [graph[name] for name in graph.users(users[0].name)]
@@ -59,6 +62,7 @@ def _is_shortcut(graph: ArchGraph, node: Node) -> bool:
 
 
 def leads_nowhere(graph: ArchGraph) -> FoundAt:
+    """Warn of nodes whose value no output depends on."""
     live = graph.ancestors(output.node for output in graph.outputs.values())
     for node in graph:
         if node.name not in live and not graph.users(node.name):
@@ -66,18 +70,20 @@ def leads_nowhere(graph: ArchGraph) -> FoundAt:
 
 
 def nothing_between(graph: ArchGraph) -> FoundAt:
+    """Warn of two linear layers without an activation between them."""
     for node in graph:
         if not node.operator.linear or node.attrs.get("groups", 1) != 1:
             continue
         (before,) = node.operands
         if before.operator.unrolls:
             (before,) = before.operands
-        # A grouped convolution with a dense one behind it is a factored kernel, and meant.
+        # A grouped convolution followed by a dense one is a factored kernel, which is intended.
         if before.operator.linear and before.attrs.get("groups", 1) == 1 and len(graph.users(before.name)) == 1:
             yield node, says.nothing_between(before.name, node.name)
 
 
 def softmax_at_the_end(graph: ArchGraph) -> FoundAt:
+    """Warn of outputs that are a softmax, which losses compute themselves."""
     for name, output in graph.outputs.items():
         node = graph[output.node]
         if node.op == "softmax":
@@ -85,13 +91,14 @@ def softmax_at_the_end(graph: ArchGraph) -> FoundAt:
 
 
 def branches_misaligned(graph: ArchGraph) -> FoundAt:
+    """Warn of merges whose branches look at different places of the input."""
     for node, branches in misaligned(graph):
         places = [f"{name}: {_places(views)}" for name, views in branches if any(views)]
         yield node, says.branches_misaligned(node.name, places)
 
 
 def _places(views: Views) -> str:
-    """`around pixels 1/2, 5/2, 9/2, ...`, of every axis or, where they are the same, once."""
+    """Write `around pixels 1/2, 5/2, 9/2, ...`, for every axis or, where they are the same, once."""
     shown = {
         name: f"{axis.start}, {axis.start + axis.step}, {axis.start + 2 * axis.step}"
         for name, axis in zip(AXES[len(views)], views, strict=True)
@@ -103,6 +110,7 @@ def _places(views: Views) -> str:
 
 
 def padded_for_nothing(graph: ArchGraph) -> FoundAt:
+    """Warn of padding along an axis with a kernel of 1."""
     for node in graph:
         window = node.window
         if window is not None and not window.transposed and 1 in window.kernel:
@@ -116,19 +124,20 @@ def padded_for_nothing(graph: ArchGraph) -> FoundAt:
 
 
 def done_twice(graph: ArchGraph) -> FoundAt:
+    """Warn of an activation or a normalization that is applied twice in a row."""
     for node in graph:
         if node.operator.rectifies:
             (before,) = node.operands
             if before.op == node.op:
-                yield node, says.done_twice(node.name, before.name, "changes nothing: what comes in has been rectified")
+                yield node, says.done_twice(node.name, before.name, "changes nothing: its input has been rectified")
         elif node.operator.normalizes:
             before = _before_activations(node)
             if before.op == node.op:
-                yield node, says.done_twice(node.name, before.name, "normalises what has been normalised")
+                yield node, says.done_twice(node.name, before.name, "normalizes what has been normalized")
 
 
 def _before_activations(node: Node) -> Node:
-    """What comes before a normalisation, apart from the activation that the item before it has by `act=`."""
+    """Return the node before a normalization, without the activation that the item before it adds by `act=`."""
     (before,) = node.operands
     item = before.span
     while before.operator.family == "activation" and before.span == item != node.span:

@@ -1,4 +1,4 @@
-"""A `let` in the body of a `for` or an `if` that hides a name of the scope around, where the outer one seems to be meant."""
+"""The warning about a `let` in a `for` or an `if` that hides an outer name where assigning to it seems intended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archc.dsl.vocabulary import warnings as says
 
 @dataclass
 class _Bound:
-    """A name with its place, and where it is read."""
+    """A name, where it is bound, and where it is read."""
 
     place: Span
     reads: list[int] = field(default_factory=list)
@@ -23,13 +23,14 @@ class _Bound:
 
 @dataclass
 class _Body:
-    """The names of a run of statements, and of those around it; `part_of` is the loop or the condition whose body it is."""
+    """The names bound in a body, with the body around it; `part_of` is the loop or condition that it belongs to."""
 
     outer: _Body | None = None
     part_of: ast.For | ast.If | None = None
     names: dict[str, _Bound] = field(default_factory=dict)
 
     def find(self, name: str) -> _Bound | None:
+        """Look a name up here and in the bodies around."""
         body: _Body | None = self
         while body is not None:
             if name in body.names:
@@ -40,7 +41,7 @@ class _Body:
 
 @dataclass
 class _Read:
-    """A `let` whose expression has been read, with how often the outer name had been read before."""
+    """A `let` whose expression was visited, with how often the outer name had been read before."""
 
     let: ast.Let
     outer: _Bound | None
@@ -49,7 +50,7 @@ class _Read:
 
 @dataclass
 class _Hidden:
-    """A `let` of a name that one around it has: is that one read in its expression?"""
+    """A `let` that hides an outer name; `reads_outer` where its expression reads that one."""
 
     let: ast.Let
     part_of: ast.For | ast.If
@@ -59,18 +60,18 @@ class _Hidden:
 
 
 def hides_the_outer(graph: ArchGraph, tree: ast.File) -> Iterator[Diagnostic]:
-    """A reader of Python takes `let n = 2*n` in a loop for an assignment, which the next turn and what follows would see."""
+    """Warn of `let n = 2*n` in a loop, which reads like an assignment of Python that later iterations and statements would see."""
     if not any(isinstance(node, ast.Let) for node in ast.walk(tree)):
         return
-    for found in _resolved(tree):
-        again = any(place >= found.part_of.span.end for place in found.outer.reads)
-        if found.own.reads and (found.reads_outer or again):
-            related = [Related(found.outer.place, "the one around it")]
-            yield says.hides_the_outer(found.let.name, isinstance(found.part_of, ast.For)).at(found.let.span, related=related)
+    for hidden in _resolved(tree):
+        again = any(place >= hidden.part_of.span.end for place in hidden.outer.reads)
+        if hidden.own.reads and (hidden.reads_outer or again):
+            related = [Related(hidden.outer.place, "the one around it")]
+            yield says.hides_the_outer(hidden.let.name, isinstance(hidden.part_of, ast.For)).at(hidden.let.span, related=related)
 
 
 def _resolved(tree: ast.File) -> list[_Hidden]:
-    """Every `let` that hides a name, when all names of the file have been looked up in the order of the text."""
+    """Return every `let` that hides a name, with all names of the file looked up in the order of the text."""
     hidden: list[_Hidden] = []
     waiting: list[tuple[object, _Body]] = [(tree.statements, _Body())]
     while waiting:

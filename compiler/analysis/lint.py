@@ -1,4 +1,4 @@
-"""Warnings: what a sound network probably does not mean."""
+"""Collect the warnings: what in a valid network is probably not intended."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from archc.dsl.source import Source, Span
 
 
 def lint(graph: ArchGraph, tree: ast.File, doubts: Iterable[Diagnostic] = ()) -> list[Diagnostic]:
-    """The warnings of a sound network and of the text of its file, in the order of the text, each place once.
+    """Return the warnings about a valid network and its text, in the order of the text, each place once.
 
-    `doubts` are those that the elaboration found.
+    `doubts` are the warnings of elaboration.
     """
     warnings = [*doubts, *(warning for rule in (*TEXT_RULES, hides_the_outer, *slips.RULES) for warning in rule(graph, tree))]
     for rule in GRAPH_RULES:
@@ -31,10 +31,10 @@ def lint(graph: ArchGraph, tree: ast.File, doubts: Iterable[Diagnostic] = ()) ->
 
 
 def causes(errors: Sequence[Diagnostic], graph: ArchGraph, tree: ast.File, doubts: Iterable[Diagnostic] = ()) -> list[Diagnostic]:
-    """The warnings that may explain errors, as far as they can be told without a sound network.
+    """Return the warnings that may explain errors, as far as they are known without a valid network.
 
-    What was written without effect, or read in another way than it looks, explains wrong shapes and failed claims; a `let`
-    that ended with its body also explains that its name is not known. Of text that could not be read nothing is said.
+    Text without effect, or with another meaning than it seems to have, explains wrong shapes and failed claims; a `let`
+    that ended with its body also explains an unknown name. There are none for text with syntax errors.
     """
     if any(error.is_of_writing for error in errors):
         return []
@@ -45,13 +45,13 @@ def causes(errors: Sequence[Diagnostic], graph: ArchGraph, tree: ast.File, doubt
 
 
 def _kept(warnings: Sequence[Diagnostic], tree: ast.File) -> list[Diagnostic]:
-    """Each warning once for a place, without those that a comment allows: the file itself first, each from top to bottom."""
-    found: dict[tuple[str, Span], Diagnostic] = {}
+    """Keep one warning of a code at each place, without those that a comment allows; sorted, those of the file itself first."""
+    kept: dict[tuple[str, Span], Diagnostic] = {}
     for warning in warnings:
         assert warning.span is not None
         if not _allowed(warning.code, warning.span):
-            found.setdefault((warning.code, warning.span), warning)
-    return sorted(found.values(), key=lambda w: _order(w, tree))
+            kept.setdefault((warning.code, warning.span), warning)
+    return sorted(kept.values(), key=lambda w: _order(w, tree))
 
 
 def _order(warning: Diagnostic, tree: ast.File) -> tuple[bool, str, int]:
@@ -63,7 +63,7 @@ _ALLOW = re.compile(r"#.*?\ballow:\s*([A-Z0-9,\s]+)")
 
 
 def _allowed(code: str, span: Span) -> bool:
-    """Is there `# allow: CODE` on the line, on a line of comment above it, or in the comment that the file begins with?"""
+    """Return whether `# allow: CODE` is on the line, in the comment above it, or in the comment at the start of the file."""
     lines = [span.source.line_text(span.line)]
     for number in range(span.line - 1, 0, -1):
         if not (above := span.source.line_text(number)).lstrip().startswith("#"):

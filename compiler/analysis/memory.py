@@ -1,7 +1,7 @@
-"""Memory: parameters, gradients, optimizer state, what backward keeps, and the peak of inference over the schedule that is run.
+"""Predict memory: parameters, gradients, optimizer state, what backward keeps, and the peak of inference.
 
-Predictions for the modules that the network is lowered to at level 0, tensor by tensor, on a CPU, where every parameter is trained
-and no input is; buffers inside of libraries are not tensors.
+The predictions are for the modules of the network at level 0, tensor by tensor, on a CPU, with gradients for every parameter
+and for no input. Buffers inside libraries are not counted.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from archc.compiler.ops.record import Call
 from archc.compiler.shapes.dim import Dim, Shape, product
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
-INDEX = 8  # bytes of a position that a maximum is found at
+INDEX = 8  # bytes of the position of a maximum
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}  # tensors that each keeps for every parameter
 
 
 class OpenSizes(UsageError):
-    """A prediction needs sizes as numbers, and the network leaves some open."""
+    """A prediction needs all sizes as numbers, and the network leaves some open."""
 
     def __init__(self, graph: ArchGraph) -> None:
         super().__init__(f"the memory of {graph.name} depends on {', '.join(graph.unknowns)}: give the sizes with", option="inputs")
@@ -33,7 +33,7 @@ class OpenSizes(UsageError):
 
 @dataclass(frozen=True)
 class Usage:
-    """What a network needs of memory in bytes, by what it is for; activations are those of `batch` samples, inputs not counted."""
+    """The memory that a network needs, in bytes by purpose. Activations are those of the whole batch, without the inputs."""
 
     parameters: int
     buffers: int
@@ -41,7 +41,7 @@ class Usage:
     optimizer: int
     saved: int  # activations kept for backward, in training mode
     peak: int  # of live activations at inference
-    peak_at: str  # the node that needs them
+    peak_at: str  # the node at which the peak is reached
 
     @property
     def training(self) -> int:
@@ -49,12 +49,12 @@ class Usage:
         return self.parameters + self.buffers + self.gradients + self.optimizer + self.saved
 
     def facts(self) -> dict[str, int | str]:
-        """The same as plain data."""
+        """Return the same as plain data."""
         return asdict(self)
 
 
 def usage(graph: ArchGraph, dtype: str = "float32", batch: int = 1, optimizer: str = "sgd") -> Usage:
-    """Predict the memory of a network. Raises OpenSizes, and UsageError for a dtype or an optimizer that is not known."""
+    """Predict the memory of a network. Raises OpenSizes, and UsageError for an unknown dtype or optimizer or a batch below 1."""
     one_of("dtype", dtype, tuple(BYTES))
     one_of("optimizer", optimizer, tuple(OPTIMIZERS))
     at_least("batch", batch, 1)
@@ -85,7 +85,7 @@ def _number(dim: Dim) -> int:
 
 @dataclass(frozen=True)
 class _Held:
-    """How the output of a node lies in memory: in the tensor of which node, whether with the channels last, and what is cut away."""
+    """How the output of a node is stored: in the tensor of which node, whether with channels last, and which part a view leaves out."""
 
     storage: str
     last: bool = False
@@ -93,7 +93,7 @@ class _Held:
 
 
 class _Layout:
-    """The memory that outputs lie in, in training or at inference, and what is copied on the way."""
+    """How outputs are stored, in training or at inference, and which inputs are copied."""
 
     def __init__(self, graph: ArchGraph, training: bool) -> None:
         self.held: dict[str, _Held] = {}
@@ -115,7 +115,7 @@ class _Layout:
 
 
 def _in_order(reads: str, held: _Held, shape: Shape) -> bool:
-    """Whether a tensor can be read in an order without a copy; one with one position, or one channel, lies in both."""
+    """Return whether a tensor can be read in an order without a copy; one with one position, or one channel, is in both orders."""
     if reads == "whole":
         return not held.cut
     either = shape[0] == 1 or all(size == 1 for size in shape[1:])
@@ -123,9 +123,9 @@ def _in_order(reads: str, held: _Held, shape: Shape) -> bool:
 
 
 def _peak(graph: ArchGraph, size: int, batch: int) -> tuple[int, str]:
-    """The largest sum of live tensors over the nodes in order, in bytes; a tensor lives until its last use.
+    """Return the largest sum of live tensors over the nodes in order, in bytes, and where it is reached.
 
-    What enters a module is held by its caller until the module returns.
+    A tensor is live until its last use; one that enters a module is held by its caller until the module returns.
     """
     nodes = [node for node in graph if not node.training_only]
     layout = _Layout(graph, training=False)
@@ -157,17 +157,17 @@ def _peak(graph: ArchGraph, size: int, batch: int) -> tuple[int, str]:
 
 
 def _work(call: Call, node: Node, copies: bool, size: int, batch: int) -> int:
-    """Bytes that a node needs beside its output while it runs."""
+    """Return the bytes that a node needs in addition to its output while it runs."""
     rule = node.operator.memory
     values = _number(rule.work(call, node.shape)) + (_values(call.x) if copies and not rule.view else 0)
-    indices = _values(node.shape) * INDEX if rule.indices and call.axes > 1 else 0  # of a sequence torch finds the maximum alone
+    indices = _values(node.shape) * INDEX if rule.indices and call.axes > 1 else 0  # for sequences torch computes the maximum alone
     return (values * size + indices) * batch + _number(rule.work_once(call, node.shape)) * size
 
 
 def _saved(graph: ArchGraph, size: int, batch: int) -> int:
-    """Bytes that are alive at the end of a forward pass in training: what backward needs, and the outputs.
+    """Return the bytes live at the end of a forward pass in training: what backward needs, and the outputs.
 
-    Backward goes as far as there are parameters: nothing is kept by nodes that none comes before.
+    Backward goes as far back as there are parameters: nodes before the first of them keep nothing.
     """
     layout = _Layout(graph, training=True)
     storage = {name: held.storage for name, held in layout.held.items()}
@@ -176,18 +176,18 @@ def _saved(graph: ArchGraph, size: int, batch: int) -> int:
     total = 0
     for node in graph:
         operands = graph.operands(node.name)
-        behind = [name for name in operands if name in trained]
-        if not behind and not weights(graph, node):
+        differentiated = [name for name in operands if name in trained]
+        if not differentiated and not weights(graph, node):
             continue
         trained.add(node.name)
         rule, call = node.operator.memory, node.call
         if layout.held[node.name] in [layout.held[name] for name in operands]:
-            continue  # nothing is done
+            continue  # an identity
         saves = rule.saves(call)
         if "output" in saves:
             kept.add(storage[node.name])
         if "differentiated" in saves:
-            kept |= {storage[name] for name in behind}
+            kept |= {storage[name] for name in differentiated}
         if "factors" in saves:
             total += _values(node.shape) * size * batch * _partial_products(operands, trained)
             kept |= {storage[name] for number, name in enumerate(operands) if trained & {*operands[:number], *operands[number + 1 :]}}
@@ -200,5 +200,5 @@ def _saved(graph: ArchGraph, size: int, batch: int) -> int:
 
 
 def _partial_products(operands: list[str], trained: set[str]) -> int:
-    """How many products of the first of several factors are kept: those that a factor that is differentiated comes after."""
+    """Count the partial products that are kept: those before a factor that is differentiated."""
     return sum(1 for number in range(2, len(operands)) if operands[number] in trained)

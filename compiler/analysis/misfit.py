@@ -1,6 +1,6 @@
-"""Why a network cannot run on tensors of certain shapes: where it breaks, by its own rules, and which sizes it takes.
+"""Explain why a network cannot run on tensors of certain shapes: which node rejects them, and which sizes it takes.
 
-Weights stay as they are, so this is not the question that `--input` asks, which builds the network anew.
+Weights stay as they are, unlike with `--input`, which builds the network again.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from archc.dsl.vocabulary import files
 from archc.dsl.vocabulary import shapes as says
 
 SIZES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
-BATCH = 1  # what stands before the shape of an input
+BATCH = 1  # axes before the shape of an input
 
-Given = Sequence[tuple[int, ...] | None]  # the shape of each tensor, its batch included; none for what is no tensor
+Given = Sequence[tuple[int, ...] | None]  # the shape of each tensor with its batch; None for what is no tensor
 
 
 def misfit(graph: ArchGraph, given: Given, training: bool = False) -> Diagnostic | None:
-    """What is wrong with inputs of these shapes, in one mode; None where the rules of the network find nothing."""
+    """Return what is wrong with inputs of these shapes in one mode; None where they fit."""
     if not training:
         graph = graph.without({node.name for node in graph if node.training_only})
     inputs = graph.inputs
     takes = ", ".join(f"{node.name}: Nx{show_shape(node.shape)}" for node in inputs)
     if len(given) != len(inputs):
-        came = ", ".join(_shown(shape) for shape in given) or "none"
-        return files.wrong_inputs(f"{graph.name} takes {_count(len(inputs))}, and {len(given)} came: {came}", takes).at(inputs[0].span)
+        shown = ", ".join(_shown(shape) for shape in given) or "none"
+        return files.wrong_inputs(
+            f"{graph.name} takes {_count(len(inputs))}, and {len(given)} {'was' if len(given) == 1 else 'were'} given: {shown}", takes
+        ).at(inputs[0].span)
     for node, shape in zip(inputs, given, strict=True):
         if shape is None:
             return files.wrong_inputs(f"{_name(node)} is no tensor", takes).at(node.span)
@@ -38,13 +40,13 @@ def misfit(graph: ArchGraph, given: Given, training: bool = False) -> Diagnostic
             help = f"give a tensor of {_count(BATCH + len(node.shape), 'axis', 'axes')}, the batch first"
             if len(shape) == len(node.shape):
                 help = "the batch comes first: `x.unsqueeze(0)` makes a batch of one"
-            problem = f"{_name(node)} has {_count(BATCH + len(node.shape), 'axis', 'axes')}, and {_shown(shape)} came"
-            return files.wrong_inputs(problem, takes, help).at(node.span)
+            message = f"{_name(node)} has {_count(BATCH + len(node.shape), 'axis', 'axes')}, and {_shown(shape)} was given"
+            return files.wrong_inputs(message, takes, help).at(node.span)
     shapes = {node.name: tuple(shape[BATCH:]) for node, shape in zip(inputs, given, strict=True) if shape is not None}
     broken = _walk(graph, shapes)
     if broken is None:
         return None
-    node, found = broken
+    node, problem = broken
     notes = [f"{_name(input)} is {show_shape(shapes[input.name])}; in the file it is {show_shape(input.shape)}" for input in inputs]
     if legal := _legal(graph):
         notes.append(f"with its weights it runs at {legal}")
@@ -53,10 +55,10 @@ def misfit(graph: ArchGraph, given: Given, training: bool = False) -> Diagnostic
     if last:
         axes = ", ".join(map(str, (0, len(last[0].shape), *range(1, len(last[0].shape)))))
         help = f"the channels come first: `x.permute({axes})` of {_name(last[0])}"
-    elif found.code != "E0301" and len(inputs) == 1:
-        help += f', or build it anew for this one: `load(..., inputs="{show_shape(shapes[inputs[0].name])}")`'
+    elif problem.code != "E0301" and len(inputs) == 1:
+        help += f', or build it again for this one: `load(..., inputs="{show_shape(shapes[inputs[0].name])}")`'
     trail = [f"in {f.text}, line {f.span.line} of {f.span.source.name}" for f in (node.frame.chain() if node.frame else []) if f.scope]
-    return replace(found, notes=(*found.notes, *notes), help=help).at(node.span, trail[:4])
+    return replace(problem, notes=(*problem.notes, *notes), help=help).at(node.span, trail[:4])
 
 
 def _channels_last(shape: Shape, built: Shape) -> bool:
@@ -76,7 +78,7 @@ def _shown(shape: tuple[int, ...] | None) -> str:
 
 
 def _walk(graph: ArchGraph, shapes: Mapping[str, Shape]) -> tuple[Node, Diagnostic] | None:
-    """The first node that cannot take what comes, and why."""
+    """Return the first node that cannot take its inputs, and why; None where all can."""
     known: dict[str, Shape] = dict(shapes)
     for node in graph:
         if node.is_input:
@@ -88,13 +90,13 @@ def _walk(graph: ArchGraph, shapes: Mapping[str, Shape]) -> tuple[Node, Diagnost
         except Fault as fault:
             return node, replace(fault.diagnostic, message=f"at {node.name}, {fault.diagnostic.message}")
         if weights != own:
-            built, came = node.call.x, call.x
-            shapes_text = [show_shape(built), show_shape(came)]
+            built, given = node.call.x, call.x
+            shapes_text = [show_shape(built), show_shape(given)]
             if node.operands[0].operator.unrolls:  # the maps, and how many values they are
                 (map_,) = node.operands[0].operands
-                shapes_text = [f"{show_shape(map_.shape)} = {built[0]}", f"{show_shape(known[map_.name])} = {came[0]}"]
+                shapes_text = [f"{show_shape(map_.shape)} = {built[0]}", f"{show_shape(known[map_.name])} = {given[0]}"]
             what = "values" if len(built) == 1 else "channels"
-            return node, says.weights_do_not_fit(node.name, what, built[0], came[0], *shapes_text)
+            return node, says.weights_do_not_fit(node.name, what, built[0], given[0], *shapes_text)
     return None
 
 
@@ -106,7 +108,7 @@ def _tensors(node: Node, call: Call) -> dict[str, tuple[int, ...]]:
 
 
 def _legal(graph: ArchGraph) -> str:
-    """The sizes at which a network runs with the weights that it has, in words; nothing where they cannot be told."""
+    """Write the sizes at which a network runs with its weights; empty where they are not known."""
     if len(graph.inputs) != 1 or len(graph.inputs[0].shape) not in (2, 3, 4):
         return ""
     (only,) = graph.inputs
@@ -115,14 +117,14 @@ def _legal(graph: ArchGraph) -> str:
         conditions = _conditions(graph, (only.shape[0], *(unknown(name) for name in names)))
     except Fault:
         return ""
-    found = [legal_sizes(name, conditions) for name in names]
-    if any(legal is None or not legal.classes for legal in found):
+    sizes = [legal_sizes(name, conditions) for name in names]
+    if any(legal is None or not legal.classes for legal in sizes):
         return ""
-    return f"{show_shape((only.shape[0], *map(unknown, names)))}, where " + " and ".join(_words(legal) for legal in found if legal)
+    return f"{show_shape((only.shape[0], *map(unknown, names)))}, where " + " and ".join(_words(legal) for legal in sizes if legal)
 
 
 def _words(legal: Legal) -> str:
-    """`H >= 63`; `H is 227 to 258` where the sizes are an unbroken range."""
+    """Write `H >= 63`, or `H is 227 to 258` where the sizes are an unbroken range."""
     sizes: set[int] = set()
     for low, high in legal.classes:
         if high is None:
@@ -135,7 +137,7 @@ def _words(legal: Legal) -> str:
 
 
 def _conditions(graph: ArchGraph, shape: Shape) -> list[Condition]:
-    """What must hold of open sizes. A map that is flattened for weights must be as large as the one that they were made for."""
+    """Return the conditions on open sizes. A map that is flattened for weights must have the size that the weights were built for."""
     fixed = _flattened_for_weights(graph)
     known: dict[str, Shape] = {graph.inputs[0].name: shape}
     conditions: list[Condition] = []
@@ -155,14 +157,14 @@ def _conditions(graph: ArchGraph, shape: Shape) -> list[Condition]:
 
 
 def _flattened_for_weights(graph: ArchGraph) -> set[str]:
-    """The nodes that flatten a map whose values meet weights one by one."""
-    meeting: set[str] = set()  # flat values that come to such weights
+    """Return the nodes that flatten a map into values with a weight each."""
+    weighted: set[str] = set()  # flat values that reach such weights
     for node in reversed(list(graph)):
-        if not node.is_input and any(user in meeting or _needs_number(graph[user]) for user in graph.users(node.name)):
-            meeting |= {node.name} if len(node.shape) == 1 else set()
-    return {name for name in meeting if graph[name].operator.unrolls}
+        if not node.is_input and any(user in weighted or _needs_number(graph[user]) for user in graph.users(node.name)):
+            weighted |= {node.name} if len(node.shape) == 1 else set()
+    return {name for name in weighted if graph[name].operator.unrolls}
 
 
 def _needs_number(node: Node) -> bool:
-    """Does a node have weights for every value of a flat input?"""
+    """Return whether a node has weights for every value of a flat input."""
     return len(node.call.x) == 1 and bool(_tensors(node, node.call))

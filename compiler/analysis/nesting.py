@@ -1,11 +1,11 @@
-"""The statements of a program from its graph: scopes as groups, branches within their merges, chains of outputs.
+"""Build the statements of a program from its graph: scopes as groups, branches within their merges, chains of outputs.
 
 * A scope of the names is a labelled group; one whose keys are those of another scope is a call of a shared part.
-* A branch stands inside its merge where its operators come right before it, are used nowhere else, and start from the same node as
-  another branch; any other operand is a reference.
-* Operators that lead from a node which others use as well to an output, and to nothing else, are the chain of that output.
+* A branch is written inside its merge where its operators come right before it, are used nowhere else, and start from the same node
+  as another branch; any other operand is a reference.
+* Operators that lead from a node with other users to an output, and to nothing else, are the chain of that output.
 
-One walk over the nodes, in their order, which is that of writing.
+One walk over the nodes, which are written in their order.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.shapes.dim import Shape
 from archc.dsl import ast
 
-NESTED = 8  # merges within merges; one around more is written with references
-UNUSED = 2**63  # the position of the last use of what is an output, or is not used at all: after every node
+NESTED = 8  # the most merges within merges; a merge around more is written with references
+UNUSED = 2**63  # the position of the last use of an output, or of an unused node: after every node
 IMPLIED = "output"  # the name of the output of a file that states none
 
 
@@ -39,33 +39,36 @@ class Stated:
 
 @dataclass(slots=True)
 class _Part:
-    """A statement of a scope, and what of the graph it holds: nodes `first` to `last`, by position."""
+    """A statement of a scope, and the nodes that it holds: those from position `first` to `last`."""
 
     statement: ast.Statement
-    start: str | None  # the node that it goes on from; None for an input
+    start: str | None  # the node that it continues from; None for an input
     result: str
     first: int
     last: int
     depth: int = 0  # merges within merges
-    run: int = 0  # where in the scope the run begins that ends here: parts that each go on from the one before, used nowhere else
+    run: int = 0  # the index in the scope of the first part of its run: parts that each continue the one before, which has no other use
     run_depth: int = 0
 
 
 @dataclass(slots=True)
 class _Scope:
-    """A scope that is being put together."""
+    """A scope under construction."""
 
     path: str
     key: str
-    incoming: str | None  # the current node where it begins, as far as can be seen
-    edge: str  # the path of the shared part around it, out of which only paths from the top lead
-    shared: bool = False  # is it a call of a shared part?
+    incoming: str | None  # the current node at its start, where known
+    edge: str  # the path of the shared part around it, from which only absolute paths lead out
+    shared: bool = False  # whether it is a call of a shared part
     parts: list[_Part] = field(default_factory=list)
     shares: dict[str, ast.Share] = field(default_factory=dict)
 
 
 class Program:
-    """Puts the nodes into scopes, and parts of scopes into branches, in one walk."""
+    """Collects the nodes into scopes, and parts of scopes into branches, in one walk.
+
+    Raises ValueError for a graph that cannot be written (see `printing.program`).
+    """
 
     def __init__(self, graph: ArchGraph, stated: Stated) -> None:
         self.graph = graph
@@ -96,6 +99,7 @@ class Program:
     # ---- scopes
 
     def _enter(self, node: Node) -> None:
+        """Close the scopes that a node is not in, and open those that it is in."""
         path = node.name.rpartition(".")[0]
         while self.stack[-1].path not in ("", path) and not path.startswith(f"{self.stack[-1].path}."):
             self._close()
@@ -107,12 +111,12 @@ class Program:
         outer = self.stack[-1]
         path, usual = join(outer.path, name), join(outer.key, name)
         if path in self.opened:
-            raise ValueError(f"the scope {path} is not in one piece: {node.name} stands apart from the rest of it")
+            raise ValueError(f"the scope {path} is not in one piece: {node.name} is apart from the rest of it")
         self.opened.add(path)
         key = self.keys.get(path) or self._hidden_key(node, usual)
         shared = key != usual and not f"{outer.key}.".startswith(f"{key}.")
         incoming = outer.parts[-1].result if outer.parts else outer.incoming
-        if shared:  # what comes in is what differs from one call to the next
+        if shared:  # the input is the operand that differs between calls
             calls = [self.graph.operands(other) for other in self.alike[node.key][:2]]
             incoming = next(
                 (taken[0] for taken in zip(*[self.graph.operands(node.name)], *calls, strict=False) if len(set(taken)) > 1), incoming
@@ -120,7 +124,7 @@ class Program:
         self.stack.append(_Scope(path, key if shared else usual, incoming, path if shared else outer.edge, shared))
 
     def _hidden_key(self, node: Node, usual: str) -> str:
-        """The key of a scope of calls alone, from that of its first node: it is itself a call if nothing else tells of such a part."""
+        """Return the key of a scope that holds only calls, from the key of its first node; `usual` where another scope has that key."""
         around = next(each.key for each in reversed(self.stack) if node.key.startswith(join(each.key, "")))
         first, _, rest = node.key[len(join(around, "")) :].partition(".")
         key = join(around, first)
@@ -137,9 +141,9 @@ class Program:
             home = next((each for each in reversed(self.stack) if each.key == around), None)
             if home is None:
                 raise ValueError(f"the weights of {scope.path} are those of {scope.key}, which is in no scope around it")
-            # A call whose input is also referenced from inside looks as if it took it twice; another call tells the two apart.
-            there = home.shares.get(name)
-            if there is None or (there.body != tuple(body) and _references(body) > _references(there.body)):
+            # A call whose input is also referenced from inside seems to take it twice; another call shows which is the input.
+            known = home.shares.get(name)
+            if known is None or (known.body != tuple(body) and _references(body) > _references(known.body)):
                 home.shares[name] = written.share(name, body)
         depth = max(part.depth for part in parts)
         item = self._item(scope.path, parts[-1].result, core)
@@ -162,7 +166,7 @@ class Program:
         part.run, part.run_depth = len(scope.parts), part.depth
         before = scope.parts[-1] if scope.parts else None
         if before is None or before.start is None or before.result != part.start:
-            pass  # it begins a run of its own
+            pass  # it begins a run
         elif self.last_use.get(before.result, UNUSED) <= part.last:
             part.run, part.run_depth = before.run, max(before.run_depth, part.depth)
         scope.parts.append(part)
@@ -172,7 +176,7 @@ class Program:
         return written.labelled(path.rpartition(".")[2], core, claim)
 
     def _sequence(self, scope: _Scope, parts: Sequence[_Part], current: str | None) -> Iterator[ast.Statement]:
-        """The statements of parts, with a reference where one does not go on from the one before."""
+        """Yield the statements of parts, with a reference where a part does not continue the one before."""
         for part in parts:
             if part.start is not None and part.start != current:
                 yield self._reference(scope, part.start)
@@ -180,7 +184,7 @@ class Program:
             current = part.result
 
     def _reference(self, scope: _Scope, name: str) -> ast.Item:
-        """A reference that means a node in a scope: by a path within it or a scope around it, else by one from the top."""
+        """Return a reference to a node from a scope: by a path within it or within a scope around it, else by an absolute path."""
         around = scope.path
         while around != "" and len(around) >= len(scope.edge):
             if name.startswith(f"{around}."):
@@ -197,20 +201,20 @@ class Program:
     # ---- branches
 
     def _merge(self, scope: _Scope, node: Node, place: int) -> _Part:
-        """A merge with its branches, which are taken from the end of the scope."""
+        """Build a merge with its branches, which are taken from the end of the scope."""
         operands, parts = self.graph.operands(node.name), scope.parts
         runs = self._runs(parts, operands, place)
         at = min((begin for begin, _ in runs.values()), default=len(parts))
         starts = [parts[runs[slot][0]].start or "" if slot in runs else operand for slot, operand in enumerate(operands)]
         start = self._fork(scope, at, starts)
         if runs and starts.count(start) < 2 and starts[slot := min(runs)] == start:
-            # Only one branch goes on from here: it is no branch, but the way to the merge.
+            # Only one branch starts here: it is not a branch, but leads to the merge.
             at = runs.pop(slot)[1]
             start = starts[slot] = operands[slot]
         branches: list[list[ast.Statement]] = []
         for slot, begin in enumerate(starts):
-            way = [self._reference(scope, begin)] if begin != start else []
-            branches.append([*way, *(self._sequence(scope, parts[slice(*runs[slot])], begin) if slot in runs else ())])
+            lead = [self._reference(scope, begin)] if begin != start else []
+            branches.append([*lead, *(self._sequence(scope, parts[slice(*runs[slot])], begin) if slot in runs else ())])
         depth = 1 + max((parts[end - 1].run_depth for _, end in runs.values()), default=0)
         first = parts[at].first if runs else place
         if runs:
@@ -218,7 +222,7 @@ class Program:
         return _Part(self._item(node.name, node.name, written.merge(node, branches)), start, node.name, first, place, depth)
 
     def _runs(self, parts: Sequence[_Part], operands: Sequence[str], place: int) -> dict[int, tuple[int, int]]:
-        """The operands that are the ends of runs which stand one after the other at the end of a scope: slot -> the run."""
+        """Return the operands that are the ends of consecutive runs at the end of a scope: slot -> the slice of its parts."""
         runs: dict[int, tuple[int, int]] = {}
         at = len(parts)
         for slot, operand in reversed(list(enumerate(operands))):
@@ -228,11 +232,11 @@ class Program:
                 runs[slot] = (end.run, at)
                 at = end.run
             elif runs and self.position[operand] >= parts[at].first:
-                return {}  # it is a node within the branch after it
+                return {}  # it is a node inside the branch after it
         return runs
 
     def _fork(self, scope: _Scope, at: int, starts: Sequence[str]) -> str:
-        """The node that a merge goes on from: the current one if two branches do, or else no other has two."""
+        """Choose the node that a merge starts from: the current one if two branches start there, or if no other node has two."""
         counts = Counter(starts)
         often = max(counts, key=lambda name: (counts[name], self.position[name]))
         current = scope.parts[at - 1].result if at else scope.incoming
@@ -243,7 +247,7 @@ class Program:
     # ---- the file
 
     def statements(self) -> Iterator[ast.Statement]:
-        """The statements of the program. What is said of the network stands where the graph has come as far."""
+        """Yield the statements of the program. An `expect` or `output` line follows the nodes that it is about."""
         top = self.stack[0]
         yield from written.header(self.graph, self.graph.title)
         yield from top.shares.values()
@@ -254,8 +258,8 @@ class Program:
         while place <= len(top.parts):
             for name in lines.get(place, ()):
                 output = self.graph.outputs[name]
-                way = [self._reference(top, output.node)] if output.node != current else []
-                yield written.output_line(name, output.training_only, way)
+                lead = [self._reference(top, output.node)] if output.node != current else []
+                yield written.output_line(name, output.training_only, lead)
             while expects and (place == len(top.parts) or expects[-1][0] <= top.parts[place].first):
                 yield expects.pop()[1]
             if place in chains:
@@ -271,7 +275,7 @@ class Program:
                 return
 
     def _outputs(self, top: _Scope) -> tuple[dict[int, tuple[str, int]], dict[int, list[str]]]:
-        """Where the outputs stand, in their order: those with chains by the first part of it, with its end; those without."""
+        """Return where outputs are written: chains, first part -> name and end; and the names of other outputs, by the part after them."""
         chains: dict[int, tuple[str, int]] = {}
         lines: dict[int, list[str]] = {}
         ends = {part.result: place + 1 for place, part in enumerate(top.parts)}
@@ -295,7 +299,7 @@ class Program:
         return chains, lines
 
     def _is_chain(self, top: _Scope, begin: int, end: int, node: str) -> bool:
-        """Do parts lead from a node that is used elsewhere too to an output that nothing takes?"""
+        """Return whether parts lead from a node with other users to an output that no node takes."""
         start = top.parts[begin].start
         if start is None or top.parts[end - 1].result != node or self.uses[node]:
             return False
@@ -308,13 +312,13 @@ def _references(body: Sequence[ast.Statement]) -> int:
 
 
 def _around(name: str) -> Iterator[str]:
-    """The scopes around a node, the innermost first."""
+    """Yield the scopes around a node, the innermost first."""
     while name := name.rpartition(".")[0]:
         yield name
 
 
 def _keys(graph: ArchGraph) -> dict[str, str]:
-    """The path of the weights of each scope, as far as its nodes, or those of a scope in it, tell."""
+    """Return the path of the weights of each scope, where its nodes, or those of a scope in it, determine it."""
     keys: dict[str, str] = {}
     scopes: dict[str, None] = {}
     for node in graph:

@@ -1,4 +1,4 @@
-"""An operator as a table of a paper writes it: `conv3-128/2(pad=1)`, its options where they are not the record's own."""
+"""Write an operator in the notation of papers: `conv3-128/2(pad=1)`, with the options that differ from the defaults of its record."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from archc.compiler.ops.kinds import show
 from archc.compiler.ops.record import Like
 from archc.compiler.shapes.dim import show_shape, show_sizes
 
-UNSEEN = ("init", "bias_init", "from")  # how weights are drawn, and tables, are not for a line
+UNSEEN = ("init", "bias_init", "from")  # initializations and tables are too long for a line
 
 
 def notation(node: Node, without: Collection[str] = (), write: Callable[[object], str] = show) -> str:
-    """The short form, then the options that differ from their defaults, but for those `without`; `write` writes floats and words."""
+    """Return the short form and the options that differ from their defaults, except those in `without`.
+
+    `write` writes floats and words.
+    """
     if node.is_input:
         return f"input {show_shape(node.shape)}"
     kernel, out, stride = node.operator.short
@@ -26,26 +29,26 @@ def notation(node: Node, without: Collection[str] = (), write: Callable[[object]
         text += f"-{_plain(node.attrs[out], write)}"
     if stride in unusual:
         text += f"/{_plain(unusual[stride], write)}"
-    apart = (kernel, out, stride, *UNSEEN, *without)
-    listed = [f"{name}={_plain(value, write)}" for name, value in unusual.items() if name not in apart]
+    omitted = (kernel, out, stride, *UNSEEN, *without)
+    listed = [f"{name}={_plain(value, write)}" for name, value in unusual.items() if name not in omitted]
     return text + (f"({', '.join(listed)})" if listed else "")
 
 
 def unusual_options(node: Node) -> dict[str, Any]:
-    """The options of a node that are not what they would be if none was given, in the order of its record."""
-    found: dict[str, Any] = {}
+    """Return the options of a node that differ from their defaults, in the order of its record."""
+    unusual: dict[str, Any] = {}
     for attr in node.operator.attrs:
         value = node.attrs.get(attr.name)
         if value is None:
             continue
         usual = node.attrs[attr.default.option] if isinstance(attr.default, Like) else _canonical(attr, value)
         if value != usual:
-            found[attr.name] = value
-    return found
+            unusual[attr.name] = value
+    return unusual
 
 
 def option_change(before: Node, after: Node) -> Iterator[str]:
-    """What is otherwise about one operator, as short as its notation: `conv3 -> conv5`, `64 -> 128`, `/1 -> /2`, `pad: 1 -> 2`."""
+    """Yield what changed of an operator, as short as its notation: `conv3 -> conv5`, `64 -> 128`, `/1 -> /2`, `pad: 1 -> 2`."""
     kernel, out, stride = before.operator.short
     for name in sorted(dict.fromkeys([*before.attrs, *after.attrs]), key=lambda name: name in UNSEEN):
         old, new = before.attrs.get(name), after.attrs.get(name)
@@ -65,7 +68,7 @@ def option_change(before: Node, after: Node) -> Iterator[str]:
 
 
 def _canonical(attr: Any, value: Any) -> Any:
-    """The default of an option as `attrs` would hold it."""
+    """Return the default of an option as `attrs` would hold it."""
     axes = len(value) if isinstance(value, tuple) else 1
     try:
         return attr.kind.read(attr.name, attr.default, axes)

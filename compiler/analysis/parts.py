@@ -11,31 +11,34 @@ from archc.compiler.graph import ArchGraph, Frame, Node
 
 @dataclass
 class Part:
-    """A stretch of the path tree: a node, or what a scope holds."""
+    """A node, or a scope with the parts in it, of the tree of paths."""
 
     name: str
     node: Node | None = None
     parts: dict[str, Part] = field(default_factory=dict)
 
     def nodes(self) -> list[Node]:
-        found = [self.node] if self.node is not None else []
+        """Return all nodes of the part, in order."""
+        nodes = [self.node] if self.node is not None else []
         waiting = list(reversed(self.parts.values()))
         while waiting:
             part = waiting.pop()
             if part.node is not None:
-                found.append(part.node)
+                nodes.append(part.node)
             waiting.extend(reversed(part.parts.values()))
-        return found
+        return nodes
 
     @property
     def call(self) -> Frame | None:
-        """The call that made it, if it is a block."""
+        """The call whose scope it is, if it is a block."""
         first = next(iter(self.nodes()))
         return next((frame for frame in (first.frame.chain() if first.frame else ()) if frame.scope == self.name), None)
 
     def mark(self, graph: ArchGraph) -> list[Any]:
-        """Equal for blocks that are equal in all but their place: nodes under the same names, with the same options, shapes and
-        wiring, on inputs of the same shapes."""
+        """Return a value that is equal for blocks that differ only in their place.
+
+        Their nodes have the same names, options, shapes and wiring, and their inputs the same shapes.
+        """
         cut, prefix = len(self.name), self.name + "."
         return [
             (node.name[cut:], node.op, node.attrs, node.shape, node.training_only, node.place,
@@ -50,7 +53,7 @@ class Part:
 
 
 def parts(graph: ArchGraph) -> Part:
-    """The tree of a network; its root has no name."""
+    """Return the tree of a network; its root has no name."""
     root = Part("")
     for node in graph:
         part, path = root, ""
@@ -65,11 +68,11 @@ def nodes_of(graph: ArchGraph, name: str) -> list[Node]:
     """Return a node, or the nodes of a labelled part, in order. Raises UnknownName, with the nearest names, for another name."""
     if name in graph:
         return [graph[name]]
-    found = [node for node in graph if node.name.startswith(f"{name}.")]
-    if not found:
+    inside = [node for node in graph if node.name.startswith(f"{name}.")]
+    if not inside:
         known = [*part_names(graph), *(node.name for node in graph)]
         raise UnknownName(f"{graph.name} has no node or part {name}", given=name, known=known)
-    return found
+    return inside
 
 
 def part_names(graph: ArchGraph) -> list[str]:

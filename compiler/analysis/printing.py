@@ -1,6 +1,6 @@
-"""A graph as `.arch` text: `program` with its scopes and branches, as `expand` shows it; `listing` flat, an operator a line.
+"""Print a graph as `.arch` text: `program` with its scopes and branches, as `expand` shows it; `listing` flat, one operator a line.
 
-Both need the graph alone, whatever it was made from. The order of its nodes is the order of writing.
+Both need only the graph, whatever produced it. Nodes are written in their order.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ def program(graph: ArchGraph, stated: Stated | None = None) -> str:
     Raises ValueError where names cannot be written: a scope that is not in one piece, weights shared otherwise than by whole scopes.
     """
     file = ast.File(written.NOWHERE, tuple(Program(graph, stated or Stated()).statements()))
-    # Every dot of a name is a group, which merges may be around.
+    # Every dot of a name is a group, which may be inside merges.
     nesting = 2 * max((node.name.count(".") for node in graph), default=0) + MAX_NESTING
     with deep_stack(nesting):
         return format_text(Source("expanded", print_file(file)), max_nesting=nesting, hold=False)
 
 
 def listing(graph: ArchGraph) -> str:
-    """Print a graph with one operator a line and the shape of each; of the options, those that are not the usual ones.
+    """Print a graph with one operator a line and the shape of each; of the options, those that differ from their defaults.
 
-    Paths become single labels, since a rewrite moves across blocks. How weights are initialised is left out.
+    Paths become single labels, since passes move operators across blocks. Initializations are left out.
     """
     names = _labels(graph)
     lines = [[line] for line in written.header(graph)]
@@ -49,8 +49,8 @@ def listing(graph: ArchGraph) -> str:
             branches = [[written.reference(operand)] for operand in operands]
             lines.append([written.labelled(name, written.merge(node, branches, brief=True), claim)])
         else:
-            way = [written.reference(operands[0])] if operands != [before] else []
-            lines.append([*way, written.labelled(name, written.operator(node, brief=True), claim)])
+            lead = [written.reference(operands[0])] if operands != [before] else []
+            lines.append([*lead, written.labelled(name, written.operator(node, brief=True), claim)])
         before = name
     implied = list(graph.outputs) == [IMPLIED] and names[graph.outputs[IMPLIED].node] == before
     for key, output in graph.outputs.items() if not implied else ():
@@ -59,7 +59,7 @@ def listing(graph: ArchGraph) -> str:
 
 
 def _labels(graph: ArchGraph) -> dict[str, str]:
-    """Labels for paths: `layer1.0.conv1` is `layer1_0_conv1`, each once."""
+    """Return a unique label for each path: `layer1_0_conv1` for `layer1.0.conv1`."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for node in graph:

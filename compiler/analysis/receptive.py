@@ -1,9 +1,9 @@
-"""Receptive fields: what part of the input a value can depend on.
+"""Compute receptive fields: what part of the input a value can depend on.
 
-The span of input pixels that an output value sees, from the first to the last, is known for every output: windows advance evenly,
-and what upsamples repeats a pattern of spans, so a field is a few spans and how far they advance. Spans are exact, through
-branches (the union at merges) as well; only a pattern of very many spans is replaced by one span that holds them all. Padding
-counts as pixels outside of the input. Normalisation counts as seeing its own position only.
+The span of input pixels that an output depends on, from the first to the last, is known for every output: windows advance evenly,
+and upsampling repeats a pattern of spans, so a field is a few spans and the distance that they advance. Spans are exact, also
+through branches (the union at merges); only a pattern of very many spans is replaced by one span that contains all of them. Padding
+counts as pixels outside of the input. A normalization counts as depending on its own position only.
 Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks", Distill.
 """
 
@@ -22,16 +22,16 @@ from archc.compiler.ops.receptive import EACH, MAX_PHASES, ONCE, Position, Posit
 from archc.compiler.shapes.dim import Dim, Shape, show_sizes
 
 Span = tuple[Position, Position]  # the first and the last pixel
-WORK = 2**22  # about how many spans are looked at for one network
-FEWEST = 16  # how many are always looked at for one axis of one node
+WORK = 2**22  # about how many spans are computed for one network
+FEWEST = 16  # how many may always be computed for one axis of one node
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Along one axis, in pixels of the input, which begins at 0: output `n*len(spans) + phase` sees `spans[phase]`, moved by `n*advance`.
+    """Along one axis, in pixels of the input, which begins at 0: output `n*len(spans) + phase` has `spans[phase]`, moved by `n*advance`.
 
-    A `listed` axis has a span for each of its outputs and no others: branches met here that advance differently. None is the span
-    of an output that sees nothing. An axis that is `whole` is seen from end to end.
+    A `listed` axis has a span for each of its outputs and no others: it results from a merge of branches that advance differently.
+    The span of an output that depends on no pixel is None. On a `whole` axis outputs depend on all of the input.
     """
 
     spans: tuple[Span | None, ...] = ((0, 0),)
@@ -41,7 +41,7 @@ class Axis:
 
     @property
     def size(self) -> int:
-        """The pixels that the output sees that sees most."""
+        """The pixels of the longest span."""
         return ceil(max((last - first + 1 for first, last in filter(None, self.spans)), default=0))
 
     @property
@@ -51,12 +51,12 @@ class Axis:
 
     @property
     def start(self) -> Position:
-        """The pixel that output 0 looks at: the middle of its span, where spans are equal; else as the mean of all has it."""
+        """The pixel around which output 0 looks: the middle of its span where spans are equal, else by the mean of all spans."""
         ends = [span[0] + span[1] - 2 * phase * self.jump for phase, span in enumerate(self.spans) if span is not None]
         return _plain(Fraction(sum(ends)) / (2 * max(len(ends), 1)))
 
     def at(self, output: int) -> Span | None:
-        """What an output sees."""
+        """Return the span of an output."""
         turn, phase = divmod(output, len(self.spans))
         if self.listed:
             return None if turn else self.spans[phase]
@@ -66,14 +66,14 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The receptive field of a node: an entry for each axis after the channels, for a flat node those of the map before it."""
+    """The receptive field of a node: an entry for each axis after the channels; a flat node has those of the map before it."""
 
     axes: tuple[Axis, ...]
     misaligned: bool = False  # the branches that meet here look at different places (`alignment`)
 
     @property
     def whole(self) -> bool:
-        """Whether it sees all of the input."""
+        """Whether it is the whole input."""
         return all(axis.whole for axis in self.axes)
 
     @property
@@ -87,7 +87,7 @@ class Field:
 
 
 def receptive_fields(graph: ArchGraph) -> dict[str, Field]:
-    """The receptive field of every node, in one walk."""
+    """Compute the receptive field of every node, in one walk. Returns name -> field."""
     limit = max(FEWEST, min(MAX_PHASES, WORK // max(len(graph), 1)))
     displaced = {node.name for node, _ in misaligned(graph)}
     fields: dict[str, Field] = {}
@@ -110,18 +110,18 @@ def receptive_fields(graph: ArchGraph) -> dict[str, Field]:
 
 
 def network_field(graph: ArchGraph, fields: dict[str, Field]) -> Field:
-    """The field of a network at inference: of its maps, that of the one that sees most.
+    """Return the receptive field of a network at inference: the largest of those of its maps.
 
-    A map that sees the whole input (after a gate by global pooling, say) makes it the whole; values without positions, such as
-    those of a classifier after its last pooling, do so only where there is no map.
+    A map that depends on the whole input (after a gate by global pooling, say) makes it the whole input; values without positions, such
+    as those of a classifier after its last pooling, do so only where there is no map.
     """
     nodes = [node for node in graph if not node.training_only and fields[node.name].axes]
     maps = [fields[node.name] for node in nodes if any(size != 1 for size in node.shape[1:])]
-    seen = maps + [field for node in nodes if not (field := fields[node.name]).whole]
-    if not seen:
+    known = maps + [field for node in nodes if not (field := fields[node.name]).whole]
+    if not known:
         return Field(())
-    rank = max(len(field.axes) for field in seen)
-    along = zip(*(field.axes for field in seen if len(field.axes) == rank), strict=True)
+    rank = max(len(field.axes) for field in known)
+    along = zip(*(field.axes for field in known if len(field.axes) == rank), strict=True)
     return Field(tuple(max(axes, key=lambda axis: (axis.whole, axis.size)) for axes in along))
 
 
@@ -130,14 +130,14 @@ def network_field(graph: ArchGraph, fields: dict[str, Field]) -> Field:
 
 @lru_cache(4096)
 def _through(axis: Axis, field: ReceptiveField | None, count: Dim, limit: int) -> Axis:
-    """What `count` outputs of an operator see, that sees `axis` in this way."""
+    """Return the axis of `count` outputs of an operator whose field is `field` and whose input has `axis`."""
     if axis.whole or field is None:
         return replace(axis, whole=True)
     if len(axis.spans) == len(field.windows) == 1 and field.advance and not axis.listed:
         return _evenly(axis, field)
     regular, phases = _regular(axis), _phases(axis, field)
     listed = axis.listed or not field.advance or (isinstance(count, int) and count < phases)
-    if listed:  # or one value seen from everywhere, or a pattern that is longer than the axis
+    if listed:  # or all outputs depend on one value, or the pattern is longer than the axis
         phases = count if isinstance(count, int) else 0
     widest = 2 if regular else max((_members(window) for window in field.windows if window is not None), default=1)
     if phases == 0 or phases * widest > limit:
@@ -147,20 +147,21 @@ def _through(axis: Axis, field: ReceptiveField | None, count: Dim, limit: int) -
 
 
 def _phases(axis: Axis, field: ReceptiveField) -> int:
-    """After how many outputs the pattern comes back; 0 where that cannot be said."""
+    """Return the number of outputs after which the pattern repeats; 0 where it is not known."""
     if not isinstance(field.advance, int):
         return 0
     return len(field.windows) * (len(axis.spans) // gcd(len(axis.spans), field.advance))
 
 
 def _evenly(axis: Axis, field: ReceptiveField) -> Axis:
-    """One span through one window."""
+    """Pass one span through one window."""
     span, window = axis.spans[0], field.windows[0]
     ends = None if span is None or window is None else (span[0] + window.first * axis.advance, span[1] + window.last * axis.advance)
     return Axis((ends,), field.advance * axis.advance)
 
 
 def _moved(field: ReceptiveField, output: int) -> Positions | None:
+    """Return the window of an output."""
     turn, phase = divmod(output, len(field.windows))
     window = field.windows[phase]
     return None if window is None else Positions(window.first + turn * field.advance, window.last + turn * field.advance, window.step)
@@ -171,17 +172,17 @@ def _members(window: Positions) -> int:
 
 
 def _regular(axis: Axis) -> bool:
-    """Whether later outputs see no earlier pixels, so that the ends of a window see the ends of what it sees."""
+    """Return whether spans never move back, so that the ends of a window have the ends of its hull."""
     spans = [axis.at(output) for output in range(len(axis.spans) + (not axis.listed))]
     return None not in spans and all(a is not None and b is not None and a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(spans))
 
 
 def _seen(axis: Axis, window: Positions | None, regular: bool) -> Span | None:
-    """The hull of what the members of a window see."""
+    """Return the hull of the spans of a window's members."""
     if window is None:
         return None
     first, last, step = int(window.first), int(window.last), window.step
-    if axis.listed:  # outputs beyond the ends are padding, and see nothing
+    if axis.listed:  # outputs beyond the ends are padding, without a span
         first += max(0, -(first // step)) * step
         last -= max(0, -((len(axis.spans) - 1 - last) // step)) * step
     if first > last:
@@ -191,20 +192,20 @@ def _seen(axis: Axis, window: Positions | None, regular: bool) -> Span | None:
 
 
 def _hull(spans: Iterator[Span | None]) -> Span | None:
-    found = list(filter(None, spans))
-    return (min(first for first, _ in found), max(last for _, last in found)) if found else None
+    known = list(filter(None, spans))
+    return (min(first for first, _ in known), max(last for _, last in known)) if known else None
 
 
 # ---- bounds, where exact patterns are too long
 
 
 def _bound(axis: Axis) -> Axis:
-    """One even span that holds all of them."""
+    """Return an axis of one span that contains all of its spans."""
     return _envelope([(axis, range(len(axis.spans)), 0)], axis.jump)
 
 
 def _widest(field: ReceptiveField) -> ReceptiveField:
-    """One even window that holds all of them."""
+    """Return a field of one window that contains all of its windows."""
     step = Fraction(field.advance) / len(field.windows)
     windows = [(window.first - i * step, window.last - i * step) for i, window in enumerate(field.windows) if window is not None]
     if not windows:
@@ -213,21 +214,24 @@ def _widest(field: ReceptiveField) -> ReceptiveField:
 
 
 def _envelope(parts: Sequence[tuple[Axis, range, int]], jump: Position) -> Axis:
-    """One span, advancing by `jump`, that holds what these outputs of these axes see, each counted from a first output of its own."""
-    found = []
+    """Return an axis of one span, advancing by `jump`, that contains the spans of some outputs of several axes.
+
+    Each part is an axis, its outputs, and the number of outputs before them.
+    """
+    ends = []
     for axis, outputs, begin in parts:
-        ends = min(len(axis.spans), len(outputs))  # spans drift evenly from pattern to pattern, so are furthest off in the first or last
-        for output in {*outputs[:ends], *outputs[len(outputs) - ends :]}:
+        count = min(len(axis.spans), len(outputs))  # spans drift evenly, so the extremes are in the first or the last pattern
+        for output in {*outputs[:count], *outputs[len(outputs) - count :]}:
             if (span := axis.at(output)) is not None:
-                found.append((span[0] - (output + begin) * jump, span[1] - (output + begin) * jump))
-    return Axis((_hull(iter(found)),), jump)
+                ends.append((span[0] - (output + begin) * jump, span[1] - (output + begin) * jump))
+    return Axis((_hull(iter(ends)),), jump)
 
 
 # ---- several axes at a merge
 
 
 def _stretched(field: Field, shape: Shape, out: Shape, limit: int) -> Field:
-    """A gate of one position, as each of the outputs sees it."""
+    """Return the field of an operand, with an axis of one position broadcast to all outputs."""
     if len(shape) != len(out) or all(size == count or size != 1 for size, count in zip(shape[1:], out[1:], strict=True)):
         return field
     sizes = zip(field.axes, shape[1:], out[1:], strict=True)
@@ -235,7 +239,7 @@ def _stretched(field: Field, shape: Shape, out: Shape, limit: int) -> Field:
 
 
 def _joined(node: Node, shapes: Sequence[Shape], fields: Sequence[Field], limit: int) -> Field:
-    """What a merge sees: from the first pixel that a branch sees to the last, or, along the axis of a concat, branch after branch."""
+    """Return the field of a merge: the hull of its branches, or, along the axis of a concatenation, branch after branch."""
     along = node.operator.joined_axis(node.call) or 0
     if not along and all(field.axes == fields[0].axes for field in fields):
         return Field(fields[0].axes)
@@ -266,7 +270,7 @@ def _union(together: Sequence[Axis], count: Dim, limit: int) -> Axis:
 
 
 def _in_turn(together: Sequence[Axis], sizes: Sequence[Dim], limit: int) -> Axis:
-    """The outputs of one axis after those of another."""
+    """Concatenate the outputs of several axes."""
     jump = together[0].jump
     numbers = [size for size in sizes if isinstance(size, int)]
     if len(numbers) < len(sizes):

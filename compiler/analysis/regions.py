@@ -1,8 +1,8 @@
-"""Which scopes can be modules with a forward of their own.
+"""Determine which scopes can be modules with their own forward.
 
-A scope is the path of a label, a block call or a copy. It can be a module where its operators are one unbroken part of the order of
-execution, where all their weights are under one key, and where the same tensors enter and leave it in training and in evaluation.
-A `flatten` that the first operator of a scope brings with it runs before the scope, as where people write the module by hand.
+A scope is the path of a label, a block call or a copy. It can be a module where its operators are consecutive in the order of
+execution, all their weights are under one key, and the same tensors enter and leave it in training and in evaluation.
+A `flatten` that the first operator of a scope implies runs before the scope, as in modules that are written by hand.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DEEPEST = 40  # scopes within scopes; a call of a module takes three frames of P
 
 @dataclass(frozen=True)
 class Region:
-    """A scope that can be a module. Every call of a shared part is a region of its own, and all of them have its key.
+    """A scope that can be a module. Every call of a shared part is a region, and all of them have its key.
 
     `call` is the name of the block that it is a call of, where it is one.
     """
@@ -32,7 +32,7 @@ class Region:
 class Regions:
     """The scopes of a network: those that can be modules, by path, and why others cannot, by key.
 
-    `before` are the nodes that run before scopes that they are written in, and these scopes.
+    `before` maps the nodes that run before scopes that they are written in to these scopes.
     """
 
     found: dict[str, Region]
@@ -40,19 +40,19 @@ class Regions:
     before: dict[str, set[str]]
 
     def around(self, name: str) -> list[str]:
-        """The scopes in which a node runs, the outermost first."""
+        """Return the scopes in which a node runs, the outermost first."""
         return [path for path in scopes_of(name) if path not in self.before.get(name, ())]
 
 
 def regions(graph: ArchGraph) -> Regions:
-    """Look at every scope of a network as it is written."""
+    """Examine every scope of a network as it is written."""
     nodes = list(graph)
     places = {node.name: place for place, node in enumerate(nodes)}
     scopes: dict[str, list[Node]] = {}
     before: dict[str, set[str]] = {}
     for node in nodes:
         for path in scopes_of(node.name):
-            if path not in scopes and _is_brought(graph, node):
+            if path not in scopes and _is_implied(graph, node):
                 before.setdefault(node.name, set()).add(path)
             else:
                 scopes.setdefault(path, []).append(node)
@@ -73,39 +73,39 @@ def regions(graph: ArchGraph) -> Regions:
     return Regions(found, {key: reason for key, reason in reasons.items() if key not in owners}, before)
 
 
-def _is_brought(graph: ArchGraph, node: Node) -> bool:
-    """Is a node a `flatten` that nobody wrote, but an operator needs?"""
+def _is_implied(graph: ArchGraph, node: Node) -> bool:
+    """Return whether a node is a `flatten` that is not written, but implied by an operator."""
     return node.operator.unrolls and any(graph[user].span == node.span for user in graph.users(node.name))
 
 
 def scopes_of(name: str) -> list[str]:
-    """The scopes around a node, the outermost first."""
+    """Return the scopes around a node, the outermost first."""
     parts = name.split(".")
     return [".".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def entering(graph: ArchGraph, inside: Sequence[Node]) -> list[str]:
-    """The nodes outside of a region whose values it takes, in the order in which it takes them."""
+    """Return the nodes outside a region whose values it takes, in the order of use."""
     names = {node.name for node in inside}
     return list(dict.fromkeys(operand.name for node in inside for operand in node.operands if operand.name not in names))
 
 
 def leaving(graph: ArchGraph, inside: Sequence[Node]) -> list[str]:
-    """The nodes of a region whose values are taken outside, in order; the last one where there are none."""
+    """Return the nodes of a region whose values are used outside, in order; the last node where there are none."""
     names = {node.name for node in inside}
     results = {output.node for output in graph.outputs.values()}
-    found = [node.name for node in inside if node.name in results or any(user not in names for user in graph.users(node.name))]
-    return found or [inside[-1].name]
+    left = [node.name for node in inside if node.name in results or any(user not in names for user in graph.users(node.name))]
+    return left or [inside[-1].name]
 
 
 def _key(path: str, inside: Sequence[Node]) -> str:
-    """The key under which a scope has its weights: its path, but for calls of a shared part."""
+    """Return the key under which a scope has its weights: its path, except for calls of a shared part."""
     ends = ((node.key, node.name[len(path) :]) for node in inside)
     return next((key[: -len(end)] for key, end in ends if key.endswith(end)), path)
 
 
 def _reason(graph: ArchGraph, region: Region, inside: Sequence[Node], places: dict[str, int], nodes: Sequence[Node]) -> str:
-    """Why a scope cannot be a module; nothing where it can."""
+    """Return why a scope cannot be a module; empty where it can."""
     path = region.path
     if path.count(".") >= DEEPEST:
         return f"it is more than {DEEPEST} scopes deep"
@@ -126,27 +126,27 @@ def _reason(graph: ArchGraph, region: Region, inside: Sequence[Node], places: di
 
 
 def _same_users(graph: ArchGraph, inside: Sequence[Node]) -> bool:
-    """Are all users of a region's values, and all outputs that they are, there in both modes?"""
+    """Return whether all users of a region's values, and all its outputs, exist in both modes."""
     only = {output.node for output in graph.outputs.values() if output.training_only}
     return not any(node.name in only or any(graph[user].training_only for user in graph.users(node.name)) for node in inside)
 
 
 def _interface(graph: ArchGraph, inside: Sequence[Node], evaluated: Collection[str]) -> tuple[list[str], list[str]]:
-    """What enters and what leaves a region in evaluation; as in training for a region that is there in training only."""
+    """Return what enters and leaves a region in evaluation; for a training-only region, what does in training."""
     if not evaluated:
         return entering(graph, inside), leaving(graph, inside)
-    there = [node for node in inside if node.name in evaluated]
+    nodes = [node for node in inside if node.name in evaluated]
     results = {output.node for output in graph.outputs.values() if not output.training_only}
     left = [
         node.name
-        for node in there
+        for node in nodes
         if node.name in results or any(user not in evaluated and not graph[user].training_only for user in graph.users(node.name))
     ]
-    return entering(graph, there), left or [there[-1].name]
+    return entering(graph, nodes), left or [nodes[-1].name]
 
 
 def _meaning(graph: ArchGraph, region: Region, inside: Sequence[Node]) -> list[Any]:
-    """A region without the names around it: two calls of a shared part that have the same meaning can be calls of one module."""
+    """Return a region without the names around it: calls of a shared part with equal values can be calls of one module."""
     start = len(region.path) + 1
     slots = {name: number for number, name in enumerate(entering(graph, inside))}
     rows: list[Any] = [
@@ -164,6 +164,7 @@ def _meaning(graph: ArchGraph, region: Region, inside: Sequence[Node]) -> list[A
 
 
 def _block(path: str, node: Node) -> str:
+    """Return the name of the block that a scope is a call of; empty where it is none."""
     frame = next((frame for frame in (node.frame.chain() if node.frame else []) if frame.scope == path), None)
     name = frame.text.partition("(")[0].strip() if frame else ""
     return name if name.isidentifier() else ""

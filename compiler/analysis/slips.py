@@ -1,4 +1,4 @@
-"""Warnings of slips: what is sound as it is written, and looks as if something else was meant."""
+"""The warnings about slips: valid text that looks as if something else was intended."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from archc.dsl.vocabulary import warnings as says
 Found = Iterator[Diagnostic]
 
 LARGE_KERNEL = 16
-FEW_CHANNELS = 11  # more than any kernel that is usual
+FEW_CHANNELS = 11  # larger than any usual kernel
 
 
 def order_of_pytorch(graph: ArchGraph, tree: ast.File) -> Found:
-    """`conv(3, 64, 5, 1)` on three channels: PyTorch names these first, and here it is a kernel."""
+    """Warn of `conv(3, 64, 5, 1)` on three channels: PyTorch takes these first, and here the first number is the kernel."""
     nodes = _nodes(graph)
     for op in ast.walk(tree):
         if not isinstance(op, ast.Op) or op.out is not None or op.kernel or op.word.lower() not in ("conv", "convt"):
@@ -36,14 +36,14 @@ def order_of_pytorch(graph: ArchGraph, tree: ast.File) -> Found:
 
 
 def _read(numbers: list[str]) -> str:
-    """`kernel 3, 64 channels, stride 5 and padding 1`"""
+    """Write `kernel 3, 64 channels, stride 5 and padding 1`."""
     names = ("kernel {}", "{} channels", "stride {}", "padding {}", "dilation {}", "{} groups")
     parts = [name.format(number) for name, number in zip(names, numbers, strict=False)]
     return ", ".join(parts[:-1]) + f" and {parts[-1]}"
 
 
 def _as_read(op: ast.Op, numbers: list[str]) -> str:
-    """The short form of what the numbers mean here."""
+    """Write what the numbers mean here in the short form."""
     kernel, out, stride = (text if text.isdigit() else f"{{{text}}}" for text in numbers[:3])
     order = ("pad", "dilation", "groups") if op.word.lower() == "conv" else ("pad", "out_pad", "dilation", "groups")
     options = [f"{name}={text}" for name, text in zip(order, numbers[3:], strict=False)]
@@ -52,7 +52,7 @@ def _as_read(op: ast.Op, numbers: list[str]) -> str:
 
 
 def kernel_and_channels_swapped(graph: ArchGraph, tree: ast.File) -> Found:
-    """`conv64-3`: a 64x64 kernel that gives three channels. One that covers all of its input is a fully-connected layer."""
+    """Warn of `conv64-3`: a 64x64 kernel with three output channels. One that covers its whole input is a fully-connected layer."""
     for node in graph:
         if node.op != "conv" or len(node.attrs["kernel"]) < 2 or len(set(node.attrs["kernel"])) > 1:
             continue
@@ -65,7 +65,7 @@ def kernel_and_channels_swapped(graph: ArchGraph, tree: ast.File) -> Found:
 
 
 def merge_without_use(graph: ArchGraph, tree: ast.File) -> Found:
-    """`residual<>`, and `concat<one>`, whose branches are fewer than it takes to join something."""
+    """Warn of merges with too few branches to join anything: `residual<>`, `concat<one>`."""
     for merge in ast.walk(tree):
         if not isinstance(merge, ast.Merge):
             continue
@@ -86,27 +86,27 @@ def _short(merge: ast.Merge) -> str:
 
 
 def _is_empty(branch: tuple[ast.Statement, ...]) -> bool:
-    """Does a branch build nothing, as it is written?"""
+    """Return whether a branch builds nothing."""
     return all(isinstance(item, ast.Item) and (isinstance(item.core, ast.Here) or _is_nothing((item,))) for item in branch)
 
 
 def _is_nothing(branch: tuple[ast.Statement, ...]) -> bool:
-    """As `_is_empty`, for branches without the `.` that says so."""
+    """Return whether a branch builds nothing although it has no `.`."""
     items = [item for item in branch if isinstance(item, ast.Item)]
     empty = all(_is_none(item) or (isinstance(item.core, ast.Group) and _is_empty(item.core.body)) for item in items)
     return empty and len(items) == len(branch)
 
 
 def _is_none(item: ast.Item) -> bool:
-    """Is it no copy of an item at all?"""
+    """Return whether it is an item repeated zero times."""
     return isinstance(item.count, ast.Number) and item.count.value == 0
 
 
 def _nodes(graph: ArchGraph) -> dict[Span, list[Node]]:
-    found: dict[Span, list[Node]] = {}
+    by_span: dict[Span, list[Node]] = {}
     for node in graph:
-        found.setdefault(node.span, []).append(node)
-    return found
+        by_span.setdefault(node.span, []).append(node)
+    return by_span
 
 
 RULES = (order_of_pytorch, kernel_and_channels_swapped, merge_without_use)

@@ -18,7 +18,7 @@ from archc.compiler.shapes.dim import Dim, Shape, product
 
 @dataclass
 class Row:
-    """A node, or a block of nodes; `copies` of it follow one another and are equal.
+    """A node, or a block of nodes; `copies` is the number of consecutive equal ones.
 
     Counts are those of one copy, for one sample.
     """
@@ -28,8 +28,8 @@ class Row:
     shape: Shape  # of its last output, without the batch
     params: int  # trainable scalars
     macs: Dim  # multiply-accumulates; a formula where sizes are open
-    values: Dim  # values that its last node returns
-    activations: Dim  # values that all its nodes return
+    values: Dim  # values of the output of its last node
+    activations: Dim  # values of the outputs of all its nodes
     receptive_field: Field  # the receptive field of its last node, in pixels of the input
     nodes: int = 1
     copies: int = 1
@@ -48,7 +48,7 @@ SORTS = ("params", "macs", "memory")  # what nodes can be sorted by
 
 
 class Counts:
-    """The counts of a network, and rows of them to a depth. `convention` names whose rule counts MACs. Raises UsageError for others."""
+    """The counts of a network, and rows of them to a depth. `convention` names whose rule counts MACs; raises UsageError if unknown."""
 
     def __init__(self, graph: ArchGraph, convention: str = "paper") -> None:
         one_of("convention", convention, tuple(CONVENTIONS))

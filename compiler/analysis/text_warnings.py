@@ -1,4 +1,4 @@
-"""The rules of warnings that look at the text: what is written to no effect, or read in another way than it looks."""
+"""The warnings about the text: text without effect, or with another meaning than it seems to have."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ Found = Iterator[Diagnostic]
 
 
 def channels_last(graph: ArchGraph, tree: ast.File) -> Found:
+    """Warn of an input shape that looks like height x width x channels, or begins with a batch."""
     for line in tree.statements:
         if isinstance(line, ast.Input) and len(line.dims) == 4:
             _, c, h, w = (dim.value if isinstance(dim, ast.Number) else 0 for dim in line.dims)
@@ -32,7 +33,7 @@ def channels_last(graph: ArchGraph, tree: ast.File) -> Found:
 
 
 def channels_missing(graph: ArchGraph, tree: ast.File) -> Found:
-    """Two equal sizes are an image without its channels; sequences have many channels, or many positions, and rarely as many."""
+    """Warn of two equal sizes, which look like an image without channels; a sequence rarely has as many channels as positions."""
     for line in tree.statements:
         if isinstance(line, ast.Input) and len(line.dims) == 2:
             channels, length = (dim.value if isinstance(dim, ast.Number) else 0 for dim in line.dims)
@@ -42,7 +43,7 @@ def channels_missing(graph: ArchGraph, tree: ast.File) -> Found:
 
 
 def stays_at_inference(graph: ArchGraph, tree: ast.File) -> Found:
-    """Every node of a training-only chain should be gone at inference."""
+    """Warn of a training-only output whose chain has nodes that remain at inference."""
     for line in tree.statements:
         if isinstance(line, ast.Output) and line.args and line.chain and line.name in graph.outputs:
             inside = [node for node in graph if _within(node, line.span) and not node.training_only and not node.is_input]
@@ -51,12 +52,13 @@ def stays_at_inference(graph: ArchGraph, tree: ast.File) -> Found:
 
 
 def _within(node: Node, span: Span) -> bool:
-    """Does a node come from this stretch of the text, directly or through a call?"""
+    """Return whether a node is from this part of the text, directly or through a call."""
     places = [node.span, *(frame.span for frame in (node.frame.chain() if node.frame else ()))]
     return any(p.source is span.source and span.start <= p.start and p.end <= span.end for p in places)
 
 
 def never_used(graph: ArchGraph, tree: ast.File) -> Found:
+    """Warn of parameters, blocks, shared parts, variables and labels that nothing mentions."""
     nodes = list(ast.walk(tree))
     words = {node.word for node in nodes if isinstance(node, (ast.Op, ast.Merge, ast.Default))}
     names = {node.name for node in nodes if isinstance(node, (ast.Name, ast.CallExpr))}
@@ -86,7 +88,7 @@ def never_used(graph: ArchGraph, tree: ast.File) -> Found:
 
 
 def ends_with_its_body(graph: ArchGraph, tree: ast.File) -> Found:
-    """A `let` that nothing after it in its body reads: it does not reach the next turn, nor what stands outside."""
+    """Warn of a `let` that nothing after it in its body reads: neither the next iteration nor the text outside sees it."""
     lets = [statement for statement in tree.statements if isinstance(statement, ast.Let)]
     for node in ast.walk(tree):
         bodies = [node.then, node.otherwise] if isinstance(node, ast.If) else [node.body] if isinstance(node, ast.For) else []
@@ -94,13 +96,13 @@ def ends_with_its_body(graph: ArchGraph, tree: ast.File) -> Found:
             for statement, later in _with_what_follows(body, ast.Let):
                 if isinstance(statement, ast.Let) and statement.name not in later:
                     outer = next((let for let in lets if let.name == statement.name and let.span.end <= node.span.start), None)
-                    stays = f", and the `{outer.name}` of line {outer.span.line} stays as it is" if outer is not None else ""
-                    found = says.never_used("variable", statement.name, f"it ends with this body{stays}")
-                    yield found.with_facts(name=statement.name).at(statement.span)
+                    stays = f", and the `{outer.name}` on line {outer.span.line} stays as it is" if outer is not None else ""
+                    warning = says.never_used("variable", statement.name, f"it ends with this body{stays}")
+                    yield warning.with_facts(name=statement.name).at(statement.span)
 
 
 def default_rules_nothing(graph: ArchGraph, tree: ast.File) -> Found:
-    """A `default` with no operator of its kind after it in its body; one that is named as a word may be anywhere."""
+    """Warn of a `default` with no operator of its kind after it in its body; one that is also a name may be used anywhere."""
     words = {node.name.lower() for node in ast.walk(tree) if isinstance(node, (ast.Name, ast.CallExpr))}
     for body in _bodies(tree):
         for statement, later in _with_what_follows(body, ast.Default):
@@ -110,6 +112,7 @@ def default_rules_nothing(graph: ArchGraph, tree: ast.File) -> Found:
 
 
 def builds_nothing(graph: ArchGraph, tree: ast.File) -> Found:
+    """Warn of items repeated zero times."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Item) and isinstance(node.count, ast.Number) and node.count.value == 0:
             written = " ".join(node.span.text.split())
@@ -117,7 +120,7 @@ def builds_nothing(graph: ArchGraph, tree: ast.File) -> Found:
 
 
 def _bodies(tree: ast.File) -> Iterator[tuple[ast.Statement, ...]]:
-    """All runs of statements that are a scope of their own."""
+    """Yield the bodies of the file, each a scope: its own, and those of blocks, loops, conditions, groups and branches."""
     yield tree.statements
     for node in ast.walk(tree):
         if isinstance(node, (ast.Block, ast.Share, ast.For, ast.Group)):
@@ -130,7 +133,7 @@ def _bodies(tree: ast.File) -> Iterator[tuple[ast.Statement, ...]]:
 
 
 def _with_what_follows(body: Sequence[ast.Statement], kind: type[ast.Statement]) -> Iterator[tuple[ast.Statement, set[str]]]:
-    """The statements of a kind, the last first, each with the names that are mentioned after it in its body."""
+    """Yield the statements of a kind, the last first, each with the names mentioned after it in its body."""
     if not any(isinstance(statement, kind) for statement in body):
         return
     later: set[str] = set()
@@ -147,7 +150,7 @@ def _unused_label(label: ast.Label, parts: set[str]) -> Found:
 
 
 def mentioned(node: ast.Node) -> set[str]:
-    """The names that a node may mean a parameter by."""
+    """Return the names by which a node may refer to a parameter or an operator."""
     if isinstance(node, (ast.Op, ast.Merge)):
         word = "add" if node.word.lower() == "residual" else node.word
         return {form for w in (word, word.lower()) for form in (w, w.rstrip("0123456789x"), w.rstrip("0123456789"))}
@@ -173,4 +176,4 @@ EXPLAINING = (
     ends_with_its_body,
     default_rules_nothing,
     builds_nothing,
-)  # may be why a network is not sound
+)  # those that may explain an error

@@ -1,4 +1,4 @@
-"""Nodes as statements of the language: an operator with its options, a claim, an input, an output. What `printing` puts together."""
+"""Build statements from nodes: an operator with its options, a claim, an input, an output."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ Body = Sequence[ast.Statement]
 
 
 def header(graph: ArchGraph, title: str = "") -> list[ast.Statement]:
-    """Return the `arch` line, where the graph has a name that can be written."""
+    """Return the `arch` line; none where the name of the graph cannot be written."""
     return [ast.Arch(NOWHERE, graph.name, (), None, re.sub(r"[\"\s]+", " ", title))] if NAME.fullmatch(graph.name) else []
 
 
 def input_line(node: Node, name: str) -> ast.Input:
+    """Return the `input` line of a node."""
     return ast.Input(NOWHERE, name, shape_dims(node.shape))
 
 
@@ -36,6 +37,7 @@ def output_line(name: str, training_only: bool, chain: Body = ()) -> ast.Output:
 
 
 def labelled(label: str, core: ast.Core, claim: Shape | None = None) -> ast.Item:
+    """Return an item with a label, and a claim where a shape is given."""
     dims = None if claim is None else shape_dims(claim)
     return ast.Item(NOWHERE, ast.Label(NOWHERE, label, None), core, None, dims)
 
@@ -57,7 +59,7 @@ def call(name: str) -> ast.Op:
 
 
 def operator(node: Node, brief: bool = False) -> ast.Op:
-    """Return an operator with all its options; if `brief`, with those that are not the usual ones, and without initialisation."""
+    """Return an operator with all its options; if `brief`, with those that differ from their defaults, and without initialization."""
     kernel, out, stride = node.operator.short
     unusual = dict(unusual_options(node))
     word = node.op + (show_sizes(node.attrs[kernel]) if kernel and node.attrs[kernel] is not None else "")
@@ -85,7 +87,7 @@ def shape_dims(shape: Shape) -> ast.Dims:
 
 
 def literal(value: Any, kind: Kind | None = None) -> ast.Expr:
-    """Return a value as an expression that reads back as it; one number where an option has the same for every axis."""
+    """Return a value as an expression that reads back as the same value; one number where an option has the same for every axis."""
     if value is None:
         return ast.Name(NOWHERE, "none")
     if isinstance(value, tuple):

@@ -1,1 +1,1 @@
-"""What the library returns: a module for each kind of result, with its plain data, its text, and its table for a page."""
+"""Results of the library: a module for each kind, with its plain data, its text and its HTML table."""

@@ -1,4 +1,4 @@
-"""The levels of optimization side by side, as they were timed on one machine."""
+"""Timings of the levels of optimization, side by side, on one machine."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from archc.compiler.backends.torch.bench import Timed
 
 DEVICES = ("auto", "cpu", "cuda")
-DTYPES = ("float32", "bfloat16", "float16")  # that a network is run in
+DTYPES = ("float32", "bfloat16", "float16")  # in which a network can run
 HEADS = ("level", ">ms", ">times as fast", ">difference", ">peak MiB")
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Medians of several runs in turn of every level, with the same weights and the same input."""
+    """Medians over several runs of every level, run in turn with the same weights and the same input."""
 
     name: str  # of the network
-    device: str  # in words
+    device: str  # its description
     dtype: str
     batch: int
     runs: int
-    levels: tuple[Timed, ...]  # seconds of a forward pass, and bytes of the peak of live activations
+    levels: tuple[Timed, ...]  # seconds of a forward pass, and the peak of live activations in bytes
 
     def __iter__(self) -> Iterator[Timed]:
         return iter(self.levels)
@@ -36,7 +36,7 @@ class Benchmark:
         return self.text().rstrip("\n")
 
     def text(self) -> str:
-        """Return the table, and what was run."""
+        """Return the table after a line that says what was run."""
         return f"{self._note()}\n{text_table(HEADS, self._rows())}"
 
     def facts(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class Benchmark:
         return {"name": self.name, "device": self.device, "dtype": self.dtype, "batch": self.batch, "levels": levels}
 
     def _repr_html_(self) -> str:
-        """The table in a notebook."""
+        """Return the table for a notebook."""
         return html_table(HEADS, self._rows(), notes=[self._note()])
 
     def _note(self) -> str:
@@ -60,7 +60,7 @@ class Benchmark:
 
 
 def benchmark(graph: ArchGraph, device: str, dtype: str, batch: int, runs: int, upto: int) -> Benchmark:
-    """Time every level up to one. Raises UsageError for what is not known, NoDevice and NoMemory."""
+    """Time every level up to `upto`. Raises UsageError for unknown values, NoDevice and NoMemory."""
     one_of("device", device, DEVICES)
     one_of("dtype", dtype, DTYPES)
     one_of("upto", upto, (0, 1, 2, 3))
@@ -73,5 +73,5 @@ def benchmark(graph: ArchGraph, device: str, dtype: str, batch: int, runs: int, 
 
 
 def _milliseconds(seconds: float) -> str:
-    """Write four digits, so that whoever divides what is shown computes the ratio that is shown."""
+    """Write four digits, so that the quotient of two shown times is the shown ratio."""
     return f"{1e3 * seconds:#.4g}".rstrip(".") if seconds < 9.9995 else f"{1e3 * seconds:.0f}"

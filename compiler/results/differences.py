@@ -1,4 +1,4 @@
-"""What differs between two networks: a line for every change, with its effect on parameters and MACs."""
+"""Differences between two networks: a line for every change, with its effect on parameters and MACs."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ HEADS = ("change", "where", "what", ">parameters", ">MACs")
 
 @dataclass(frozen=True)
 class Diff:
-    """The changes that lead from a first network to a second one. Counts include training-only parts."""
+    """The changes that lead from a first network to a second. Counts include training-only parts."""
 
-    first: str  # what the networks are called
+    first: str  # the names of the networks
     second: str
     difference: Difference
     graphs: tuple[ArchGraph, ArchGraph] = field(repr=False)
 
     @property
     def same(self) -> bool:
-        """Whether the networks are the same, but for their names and titles."""
+        """Whether the networks are the same except for their names and titles."""
         return self.difference.same
 
     @property
     def changes(self) -> Sequence[Change]:
-        """The changes, each with its places, and its effect on parameters and MACs at all of them together."""
+        """The changes, each with its places, and its effect on parameters and MACs over all of them."""
         return self.difference.changes
 
     @property
     def params(self) -> tuple[int, int]:
-        """The trainable scalars of the first and of the second network."""
+        """The numbers of trainable scalars of the first and the second network."""
         return self.difference.params
 
     @property
     def macs(self) -> tuple[Dim, Dim]:
-        """The multiply-accumulates of one sample, of the first and of the second network."""
+        """The multiply-accumulates for one sample of the first and the second network."""
         return self.difference.macs
 
     @property
     def counterparts(self) -> Mapping[str, str]:
-        """The nodes that are in both networks: from the name in the first to the name in the second."""
+        """The nodes that are in both networks: name in the first -> name in the second."""
         return self.difference.counterparts
 
     def __iter__(self) -> Iterator[Change]:
@@ -90,17 +90,17 @@ class Diff:
         collapse: str | Iterable[str] = (),
         flat: bool = False,
     ) -> bytes:
-        """Draw the second network: green where it has more, amber where something changed, red for what only the first has.
+        """Draw the second network: green for what was added, amber for what changed, red for what was removed.
 
         Formats are svg, pdf, png, dot, mermaid or tex; `depth`, `expand`, `collapse` and `flat` are as in `Network.draw`. Raises
-        UsageError for a format or a theme that is not known, UnknownName for a block, NoGraphviz where Graphviz is missing.
+        UsageError for an unknown format or theme, UnknownName for an unknown block, NoGraphviz where Graphviz is missing.
         """
-        asked = request(form, "graph", theme, part="a difference")
+        options = request(form, "graph", theme, part="a difference")
         shown = folding(depth, expand, collapse, flat)
-        return difference_picture(*self.graphs, self.difference, shown, (self.first, self.second), asked)
+        return difference_picture(*self.graphs, self.difference, shown, (self.first, self.second), options)
 
     def _repr_html_(self) -> str:
-        """The table in a notebook."""
+        """Return the table for a notebook."""
         rows, foot = ([], []) if self.same else self._rows()
         return html_table(HEADS, rows, foot, self._notes())
 
@@ -120,12 +120,12 @@ class Diff:
 
 
 def compared(a: ArchGraph, b: ArchGraph, names: tuple[str, str] = ("", "")) -> Diff:
-    """Compare two networks. `names` are what they are called: their own names where not given."""
+    """Compare two networks. `names` replaces their own names."""
     return Diff(names[0] or a.name, names[1] or b.name, diff(a, b), (a, b))
 
 
 def _places(change: Change) -> str:
-    """Write where: the first place, its new name, and how many more there are."""
+    """Write the places of a change: the first, its new name, and how many more there are."""
     names = change.before or change.after
     if not names:
         return ""

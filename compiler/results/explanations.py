@@ -1,4 +1,4 @@
-"""Nodes derived in words and arithmetic: where shapes, parameters, MACs, memory, receptive fields and options come from."""
+"""Explanations of nodes in words and arithmetic: their shapes, parameters, MACs, memory, receptive fields and options."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from archc.compiler.shapes.dim import show_shape
 
 @dataclass(frozen=True)
 class Step:
-    """One node, and the lines that are said of it by topic: `written`, `input`, `output`, `parameters`, `MACs`, `memory`, `field`,
-    `options`, `called by`."""
+    """One node, and the lines of its explanation by topic.
+
+    Topics are `written`, `input`, `output`, `parameters`, `MACs`, `memory`, `field`, `options` and `called by`.
+    """
 
     name: str
     topics: Mapping[str, list[str]]
@@ -27,7 +29,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is said of one node, or of several in order."""
+    """The explanation of one node, or of several in order."""
 
     steps: tuple[Step, ...]
 
@@ -51,14 +53,14 @@ class Explanation:
         return [{"name": step.name, "topics": dict(step.topics)} for step in self.steps]
 
     def _repr_html_(self) -> str:
-        """The text in a notebook."""
+        """Return the text for a notebook."""
         return f"<pre>{escape(str(self))}</pre>"
 
 
 def explanation(graph: ArchGraph, name: str = "", back: bool = False) -> Explanation:
     """Explain a node or the nodes of a labelled part; without a name, those of the network that change a shape.
 
-    With `back`, the shape is derived from the (last) node back to the input. Raises UnknownName for a name the network does not have.
+    With `back`, the shape is derived from the (last) node back to the input. Raises UnknownName for an unknown name.
     """
     nodes = nodes_of(graph, name) if name else list(graph)
     if back:

@@ -18,13 +18,13 @@ from archc.compiler.shapes.dim import Formula
 from archc.compiler.tables import Room, html_table, latex_table, markdown_table, text_table
 
 HEADS = ("network", ">parameters", ">MACs", ">layers", ">field", ">inference", ">kept for backward")
-SPARE = ("kept for backward", "inference", "field", "layers")  # what a narrow terminal does without, in this order
+SPARE = ("kept for backward", "inference", "field", "layers")  # columns that a narrow terminal leaves out, in this order
 PLOTS = (".svg", ".png", ".pdf")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Networks side by side, an entry for each, in the order in which they were given."""
+    """Networks side by side: an entry for each, in the given order."""
 
     entries: tuple[Entry, ...]
 
@@ -38,7 +38,7 @@ class Comparison:
         return self.text().rstrip("\n")
 
     def text(self, width: int | None = None) -> str:
-        """Return the table; with a width, no line has more columns."""
+        """Return the table; with a `width`, no line is longer."""
         return text_table(HEADS, self.cells(), room=Room(width, SPARE, "network") if width is not None else None)
 
     def markdown(self) -> str:
@@ -59,7 +59,7 @@ class Comparison:
         return out.getvalue()
 
     def facts(self) -> list[dict[str, Any]]:
-        """Return the entries as plain data, under the names that a summary has for them."""
+        """Return the entries as plain data, with the keys of a summary."""
         return [
             {
                 "name": e.name,
@@ -98,7 +98,7 @@ class Comparison:
         pyplot.close(figure)
 
     def _repr_html_(self) -> str:
-        """The table in a notebook."""
+        """Return the table for a notebook."""
         return html_table(HEADS, self.cells())
 
     def cells(self) -> list[list[str]]:
@@ -118,7 +118,7 @@ class Comparison:
 
 
 def can_plot(path: Path) -> Path:
-    """Check that a plot can be of the type that a file's suffix names. Raises UsageError."""
+    """Return a path whose suffix names a format of plots. Raises UsageError for another suffix."""
     if path.suffix not in PLOTS:
         raise UsageError(f"a plot is {alternatives(PLOTS)}, not {path.name}", given=path.suffix, known=PLOTS)
     return path

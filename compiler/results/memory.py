@@ -1,4 +1,4 @@
-"""What a network needs of memory, by what it is for: predicted, and beside it measured."""
+"""The memory that a network needs, by purpose: predicted and, on request, measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from archc.compiler.tables import html_table, text_table
 
 @dataclass(frozen=True)
 class Memory(Usage):
-    """The memory of a network in bytes, for a type of values, a number of samples and an optimizer; the input is not counted."""
+    """The memory of a network in bytes, for a dtype, a batch and an optimizer; the input is not counted."""
 
     dtype: str = "float32"
     batch: int = 1
@@ -27,15 +27,15 @@ class Memory(Usage):
         return self.text().rstrip("\n")
 
     def text(self) -> str:
-        """Return the prediction as a table, with what was measured where there is that."""
+        """Return the prediction as a table, with the measurement where there is one."""
         return f"{text_table(*self._table())}\n{self._note()}\n"
 
     def facts(self) -> dict[str, Any]:
-        """Return the predicted bytes as plain data, and the node that needs the peak."""
+        """Return the predicted bytes as plain data, and the node at which the peak is reached."""
         return {field.name: getattr(self, field.name) for field in fields(Usage)}
 
     def _repr_html_(self) -> str:
-        """The table in a notebook."""
+        """Return the table for a notebook."""
         return html_table(*self._table(), notes=[self._note()])
 
     def _note(self) -> str:
@@ -59,7 +59,7 @@ class Memory(Usage):
 def memory(graph: ArchGraph, dtype: str = "float32", batch: int = 1, optimizer: str = "adam", measure: bool = False) -> Memory:
     """Predict the memory of a network, and with `measure` run it under torch as well, on the GPU where there is one.
 
-    Raises OpenSizes where sizes are open, UsageError for a dtype or an optimizer that is not known and for a batch below 1.
+    Raises OpenSizes where sizes are open, UsageError for an unknown dtype or optimizer and for a batch below 1.
     """
     if measure:
         one_of("dtype", dtype, DTYPES)

@@ -1,4 +1,4 @@
-"""A network in a table: a row for each node or block, with its shape, parameters, MACs, memory and receptive field."""
+"""Summaries of networks: a row for each node or block, with its shape, parameters, MACs, memory and receptive field."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from archc.compiler.shapes.dim import Dim, Formula, Shape, show_shape
 from archc.compiler.tables import Room, html_table, latex_table, markdown_table, text_table
 
 HEADS = ("name", "operator", ">output", ">parameters", ">MACs", ">share", ">FLOPs", ">memory", ">field")
-SPARE = ("FLOPs", "share", "memory", "field", "MACs")  # what a narrow terminal does without, in this order
+SPARE = ("FLOPs", "share", "memory", "field", "MACs")  # columns that a narrow terminal leaves out, in this order
 LAYOUTS = ("chw", "hwc")
 
 
 @dataclass(frozen=True)
 class Units:
-    """How sizes are shown: the order of axes, and the type and number of samples that memory is counted for.
+    """How sizes are shown: the order of axes, and the dtype and number of samples for which memory is counted.
 
-    Raises UsageError for a layout or dtype that is not known, and for a batch below 1.
+    Raises UsageError for an unknown layout or dtype, and for a batch below 1.
     """
 
     layout: str = "chw"
@@ -46,12 +46,12 @@ class Units:
         return show_shape(shape)
 
     def memory(self, values: Dim) -> str:
-        """Write what values take: `3.06 MiB`; nothing where sizes are open."""
+        """Write the memory of values: `3.06 MiB`; empty where sizes are open."""
         size = self.bytes(values)
         return "" if isinstance(size, Formula) else in_bytes(size)
 
     def bytes(self, values: Dim) -> Dim:
-        """Count the bytes that values of one sample take for the whole batch."""
+        """Count the bytes of values, given for one sample, over the whole batch."""
         return values * BYTES[self.dtype] * self.batch
 
 
@@ -62,7 +62,7 @@ class View:
     `depth`: levels of labels; `expand`: parts to show whole; `flat`: every node alone, nothing folded;
     `sort`: every node, the largest `top` by `params`, `macs` or `memory` first; `convention`: whose rule counts MACs.
 
-    Raises UsageError for a sort key or a convention that is not known, and for a depth or a top below 1.
+    Raises UsageError for an unknown sort key or convention, and for a depth or a top below 1.
     """
 
     depth: int = 2
@@ -79,7 +79,7 @@ class View:
         at_least("top", self.top, 1)
 
     def rows(self, counts: Counts) -> list[Row]:
-        """Choose the rows. Raises UnknownName for a part that the network does not have."""
+        """Choose the rows. Raises UnknownName for an unknown part."""
         if self.sort:
             return counts.largest(counts.leaves(), self.sort, self.top)
         return counts.leaves() if self.flat else counts.rows(self.depth, self.expand)
@@ -105,7 +105,7 @@ class Summary:
         return (row for _, row in flat(self.rows))
 
     def text(self, width: int | None = None) -> str:
-        """Return the table and what its columns mean; with a width, no line has more columns."""
+        """Return the table and what its columns mean; with a `width`, no line is longer."""
         table = text_table(HEADS, self.cells(), self.totals())
         if width is not None and len(table.partition("\n")[0]) > width:
             table = text_table(HEADS, self.cells(short=True), self.totals(), Room(width, SPARE, "operator"))
@@ -149,14 +149,14 @@ class Summary:
         }
 
     def _repr_html_(self) -> str:
-        """The table in a notebook."""
+        """Return the table for a notebook."""
         return html_table(HEADS, self.cells(), self.totals(), self._notes())
 
     def _notes(self) -> list[str]:
         return [note for note in (self.rule.replace("\n", " "), self._memory(), self._misaligned()) if note]
 
     def _memory(self) -> str:
-        memory = f"Memory: all values that the row's nodes give, {self.units.dtype}, batch {self.units.batch}."
+        memory = f"Memory: all values that the row's nodes produce, {self.units.dtype}, batch {self.units.batch}."
         return f"{memory} Field: the receptive field, in pixels of the input."
 
     def _misaligned(self) -> str:
@@ -165,12 +165,12 @@ class Summary:
         return f"Branches that look at different places of the input meet at {', '.join(names[:3])}{more}." if names else ""
 
     def cells(self, short: bool = False) -> list[list[str]]:
-        """Return the rows as text, blocks before what is in them; in short, without the counts of one copy."""
-        found = []
+        """Return the rows as text, blocks before the rows inside them; if `short`, without the counts of one copy."""
+        cells = []
         for level, row in flat(self.rows):
             name = "  " * level + row.shown_name + ("  (training)" if row.training_only else "")
             written = row.written if len(row.written) <= 44 else row.written[:41] + "..."
-            found.append(
+            cells.append(
                 [
                     name,
                     written + (f"  x{row.copies}" if row.copies > 1 else ""),
@@ -183,10 +183,10 @@ class Summary:
                     str(row.receptive_field) if row.copies == 1 else f"{row.receptive_field} .. {row.last_receptive_field}",
                 ]
             )
-        return found
+        return cells
 
     def _share(self, row: Row) -> str:
-        """A row's part of all MACs."""
+        """Write a row's share of all MACs."""
         if not isinstance(row.macs, int) or not isinstance(self.macs, int) or row.training_only:
             return ""
         return f"{100 * row.macs * row.copies / self.macs:.1f}%" if row.macs and self.macs else ""
@@ -198,9 +198,9 @@ class Summary:
 
 
 def summary(graph: ArchGraph, view: View = View(), units: Units = Units()) -> Summary:
-    """Summarise a network. Raises UnknownName for a part to expand that it does not have."""
+    """Summarize a network. Raises UnknownName for an unknown part to expand."""
     counts = Counts(graph, view.convention)
-    misaligned = tuple(name for name, seen in counts.fields.items() if seen.misaligned)
+    misaligned = tuple(name for name, field in counts.fields.items() if field.misaligned)
     rows = tuple(view.rows(counts))
     return Summary(graph.name, rows, counts.params, counts.macs, counts.receptive_field, counts.rule, misaligned, units)
 
@@ -211,7 +211,7 @@ def in_bytes(size: int) -> str:
 
 
 def flat(rows: Sequence[Row], level: int = 0) -> Iterator[tuple[int, Row]]:
-    """Walk every row with its depth."""
+    """Yield every row with its depth, blocks before the rows inside them."""
     for row in rows:
         yield level, row
         yield from flat(row.inside, level + 1)

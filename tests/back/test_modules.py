@@ -514,7 +514,7 @@ def test_a_network_within_a_module_of_ones_own() -> None:
         ("alexnet", (1, 1, 227, 227), "E0315", ["conv1 has weights for 3 channels, and gets 1"]),
         ("alexnet", (3, 227, 227), "E0614", ["x.unsqueeze(0)", "Nx3x227x227"]),
         ("unet", (1, 1, 188, 188), "E0306", ["dec4.crop1", 'inputs="1x188x188"']),
-        ("resnet18", (2, 3, 64), "E0614", ["4 axes", "2x3x64 came"]),
+        ("resnet18", (2, 3, 64), "E0614", ["4 axes", "2x3x64 was given"]),
         ("lenet5", (1, 1, 28, 28), "E0301", ["at c5", "H is 32 to 35"]),
     ],
 )
@@ -530,11 +530,15 @@ def test_an_input_of_another_shape(name: str, shape: tuple[int, ...], code: str,
         assert word in str(error)
 
 
-def test_two_inputs_and_what_came() -> None:
+def test_two_inputs_and_what_was_given() -> None:
     module = loads("input left: 3x8x8\ninput right: 3x8x8\nconcat<@left | @right>\nconv3-4\n").lower()
     x = torch.randn(1, 3, 8, 8)
     assert module(right=x, left=x).shape == (1, 4, 6, 6)
-    for given, words in (([x], "takes 2 inputs, and 1 came"), ([x, x, x], "takes 2 inputs, and 3 came"), ([x, [1]], "right is no tensor")):
+    for given, words in (
+        ([x], "takes 2 inputs, and 1 was given"),
+        ([x, x, x], "takes 2 inputs, and 3 were given"),
+        ([x, [1]], "right is no tensor"),
+    ):
         with pytest.raises(InputError, match=words):
             module(*given)
     with pytest.raises(TypeError, match="unexpected keyword"):

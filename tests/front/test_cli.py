@@ -122,7 +122,7 @@ def test_a_fault_of_ours_says_so() -> None:
     args = [sys.executable, "-c", program, "check", RESNET18]
     done = subprocess.run(args, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 70
-    assert "a fault of archc itself" in done.stderr
+    assert "a bug in archc" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -114,7 +114,7 @@ def test_fix_of_several_repairs_wants_a_choice(tmp_path: Path) -> None:
     path = tmp_path / "net.arch"
     path.write_text("input 3x224x224\nconv1: conv11-96/4(act=relu) => 96x55x55\n")
     done = archc("check", str(path), "--fix", "--yes", code=2)
-    assert "1. an input of 3x227x227 (34,944 parameters, 105,415,200 MACs), for E0501 in line 2" in done.stderr
+    assert "1. an input of 3x227x227 (34,944 parameters, 105,415,200 MACs), for E0501 on line 2" in done.stderr
     assert "--choose" in done.stderr
     archc("check", str(path), "--fix", "--yes", "--choose", "7", code=2)
     archc("check", str(path), "--fix", "--yes", "--choose", "2")
@@ -128,7 +128,7 @@ def test_fix_of_all(tmp_path: Path) -> None:
     assert path.read_text() == "input 3x32x32\nconv3-8(stride=1, act=relu)\nmaxpool\nconv3-8; bn\nFC-10\n"
     assert done.stdout.count("\n+") == 4  # the head of the diff, and three lines
     assert check(path).ok
-    assert "1. no bias (14,354 -> 14,346 parameters, MACs as before), for W0101 in line 4" in done.stderr
+    assert "1. no bias (14,354 -> 14,346 parameters, MACs as before), for W0101 on line 4" in done.stderr
     archc("check", str(path), "--fix", "--choose", "1", "--yes")
     assert not check(path).warnings
 
@@ -145,14 +145,14 @@ def test_fix_of_all_changes_neither_the_network_nor_a_claim(tmp_path: Path, wron
     path.write_text(wrong)
     done = archc("check", str(path), "--fix", "--all", "--yes", code=1)
     assert path.read_text() == wrong
-    assert "make one by `--fix --choose N`:\n  1. " in done.stderr
+    assert "apply one with `--fix --choose N`:\n  1. " in done.stderr
 
 
 def test_a_claim_is_changed_only_when_asked_for_by_its_number(tmp_path: Path) -> None:
     path = tmp_path / "net.arch"
     path.write_text("input 3x32x32\nconv3-8\nexpect params == 225\n")
     asked = archc("check", str(path), "--fix", "--yes", code=2)
-    assert "1. the claim as 224 (this changes the claim, not the network), for E0502 in line 3" in asked.stderr
+    assert "1. the claim as 224 (this changes the claim, not the network), for E0502 on line 3" in asked.stderr
     archc("check", str(path), "--fix", "--yes", "--choose", "1")
     assert check(path).ok
 

@@ -17,7 +17,7 @@ from archc.tests.support.commands import archc, facts
 def test_a_node_of_alexnet() -> None:
     shown = archc("explain", "archs/alexnet.arch:conv1").stdout
     for line in (
-        "  written     conv11-96/4, in line 9 of alexnet.arch: `conv11-96/4`",
+        "  written     conv11-96/4, on line 9 of alexnet.arch: `conv11-96/4`",
         "              height: (227 + 2*0 - 11)/4 + 1 = 55",
         "  parameters  11*11*3*96 + 96 = 34,944 (weight, bias)",
         "  MACs        11*11*3*96 weights * 55*55 positions = 105,415,200, or 210,830,400 FLOPs",
@@ -29,7 +29,7 @@ def test_a_node_of_alexnet() -> None:
 
 def test_provenance_of_a_node_in_a_block() -> None:
     shown = archc("explain", "archs/resnet50.arch:layer2.0.conv2").stdout
-    assert "bottleneck(w=128, s=2), in line 12 of std/resnet.arch" in shown
+    assert "bottleneck(w=128, s=2), on line 12 of std/resnet.arch" in shown
     assert "pad=1, from line 3 of std/residual.arch" in shown
 
 

@@ -13,7 +13,7 @@ from archc.dsl.diagnostics import Repair
 from archc.tests.support import ROOT
 from archc.tests.support.mutations import TEXTS
 from archc.tests.support.programs import EXAMPLES
-from archc.ui.show.mending import mended
+from archc.ui.show.fixing import fixed
 
 START = "input 3x32x32\n"
 PATH = Path("net.arch")
@@ -94,7 +94,7 @@ UNASKED: list[tuple[str, str | None]] = [
 
 def written(text: str) -> str | None:
     """What is written unasked; None where nothing is."""
-    return mended(check_text(text), PATH)[0] or None
+    return fixed(check_text(text), PATH)[0] or None
 
 
 def repairs(text: str) -> list[Repair]:
@@ -187,7 +187,7 @@ def test_a_slip_is_mended_into_the_network_that_was_there_or_left(name: str) -> 
         report = check_text(wrong, name=name, folder=folder)
         if report.ok:  # another file that is right
             continue
-        after, left = mended(report, folder / "net.arch")
+        after, left = fixed(report, folder / "net.arch")
         if left.ok and right.has_network:
             assert left.graph.same_as(right.graph), (wrong, after)
 

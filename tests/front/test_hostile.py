@@ -60,7 +60,7 @@ def server() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def run(server: subprocess.Popen[str], tmp_path: Path) -> Run:
-    """Run archc in a folder with sound and broken files; no case may be a fault of archc."""
+    """Run archc in a folder with sound and broken files; no case may be a bug in archc."""
     (tmp_path / "good.arch").write_text(GOOD)
     (tmp_path / "folder.arch").mkdir()
     os.mkfifo(tmp_path / "pipe.arch")
@@ -80,7 +80,7 @@ def run(server: subprocess.Popen[str], tmp_path: Path) -> Run:
         server.stdin.flush()
         done: dict[str, Any] = json.loads(server.stdout.readline())
         assert done["code"] in (0, 1, 2), (args, conditions, done)
-        assert "fault of archc" not in done["err"] and "Traceback" not in done["err"], (args, done)
+        assert "bug in archc" not in done["err"] and "Traceback" not in done["err"], (args, done)
         return done
 
     return answer
@@ -204,7 +204,7 @@ def test_a_file_that_is_too_large(tmp_path: Path) -> None:
     path = tmp_path / "large.arch"
     path.write_bytes(b"# a comment\n" * (MAX_BYTES // 12 + 1))
     (found,) = check(path).diagnostics
-    assert found.code == "E0608" and "it holds more than 16 MiB" in found.message
+    assert found.code == "E0608" and "it is larger than 16 MiB" in found.message
 
 
 # ---- sizes

@@ -8,12 +8,12 @@ from archc.compiler.driver import check, check_text
 from archc.dsl.diagnostics import CLAIM
 from archc.dsl.rendering import edited
 from archc.tests.support import ROOT
-from archc.ui.show.mending import mended
+from archc.ui.show.fixing import fixed
 
 CASES = ROOT / "tests/cases/errors"
 H4, W4 = "((H-1)//4+1)", "((W-1)//4+1)"
 
-# Of each case: the lines that are new in the mended file, and the parameters and MACs of the network that was meant.
+# Of each case: the lines that are new in the repaired file, and the parameters and MACs of the network that was meant.
 MEANT: list[tuple[str, list[str], int, int | str]] = [
     ("e0202_stride_of_a_block", ["basic(256, s=2); basic(256, 1)"], 11_689_512, 1_814_073_344),
     ("e0203_misspelt_skip", ["concat<@enc2 | .>; conv3-64 x2"], 518_498, 8_516_534_272),
@@ -99,7 +99,7 @@ def test_the_first_repair_makes_what_was_meant(name: str, lines: list[str], para
 def test_no_network_is_changed_unasked(name: str) -> None:
     path = CASES / f"{name}.arch"
     report = check(path)
-    text, left = mended(report, path)
+    text, left = fixed(report, path)
     assert left.ok is bool(text) is (name in WRITING)
 
 

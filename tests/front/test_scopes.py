@@ -204,7 +204,7 @@ def test_a_line_may_begin_with_its_claim_or_with_else() -> None:
 def test_warnings_stand_beside_the_errors_that_they_explain() -> None:
     report = check_text(HEAD + "let n = 4\nif 1 < 2 { let n = 5 }\nconv1-{n} => 5x8x8", mend=False)
     assert [d.code for d in (*report.diagnostics, *report.warnings)] == ["E0501", "W0105"]
-    assert report.warnings[0].notes == ("it ends with this body, and the `n` of line 2 stays as it is",)
+    assert report.warnings[0].notes == ("it ends with this body, and the `n` on line 2 stays as it is",)
     report = check_text(HEAD + "if 1 < 2 { let n = 5 }\nif 1 < 2 { let m = 5 }\nconv1-{n}", mend=False)
     assert [f"{d.code} {d.span.line if d.span else 0}" for d in (*report.diagnostics, *report.warnings)] == ["E0204 4", "W0105 2"]
     assert check_text(HEAD + "if 1 < 2 { let n = 5 }\nconv1-{widht}", mend=False).warnings == []

@@ -15,7 +15,7 @@ from archc.dsl.source import Source
 from archc.dsl.transcribe import defaults_in, explicit, transcribed
 from archc.tests.support import NETWORKS, ROOT
 from archc.tests.support.work import work
-from archc.ui.show import mending
+from archc.ui.show import fixing
 
 CASES = ROOT / "tests/cases/errors"
 
@@ -169,7 +169,7 @@ def test_many_lines_with_mistakes_are_read_in_linear_work() -> None:
 )
 def test_mistakes_of_writing_alone_are_mended_unasked(case: str, params: int) -> None:
     path = CASES / f"{case}.arch"
-    _, left = mending.mended(check(path), path)
+    _, left = fixing.fixed(check(path), path)
     assert left.ok
     assert left.cost().params == params
 
@@ -177,7 +177,7 @@ def test_mistakes_of_writing_alone_are_mended_unasked(case: str, params: int) ->
 @pytest.mark.parametrize("case", ["e0101_brackets", "e0102_angle_deep", "e0102_brace", "e0105_korean_names", "e0205_labels"])
 def test_what_decides_the_network_or_its_keys_is_asked_for(case: str) -> None:
     path = CASES / f"{case}.arch"
-    _, left = mending.mended(check(path), path)
+    _, left = fixing.fixed(check(path), path)
     assert not left.ok
     assert not any(repair.safe for d in left.diagnostics for repair in d.repairs)
 

@@ -1,1 +1,1 @@
-"""What people and programs see of a report: text, tables, colours, and the formats of other tools."""
+"""Output of reports: text, tables, colors, and the formats of other tools."""

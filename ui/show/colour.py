@@ -1,4 +1,4 @@
-"""Colours of diagnostics: on a terminal only, and never where NO_COLOR is set."""
+"""Colors of diagnostics: only on a terminal, and never where NO_COLOR is set."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STYLES = {
 
 
 def painter(stream: TextIO) -> Paint:
-    """How to paint what goes to a stream: not at all, unless it is a terminal that takes colours."""
+    """Return how to paint text for a stream: in colors on a terminal that has them, else not at all."""
     if not stream.isatty():
         return plain
     from rich.console import Console

@@ -16,7 +16,7 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 
 
 def github(diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
-    """A workflow command for every diagnostic: it shows up beside the line of a pull request."""
+    """Yield a workflow command for every diagnostic, which GitHub shows at its line of a pull request."""
     for d in diagnostics:
         place = ""
         if d.span is not None:
@@ -27,7 +27,7 @@ def github(diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
 
 
 def sarif(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
-    """A SARIF log of one run, with a rule for each code that occurs, and the tried repairs as fixes."""
+    """Return a SARIF log of one run, with a rule for each code that occurs, and tested repairs as fixes."""
     codes = sorted({d.code for d in diagnostics})
     driver = {"name": "archc", "version": __version__, "rules": [_rule(code) for code in codes]}
     results = [_result(d, codes.index(d.code)) for d in diagnostics]
@@ -39,13 +39,13 @@ def sarif(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
 
 
 def _rule(code: str) -> dict[str, Any]:
-    found = page(code)
-    assert found is not None
+    entry = page(code)
+    assert entry is not None
     level = "warning" if code.startswith("W") else "error"
     return {
         "id": code,
-        "shortDescription": {"text": found.title + "."},
-        "fullDescription": {"text": found.text},
+        "shortDescription": {"text": entry.title + "."},
+        "fullDescription": {"text": entry.text},
         "defaultConfiguration": {"level": level},
     }
 
@@ -75,7 +75,7 @@ def _location(span: Span) -> dict[str, Any]:
 
 
 def _artifact(span: Span) -> dict[str, str]:
-    """The file as a URI reference: relative, as it was named, with whatever is no letter of a path encoded."""
+    """Return the file as a URI reference: a relative path as it was given, with special characters encoded."""
     path = PurePath(span.source.name)
     return {"uri": path.as_uri() if path.is_absolute() else quote(path.as_posix(), errors="surrogateescape")}
 
@@ -86,13 +86,13 @@ def _region(span: Span) -> dict[str, int]:
 
 
 def _end(span: Span) -> tuple[int, int]:
-    """Line and column behind the last character."""
+    """Return the line and column after the last character."""
     line = span.source.line_of(span.end)
     return line, span.end - span.source.line_starts[line - 1] + 1
 
 
 def _text(d: Diagnostic) -> str:
-    """Message, facts and next step, a line each."""
+    """Return the message, the notes, and the repairs or the help, a line each."""
     repairs = [f"repair: {repair}" for repair in d.repairs]
     return "\n".join([d.message, *d.notes, *d.trail, *repairs, *([d.help] if d.help and not repairs else [])])
 

@@ -1,4 +1,4 @@
-"""Reports in a terminal: the verdict on one file, and the table of many."""
+"""Reports on a terminal: the verdict on one file, and the table of many."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from archc.dsl.rendering import visible
 
 
 def summary(report: Report) -> str:
-    """Write name, input, output, counts and claims of one network."""
+    """Return the name, inputs, outputs, counts and claims of one network."""
     return str(report)
 
 
 def table(reports: Sequence[tuple[Path, Report]]) -> str:
-    """Write a line for every file, and one for all of them."""
+    """Return a line for every file, and one for all of them."""
     rows = []
     for path, report in reports:
         counts = report.cost() if report.ok and report.has_network else None
@@ -39,7 +39,7 @@ def table(reports: Sequence[tuple[Path, Report]]) -> str:
 
 
 def _result(report: Report) -> str:
-    """The last word of the table on one file."""
+    """Return the result of one file: its errors, the state of its claims, and its warnings."""
     failed = sum(claim.status == "failed" for claim in report.claims)
     waived = sum(claim.waived for claim in report.claims)
     if not report.ok:

@@ -1,1 +1,1 @@
-"""The verbs of the command line, one function each: it parses arguments, calls, prints, and ends with an exit code."""
+"""The verbs of the command line: a function each that parses arguments, calls the library, prints, and sets the exit code."""

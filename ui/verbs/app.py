@@ -1,6 +1,6 @@
-"""The verbs put together, and what becomes of errors. Every verb parses its arguments, calls, prints, and ends with an exit code.
+"""The command line: its verbs, and the exit codes of errors.
 
-0 fine; 1 the file has errors; 2 wrong usage; 3 an optional dependency is missing; 70 a fault of archc itself.
+0 success; 1 the file has errors; 2 wrong usage; 3 an optional dependency is missing; 70 a bug in archc.
 Results go to stdout, everything else to stderr.
 """
 
@@ -27,10 +27,10 @@ from archc.ui.verbs.terminal import say, talk
 app = typer.Typer(
     name="archc",
     no_args_is_help=True,
-    add_completion=False,  # `completion` has its own, which takes the name of a shell
+    add_completion=False,  # `completion` has its own options, which take the name of a shell
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Networks as text, compiled: check, expand, count and lower `.arch` files. A file that is called `-` is stdin.",
+    help="Networks as text, compiled: check, expand, count and lower `.arch` files. The file `-` is stdin.",
 )
 
 for verb in (
@@ -52,11 +52,11 @@ for verb in (
 ):
     app.command(verb.__name__.rstrip("_"))(verb)
 
-OPTIONAL = {"torch": "torch", "safetensors": "torch", "numpy": "torch", "matplotlib": "plots"}  # module -> the extra that brings it
+OPTIONAL = {"torch": "torch", "safetensors": "torch", "numpy": "torch", "matplotlib": "plots"}  # module -> the extra that installs it
 
 
-INSTALL = "Let bash, zsh or fish complete verbs, options and names."
-SHOW = "Print the script that does it, to be put where it is wanted."
+INSTALL = "Install completion of verbs, options and names for bash, zsh or fish."
+SHOW = "Print the completion script instead of installing it."
 
 
 def _version(wanted: bool) -> None:
@@ -80,8 +80,8 @@ def _options(
 
 
 def run() -> None:
-    """Run the command line; the only way out is an exit code."""
-    gc.disable()  # a short life, with many objects and few cycles: looking for these takes a tenth of the time
+    """Run the command line. Always ends the process with an exit code."""
+    gc.disable()  # the process is short, with many objects and few cycles: collecting these takes a tenth of its time
     streams.prepare()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     completion.prepare()
@@ -89,7 +89,7 @@ def run() -> None:
 
 
 def _outcome() -> int:
-    """The exit code of the verb that is asked for. No exception is left over."""
+    """Run the verb and return its exit code. Raises nothing: every exception is reported here."""
     try:
         app(prog_name="archc")
     except SystemExit as end:
@@ -97,7 +97,7 @@ def _outcome() -> int:
     except ModuleNotFoundError as error:
         extra = OPTIONAL.get((error.name or "").partition(".")[0])
         if extra is None:
-            return _fault(error)
+            return _bug(error)
         talk(f"archc: this needs {error.name}, which is not installed: pip install 'archc[{extra}]'")
         return 3
     except ArchError as error:
@@ -115,25 +115,25 @@ def _outcome() -> int:
         talk("archc: out of memory: this machine has too little for this network")
         return 1
     except RecursionError:
-        talk("archc: this file is nested too deeply; take a part of it out into a `let` or a block of its own")
+        talk("archc: this file is nested too deeply; move a part of it to a `let` or to its own block")
         return 1
     except OSError as error:
         talk(f"archc: {error.filename}: {reason(error)}" if error.filename else f"archc: {reason(error)}")
         return 1
     except Exception as error:
-        return _fault(error)
+        return _bug(error)
     return 0
 
 
 def _as_option(error: UsageError) -> str:
-    """The text of an error, in which an argument of the library is an option: `print_after` is `--print-after`."""
+    """Return the text of an error with the argument of the library as an option: `--print-after` for `print_after`."""
     option = f"--{error.option.replace('_', '-')}" if error.option else ""
     return option + str(error)[len(error.option) :]
 
 
-def _fault(error: Exception) -> int:
-    """A mistake of ours. The traceback is for us, so it is shown only when asked for."""
-    talk(f"archc: a fault of archc itself, not of the file: {type(error).__name__}: {error}")
+def _bug(error: Exception) -> int:
+    """Report a bug in archc. The traceback is shown only on request (ARCHC_TRACEBACK)."""
+    talk(f"archc: a bug in archc, not in the file: {type(error).__name__}: {error}")
     if os.environ.get("ARCHC_TRACEBACK"):
         traceback.print_exception(error)
     else:

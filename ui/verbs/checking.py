@@ -22,7 +22,7 @@ from archc.ui.show.reports import summary, table
 from archc.ui.verbs.completion import words
 from archc.ui.verbs.options import File, Files, Input, Json, MaxNesting, MaxNodes, Out, Set
 from archc.ui.verbs.sources import STDIN, checked, content, loaded
-from archc.ui.verbs.terminal import arch_files, mend, must_be_writable, overrides, print_json, say, sound, talk, usage, write
+from archc.ui.verbs.terminal import arch_files, must_be_writable, overrides, print_json, repair, say, sound, talk, usage, write
 
 
 def check_(
@@ -33,14 +33,14 @@ def check_(
     format_: Annotated[
         str, typer.Option("--format", help="text, json, github or sarif", autocompletion=words("text", "json", "github", "sarif"))
     ] = "text",
-    max_errors: Annotated[int, typer.Option("--max-errors", min=1, help="how many messages are shown in full")] = MAX_SHOWN,
+    max_errors: Annotated[int, typer.Option("--max-errors", min=1, help="the most messages shown in full")] = MAX_SHOWN,
     fix: Annotated[
         bool,
-        typer.Option("--fix", help="carry out a repair that a message offers, after showing it as a diff; of stdin, print the mended text"),
+        typer.Option("--fix", help="apply a repair that a message offers, after showing it as a diff; for stdin, print the repaired text"),
     ] = False,
     choose: Annotated[
         int,
-        typer.Option("--choose", min=0, metavar="N", help="with --fix: which repair, where there are several; asked for where not given"),
+        typer.Option("--choose", min=0, metavar="N", help="with --fix: the repair, where there are several; prompted for by default"),
     ] = 0,
     all_: Annotated[
         bool, typer.Option("--all", help="with --fix: every repair that changes only how the file is written, never what it computes")
@@ -49,7 +49,7 @@ def check_(
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
-    """Check shapes and claims, and warn of what is probably not meant. Needs no torch."""
+    """Check shapes and claims, and warn of what is probably not intended. Needs no torch."""
     if format_ not in ("text", "json", "github", "sarif"):
         usage(f"--format is text, json, github or sarif, not {format_}")
     paths = arch_files(files)
@@ -58,24 +58,24 @@ def check_(
     for path in paths:
         loader = loader.renewed()
         reports.append((path, checked(path, changed, Limits(max_nodes, max_nesting), loader=loader)))
-    found = [d for _, report in reports for d in (*report.diagnostics, *report.warnings)]
+    diagnostics = [d for _, report in reports for d in (*report.diagnostics, *report.warnings)]
     if json_ or format_ == "json":
         facts = [report.facts() | {"file": str(path)} for path, report in reports]
         print_json(facts[0] if len(facts) == 1 and not files[0].is_dir() else facts)
     elif format_ == "github":
-        for line in formats.github(found):
+        for line in formats.github(diagnostics):
             say(line)
     elif format_ == "sarif":
-        print_json(formats.sarif(found))
+        print_json(formats.sarif(diagnostics))
     else:
-        if found:
-            talk(render_all(found, max_errors, painter(sys.stderr)))
+        if diagnostics:
+            talk(render_all(diagnostics, max_errors, painter(sys.stderr)))
         if len(reports) > 1:
             sys.stdout.write(table(reports))
         elif reports[0][1].ok:
             say(summary(reports[0][1]))
     if fix:
-        mend(reports, choose, all_, yes)
+        repair(reports, choose, all_, yes)
     elif any(not report.ok for _, report in reports):
         raise typer.Exit(1)
 
@@ -107,7 +107,7 @@ def fmt(
     check: Annotated[bool, typer.Option("--check", help="change nothing; exit code 1 where something would change")] = False,
     json_: Json = False,
 ) -> None:
-    """Rewrite files in canonical form. Comments and line breaks stay. The text of stdin is printed."""
+    """Rewrite files in canonical form, keeping comments and line breaks. For stdin, print the text."""
     from archc.dsl.diagnostics import Fault
     from archc.dsl.formatter import format_text
 
@@ -121,11 +121,11 @@ def fmt(
                 raise ArchError(read.problems)
             text = format_text(read.source, OPERATORS)
         except (Fault, ArchError) as error:
-            found = error.diagnostics if isinstance(error, ArchError) else (error.diagnostic,)
-            rows.append({"file": str(path), "changed": False, "diagnostics": [d.to_json() for d in found]})
+            problems = error.diagnostics if isinstance(error, ArchError) else (error.diagnostic,)
+            rows.append({"file": str(path), "changed": False, "diagnostics": [d.to_json() for d in problems]})
             broken = True
             if not json_:
-                talk(render_all(found, paint=painter(sys.stderr)))
+                talk(render_all(problems, paint=painter(sys.stderr)))
             continue
         changed = text.encode() != content(path)
         rows.append({"file": str(path), "changed": changed, "diagnostics": []})

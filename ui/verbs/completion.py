@@ -1,4 +1,4 @@
-"""Completion by the shell: what may follow, and the scripts for bash, zsh and fish that ask for it."""
+"""Completion in the shell: the candidates, and the scripts for bash, zsh and fish that ask for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archc.compiler.ops import OPERATORS
 
 NAME, VARIABLE = "archc", "_ARCHC_COMPLETE"
 
-# For each shell: its script, below the home folder; the file that it reads when it starts, and what that must say.
+# For each shell: its script, in the home folder; the file that it reads when it starts, and the line needed there.
 SHELLS = {
     "bash": (".bash_completions/archc.sh", ".bashrc", "source ~/.bash_completions/archc.sh"),
     "zsh": (".zfunc/_archc", ".zshrc", "fpath+=~/.zfunc; autoload -Uz compinit; compinit"),
@@ -31,14 +31,14 @@ def prepare() -> None:
 
 
 def show(shell: str) -> None:
-    """`--show-completion SHELL`."""
+    """Print the script of a shell, and exit (`--show-completion SHELL`)."""
     if shell:
         typer.echo(_script(shell))
         raise typer.Exit
 
 
 def install(shell: str) -> None:
-    """`--install-completion SHELL`: write the script, and make the shell read it."""
+    """Write the script of a shell, make the shell read it, and exit (`--install-completion SHELL`)."""
     if not shell:
         return
     script = _script(shell)
@@ -54,7 +54,7 @@ def install(shell: str) -> None:
         before = file.read_bytes() if file.is_file() else b""
         if line.encode() not in before.splitlines():
             write_bytes(file, before + b"\n" * (not before.endswith(b"\n") and bool(before)) + f"{line}\n".encode())
-    typer.echo(f"wrote {home / where}" + f", which {home / start} reads" * bool(start) + "; begin a new shell", err=True)
+    typer.echo(f"wrote {home / where}" + f", which {home / start} reads" * bool(start) + "; start a new shell", err=True)
     raise typer.Exit
 
 
@@ -64,21 +64,21 @@ def _script(shell: str) -> str:
     return get_completion_script(prog_name=NAME, complete_var=VARIABLE, shell=shell)
 
 
-# ---- what may follow
+# ---- candidates
 
 
 def words(*known: str) -> Completer:
-    """One of a few words."""
+    """Complete one of a few words."""
     return lambda incomplete: [word for word in known if word.startswith(incomplete)]
 
 
 def arch_files(incomplete: str) -> list[str]:
-    """Folders, and the `.arch` files in them."""
+    """Complete folders, and the `.arch` files in them."""
     return sorted(_entries(incomplete, (".arch",)))
 
 
 def any_files(incomplete: str) -> list[str]:
-    """Folders and files."""
+    """Complete folders and files."""
     return sorted(_entries(incomplete, ("",)))
 
 
@@ -98,17 +98,19 @@ def _entries(incomplete: str, suffixes: tuple[str, ...]) -> Iterator[str]:
 
 
 def operators(incomplete: str) -> list[str]:
+    """Complete operators, in any case."""
     return words(*OPERATORS)(incomplete.lower())
 
 
 def explained(incomplete: str) -> list[str]:
-    """Codes, and files."""
+    """Complete codes of errors, and `.arch` files."""
     from archc.compiler.pages import pages
 
     return [*words(*(page.code for page in pages()))(incomplete.upper()), *arch_files(incomplete)]
 
 
 def networks(incomplete: str) -> list[str]:
+    """Complete the networks that are included."""
     from archc.compiler.zoo import networks
 
     return words(*(path.stem for path in networks()))(incomplete)

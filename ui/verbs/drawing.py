@@ -1,4 +1,4 @@
-"""What the command line asks of pictures: its options, read; the picture written; what is missing, said."""
+"""Pictures on the command line: read the options, write the picture, report what is missing."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from archc.ui.verbs.terminal import fail, must_be_writable, talk, usage
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A file to write, or none for stdout, and what is asked of the picture."""
+class Target:
+    """Where a picture goes (None: stdout), and its options."""
 
     output: Path | None
-    asked: Request
+    options: Request
 
 
-def wish(output: Path | None, form: str, style: str, theme: str, heat: str, legend: bool, part: str = "") -> Wish:
-    """Read the options before any work is done. Raises UsageError."""
+def target(output: Path | None, form: str, style: str, theme: str, heat: str, legend: bool, part: str = "") -> Target:
+    """Check the options before any work is done. Raises UsageError, or ends with an exit code."""
     if output is not None:
         must_be_writable(output)
     form = form or (by_suffix(output.suffix) if output is not None else "svg")
     if not form:
-        usage(f"pictures are {listed()}, by --format or the file's suffix; not {output}")
-    asked = request(form, style, theme, heat, legend, part)
-    if asked.form.binary and output is None:
-        usage(f"a {form} goes into a file: give -o FILE{asked.form.suffixes[0]}")
-    return Wish(output, asked)
+        usage(f"pictures are {listed()}, by --format or the suffix of the file, not {output}")
+    options = request(form, style, theme, heat, legend, part)
+    if options.form.binary and output is None:
+        usage(f"a {form} is written to a file: give -o FILE{options.form.suffixes[0]}")
+    return Target(output, options)
 
 
-def deliver(make: Callable[[], bytes], output: Path | None) -> None:
-    """Make a picture and write it, whole or not at all; end where Graphviz is missing or the picture is too large."""
+def write_picture(draw: Callable[[], bytes], output: Path | None) -> None:
+    """Draw a picture and write it, completely or not at all. Ends with exit code 3 without Graphviz, 1 where it is too large."""
     try:
-        data = make()
+        data = draw()
     except NoGraphviz as error:
         talk(f"archc: {error}")
         raise typer.Exit(3) from None

@@ -64,18 +64,18 @@ from archc.ui.verbs.terminal import (
 
 def summary_(
     file: File,
-    depth: Annotated[int, typer.Option("--depth", min=1, help="how many levels of labels are shown")] = 2,
+    depth: Annotated[int, typer.Option("--depth", min=1, help="the number of levels of labels shown")] = 2,
     expand: Annotated[list[str] | None, typer.Option("--expand", metavar="LABEL", help="show all of a part; may be repeated")] = None,
     flat: Annotated[bool, typer.Option("--flat", help="a row for every node, nothing folded")] = False,
     sort: Sort = "",
-    top: Annotated[int, typer.Option("--top", min=1, help="with --sort: how many")] = 10,
+    top: Annotated[int, typer.Option("--top", min=1, help="with --sort: the number of rows")] = 10,
     layout: Layout = "chw",
     convention: Convention = "paper",
     dtype: MemoryDtype = "float32",
     batch: MemoryBatch = 1,
-    memory: Annotated[bool, typer.Option("--memory", help="what inference and training need of memory, below the table")] = False,
+    memory: Annotated[bool, typer.Option("--memory", help="the memory that inference and training need, below the table")] = False,
     optimizer: Optimizer = "adam",
-    verify: Annotated[bool, typer.Option("--verify", help="--memory, and measure it too, which needs torch")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="like --memory, and measure it, which needs torch")] = False,
     format_: Form = "text",
     csv: Csv = False,
     md: Md = False,
@@ -135,7 +135,7 @@ def table_(
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
-    """Compare networks: parameters, MACs, layers, receptive fields, memory. A `--set` that is given again makes a row of its own."""
+    """Compare networks: parameters, MACs, layers, receptive fields, memory. Several values of one `--set` add a row each."""
     from archc.compiler.library import table
     from archc.compiler.results.families import can_plot
     from archc.compiler.results.summaries import Units
@@ -171,7 +171,7 @@ def diff_(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="give a parameter of the second network another value; FILE FILE --set compares two settings",
+            help="set a parameter of the second network; FILE FILE --set compares two settings",
         ),
     ] = None,
     output: Picture = None,
@@ -184,23 +184,25 @@ def diff_(
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
-    """Say what differs between two networks, or two settings of one, and what it costs. Exit code 0: the same, 1: different."""
+    """Print what differs between two networks, or two settings of one, and what it costs. Exit code 0: the same, 1: different."""
     from archc.ui.verbs import drawing
 
     stdin_once([first, second])
-    wish = drawing.wish(output, "", "graph", theme, "", True, part="a difference") if output is not None else None
+    target = drawing.target(output, "", "graph", theme, "", True, part="a difference") if output is not None else None
     limits = Limits(max_nodes, max_nesting)
     changed = (Overrides(), overrides(set_, None))
     a, b = (network(file, change, limits, json_, wrong=2) for file, change in zip((first, second), changed, strict=True))
-    found = a.diff(b, names=(a.name, f"{b.name} ({', '.join(set_)})" if set_ else b.name))
+    difference = a.diff(b, names=(a.name, f"{b.name} ({', '.join(set_)})" if set_ else b.name))
     if json_:
-        print_json(found.facts())
+        print_json(difference.facts())
     else:
-        sys.stdout.write(found.text())
-    if wish is not None:
-        form = wish.asked.form.name
-        drawing.deliver(lambda: found.draw(form, theme=theme, depth=depth, expand=expand or (), collapse=collapse or (), flat=flat), output)
-    if not found.same:
+        sys.stdout.write(difference.text())
+    if target is not None:
+        form, expanded, collapsed = target.options.form.name, expand or (), collapse or ()
+        drawing.write_picture(
+            lambda: difference.draw(form, theme=theme, depth=depth, expand=expanded, collapse=collapsed, flat=flat), output
+        )
+    if not difference.same:
         raise typer.Exit(1)
 
 
@@ -216,29 +218,31 @@ def draw(
     theme: Theme = "auto",
     heat: Heat = "",
     legend: Legend = True,
-    partial: Annotated[bool, typer.Option("--partial", help="draw a wrong file too, as far as its shapes are known")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="draw a file with errors too, as far as its shapes are known")] = False,
     set_: Set = None,
     input_: Input = None,
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
-    """Draw a network: blocks folded, repeats as one, shapes where they change; in svg and html, counts in tooltips."""
+    """Draw a network: blocks folded, repeats as one, shapes where they change; in svg and html with counts in tooltips."""
     from archc.compiler.draw.request import folding, partial_picture
     from archc.ui.verbs import drawing
 
-    wish = drawing.wish(output, format_, style, theme, heat, legend, part="a wrong file" if partial else "")
+    target = drawing.target(output, format_, style, theme, heat, legend, part="a wrong file" if partial else "")
     changed, limits = overrides(set_, input_), Limits(max_nodes, max_nesting)
     expanded, collapsed = expand or (), collapse or ()
     if not partial:
-        net, form = network(file, changed, limits, False), wish.asked.form.name
-        looks = {"style": style, "theme": theme, "heat": heat}
-        drawing.deliver(lambda: net.draw(form, **looks, legend=legend, depth=depth, expand=expanded, collapse=collapsed, flat=flat), output)
+        net, form = network(file, changed, limits, False), target.options.form.name
+        appearance = {"style": style, "theme": theme, "heat": heat}
+        drawing.write_picture(
+            lambda: net.draw(form, **appearance, legend=legend, depth=depth, expand=expanded, collapse=collapsed, flat=flat), output
+        )
         return
     report = checked(file, changed, limits)
     talk(render_all(report.diagnostics, paint=painter(sys.stderr)) if report.diagnostics else "")
     if not len(report.graph):
-        fail("there is no shape to draw from")
+        fail("there is nothing to draw: no shape is known")
     shown = folding(depth, expanded, collapsed, flat)
-    drawing.deliver(lambda: partial_picture(report.graph, report.failures, report.diagnostics, shown, wish.asked), output)
+    drawing.write_picture(lambda: partial_picture(report.graph, report.failures, report.diagnostics, shown, target.options), output)
     if report.diagnostics:
         raise typer.Exit(1)

@@ -31,13 +31,11 @@ Files = Annotated[
         autocompletion=arch_files,
     ),
 ]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="give a parameter of the `arch` line another value")]
-Input = Annotated[list[str] | None, typer.Option("--input", metavar="[NAME=]SHAPE", help="give an input another shape, as 3x299x299")]
-Json = Annotated[bool, typer.Option("--json", help="print the facts as JSON")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="set a parameter of the `arch` line")]
+Input = Annotated[list[str] | None, typer.Option("--input", metavar="[NAME=]SHAPE", help="set the shape of an input, as 3x299x299")]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 MaxNodes = Annotated[int, typer.Option("--max-nodes", min=1, help="the most nodes of a network, and the most statements of a file")]
-MaxNesting = Annotated[
-    int, typer.Option("--max-nesting", min=1, max=10_000, help="how deeply blocks may call blocks, and brackets hold brackets")
-]
+MaxNesting = Annotated[int, typer.Option("--max-nesting", min=1, max=10_000, help="how deeply calls of blocks and brackets may be nested")]
 Out = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="write to a file instead of stdout")]
 
 # ---- tables
@@ -47,11 +45,15 @@ Form = Annotated[str, typer.Option("--format", help=alternatives(FORMS), autocom
 Csv = Annotated[bool, typer.Option("--csv", help="the same as --format csv")]
 Md = Annotated[bool, typer.Option("--md", help="the same as --format md")]
 Latex = Annotated[bool, typer.Option("--latex", help="the same as --format latex")]
-Sort = Annotated[str, typer.Option("--sort", help=f"{alternatives(SORTS)}: every node, the largest first", autocompletion=words(*SORTS))]
-Layout = Annotated[str, typer.Option("--layout", help="chw, or hwc as lectures write shapes", autocompletion=words(*LAYOUTS))]
-Convention = Annotated[str, typer.Option(help=f"whose rule counts MACs: {alternatives(CONVENTIONS)}", autocompletion=words(*CONVENTIONS))]
+Sort = Annotated[str, typer.Option("--sort", help=f"{alternatives(SORTS)}: list nodes, the largest first", autocompletion=words(*SORTS))]
+Layout = Annotated[
+    str, typer.Option("--layout", help="the order of shapes: chw, or hwc with the channels last", autocompletion=words(*LAYOUTS))
+]
+Convention = Annotated[
+    str, typer.Option(help=f"the rule for counting MACs: {alternatives(CONVENTIONS)}", autocompletion=words(*CONVENTIONS))
+]
 MemoryDtype = Annotated[str, typer.Option("--dtype", help=f"{alternatives(BYTES)}, for memory", autocompletion=words(*BYTES))]
-MemoryBatch = Annotated[int, typer.Option("--batch", min=1, help="samples, for memory")]
+MemoryBatch = Annotated[int, typer.Option("--batch", min=1, help="number of samples, for memory")]
 Optimizer = Annotated[str, typer.Option(help=f"{alternatives(OPTIMIZERS)}, for --memory", autocompletion=words(*OPTIMIZERS))]
 
 # ---- running
@@ -65,21 +67,21 @@ Style = Annotated[str, typer.Option(help="graph (boxes, top to bottom) or paper 
 Theme = Annotated[
     str,
     typer.Option(
-        help=f"auto (light, and dark where the reader's screen is, in svg and html), {alternatives(tuple(THEMES)[1:])}",
+        help=f"auto (light, or dark as the reader's screen, in svg and html), {alternatives(tuple(THEMES)[1:])}",
         autocompletion=words(*THEMES),
     ),
 ]
-Heat = Annotated[str, typer.Option(help=f"colour by cost: {alternatives(HEATS)}", autocompletion=words(*HEATS))]
-Legend = Annotated[bool, typer.Option("--legend/--no-legend", help="a key to the colours")]
-Depth = Annotated[int | None, typer.Option(min=0, help="levels of blocks to open; as many as fit a page where not given")]
-Expand = Annotated[list[str] | None, typer.Option("--expand", metavar="PATTERN", help="open these blocks too: layer3, 'layer3*'")]
+Heat = Annotated[str, typer.Option(help=f"color by cost: {alternatives(HEATS)}", autocompletion=words(*HEATS))]
+Legend = Annotated[bool, typer.Option("--legend/--no-legend", help="a key to the colors")]
+Depth = Annotated[int | None, typer.Option(min=0, help="levels of blocks to open; by default as many as fit a page")]
+Expand = Annotated[list[str] | None, typer.Option("--expand", metavar="PATTERN", help="also open these blocks: layer3, 'layer3*'")]
 Collapse = Annotated[list[str] | None, typer.Option("--collapse", metavar="PATTERN", help="keep these blocks closed")]
 Flat = Annotated[bool, typer.Option("--flat", help="a box for every operator, no blocks")]
-_PARTS = listed(found for found in FORMATS if not found.whole)  # what can draw a difference
-Picture = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help=f"draw it as well: {_PARTS}, by the suffix")]
+_PARTS = listed(form for form in FORMATS if not form.whole)  # what can draw a difference
+Picture = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help=f"also draw it: {_PARTS}, by the suffix")]
 PictureFormat = Annotated[
     str,
     typer.Option(
-        "--format", help=f"{listed()}; else by the file's suffix; else svg", autocompletion=words(*(found.name for found in FORMATS))
+        "--format", help=f"{listed()}; by default by the file's suffix, or svg", autocompletion=words(*(form.name for form in FORMATS))
     ),
 ]

@@ -1,4 +1,4 @@
-"""Verbs about what there is, and why: `list`, `new`, `ops` and `explain`."""
+"""Verbs for reference: `list`, `new`, `ops` and `explain`."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from archc.ui.verbs.terminal import must_be_writable, network, overrides, print_
 
 
 def list_(json_: Json = False) -> None:
-    """Say which networks come along: family, parameters, GMACs, source."""
+    """List the included networks: family, parameters, GMACs, source."""
     from archc.compiler.elaborate.loader import Loader
     from archc.compiler.zoo import listed, networks
 
     loader = Loader()
-    found = [listed(path, loader) for path in networks()]
+    included = [listed(path, loader) for path in networks()]
     if json_:
-        print_json([asdict(net) for net in found])
+        print_json([asdict(net) for net in included])
         return
     cells = [
-        [net.name, net.family, f"{net.params:,}", f"{net.macs / 1e9:.3f}" if isinstance(net.macs, int) else "", net.source] for net in found
+        [net.name, net.family, f"{net.params:,}", f"{net.macs / 1e9:.3f}" if isinstance(net.macs, int) else "", net.source]
+        for net in included
     ]
     columns = width()
     room = Room(columns, ("family",), "source") if columns is not None else None
@@ -45,22 +46,22 @@ def new(
     base: Annotated[
         str,
         typer.Option(
-            "--from", metavar="NAME", help="the network to start from; `archc list` shows what there is", autocompletion=completion.networks
+            "--from", metavar="NAME", help="the network to start from; `archc list` shows them", autocompletion=completion.networks
         ),
     ],
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="NAME.arch where not given")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="NAME.arch by default")] = None,
 ) -> None:
-    """Start a file from a network that comes along."""
+    """Start a file from an included network."""
     from archc.compiler.zoo import networks, started
 
     known = {path.stem: path for path in networks()}
     if base not in known:
-        usage(f"there is no network {base}; {did_you_mean(base, known) or '`archc list` shows what there is'}")
+        usage(f"there is no network {base}; {did_you_mean(base, known) or '`archc list` shows them'}")
     if not name.isidentifier():
         usage(f"a network is named by a word, not {name}")
     target = output or Path(f"{name}.arch")
     if os.path.lexists(target):
-        usage(f"{target} is there already")
+        usage(f"{target} exists already")
     must_be_writable(target)
     write(target, started(name, known[base]))
     talk(f"wrote {target}")
@@ -68,7 +69,7 @@ def new(
 
 def ops(
     name: Annotated[
-        str | None, typer.Argument(help="an operator; all where none is named", show_default=False, autocompletion=completion.operators)
+        str | None, typer.Argument(help="an operator; all by default", show_default=False, autocompletion=completion.operators)
     ] = None,
     json_: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="print docs/operators.md")] = False,
@@ -95,14 +96,14 @@ def explain(
         str | None,
         typer.Argument(
             metavar="[CODE | FILE | FILE:NODE | OPERATOR]",
-            help="an error code; a file, or a node of it (- and -:NODE: of stdin); an operator, as `archc ops` does",
+            help="an error code; a file, or a node of it (- and -:NODE for stdin); an operator, like `archc ops`",
             show_default=False,
             autocompletion=completion.explained,
         ),
     ] = None,
     back: Annotated[bool, typer.Option("--back", help="with FILE or FILE:NODE: derive the shape back to the input")] = False,
     why_not: Annotated[
-        str, typer.Option("--why-not", metavar="SHAPE", help="with FILE: what fails at another input, and what is legal")
+        str, typer.Option("--why-not", metavar="SHAPE", help="with FILE: what fails at another input shape, and which sizes are legal")
     ] = "",
     set_: Set = None,
     input_: Input = None,
@@ -117,17 +118,17 @@ def explain(
     if what is not None and (".arch" in what or what.partition(":")[0] == "-"):
         explain_node(what, back, why_not, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
     elif what is not None:
-        found = page(what)
-        if found is None and (what.lower() in OPERATORS):
+        entry = page(what)
+        if entry is None and (what.lower() in OPERATORS):
             ops(what, json_)
             return
-        if found is None:
+        if entry is None:
             near = did_you_mean(what, OPERATORS)
             usage(f"there is no error and no operator {what}; " + (near or "`archc explain` lists the codes, `archc ops` the operators"))
         if json_:
-            print_json(found._asdict())
+            print_json(entry._asdict())
         else:
-            say(f"{found.code}: {found.text}")
+            say(f"{entry.code}: {entry.text}")
     elif json_:
         print_json([entry._asdict() for entry in pages()])
     elif markdown:
@@ -138,7 +139,7 @@ def explain(
 
 
 def explain_node(what: str, back: bool, why_not: str, changed: Overrides, limits: Limits, as_json: bool) -> None:
-    """`explain FILE`, `explain FILE:NODE`."""
+    """Explain a network or a node of it (`explain FILE`, `explain FILE:NODE`)."""
     name, suffix, label = what.rpartition(".arch")
     if not suffix:  # stdin
         name, _, label = what.partition(":")
@@ -148,8 +149,8 @@ def explain_node(what: str, back: bool, why_not: str, changed: Overrides, limits
 
         say(reasons(partial(checked, file, limits=limits, mend=False), why_not))
         return
-    found = network(file, changed, limits, as_json).explain(label, back=back)
+    explanation = network(file, changed, limits, as_json).explain(label, back=back)
     if as_json:
-        print_json(found.facts())
+        print_json(explanation.facts())
     else:
-        sys.stdout.write(found.text())
+        sys.stdout.write(explanation.text())

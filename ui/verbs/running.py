@@ -40,7 +40,7 @@ def compile(
     output: Annotated[list[Path] | None, typer.Option("-o", "--output", metavar="FILE", help=f"{listed()}; may be repeated")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes the GPU where there is one", autocompletion=DEVICES)] = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16", autocompletion=DTYPES)] = "float32",
-    batch: Annotated[int, typer.Option(min=1, help="how many samples the forward pass gets")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="the number of samples of the forward pass")] = 1,
     weights: Annotated[
         str, typer.Option(metavar="FILE", help="load weights by name from .safetensors or .pth, or torchvision:IMAGENET1K_V1")
     ] = "",
@@ -92,7 +92,7 @@ def compile(
 
 
 def backend_for(target: Path, level: int) -> Backend:
-    """The backend that writes a file; end with an exit code where none does, where the level is not for it, or a module is missing."""
+    """Return the backend for a file. Ends with an exit code where there is none, or the level or a missing module excludes it."""
     backend = backend_of(target)
     if backend is None:
         usage(f"-o writes {listed(words=True)}, not {target.name}")
@@ -109,14 +109,14 @@ def bench(
     file: File,
     device: Device = "auto",
     dtype: Dtype = "float32",
-    batch: Annotated[int, typer.Option(min=1, help="how many samples a forward pass gets")] = 1,
-    runs: Annotated[int, typer.Option(min=1, help="how often every level is run")] = 9,
+    batch: Annotated[int, typer.Option(min=1, help="the number of samples of a forward pass")] = 1,
+    runs: Annotated[int, typer.Option(min=1, help="the number of runs of every level")] = 9,
     upto: Annotated[int, typer.Option(min=0, max=3, help="the last level; 3 compiles, which takes a while")] = 2,
     set_: Set = None,
     input_: Input = None,
     json_: Json = False,
 ) -> None:
-    """Run the levels of optimization side by side."""
+    """Time the levels of optimization side by side."""
     net = network(file, overrides(set_, input_), Limits(), json_)
     with refusals():
         found = net.bench(device=device, dtype=dtype, batch=batch, runs=runs, upto=upto)
@@ -131,12 +131,14 @@ def weights(
     source: Annotated[
         Path, typer.Option("--from", metavar="FILE", help="weights under other names: .pth or .safetensors", autocompletion=any_files)
     ],
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="write them under our names: .safetensors")] = None,
-    mapping: Annotated[Path | None, typer.Option("--map", metavar="FILE", help="write which key is which, as JSON")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="write them under the names of the network: .safetensors")
+    ] = None,
+    mapping: Annotated[Path | None, typer.Option("--map", metavar="FILE", help="write the mapping of keys, as JSON")] = None,
     set_: Set = None,
     json_: Json = False,
 ) -> None:
-    """Say how foreign weights fit a network: by name, else by order and shapes; write the mapping, convert."""
+    """Match the weights of another file to a network by name, else by order and shapes; write the mapping, convert."""
     for target in (output, mapping):
         if target is not None:
             must_be_writable(target)

@@ -1,4 +1,4 @@
-"""The files that a verb is given: named ones, those of folders, and `-`, which is stdin."""
+"""The files that a verb reads: named files, those in folders, and `-`, which is stdin."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.elaborate.loader import MAX_BYTES, Loaded, Loader
 from archc.compiler.files import bounded
 
-STDIN = Path("<stdin>")  # compared by identity: a file may be called so
+STDIN = Path("<stdin>")  # compared by identity: a file may have this name
 
 
 def named(text: str) -> Path:
-    """The file that an argument names."""
+    """Return the file that an argument names."""
     return STDIN if text == "-" else Path(text)
 
 
 def arch_files(files: list[Path]) -> list[Path]:
-    """The files themselves, and the `.arch` files of the folders among them; hidden files and folders are left out."""
+    """Return the files, and the `.arch` files in the folders among them, without hidden files and folders."""
     return [path for file in files for path in (_within(file) if os.path.isdir(file) else [file])]
 
 
 def _within(folder: Path) -> list[Path]:
-    found = folder.rglob("*.arch")
-    return sorted(path for path in found if not path.is_dir() and not any(p.startswith(".") for p in path.relative_to(folder).parts))
+    paths = folder.rglob("*.arch")
+    return sorted(path for path in paths if not path.is_dir() and not any(p.startswith(".") for p in path.relative_to(folder).parts))
 
 
 @cache
 def standard_input() -> bytes:
-    """All that stdin holds, read once. Raises OSError where it cannot be read, or holds too much."""
+    """Return the content of stdin, which is read once. Raises OSError where it cannot be read, or is too large."""
     if sys.stdin is None:
         raise OSError(0, "stdin is closed")
     if sys.stdin.isatty():
@@ -47,7 +47,7 @@ def checked(
     mend: bool = True,
     loader: Loader | None = None,
 ) -> Report:
-    """What `driver.check` finds, for stdin as well."""
+    """Check a file, or stdin, and return the report, as `driver.check` does."""
     if path is not STDIN:
         return check(path, changed, limits, mend, loader)
     try:
@@ -58,7 +58,7 @@ def checked(
 
 
 def loaded(path: Path) -> Loaded:
-    """The tree of a file. Raises Fault where it cannot be read."""
+    """Return the tree of a file. Raises Fault where it cannot be read."""
     if path is not STDIN:
         return Loader().open(path)
     try:
@@ -68,5 +68,5 @@ def loaded(path: Path) -> Loaded:
 
 
 def content(path: Path) -> bytes:
-    """The bytes of a file that could be read a moment ago."""
+    """Return the bytes of a file that was read before."""
     return standard_input() if path is STDIN else path.read_bytes()

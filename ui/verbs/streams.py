@@ -1,7 +1,7 @@
-"""The three streams of the process: closed, full or narrow ones end in a plain message, never in a traceback.
+"""The standard streams: where they are closed, full, or of a narrow encoding, there is a plain message and no traceback.
 
-What goes to stdout is lost where nobody reads it, and the verdict, the exit code, stays. Characters that the terminal's
-encoding lacks are written in ASCII.
+Output to a closed stdout is lost, and the exit code stays the same. Characters that the encoding of the terminal lacks are
+written in ASCII.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HANDLER = "archc.ascii"
 
 def prepare() -> None:
     """Make the streams safe to write to. Called once, before anything is written."""
-    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:  # else the next file that is opened would be taken for stdout
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:  # else the next file that is opened would become stdout
         pass
     os.close(handle)
     codecs.register_error(HANDLER, _in_ascii)
@@ -43,7 +43,7 @@ def prepare() -> None:
 
 
 def finish(code: int) -> int:
-    """Flush; the exit code, which is 1 where a result could not be written."""
+    """Flush the streams. Returns the exit code, which is 1 where a result could not be written."""
     sys.stdout.flush()
     raw = _raw(sys.stdout)
     if isinstance(raw, Lenient) and raw.error is not None and raw.error.errno not in (errno.EPIPE, errno.EBADF):
@@ -57,19 +57,19 @@ def _safe(stream: TextIO | None, number: int) -> TextIO:
     if stream is None:  # it was closed when the process began
         return open(os.devnull, "w", encoding="utf-8", errors="replace")
     if type(_raw(stream)) is not io.FileIO or not isinstance(stream, io.TextIOWrapper):
-        return stream  # a console of Windows, or what a test has put there
+        return stream  # a console of Windows, or the stream of a test
     buffer = io.BufferedWriter(Lenient(number, "wb", closefd=False))
     return io.TextIOWrapper(buffer, encoding=stream.encoding, errors=HANDLER, line_buffering=stream.line_buffering or stream.write_through)
 
 
 def _raw(stream: TextIO) -> Any:
-    """What the bytes of a stream go to in the end; with `python -u` there is no buffer between."""
+    """Return the raw stream below a stream; with `python -u` there is no buffer between them."""
     buffer = getattr(stream, "buffer", None)
     return getattr(buffer, "raw", buffer)
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Write what an encoding lacks: bytes of file names as they were, rules and marks in ASCII, all else as `\\uXXXX`."""
+    """Replace a character that an encoding lacks: bytes of file names as they were, rules and marks in ASCII, others as `\\uXXXX`."""
     assert isinstance(error, UnicodeEncodeError)
     char = error.object[error.start]
     if "\udc80" <= char <= "\udcff":

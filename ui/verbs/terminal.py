@@ -1,4 +1,4 @@
-"""What the verbs of the command line share: reading arguments, sound reports, talking, asking, writing, exit codes."""
+"""Functions shared by the verbs: reading arguments, loading files, printing, prompting, writing, exit codes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from archc.dsl.diagnostics import CLAIM, Diagnostic, Repair
 from archc.dsl.errors import ArchError
 from archc.dsl.rendering import edited, render_all, visible
 from archc.dsl.source import Source
-from archc.ui.show import mending
+from archc.ui.show import fixing
 from archc.ui.show.colour import painter
 from archc.ui.verbs import sources
 from archc.ui.verbs.sources import STDIN, checked
 
-NARROWEST = 40  # columns; what is laid out for fewer is unreadable
+NARROWEST = 40  # columns; narrower output is unreadable
 
 
 class Tabulated(Protocol):
@@ -42,7 +42,7 @@ class Tabulated(Protocol):
 
 
 def sweeps(settings: list[str]) -> list[list[str]]:
-    """Every combination of settings, where one parameter is set to several values."""
+    """Return every combination of settings, where parameters are set to several values."""
     by_name: dict[str, list[str]] = {}
     for setting in settings:
         by_name.setdefault(setting.partition("=")[0], []).append(setting)
@@ -63,7 +63,7 @@ def print_table(result: Tabulated, form: str) -> None:
 
 
 def arch_files(files: list[Path]) -> list[Path]:
-    """The files themselves, and the `.arch` files of the folders among them; one at least, and stdin at most once."""
+    """Return the files, and the `.arch` files in the folders among them. Ends where there is none, or stdin more than once."""
     stdin_once(files)
     found = sources.arch_files(files)
     if not found:
@@ -72,13 +72,13 @@ def arch_files(files: list[Path]) -> list[Path]:
 
 
 def stdin_once(files: list[Path]) -> None:
-    """End where several arguments are stdin."""
+    """End with an exit code where several arguments are stdin."""
     if sum(file is STDIN for file in files) > 1:
         usage("stdin can be read once: give `-` once")
 
 
 def overrides(settings: list[str] | None, inputs: list[str] | None) -> Overrides:
-    """Read `--set` and `--input`."""
+    """Parse the values of `--set` and `--input`. Ends with exit code 2 where they cannot be parsed."""
     pairs: dict[str, str] = {}
     for setting in settings or []:
         name, equals, value = setting.partition("=")
@@ -97,7 +97,7 @@ def overrides(settings: list[str] | None, inputs: list[str] | None) -> Overrides
 
 
 def sound(file: Path, changed: Overrides, limits: Limits, as_json: bool, wrong: int = 1, blocks: bool = False) -> Report:
-    """The report of a file that has no errors and holds a network (or, with `blocks`, blocks); else print what is wrong and exit."""
+    """Return the report on a file without errors that holds a network (or, with `blocks`, blocks); else print the errors and exit."""
     report = checked(file, changed, limits)
     try:
         return report if blocks and report.ok else require_network(report)
@@ -110,13 +110,13 @@ def sound(file: Path, changed: Overrides, limits: Limits, as_json: bool, wrong: 
 
 
 def network(file: Path, changed: Overrides, limits: Limits, as_json: bool, wrong: int = 1) -> Network:
-    """Load the network of a file; else print what is wrong with it and exit."""
+    """Load the network of a file; else print its errors and exit."""
     return Network(sound(file, changed, limits, as_json, wrong=wrong))
 
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Turn what a backend refuses into a plain error and an exit code. Imports no torch that was not there."""
+    """Turn errors of a backend into a plain message and an exit code. Never loads torch where it was not loaded before."""
     try:
         yield
     except (UsageError, ImportError):
@@ -140,6 +140,7 @@ def print_stages(report: Report, level: int, after: str) -> None:
 
 
 def unfit_table(rows: list[tuple[str, str, str, str]], most: int = 10) -> str:
+    """Return the keys of a weights file that do not fit a network, as a table."""
     width = max(len(key) for _, key, _, _ in rows[:most])
     lines = [f"{'':<11}{'key':<{width}}  {'in the file':<16}in the network"]
     lines.extend(f"{what:<11}{key:<{width}}  {theirs:<16}{ours}".rstrip() for what, key, theirs, ours in rows[:most])
@@ -149,12 +150,12 @@ def unfit_table(rows: list[tuple[str, str, str, str]], most: int = 10) -> str:
 
 
 def width() -> int | None:
-    """The columns of the terminal that stdout is; None where it is none, and lines are as long as they get."""
+    """Return the columns of the terminal; None where stdout is none, and lines may have any length."""
     return max(NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
 
 
 def must_be_writable(path: Path) -> None:
-    """End at once where a file cannot be written, before the work is done that it is for."""
+    """End with an exit code where a file cannot be written, before any work is done."""
     if not os.path.isdir(path.parent):
         usage(f"there is no folder {path.parent} to write {path.name} into")
     if os.path.isdir(path):
@@ -162,50 +163,55 @@ def must_be_writable(path: Path) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file, whole or not at all. Raises CannotWrite."""
+    """Write a file, completely or not at all. Raises CannotWrite."""
     write_text(path, text)
 
 
 def say(text: str) -> None:
+    """Print a line to stdout."""
     sys.stdout.write(text + "\n")
 
 
 def talk(text: str) -> None:
+    """Print a line to stderr."""
     sys.stderr.write(text + "\n")
 
 
 def print_json(data: Any) -> None:
+    """Print plain data to stdout as JSON."""
     sys.stdout.write(json.dumps(data, indent=2) + "\n")
 
 
 def usage(message: str) -> NoReturn:
+    """Report wrong usage, and end with exit code 2."""
     talk(f"archc: {visible(message)}")
     raise typer.Exit(2)
 
 
 def fail(message: str) -> NoReturn:
+    """Report an error, and end with exit code 1."""
     talk(f"archc: {visible(message)}")
     raise typer.Exit(1)
 
 
 def interactive() -> bool:
-    """Is there somebody to ask?"""
+    """Return whether a user can be prompted."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def mend(reports: list[tuple[Path, Report]], choose: int, every: bool, yes: bool) -> None:
-    """Carry out one repair of one file, or all that are safe, after showing the difference."""
+def repair(reports: list[tuple[Path, Report]], choose: int, every: bool, yes: bool) -> None:
+    """Apply one repair of a file, or (`every`) all that are safe, after showing the difference."""
     if len(reports) != 1:
-        usage("--fix mends one file at a time")
+        usage("--fix repairs one file at a time")
     path, report = reports[0]
     found = [*report.diagnostics, *report.warnings]
-    repairs = mending.offered(found)
+    repairs = fixing.offered(found)
     if not repairs:
-        fail("there is nothing to mend" if not found else "I know no repair that makes this file check")
+        fail("there is nothing to repair" if not found else "no known repair makes this file check")
     left: list[tuple[Diagnostic, Repair]] = []
     if every:
-        text, rest = mending.mended(report, path)
-        left = mending.offered([*rest.diagnostics, *rest.warnings])
+        text, rest = fixing.fixed(report, path)
+        left = fixing.offered([*rest.diagnostics, *rest.warnings])
     else:
         chosen = _chosen(repairs, choose)
         text = edited(chosen.edits[0].span.source, chosen.edits)
@@ -213,19 +219,19 @@ def mend(reports: list[tuple[Path, Report]], choose: int, every: bool, yes: bool
     if text:
         _written(path, repairs[0][1].edits[0].span.source, text, yes)
     if left:
-        talk("left alone, since these change what is computed or claimed; make one by `--fix --choose N`:")
-        talk("\n".join(mending.listed(left)))
+        talk("not applied, since these change what is computed or claimed; apply one with `--fix --choose N`:")
+        talk("\n".join(fixing.listed(left)))
     if not text or (path is not STDIN and not checked(path).ok):
         raise typer.Exit(1)
 
 
 def _chosen(repairs: list[tuple[Diagnostic, Repair]], number: int) -> Repair:
-    """The repair of a number, or the only one. A claim is the evidence of a file: its change is asked for by number."""
+    """Return the repair of a number, or the only one. A repair that changes a claim always needs its number."""
     if not number and (len(repairs) > 1 or repairs[0][1].changes == CLAIM):
-        talk("\n".join(mending.listed(repairs)))
+        talk("\n".join(fixing.listed(repairs)))
         if not interactive():
             several = f"there are {len(repairs)} repairs" if len(repairs) > 1 else "the only repair known changes a claim"
-            usage(f"{several}: choose one by `--choose N`; `--all` makes those that only mend the writing")
+            usage(f"{several}: choose one with `--choose N`; `--all` applies those that change only how the file is written")
         number = typer.prompt("Which", type=int, err=True)
     if not 1 <= (number or 1) <= len(repairs):
         usage(f"there are {len(repairs)} repairs, and no number {number}")
@@ -237,10 +243,10 @@ def _written(path: Path, source: Source, text: str, yes: bool) -> None:
     if path is STDIN:
         sys.stdout.write(text)
         return
-    sys.stdout.write(mending.difference(source, text))
+    sys.stdout.write(fixing.difference(source, text))
     if not yes and not interactive():
-        usage("give `--yes` to carry it out")
+        usage("give `--yes` to apply it")
     if not yes and not typer.confirm("Write this", err=True):
         raise typer.Exit(1)
-    mending.carry_out(text, path)
-    talk(f"mended {path}")
+    fixing.write_fixed(text, path)
+    talk(f"repaired {path}")
