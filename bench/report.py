@@ -19,6 +19,7 @@ def verdict(met: bool) -> str:
 
 
 def frontend_section() -> str:
+    """Measure the front end, and return the section on it."""
     measured = frontend.measure()
     met = verdict(measured["ratio"] >= measured["goal"])
     return f"""## The front end, as a whole process
@@ -41,6 +42,7 @@ Command: `python bench/frontend.py`.
 
 
 def verbs_section() -> str:
+    """Time the verbs, and return the section on them."""
     measured = verbs.measure()
     rows = []
     for verb, time in measured.items():
@@ -60,6 +62,7 @@ Command: `python bench/verbs.py`.
 
 
 def scaling_section(folder: Path) -> str:
+    """Measure growth, return the section on it, and write its plot."""
     checks = scaling.measure("check", scaling.CHECK_SIZES)
     lowers = scaling.measure("lower", scaling.LOWER_SIZES)
     with replacing(folder / "scaling.svg") as temporary:
@@ -100,6 +103,7 @@ outputs with float64 on the CPU, times every level and torchvision, and writes d
 
 
 def startup_section() -> str:
+    """Time lowering, and return the section on start-up."""
     measured = startup.measure()
     return f"""## Start-up
 
@@ -119,6 +123,7 @@ Command: `python bench/startup.py`.
 
 
 def memory_section() -> str:
+    """Measure peaks of activations, and return the section on memory."""
     measured = memory.measure()
     heads = ["network", *(f">{label}" for label in next(iter(measured.values())))]
     rows = [[name, *(f"{size / 2**20:.1f}" for size in sizes.values())] for name, sizes in measured.items()]

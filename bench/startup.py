@@ -24,11 +24,13 @@ PAIRS = 9
 
 
 def ours(graph: ArchGraph) -> Any:
+    """Lower a graph on the meta device."""
     with torch.device("meta"):
         return lower(graph)
 
 
 def peer() -> Any:
+    """Build torchvision's ResNet-152 on the meta device and trace it."""
     with torch.device("meta"):
         return fx.symbolic_trace(torchvision_models().resnet152())
 

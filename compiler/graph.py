@@ -71,10 +71,12 @@ class Node:
 
     @property
     def operator(self) -> Operator:
+        """Return the record of the operator."""
         return operator_of(self.op)
 
     @property
     def is_input(self) -> bool:
+        """Return whether the node is an input of the network."""
         return self.op == INPUT
 
     @property
@@ -162,6 +164,7 @@ class ArchGraph:
 
     @property
     def inputs(self) -> list[Node]:
+        """Return the input nodes, in order."""
         return [node for node in self if node.is_input]
 
     @property

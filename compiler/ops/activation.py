@@ -48,6 +48,7 @@ def _plain(
 
 
 def prelu_shape(call: Call) -> Shape:
+    """Return the shape of the input. Raises Fault unless there is one slope, or one per channel."""
     slopes = call.attrs["slopes"]
     if slopes not in (1, call.channels):
         raise Fault(says.out_of_range("`slopes`", slopes, f"1 or the number of channels, {call.channels}", "slopes"))
@@ -55,6 +56,7 @@ def prelu_shape(call: Call) -> Shape:
 
 
 def prelu_weights(call: Call) -> Weights:
+    """Return the shape of the slopes."""
     return {"weight": (call.attrs["slopes"],)}
 
 

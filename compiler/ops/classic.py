@@ -17,32 +17,38 @@ from archc.dsl.vocabulary import shapes as says
 
 
 def subsample_shape(call: Call) -> Shape:
+    """Return the shape after the window. Raises Fault unless the input has two sizes."""
     if call.image() != 2:
         raise Fault(says.wrong_rank("subsample", "channels with two sizes", show_shape(call.x)))
     return (call.x[0], *slide(call))
 
 
 def subsample_weights(call: Call) -> Weights:
+    """Return one coefficient and one bias per channel."""
     return {"weight": (call.channels,), "bias": (call.channels,)}
 
 
 def subsample_connections(call: Call, out: Shape) -> Dim:
+    """Count the connections of all units, biases included."""
     # Every unit is connected to the values of its window and to a bias; all of them share one coefficient.
     window: int = prod(call.attrs["kernel"])
     return product(out) * (window + 1)
 
 
 def subsample_work(call: Call, out: Shape) -> Dim:
+    """Count temporary values per sample."""
     # The means, and their products with the coefficients.
     return 2 * product(out)
 
 
 def subsample_scale(call: Call, out: Shape) -> Dim:
+    """Count temporary values per batch."""
     # The coefficients times the area of a window.
     return call.channels
 
 
 def lower_subsample(call: Call) -> ModuleTarget:
+    """Lower to archc.Subsample."""
     return ModuleTarget(
         "archc.Subsample",
         {"channels": call.channels, "kernel_size": call.attrs["kernel"], "stride": call.attrs["stride"]},
@@ -50,26 +56,31 @@ def lower_subsample(call: Call) -> ModuleTarget:
 
 
 def rbf_shape(call: Call) -> Shape:
+    """Return the number of units. Raises Fault unless the input is flat."""
     if len(call.x) != 1:
         raise Fault(says.wrong_rank("rbf", "a flat input", show_shape(call.x)))
     return (call.attrs["out"],)
 
 
 def rbf_buffers(call: Call) -> Weights:
+    """Return the shape of the codes, `(out, in)`."""
     return {"codes": (call.attrs["out"], call.channels)}
 
 
 def rbf_macs(call: Call, out: Shape) -> Dim:
+    """Count one multiply-accumulate per pair of an input and a unit."""
     # One difference, squared and added, for every pair of an input and a unit.
     return prod(rbf_buffers(call)["codes"])
 
 
 def rbf_work(call: Call, out: Shape) -> Dim:
+    """Count temporary values per sample."""
     # All differences, and their squares.
     return 2 * rbf_macs(call, out)
 
 
 def lower_rbf(call: Call) -> ModuleTarget:
+    """Lower to archc.RBF."""
     return ModuleTarget("archc.RBF", {"in_features": call.channels, "out_features": call.attrs["out"]})
 
 

@@ -55,6 +55,7 @@ def _connections(call: Call) -> list[list[int]] | None:
 
 
 def conv_shape(call: Call) -> Shape:
+    """Return `(out, *sizes)`. Raises Fault where groups, table, window or padding do not fit the input."""
     call.image()
     _groups(call)
     _connections(call)
@@ -69,6 +70,7 @@ def conv_shape(call: Call) -> Shape:
 
 
 def conv_weights(call: Call) -> Weights:
+    """Return `(out, in/groups, *kernel)`, or `(connections, *kernel)` with a table, and the bias."""
     table = _connections(call)
     kernel = call.attrs["kernel"]
     if table is not None:
@@ -79,6 +81,7 @@ def conv_weights(call: Call) -> Weights:
 
 
 def conv_macs(call: Call, out: Shape) -> Dim:
+    """Count the weights times the output positions."""
     return product(out[1:]) * prod(conv_weights(call)["weight"])
 
 
@@ -96,6 +99,7 @@ def _conv_arguments(call: Call) -> dict[str, Any]:
 
 
 def lower_conv(call: Call) -> ModuleTarget:
+    """Lower to nn.Conv1d, Conv2d or Conv3d, or to archc.TableConv with a table."""
     table = _connections(call)
     if table is not None:
         arguments = _conv_arguments(call)
@@ -130,10 +134,12 @@ def kept_of_a_table(call: Call, out: Shape) -> Dim:
 
 
 def conv_order(call: Call, last: Sequence[bool]) -> bool:
+    """Keep the memory format of maps, except for circular padding."""
     return as_maps(call, last) and call.attrs["pad_mode"] != "circular"
 
 
 def transposed_shape(call: Call) -> Shape:
+    """Return `(out, *sizes)`. Raises Fault where groups or `out_pad` do not fit, or a size would be less than 1."""
     axes = call.image()
     _groups(call)
     window = Transposed.of(call.attrs)
@@ -152,16 +158,19 @@ def transposed_shape(call: Call) -> Shape:
 
 
 def transposed_weights(call: Call) -> Weights:
+    """Return `(in, out/groups, *kernel)` and the bias."""
     weight = (call.channels, call.attrs["out"] // call.attrs["groups"], *call.attrs["kernel"])
     return {"weight": weight} | ({"bias": (call.attrs["out"],)} if call.attrs["bias"] else {})
 
 
 def transposed_macs(call: Call, out: Shape) -> Dim:
+    """Count the weights times the input positions."""
     # Each input value is multiplied by the whole kernel once.
     return product(call.x[1:]) * prod(transposed_weights(call)["weight"])
 
 
 def lower_transposed(call: Call) -> ModuleTarget:
+    """Lower to nn.ConvTranspose1d, ConvTranspose2d or ConvTranspose3d."""
     return ModuleTarget(f"nn.ConvTranspose{call.axes}d", {**_conv_arguments(call), "output_padding": call.attrs["out_pad"]})
 
 
@@ -175,6 +184,7 @@ def _features(call: Call) -> int:
 
 
 def fc_shape(call: Call) -> Shape:
+    """Return `(out,)`. Raises Fault unless the input is flat and its size a number."""
     _features(call)
     return (call.attrs["out"],)
 
@@ -189,31 +199,38 @@ def _lower_dense(target: str, call: Call, inputs: int) -> ModuleTarget:
 
 
 def fc_weights(call: Call) -> Weights:
+    """Return `(out, in)` and the bias."""
     return _dense_weights(call, _features(call))
 
 
 def fc_macs(call: Call, out: Shape) -> Dim:
+    """Count one multiply-accumulate per weight."""
     outputs: int = call.attrs["out"]
     return _features(call) * outputs
 
 
 def lower_fc(call: Call) -> ModuleTarget:
+    """Lower to nn.Linear."""
     return _lower_dense("nn.Linear", call, _features(call))
 
 
 def channel_fc_weights(call: Call) -> Weights:
+    """Return `(out, channels)` and the bias."""
     return _dense_weights(call, call.channels)
 
 
 def channel_fc_shape(call: Call) -> Shape:
+    """Return `(out, *sizes)`."""
     return (call.attrs["out"], *call.x[1:])
 
 
 def channel_fc_macs(call: Call, out: Shape) -> Dim:
+    """Count the weights times the positions."""
     return product(out) * call.channels
 
 
 def lower_channel_fc(call: Call) -> ModuleTarget:
+    """Lower to archc.ChannelLinear."""
     return _lower_dense("archc.ChannelLinear", call, call.channels)
 
 

@@ -34,12 +34,14 @@ def mul_shape(call: Call) -> Shape:
 
 
 def mul_derivation(call: Call, out: Shape) -> list[str]:
+    """Name the operand whose shape the output has."""
     if all(shape == out for shape in call.inputs):
         return ["the shape of its input"]
     return [f"the shape of its maps, {show_shape(out)}: a gate has one value per channel"]
 
 
 def concat_shape(call: Call) -> Shape:
+    """Return the shape with the sizes along the axis added. Raises Fault where the other axes differ."""
     first = call.x
     numbers = AXIS_NUMBERS.get(call.axes, {"c": 0})
     axis_name = call.attrs["axis"]
@@ -57,15 +59,18 @@ def concat_shape(call: Call) -> Shape:
 
 
 def concat_axis(call: Call) -> int:
+    """Return the number of the axis, counted from the channels."""
     return AXIS_NUMBERS.get(call.axes, {"c": 0})[call.attrs["axis"]]
 
 
 def concat_derivation(call: Call, out: Shape) -> list[str]:
+    """Show the sum of the sizes along the axis."""
     axis = concat_axis(call)
     return [f"{axis_names(out)[axis]}: {' + '.join(str(shape[axis]) for shape in call.inputs)} = {out[axis]}"]
 
 
 def lower_concat(call: Call) -> CallTarget:
+    """Lower to torch.cat."""
     return CallTarget("torch.cat", (Operands(),), {"dim": 1 + concat_axis(call)})
 
 
@@ -79,27 +84,33 @@ def _chain(target: str, operands: int) -> CallTarget:
 
 
 def lower_add(call: Call) -> CallTarget:
+    """Lower to a chain of additions."""
     return _chain("operator.add", len(call.inputs))
 
 
 def lower_mul(call: Call) -> CallTarget:
+    """Lower to a chain of multiplications."""
     return _chain("operator.mul", len(call.inputs))
 
 
 def flatten_shape(call: Call) -> Shape:
+    """Return the number of values as the only size."""
     return (product(call.x),)
 
 
 def flatten_derivation(call: Call, out: Shape) -> list[str]:
+    """Show the product of the sizes."""
     values = f"{out[0]:,}" if isinstance(out[0], int) else str(out[0])
     return [f"{'*'.join(map(str, call.x))} = {values} values in a row"]
 
 
 def lower_flatten(call: Call) -> CallTarget:
+    """Lower to torch.flatten, which keeps the batch."""
     return CallTarget("torch.flatten", (Operand(), 1))
 
 
 def slice_shape(call: Call) -> Shape:
+    """Return the shape with `stop - start` channels. Raises Fault for a range that is empty or exceeds the channels."""
     start, stop = call.attrs["start"], call.attrs["stop"]
     if not start < stop <= call.channels:
         most = call.channels if isinstance(call.channels, int) and start < call.channels else None
@@ -109,15 +120,18 @@ def slice_shape(call: Call) -> Shape:
 
 
 def slice_derivation(call: Call, out: Shape) -> list[str]:
+    """Show the difference of the bounds."""
     start, stop = call.attrs["start"], call.attrs["stop"]
     return [f"channels: {stop} - {start} = {out[0]}"]
 
 
 def lower_slice(call: Call) -> CallTarget:
+    """Lower to an index expression."""
     return CallTarget("operator.getitem", (Operand(), (slice(None), slice(call.attrs["start"], call.attrs["stop"]))))
 
 
 def shuffle_shape(call: Call) -> Shape:
+    """Return the shape of the input. Raises Fault unless `groups` divides the channels."""
     call.image()
     groups = call.attrs["groups"]
     if call.channels % groups:
@@ -126,6 +140,7 @@ def shuffle_shape(call: Call) -> Shape:
 
 
 def lower_shuffle(call: Call) -> ModuleTarget:
+    """Lower to nn.ChannelShuffle."""
     return ModuleTarget("nn.ChannelShuffle", {"groups": call.attrs["groups"]})
 
 
@@ -140,19 +155,23 @@ def _paddings(call: Call) -> list[tuple[int, int]]:
 
 
 def pad_shape(call: Call) -> Shape:
+    """Return the padded shape. Raises Fault for padding of an axis that the input does not have."""
     return tuple(size + before + after for size, (before, after) in zip(call.x, _paddings(call), strict=True))
 
 
 def pad_derivation(call: Call, out: Shape) -> list[str]:
+    """Show the sum for each padded axis."""
     named = zip(axis_names(call.x), call.x, _paddings(call), out, strict=False)
     return [f"{name}: {size} + {before} + {after} = {whole}" for name, size, (before, after), whole in named if before or after]
 
 
 def pad_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
+    """Return a shift by the padding before each axis."""
     return [receptive.moved(-before) for before, _ in _paddings(call)[1:]]
 
 
 def lower_pad(call: Call) -> CallTarget:
+    """Lower to F.pad."""
     # torch.nn.functional.pad takes the last axis first.
     flat = [amount for pair in reversed(_paddings(call)) for amount in pair]
     return CallTarget("F.pad", (Operand(), flat), {"value": call.attrs["value"]})

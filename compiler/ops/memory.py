@@ -14,18 +14,22 @@ Order = Callable[[Call, Sequence[bool]], bool]
 
 
 def none(call: Call, out: Shape) -> Dim:
+    """Count no values."""
     return 0
 
 
 def one_each(call: Call, out: Shape) -> Dim:
+    """Count one value per output value."""
     return product(out)
 
 
 def nothing(call: Call) -> Sequence[str]:
+    """Save nothing."""
     return ()
 
 
 def always(*names: str) -> Saves:
+    """Return a rule that saves the same for every call."""
     return lambda call: names
 
 
@@ -44,10 +48,12 @@ def as_maps(call: Call, last: Sequence[bool]) -> bool:
 
 
 def channels_first(call: Call, last: Sequence[bool]) -> bool:
+    """Return a contiguous tensor, with the channels first."""
     return False
 
 
 def channels_last(call: Call, last: Sequence[bool]) -> bool:
+    """Return a tensor with the channels last in memory."""
     return True
 
 

@@ -14,20 +14,24 @@ from archc.dsl.vocabulary import shapes as says
 
 
 def bn_shape(call: Call) -> Shape:
+    """Return the shape of the input. Raises Fault for more than three sizes, or an open number of channels."""
     if not 0 <= call.axes <= 3:
         raise Fault(says.wrong_rank("bn", "channels with at most three sizes", show_shape(call.x)))
     return (call.channels, *call.x[1:])
 
 
 def scale_and_shift(call: Call) -> Weights:
+    """Return one scale and one shift per channel; nothing without `affine`."""
     return {"weight": (call.channels,), "bias": (call.channels,)} if call.attrs.get("affine", True) else {}
 
 
 def bn_buffers(call: Call) -> Weights:
+    """Return the shapes of the running statistics and of the counter of batches."""
     return {"running_mean": (call.channels,), "running_var": (call.channels,), "num_batches_tracked": ()}
 
 
 def lower_bn(call: Call) -> ModuleTarget:
+    """Lower to nn.BatchNorm1d, BatchNorm2d or BatchNorm3d."""
     a = call.attrs
     return ModuleTarget(
         f"nn.BatchNorm{max(call.axes, 1)}d",
@@ -36,6 +40,7 @@ def lower_bn(call: Call) -> ModuleTarget:
 
 
 def group_norm_shape(call: Call) -> Shape:
+    """Return the shape of the input. Raises Fault unless `groups` divides the channels."""
     groups = call.attrs["groups"]
     if call.channels % groups:
         raise Fault(says.groups_do_not_divide(groups, call.channels, "input"))
@@ -43,11 +48,13 @@ def group_norm_shape(call: Call) -> Shape:
 
 
 def lower_group_norm(call: Call) -> ModuleTarget:
+    """Lower to nn.GroupNorm."""
     a = call.attrs
     return ModuleTarget("nn.GroupNorm", {"num_groups": a["groups"], "num_channels": call.channels, "eps": a["eps"], "affine": a["affine"]})
 
 
 def lower_layer_norm(call: Call) -> ModuleTarget:
+    """Lower to archc.ChannelNorm."""
     a = call.attrs
     return ModuleTarget(
         "archc.ChannelNorm",
@@ -56,6 +63,7 @@ def lower_layer_norm(call: Call) -> ModuleTarget:
 
 
 def lrn_shape(call: Call) -> Shape:
+    """Return the shape of the input. Raises Fault where the window of `form=spatial` does not apply."""
     call.image()
     if call.attrs["form"] == "spatial" and (call.attrs["size"] % 2 == 0 or call.axes != 2):
         raise Fault(
@@ -67,10 +75,12 @@ def lrn_shape(call: Call) -> Shape:
 
 
 def bn_saved(call: Call, out: Shape) -> Dim:
+    """Count the values saved per batch."""
     return 2 * call.channels  # mean and deviation of every channel
 
 
 def group_statistics(call: Call, out: Shape) -> Dim:
+    """Count mean and deviation of each group of a sample."""
     groups: int = call.attrs["groups"]
     return 2 * groups
 
@@ -86,22 +96,27 @@ def group_norm_fvcore(call: Call, out: Shape) -> Dim:
 
 
 def statistics(call: Call, out: Shape) -> Dim:
+    """Count mean and deviation of each position of a sample."""
     return 2 * product(call.x[1:])  # of every position
 
 
 def drops_nothing(call: Call) -> bool:
+    """Return whether the probability of dropping is 0."""
     return bool(call.attrs["p"] == 0)
 
 
 def noise(call: Call, out: Shape) -> Dim:
+    """Count the saved noise values of dropout; with p=1 nothing is saved."""
     return product(out) if call.attrs["p"] < 1 else 0
 
 
 def keeps(call: Call, out: Shape) -> Dim:
+    """Count the saved noise values of stochastic depth per sample; the one value per batch of `mode=batch` is not counted."""
     return 1 if call.attrs["mode"] == "row" else 0
 
 
 def lower_lrn(call: Call) -> ModuleTarget:
+    """Lower to archc.ResponseNorm, or to archc.SpatialResponseNorm for `form=spatial`."""
     a = call.attrs
     if a["form"] == "spatial":
         return ModuleTarget(
@@ -114,34 +129,41 @@ def lower_lrn(call: Call) -> ModuleTarget:
 
 
 def lrn_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
+    """Return the window of `form=spatial`; the other forms work position by position."""
     size = call.attrs["size"]
     return [receptive.sliding(size, pad=size // 2)] * 2 if call.attrs["form"] == "spatial" else receptive.each(call, out)
 
 
 def lrn_work(call: Call, out: Shape) -> Dim:
+    """Count temporary values per sample."""
     # Of the means of the squares, their product with alpha, and the sum with k, two are alive at a time.
     return 2 * product(call.x)
 
 
 def lrn_saved(call: Call, out: Shape) -> Dim:
+    """Count saved values per sample, in addition to the input."""
     # The squares, padded with `size - 1` channels of zeros, the base of the power, and the denominator.
     around = 0 if call.attrs["form"] == "spatial" else call.attrs["size"] - 1
     return (call.x[0] + around) * product(call.x[1:]) + 2 * product(call.x)
 
 
 def lower_dropout(call: Call) -> ModuleTarget:
+    """Lower to nn.Dropout."""
     return ModuleTarget("nn.Dropout", {"p": call.attrs["p"]})
 
 
 def lower_stochastic_depth(call: Call) -> ModuleTarget:
+    """Lower to archc.StochasticDepth."""
     return ModuleTarget("archc.StochasticDepth", {"p": call.attrs["p"], "mode": call.attrs["mode"]})
 
 
 def layer_scale_weights(call: Call) -> Weights:
+    """Return the shape of the factors, `(channels, 1, ...)`."""
     return {"": (call.channels, *(1,) * call.axes)}  # the label itself is the key
 
 
 def lower_layer_scale(call: Call) -> TensorTarget:
+    """Lower to a product with a trained tensor."""
     return TensorTarget("operator.mul", layer_scale_weights(call)[""], call.attrs["start"])
 
 

@@ -24,6 +24,7 @@ SHORT = ("kernel", "", "stride")
 
 
 def pool_shape(call: Call) -> Shape:
+    """Return the shape after the window. Raises Fault for padding above half the kernel, and for a window that does not fit."""
     call.image()
     for kernel, pad in zip(call.attrs["kernel"], call.attrs["pad"], strict=True):
         if 2 * pad > kernel:
@@ -36,12 +37,14 @@ def pool_shape(call: Call) -> Shape:
 
 
 def lower_maxpool(call: Call) -> ModuleTarget:
+    """Lower to nn.MaxPool1d, MaxPool2d or MaxPool3d."""
     a = call.attrs
     arguments = {"kernel_size": a["kernel"], "stride": a["stride"], "padding": a["pad"], "dilation": a["dilation"], "ceil_mode": a["ceil"]}
     return ModuleTarget(f"nn.MaxPool{call.axes}d", arguments)
 
 
 def lower_avgpool(call: Call) -> ModuleTarget:
+    """Lower to nn.AvgPool1d, AvgPool2d or AvgPool3d."""
     a = call.attrs
     arguments = {
         "kernel_size": a["kernel"],
@@ -64,11 +67,13 @@ def mean_saves(call: Call) -> Sequence[str]:
 
 
 def adaptive_shape(call: Call) -> Shape:
+    """Return the channels with the sizes of `out`."""
     call.image()
     return (call.x[0], *call.attrs["out"])
 
 
 def adaptive_derivation(call: Call, out: Shape) -> list[str]:
+    """State the number of windows for each axis."""
     named = zip(AXES[call.axes], call.x[1:], out[1:], strict=True)
     return [f"{name}: {count} window{'' if count == 1 else 's'} over {size} positions" for name, size, count in named]
 
@@ -79,11 +84,13 @@ def averaged(call: Call, out: Shape) -> Dim:
 
 
 def lower_adaptive(call: Call) -> ModuleTarget:
+    """Lower to the adaptive pools of torch.nn."""
     kind = "Avg" if call.operator == "adaptive_avgpool" else "Max"
     return ModuleTarget(f"nn.Adaptive{kind}Pool{call.axes}d", {"output_size": call.attrs["out"]})
 
 
 def upsample_shape(call: Call) -> Shape:
+    """Return the enlarged shape. Raises Fault unless one of `scale` and `size` is given, and for conflicting options."""
     axes = call.image()
     scale, size = call.attrs["scale"], call.attrs["size"]
     if (scale is None) == (size is None):
@@ -98,6 +105,7 @@ def upsample_shape(call: Call) -> Shape:
 
 
 def upsample_derivation(call: Call, out: Shape) -> list[str]:
+    """Show the product for each axis, or the stated size."""
     scale = call.attrs["scale"]
     if scale is None:
         return [f"{name}: {size}, as `size` says" for name, size in zip(AXES[call.axes], out[1:], strict=True)]
@@ -111,6 +119,7 @@ def upsample_fvcore(call: Call, out: Shape) -> Dim:
 
 
 def lower_upsample(call: Call) -> ModuleTarget:
+    """Lower to nn.Upsample."""
     a = call.attrs
     corners = a["align_corners"] if a["mode"] != "nearest" else None
     scale = tuple(float(factor) for factor in a["scale"]) if a["scale"] is not None else None
@@ -124,6 +133,7 @@ def middle(size: Dim, target: Dim) -> Dim:
 
 
 def crop_shape(call: Call) -> Shape:
+    """Return the channels with the sizes of `size`. Raises Fault for a size larger than that of the input."""
     call.image()
     for size, target in zip(call.x[1:], call.attrs["size"], strict=True):
         if not call.at_least(size, target):
@@ -132,6 +142,7 @@ def crop_shape(call: Call) -> Shape:
 
 
 def crop_derivation(call: Call, out: Shape) -> list[str]:
+    """State the range of positions for each axis."""
     lines = []
     for name, size, target in zip(AXES[call.axes], call.x[1:], out[1:], strict=True):
         begin = middle(size, target)
@@ -140,10 +151,12 @@ def crop_derivation(call: Call, out: Shape) -> list[str]:
 
 
 def crop_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
+    """Return a shift by the position where the crop begins, for each axis."""
     return [receptive.moved(middle(size, target)) for size, target in zip(call.x[1:], out[1:], strict=True)]
 
 
 def lower_crop(call: Call) -> ModuleTarget:
+    """Lower to archc.Crop. Raises Fault for an open size."""
     if any(isinstance(value, Formula) for value in call.attrs["size"]):
         raise ShapeFault(OpenCount("crop", "the sizes", " and ".join(map(str, call.attrs["size"]))))
     return ModuleTarget("archc.Crop", {"sizes": call.attrs["size"]})

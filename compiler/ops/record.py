@@ -66,10 +66,12 @@ Picture = Literal[
 
 
 def same_shape(call: Call) -> Shape:
+    """Return the shape of the first operand."""
     return call.x
 
 
 def no_weights(call: Call) -> Weights:
+    """Return no tensors."""
     return {}
 
 
@@ -78,14 +80,17 @@ def as_given(attrs: dict[str, Any]) -> None:
 
 
 def nothing(call: Call, out: Shape) -> Dim:
+    """Count nothing."""
     return 0
 
 
 def never(call: Call) -> bool:
+    """Return False."""
     return False
 
 
 def not_joined(call: Call) -> int | None:
+    """Return None: the operands are not concatenated."""
     return None
 
 

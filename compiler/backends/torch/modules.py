@@ -121,6 +121,7 @@ class ResponseNorm(nn.LocalResponseNorm):
 
 
 def response_norm(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    """Return the local response norm of `(N, C, *sizes)` in the dtype of `x`, computed in float32 for shorter dtypes."""
     small = x.dtype in (torch.float16, torch.bfloat16)
     result = nn.functional.local_response_norm(x.float() if small else x, size, alpha, beta, k)
     return result.to(x.dtype)
@@ -152,6 +153,7 @@ class StochasticDepth(nn.Module):
 
 
 def drop_samples(x: Tensor, p: float, mode: str) -> Tensor:
+    """Return `x` with samples, or the whole batch unless `mode` is `row`, set to zero with probability `p`, and the rest scaled."""
     shape = [x.shape[0] if mode == "row" else 1, *(1,) * (x.ndim - 1)]
     keep = x.new_empty(shape).bernoulli_(1 - p)
     if p < 1:
@@ -167,6 +169,7 @@ class Gelu(nn.GELU):
 
 
 def gelu(x: Tensor, approximate: str) -> Tensor:
+    """Return the GELU of `x`, computed on a contiguous channels-last view where there is one."""
     last = x.movedim(1, -1)
     if last.is_contiguous():
         return nn.functional.gelu(last, approximate=approximate).movedim(-1, 1)
