@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from archc.tests.support import FILES
+from archc.tests.support import ARCHS
 from archc.tests.support.commands import TINY
 
 
@@ -26,7 +26,7 @@ FEW = {
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the runs of a test for the networks that are left out of `make check`."""
-    others = {path.stem for path in FILES} - FEW
+    others = {path.stem for path in ARCHS} - FEW
     for item in items:
         values = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
         names = {

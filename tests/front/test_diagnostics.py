@@ -72,6 +72,7 @@ def test_many_messages_are_counted(tmp_path: Path) -> None:
     assert archc("check", str(path), "--max-errors", "3", code=1).stderr.count("error[E0202]") == 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
 def test_sarif_is_valid(path: Path) -> None:
     report = check(path)
@@ -170,6 +171,7 @@ def test_warnings_can_be_silenced() -> None:
     assert check_text("# allow: W0101\n" + loud).warnings
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
 def test_every_repair_that_is_offered_holds(path: Path) -> None:
     report = check(path)

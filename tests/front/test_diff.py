@@ -32,6 +32,7 @@ def effects(found: Difference) -> tuple[int, object]:
     return sum(change.params for change in found.changes), macs
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
 def test_a_file_is_the_same_as_itself_formatted_and_expanded(path: Path) -> None:
     report = check(path)
@@ -79,6 +80,7 @@ PAIRS = list(
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("first", "second"), PAIRS, ids=lambda name: name)
 def test_effects_add_up(first: str, second: str) -> None:
     for a, b in ((first, second), (second, first)):

@@ -81,6 +81,7 @@ WRITING = ("e0216_block_at_the_end",)  # moves a text, and leaves every meaning 
 WITHOUT = ("e0401_no_channels_left", "e0603_head_and_trunk")  # what is meant cannot be told, or stands in another file
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "lines", "params", "macs"), MEANT, ids=[case[0] for case in MEANT])
 def test_the_first_repair_makes_what_was_meant(name: str, lines: list[str], params: int, macs: int | str) -> None:
     path = CASES / f"{name}.arch"

@@ -117,6 +117,7 @@ VERBS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("line", VERBS)
 def test_a_verb_says_what_the_library_says(line: str, tmp_path: Path) -> None:
     path = tmp_path / "net.arch"

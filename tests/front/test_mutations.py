@@ -10,6 +10,7 @@ from archc.tests.support.mutations import TEXTS, must_hold, mutated
 from archc.tests.support.programs import EXAMPLES, fewer
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", sorted(TEXTS))
 @settings(fewer, max_examples=max(EXAMPLES // 200, 1))
 @given(data=st.data())

@@ -125,6 +125,7 @@ def test_a_sweep_over_a_parameter() -> None:
     archc("table", "archs/resnet18.arch", "--set", "nothing=1", code=1)
 
 
+@pytest.mark.thorough
 def test_the_field_of_a_network_is_the_same_in_every_verb() -> None:
     for name, field in (("efficientnet_b0", None), ("mobilenet_v3_large", None), ("resnet18", [435, 435])):
         file = f"archs/{name}.arch"

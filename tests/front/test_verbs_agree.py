@@ -18,6 +18,7 @@ from archc.compiler.zoo import listed
 from archc.tests.support import FILES
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_verbs_agree(path: Path) -> None:
     report = check(path, mend=False)
