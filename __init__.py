@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from archc.compiler.analysis.diff import Change
     from archc.compiler.analysis.family import Entry
     from archc.compiler.analysis.summary import Row
-    from archc.compiler.driver import Report
     from archc.compiler.elaborate.claims import ClaimResult
     from archc.compiler.elaborate.elaboration import Limits
     from archc.compiler.errors import UnknownName, UsageError
     from archc.compiler.library import check, format, load, loads, table
     from archc.compiler.network import Network
+    from archc.compiler.report import Report
     from archc.compiler.results.benchmarks import Benchmark
     from archc.compiler.results.differences import Diff
     from archc.compiler.results.explanations import Explanation
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "compiler.library": ("check", "format", "load", "loads", "table"),
     "compiler.network": ("Network",),
-    "compiler.driver": ("Report",),
+    "compiler.report": ("Report",),
     "compiler.errors": ("UnknownName", "UsageError"),
     "compiler.elaborate.elaboration": ("Limits",),
     "compiler.elaborate.claims": ("ClaimResult",),

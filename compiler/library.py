@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from archc.compiler.driver import Report, check_text, parse_overrides, require_network
 from archc.compiler.driver import check as check_file
+from archc.compiler.driver import check_text, parse_overrides, require_network
 from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.errors import UsageError
 from archc.compiler.network import Network
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Word, exact
+from archc.compiler.report import Report
 from archc.compiler.results.families import Comparison
 from archc.compiler.results.summaries import Units
 from archc.dsl.errors import ArchError

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archc.compiler.driver import Report, expanded_text
+from archc.compiler.driver import expanded_text
 from archc.compiler.elaborate.claims import ClaimResult
 from archc.compiler.elaborate.elaboration import Overrides
 from archc.compiler.errors import UsageError, at_least, one_of
 from archc.compiler.graph import ArchGraph
+from archc.compiler.report import Report
 from archc.compiler.shapes.dim import Dim, Shape
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from archc.compiler.analysis.printing import listing, node_table
-from archc.compiler.driver import Report
 from archc.compiler.errors import one_of
 from archc.compiler.graph import ArchGraph
 from archc.compiler.lowering import lowered
 from archc.compiler.lowering.text import program_text
 from archc.compiler.passes import INFERENCE, Pass, run
+from archc.compiler.report import Report
 from archc.dsl.dump import dump
 
 ALL = "all"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from archc.compiler.driver import Report, parse_overrides
+from archc.compiler.driver import parse_overrides
 from archc.compiler.elaborate.elaboration import Overrides
+from archc.compiler.report import Report
 from archc.compiler.shapes.dim import show_shape
 from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render

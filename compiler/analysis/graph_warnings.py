@@ -10,7 +10,7 @@ from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.call import AXES
 from archc.compiler.shapes.dim import show_shape, show_sizes
 from archc.dsl.diagnostics import Diagnostic
-from archc.dsl.vocabulary import warnings as says
+from archc.dsl.vocabulary import graph_warnings as says
 
 FoundAt = Iterator[tuple[Node, Diagnostic]]
 

@@ -10,7 +10,7 @@ from archc.compiler.graph import ArchGraph
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Related
 from archc.dsl.source import Span
-from archc.dsl.vocabulary import warnings as says
+from archc.dsl.vocabulary import text_warnings as says
 
 
 @dataclass

@@ -9,7 +9,7 @@ from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.source import Span
 from archc.dsl.transcribe import defaults_in, transcribed
-from archc.dsl.vocabulary import warnings as says
+from archc.dsl.vocabulary import text_warnings as says
 
 Found = Iterator[Diagnostic]
 

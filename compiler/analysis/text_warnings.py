@@ -8,7 +8,7 @@ from archc.compiler.graph import ArchGraph, Node
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.source import Span
-from archc.dsl.vocabulary import warnings as says
+from archc.dsl.vocabulary import text_warnings as says
 
 SMALLEST_IMAGE = 8  # pixels
 

@@ -22,7 +22,7 @@ from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Fault, Related
 from archc.dsl.numbers import whole
 from archc.dsl.source import Span
-from archc.dsl.vocabulary import names, values, warnings
+from archc.dsl.vocabulary import names, text_warnings, values
 
 PLACE = "place"  # every operator takes it: the devices its parts lie on
 FOLLOWERS = ("norm", "act")
@@ -186,7 +186,7 @@ def argument(elaboration: Elaboration, expr: ast.Expr, option: str, signature: S
         meant = TRUTH.get(name, Word(name))
         hidden = site.env.find(name)
         if hidden is not None and hidden.value != meant and _could_be(kind, option, hidden.value):
-            elaboration.doubt(warnings.word_before_variable(option, name, hidden.kind, describe(hidden.value)).at(expr.span))
+            elaboration.doubt(text_warnings.word_before_variable(option, name, hidden.kind, describe(hidden.value)).at(expr.span))
         return meant
     if name and isinstance(kind, (Choice, Flag, Recipe)) and not is_known(name, site):
         return Word(name)
@@ -196,7 +196,7 @@ def argument(elaboration: Elaboration, expr: ast.Expr, option: str, signature: S
 def doubt_name(elaboration: Elaboration, name: str, held: Any, kind: str, span: Span) -> None:
     """Warn of a variable with the name of a word of some option that stands for another word, or for a block."""
     if name in option_words() and (isinstance(held, BlockValue) or (isinstance(held, Word) and held.text != name)):
-        elaboration.doubt(warnings.word_before_variable("", name, kind, describe(held)).at(span))
+        elaboration.doubt(text_warnings.word_before_variable("", name, kind, describe(held)).at(span))
 
 
 def _could_be(kind: Kind | None, option: str, value: Any) -> bool:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from archc import loads
-from archc.compiler.driver import Report, check_text
+from archc.compiler.driver import check_text
 from archc.compiler.elaborate.elaboration import Limits
 from archc.compiler.ops import OPERATORS
+from archc.compiler.report import Report
 from archc.dsl.formatter import format_text
 from archc.dsl.rendering import render_all
 from archc.dsl.source import Source

@@ -10,8 +10,9 @@ from archc import loads
 from archc.compiler.analysis.nesting import Program, Stated
 from archc.compiler.analysis.printing import listing, program
 from archc.compiler.analysis.written import NOWHERE
-from archc.compiler.driver import Report, check_text, expanded_text, parse_overrides
+from archc.compiler.driver import check_text, expanded_text, parse_overrides
 from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.report import Report
 from archc.dsl.rendering import render_all
 
 HEAD = "input 3x8x8\n"

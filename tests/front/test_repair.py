@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from archc.compiler.driver import Report, check_text
+from archc.compiler.driver import check_text
 from archc.compiler.repair import trial
+from archc.compiler.report import Report
 from archc.dsl.diagnostics import CLAIM, NETWORK, WRITING, Repair
 from archc.dsl.rendering import edited
 from archc.tests.support import ROOT

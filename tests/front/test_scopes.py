@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from archc.compiler.driver import Report, check, check_text, expanded_text, parse_overrides
+from archc.compiler.driver import check, check_text, expanded_text, parse_overrides
 from archc.compiler.ops import OPERATORS
+from archc.compiler.report import Report
 from archc.dsl.formatter import format_text
 from archc.dsl.rendering import render_all
 from archc.dsl.source import Source

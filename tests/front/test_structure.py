@@ -34,27 +34,44 @@ ROOMS: dict[str, set[str]] = {
     "compiler.repair": FRONT,
     "compiler.tables": {"dsl"},
     "compiler.verdict": FRONT | {"compiler.elaborate", "compiler.analysis"},
-    "compiler.driver": FRONT | {f"compiler.{room}" for room in ("elaborate", "analysis", "repair", "collection", "verdict")},
-    "compiler.why_not": FRONT | {"compiler.driver", "compiler.elaborate"},
+    "compiler.report": FRONT | {f"compiler.{room}" for room in ("elaborate", "analysis", "verdict")},
+    "compiler.driver": FRONT | {f"compiler.{room}" for room in ("elaborate", "analysis", "repair", "collection", "report")},
+    "compiler.why_not": FRONT | {"compiler.driver", "compiler.elaborate", "compiler.report"},
     "compiler.draw": FRONT | {"compiler.elaborate", "compiler.analysis"},
-    "compiler.stages": FRONT | {f"compiler.{room}" for room in ("analysis", "backends.torch", "driver", "errors", "lowering", "passes")},
+    "compiler.stages": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "backends.torch", "driver", "report", "errors", "lowering", "passes")},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
     "compiler.results": FRONT | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "files", "tables")},
     "compiler.network": FRONT
-    | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "driver", "elaborate", "results", "stages", "why_not")},
-    "compiler.library": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "network", "results")},
+    | {
+        f"compiler.{room}"
+        for room in ("analysis", "backends.torch", "draw", "driver", "elaborate", "report", "results", "stages", "why_not")
+    },
+    "compiler.library": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "network", "report", "results")},
     "compiler": set(),
-    "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "pages", "files", "tables", "verdict", "version")},
+    "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "report", "pages", "files", "tables", "verdict", "version")},
     "ui.verbs": FRONT
     | {"ui.show"}
     | {
         f"compiler.{room}"
-        for room in ("analysis", "backends", "backends.torch", "draw", "driver", "elaborate", "files", "library", "network", "pages")
+        for room in (
+            "analysis",
+            "backends",
+            "backends.torch",
+            "draw",
+            "driver",
+            "elaborate",
+            "files",
+            "library",
+            "network",
+            "pages",
+            "report",
+        )
     }
     | {f"compiler.{room}" for room in ("passes", "results", "stages", "tables", "version", "why_not", "zoo")},
     "ui": set(),
     "cli": {"ui.verbs"},
-    "__init__": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "library", "network", "results", "version")},
+    "__init__": FRONT | {f"compiler.{room}" for room in ("analysis", "elaborate", "library", "network", "report", "results", "version")},
     "__main__": {"cli"},
 }
 OUTSIDE = {

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from archc.compiler.driver import Report, check_text
+from archc.compiler.driver import check_text
 from archc.compiler.elaborate.elaboration import Limits
+from archc.compiler.report import Report
 from archc.dsl.rendering import render_all
 from archc.tests.support import NETWORKS, ROOT
 

@@ -7,7 +7,8 @@ import os
 from hypothesis import HealthCheck, assume, note, settings
 from hypothesis import strategies as st
 
-from archc.compiler.driver import Report, check_text
+from archc.compiler.driver import check_text
+from archc.compiler.report import Report
 from archc.dsl.rendering import render_all
 
 # `make test` tries the same programs every time, and `make check` fewer; `make fuzz` tries many new ones.

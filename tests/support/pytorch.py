@@ -11,8 +11,8 @@ from archc.compiler.backends.torch.arch_module import ArchModule
 from archc.compiler.backends.torch.blocks import Block, Chain
 from archc.compiler.backends.torch.lower import lower
 from archc.compiler.backends.torch.published import torchvision_models as torchvision_models
-from archc.compiler.driver import Report
 from archc.compiler.graph import ArchGraph
+from archc.compiler.report import Report
 
 
 def timm_model(name: str) -> Any:

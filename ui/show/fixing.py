@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from archc.compiler.driver import Report, check_text
+from archc.compiler.driver import check_text
 from archc.compiler.files import write_bytes
+from archc.compiler.report import Report
 from archc.dsl.diagnostics import Diagnostic, Repair
 from archc.dsl.rendering import edited
 from archc.dsl.source import Source

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from archc.compiler.driver import Report
+from archc.compiler.report import Report
 from archc.compiler.shapes.dim import Formula
 from archc.compiler.tables import text_table
 from archc.compiler.verdict import number

@@ -7,10 +7,11 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from archc.compiler.driver import Report, check, check_text, unreadable
+from archc.compiler.driver import check, check_text, unreadable
 from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.elaborate.loader import MAX_BYTES, Loaded, Loader
 from archc.compiler.files import bounded
+from archc.compiler.report import Report
 
 STDIN = Path("<stdin>")  # compared by identity: a file may have this name
 

@@ -14,11 +14,12 @@ from typing import Any, NoReturn, Protocol
 
 import typer
 
-from archc.compiler.driver import Report, parse_overrides, require_network
+from archc.compiler.driver import parse_overrides, require_network
 from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.errors import UsageError, one_of
 from archc.compiler.files import write_text
 from archc.compiler.network import Network
+from archc.compiler.report import Report
 from archc.compiler.stages import stages
 from archc.dsl.diagnostics import CLAIM, Diagnostic, Repair
 from archc.dsl.errors import ArchError
