@@ -75,7 +75,7 @@ class Repair:
     """A change that was tried: with it, this mistake is gone and no other has come.
 
     `complete` says that the whole file checks with it. Of one kind, where it has a kind, one repair is enough.
-    `changes` is what it changes: the writing, the network or a claim. Only the first is safe to make unasked: a maker gives it to
+    `changes` is what it changes: the writing, the network or a claim. Only the first is safe to apply unprompted: a maker gives it to
     a slip or a sign that has one reading, and `compiler.repair.offers` takes it back where another repair of the same mistake makes
     another network, or where a mistake of writing in the same line is left.
     """

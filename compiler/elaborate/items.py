@@ -97,7 +97,7 @@ def _copies(elaboration: Elaboration, item: ast.Item, written: ast.Expr, label: 
 
 
 def _claimed(elaboration: Elaboration, item: ast.Item, claim: ast.Dims, result: Flow, site: Site) -> Flow:
-    """Check `=> shape`; go on with the claimed shape, so that one mistake gives one message."""
+    """Check `=> shape`; go on with the claimed shape, so that one mistake is one message."""
     try:
         for dim in claim:
             if isinstance(dim, ast.Name) and site.env.find(dim.name) is None:  # only an `input` leaves sizes open

@@ -1,4 +1,4 @@
-"""From what an item gives to what an operator gets: the short form, defaults, kinds and the values' places."""
+"""Bind the arguments of an item to the options of an operator: the short form, defaults, kinds, and the places of values."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def sides_differ(
     notes = (*sides, "differs in: " + ", ".join(differs))
     help_text = "make the shapes equal"
     if len(set(ranks)) > 1 and 1 in ranks:
-        help_text = "`FC` flattens what it gets; what is to keep its axes is a `conv1`, behind `adaptive_avgpool1` for a gate"
+        help_text = "`FC` flattens its input; to keep the axes use a `conv1`, after `adaptive_avgpool1` for a gate"
     elif name == "mul" and 1 in channels and len(set(channels)) > 1:
         help_text = "a gate has one value for each channel, or the shape of the map; `mul` does not repeat one map over channels"
     elif name == "residual":
@@ -132,7 +132,7 @@ def wrong_rank(operator: str, expected: str, shape: str) -> Wording:
         conv3-8
     """
     flat = "x" not in shape
-    help_text = "a fully-connected layer leaves no map: put it behind" if flat else "put an operator before it that gives such a tensor"
+    help_text = "a fully-connected layer leaves no map: put it after" if flat else "put an operator before it that produces such a tensor"
     return Wording(f"{operator} wants {expected}, and gets {shape}", help=help_text)
 
 
@@ -313,7 +313,7 @@ def takes_no_branches(name: str) -> Wording:
         input 3x32x32
         conv3-8; relu
     """
-    help_text = "`concat`, `add`, `mul` and `residual` join branches; put the parts one behind the other with `;`"
+    help_text = "`concat`, `add`, `mul` and `residual` join branches; put the parts in sequence with `;`"
     return Wording(f"`{name}` takes one tensor, and no branches", help=help_text)
 
 
