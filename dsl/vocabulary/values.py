@@ -133,7 +133,7 @@ def unknown_function(name: str, known: Sequence[str], functions: Sequence[str]) 
     Wrong:
 
         input 3x32x32
-        conv3-{maximum(8, 16)}
+        conv3-{largest(8, 16)}
 
     Right:
 

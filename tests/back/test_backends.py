@@ -215,8 +215,9 @@ def test_rows_are_whole() -> None:
         assert bool(backend.needs) == bool(backend.extra)
         assert bool(backend.beyond) == (backend.levels != (0, 1, 2, 3))
         assert all(backend_of(Path(f"net{suffix}")) is backend for suffix in backend.suffixes)
-    assert backend_of(Path("net.onnx")) is None
-    assert listed(words=True) == ".pt2 (torch.export), .safetensors (weights) or .json (graph)"
+    assert backend_of(Path("net.nothing")) is None
+    words = [f"{suffix} ({backend.writes})" for backend in BACKENDS for suffix in backend.suffixes]
+    assert listed(words=True) == f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def test_every_row_is_told_of_where_compile_is() -> None:
@@ -302,11 +303,13 @@ def test_a_backend_is_one_file_and_one_row(tmp_path: Path) -> None:
 def test_the_command_line_is_made_from_the_rows(tmp_path: Path) -> None:
     (tmp_path / "second.py").write_text(SECOND)
     shown = " ".join(cli(tmp_path, "compile", "--help").stdout.replace("│", " ").split())
-    assert ".pt2, .safetensors, .json or .py2; may be repeated" in shown
+    suffixes = [suffix for backend in BACKENDS for suffix in backend.suffixes]
+    assert f"{', '.join(suffixes)} or .py2; may be repeated" in shown
     net = "archs/lenet5.arch"
-    wrong = cli(tmp_path, "compile", net, "-o", str(tmp_path / "a.onnx"))
+    wrong = cli(tmp_path, "compile", net, "-o", str(tmp_path / "a.nothing"))
     assert wrong.returncode == 2
-    assert "-o writes .pt2 (torch.export), .safetensors (weights), .json (graph) or .py2 (Python source), not a.onnx" in wrong.stderr
+    words = ", ".join(f"{suffix} ({backend.writes})" for backend in BACKENDS for suffix in backend.suffixes)
+    assert f"-o writes {words} or .py2 (Python source), not a.nothing" in wrong.stderr
     high = cli(tmp_path, "compile", net, "--optimize", "2", "-o", str(tmp_path / "a.py2"))
     assert high.returncode == 2
     assert "a .py2 holds the network of level 0 or 1; its modules are those of the file" in high.stderr

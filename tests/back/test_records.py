@@ -12,7 +12,7 @@ from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.record import Operator
 from archc.compiler.passes import INFERENCE, TRAINING, run
 from archc.tests.support.pytorch import assert_agrees_with_torch
-from archc.tests.support.records import NEW, RECORDS, SPACE_TO_DEPTH, Check, example, graph_of
+from archc.tests.support.records import MY_BLOCKS, NEW, RECORDS, Check, example, graph_of
 
 
 def like_torch(operator: Operator, graph: ArchGraph) -> None:
@@ -57,7 +57,7 @@ def test_one_record_is_enough(operator: Operator, check: Check, monkeypatch: pyt
 
 
 def test_a_new_operator_computes_what_its_record_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(OPERATORS, SPACE_TO_DEPTH.name, SPACE_TO_DEPTH)
-    net = loads("input 4x6x6\nspace_to_depth(2)\n").lower()
+    monkeypatch.setitem(OPERATORS, MY_BLOCKS.name, MY_BLOCKS)
+    net = loads("input 4x6x6\nmy_blocks(2)\n").lower()
     x = torch.randn(1, 4, 6, 6)
     assert torch.equal(net(x), torch.nn.functional.pixel_unshuffle(x, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from archc.tests.support import ROOT
 from archc.tests.support.commands import TINY, archc, facts
+from archc.ui.verbs.app import app
 
 RESNET18 = "archs/resnet18.arch"
 
@@ -145,3 +147,9 @@ def test_check_of_a_folder_ends_in_one_table(tmp_path: Path) -> None:
     }
     assert "5 files, 4 networks; 1 of 3 claims hold; 2 files have errors" in done.stdout
     assert "E0501" in done.stderr
+
+
+def test_the_readme_has_every_verb() -> None:
+    rows = re.findall(r"`archc (\w+)", "\n".join(line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("|")))
+    verbs = {command.name for command in app.registered_commands}
+    assert verbs == set(rows)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import archc
+from archc.compiler.draw.picture import FORMATS, listed
 from archc.compiler.draw.svg import inline
 from archc.compiler.tables import html_table, latex_table, markdown_table, text_table
 from archc.ui.verbs.app import app
@@ -34,8 +35,10 @@ def net() -> archc.Network:
 
 # ---- what is refused
 
+ALL, PARTS = listed(), listed(form for form in FORMATS if not form.whole)
+
 REFUSALS: dict[str, tuple[Callable[[archc.Network], object], str]] = {
-    "format": (lambda net: net.draw("bmp"), "pictures are svg, pdf, png, dot, html, mermaid or tex, not bmp"),
+    "format": (lambda net: net.draw("bmp"), f"pictures are {ALL}, not bmp"),
     "near format": (lambda net: net.draw("mermade"), "did you mean `mermaid`?"),
     "style": (lambda net: net.draw(style="papr"), "style is graph or paper, not papr; did you mean `paper`?"),
     "style of a format": (lambda net: net.draw("html", style="paper"), "style paper is drawn as svg, pdf, png or dot, not as html"),
@@ -66,7 +69,7 @@ REFUSALS: dict[str, tuple[Callable[[archc.Network], object], str]] = {
     "bench level": (lambda net: net.bench(upto=4), "upto is 0, 1, 2 or 3, not 4"),
     "bench runs": (lambda net: net.bench(runs=0), "runs is a whole number, 1 or more, not 0"),
     "other": (lambda net: net.diff("net"), "a network is compared with a network, not with a str"),  # type: ignore[arg-type]
-    "format of a difference": (lambda net: net.diff(net).draw("html"), "a difference is drawn as svg, pdf, png, dot, mermaid or tex"),
+    "format of a difference": (lambda net: net.diff(net).draw("html"), f"a difference is drawn as {PARTS}"),
     "plot": (lambda net: archc.table([net]).plot("a.gif"), "a plot is .svg, .png or .pdf, not a.gif"),
     "neither": (lambda net: archc.check(), "check takes a path, or text=..."),
     "both": (lambda net: archc.check("a.arch", text="relu"), "check takes a path, or text=..."),
@@ -104,7 +107,7 @@ def test_sizes_that_are_open_have_no_memory() -> None:
 
 
 VERBS = {
-    "draw --format bmp": "archc: pictures are svg, pdf, png, dot, html, mermaid or tex, not bmp",
+    "draw --format bmp": f"archc: pictures are {ALL}, not bmp",
     "draw --style papr": "archc: --style is graph or paper, not papr; did you mean `paper`?",
     "draw --theme drk": "archc: --theme is auto, light, dark or print, not drk; did you mean `dark`?",
     "draw --expand layr1": "archc: there is no block layr1; did you mean `layer1`",
@@ -366,8 +369,8 @@ def test_help_lists_what_the_tables_hold() -> None:
     from archc.compiler.analysis.memory import BYTES, OPTIMIZERS
     from archc.compiler.draw.style import HEATS, STYLES, THEMES
 
-    listed = {"summary": (CONVENTIONS, BYTES, OPTIMIZERS), "draw": (STYLES, THEMES, HEATS)}
-    for verb, tables in listed.items():
+    words = {"summary": (CONVENTIONS, BYTES, OPTIMIZERS), "draw": (STYLES, THEMES, HEATS)}
+    for verb, tables in words.items():
         shown = CliRunner().invoke(app, [verb, "--help"], terminal_width=300).output
         assert all(word in shown for table in tables for word in table)
 

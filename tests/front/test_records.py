@@ -132,23 +132,23 @@ def test_one_record_is_enough(operator: Operator, check: Check, monkeypatch: pyt
 def test_a_new_operator_is_told_of_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     for operator in NEW:
         monkeypatch.setitem(OPERATORS, operator.name, operator)
-    text = "input 16xHxW\na: conv3-16(pad=1); half\nmaximum<. | conv3-16(pad=1)>\nspace_to_depth(2)\n"
+    text = "input 16xHxW\na: conv3-16(pad=1); my_half\nmy_maximum<. | conv3-16(pad=1)>\nmy_blocks(2)\n"
     report = check_text(text)
     assert report.ok, render_all(report.diagnostics)
     assert [str(legal) for legal in report.legal] == ["H >= 2 and H a multiple of 2", "W >= 2 and W a multiple of 2"]
-    assert [str(dim) for dim in report.graph["space_to_depth1"].shape] == ["64", "H//2", "W//2"]
-    assert dict(derive(report.graph, "space_to_depth1"))["output"][1:] == [
+    assert [str(dim) for dim in report.graph["my_blocks1"].shape] == ["64", "H//2", "W//2"]
+    assert dict(derive(report.graph, "my_blocks1"))["output"][1:] == [
         "channels: 16 becomes 64",
         "height: H becomes H//2",
         "width: W becomes W//2",
     ]
-    assert str(Counts(report.graph).fields["space_to_depth1"]) == "6"  # two 3x3 windows, and a block of 2
+    assert str(Counts(report.graph).fields["my_blocks1"]) == "6"  # two 3x3 windows, and a block of 2
     merge = next(box for box in scene(report.graph).shown() if box.family == "merge")
     assert merge.title == "M"
     attached = next(box for box in scene(report.graph).shown() if box.name == "a")
-    assert attached.details == ["half"]
-    assert "M maximum" in picture(scene(report.graph), "svg").decode()
-    odd = check_text("input 16x5x4\nspace_to_depth(2)\n")
+    assert attached.details == ["my_half"]
+    assert "M my_maximum" in picture(scene(report.graph), "svg").decode()
+    odd = check_text("input 16x5x4\nmy_blocks(2)\n")
     assert "a divisor of 5" in odd.diagnostics[0].message
 
 

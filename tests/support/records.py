@@ -48,15 +48,15 @@ def blocks_seen(call: Call, out: Shape) -> ReceptiveFields:
     return [ReceptiveField((Positions(0, block - 1),), block)] * call.axes
 
 
-SPACE_TO_DEPTH = Operator(
-    name="space_to_depth",
+MY_BLOCKS = Operator(
+    name="my_blocks",
     family="joining",
     summary="Moves blocks of positions into the channels.",
     doc="""
     `CxHxW` becomes `C*block^2 x H/block x W/block`.
     """,
     source="torch.nn.PixelUnshuffle; Shi et al. 2016, arXiv:1609.05158",
-    example="input 16x32x32; space_to_depth(block=2) => 64x16x16",
+    example="input 16x32x32; my_blocks(block=2) => 64x16x16",
     attrs=(Attr("block", Whole(1), 2, "the positions of a block along each axis"),),
     shape=blocks_shape,
     receptive_field=blocks_seen,
@@ -71,30 +71,30 @@ def equal_shapes(call: Call) -> Shape:
     return first
 
 
-MAXIMUM = Operator(
-    name="maximum",
+MY_MAXIMUM = Operator(
+    name="my_maximum",
     family="joining",
     summary="The larger of two values, value by value.",
     doc="""
     Both shapes must be equal.
     """,
     source="torch.maximum; Goodfellow et al. 2013, arXiv:1302.4389",
-    example="input 16x28x28; maximum<conv3-16(pad=1) | .> => 16x28x28",
+    example="input 16x28x28; my_maximum<conv3-16(pad=1) | .> => 16x28x28",
     shape=equal_shapes,
     lower=lambda call: CallTarget("torch.maximum", (Operand(0), Operand(1))),
     operands=(2, 2),
 )
 
-HALF = Operator(
-    name="half",
+MY_HALF = Operator(
+    name="my_half",
     family="activation",
     summary="`x/2`, value by value.",
     doc="""
     `out = x/2`
     """,
     source="arithmetic",
-    example="input 8x4x4; half => 8x4x4",
+    example="input 8x4x4; my_half => 8x4x4",
     lower=lambda call: CallTarget("operator.truediv", (Operand(), 2)),
 )
 
-NEW = (SPACE_TO_DEPTH, MAXIMUM, HALF)
+NEW = (MY_BLOCKS, MY_MAXIMUM, MY_HALF)

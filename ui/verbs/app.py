@@ -18,6 +18,7 @@ import typer
 from archc.compiler.errors import UsageError
 from archc.compiler.files import CannotWrite, reason
 from archc.compiler.version import __version__
+from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render_all, visible
 from archc.ui.show.colour import painter
@@ -100,8 +101,9 @@ def _outcome() -> int:
             return _bug(error)
         talk(f"archc: this needs {error.name}, which is not installed: pip install 'archc[{extra}]'")
         return 3
-    except ArchError as error:
-        talk(render_all(error.diagnostics, paint=painter(sys.stderr)))
+    except (ArchError, Fault) as error:
+        found = [error.diagnostic] if isinstance(error, Fault) else error.diagnostics
+        talk(render_all(found, paint=painter(sys.stderr)))
         return 1
     except UsageError as error:
         talk(f"archc: {visible(_as_option(error))}")
