@@ -147,7 +147,7 @@ def test_a_new_operator_is_told_of_everywhere(monkeypatch: pytest.MonkeyPatch) -
     assert merge.title == "M"
     attached = next(box for box in scene(report.graph).shown() if box.name == "a")
     assert attached.details == ["my_half"]
-    assert "M my_maximum" in picture(scene(report.graph), "svg").decode()
+    assert "M my maximum" in picture(scene(report.graph), "svg").decode()
     odd = check_text("input 16x5x4\nmy_blocks(2)\n")
     assert "a divisor of 5" in odd.diagnostics[0].message
 
