@@ -42,6 +42,14 @@ def one_of(option: str, given: object, known: Sequence[object]) -> None:
         raise UsageError(f"is {alternatives(names)}, not {given}", option=option, given=given, known=names)
 
 
+def one_type(option: str, given: object, types: tuple[type, ...]) -> None:
+    """Check that an argument is of one of the types. Raises UsageError."""
+    if not isinstance(given, types):
+        names = {"PathLike": "a path", "NoneType": "None", "str": "text", "Iterable": "a list", "Mapping": "a mapping"}
+        wanted = alternatives(names.get(kind.__name__, kind.__name__) for kind in types)
+        raise UsageError(f"is {wanted}, not {given!r}", option=option, given=given)
+
+
 def at_least(option: str, given: object, least: int) -> None:
     """Check that an argument is a whole number of at least `least`. Raises UsageError."""
     if type(given) is not int or given < least:

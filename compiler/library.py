@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from os import PathLike
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from archc.compiler.driver import check as check_file
 from archc.compiler.driver import check_text, parse_overrides, require_network
 from archc.compiler.elaborate.elaboration import Limits, Overrides
-from archc.compiler.errors import UsageError
+from archc.compiler.elaborate.loader import Loader
+from archc.compiler.errors import UsageError, one_type
 from archc.compiler.network import Network
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Word, exact
@@ -19,8 +23,6 @@ from archc.compiler.results.families import Comparison
 from archc.compiler.results.summaries import Units
 from archc.dsl.errors import ArchError
 from archc.dsl.formatter import format_text
-from archc.dsl.parser import parse
-from archc.dsl.source import Source
 
 Inputs = str | Mapping[str, str] | None
 Settings = Mapping[str, Any] | None
@@ -33,21 +35,22 @@ def load(path: str | Path, *, inputs: Inputs = None, limits: Limits | None = Non
     parameters of its `arch` line: to numbers, words, lists, or text as `--set` takes it. A parameter with the name `inputs`,
     `limits` or `settings` is set by `settings={"inputs": 4}`. Raises ArchError with all errors of the file.
     """
+    one_type("path", path, (str, PathLike))
+    one_type("limits", limits, (Limits, NoneType))
     overrides = _overrides(inputs, settings, parameters)
     again = partial(check_file, Path(path), limits=limits, mend=False)
-    return Network(require_network(check_file(Path(path), overrides, limits)), _changed(again, overrides))
+    return Network(require_network(check_file(Path(path), overrides, limits)), Again(again, overrides))
 
 
 def loads(text: str, *, inputs: Inputs = None, limits: Limits | None = None, settings: Settings = None, **parameters: Any) -> Network:
     """Load and check a text, like `load`. Its `use` lines refer to the current folder and to `archs/`."""
+    one_type("text", text, (str,))
+    one_type("limits", limits, (Limits, NoneType))
     overrides = _overrides(inputs, settings, parameters)
     folder = Path.cwd()
-
-    def again(changed: Overrides) -> Report:
-        return check_text(text, folder=folder, overrides=changed, limits=limits, mend=False)
-
+    again = partial(check_text, text, folder=folder, limits=limits, mend=False)
     report = check_text(text, folder=folder, overrides=overrides, limits=limits)
-    return Network(require_network(report), _changed(again, overrides))
+    return Network(require_network(report), Again(again, overrides))
 
 
 def check(
@@ -66,18 +69,23 @@ def check(
     """
     if (path is None) == (text is None):
         raise UsageError("check takes a path, or text=...")
+    one_type("path", path, (str, PathLike, NoneType))
+    one_type("text", text, (str, NoneType))
+    one_type("limits", limits, (Limits, NoneType))
     overrides = _overrides(inputs, settings, {})
     if path is not None:
         return check_file(Path(path), overrides, limits, mend=mend)
-    return check_text(text or "", overrides=overrides, limits=limits, mend=mend)
+    assert text is not None
+    return check_text(text, overrides=overrides, limits=limits, mend=mend)
 
 
 def format(text: str) -> str:
     """Return a text in canonical form, with its comments and line breaks. Raises ArchError for syntax errors."""
-    source = Source("text.arch", text)
-    if problems := parse(source).diagnostics:
-        raise ArchError(problems)
-    return format_text(source, OPERATORS)
+    one_type("text", text, (str,))
+    read = Loader().text("text.arch", text.encode(errors="surrogatepass"), Path())
+    if read.problems:
+        raise ArchError(read.problems)
+    return format_text(read.source, OPERATORS)
 
 
 def table(networks: Iterable[Network | tuple[str, Network]], *, dtype: str = "float32", batch: int = 1) -> Comparison:
@@ -88,7 +96,11 @@ def table(networks: Iterable[Network | tuple[str, Network]], *, dtype: str = "fl
     from archc.compiler.analysis.family import entry
 
     units = Units(dtype=dtype, batch=batch)
+    one_type("networks", networks, (Iterable,))
     named = [(each.name, each) if isinstance(each, Network) else each for each in networks]
+    for each in named:
+        if not (isinstance(each, tuple) and [*map(type, each)] == [str, Network]):
+            raise UsageError(f"are networks, or pairs of a name and a network, not {each!r}", option="networks", given=each)
     return Comparison(tuple(entry(name, net.graph, units.dtype, units.batch) for name, net in named))
 
 
@@ -100,7 +112,13 @@ def _overrides(inputs: Inputs, settings: Settings, parameters: Mapping[str, Any]
                          option="settings", given=type(settings).__name__)  # fmt: skip
     if twice := sorted(given.keys() & parameters.keys()):
         raise UsageError(f"and the keywords both set {twice[0]}", option="settings", given=twice[0])
-    shapes = {"": inputs} if isinstance(inputs, str) else inputs or {}
+    one_type("inputs", inputs, (str, Mapping, NoneType))
+    shapes = {"": inputs} if isinstance(inputs, str) else {} if inputs is None else inputs
+    for name, shape in shapes.items():
+        one_type("inputs", name, (str,))
+        one_type("inputs", shape, (str,))
+    for name in given:
+        one_type("settings", name, (str,))
     return parse_overrides({name: _written(name, value) for name, value in {**given, **parameters}.items()}, dict(shapes))
 
 
@@ -120,6 +138,13 @@ def _frozen(name: str, value: Any) -> Any:
     raise UsageError(f"is a number, a word, yes or no, or a list of them, not a {type(value).__name__}", option=name, given=value)
 
 
-def _changed(check: Callable[[Overrides], Report], overrides: Overrides) -> Callable[[Overrides], Report]:
-    """Return a check with these settings, and the inputs of its overrides."""
-    return lambda changed: check(Overrides(overrides.settings, changed.inputs))
+@dataclass(frozen=True)
+class Again:
+    """Checks the same file or text with other inputs, and the settings that it was loaded with. It can be pickled."""
+
+    check: Callable[..., Report]
+    overrides: Overrides
+
+    def __call__(self, changed: Overrides) -> Report:
+        """Return the report with the inputs of `changed`."""
+        return self.check(overrides=Overrides(self.overrides.settings, changed.inputs))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archc.compiler.driver import expanded_text
 from archc.compiler.elaborate.claims import ClaimResult
 from archc.compiler.elaborate.elaboration import Overrides
-from archc.compiler.errors import UsageError, at_least, one_of
+from archc.compiler.errors import UsageError, at_least, one_of, one_type
 from archc.compiler.graph import ArchGraph
 from archc.compiler.report import Report
 from archc.compiler.shapes.dim import Dim, Shape
@@ -164,6 +164,7 @@ class Network:
         """Return what fails first at another input shape (`3x160x160`), or the output shapes, and which sizes are legal."""
         from archc.compiler.why_not import why_not
 
+        one_type("size", size, (str,))
         if self._again is None:
             raise UsageError("only a network that was loaded can be checked again")
         return why_not(self._again, size)

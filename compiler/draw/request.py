@@ -11,7 +11,7 @@ from archc.compiler.draw.fold import Folding, scene
 from archc.compiler.draw.picture import FORMATS, Format, by_name, listed, picture
 from archc.compiler.draw.scene import Scene
 from archc.compiler.draw.style import HEATS, STYLES, THEMES, Look
-from archc.compiler.errors import UsageError, at_least, one_of
+from archc.compiler.errors import UsageError, at_least, one_of, one_type
 from archc.compiler.graph import ArchGraph
 
 if TYPE_CHECKING:
@@ -55,7 +55,11 @@ def folding(depth: int | None = None, expand: str | Iterable[str] = (), collapse
 
 def patterns(given: str | Iterable[str]) -> tuple[str, ...]:
     """Take one name, or several."""
-    return (given,) if isinstance(given, str) else tuple(given)
+    several = (given,) if isinstance(given, str) else given
+    one_type("blocks", several, (Iterable,))
+    for name in several:
+        one_type("blocks", name, (str,))
+    return tuple(several)
 
 
 def network_picture(graph: ArchGraph, folding: Folding, asked: Request) -> bytes:

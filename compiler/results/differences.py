@@ -8,6 +8,7 @@ from typing import Any
 
 from archc.compiler.analysis.diff import Change, Difference, diff
 from archc.compiler.draw.request import difference_picture, folding, request
+from archc.compiler.errors import UsageError
 from archc.compiler.graph import ArchGraph, shape_text
 from archc.compiler.shapes.dim import Dim
 from archc.compiler.tables import html_table, text_table
@@ -121,6 +122,8 @@ class Diff:
 
 def compared(a: ArchGraph, b: ArchGraph, names: tuple[str, str] = ("", "")) -> Diff:
     """Compare two networks. `names` replaces their own names."""
+    if not (isinstance(names, tuple) and [*map(type, names)] == [str, str]):
+        raise UsageError(f"are two texts, not {names!r}", option="names", given=names)
     return Diff(names[0] or a.name, names[1] or b.name, diff(a, b), (a, b))
 
 

@@ -71,6 +71,19 @@ REFUSALS: dict[str, tuple[Callable[[archc.Network], object], str]] = {
     "other": (lambda net: net.diff("net"), "a network is compared with a network, not with a str"),  # type: ignore[arg-type]
     "format of a difference": (lambda net: net.diff(net).draw("html"), f"a difference is drawn as {PARTS}"),
     "plot": (lambda net: archc.table([net]).plot("a.gif"), "a plot is .svg, .png or .pdf, not a.gif"),
+    "no path": (lambda net: archc.load(None), "path is text or a path, not None"),  # type: ignore[arg-type]
+    "no text": (lambda net: archc.loads(7), "text is text, not 7"),  # type: ignore[arg-type]
+    "format of nothing": (lambda net: archc.format(None), "text is text, not None"),  # type: ignore[arg-type]
+    "check of a number": (lambda net: archc.check(text=0), "text is text or None, not 0"),  # type: ignore[arg-type]
+    "limits": (lambda net: archc.loads(NET, limits="x"), "limits is Limits or None, not 'x'"),  # type: ignore[arg-type]
+    "inputs": (lambda net: archc.loads(NET, inputs=0), "inputs is text, a mapping or None, not 0"),  # type: ignore[arg-type]
+    "shape of an input": (lambda net: archc.loads(NET, inputs={"input": 0}), "inputs is text, not 0"),  # type: ignore[dict-item]
+    "name of a setting": (lambda net: archc.loads(NET, settings={0: 3}), "settings is text, not 0"),  # type: ignore[dict-item]
+    "table of paths": (lambda net: archc.table(["a.arch"]), "networks are networks, or pairs of a name and a network, not 'a.arch'"),  # type: ignore[list-item]
+    "table of nothing": (lambda net: archc.table(None), "networks is a list, not None"),  # type: ignore[arg-type]
+    "names": (lambda net: net.diff(net, names="ab"), "names are two texts, not 'ab'"),  # type: ignore[arg-type]
+    "size": (lambda net: net.why_not(None), "size is text, not None"),  # type: ignore[arg-type]
+    "blocks": (lambda net: net.draw("dot", expand=None), "blocks is a list, not None"),  # type: ignore[arg-type]
     "neither": (lambda net: archc.check(), "check takes a path, or text=..."),
     "both": (lambda net: archc.check("a.arch", text="relu"), "check takes a path, or text=..."),
     "settings": (lambda net: archc.loads(NET, settings=[4]), "settings is a mapping"),  # type: ignore[arg-type]
@@ -393,3 +406,18 @@ def test_the_page_of_the_interface_is_that_of_the_docstrings(monkeypatch: pytest
     printed = capsys.readouterr().out.splitlines()
     assert printed
     assert all(f"# {line}\n" in program for line in printed), printed
+
+
+def test_a_network_can_be_pickled() -> None:
+    for net in (archc.loads(NET), archc.load(ROOT / "archs/lenet5.arch")):
+        again = pickle.loads(pickle.dumps(net))
+        assert again.graph.same_as(net.graph)
+        assert again.why_not("3x1x1") == net.why_not("3x1x1")
+
+
+def test_format_reads_a_text_as_a_file() -> None:
+    for text in ("input 3x3x3\r\nfc-2\r\n", "\ufeffinput 3x3x3\nfc-2\n", "input 3x3x3\rfc-2"):
+        assert archc.format(text) == "input 3x3x3\nfc-2\n"
+        assert archc.check(text=text).ok
+    with pytest.raises(archc.ArchError, match="E0106"):
+        archc.format("\ud800")
