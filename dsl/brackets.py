@@ -77,8 +77,8 @@ class Scan:
         """Yield the marks of the text in order."""
         for match in _MARK.finditer(self.text, self.begin, self.end):
             mark = match.group()
-            if len(mark) > 1 or (mark in "<>" and self._compares(mark, match.start())):
-                continue
+            if len(mark) > 1 or mark == "#" or (mark in "<>" and self._compares(mark, match.start())):
+                continue  # a string, a comment (an empty one too), a comparison
             yield Mark(mark, match.start())
             if mark in ";{}\n":
                 self.statement = match.end()

@@ -24,6 +24,10 @@ FEW = {
 }
 
 
+# Of these, which repeat one law, `make test` runs those few as well, and nights run all.
+NIGHTLY = {"test_expand_and_json_give_the_same_graph", "test_verbs_agree", "test_a_file_is_the_same_as_itself_formatted_and_expanded"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the runs of a test for the networks that are left out of `make check`."""
     others = {path.stem for path in ARCHS} - FEW
@@ -34,3 +38,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         }
         if names & others:
             item.add_marker("every_network")
+            if item.originalname in NIGHTLY:
+                item.add_marker("slow")

@@ -123,7 +123,7 @@ def test_numbers_with_a_gap_are_indices() -> None:
     assert module.classifier[-1] is module.classifier[2] and len(module.classifier[1:]) == 1
     module.classifier[2] = nn.Linear(768, 10)
     assert module(torch.randn(1, 3, 64, 64)).shape == (1, 10)
-    with pytest.raises(IndexError, match="no module has the number 1; there are 0, 2"):
+    with pytest.raises(IndexError, match="no module has the number 1; the numbers are 0, 2"):
         module.classifier[1]
 
 

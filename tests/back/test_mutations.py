@@ -11,6 +11,7 @@ from archc.tests.support.programs import EXAMPLES, fewer
 from archc.tests.support.pytorch import must_lower
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TEXTS))
 @settings(fewer, max_examples=max(EXAMPLES // 40, 1))
 @given(data=st.data())

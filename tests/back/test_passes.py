@@ -416,6 +416,7 @@ def test_only_modules_of_the_network_are_optimized() -> None:
         assert torch.equal(net.optimize(again, level=1)(x), again(x))
 
 
+@pytest.mark.slow
 def test_the_script_for_gpus_runs_on_a_cpu(tmp_path: Path) -> None:
     out = tmp_path / "gpu.json"
     options = ["--device", "cpu", "--only", "lenet5", "resnet18", "--dtypes", "float32", "bfloat16"]
@@ -432,6 +433,7 @@ def test_the_script_for_gpus_runs_on_a_cpu(tmp_path: Path) -> None:
     assert "| resnet18 | bfloat16 |" in out.with_suffix(".md").read_text()
 
 
+@pytest.mark.slow
 def test_the_script_for_passes_runs(tmp_path: Path) -> None:
     out = tmp_path / "passes.json"
     options = ["--networks", "resnet18", "--batch", "1", "--lowered", "8:float32", "--runs", "1", "--out", str(out)]

@@ -321,6 +321,6 @@ def test_a_new_file_starts_from_a_network(tmp_path: Path) -> None:
         mine, net = load(path), load(ROOT / f"archs/{base}.arch")
         assert mine.name == f"my_{base}"
         assert (mine.params, mine.macs) == (net.params, net.macs)
-        assert "there already" in archc("new", f"my_{base}", "--from", base, "-o", str(path), code=2).stderr
+        assert "exists already" in archc("new", f"my_{base}", "--from", base, "-o", str(path), code=2).stderr
     assert "did you mean" in archc("new", "mine", "--from", "resnet55", code=2).stderr
     assert "by a word" in archc("new", "my-net", "--from", "resnet50", code=2).stderr

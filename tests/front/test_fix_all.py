@@ -177,6 +177,7 @@ def _starts(text: str) -> list[int]:
     return [sum(map(len, lines[:number])) for number in range(len(lines))]
 
 
+@pytest.mark.slow
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", sorted(name for name, text in TEXTS.items() if len(text) < 2500))
 def test_a_slip_is_mended_into_the_network_that_was_there_or_left(name: str) -> None:

@@ -33,6 +33,7 @@ def test_sound(text: str) -> None:
 
 
 REFUSED = {
+    "input 3x8x8\nlayer: [ relu #\nconv3-8\n": "E0102",
     "input 8x4x4_\nrelu": "E0101",
     "input 3x4x4\nconv3-4(pad=5, pad_mode=reflect)": "E0306",
     "input 3x4x4\nconv3-4(pad=5, pad_mode=circular)": "E0306",
