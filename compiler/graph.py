@@ -177,10 +177,6 @@ class ArchGraph:
                     names.update(dict.fromkeys(sorted(dim.unknowns)))
         return list(names)
 
-    def call(self, name: str) -> Call:
-        """Return `self[name].call`."""
-        return self[name].call
-
     # ---- changing
 
     def mark_training_only(self) -> None:

@@ -36,7 +36,8 @@ def stages(report: Report, level: int = 0, print_after: str = ALL) -> Iterator[t
     one_of("print_after", print_after, (*names, ALL))
     wanted = names if print_after == ALL else (print_after,)
     passes: dict[str, str] = {}
-    run(report.graph, _pipeline(level), lambda name, program: passes.update({name: listing(program.graph)} if name in wanted else {}))
+    if any(rewrite.__name__ in wanted for rewrite in _pipeline(level)):
+        run(report.graph, _pipeline(level), lambda name, program: passes.update({name: listing(program.graph)} if name in wanted else {}))
     printers: dict[str, Callable[[], str]] = {
         "parse": lambda: dump(report.tree) if report.tree is not None else "",
         "elaborate": lambda: node_table(report.graph),

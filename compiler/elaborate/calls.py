@@ -92,7 +92,7 @@ def _invoke_shared(elaboration: Elaboration, call: Invocation, part: SharedPart,
     created = elaboration.created[begin:]
     now = SharedPart(part.key)
     now.nodes = [(node.key, node.op, dict(node.attrs)) for node in created]
-    now.weights = {node.key: node.operator.weights(elaboration.graph.call(node.name)) for node in created}
+    now.weights = {node.key: node.operator.weights(node.call) for node in created}
     if first:
         part.nodes, part.weights = now.nodes, now.weights
     elif now != part:

@@ -53,7 +53,7 @@ def examples(operator: Operator) -> Iterator[Call]:
             continue
         for node in report.graph:
             if node.op == operator.name:
-                call = report.graph.call(node.name)
+                call = node.call
                 yield call
                 words = [(attr.name, word) for attr in operator.attrs if isinstance(attr.kind, Choice) for word in attr.kind.words]
                 yield from (Call(call.operator, {**call.attrs, name: word}, call.inputs) for name, word in words)
@@ -96,7 +96,7 @@ def test_namespaces_and_modules_are_those_that_operators_use() -> None:
     assert set(targets.NAMESPACES) == set(NAMESPACES)
     used = {name for operator in LOWERED for target in lowerings(operator) for name in names(target)}
     table = next(operator for operator in LOWERED if operator.name == "conv")
-    call = check_text("input 3x6x6\nconv3-2(from=[[0, 1], [2]])\n").graph.call("conv1")
+    call = check_text("input 3x6x6\nconv3-2(from=[[0, 1], [2]])\n").graph["conv1"].call
     used |= set(names(table.lower(call)))
     own = {f"archc.{name}" for name, kind in vars(modules).items() if isinstance(kind, type) and kind.__module__ == modules.__name__}
     assert {name for name in used if name.startswith("archc.")} == own
