@@ -25,7 +25,12 @@ FEW = {
 
 
 # Of these, which repeat one law, `make test` runs those few as well, and nights run all.
-NIGHTLY = {"test_expand_and_json_give_the_same_graph", "test_verbs_agree", "test_a_file_is_the_same_as_itself_formatted_and_expanded"}
+NIGHTLY = {
+    *("test_expand_and_json_give_the_same_graph", "test_verbs_agree", "test_a_file_is_the_same_as_itself_formatted_and_expanded"),
+    *("test_predicted_memory_is_what_is_measured", "test_a_training_step_has_finite_gradients"),
+    *("test_macs_are_half_of_pytorchs_flops", "test_levels_agree_and_leave_the_network_as_it_is"),
+    *("test_every_network_goes_through_every_pipeline", "test_keys_and_shapes_are_torchvisions"),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
