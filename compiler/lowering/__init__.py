@@ -143,8 +143,8 @@ def _call(target: Target | None, values: list[Value]) -> tuple[Kind, str, tuple[
             return "input", "", (), {}
         case ModuleTarget(name):
             return "module", name, tuple(values), {}
-        case TensorTarget(name):
-            return "tensor", name, (*values, Trained()), {}
+        case TensorTarget(name, _, _, kwargs):
+            return "tensor", name, (*values, Trained()), kwargs
         case CallTarget(name, args, kwargs):
             return "function", name, tuple(_argument(value, values) for value in args), kwargs
 
@@ -160,8 +160,8 @@ def _target(node: Node, call: Call) -> Target:
             arguments: tuple[Any, ...] = tuple(settings.values())
         case CallTarget(_, args, kwargs):
             arguments = (*args, *kwargs.values())
-        case TensorTarget(_, shape):
-            arguments = shape
+        case TensorTarget(_, shape, _, kwargs):
+            arguments = (*shape, *kwargs.values())
     if _is_open(arguments):
         problem = f"{node.name} cannot be lowered while its sizes are open"
         raise ArchError([files.cannot_lower(problem, "give the sizes with `--input`").at(node.span)])
@@ -177,7 +177,7 @@ def _is_open(value: Any) -> bool:
 def _part(node: Node, call: Call, target: ModuleTarget | TensorTarget, overwrites: bool) -> Part:
     weights, buffers = node.operator.weights(call), node.operator.buffers(call)
     if isinstance(target, TensorTarget):
-        return Part(node.key, "tensor", weights=weights, initial={"": Fill("constant", {"value": target.start})})
+        return Part(node.key, "tensor", weights=weights, initial={"": _fill(target.start)})
     options = {"weight": node.attrs.get("init"), "bias": node.attrs.get("bias_init")}
     initial = {name: _fill(word) for name, word in options.items() if isinstance(word, Word) and word.text != "torch" and name in weights}
     return Part(node.key, "module", target.name, target.settings, weights, buffers, initial, overwrites)

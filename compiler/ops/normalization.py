@@ -164,7 +164,7 @@ def layer_scale_weights(call: Call) -> Weights:
 
 def lower_layer_scale(call: Call) -> TensorTarget:
     """Lower to a product with a trained tensor."""
-    return TensorTarget("operator.mul", layer_scale_weights(call)[""], call.attrs["start"])
+    return TensorTarget("operator.mul", layer_scale_weights(call)[""], Word("constant", (("value", call.attrs["start"]),)))
 
 
 P = Attr("p", Real(0, 1), REQUIRED, "the probability of dropping a value")

@@ -8,7 +8,7 @@ Names are PyTorch's, under short namespaces that each backend resolves: an opera
 | `F` | functions of `torch.nn.functional` |
 | `torch` | functions of `torch` |
 | `operator` | functions of Python's `operator`, applied to tensors |
-| `archc` | modules that PyTorch lacks; `compiler/backends/torch/modules.py` defines them |
+| `archc` | modules that PyTorch lacks; the files of `compiler/backends/torch/modules/` define them |
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from archc.compiler.ops.kinds import Word
 
 NAMESPACES = ("nn", "F", "torch", "operator", "archc")
 
@@ -51,11 +53,15 @@ class CallTarget:
 
 @dataclass(frozen=True)
 class TensorTarget:
-    """A function `name` of the operand and a trained tensor of the given shape, filled with `start`; its key is the label itself."""
+    """A function `name` of the operands, a trained tensor, and the arguments `kwargs`.
+
+    The tensor has the given shape and the initialization `start`, one of the words that `init` takes; its key is the label itself.
+    """
 
     name: str
     shape: tuple[int, ...]
-    start: float
+    start: Word
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 Target = ModuleTarget | CallTarget | TensorTarget

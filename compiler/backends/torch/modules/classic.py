@@ -1,7 +1,4 @@
-"""Modules for operators that torch lacks: LeNet-5's layers, connection tables, stochastic depth and others.
-
-Code that torch.fx cannot trace, such as code that depends on the dtype of an input, is in functions that fx treats as leaves (`fx.wrap`).
-"""
+"""LeNet-5's layers: convolution by a connection table, subsampling, its squashing function, and radial basis functions."""
 
 from __future__ import annotations
 
@@ -11,9 +8,6 @@ import torch
 from torch import Tensor, fx, nn
 
 fx.wrap("table_kernels")
-fx.wrap("response_norm")
-fx.wrap("drop_samples")
-fx.wrap("gelu")
 
 
 class TableConv(nn.Module):
@@ -111,93 +105,3 @@ class RBF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return (x.unsqueeze(1) - self.codes).square().sum(dim=2)
-
-
-class ResponseNorm(nn.LocalResponseNorm):
-    """torch.nn.LocalResponseNorm, computed in float32 for shorter dtypes: the squares exceed the range of float16."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return response_norm(input, self.size, self.alpha, self.beta, self.k)
-
-
-def response_norm(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
-    """Return the local response norm of `(N, C, *sizes)` in the dtype of `x`, computed in float32 for shorter dtypes."""
-    small = x.dtype in (torch.float16, torch.bfloat16)
-    result = nn.functional.local_response_norm(x.float() if small else x, size, alpha, beta, k)
-    return result.to(x.dtype)
-
-
-class SpatialResponseNorm(nn.Module):
-    """`x / (k + alpha*mean of x^2 over a window)^beta`, the window within one channel; Caffe's WITHIN_CHANNEL."""
-
-    def __init__(self, size: int, alpha: float, beta: float, k: float) -> None:
-        super().__init__()
-        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
-
-    def forward(self, x: Tensor) -> Tensor:
-        mean = nn.functional.avg_pool2d(x.square(), self.size, 1, self.size // 2)
-        return x / (self.k + self.alpha * mean) ** self.beta
-
-
-class StochasticDepth(nn.Module):
-    """Sets whole samples (`mode=row`) or the whole batch to zero at random in training. Huang et al. 2016, arXiv:1603.09382."""
-
-    def __init__(self, p: float, mode: str) -> None:
-        super().__init__()
-        self.p, self.mode = p, mode
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.p == 0:
-            return x
-        return drop_samples(x, self.p, self.mode)
-
-
-def drop_samples(x: Tensor, p: float, mode: str) -> Tensor:
-    """Return `x` with samples, or the whole batch unless `mode` is `row`, set to zero with probability `p`, and the rest scaled."""
-    shape = [x.shape[0] if mode == "row" else 1, *(1,) * (x.ndim - 1)]
-    keep = x.new_empty(shape).bernoulli_(1 - p)
-    if p < 1:
-        keep = keep / (1 - p)
-    return x * keep
-
-
-class Gelu(nn.GELU):
-    """GELU, computed on a contiguous view where the channels are last in memory: torch rounds differently for other layouts."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return gelu(x, self.approximate)
-
-
-def gelu(x: Tensor, approximate: str) -> Tensor:
-    """Return the GELU of `x`, computed on a contiguous channels-last view where there is one."""
-    last = x.movedim(1, -1)
-    if last.is_contiguous():
-        return nn.functional.gelu(last, approximate=approximate).movedim(-1, 1)
-    return nn.functional.gelu(x, approximate=approximate)
-
-
-class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of `(N, C, *sizes)`, position by position."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
-
-
-class ChannelLinear(nn.Linear):
-    """A fully-connected layer over the channels of `(N, C, *sizes)`, position by position."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
-
-
-class Crop(nn.Module):
-    """The center of `(N, C, *sizes)`, of the given sizes; of an odd number of cut positions, the extra one is after the crop."""
-
-    def __init__(self, sizes: Sequence[int]) -> None:
-        super().__init__()
-        self.sizes = tuple(sizes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        for axis, size in enumerate(self.sizes, 2):
-            x = x.narrow(axis, (x.shape[axis] - size) // 2, size)
-        return x
