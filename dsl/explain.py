@@ -180,7 +180,8 @@ def _words(expected: set[str]) -> str:
     if expected.issuperset(_KEYWORDS):
         names.append("a statement")
     else:
-        names.extend(f"`{word.lower()}`" for word in (*_KEYWORDS, "WITHIN", "ELSE", "IN") if word in expected)
+        within = {"IF", "FOR"} if expected & _OPERATORS else set()  # those of `a if b else c` and `[a for b in c]`
+        names.extend(f"`{word.lower()}`" for word in (*_KEYWORDS, "WITHIN", "ELSE", "IN") if word in expected - within)
     if len(names) > 6:
         names = [*names[:6], "..."]
     return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

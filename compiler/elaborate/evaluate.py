@@ -8,6 +8,7 @@ from typing import Any
 from archc.compiler.elaborate.arithmetic import COMPARISONS, FUNCTIONS, LARGEST, bounded, calculate, compare, describe, leaves, need_number
 from archc.compiler.elaborate.elaboration import Elaboration
 from archc.compiler.elaborate.environment import OPEN_SIZE, BoundArgument
+from archc.compiler.elaborate.patterns import placed, unpack
 from archc.compiler.elaborate.scopes import Flow, Missing, Tensor, is_tensor
 from archc.compiler.elaborate.site import Site
 from archc.compiler.ops import OPERATORS
@@ -86,6 +87,11 @@ def value(expr: ast.Expr, site: Site) -> Any:
                 return _call(expr, site)
             case ast.List():
                 return _list(expr, site)
+            case ast.Each():
+                return _each(expr, site)
+            case ast.Conditional():
+                side = chosen(expr, site)
+                return side if isinstance(side, Missing) else value(side, site)
             case ast.Index():
                 return _index(expr, site)
             case ast.Part():
@@ -109,15 +115,57 @@ def truth(expr: ast.Expr, site: Site) -> bool | Missing:
     raise Fault(values.wrong_kind("a condition", "a comparison, `yes` or `no`", describe(held)).at(expr.span))
 
 
-def tensor(path: str, span: Span, site: Site) -> Flow:
-    """Return the tensor that a reference names: a label, or a parameter that holds a tensor. Raises Fault, with a place."""
+def chosen(expr: ast.Expr, site: Site) -> ast.Expr | Missing:
+    """Return the side of a conditional value that its condition chooses, of any other expression itself. Raises Fault, with a place."""
+    while isinstance(expr, ast.Conditional):
+        held = truth(expr.condition, site)
+        if isinstance(held, Missing):
+            return held
+        expr = expr.then if held else expr.otherwise
+    return expr
+
+
+def numbered(text: str, index: ast.Expr | None, what: str, site: Site) -> str:
+    """Return a name with the number after it, `p{i}`; the name alone after an earlier mistake. Raises Fault, with a place."""
+    if index is None:
+        return text
+    held = value(index, site)
+    try:
+        return text if held is Missing.POISONED else f"{text}{Whole(0).read(what, held, 1)}"
+    except Fault as fault:
+        raise fault.at(index.span) from None
+
+
+def referred(ref: ast.Ref, site: Site) -> Flow:
+    """Return the tensor of a reference, its numbers evaluated. Raises Fault, with a place."""
+    path = _path(ref, site)
+    return Missing.UNKNOWN if isinstance(path, Missing) else tensor(path, ref.span, site, bool(ref.indices))
+
+
+def _path(ref: ast.Ref, site: Site) -> str | Missing:
+    """Return the path that a reference names: `layer1.conv` for `@layer{i}.conv`. Raises Fault, with a place."""
+    path, *rest = ref.path.split("{}")
+    for index, more in zip(ref.indices, rest, strict=True):
+        if value(index, site) is Missing.POISONED:
+            return Missing.POISONED
+        path = numbered(path, index, "a number in a reference", site) + more
+    return path
+
+
+def tensor(path: str, span: Span, site: Site, computed: bool = False) -> Flow:
+    """Return the tensor that a path names: a label, or a parameter that holds a tensor. Raises Fault, with a place.
+
+    For one that is `computed` from numbers no other label is suggested, which would be right in one turn of a loop only.
+    """
     found = site.scope.lookup(path) if site.scope is not None else None
     if found is not None:
         return found
     held = site.env.value(path)
     if isinstance(held, (Tensor, Missing)):
         return Missing.UNKNOWN if held is Missing.POISONED else held
-    known = [*(site.scope.visible() if site.scope else []), *site.env.known(blocks=False)]
+    known = [*(site.scope.visible() if site.scope else []), *site.env.known(blocks=False)] if not computed else []
+    if isinstance(held, tuple):
+        raise Fault(names.unknown_reference(path, [], listed=True).at(span))
     variable = describe(held) if held is not None else ""
     raise Fault(names.unknown_reference(path, known, variable).at(span))
 
@@ -154,15 +202,37 @@ def _name(name: str, site: Site) -> Any:
 
 def _reference(expr: ast.Ref, site: Site) -> Any:
     """Evaluate a reference to a tensor, or, as in `@enc1.c`, to a field of one."""
-    path, _, field = expr.path.rpartition(".")
-    if field in ("c", "d", "h", "w") and path and (site.scope is None or site.scope.lookup(expr.path) is None):
-        return _tensor_field(tensor(path, expr.span, site), field)
-    return tensor(expr.path, expr.span, site)
+    whole = _path(expr, site)
+    if isinstance(whole, Missing):
+        return whole
+    path, _, field = whole.rpartition(".")
+    if field in ("c", "d", "h", "w") and path and (site.scope is None or site.scope.lookup(whole) is None):
+        return _tensor_field(tensor(path, expr.span, site, bool(expr.indices)), field)
+    return tensor(whole, expr.span, site, bool(expr.indices))
 
 
 def _list(expr: ast.List, site: Site) -> Any:
     items = [value(item, site) for item in expr.items]
     return Missing.POISONED if Missing.POISONED in items else _spent(tuple(items), site)
+
+
+def _each(expr: ast.Each, site: Site) -> Any:
+    rows = value(expr.values, site)
+    if rows is Missing.POISONED:
+        return rows
+    if not isinstance(rows, tuple):
+        raise Fault(values.wrong_kind("what a list goes over", "a list", describe(rows)).at(expr.values.span))
+    if site.budget is not None:
+        site.budget.spend(len(rows))
+    made = []
+    for number, row in enumerate(rows):
+        turn = site.nested()
+        try:
+            unpack(expr.pattern, row, turn.env)
+        except Fault as fault:
+            raise placed(fault, expr, number, len(rows), site.env) from None
+        made.append(value(expr.item, turn))
+    return Missing.POISONED if Missing.POISONED in made else _spent(tuple(made), site)
 
 
 def _shape(expr: ast.ShapeLiteral, site: Site) -> Any:
@@ -203,7 +273,8 @@ def _logic(expr: ast.Fold, conjunction: bool, site: Site) -> Any:
 
 
 def _index(expr: ast.Index, site: Site) -> Any:
-    base, index = value(expr.base, site), value(expr.index, site)
+    base = _variable(expr.base, site) if isinstance(expr.base, ast.Ref) else value(expr.base, site)
+    index = value(expr.index, site)
     if base is Missing.POISONED or index is Missing.POISONED:
         return Missing.POISONED
     if not isinstance(base, tuple):
@@ -213,6 +284,13 @@ def _index(expr: ast.Index, site: Site) -> Any:
     if not 0 <= index < len(base):
         raise Fault(values.no_such_element(f"index {index} is outside a list of {len(base)}, which goes from 0 to {len(base) - 1}"))
     return base[index]
+
+
+def _variable(ref: ast.Ref, site: Site) -> Any:
+    """Evaluate the `@ys` of `@ys[0]`: a list, unless a label has that name."""
+    held = site.env.value(ref.path)
+    is_label = site.scope is not None and site.scope.lookup(ref.path) is not None
+    return held if isinstance(held, tuple) and not is_label else value(ref, site)
 
 
 def _part(expr: ast.Part, site: Site) -> Any:

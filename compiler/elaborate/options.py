@@ -10,7 +10,7 @@ from typing import Any
 from archc.compiler.elaborate.arithmetic import describe
 from archc.compiler.elaborate.elaboration import Elaboration
 from archc.compiler.elaborate.environment import BlockValue, BoundArgument, Environment
-from archc.compiler.elaborate.evaluate import SETTING_WORDS, TRUTH, UnknownName, is_known, value, word
+from archc.compiler.elaborate.evaluate import SETTING_WORDS, TRUTH, UnknownName, chosen, is_known, value, word
 from archc.compiler.elaborate.scopes import Missing, is_tensor
 from archc.compiler.elaborate.site import Site
 from archc.compiler.elaborate.workings import Workings
@@ -178,6 +178,10 @@ def argument(elaboration: Elaboration, expr: ast.Expr, option: str, signature: S
 
     A name that means nothing at all is left to the option, which knows its choices. Raises Fault, with a place.
     """
+    side = chosen(expr, site)
+    if isinstance(side, Missing):
+        return side
+    expr = side
     kind, words = signature.kinds.get(option), signature.words.get(option, frozenset())
     if isinstance(expr, ast.CallExpr) and expr.name.lower() in words:
         return word(expr, site, SETTING_WORDS)

@@ -101,7 +101,7 @@ def _misspelt_option(option: str, known: Sequence[str]) -> list[str]:
 
 
 @diagnostic("E0203")
-def unknown_reference(path: str, known: Sequence[str], variable: str = "") -> Wording:
+def unknown_reference(path: str, known: Sequence[str], variable: str = "", listed: bool = False) -> Wording:
     """A reference names a label that does not precede it in its own scope or an enclosing one.
 
     Wrong:
@@ -119,6 +119,8 @@ def unknown_reference(path: str, known: Sequence[str], variable: str = "") -> Wo
     help_text = did_you_mean(path, known) or "a reference can only name what comes before it, in its own scope or an enclosing one"
     if variable:
         help_text = f"`{path}` is {variable}: write `{path}`, without the `@`"
+    if listed:
+        return Wording(f"`{path}` is a list, and no tensor", help=f"an item goes on from one of its tensors: `@{path}[0]`")
     return Wording(f"there is no `{path}` before this", help=help_text, facts=misspelt(path, near(path, known)))
 
 
@@ -401,4 +403,46 @@ def already_bound(name: str, kind: str) -> Wording:
         let wide = 16
         conv3-{wide}
     """
-    return Wording(f"`{name}` is already a {kind} in this scope", help="names cannot be reassigned: choose another one")
+    again = f"`next {name} = ...` gives it to the next turn" if kind == "state of the loop" else ""
+    help_text = again or "names cannot be reassigned: choose another one"
+    return Wording(f"`{name}` is already a {kind} in this scope", help=help_text)
+
+
+@diagnostic("E0218")
+def no_state(name: str, states: Sequence[str]) -> Wording:
+    """`next` gives a value to the next turn of a loop, and names no state of one.
+
+    The head of the loop names its states and what the first turn gets: `for i in range(3) with w = 8 { ... }`. A `next` is in
+    the body of that loop, and not in a block that it calls.
+
+    Wrong:
+
+        input 3x32x32
+        for i in range(3) { conv3-8(act=relu); next w = 8 }
+
+    Right:
+
+        input 3x32x32
+        for i in range(3) with w = 8 { conv3-{w}(act=relu); next w = 2*w }
+    """
+    close = did_you_mean(name, states)
+    help_text = close or f"the head of the loop names its states: `for i in range(3) with {name} = 8 {{ ... }}`"
+    return Wording(f"no loop around this has a state `{name}`", help=help_text, facts=misspelt(name, near(name, states)))
+
+
+@diagnostic("E0219")
+def handed_on_twice(name: str) -> Wording:
+    """One turn of a loop gives two values for a state to the next.
+
+    Wrong:
+
+        input 3x32x32
+        for i in range(3) with w = 8 { conv3-{w}(act=relu); next w = 2*w; next w = 4*w }
+
+    Right:
+
+        input 3x32x32
+        for i in range(3) with w = 8 { conv3-{w}(act=relu); next w = 4*w }
+    """
+    help_text = f"within a turn `{name}` keeps its value; a loop inside needs a state of its own"
+    return Wording(f"this turn has given `{name}` to the next one already", help=help_text)

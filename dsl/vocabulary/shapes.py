@@ -224,7 +224,7 @@ def shared_differs(name: str, first: str, now: str) -> Wording:
 
 
 @diagnostic("E0310")
-def wrong_branch_count(name: str, expected: str, got: int) -> Wording:
+def wrong_branch_count(name: str, expected: str, got: int, listed: bool = False) -> Wording:
     """A merge has too few or too many branches.
 
     Wrong:
@@ -237,9 +237,10 @@ def wrong_branch_count(name: str, expected: str, got: int) -> Wording:
         input 3x32x32
         add<conv3-3(pad=1) | .>
     """
-    return Wording(
-        f"{name} takes {expected}, and has {got}", help="separate branches by `|`; an empty branch, or `.`, is the incoming tensor"
-    )
+    help_text = "separate branches by `|`; an empty branch, or `.`, is the incoming tensor"
+    if listed:
+        help_text = f"`for` makes one branch for each element of its list; `{name}<. | for ... | ...>` adds the incoming tensor"
+    return Wording(f"{name} takes {expected}, and has {got}", help=help_text)
 
 
 @diagnostic("E0311")
