@@ -169,6 +169,7 @@ def _slash_padding(before: re.Match[str], rest: re.Match[str]) -> str:
     return f"{before.group()}(pad={rest[1]})"
 
 
+ONE_OF_TWO = "one of two values is written `2 if i == 0 else 1`, with both of them"
 BRANCHED = "concat|add|mul|residual"
 RULES = (
     # arguments
@@ -177,6 +178,11 @@ RULES = (
     Rule(r"([\w.)\]}\"'])\s+", _SEVERAL, "a comma is missing between options: `{result}`", _separated, bracket="("),
     Rule(r"([\w.)\]}])\s+", r"(?!(?:if|else|for|in|x)\b)(?=[\w\[.-])", "a comma is missing between arguments", "{0}, ", bracket="("),
     Rule(r"([\w.)\]}])\s+", r"(?!(?:if|else|for|in)\b)(?=[\w\[.-])", "a comma is missing between elements", "{0}, ", bracket="["),
+    # values
+    Rule(r"[\w)\]}][ \t]+if\b[^;]*", r"(?:[)\]},;]|$)", ONE_OF_TWO),
+    Rule(r"", r"\?", ONE_OF_TWO),
+    Rule(r"[=({\[,]\s*if\s+", r"(?=[\w(])", ONE_OF_TWO),
+    Rule(r"\bfor\b.*\bin\b.*", r"if\b", "a list in brackets takes every element; a loop with a state can collect some", bracket="["),
     # other languages
     Rule(r"\}\s*", r"(?:elif|elsif|elseif)\b", "it is `else if` here", "}} else if"),
     Rule(r"\}\s*", r"(?:esle|els|elsee|eles|lese|otherwise)\b(?=\s*(?:\{|if\b))", "it is `else` here", "}} else"),

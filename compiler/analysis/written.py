@@ -52,14 +52,14 @@ def group(body: Body) -> ast.Group:
     return ast.Group(NOWHERE, tuple(body), numbered=False)
 
 
-def share(name: str, body: Body) -> ast.Share:
+def share(name: str, params: Sequence[str], body: Body) -> ast.Share:
     """Return the definition of a shared part."""
-    return ast.Share(NOWHERE, name, tuple(body), NOWHERE)
+    return ast.Share(NOWHERE, name, tuple(ast.Param(NOWHERE, param, None) for param in params), tuple(body), NOWHERE)
 
 
-def call(name: str) -> ast.Op:
+def call(name: str, tensors: Sequence[ast.Ref] = ()) -> ast.Op:
     """Return a call of a shared part."""
-    return ast.Op(NOWHERE, name, (), None, (), (), NOWHERE)
+    return ast.Op(NOWHERE, name, (), None, (), tuple(ast.Arg(NOWHERE, None, tensor) for tensor in tensors), NOWHERE)
 
 
 def operator(node: Node, brief: bool = False) -> ast.Op:
