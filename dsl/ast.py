@@ -400,35 +400,3 @@ def inside(node: Node) -> list[object]:
         names = [part.name for part in reversed(fields(node)) if part.name != "span" and part.type not in PLAIN]
         _members[type(node)] = names
     return [part for name in names if (part := getattr(node, name))]
-
-
-def deeper(node: Node, limit: int) -> Node | None:
-    """Return the first node, in text order, that is nested in more than `limit` others; None if there is none."""
-    waiting: list[tuple[object, int]] = [(node, 0)]
-    while waiting:
-        value, depth = waiting.pop()
-        if isinstance(value, Node):
-            if depth > limit:
-                return value
-            waiting.extend((inner, depth + 1) for inner in inside(value))
-        elif isinstance(value, tuple):
-            waiting.extend((inner, depth) for inner in reversed(value))
-    return None
-
-
-def same(one: object, other: object) -> bool:
-    """Return whether two trees are equal: `==` for trees of any depth, without recursion."""
-    waiting = [(one, other)]
-    while waiting:
-        left, right = waiting.pop()
-        if type(left) is not type(right):
-            return False
-        if isinstance(left, Node):
-            waiting.extend((getattr(left, part.name), getattr(right, part.name)) for part in fields(left) if part.compare)
-        elif isinstance(left, tuple) and isinstance(right, tuple):
-            if len(left) != len(right):
-                return False
-            waiting.extend(zip(left, right, strict=True))
-        elif left != right:
-            return False
-    return True

@@ -20,6 +20,7 @@ from archc.dsl import ast
 from archc.dsl.errors import ArchError
 from archc.dsl.parser import MAX_NESTING, parse, tokens
 from archc.dsl.source import Source
+from archc.dsl.trees import same
 
 INDENT = 2
 ALIGN_WITHIN = 72  # claims are aligned up to this column
@@ -93,7 +94,7 @@ def _hold(source: Source, text: str, lowered: list[Token], max_nesting: int) -> 
         characters[token.start_pos : token.end_pos] = str(token).lower()
     before = "".join(characters)
     trees = [parse(Source(source.name, each), max_nesting).file for each in (before, text)]
-    if not ast.same(*trees) or _comments(before) != _comments(text):
+    if not same(*trees) or _comments(before) != _comments(text):
         raise ChangedMeaningError(f"{source.name} would not be the same network after `fmt`; nothing was written")
 
 

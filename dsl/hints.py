@@ -181,6 +181,13 @@ RULES = (
     # values
     Rule(r"[\w)\]}][ \t]+if\b[^;]*", r"(?:[)\]},;]|$)", ONE_OF_TWO),
     Rule(r"", r"\?", ONE_OF_TWO),
+    Rule(
+        r"\b([A-Za-z_]+)([0-9]+)-([0-9]+)",
+        r"\(\s*(?=\w)",
+        "as a value, an operator has all its settings in parentheses: `{0}({1}, {2}, ...)`",
+        "{0}({1}, {2}, ",
+        bracket="(",
+    ),
     Rule(r"[=({\[,]\s*if\s+", r"(?=[\w(])", ONE_OF_TWO),
     Rule(r"\bfor\b.*\bin\b.*", r"if\b", "a list in brackets takes every element; a loop with a state can collect some", bracket="["),
     # other languages
@@ -282,18 +289,8 @@ RULES = (
         "there is no space before the kernel: `conv3-64`, `conv1x7-64`",
         _kernel_by_axis,
     ),
-    Rule(
-        r"\b[A-Za-z_]\w*?",
-        r"\[\s*(\d+)\s*\]",
-        "no space before the kernel, and `-` before the channels: `conv3-64`",
-        _kernel_by_axis,
-    ),
-    Rule(
-        r"\b[A-Za-z_]\w*?",
-        r"\[",
-        "no space before the kernel, and `-` before the channels: `conv3-64`, `conv1x7-64`",
-        bracket="",
-    ),
+    Rule(r"\b[A-Za-z_]\w*?", r"\[\s*(\d+)\s*\]", "no space before the kernel, and `-` before the channels: `conv3-64`", _kernel_by_axis),
+    Rule(r"\b[A-Za-z_]\w*?", r"\[", "no space before the kernel, and `-` before the channels: `conv3-64`, `conv1x7-64`", bracket=""),
     Rule(r"/[0-9]+", r"/\s*([0-9]+)", "an item has one `/`, its stride; padding is an option: `(pad={0})`", _slash_padding, unsure=True),
     Rule(r"\b(\w*pool)\s+", r"(\d+)\s+(\d+)", "there is no space before kernel and stride: `{0}{1}/{2}`", "{0}{1}/{2}"),
     Rule(r"", r"-\s*\$?\{?([A-Za-z_]\w*)\}?", "a name goes in braces: `-{{{0}}}`", "-{{{0}}}", ends_item=True),

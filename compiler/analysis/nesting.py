@@ -93,7 +93,7 @@ class Program:
         self.known = set(self.keys.values())
         self.opened: set[str] = set()
         self.members: dict[str, list[str]] = {}  # the nodes in each scope, where shared parts are asked for them
-        self.unclear: set[str] = set()  # the keys of shared parts whose body says of a tensor neither that it is the input nor that it is not
+        self.unclear: set[str] = set()  # the keys of shared parts in whose body a tensor may be the input or an argument
         self.stack = [_Scope("", "", None, "")]
         for node in graph:
             self._enter(node)
@@ -101,7 +101,7 @@ class Program:
         while len(self.stack) > 1:
             self._close()
         if self.unclear:
-            raise ValueError(f"two of the tensors that {min(self.unclear)} is given are the same in every call, but not always the same two")
+            raise ValueError(f"every call of {min(self.unclear)} takes one tensor twice, but not always the same one")
 
     # ---- scopes
 

@@ -49,6 +49,9 @@ class BlockValue:
     args: tuple[tuple[str, BoundArgument], ...] = ()
     shared: SharedPart | None = field(default=None, compare=False, repr=False)
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def name(self) -> str:
         return self.block.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from archc.compiler.elaborate.arithmetic import COMPARISONS, FUNCTIONS, LARGEST, bounded, calculate, compare, describe, leaves, need_number
@@ -12,7 +13,8 @@ from archc.compiler.elaborate.patterns import placed, unpack
 from archc.compiler.elaborate.scopes import Flow, Missing, Tensor, is_tensor
 from archc.compiler.elaborate.site import Site
 from archc.compiler.ops import OPERATORS
-from archc.compiler.ops.kinds import INIT, Choice, PerAxis, Recipe, Whole, Word
+from archc.compiler.ops.kinds import INIT, Choice, PerAxis, Recipe, Whole, Word, words_of
+from archc.compiler.ops.record import Operator
 from archc.compiler.shapes.dim import Formula, unknown
 from archc.dsl import ast
 from archc.dsl.diagnostics import Fault
@@ -37,6 +39,7 @@ def _words() -> frozenset[str]:
 WORDS = (_words() | {"fan_out"}) - {"c", "d", "h", "w"}  # the axes of `concat` are words for that option only
 TRUTH = {"yes": True, "no": False}
 OF_PYTHON = {"true": "yes", "True": "yes", "false": "no", "False": "no"}
+FOLLOWERS = {"norm": "normalization", "act": "activation"}  # options that name an operator, and the family of it
 SETTING_WORDS = frozenset({"fan_in", "fan_out"})  # what a setting of an `init` may be
 
 
@@ -197,6 +200,9 @@ def _name(name: str, site: Site) -> Any:
     if (later := site.env.defined_later(name)) is not None:
         raise Fault(later)
     known = [*site.env.known(blocks=False), *site.env.known(blocks=True), *sorted(WORDS)]
+    if (stem := name.lower().rstrip("0123456789")) != name.lower() and stem in OPERATORS:
+        hint = f"as a value, an operator has all its settings in parentheses: `{stem}(kernel={name[len(stem) :]}, ...)`"
+        raise UnknownName(names.unknown_name(name, [], hint=hint))
     raise UnknownName(names.unknown_name(name, known, OF_PYTHON.get(name, "")))
 
 
@@ -347,19 +353,51 @@ def _call(expr: ast.CallExpr, site: Site) -> Any:
 
 
 def word(expr: ast.CallExpr, site: Site, words: frozenset[str] = frozenset()) -> Any:
-    """Evaluate a word with settings, such as `normal(0.01)`. Settings that are among `words` are words."""
-    pairs = _settings(expr, site, words)
+    """Evaluate a word with settings, such as `normal(0.01)`, or an operator. Settings that are among `words` are words."""
+    operator = OPERATORS.get(expr.name.lower())
+    pairs = _settings(expr, site, words) if operator is None else _settings_of_operator(expr, operator, site)
     if pairs is None:
         return Missing.POISONED
-    if any(isinstance(given.value, Word) and given.value.args for _, given in pairs):
+    if operator is None and any(isinstance(given.value, Word) and given.value.args for _, given in pairs):
         raise Fault(values.wrong_kind("a setting of a word", "a plain value", "a word with settings of its own"))
     return Word(expr.name.lower(), tuple((name, given.value) for name, given in pairs))
+
+
+def _settings_of_operator(expr: ast.CallExpr, operator: Operator, site: Site) -> tuple[tuple[str, BoundArgument], ...] | None:
+    """Return the settings of an operator as a value. A name that means nothing else is a word of its option: `softmax(axis=c)`."""
+    words, order, pairs = words_of_options(operator.name), operator.option_names, []
+    for position, arg in enumerate(expr.args):
+        taken = words.get(arg.name or (order[position] if position < len(order) else ""), frozenset())
+        side = chosen(arg.value, site)
+        if isinstance(side, Missing):
+            return None
+        if ast.bare(side) in taken and not is_known(ast.bare(side), site):
+            held: Any = Word(ast.bare(side))
+        elif isinstance(side, ast.CallExpr) and side.name.lower() in taken:
+            held = word(side, site, SETTING_WORDS)
+        else:
+            held = value(side, site)
+        pairs.append((arg.name or "", BoundArgument(held, arg.span)))
+    return None if any(given.value is Missing.POISONED for _, given in pairs) else tuple(pairs)
+
+
+@cache
+def words_of_options(name: str) -> dict[str, frozenset[str]]:
+    """Return the words that each option of an operator takes."""
+    operator = OPERATORS[name]
+    words = {attr.name: words_of(attr.kind) for attr in operator.attrs}
+    for option, family in FOLLOWERS.items() if operator.followers else ():
+        words[option] = frozenset({"none", *(other.name for other in OPERATORS.values() if other.family == family)})
+    return words
 
 
 def _settings(expr: ast.CallExpr, site: Site, words: frozenset[str] = frozenset()) -> tuple[tuple[str, BoundArgument], ...] | None:
     """Return the settings in the parentheses of a word or a block; None where one rests on an earlier mistake."""
     pairs = []
     for arg in expr.args:
-        bare = ast.bare(arg.value)
-        pairs.append((arg.name or "", BoundArgument(Word(bare) if bare in words else value(arg.value, site), arg.span)))
+        side = chosen(arg.value, site)
+        if isinstance(side, Missing):
+            return None
+        bare = ast.bare(side)
+        pairs.append((arg.name or "", BoundArgument(Word(bare) if bare in words else value(side, site), arg.span)))
     return None if any(given.value is Missing.POISONED for _, given in pairs) else tuple(pairs)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from archc.compiler.elaborate.arithmetic import describe
 from archc.compiler.elaborate.calls import Invocation, bind_settings, invoke
 from archc.compiler.elaborate.claims import Claim, check_shape, place_of_claim
 from archc.compiler.elaborate.elaboration import Elaboration
-from archc.compiler.elaborate.arithmetic import describe
 from archc.compiler.elaborate.environment import BlockValue
 from archc.compiler.elaborate.evaluate import evaluated, evaluated_size, referred
 from archc.compiler.elaborate.evaluate import value as value_of
@@ -176,7 +176,10 @@ def _merge(elaboration: Elaboration, merge: ast.Merge, label: Label | None, site
     """Elaborate `add<a | b>`, every branch from the same tensor; `residual<a>` adds that tensor to its one branch."""
     word = merge.word.lower()
     residual = word == RESIDUAL
-    operator = OPERATORS.get("add" if residual else word)
+    held = site.env.callee(merge.word) if word not in OPERATORS and not residual else None
+    if held is Missing.POISONED:
+        return Missing.UNKNOWN
+    operator = OPERATORS.get("add" if residual else held.text if isinstance(held, Word) else word)
     if operator is None or operator.operands == (1, 1):
         if operator is not None or site.env.block(merge.word) is not None:
             elaboration.report(shapes.takes_no_branches(merge.word), site, merge.word_span)
@@ -199,7 +202,9 @@ def _merge(elaboration: Elaboration, merge: ast.Merge, label: Label | None, site
         raise Fault(shapes.wrong_branch_count(word, expected, count, empty).at(merge.word_span))
     if given is None:
         return skip(label, operator.name, merge.span, site)
-    return apply(elaboration, Use(operator, given, branches, merge.span, label, word), site)
+    if isinstance(held, Word):
+        given = {**word_arguments(operator, held, merge.span), **given}
+    return apply(elaboration, Use(operator, given, branches, merge.span, label, operator.name if held else word), site)
 
 
 def _branches(elaboration: Elaboration, merge: ast.Merge, site: Site) -> list[Flow] | None:

@@ -14,6 +14,7 @@ from archc.compiler.elaborate.site import Site
 from archc.compiler.elaborate.workings import Workings
 from archc.dsl import ast
 from archc.dsl.diagnostics import Fault, Related
+from archc.dsl.vocabulary import loops as says
 from archc.dsl.vocabulary import names, values
 
 
@@ -117,12 +118,12 @@ def hand_on(elaboration: Elaboration, statement: ast.Next, site: Site) -> None:
     value = evaluated(elaboration, statement.value, site)
     turn = site.env.turn_of(statement.name)
     if turn is None:
-        elaboration.report(names.no_state(statement.name, _states_around(site.env)), site, statement.span)
+        elaboration.report(says.no_state(statement.name, _states_around(site.env)), site, statement.span)
         return
     before = turn.handed[statement.name]
     if before is not None:
         related = [Related(before.span, "the first is here")] if before.span != statement.span else []
-        elaboration.report(names.handed_on_twice(statement.name).at(statement.span, related=related), site)
+        elaboration.report(says.handed_on_twice(statement.name).at(statement.span, related=related), site)
         return
     turn.handed[statement.name] = BoundArgument(value, statement.span, Workings(statement.value, site, value).added_to)
 

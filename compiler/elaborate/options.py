@@ -10,12 +10,12 @@ from typing import Any
 from archc.compiler.elaborate.arithmetic import describe
 from archc.compiler.elaborate.elaboration import Elaboration
 from archc.compiler.elaborate.environment import BlockValue, BoundArgument, Environment
-from archc.compiler.elaborate.evaluate import SETTING_WORDS, TRUTH, UnknownName, chosen, is_known, value, word
+from archc.compiler.elaborate.evaluate import FOLLOWERS, SETTING_WORDS, TRUTH, UnknownName, chosen, is_known, value, word, words_of_options
 from archc.compiler.elaborate.scopes import Missing, is_tensor
 from archc.compiler.elaborate.site import Site
 from archc.compiler.elaborate.workings import Workings
 from archc.compiler.ops import OPERATORS
-from archc.compiler.ops.kinds import Choice, Flag, Kind, Optional, PerAxis, Recipe, Table, Value, Whole, Word
+from archc.compiler.ops.kinds import Choice, Flag, Kind, Recipe, Value, Whole, Word
 from archc.compiler.ops.record import Like, Operator, Required
 from archc.compiler.shapes.dim import Formula
 from archc.dsl import ast
@@ -25,8 +25,6 @@ from archc.dsl.source import Span
 from archc.dsl.vocabulary import names, text_warnings, values
 
 PLACE = "place"  # every operator takes it: the devices its parts lie on
-FOLLOWERS = ("norm", "act")
-FOLLOWER_FAMILIES = ("normalization", "activation")
 
 
 def split_word(word: str, kernel: ast.Dims, env: Environment, span: Span) -> tuple[str, ast.Dims]:
@@ -81,33 +79,13 @@ class Signature:
 def _of_operator(name: str) -> Signature:
     operator = OPERATORS[name]
     kinds = {attr.name: attr.kind for attr in operator.attrs}
-    words = {option: _words(kind) for option, kind in kinds.items()}
-    for option, family in zip(FOLLOWERS, FOLLOWER_FAMILIES, strict=True) if operator.followers else ():
-        words[option] = frozenset({"none", *(other.name for other in OPERATORS.values() if other.family == family)})
-    return Signature(name, operator.signature, operator.option_names, operator.short, kinds, words, named=operator.named)
+    return Signature(name, operator.signature, operator.option_names, operator.short, kinds, words_of_options(name), named=operator.named)
 
 
 @cache
 def option_words() -> frozenset[str]:
     """Return the words that options of operators take."""
     return frozenset().union(*(words for name in OPERATORS for words in _of_operator(name).words.values()))
-
-
-def _words(kind: Kind) -> frozenset[str]:
-    """Return the words that an option of this kind takes."""
-    match kind:
-        case Choice() | PerAxis():
-            return frozenset(kind.words)
-        case Recipe():
-            return frozenset(kind.table)
-        case Flag():
-            return frozenset(TRUTH)
-        case Optional():
-            return _words(kind.kind) | {"none"}
-        case Table():
-            return frozenset({"none"})
-        case _:
-            return frozenset()
 
 
 def bind_arguments(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+
 from archc.compiler.elaborate import items
 from archc.compiler.elaborate.claims import Expected
 from archc.compiler.elaborate.elaboration import Elaboration
