@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archc.compiler.analysis.notation import UNSEEN, unusual_options
@@ -25,9 +25,11 @@ def header(graph: ArchGraph, title: str = "") -> list[ast.Statement]:
     return [ast.Arch(NOWHERE, graph.name, (), None, re.sub(r"[\"\s]+", " ", title))] if NAME.fullmatch(graph.name) else []
 
 
-def input_line(node: Node, name: str) -> ast.Input:
-    """Return the `input` line of a node."""
-    return ast.Input(NOWHERE, name, shape_dims(node.shape))
+def input_line(node: Node, name: str, facts: Mapping[str, Any] | None = None) -> ast.Input:
+    """Return the `input` line of a node, with what is stated of its samples."""
+    listed = ((option, tuple(held) if isinstance(held, list) else held) for option, held in (facts or {}).items())
+    args = tuple(ast.Arg(NOWHERE, option, literal(held)) for option, held in listed)
+    return ast.Input(NOWHERE, name, shape_dims(node.shape), args)
 
 
 def output_line(name: str, training_only: bool, chain: Body = ()) -> ast.Output:

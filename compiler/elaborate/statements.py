@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from archc.compiler.elaborate import items
+from archc.compiler.elaborate import items, preparation
 from archc.compiler.elaborate.claims import Expected
 from archc.compiler.elaborate.elaboration import Elaboration
 from archc.compiler.elaborate.environment import OPEN_SIZE, VARIABLE, BoundArgument, Environment, SharedPart, check_block_name
@@ -99,6 +99,11 @@ def _input(elaboration: Elaboration, statement: ast.Input, site: Site) -> Flow:
         elaboration.report(fault, site, statement.span)
         return Missing.UNKNOWN
     elaboration.add(Node(name, INPUT, {}, shape, statement.span, key=name), [])
+    try:
+        if facts := preparation.read(statement.args, shape, given is None, site.alone()):
+            elaboration.graph.preprocess[name] = facts
+    except Fault as fault:
+        elaboration.report(fault, site, statement.span)
     tensor = Tensor(name, shape)
     site.labels.members[name] = tensor
     return tensor

@@ -334,7 +334,7 @@ def defined_twice(what: str, name: str, notes: Sequence[str] = ()) -> Wording:
 
 
 @diagnostic("E0215")
-def option_without_name(operator: str, known: Sequence[str], meant: str = "") -> Wording:
+def option_without_name(operator: str, known: Sequence[str], meant: str = "", help: str = "") -> Wording:
     """A `default`, or a `pad`, sets an option without naming it. Only items take options by position.
 
     A number in `pad(1)` would pad only the height, but other frameworks pad all sides: `pad(h=1, w=1)`.
@@ -351,8 +351,8 @@ def option_without_name(operator: str, known: Sequence[str], meant: str = "") ->
         default conv(pad=1)
         conv3-8
     """
-    whose = f"`{operator}`" if meant else "a `default`"
-    help_text = f"write `{meant}` to pad all sides of an image" if meant else "write `pad=1`"
+    whose = f"`{operator}`" if meant or help else "a `default`"
+    help_text = help or (f"write `{meant}` to pad all sides of an image" if meant else "write `pad=1`")
     return Wording(f"the options of {whose} must be named", notes=(f"`{operator}` has: {', '.join(known)}",), help=help_text)
 
 
