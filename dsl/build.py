@@ -174,6 +174,9 @@ class TreeBuilder:
         index, second = (*children[1:], None, None)[:2]
         return ast.Label(self._span(meta), str(children[0]), index, second)
 
+    def numeral(self, meta: Meta, children: Children) -> ast.Label:
+        return ast.Label(self._span(meta), "", children[0])
+
     def repeat(self, meta: Meta, children: Children) -> ast.Expr:
         return self._dim(children[0])
 

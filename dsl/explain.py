@@ -48,6 +48,7 @@ _NAMES = {
     "RPAR": "`)`",
     "LBRACE": "`{`",
     "_BRACE_OPEN": "`{`",
+    "_NUMERAL_OPEN": "`{`",
     "RBRACE": "`}`",
     "_LIST_OPEN": "`[`",
     "_GROUP_OPEN": "`[`",

@@ -25,7 +25,7 @@ from archc.dsl.trees import same
 INDENT = 2
 ALIGN_WITHIN = 72  # claims are aligned up to this column
 
-OPENERS = {"LPAR", "_LIST_OPEN", "_GROUP_OPEN", "_BRACE_OPEN", "LBRACE"}
+OPENERS = {"LPAR", "_LIST_OPEN", "_GROUP_OPEN", "_BRACE_OPEN", "_NUMERAL_OPEN", "LBRACE"}
 CLOSERS = {"RPAR", "RSQB", "RBRACE"}
 TIGHT = {"_DASH", "_SLASH", "_GLUE", "TIMES", "DIVIDE", "FLOORDIV", "_POWER", "MODULO"}
 BEFORE_SIGN = {"PLUS", "MINUS", "EQUAL", "EQ", "NE", "LE", "GE", "LT", "GT", "COMMA", "LPAR", "_LIST_OPEN", "_BRACE_OPEN"}
