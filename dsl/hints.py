@@ -190,6 +190,7 @@ RULES = (
     ),
     Rule(r"[=({\[,]\s*if\s+", r"(?=[\w(])", ONE_OF_TWO),
     Rule(r"\bfor\b.*\bin\b.*", r"if\b", "a list in brackets takes every element; a loop with a state can collect some", bracket="["),
+    Rule(r"@[\w.]*\.[cdhw]", r"\{", "`.c`, `.d`, `.h` and `.w` are sizes, and a label after a dot with a number needs another name"),
     # other languages
     Rule(r"\}\s*", r"(?:elif|elsif|elseif)\b", "it is `else if` here", "}} else if"),
     Rule(r"\}\s*", r"(?:esle|els|elsee|eles|lese|otherwise)\b(?=\s*(?:\{|if\b))", "it is `else` here", "}} else"),

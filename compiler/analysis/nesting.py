@@ -189,7 +189,9 @@ class Program:
         if node.key not in ("", key):
             raise ValueError(f"the weights of {node.name} are those of {node.key}, where only {key} can be written")
         if node.is_input:
-            self._append(scope, _Part(written.input_line(node, node.name, self.graph.preprocess.get(node.name)), None, node.name, place, place))
+            self._append(
+                scope, _Part(written.input_line(node, node.name, self.graph.preprocess.get(node.name)), None, node.name, place, place)
+            )
         elif node.operator.operands != (1, 1):
             self._append(scope, self._merge(scope, node, place))
         else:

@@ -22,7 +22,7 @@ def loop(elaboration: Elaboration, statement: ast.For, site: Site) -> Flow:
     """Elaborate a loop: each turn goes on from the tensor of the one before, and has the states that it gave."""
     states = _first_states(elaboration, statement, site)
     result = _turns(elaboration, statement, states, site)
-    for state in statement.states:
+    for state in {state.name: state for state in reversed(statement.states)}.values():
         try:
             site.env.bind(state.name, states.get(state.name, Missing.POISONED), VARIABLE, state.span)
         except Fault as fault:
