@@ -170,6 +170,7 @@ def _slash_padding(before: re.Match[str], rest: re.Match[str]) -> str:
 
 
 ONE_OF_TWO = "one of two values is written `2 if i == 0 else 1`, with both of them"
+ALL_SETTINGS = "as a value, an operator has all its settings in parentheses: `{0}({1}, {2}, ...)`"
 BRANCHED = "concat|add|mul|residual"
 RULES = (
     # arguments
@@ -181,13 +182,7 @@ RULES = (
     # values
     Rule(r"[\w)\]}][ \t]+if\b[^;]*", r"(?:[)\]},;]|$)", ONE_OF_TWO),
     Rule(r"", r"\?", ONE_OF_TWO),
-    Rule(
-        r"\b([A-Za-z_]+)([0-9]+)-([0-9]+)",
-        r"\(\s*(?=\w)",
-        "as a value, an operator has all its settings in parentheses: `{0}({1}, {2}, ...)`",
-        "{0}({1}, {2}, ",
-        bracket="(",
-    ),
+    Rule(r"\b([A-Za-z_]+)([0-9]+)-([0-9]+)", r"\(\s*(?=\w)", ALL_SETTINGS, "{0}({1}, {2}, ", bracket="("),
     Rule(r"[=({\[,]\s*if\s+", r"(?=[\w(])", ONE_OF_TWO),
     Rule(r"\bfor\b.*\bin\b.*", r"if\b", "a list in brackets takes every element; a loop with a state can collect some", bracket="["),
     Rule(r"@[\w.]*\.[cdhw]", r"\{", "`.c`, `.d`, `.h` and `.w` are sizes, and a label after a dot with a number needs another name"),
