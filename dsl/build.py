@@ -224,7 +224,7 @@ class TreeBuilder:
         return ast.Broken(self._span(meta))
 
     def ref(self, meta: Meta, children: Children) -> ast.Ref:
-        indices = tuple(child for child in children if isinstance(child, ast.Node))
+        indices = tuple(child for child in children if child is not None and not isinstance(child, Token))
         path = "".join(str(child) if isinstance(child, Token) else "{}" for child in children if child is not None)
         return ast.Ref(self._span(meta), path[1:], indices)
 

@@ -377,6 +377,8 @@ def _settings_of_operator(expr: ast.CallExpr, operator: Operator, site: Site) ->
             held = word(side, site, SETTING_WORDS)
         else:
             held = value(side, site)
+        if isinstance(held, Word) and held.args and held.text not in taken:  # so that words do not nest without end
+            raise Fault(values.wrong_kind("a setting of a word", "a plain value", "a word with settings of its own").at(arg.span))
         pairs.append((arg.name or "", BoundArgument(held, arg.span)))
     return None if any(given.value is Missing.POISONED for _, given in pairs) else tuple(pairs)
 
