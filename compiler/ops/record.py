@@ -110,7 +110,7 @@ class Operator:
     numbers (`pad=same`).
 
     Semantics: `shape` returns the output shape, and raises Fault for operands that do not fit; `weights` are the shapes of the trained
-    tensors by name, `buffers` those of tensors that are stored but not trained; `lower` returns, as data, what a backend executes.
+    tensors by name, `buffers` those of tensors that are stored but not trained, whole `numbers` of 8 bytes among them; `lower` returns, as data, what a backend executes.
     `window` builds the window that slides over the input from the options, or is None. `joined_axis` is the axis along which a call
     concatenates its operands, 0 for the channels, or None.
 
@@ -149,6 +149,7 @@ class Operator:
     shape: ShapeRule = same_shape
     weights: WeightRule = no_weights
     buffers: WeightRule = no_weights
+    numbers: tuple[str, ...] = ()
     window: WindowRule | None = None
     joined_axis: Callable[[Call], int | None] = not_joined
     macs: CostRule = nothing
