@@ -106,7 +106,7 @@ class _Layout:
         operands = [self.held[operand.name] for operand in node.operands]
         if node.operator.identity_in_eval and (not training or node.operator.identity_in_training(call)):
             return operands[0]
-        if rule.reads and not _in_order(rule.reads, operands[0], call.x):
+        if (rule.reads and not _in_order(rule.reads, operands[0], call.x)) or rule.copies(call):
             self.copied.add(node.name)
         if rule.view and node.name not in self.copied:
             cut = rule.cuts if node.shape != call.x else ""

@@ -357,3 +357,23 @@ def window_does_not_divide(axis: str, size: object, window: int, grid: bool = Fa
         blame="window",
         facts={"size": size, "window": window},
     )
+
+
+@diagnostic("E0320")
+def bad_pattern(problem: str, help: str = "", blame: str = "pattern") -> Wording:
+    """A pattern of `rearrange` cannot be read, or does not say how large each of its parts is.
+
+    It names the axes of a sample, an arrow, and the same names in another order or in other parentheses. Parentheses hold the
+    parts of one axis, the outermost first, of which all but one have a size: `i=2`.
+
+    Wrong:
+
+        input 96x56x56
+        rearrange("c (h i) (w j) -> (j i c) h w", i=2)
+
+    Right:
+
+        input 96x56x56
+        rearrange("c (h i) (w j) -> (j i c) h w", i=2, j=2)
+    """
+    return Wording(f"this pattern {problem}", help=help, blame=blame)
