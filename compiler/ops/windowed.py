@@ -43,8 +43,9 @@ def attention_shape(call: Call) -> Shape:
 
 def padded_sizes(call: Call) -> Shape:
     """Return the sizes of the map, padded to whole windows with `pad=yes`."""
-    sizes = zip(call.x[1:], call.attrs["window"], strict=True)
-    return tuple(-(-size // window) * window if isinstance(size, int) else (size + window - 1) // window * window for size, window in sizes)
+    if not call.attrs["pad"]:
+        return call.x[1:]
+    return tuple((size + window - 1) // window * window for size, window in zip(call.x[1:], call.attrs["window"], strict=True))
 
 
 def attention_weights(call: Call) -> Weights:
