@@ -76,9 +76,7 @@ def operator(node: Node, brief: bool = False) -> ast.Op:
         if attr.name not in (out, stride) and not (attr.name == kernel and node.attrs[kernel] is not None)
         if not brief or (attr.name in unusual and attr.name not in UNSEEN) or (attr.name == "from" and node.attrs["from"])
     }
-    args = [
-        ast.Arg(NOWHERE, name or None, literal(value, kinds.get(name))) for name, value in spread(options, node.operator.gathers)
-    ]
+    args = [ast.Arg(NOWHERE, name or None, literal(value, kinds.get(name))) for name, value in spread(options, node.operator.gathers)]
     if node.place:
         args.append(ast.Arg(NOWHERE, "place", literal(node.place)))
     return ast.Op(NOWHERE, word, (), out_expr, strides, tuple(args), NOWHERE)

@@ -86,7 +86,9 @@ def _of_operator(name: str) -> Signature:
     words = {option: _words(kind) for option, kind in kinds.items()}
     for option, family in zip(FOLLOWERS, FOLLOWER_FAMILIES, strict=True) if operator.followers else ():
         words[option] = frozenset({"none", *(other.name for other in OPERATORS.values() if other.family == family)})
-    return Signature(name, operator.signature, operator.option_names, operator.short, kinds, words, named=operator.named, gathers=operator.gathers)
+    return Signature(
+        name, operator.signature, operator.option_names, operator.short, kinds, words, named=operator.named, gathers=operator.gathers
+    )
 
 
 @cache

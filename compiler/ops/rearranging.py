@@ -97,7 +97,9 @@ def parts(call: Call) -> Mapping[str, Dim]:
         expected = f"a tensor with the {count} ax{'i' if count == 1 else 'e'}s of its pattern (the batch is not written)"
         raise Fault(says.wrong_rank("rearrange", expected, show_shape(call.x)))
     if len(pattern.right) > MOST_AXES or not pattern.right:
-        raise Fault(says.bad_pattern(f"makes {len(pattern.right)} axes", f"a tensor has one to {MOST_AXES}: channels and up to three sizes"))
+        raise Fault(
+            says.bad_pattern(f"makes {len(pattern.right)} axes", f"a tensor has one to {MOST_AXES}: channels and up to three sizes")
+        )
     sizes: dict[str, Dim] = {}
     for axis, size, called in zip(pattern.left, call.x, axis_names(call.x), strict=True):
         sizes |= _solved(call, axis, size, called, given)

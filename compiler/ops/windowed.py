@@ -7,7 +7,7 @@ from math import prod
 
 from archc.compiler.ops.convolution import BIAS, BIAS_INIT, WEIGHT_INIT
 from archc.compiler.ops.kinds import SMALLEST, Choice, Flag, Optional, PerAxis, Real, Whole, Word
-from archc.compiler.ops.memory import Memory, always, channels_last
+from archc.compiler.ops.memory import Memory, channels_last
 from archc.compiler.ops.receptive import Positions, ReceptiveField, ReceptiveFields
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights, axis_names
 from archc.compiler.ops.targets import ModuleTarget
@@ -120,19 +120,47 @@ def _field(call: Call, axis: int) -> ReceptiveField | None:
     return ReceptiveField(tuple(before if place < shift else inside for place in range(window)), window)
 
 
-def _logits(call: Call) -> Dim:
+def _products(call: Call) -> Dim:
+    """Count the products of queries and keys."""
     positions: int = prod(call.attrs["window"])
     return product(padded_sizes(call)) * positions * call.attrs["heads"]
 
 
+def _is_shifted(call: Call) -> bool:
+    sides = zip(call.attrs["shift"], call.attrs["window"], padded_sizes(call), strict=True)
+    return any(shift and window != size for shift, window, size in sides)
+
+
 def attention_work(call: Call, out: Shape) -> Dim:
-    """Count temporary values per sample: queries, keys and values, and two tensors of products."""
-    return 4 * call.channels * product(padded_sizes(call)) + 2 * _logits(call)
+    """Count temporary values per sample: windows, queries, keys and values, the map as moved or padded, and two tensors of products."""
+    moved = _is_shifted(call) or padded_sizes(call) != call.x[1:]
+    return (5 + moved) * call.channels * product(padded_sizes(call)) + 2 * _products(call)
+
+
+def attention_mask(call: Call, out: Shape) -> Dim:
+    """Count the values of the mask of a shift."""
+    positions: int = prod(call.attrs["window"])
+    return product(padded_sizes(call)) * positions if _is_shifted(call) else 0
 
 
 def attention_saved(call: Call, out: Shape) -> Dim:
-    """Count what is saved per sample: the windows, queries, keys, values and what the projection gets, and the weights of attention."""
-    return 5 * call.channels * product(padded_sizes(call)) + _logits(call)
+    """Count what is saved per sample: windows, queries, keys, values, what the last projection gets, and the weights of attention.
+
+    Cosines save lengths, what was divided by them, and the products before their scale; dropout its noise and its result.
+    """
+    attrs, positions = call.attrs, product(padded_sizes(call))
+    cosine = attrs["similarity"] == "cosine"
+    values = (8 if cosine else 5) * call.channels + (4 * attrs["heads"] if cosine else 0)
+    return values * positions + (1 + cosine + 2 * (attrs["dropout"] > 0)) * _products(call)
+
+
+def attention_saved_once(call: Call, out: Shape) -> Dim:
+    """Count what is saved of the layers that compute a table, and the table."""
+    if call.attrs["position"] != "continuous":
+        return 0
+    positions: int = prod(call.attrs["window"])
+    heads: int = call.attrs["heads"]
+    return HIDDEN * _distances(call) + positions**2 * heads
 
 
 def lower_attention(call: Call) -> ModuleTarget:
@@ -196,7 +224,13 @@ OPERATORS = (
         receptive_field=attention_receptive_field,
         derivation=attention_derivation,
         picture="dense",
-        memory=Memory(saves=always(), saved=attention_saved, work=attention_work, order=channels_last),
+        memory=Memory(
+            saved=attention_saved,
+            saved_once=attention_saved_once,
+            work=attention_work,
+            work_once=attention_mask,
+            order=channels_last,
+        ),
         lower=lower_attention,
     ),
 )
