@@ -192,8 +192,8 @@ OPERATORS = (
         `position=table`: the bias is a trained value for each distance within a window, for each head; `continuous`: two layers
         compute it from the distance. `similarity=cosine`: `q` and `k` are divided by their lengths, the scale is
         trained for each head, at most 100, and `k` has no bias. `dropout` is that of the weights after softmax. `keys` are the
-        names of the projections, which `init` and `bias_init` concern: `qkv` and `proj` as in Swin Transformer, or `to_qkv` and `merge` as in MaxViT, with the order of
-        multiplications of that network.
+        names of the projections: `qkv` and `proj` as in Swin Transformer, or `to_qkv` and `merge` as in MaxViT, with the order of
+        multiplications of that network. `init` and `bias_init` concern all layers; a table begins with `trunc_normal(0.02)`.
 
         MACs: `4*channels^2 + 2*channels*positions of a window` at each position, padded ones too.
         """,

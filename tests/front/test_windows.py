@@ -116,8 +116,13 @@ def test_blocks_of_positions_are_seen() -> None:
     assert fields["c"].whole
 
 
-@pytest.mark.parametrize("text", ["c h w", "c -> w", "c c -> c", "(c -> c", "c) -> c", "((c) w) -> c w", "c ... -> ... c", "c 2 -> (c 2)",
-                                  "c w -> c", "c -> c w", "c -> c -> c", "c-d -> c-d", "place -> place", "-> c", "é -> é", "c * -> * c"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("c h w", "c -> w", "c c -> c", "(c -> c", "c) -> c", "((c) w) -> c w", "c ... -> ... c", "c 2 -> (c 2)", "c w -> c"),
+        *("c -> c w", "c -> c -> c", "c-d -> c-d", "place -> place", "-> c", "é -> é", "c * -> * c"),
+    ],
+)
 def test_patterns_that_cannot_be_read(text: str) -> None:
     with pytest.raises(Fault) as caught:
         read(text)
