@@ -93,9 +93,11 @@ def parts(call: Call) -> Mapping[str, Dim]:
             problem = f"has no `{name}`, and gets a size for it"
             raise Fault(says.bad_pattern(problem, f"its names are {', '.join(f'`{known}`' for known in names)}", name))
     if len(call.x) != len(pattern.left):
-        count = len(pattern.left)
-        expected = f"a tensor with the {count} ax{'i' if count == 1 else 'e'}s of its pattern (the batch is not written)"
-        raise Fault(says.wrong_rank("rearrange", expected, show_shape(call.x)))
+        problem = f"is of {len(pattern.left)} ax{'i' if len(pattern.left) == 1 else 'e'}s, and gets {show_shape(call.x)}"
+        help_text = "it names all axes of a sample, channels first"
+        if len(pattern.left) == len(call.x) + 1 and pattern.left[0] == pattern.right[0]:
+            help_text = f"the batch is not written: leave out `{_written(pattern.left[0])}`"
+        raise Fault(says.bad_pattern(problem, help_text))
     if len(pattern.right) > MOST_AXES or not pattern.right:
         raise Fault(
             says.bad_pattern(f"makes {len(pattern.right)} axes", f"a tensor has one to {MOST_AXES}: channels and up to three sizes")
