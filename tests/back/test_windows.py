@@ -148,6 +148,9 @@ def small(name: str) -> tuple[str, nn.Module]:
         widths = [32, 64]
         peer = models.maxvit.MaxVit((56, 56), 32, 7, widths, [2, 1], 32, 0.2, num_classes=10)
         return "stem=32, widths=[32, 64], depths=[2, 1], classes=10", peer
+    if name == "swin3d_t":
+        peer = models.video.SwinTransformer3d([2, 4, 4], 24, [2, 2], [2, 3], [8, 7, 7], stochastic_depth_prob=0.3, num_classes=10)
+        return "width=24, depths=[2, 2], heads=[2, 3], drop=0.3, classes=10", peer
     settings: dict[str, Any] = {"block": SwinTransformerBlockV2, "downsample_layer": PatchMergingV2} if "v2" in name else {}
     window = 8 if "v2" in name else 7
     peer = models.SwinTransformer([4, 4], 24, [2, 2], [2, 3], [window] * 2, stochastic_depth_prob=0.3, num_classes=10, **settings)
@@ -155,17 +158,18 @@ def small(name: str) -> tuple[str, nn.Module]:
     return f"{version}width=24, depths=[2, 2], heads=[2, 3], window={window}, drop=0.3, classes=10", peer
 
 
-@pytest.mark.parametrize("name", ["swin_t", "swin_v2_t", "maxvit_t"])
+@pytest.mark.parametrize("name", ["swin_t", "swin_v2_t", "maxvit_t", "swin3d_t"])
 def test_small_networks_are_torchvisions(name: str) -> None:
     family = name.split("_")[0]
     arguments, peer = small(name)
-    size = 56 if name == "maxvit_t" else 72
-    net = loads(f'use "std/{family}.arch"\narch small = {family}({arguments})\n', inputs=f"3x{size}x{size}")
+    sizes = {"maxvit_t": (56, 56), "swin3d_t": (18, 72, 72)}.get(name, (72, 72))
+    shape = "x".join(map(str, (3, *sizes)))
+    net = loads(f'use "std/{family}.arch"\narch small = {family}({arguments})\n', inputs=shape)
     module = net.lower()
     state = stirred(peer)
     assert {key: tensor.shape for key, tensor in module.state_dict().items()} == {key: tensor.shape for key, tensor in state.items()}
     module.load_state_dict(state, strict=True)
-    x = torch.randn(2, 3, size, size)
+    x = torch.randn(2, 3, *sizes)
     for trained in (False, True):
         module.train(trained)
         peer.train(trained)
@@ -176,6 +180,16 @@ def test_small_networks_are_torchvisions(name: str) -> None:
                 results.append(network(x))
         assert torch.equal(*results)
     assert all(torch.equal(module.state_dict()[key], tensor) for key, tensor in peer.state_dict().items())
+
+
+def test_a_video_network_has_torchvisions_keys_and_counts() -> None:
+    models, net = torchvision_models().video, load(ROOT / "archs/swin3d_t.arch")
+    with torch.device("meta"):
+        expected = {key: tensor.shape for key, tensor in models.swin3d_t().state_dict().items()}
+        assert {key: tensor.shape for key, tensor in net.lower().state_dict().items()} == expected
+    published = models.Swin3D_T_Weights.DEFAULT.meta
+    assert net.params == published["num_params"]
+    assert f"{int(load(ROOT / 'archs/swin3d_t.arch', inputs='3x16x224x224').macs) / 1e9:.3f}" == f"{published['_ops']:.3f}"
 
 
 @pytest.mark.slow
