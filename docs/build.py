@@ -160,7 +160,7 @@ FAMILIES = {
     ]),
     "ConvNeXt": (["std/convnext"], "convnext", [f"convnext_{size}" for size in ("tiny", "small", "base", "large")]),
     "Swin Transformer, v1 and v2": (["std/swin"], "swin_transformer", [f"swin_{size}" for size in ("t", "s", "b", "v2_t", "v2_s", "v2_b")]),
-    "Video Swin Transformer": (["std/swin3d"], "video/swin_transformer", ["swin3d_t"]),
+    "Video Swin Transformer": (["std/swin3d"], "video/swin_transformer", ["swin3d_t", "swin3d_s", "swin3d_b"]),
     "MaxViT": (["std/maxvit"], "maxvit", ["maxvit_t"]),
 }  # fmt: skip
 

@@ -121,7 +121,7 @@ def _solved(call: Call, axis: Axis, size: Dim, called: str, given: Mapping[str, 
         raise Fault(says.bad_pattern(problem, f"give all but one of them a size: `{open_parts[-1]}=2`"))
     if not open_parts:
         if not call.equal(size, known):
-            raise Fault(says.out_of_range(f"the {called} `{_written(axis)}`", size, known, last))
+            raise Fault(says.out_of_range(f"the {called} `{_written(axis)}`", size, str(known), last))
         return {name: given[name] for name in axis}
     if not call.divisible(size, known):
         raise Fault(says.out_of_range(f"the {called} `{_written(axis)}`", size, f"a multiple of {known}", last))

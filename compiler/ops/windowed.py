@@ -65,6 +65,12 @@ def attention_weights(call: Call) -> Weights:
     return weights
 
 
+def _positions(call: Call) -> int:
+    """Count the positions of a window."""
+    positions: int = prod(call.attrs["window"])
+    return positions
+
+
 def _distances(call: Call) -> int:
     """Count the distances of two positions of a window."""
     return prod(2 * size - 1 for size in call.attrs["window"])
@@ -75,7 +81,7 @@ def attention_buffers(call: Call) -> Weights:
     attrs = call.attrs
     if attrs["position"] == "none":
         return {}
-    positions = prod(attrs["window"])
+    positions = _positions(call)
     # The form that torchvision stores: in Swin Transformers of images it is flat.
     flat = attrs["keys"] == "qkv" and call.axes == 2
     buffers: dict[str, tuple[int, ...]] = {"relative_position_index": (positions**2,) if flat else (positions, positions)}
@@ -86,9 +92,9 @@ def attention_buffers(call: Call) -> Weights:
 
 def attention_macs(call: Call, out: Shape) -> Dim:
     """Count the projections at each position, two products of a position with its window, and once the layers that compute a table."""
-    channels, positions = call.channels, product(padded_sizes(call))
-    table = HIDDEN * (call.axes + call.attrs["heads"]) * _distances(call) if call.attrs["position"] == "continuous" else 0
-    return positions * (4 * channels**2 + 2 * channels * prod(call.attrs["window"])) + table
+    channels, heads = call.channels, int(call.attrs["heads"])
+    table = HIDDEN * (call.axes + heads) * _distances(call) if call.attrs["position"] == "continuous" else 0
+    return product(padded_sizes(call)) * (4 * channels**2 + 2 * channels * _positions(call)) + table
 
 
 def attention_connections(call: Call, out: Shape) -> Dim:
@@ -122,8 +128,7 @@ def _field(call: Call, axis: int) -> ReceptiveField | None:
 
 def _products(call: Call) -> Dim:
     """Count the products of queries and keys."""
-    positions: int = prod(call.attrs["window"])
-    return product(padded_sizes(call)) * positions * call.attrs["heads"]
+    return product(padded_sizes(call)) * _positions(call) * int(call.attrs["heads"])
 
 
 def _is_shifted(call: Call) -> bool:
@@ -139,8 +144,7 @@ def attention_work(call: Call, out: Shape) -> Dim:
 
 def attention_mask(call: Call, out: Shape) -> Dim:
     """Count the values of the mask of a shift."""
-    positions: int = prod(call.attrs["window"])
-    return product(padded_sizes(call)) * positions if _is_shifted(call) else 0
+    return product(padded_sizes(call)) * _positions(call) if _is_shifted(call) else 0
 
 
 def attention_saved(call: Call, out: Shape) -> Dim:
@@ -150,17 +154,16 @@ def attention_saved(call: Call, out: Shape) -> Dim:
     """
     attrs, positions = call.attrs, product(padded_sizes(call))
     cosine = attrs["similarity"] == "cosine"
-    values = (8 if cosine else 5) * call.channels + (4 * attrs["heads"] if cosine else 0)
-    return values * positions + (1 + cosine + 2 * (attrs["dropout"] > 0)) * _products(call)
+    values = (8 if cosine else 5) * call.channels + (4 * int(attrs["heads"]) if cosine else 0)
+    products = 1 + cosine + 2 * bool(attrs["dropout"])
+    return values * positions + products * _products(call)
 
 
 def attention_saved_once(call: Call, out: Shape) -> Dim:
     """Count what is saved of the layers that compute a table, and the table."""
     if call.attrs["position"] != "continuous":
         return 0
-    positions: int = prod(call.attrs["window"])
-    heads: int = call.attrs["heads"]
-    return HIDDEN * _distances(call) + positions**2 * heads
+    return HIDDEN * _distances(call) + _positions(call) ** 2 * int(call.attrs["heads"])
 
 
 def lower_attention(call: Call) -> ModuleTarget:

@@ -162,7 +162,7 @@ def small(name: str) -> tuple[str, nn.Module]:
 def test_small_networks_are_torchvisions(name: str) -> None:
     family = name.split("_")[0]
     arguments, peer = small(name)
-    sizes = {"maxvit_t": (56, 56), "swin3d_t": (18, 72, 72)}.get(name, (72, 72))
+    sizes = {"maxvit_t": (56, 56), "swin3d_t": (16, 56, 56)}.get(name, (40, 40))
     shape = "x".join(map(str, (3, *sizes)))
     net = loads(f'use "std/{family}.arch"\narch small = {family}({arguments})\n', inputs=shape)
     module = net.lower()
@@ -182,14 +182,16 @@ def test_small_networks_are_torchvisions(name: str) -> None:
     assert all(torch.equal(module.state_dict()[key], tensor) for key, tensor in peer.state_dict().items())
 
 
-def test_a_video_network_has_torchvisions_keys_and_counts() -> None:
-    models, net = torchvision_models().video, load(ROOT / "archs/swin3d_t.arch")
+@pytest.mark.parametrize("size", ["t", pytest.param("s", marks=pytest.mark.slow), pytest.param("b", marks=pytest.mark.slow)])
+def test_video_networks_have_torchvisions_keys_and_counts(size: str) -> None:
+    models, path = torchvision_models().video, ROOT / f"archs/swin3d_{size}.arch"
+    net = load(path)
     with torch.device("meta"):
-        expected = {key: tensor.shape for key, tensor in models.swin3d_t().state_dict().items()}
+        expected = {key: tensor.shape for key, tensor in getattr(models, f"swin3d_{size}")().state_dict().items()}
         assert {key: tensor.shape for key, tensor in net.lower().state_dict().items()} == expected
-    published = models.Swin3D_T_Weights.DEFAULT.meta
+    published = getattr(models, f"Swin3D_{size.upper()}_Weights").DEFAULT.meta
     assert net.params == published["num_params"]
-    assert f"{int(load(ROOT / 'archs/swin3d_t.arch', inputs='3x16x224x224').macs) / 1e9:.3f}" == f"{published['_ops']:.3f}"
+    assert f"{int(load(path, inputs='3x16x224x224').macs) / 1e9:.3f}" == f"{published['_ops']:.3f}"
 
 
 @pytest.mark.slow

@@ -116,8 +116,8 @@ class WindowAttention(nn.Module):
         bias = project.bias
         if bias is not None:
             q, k, v = bias.chunk(3)
-            bias = torch.cat((q, torch.zeros_like(k), v))
-        return nn.functional.linear(x, project.weight, bias)
+            return nn.functional.linear(x, project.weight, torch.cat((q, torch.zeros_like(k), v)))
+        return nn.functional.linear(x, project.weight)
 
     def _bias(self, positions: int) -> Tensor:
         """Return what is added to each product, `(1, heads, positions, positions)`."""
