@@ -174,6 +174,8 @@ ALL_SETTINGS = "as a value, an operator has all its settings in parentheses: `{0
 BRANCHED = "concat|add|mul|residual"
 RULES = (
     # arguments
+    Rule(r"[A-Za-z_]+\s*=\s*", r'("[^"]*->[^"]*")', "a text stands first, without a name: `{0}`", "{0}", bracket="("),
+    Rule(r"", r"'([^'\"]*->[^'\"]*)'", 'a text has double quotes: `"{0}"`', '"{0}"', bracket="("),
     Rule(r"", r";", "options are separated by `,`", ",", bracket="("),
     Rule(r"([(,]\s*[A-Za-z_]\w*)\s+", r"(?=[0-9])", "an option is written with `=`: `stride=2`", "{0}=", bracket="("),
     Rule(r"([\w.)\]}\"'])\s+", _SEVERAL, "a comma is missing between options: `{result}`", _separated, bracket="("),

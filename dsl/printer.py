@@ -179,6 +179,8 @@ def expression(expr: ast.Expr) -> str:
             return f"{_inner(expr.then, 1)} if {_inner(expr.condition, 1)} else {expression(expr.otherwise)}"
         case ast.ShapeLiteral():
             return "x".join(str(dim) for dim in expr.dims)
+        case ast.Text():
+            return f'"{expr.text}"'
         case ast.Unary():
             level = LEVELS["not" if expr.op == "not" else "negative"]
             return f"{'not ' if expr.op == 'not' else '-'}{_inner(expr.operand, level)}"

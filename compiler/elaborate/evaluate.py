@@ -13,7 +13,7 @@ from archc.compiler.elaborate.patterns import placed, unpack
 from archc.compiler.elaborate.scopes import Flow, Missing, Tensor, is_tensor
 from archc.compiler.elaborate.site import Site
 from archc.compiler.ops import OPERATORS
-from archc.compiler.ops.kinds import INIT, Choice, PerAxis, Recipe, Whole, Word, words_of
+from archc.compiler.ops.kinds import INIT, Choice, PerAxis, Recipe, Text, Whole, Word, words_of
 from archc.compiler.ops.record import Operator
 from archc.compiler.shapes.dim import Formula, unknown
 from archc.dsl import ast
@@ -105,6 +105,8 @@ def value(expr: ast.Expr, site: Site) -> Any:
                 return _unary(expr, site)
             case ast.ShapeLiteral():
                 return _shape(expr, site)
+            case ast.Text():
+                return Text(expr.text)
     except Fault as fault:
         fault.at(expr.span)
         raise
