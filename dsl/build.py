@@ -224,9 +224,18 @@ class TreeBuilder:
         return ast.Broken(self._span(meta))
 
     def ref(self, meta: Meta, children: Children) -> ast.Ref:
-        indices = tuple(child for child in children if child is not None and not isinstance(child, Token))
-        path = "".join(str(child) if isinstance(child, Token) else "{}" for child in children if child is not None)
-        return ast.Ref(self._span(meta), path[1:], indices)
+        path, indices = "", []
+        for child in children:
+            if isinstance(child, Token):
+                path += child
+            elif child is not None:
+                dash, index = child if isinstance(child, tuple) else ("", child)
+                path += f"{dash}{{}}"
+                indices.append(index)
+        return ast.Ref(self._span(meta), path[1:], tuple(indices))
+
+    def second(self, meta: Meta, children: Children) -> tuple[str, ast.Expr]:
+        return "-", children[0]
 
     def picked(self, meta: Meta, children: Children) -> ast.Index:
         base, *indices = children

@@ -108,6 +108,12 @@ def test_references_with_numbers() -> None:
     assert errors(text + "@b{3}; relu") == ["E0203"] and errors(text + "@b{1/2}; relu") == ["E0401"]
 
 
+def test_references_with_two_numbers() -> None:
+    text = "for i in range(2) { for j in range(2) { b{i}-{j}: conv1-{i + 2*j + 1}(act=none) } }\n"
+    assert loads(HEAD + text + "@b{0}-{1}; x: relu").graph.operands("x") == ["b0-1"]
+    assert shapes(text + "x: conv1-{@b{1}-{1}.c - 1}")["x"] == "3x32x32"
+
+
 def test_labels_that_are_numbers() -> None:
     assert names("x: { for i in [3, 1] { {i}: conv1-2(act=none) } }\n{2 + 2}: relu") == ["input", "x.3", "x.1", "4"]
     assert names("{ relu }; { x: relu }") == ["input", "relu1", "x"]  # groups
@@ -236,10 +242,10 @@ def test_what_is_printed_and_laid_out_reads_back(text: str) -> None:
 
 
 def test_fmt_sets_them_as_people_do() -> None:
-    text = "for (i,x)in enumerate(xs)with h=in,k=[ ]{next k=k+[-1 if i==0 else -2]}\n@xs [0] ; relu\n{ i } : @a{ i }.b{j}.c\n"
+    text = "for (i,x)in enumerate(xs)with h=in,k=[ ]{next k=k+[-1 if i==0 else -2]}\n@xs [0] ; relu\n{ i } : @a{ i }.b{j}-{ k }.c\n"
     laid_out = format_text(Source("text", text))
     assert laid_out == (
-        "for (i, x) in enumerate(xs) with h = in, k = [] { next k = k + [-1 if i == 0 else -2] }\n@xs[0]; relu\n{i}: @a{i}.b{j}.c\n"
+        "for (i, x) in enumerate(xs) with h = in, k = [] { next k = k + [-1 if i == 0 else -2] }\n@xs[0]; relu\n{i}: @a{i}.b{j}-{k}.c\n"
     )
 
 
