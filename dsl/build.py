@@ -208,7 +208,9 @@ class TreeBuilder:
 
     def turns(self, meta: Meta, children: Children) -> tuple[tuple[ast.Statement, ...], Span]:
         pattern, values, (body, _) = children
+        begin = self.source.text.rfind("for", 0, pattern.span.start)  # the rule itself begins with the lines before
         span = self._span(meta)
+        span = Span(self.source, begin if begin >= 0 else span.start, span.end)
         return (ast.Turns(span, pattern, values, body),), span
 
     def group(self, meta: Meta, children: Children) -> ast.Group:

@@ -230,8 +230,8 @@ def _each(expr: ast.Each, site: Site) -> Any:
         return rows
     if not isinstance(rows, tuple):
         raise Fault(values.wrong_kind("what a list goes over", "a list", describe(rows)).at(expr.values.span))
-    if site.budget is not None:
-        site.budget.spend(len(rows))
+    if site.budget is not None:  # a long expression counts for more than one value
+        site.budget.spend(len(rows) * (1 + sum(1 for _ in ast.walk(expr.item)) // 8))
     made = []
     for number, row in enumerate(rows):
         turn = site.nested()

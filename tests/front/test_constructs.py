@@ -177,6 +177,7 @@ def test_next_is_still_a_name() -> None:
 def test_lists_that_grow_are_bounded() -> None:
     assert errors("for i in range(40) with ys = [1] { next ys = ys + ys }") == ["E0613"]
     assert errors("let xs = [[0 for i in range(10000)] for j in range(10000)]") == ["E0613"]
+    assert errors(f"let xs = [{'+'.join('1' * 5000)} for i in range(5000)]") == ["E0613"]
 
 
 # ---- outputs, shared parts, operators as values
