@@ -14,6 +14,7 @@ LEGEND = {
     "input": "input, output",
     "convolution": "convolution",
     "dense": "fully connected",
+    "attention": "attention",
     "pooling": "pooling",
     "normalization": "normalization",
     "activation": "activation",
@@ -29,6 +30,7 @@ FORMS: dict[str, dict[str, str]] = {
     "output": {"shape": "box", "style": "rounded,filled"},
     "convolution": {"shape": "box", "style": "filled"},
     "dense": {"shape": "box", "style": "filled", "penwidth": "2.2"},
+    "attention": {"shape": "hexagon", "style": "filled", "margin": "0.02,0.02"},
     "pooling": {"shape": "polygon", "sides": "4", "distortion": "0.1", "style": "filled", "fixedsize": "true"},
     "normalization": {"shape": "box", "style": "diagonals,filled"},
     "activation": {"shape": "ellipse", "style": "filled", "margin": "0.02,0.02"},
@@ -52,6 +54,7 @@ LIGHT = {
     "output": "#eceff2",
     "convolution": "#9fcdec",
     "dense": "#f3be7c",
+    "attention": "#c3b1e6",
     "pooling": "#8fd3b6",
     "normalization": "#f4ea9a",
     "activation": "#ee9d93",
@@ -78,6 +81,7 @@ DARK = {
     "output": "#2b343d",
     "convolution": "#1f5b84",
     "dense": "#7d4710",
+    "attention": "#54427f",
     "pooling": "#1f6b50",
     "normalization": "#72702a",
     "activation": "#8a4529",
@@ -93,7 +97,7 @@ DARK = {
     "new": "#81c784",
 }
 _WHITE = dict.fromkeys(
-    ("input", "output", "convolution", "dense", "pooling", "normalization", "activation", "regularization", "shape"), "#ffffff"
+    ("input", "output", "convolution", "dense", "attention", "pooling", "normalization", "activation", "regularization", "shape"), "#ffffff"
 )
 PRINT = LIGHT | _WHITE | {"ink": "#000000", "line": "#000000", "edge": "#000000", "room": "#ffffff", "block": "#eeeeee", "merge": "#ffffff"}
 PRINT |= {"frame": "#777777", "faint": "#333333"}

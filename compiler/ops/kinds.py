@@ -144,6 +144,31 @@ class PerAxis:
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """The sizes of a map: one whole number for a square, or one for each of two or three axes (`14x7`, `[h, w]`)."""
+
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
+        parts = value if isinstance(value, tuple) else (value, value)
+        if not 2 <= len(parts) <= 3:
+            raise Fault(says.wrong_kind(f"`{name}`", "one number, or two or three, as in `14x14`", show(value)))
+        return tuple(part if isinstance(part, Formula) else _whole(name, part, 1) for part in parts)
+
+    def __str__(self) -> str:
+        return "a whole number for a square, or two or three as in `14x7`"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A position along an axis: a whole number from 0 or, counted from the end, from -1 down."""
+
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
+        return _whole(name, value, -(2**62))
+
+    def __str__(self) -> str:
+        return "a whole number, from 0, or from the end, from -1"
+
+
+@dataclass(frozen=True)
 class Bounds:
     """The amounts to add before and after along an axis: `[1, 2]`, or `1` for both."""
 
@@ -214,7 +239,7 @@ class Recipe:
         return ", ".join(f"`{Word(name, tuple(settings.items()))}`" for name, settings in self.table.items())
 
 
-Kind = Whole | Real | Flag | Choice | PerAxis | Bounds | Table | Optional | Recipe
+Kind = Whole | Real | Flag | Choice | PerAxis | Sizes | Place | Bounds | Table | Optional | Recipe
 
 SMALLEST = 1e-30  # the lower bound of numbers that must be positive
 SETTINGS: Mapping[str, Real] = {"std": Real(SMALLEST), "bound": Real(0), "value": Real()}

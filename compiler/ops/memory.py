@@ -62,6 +62,7 @@ class Memory:
     """The memory that an operator needs.
 
     `view`: the output shares the memory of the input; `cuts` names the axes of which it is only a part.
+    `stored`: the output is a view of a trained tensor, and takes no memory of its own.
 
     `saves` names what automatic differentiation saves: the `input`; the inputs that are `differentiated` themselves; the `factors`
     of products that are; the `output`. `saved` is the number of further values saved per sample, `saved_once` per batch;
@@ -73,6 +74,7 @@ class Memory:
     """
 
     view: bool = False
+    stored: bool = False
     cuts: str = ""
     saves: Saves = nothing
     saved: Values = none

@@ -325,3 +325,70 @@ def weights_do_not_fit(name: str, what: str, needed: object, found: object, buil
     convolution has weights for every channel. Raised when the module is called; it is a ValueError as well.
     """
     return Wording(f"{name} has weights for {needed} {what}, and gets {found}", notes=(f"built for {built}, and {came} comes",))
+
+
+@diagnostic("E0316")
+def heads_do_not_divide(heads: int, channels: int, which: str) -> Wording:
+    """The heads of an attention do not divide its channels evenly.
+
+    Each head has as many channels as any other. The channels of a packed input are those of its queries: a third.
+
+    Wrong:
+
+        input 768x197
+        multihead_attention(10)
+
+    Right:
+
+        input 768x197
+        multihead_attention(12)
+    """
+    divisors = [str(d) for d in range(1, min(channels, 4096) + 1) if channels % d == 0]
+    shown = ", ".join(divisors if len(divisors) <= 12 else [*divisors[:11], "...", divisors[-1]])
+    return Wording(
+        f"{heads} heads do not divide the {channels} channels {which}: {channels} = {channels // heads}*{heads} + {channels % heads}",
+        help=f"numbers of heads that divide them: {shown}",
+        blame="heads",
+        facts={"heads": heads, "channels": channels},
+    )
+
+
+@diagnostic("E0317")
+def wrong_branches(operator: str, expected: str, found: str) -> Wording:
+    """The queries, keys and values of an attention do not fit together.
+
+    Queries and keys are multiplied channel by channel. A single tensor holds queries, keys and values one after the other.
+
+    Wrong:
+
+        input 64x50
+        attention(4)
+
+    Right:
+
+        input 64x50
+        channel_fc-192
+        attention(4)
+    """
+    help_text = "a layer before it makes them: `channel_fc-{3*C}` for all three, or one in each branch of `attention(8)<q | k | v>`"
+    return Wording(f"{operator} wants {expected}, and gets {found}", help=help_text)
+
+
+@diagnostic("E0318")
+def not_whole_numbers(problem: str, help: str) -> Wording:
+    """An operator that reads whole numbers gets other values, or an operator on values gets whole numbers.
+
+    The input that an `embedding` is applied to holds whole numbers, which stand for words: nothing else can be computed from it.
+
+    Wrong:
+
+        input 128
+        fc-128
+        embedding(1000, 64)
+
+    Right:
+
+        input 128
+        embedding(1000, 64)
+    """
+    return Wording(problem, help=help)
