@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from archc.compiler.ops import receptive
 from archc.compiler.ops.convolution import BIAS
-from archc.compiler.ops.faults import ShapeFault, Unequal
 from archc.compiler.ops.kinds import SMALLEST, Flag, Optional, Real, Whole, Word
 from archc.compiler.ops.memory import Memory, always, channels_last
-from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights, differences
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights
 from archc.compiler.ops.targets import ModuleTarget
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.diagnostics import Fault
@@ -30,12 +29,20 @@ def _has_positions(call: Call) -> None:
             raise Fault(says.wrong_rank(call.operator, "tokens or a map, as in `768x197` or `96x7x7`", show_shape(shape)))
 
 
-def _same_positions(call: Call, first: int, second: int, channels: bool = False) -> None:
-    """Raise Fault unless two operands have the same positions and, if `channels`, the same channels."""
-    a, b = call.inputs[first], call.inputs[second]
-    start = 0 if channels else 1
-    if len(a) != len(b) or not all(call.equal(x, y) for x, y in zip(a[start:], b[start:], strict=True)):
-        raise ShapeFault(Unequal(call.operator, (a, b), tuple(differences((a, b), but=None if channels else 0))))
+def _same_positions(call: Call, first: int, second: int, which: str, help: str) -> None:
+    """Raise Fault unless two operands have the same positions."""
+    a, b = call.inputs[first][1:], call.inputs[second][1:]
+    if len(a) != len(b) or not all(call.equal(x, y) for x, y in zip(a, b, strict=True)):
+        found = f"{'x'.join(map(str, a))} and {'x'.join(map(str, b))}"
+        raise Fault(says.wrong_branches(call.operator, f"{which} at the same positions", found, help))
+
+
+def _positions_agree(call: Call) -> None:
+    """Raise Fault unless every key has a value and, for `causal`, queries and keys have the same positions."""
+    if len(call.inputs) == 3:
+        _same_positions(call, 1, 2, "keys and values", "keys and values come from one tensor, or from two of the same sizes")
+    if call.attrs["causal"] and len(call.inputs) > 1:
+        _same_positions(call, 0, 1, "queries and keys of `causal=yes`", "what comes before a query is known among as many keys")
 
 
 # ---- without projections
@@ -46,8 +53,8 @@ def parts(call: Call) -> tuple[int, int]:
     if len(call.inputs) == 1:
         width = call.channels
         if width % 3:
-            raise Fault(says.wrong_branches("attention", "queries, keys and values one after the other, in a third of the channels each",
-                                            f"{width} channels, which 3 does not divide"))  # fmt: skip
+            expected = "queries, keys and values one after the other, in a third of the channels each"
+            raise Fault(says.wrong_branches("attention", expected, f"{width} channels, which 3 does not divide"))
         return width // 3, width // 3
     query, key, value = (_number(call, branch) for branch in range(3))
     if query != key:
@@ -64,16 +71,8 @@ def attention_shape(call: Call) -> Shape:
     heads: int = call.attrs["heads"]
     _heads_divide(heads, query, "of the queries")
     _heads_divide(heads, value, "of the values")
-    if len(call.inputs) == 3:
-        _same_positions(call, 1, 2)
-    _causal(call)
+    _positions_agree(call)
     return (value, *call.x[1:])
-
-
-def _causal(call: Call) -> None:
-    """Raise Fault for `causal` where queries and keys have different positions."""
-    if call.attrs["causal"] and len(call.inputs) > 1:
-        _same_positions(call, 0, 1)
 
 
 def attention_derivation(call: Call, out: Shape) -> list[str]:
@@ -117,9 +116,7 @@ def multihead_shape(call: Call) -> Shape:
     _has_positions(call)
     _heads_divide(call.attrs["heads"], call.channels, "of the queries")
     widths(call)
-    if len(call.inputs) == 3:
-        _same_positions(call, 1, 2)
-    _causal(call)
+    _positions_agree(call)
     return call.x
 
 

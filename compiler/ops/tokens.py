@@ -20,13 +20,16 @@ ROW = "a row of tokens, channels and one size as in `768x196`"
 
 def _row(call: Call, operator: str) -> None:
     if call.axes != 1:
-        raise Fault(says.wrong_rank(operator, ROW, show_shape(call.x)))
+        help_text = "`tokens` before it makes a row of a map" if call.axes > 1 else ""
+        raise Fault(says.wrong_rank(operator, ROW, show_shape(call.x), help_text))
 
 
 def tokens_shape(call: Call) -> Shape:
     """Return the channels and the product of the sizes. Raises Fault unless there are two sizes or three."""
     if call.axes not in (2, 3):
-        raise Fault(says.wrong_rank("tokens", "a map, channels and two or three sizes as in `768x14x14`", show_shape(call.x)))
+        expected = "a map, channels and two or three sizes as in `768x14x14`"
+        help_text = "it is a row of tokens already; `map` before it makes a map" if call.axes == 1 else ""
+        raise Fault(says.wrong_rank("tokens", expected, show_shape(call.x), help_text))
     return (call.x[0], product(call.x[1:]))
 
 

@@ -116,7 +116,7 @@ def groups_do_not_divide(groups: int, channels: int, which: str) -> Wording:
 
 
 @diagnostic("E0305")
-def wrong_rank(operator: str, expected: str, shape: str) -> Wording:
+def wrong_rank(operator: str, expected: str, shape: str, help: str = "") -> Wording:
     """An operator is applied to a tensor with the wrong number of axes.
 
     A convolution wants channels and one to three sizes: `3x224x224`.
@@ -133,7 +133,7 @@ def wrong_rank(operator: str, expected: str, shape: str) -> Wording:
     """
     flat = "x" not in shape
     help_text = "a fully-connected layer leaves no map: put it after" if flat else "put an operator before it that produces such a tensor"
-    return Wording(f"{operator} wants {expected}, and gets {shape}", help=help_text)
+    return Wording(f"{operator} wants {expected}, and gets {shape}", help=help or help_text)
 
 
 @diagnostic("E0306")
@@ -354,10 +354,11 @@ def heads_do_not_divide(heads: int, channels: int, which: str) -> Wording:
 
 
 @diagnostic("E0317")
-def wrong_branches(operator: str, expected: str, found: str) -> Wording:
+def wrong_branches(operator: str, expected: str, found: str, help: str = "") -> Wording:
     """The queries, keys and values of an attention do not fit together.
 
-    Queries and keys are multiplied channel by channel. A single tensor holds queries, keys and values one after the other.
+    Queries and keys are multiplied channel by channel, and every key has a value. A single tensor holds queries, keys and
+    values one after the other.
 
     Wrong:
 
@@ -371,7 +372,7 @@ def wrong_branches(operator: str, expected: str, found: str) -> Wording:
         attention(4)
     """
     help_text = "a layer before it makes them: `channel_fc-{3*C}` for all three, or one in each branch of `attention(8)<q | k | v>`"
-    return Wording(f"{operator} wants {expected}, and gets {found}", help=help_text)
+    return Wording(f"{operator} wants {expected}, and gets {found}", help=help or help_text)
 
 
 @diagnostic("E0318")
