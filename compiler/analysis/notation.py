@@ -10,7 +10,7 @@ from archc.compiler.ops.kinds import show
 from archc.compiler.ops.record import Like
 from archc.compiler.shapes.dim import show_shape, show_sizes
 
-UNSEEN = ("init", "bias_init", "from")  # initializations and tables are too long for a line
+UNSEEN = ("init", "bias_init", "start", "from")  # initializations and tables are too long for a line
 
 
 def notation(node: Node, without: Collection[str] = (), write: Callable[[object], str] = show) -> str:

@@ -61,7 +61,7 @@ Canonicalize = Callable[[dict[str, Any]], None]
 
 # The families of operators that pictures draw alike.
 Picture = Literal[
-    "input", "convolution", "dense", "attention", "pooling", "normalization", "activation", "regularization", "shape", "merge"
+    "input", "convolution", "dense", "attention", "learned", "pooling", "normalization", "activation", "regularization", "shape", "merge"
 ]  # fmt: skip
 
 

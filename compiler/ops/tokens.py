@@ -269,6 +269,7 @@ OPERATORS = (
         weights=learned_weights,
         receptive_field=receptive.nowhere,
         derivation=learned_derivation,
+        picture="learned",
         memory=Memory(stored=True),
         lower=lower_learned,
     ),

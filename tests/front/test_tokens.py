@@ -180,6 +180,6 @@ def test_counts_are_the_published_ones(name: str) -> None:
 def test_a_block_of_a_transformer_reads_as_one() -> None:
     graph = load(ROOT / "archs/vit_b_16.arch").graph
     drawn = list(scene(graph).every())
-    assert [box.copies for box in drawn if box.title == "layer"] == [12]
+    assert [box.copies for box in drawn if box.title == "layer(heads=12)"] == [12]
     flat = scene(graph, Folding(flat=True))
     assert sum(box.family == "attention" for box in flat.shown()) == 12
