@@ -115,7 +115,8 @@ class _Layout:
             self.copied.add(node.name)
         if rule.view and node.name not in self.copied:
             cut = rule.cuts if node.shape != call.x else ""
-            return _Held(operands[0].storage, operands[0].last and len(node.shape) > 1, cut or operands[0].cut)
+            last = operands[0].last is not rule.turned
+            return _Held(operands[0].storage, last and len(node.shape) > 1, cut or operands[0].cut)
         return _Held(node.name, len(node.shape) > 1 and rule.order(call, [operand.last for operand in operands]))
 
 

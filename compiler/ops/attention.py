@@ -96,10 +96,10 @@ def lower_attention(call: Call) -> ModuleTarget:
     return ModuleTarget("archc.Attention", settings)
 
 
-def attention_saved(call: Call, out: Shape) -> Dim:
-    """Count the sums of each query and head."""
+def sums(call: Call, out: Shape) -> Dim:
+    """Count the sum of the weights of each query and head."""
     heads: int = call.attrs["heads"]
-    return heads * product(call.x[1:]) + product(out)
+    return heads * product(call.x[1:])
 
 
 # ---- with projections
@@ -178,15 +178,20 @@ def lower_multihead(call: Call) -> ModuleTarget:
 
 
 def multihead_saved(call: Call, out: Shape) -> Dim:
-    """Count the projected queries, keys and values, what attention returns, and the sums of each query and head."""
-    heads: int = call.attrs["heads"]
+    """Count the projected queries, keys and values, what attention returns, and the sums."""
     queries, keys = product(call.x[1:]), product(call.inputs[-1][1:])
-    return queries * (3 * call.channels) + keys * (2 * call.channels) + heads * queries
+    return (queries + keys) * (2 * call.channels) + sums(call, out)
 
 
 def multihead_work(call: Call, out: Shape) -> Dim:
-    """Count the temporary values: queries, keys and values, and what attention returns."""
-    return product(call.x[1:]) * (4 * call.channels) + product(call.inputs[-1][1:]) * (2 * call.channels)
+    """Count the projected queries, keys and values, which are rearranged where they are made together, and the sums."""
+    queries, keys = product(call.x[1:]), product(call.inputs[-1][1:])
+    return queries * (5 * call.channels) if len(call.inputs) == 1 else (queries + 2 * keys) * call.channels + sums(call, out)
+
+
+def mask(call: Call, out: Shape) -> Dim:
+    """Count the mask of `causal`."""
+    return product(call.x[1:]) * product(call.x[1:]) if call.attrs["causal"] else 0
 
 
 HEADS = Attr("heads", Whole(1), REQUIRED, "the number of heads, which divides the channels")
@@ -221,7 +226,7 @@ OPERATORS = (
         fvcore=lambda call, out: 0,
         receptive_field=receptive.whole,
         derivation=attention_derivation,
-        memory=Memory(saves=always("input"), saved=attention_saved, order=channels_last),
+        memory=Memory(saves=always("input", "output"), saved=sums, work=sums, reads="last", order=channels_last),
         picture="attention",
         lower=lower_attention,
     ),
@@ -247,7 +252,7 @@ OPERATORS = (
         fvcore=projection_macs,
         receptive_field=receptive.whole,
         derivation=multihead_derivation,
-        memory=Memory(saves=always("input"), saved=multihead_saved, work=multihead_work, order=channels_last),
+        memory=Memory(saves=always("input"), saved=multihead_saved, work=multihead_work, work_once=mask, reads="last", order=channels_last),
         picture="attention",
         lower=lower_multihead,
     ),

@@ -61,7 +61,8 @@ def channels_last(call: Call, last: Sequence[bool]) -> bool:
 class Memory:
     """The memory that an operator needs.
 
-    `view`: the output shares the memory of the input; `cuts` names the axes of which it is only a part.
+    `view`: the output shares the memory of the input; `cuts` names the axes of which it is only a part, and a `turned`
+    one has channels and positions exchanged.
     `stored`: the output is a view of a trained tensor, and takes no memory of its own.
 
     `saves` names what automatic differentiation saves: the `input`; the inputs that are `differentiated` themselves; the `factors`
@@ -74,6 +75,7 @@ class Memory:
     """
 
     view: bool = False
+    turned: bool = False
     stored: bool = False
     cuts: str = ""
     saves: Saves = nothing

@@ -229,7 +229,7 @@ OPERATORS = (
         shape=transpose_shape,
         receptive_field=receptive.whole,
         derivation=transpose_derivation,
-        memory=Memory(view=True),
+        memory=Memory(view=True, turned=True),
         lower=lower_transpose,
     ),
     Operator(
@@ -297,6 +297,7 @@ OPERATORS = (
         weights=embedding_weights,
         macs=embedding_macs,
         connections=embedding_macs,
+        fvcore=embedding_macs,
         derivation=embedding_derivation,
         indexes=embedding_indexes,
         picture="dense",

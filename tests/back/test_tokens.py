@@ -12,7 +12,9 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from archc import Network, load, loads
+from archc.compiler.analysis.memory import usage
 from archc.compiler.backends.torch.lower import lower, random_inputs
+from archc.compiler.backends.torch.measure import activations
 from archc.tests.support import ROOT
 from archc.tests.support.pytorch import assert_agrees_with_torch, torchvision_models
 from archc.tests.support.transformers import GPT2, Bert, ConvMixer, Mixer, attended
@@ -281,3 +283,21 @@ def test_a_vision_transformer_begins_as_torchvisions() -> None:
             assert float(ours[key].std()) == pytest.approx(float(tensor.std()), rel=0.1, abs=1e-12), key
         elif float(tensor.abs().max()) == 0:
             assert float(ours[key].abs().max()) == 0, key
+
+
+# ---- memory
+
+STORED = [
+    *("layer_norm; multihead_attention(1); layer_norm", "layer_norm; multihead_attention(3, bias=no)"),
+    *("layer_norm; multihead_attention(3, causal=yes)", "layer_norm\nattention(3)<channel_fc-12 | channel_fc-12 | channel_fc-12>"),
+    *("channel_fc-36; attention(3); channel_fc-12", "channel_fc-36; attention(3, causal=yes)", "add<. | learned>; channel_fc-12"),
+    *("concat(axis=w)<learned(1) | .>; add<. | learned>; layer_norm; token(0); fc-3", "transpose; channel_fc-5; transpose; channel_fc-3"),
+]
+
+
+@pytest.mark.parametrize("text", STORED)
+def test_predicted_memory_is_what_is_measured(text: str) -> None:
+    net = loads(f"input 12x20\nchannel_fc-12\n{text}")
+    predicted, module, inputs = usage(net.graph, batch=2), net.lower(), tuple(random_inputs(net.graph, 2))
+    assert predicted.saved == activations(module, inputs, training=True)
+    assert predicted.peak == pytest.approx(activations(module, inputs, training=False), rel=0.06)
