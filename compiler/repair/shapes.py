@@ -35,8 +35,10 @@ def groups_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 def heads_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     """Yield numbers of heads that divide the channels."""
     op, heads, channels = around(tree, span, ast.Op), d.facts["heads"], d.facts["channels"]
+    if op is None:
+        return
     fits = sorted((n for n in range(1, min(channels, 4096) + 1) if channels % n == 0), key=lambda n: (abs(n - heads), n))
-    for number in fits[:2] if op is not None else ():
+    for number in fits[:2]:
         yield repair(f"{number} heads", with_option(op, "heads", str(number)))
 
 

@@ -1,6 +1,6 @@
 """torchvision's classifiers: the same keys, counts and initial shapes; the same outputs, bit for bit, and the same training.
 
-A dozen are run by `make test`; the others are slow, and `make zoo` runs all 68. The largest, regnet_y_128gf, needs 8 GB.
+A dozen are run by `make test`; the others are slow, and `make zoo` runs all 73. The largest, regnet_y_128gf, needs 8 GB.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,7 +15,7 @@ def last(x: Tensor) -> Tensor:
 def first(x: Tensor, like: Tensor) -> Tensor:
     """Return `(N, L, C)` as `(N, C, *sizes)`, with the sizes of `like`."""
     x = x.movedim(-1, 1)
-    return x if like.dim() == 3 else x.unflatten(2, like.shape[2:])
+    return x if like.dim() == 3 else torch.unflatten(x, 2, like.shape[2:])
 
 
 class Attention(nn.Module):
@@ -26,7 +27,7 @@ class Attention(nn.Module):
 
     def forward(self, query: Tensor, *others: Tensor) -> Tensor:
         whole = [last(x) for x in (query, *others)] if others else last(query).chunk(3, dim=-1)
-        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in whole)
+        q, k, v = (torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2) for x in whole)
         dropout = self.dropout if self.training else 0.0
         result = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=self.causal, scale=self.scale)
         return first(result.transpose(1, 2).flatten(2), query)
