@@ -242,7 +242,7 @@ class Operator:
         options = ", ".join(a.name if isinstance(a.default, Required) else f"{a.name}=..." for a in self.attrs)
         call = f"{self.name}({options})" if options else self.name
         if self.plain:
-            return f"`{call}` or `{call}<a | b | c>`"
+            return f"`{call}` or, with branches, `{self.name}(...)<a | b | c>`"
         return f"`{short}` or `{call}`" if short != call and any(self.short) else f"`{call}`"
 
 

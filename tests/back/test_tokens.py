@@ -15,6 +15,7 @@ from archc import Network, load, loads
 from archc.compiler.analysis.memory import usage
 from archc.compiler.backends.torch.lower import lower, random_inputs
 from archc.compiler.backends.torch.measure import activations
+from archc.compiler.backends.torch.published import renamed
 from archc.tests.support import ROOT
 from archc.tests.support.pytorch import assert_agrees_with_torch, torchvision_models
 from archc.tests.support.transformers import GPT2, Bert, ConvMixer, Mixer, attended
@@ -272,6 +273,14 @@ def test_a_vision_transformer_and_its_gradients_are_torchvisions() -> None:
         assert parameter.grad is not None and torch.equal(parameter.grad, expected[key].grad), key
     with torch.no_grad():
         assert torch.equal(ours.eval()(x), theirs.eval()(x))
+
+
+def test_published_weights_have_the_keys_of_the_present() -> None:
+    """torchvision's files name the layers of an MLP as its first version did, and its modules rename them when they load."""
+    _, theirs = small_vit()
+    old = {key.replace("mlp.0.", "mlp.linear_1.").replace("mlp.3.", "mlp.linear_2."): tensor for key, tensor in theirs.state_dict().items()}
+    assert old.keys() != theirs.state_dict().keys()
+    assert renamed(old).keys() == theirs.state_dict().keys()
 
 
 def test_a_vision_transformer_begins_as_torchvisions() -> None:
