@@ -159,6 +159,7 @@ FAMILIES = {
         *(f"regnet_y_{flops}" for flops in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf", "128gf")),
     ]),
     "ConvNeXt": (["std/convnext"], "convnext", [f"convnext_{size}" for size in ("tiny", "small", "base", "large")]),
+    "Vision Transformer": (["std/vit"], "vision_transformer", ["vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"]),
 }  # fmt: skip
 
 
