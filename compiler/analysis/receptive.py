@@ -18,7 +18,7 @@ from math import ceil, gcd, lcm
 
 from archc.compiler.analysis.alignment import misaligned
 from archc.compiler.graph import ArchGraph, Node
-from archc.compiler.ops.receptive import EACH, MAX_PHASES, NOWHERE, ONCE, Position, Positions, ReceptiveField
+from archc.compiler.ops.receptive import EACH, MAX_PHASES, ONCE, Position, Positions, ReceptiveField
 from archc.compiler.shapes.dim import Dim, Shape, show_sizes
 
 Span = tuple[Position, Position]  # the first and the last pixel
@@ -101,6 +101,12 @@ def receptive_fields(graph: ArchGraph) -> dict[str, Field]:
             before = [_stretched(fields[operand.name], operand.shape, node.shape, limit) for operand in operands]
             field = _joined(node, [operand.shape for operand in operands], before, limit)
         own = node.operator.receptive_field(node.call, node.shape)
+        if node.operator.memory.stored:  # it depends on no pixel
+            same = len(node.shape) in (1, len(operands[0].shape))
+            fields[node.name] = Field(
+                tuple(Axis((None,), axis.jump) for axis in (field.axes if same else (Axis(),) * (len(node.shape) - 1)))
+            )
+            continue
         if 1 < len(node.shape) != len(operands[0].shape) or len(field.axes) != len(own) > 0:
             # Its axes are others than those before, such as that of a row of tokens: each output may depend on all inputs.
             fields[node.name] = Field((Axis(whole=True),) * (len(node.shape) - 1))
@@ -137,8 +143,6 @@ def network_field(graph: ArchGraph, fields: dict[str, Field]) -> Field:
 @lru_cache(4096)
 def _through(axis: Axis, field: ReceptiveField | None, count: Dim, limit: int) -> Axis:
     """Return the axis of `count` outputs of an operator whose field is `field` and whose input has `axis`."""
-    if field is NOWHERE:
-        return Axis((None,), axis.jump)
     if axis.whole or field is None:
         return replace(axis, whole=True)
     if len(axis.spans) == len(field.windows) == 1 and field.advance and not axis.listed:

@@ -186,7 +186,9 @@ def _merge(elaboration: Elaboration, merge: ast.Merge, label: Label | None, site
         branches.append(site.incoming)
     least, most = (2, 2) if residual else operator.operands
     if len(branches) < least or (most is not None and len(branches) > most):
-        expected = "one branch or two" if residual else f"at least {least} branches"
+        expected = (
+            "one branch or two" if residual else f"at least {least} branches" if len(branches) < least else f"at most {most} branches"
+        )
         raise Fault(shapes.wrong_branch_count(word, expected, len(merge.branches)).at(merge.word_span))
     if given is None:
         return skip(label, operator.name, merge.span, site)

@@ -12,6 +12,9 @@ from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
+VALUES = "keys and values come from one tensor, or from two of the same sizes"
+EARLIER = "what comes before a query is known among as many keys"
+
 
 def _heads_divide(heads: int, width: int, which: str) -> None:
     if width % heads:
@@ -40,17 +43,23 @@ def _same_positions(call: Call, first: int, second: int, which: str, help: str) 
 def _positions_agree(call: Call) -> None:
     """Raise Fault unless every key has a value and, for `causal`, queries and keys have the same positions."""
     if len(call.inputs) == 3:
-        _same_positions(call, 1, 2, "keys and values", "keys and values come from one tensor, or from two of the same sizes")
+        _same_positions(call, 1, 2, "keys and values", VALUES)
     if call.attrs["causal"] and len(call.inputs) > 1:
-        _same_positions(call, 0, 1, "queries and keys of `causal=yes`", "what comes before a query is known among as many keys")
+        _same_positions(call, 0, 1, "queries and keys of `causal=yes`", EARLIER)
 
 
 # ---- without projections
 
 
+def split(call: Call) -> tuple[list[Shape], Shape | None]:
+    """Return the packed operand, or queries, keys and values; and the bias, an operand after those, or None."""
+    shapes = list(call.inputs)
+    return (shapes, None) if len(shapes) % 2 else (shapes[:-1], shapes[-1])
+
+
 def parts(call: Call) -> tuple[int, int]:
     """Return the channels of the queries and of the values. Raises Fault where they do not fit together."""
-    if len(call.inputs) == 1:
+    if len(call.inputs) < 3:
         width = call.channels
         if width % 3:
             expected = "queries, keys and values one after the other, in a third of the channels each"
@@ -62,31 +71,51 @@ def parts(call: Call) -> tuple[int, int]:
     return query, value
 
 
+def keys_of(call: Call) -> Dim:
+    """Return the number of keys."""
+    return product(split(call)[0][-1][1:])
+
+
 def attention_shape(call: Call) -> Shape:
     """Return the channels of the values at the positions of the queries. Raises Fault where heads or branches do not fit."""
-    if len(call.inputs) == 2:
-        raise Fault(says.wrong_branch_count("attention", "one packed branch, or three: `attention(8)<q | k | v>`", 2))
     _has_positions(call)
     query, value = parts(call)
     heads: int = call.attrs["heads"]
     _heads_divide(heads, query, "of the queries")
     _heads_divide(heads, value, "of the values")
-    _positions_agree(call)
+    read, bias = split(call)
+    if len(read) == 3:
+        _same_positions(call, 1, 2, "keys and values", VALUES)
+    if call.attrs["causal"] and len(read) == 3:
+        _same_positions(call, 0, 1, "queries and keys of `causal=yes`", EARLIER)
+    if bias is not None:
+        _bias_fits(call, bias, (heads, product(call.x[1:]), keys_of(call)))
     return (value, *call.x[1:])
+
+
+def _bias_fits(call: Call, bias: Shape, needed: Shape) -> None:
+    """Raise Fault unless a bias has a channel for each head, or one for all, and a size for the queries and one for the keys."""
+    fits = len(bias) == 3 and bias[0] in (1, needed[0]) and all(call.equal(a, b) for a, b in zip(bias[1:], needed[1:], strict=True))
+    if fits and not call.attrs["causal"]:
+        return
+    if fits:
+        raise Fault(says.wrong_branches("attention", "`causal=yes` or a bias", "both", "a bias of -inf leaves positions out as well"))
+    expected = f"a bias of {show_shape(needed)}, heads by queries by keys"
+    raise Fault(says.wrong_branches("attention", expected, show_shape(bias), "a trained one is `learned([queries, keys], channels=heads)`"))
 
 
 def attention_derivation(call: Call, out: Shape) -> list[str]:
     """State where the channels and the positions come from, and the width of a head."""
     heads = call.attrs["heads"]
     query, _ = parts(call)
-    source = f"{call.x[0]}//3, the values of the packed input" if len(call.inputs) == 1 else "those of the values"
+    source = f"{call.x[0]}//3, the values of the packed input" if len(call.inputs) < 3 else "those of the values"
     return [f"channels: {out[0]}, {source}", f"positions: those of the queries; {heads} heads of {query}//{heads} = {query // heads}"]
 
 
 def attention_macs(call: Call, out: Shape) -> Dim:
     """Count the products of queries and keys, and of weights and values."""
     query, value = parts(call)
-    return product(call.x[1:]) * product(call.inputs[-1][1:]) * (query + value)
+    return product(call.x[1:]) * keys_of(call) * (query + value)
 
 
 def lower_attention(call: Call) -> ModuleTarget:
@@ -209,6 +238,9 @@ OPERATORS = (
         and values may have other positions than the queries, and the values other channels; the result has the positions of the
         queries and the channels of the values. A head has `C/heads` of the channels, in their order.
 
+        One more branch is a bias, `attention(8)<qkv | bias>` or `<q | k | v | bias>`: a map of `heads x queries x keys`, or with
+        one channel for all heads, that is added to the products before the softmax.
+
         MACs: `positions(q)*positions(k)*(channels(q) + channels(v))`, also where `causal` leaves out half of them.
         """,
         source="torch.nn.functional.scaled_dot_product_attention; Vaswani et al. 2017, arXiv:1706.03762, section 3.2",
@@ -219,7 +251,7 @@ OPERATORS = (
             Attr("scale", Optional(Real(SMALLEST)), Word("none"), "the factor of the products; `none`: `1/sqrt(C/heads)`"),
             DROPOUT,
         ),
-        operands=(1, 3),
+        operands=(1, 4),
         plain=True,
         shape=attention_shape,
         macs=attention_macs,

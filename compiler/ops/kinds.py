@@ -145,16 +145,20 @@ class PerAxis:
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes of a map: one whole number for a square, or one for each of two or three axes (`14x7`, `[h, w]`)."""
+    """The sizes of a tensor, up to three (`14x7`, `[h, w]`). One number is a square where the `map` must be one, or else one for each
+    size of the input."""
+
+    map: bool = False
 
     def read(self, name: str, value: Value, axes: int) -> Canonical:
-        parts = value if isinstance(value, tuple) else (value, value)
-        if not 2 <= len(parts) <= 3:
-            raise Fault(says.wrong_kind(f"`{name}`", "one number, or two or three, as in `14x14`", show(value)))
+        parts = value if isinstance(value, tuple) else (value,) * (2 if self.map else axes)
+        if not 1 + self.map <= len(parts) <= 3:
+            expected = "one number, or two or three, as in `14x14`" if self.map else "one to three numbers, as in `[14]` or `14x14`"
+            raise Fault(says.wrong_kind(f"`{name}`", expected, show(value)))
         return tuple(part if isinstance(part, Formula) else _whole(name, part, 1) for part in parts)
 
     def __str__(self) -> str:
-        return "a whole number for a square, or two or three as in `14x7`"
+        return "a whole number for a square, or two or three as in `14x7`" if self.map else "a whole number, or up to three as in `14x7`"
 
 
 @dataclass(frozen=True)

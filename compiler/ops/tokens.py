@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from archc.compiler.ops import receptive
 from archc.compiler.ops.convolution import WEIGHT_INIT
 from archc.compiler.ops.faults import OpenCount, ShapeFault
-from archc.compiler.ops.kinds import INIT, Flag, Optional, PerAxis, Place, Recipe, Sizes, Whole, Word
+from archc.compiler.ops.kinds import INIT, Flag, Optional, Place, Recipe, Sizes, Whole, Word
 from archc.compiler.ops.memory import Memory, channels_last
 from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Operator, Weights, axis_names
 from archc.compiler.ops.targets import CallTarget, ModuleTarget, Operand, TensorTarget
@@ -118,7 +118,7 @@ def learned_shape(call: Call) -> Shape:
 def learned_derivation(call: Call, out: Shape) -> list[str]:
     """State for each axis whether the option or the input gives its size."""
     stated = (call.attrs["channels"], *(call.attrs["sizes"] or (None,) * call.axes))
-    options = ("channels", *("sizes",) * call.axes)
+    options = ("channels", *("sizes",) * (len(out) - 1))
     rows = zip(axis_names(out), out, stated, options, strict=True)
     return [f"{name}: {size}, as {f'`{option}` says' if given else 'in what comes in'}" for name, size, given, option in rows]
 
@@ -126,15 +126,16 @@ def learned_derivation(call: Call, out: Shape) -> list[str]:
 def learned_weights(call: Call) -> Weights:
     """Return the tensor as it is stored: rows of tokens `(1, L, C)`, maps `(1, C, H, W)`, flat values `(1, C)`; `batch=no` drops the 1."""
     channels, *sizes = learned_shape(call)
-    stored = (*sizes, channels) if call.axes == 1 else (channels, *sizes)
+    stored = (*sizes, channels) if len(sizes) == 1 else (channels, *sizes)
     numbers = tuple(size for size in stored if isinstance(size, int))
     return {"": (1, *numbers) if call.attrs["batch"] else numbers}
 
 
 def lower_learned(call: Call) -> TensorTarget:
     """Lower to a view of the trained tensor, channels first, for every sample."""
-    as_large = call.attrs["sizes"] is None
-    return TensorTarget("archc.learned", learned_weights(call)[""], call.attrs["start"], {"as_large": as_large})
+    sizes = call.attrs["sizes"]
+    kwargs = {"axes": call.axes if sizes is None else len(sizes), "as_large": sizes is None}
+    return TensorTarget("archc.learned", learned_weights(call)[""], call.attrs["start"], kwargs)
 
 
 # ---- integers
@@ -211,7 +212,7 @@ OPERATORS = (
         """,
         source="torch.unflatten",
         example="input 768x196; map(14) => 768x14x14",
-        attrs=(Attr("sizes", Sizes(), REQUIRED, "the sizes of the map"),),
+        attrs=(Attr("sizes", Sizes(map=True), REQUIRED, "the sizes of the map"),),
         shape=map_shape,
         derivation=map_derivation,
         memory=Memory(view=True),
@@ -260,7 +261,7 @@ OPERATORS = (
         source="Devlin et al. 2019, arXiv:1810.04805, section 3; torch.nn.Parameter",
         example="input 768x196; concat(axis=w)<class_token: learned(1) | .> => 768x197",
         attrs=(
-            Attr("sizes", Optional(PerAxis(1)), Word("none"), "its sizes; `none`: as large as what comes in"),
+            Attr("sizes", Optional(Sizes()), Word("none"), "its sizes, of any number; `none`: as large as what comes in"),
             Attr("channels", Optional(Whole(1)), Word("none"), "its channels; `none`: as many as what comes in"),
             Attr("start", START, Word("normal", (("std", 0.02),)), "the initialization"),
             Attr("batch", Flag(), True, "whether it is stored with an axis of 1 for the batch"),

@@ -57,6 +57,21 @@ def test_branches_are_queries_keys_and_values() -> None:
     close(last(out), attended(last(image), last(text), last(values), 4))
 
 
+@pytest.mark.parametrize("heads", [1, 4])
+def test_a_bias_is_added_to_the_products(heads: int) -> None:
+    torch.manual_seed(0)
+    bias = f"bias: learned(7x7, channels={heads}, start=normal(std=2))"
+    packed = loads(f"input 24x7\nattention(4)<. | {bias}>").lower().eval()
+    parted = loads(f"input 24x7\nattention(4)<slice(0, 8) | slice(8, 16) | slice(16, 24) | {bias}>").lower().eval()
+    parted.load_state_dict(packed.state_dict())
+    assert packed.bias.shape == (1, heads, 7, 7)
+    x = torch.randn(2, 24, 7)
+    close(packed(x), parted(x))
+    q, k, v = (part.unflatten(2, (4, 2)).transpose(1, 2) for part in last(x).chunk(3, 2))
+    weights = (q @ k.transpose(2, 3) / 2**0.5 + packed.bias).softmax(3)
+    close(last(packed(x)), (weights @ v).transpose(1, 2).flatten(2))
+
+
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 def test_projected_attention_is_pytorchs(causal: bool, bias: bool) -> None:
@@ -184,6 +199,7 @@ COUNTED = [
     "input text: 12x7\ninput image: 12x3x4\nattention(3)<. | @text | @text; channel_fc-6>",
     "input 7\nembedding(11, 6)",
     "share words { table: embedding(11, 6) }\ninput 7\nwords; words",
+    "input 24x9\nattention(4)<. | learned(9x9, channels=4)>",
 ]
 
 

@@ -57,6 +57,9 @@ def test_a_position_exists(at: int, sound: bool) -> None:
         ("768x196\nlearned(channels=3)", (3, 196), (1, 196, 3)),
         ("8x4x6\nlearned", (8, 4, 6), (1, 8, 4, 6)),
         ("8x4x6\nlearned(1x6, channels=1)", (1, 1, 6), (1, 1, 1, 6)),
+        ("8x4x6\nlearned([5], channels=2)", (2, 5), (1, 5, 2)),
+        ("8x20\nlearned(4x6, channels=2)", (2, 4, 6), (1, 2, 4, 6)),
+        ("8\nlearned([3])", (8, 3), (1, 3, 8)),
         ("8\nlearned", (8,), (1, 8)),
         ("8\nlearned(batch=no)", (8,), (8,)),
     ],
@@ -67,6 +70,17 @@ def test_a_learned_tensor_is_as_large_as_what_comes_in(text: str, shape: tuple[i
     assert node.operator.weights(node.call) == {"": stored}
 
 
+def test_a_flat_tensor_has_no_size_to_state() -> None:
+    assert [d.code for d in check_text("input 8\nlearned(3)").diagnostics] == ["E0401"]
+
+
+@pytest.mark.parametrize(("bias", "sound"), [("4x9x9", True), ("1x9x9", True), ("2x9x9", False), ("4x9x8", False), ("4x81", False)])
+def test_a_bias_has_heads_queries_and_keys(bias: str, sound: bool) -> None:
+    for branches in (". | @bias", "channel_fc-8 | channel_fc-8 | . | @bias"):
+        report = check_text(f"input bias: {bias}\ninput 24x9\nattention(4)<{branches}>")
+        assert [d.code for d in report.diagnostics] == ([] if sound else ["E0317"])
+
+
 def test_a_learned_tensor_depends_on_no_input() -> None:
     graph = graph_of("input 8x20\nconv3-8(pad=1)\nconcat(axis=w)<token: learned(1) | .>\nadd<. | positions: learned>\nconv3-4")
     fields = Counts(graph).fields
@@ -74,6 +88,11 @@ def test_a_learned_tensor_depends_on_no_input() -> None:
     assert fields["add1"].axes[0].size == 3
     assert fields["concat1"].axes[0].at(0) is None  # the token
     assert fields["conv2"].axes[0].size == 5
+    for text in ("conv3-8; learned(4x6)", "adaptive_avgpool1; flatten; learned", "tokens; learned", "learned([3])"):
+        graph = graph_of(f"input 8x9x9\n{text}")
+        (node,) = (node for node in graph if node.op == "learned")
+        field = Counts(graph).fields[node.name]
+        assert all(axis.spans == (None,) and not axis.whole for axis in field.axes), text
 
 
 def test_attention_sees_everything() -> None:

@@ -19,17 +19,21 @@ def first(x: Tensor, like: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Scaled dot-product attention of queries, keys and values; one tensor has them in its channels, one after the other."""
+    """Scaled dot-product attention of queries, keys and values; one tensor has them in its channels, one after the other.
+
+    After these there may be a bias, `(N, heads, queries, keys)`.
+    """
 
     def __init__(self, heads: int, causal: bool, scale: float | None, dropout: float) -> None:
         super().__init__()
         self.heads, self.causal, self.scale, self.dropout = heads, causal, scale, dropout
 
     def forward(self, query: Tensor, *others: Tensor) -> Tensor:
-        whole = [last(x) for x in (query, *others)] if others else last(query).chunk(3, dim=-1)
+        bias = others[-1] if len(others) in (1, 3) else None
+        whole = [last(x) for x in (query, *others[:2])] if len(others) > 1 else last(query).chunk(3, dim=-1)
         q, k, v = (torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2) for x in whole)
         dropout = self.dropout if self.training else 0.0
-        result = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=self.causal, scale=self.scale)
+        result = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout, is_causal=self.causal, scale=self.scale)
         return first(result.transpose(1, 2).flatten(2), query)
 
     def extra_repr(self) -> str:

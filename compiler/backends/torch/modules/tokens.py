@@ -8,13 +8,12 @@ fx.wrap("learned")
 fx.wrap("table")
 
 
-def learned(x: Tensor, tensor: Tensor, as_large: bool) -> Tensor:
-    """Return a trained tensor for every sample of `x`, as a view with the channels first: `(N, C, *sizes)`.
+def learned(x: Tensor, tensor: Tensor, axes: int, as_large: bool) -> Tensor:
+    """Return a trained tensor with so many sizes for every sample of `x`, as a view with the channels first: `(N, C, *sizes)`.
 
     Rows of tokens are stored as `(L, C)`, all others with the channels first; an axis of 1 may come before. Raises ValueError if the
     tensor should be `as_large` as `x` and is not.
     """
-    axes = x.dim() - 2
     if axes == 1:
         tensor = tensor.movedim(-1, -2)
     sizes = tensor.shape[-(axes + 1) :]
