@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from archc.compiler.ops import activation, classic, convolution, joining, normalization, pooling, rearranging, windowed
+from archc.compiler.ops import (
+    activation,
+    attention,
+    classic,
+    convolution,
+    joining,
+    normalization,
+    pooling,
+    rearranging,
+    tokens,
+    windowed,
+)
 from archc.compiler.ops.record import Operator
 from archc.compiler.ops.source import INPUT as INPUT
 
-FAMILIES = (convolution, pooling, activation, normalization, joining, rearranging, windowed, classic)
+FAMILIES = (convolution, pooling, activation, normalization, joining, tokens, rearranging, attention, windowed, classic)
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
 

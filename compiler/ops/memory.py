@@ -66,7 +66,9 @@ def channels_last(call: Call, last: Sequence[bool]) -> bool:
 class Memory:
     """The memory that an operator needs.
 
-    `view`: the output shares the memory of the input, except for calls that are `copies`; `cuts` names the axes of which it is only a part.
+    `view`: the output shares the memory of the input, except for calls that are `copies`; `cuts` names the axes of which it is only
+    a part, and a `turned` one has channels and positions exchanged.
+    `stored`: the output is a view of a trained tensor, and takes no memory of its own.
 
     `saves` names what automatic differentiation saves: the `input`; the inputs that are `differentiated` themselves; the `factors`
     of products that are; the `output`. `saved` is the number of further values saved per sample, `saved_once` per batch;
@@ -79,6 +81,8 @@ class Memory:
 
     view: bool = False
     copies: Callable[[Call], bool] = never
+    turned: bool = False
+    stored: bool = False
     cuts: str = ""
     saves: Saves = nothing
     saved: Values = none

@@ -38,6 +38,10 @@ OPERATORS: dict[str, str] = {
     **dict.fromkeys(("channelshuffle", "shuffle"), "channel_shuffle"),
     **dict.fromkeys(("reshape", "view"), "flatten"),
     **dict.fromkeys(("identity", "noop"), "."),
+    **dict.fromkeys(("multiheadattention", "mha", "self_attention", "multi_head_attention"), "multihead_attention"),
+    **dict.fromkeys(("scaled_dot_product_attention", "sdpa"), "attention"),
+    **dict.fromkeys(("embed",), "embedding"),
+    **dict.fromkeys(("parameter",), "learned"),
     **dict.fromkeys(("cropping2d", "centercrop", "center_crop"), "crop"),
 }
 
@@ -102,11 +106,13 @@ BOTH = frozenset(
 UNCLEAR = {  # words with several possible meanings
     "pool": "write which one: `maxpool3/2` or `avgpool3/2`",
     "mlp": "write its layers: `fc-256; relu; fc-10`",
+    "positional_encoding": "trained positions are `add<. | learned>`",
+    "patch_embed": "write its layers: `conv16-768/16; tokens`",
+    "cls_token": "a class token is `concat(axis=w)<learned(1) | .>`",
 }
 ABSENT = frozenset(
     (
-        *("attention", "self_attention", "multihead_attention", "multiheadattention", "mha", "transformer", "encoder", "decoder"),
-        *("lstm", "gru", "rnn", "bilstm", "conv_lstm", "embedding", "embed", "positional_encoding", "patch_embed", "cls_token"),
+        *("transformer", "encoder", "decoder", "lstm", "gru", "rnn", "bilstm", "conv_lstm"),
         *(
             "mish",
             "selu",
@@ -136,7 +142,7 @@ ABSENT = frozenset(
         ),
         *("rms_norm", "rmsnorm", "weight_norm", "spectral_norm", "lp_norm", "l2_norm", "normalize", "sync_bn", "adain"),
         *("pixel_shuffle", "pixelshuffle", "space_to_depth", "depth_to_space", "unpool", "maxunpool2d", "unfold", "fold", "roll"),
-        *("matmul", "einsum", "transpose", "permute", "squeeze", "unsqueeze", "split", "chunk", "sum", "mean", "sub", "div", "scale"),
+        *("matmul", "einsum", "permute", "squeeze", "unsqueeze", "split", "chunk", "sum", "mean", "sub", "div", "scale"),
         *(
             "lambda",
             "dropblock",
