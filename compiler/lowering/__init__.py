@@ -14,6 +14,7 @@ from archc.compiler.analysis.regions import regions
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.lowering import scopes
 from archc.compiler.lowering.program import Fill, FunctionCall, Kind, LoweredProgram, Mode, Part, Step, Trained, Value
+from archc.compiler.ops.computed import ORIGINAL
 from archc.compiler.ops.kinds import Word
 from archc.compiler.ops.record import Call
 from archc.compiler.ops.targets import CallTarget, ModuleTarget, Operand, Operands, Target, TensorTarget
@@ -171,6 +172,8 @@ def _target(node: Node, call: Call) -> Target:
 def _is_open(value: Any) -> bool:
     if isinstance(value, CallTarget):
         return _is_open(value.args) or _is_open(tuple(value.kwargs.values()))
+    if isinstance(value, slice):
+        return _is_open((value.start, value.stop))
     return isinstance(value, Formula) or (isinstance(value, tuple | list) and any(_is_open(item) for item in value))
 
 
@@ -178,7 +181,7 @@ def _part(node: Node, call: Call, target: ModuleTarget | TensorTarget, overwrite
     weights, buffers = node.operator.weights(call), node.operator.buffers(call)
     if isinstance(target, TensorTarget):
         return Part(node.key, "tensor", weights=weights, initial={"": _fill(target.start)})
-    options = {"weight": node.attrs.get("init"), "bias": node.attrs.get("bias_init")}
+    options = {name: node.attrs.get("init") for name in ("weight", ORIGINAL)} | {"bias": node.attrs.get("bias_init")}
     initial = {name: _fill(word) for name, word in options.items() if isinstance(word, Word) and word.text != "torch" and name in weights}
     return Part(node.key, "module", target.name, target.settings, weights, buffers, initial, overwrites)
 

@@ -17,7 +17,7 @@ from archc.dsl.vocabulary import foreign
 Defaults = Mapping[str, frozenset[str]]  # operator -> the options that a `default` of the file sets
 HIDDEN = "hidden"  # special key: words that are variables of the file, and so mean something else as an item
 
-_WEIGHTS = {"bias": "yes", "init": "", "bias_init": ""}
+_WEIGHTS = {"bias": "yes", "weight": "plain", "init": "", "bias_init": ""}
 _FOLLOWERS = {"norm": "none", "act": "none"}
 _POOL = {"kernel": "2", "stride": "", "pad": "0", "ceil": "no"}
 # The value of an option that an item leaves out; "" if it depends on the framework or the kernel.
