@@ -36,11 +36,11 @@ def check(call: Call, shape: Sequence[int]) -> None:
     """Raise Fault for weights of the given shape that cannot be computed: with a connection table, or one value to standardize."""
     word = call.attrs["weight"].text
     if word != "plain" and call.attrs.get("from") is not None:
-        raise Fault(says.bad_table(f"it is combined with weight={word}, which is over whole kernels"))
+        instead = "`from` leaves out parts of the kernels, which then have no common deviation or norm: leave one of them out"
+        raise Fault(says.out_of_range("`weight`", word, "plain with a connection table", "weight", instead=instead))
     if word in ("standardized", "scaled") and prod(shape[1:]) == 1:
-        raise Fault(
-            says.out_of_range(f"the number of values to which weight={word} applies", 1, "at least 2 for each output channel", "weight")
-        )
+        instead = "each kernel is divided by the deviation of its values, which is 0 here: write `weight=plain`"
+        raise Fault(says.out_of_range("the number of values in a kernel", 1, f"at least 2 for weight={word}", "weight", instead=instead))
 
 
 def tensors(call: Call, shape: tuple[int, ...]) -> Weights:

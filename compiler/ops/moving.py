@@ -23,8 +23,13 @@ def axis_number(call: Call, option: str = "axis") -> int:
     name = call.attrs[option]
     if name not in numbers:
         written = f"{call.operator}({option}={name})"
-        raise Fault(says.wrong_rank(written, f"a tensor that has that axis (it has {', '.join(numbers)})", show_shape(call.x)))
+        raise Fault(says.wrong_rank(written, "a tensor with that axis", show_shape(call.x), _axes_of(call)))
     return numbers[name]
+
+
+def _axes_of(call: Call) -> str:
+    names = AXIS_NUMBERS.get(call.axes, {"c": 0})
+    return f"the axes of {show_shape(call.x)} are {', '.join(f'`{name}`' for name in names)}"
 
 
 def _named_axes(call: Call, unset: object) -> dict[int, object]:
@@ -33,7 +38,7 @@ def _named_axes(call: Call, unset: object) -> dict[int, object]:
     given = {name: call.attrs[name] for name in AXIS.words if call.attrs[name] != unset}
     for name in given:
         if name not in numbers:
-            raise Fault(says.wrong_rank(f"{call.operator}({name}=...)", f"a tensor with an axis `{name}`", show_shape(call.x)))
+            raise Fault(says.wrong_rank(f"{call.operator}({name}=...)", "a tensor with that axis", show_shape(call.x), _axes_of(call)))
     return {numbers[name]: value for name, value in given.items()}
 
 
@@ -156,7 +161,11 @@ def gather_shape(call: Call) -> Shape:
     axis = axis_number(call)
     size, most = call.x[axis], max(call.attrs["index"])
     if not _least(call, size, most + 1):
-        raise Fault(says.out_of_range("the largest index", most, f"less than the {axis_names(call.x)[axis]}, {size}", "index"))
+        raise Fault(
+            says.out_of_range(
+                "the largest index", most, f"less than the {axis_names(call.x)[axis]}, {size}", "index", instead="indices count from 0"
+            )
+        )
     return (*call.x[:axis], len(call.attrs["index"]), *call.x[axis + 1 :])
 
 
@@ -188,7 +197,11 @@ def lower_gather(call: Call) -> CallTarget:
 def _swapped(call: Call) -> tuple[int, int]:
     first, second = axis_number(call, "first"), axis_number(call, "second")
     if first == second:
-        raise Fault(says.out_of_range("`second`", call.attrs["second"], "another axis than `first`", "second"))
+        raise Fault(
+            says.out_of_range(
+                "`second`", call.attrs["second"], "another axis than `first`", "second", instead="name two axes: `transpose(h, w)`"
+            )
+        )
     return min(first, second), max(first, second)
 
 
@@ -236,7 +249,15 @@ def expand_shape(call: Call) -> Shape:
         if sizes[axis] != target and not call.equal(sizes[axis], 1):
             name = axis_names(call.x)[axis]
             option = next(word for word, number in AXIS_NUMBERS.get(call.axes, {"c": 0}).items() if number == axis)
-            raise Fault(says.out_of_range(f"the {name} of what is expanded", sizes[axis], "1, or the size it is expanded to", option))
+            raise Fault(
+                says.out_of_range(
+                    f"the {name} of what is expanded",
+                    sizes[axis],
+                    "1, or the size it is expanded to",
+                    option,
+                    instead="`upsample` repeats every value of a map, `expand` one",
+                )
+            )
         sizes[axis] = target  # type: ignore[assignment]
     return tuple(sizes)
 

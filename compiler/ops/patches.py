@@ -33,7 +33,10 @@ def to_depth_shape(call: Call) -> Shape:
     block = _map(call)
     for name, size in zip(axis_names(call.x)[1:], call.x[1:], strict=True):
         if not call.divisible(size, block):
-            raise Fault(says.out_of_range("`block`", block, f"a divisor of the {name}, {size}", "block"))
+            after = (
+                f"`pad({name[0]}=[0, {-size % block}])` before it makes the {name} {size + -size % block}" if isinstance(size, int) else ""
+            )
+            raise Fault(says.out_of_range("`block`", block, f"a divisor of the {name}, {size}", "block", instead=after))
     return (call.x[0] * block**2, *(size // block for size in call.x[1:]))
 
 
@@ -60,7 +63,8 @@ def shuffle_shape(call: Call) -> Shape:
     block = _map(call)
     if not call.divisible(call.x[0], block**2):
         expected = f"a number whose square divides the {call.x[0]} channels"
-        raise Fault(says.out_of_range("`block`", block, expected, "block"))
+        wanted = f"each channel of the result takes {block}*{block} channels before it: {block**2}, {2 * block**2}, {3 * block**2}, ..."
+        raise Fault(says.out_of_range("`block`", block, expected, "block", instead=wanted))
     return (call.x[0] // block**2, *(size * block for size in call.x[1:]))
 
 

@@ -12,7 +12,7 @@ from archc.compiler.ops.receptive import ReceptiveFields
 from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Like, Operator
 from archc.compiler.ops.targets import ModuleTarget
 from archc.compiler.ops.windows import DILATION, PAD, same_padding, slide
-from archc.compiler.shapes.dim import Dim, Formula, Shape, product
+from archc.compiler.shapes.dim import Dim, Formula, Shape, product, show_shape
 from archc.compiler.shapes.window import Window
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
@@ -97,7 +97,7 @@ def upsample_shape(call: Call) -> Shape:
         raise Fault(says.out_of_range("the number of `scale` and `size` given", 2 if scale else 0, "1"))
     mode = call.attrs["mode"]
     if mode != "nearest" and axes != 2:
-        raise Fault(says.wrong_rank(f"upsample(mode={mode})", "two sizes", f"{axes}"))
+        raise Fault(says.wrong_rank(f"upsample(mode={mode})", "two sizes", show_shape(call.x), "`mode=nearest` has any number of sizes"))
     if call.attrs["align_corners"] and call.attrs["mode"] == "nearest":
         raise Fault(says.out_of_range("`align_corners`", "yes", "no where the mode is nearest", "align_corners"))
     if size is not None:

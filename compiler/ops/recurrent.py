@@ -24,9 +24,11 @@ def _directions(call: Call) -> int:
 def recurrent_shape(call: Call) -> Shape:
     """Return the hidden channels at each position, or the last state alone. Raises Fault for an input that is no row of tokens."""
     if call.axes != 1:
-        raise Fault(says.wrong_rank(call.operator, "a row of tokens, as in `256x32`: channels and one size", show_shape(call.x)))
+        instead = "a row of rows is not defined: choose the axis that is time, and pool or slice the others" if call.axes > 1 else ""
+        raise Fault(says.wrong_rank(call.operator, "a row of tokens: channels and one size, as `256x32`", show_shape(call.x), instead))
     if call.attrs["dropout"] and call.attrs["layers"] == 1:
-        raise Fault(says.out_of_range("`dropout`", call.attrs["dropout"], "0 with a single layer: it acts between layers", "dropout"))
+        instead = "it drops values between layers: write `layers=2`, or a `dropout` after it"
+        raise Fault(says.out_of_range("`dropout`", call.attrs["dropout"], "0 with a single layer", "dropout", instead=instead))
     _ = call.channels  # a number
     hidden = call.attrs["hidden"] * _directions(call)
     return (hidden,) if call.attrs["last"] else (hidden, call.x[1])

@@ -116,7 +116,7 @@ def groups_do_not_divide(groups: int, channels: int, which: str) -> Wording:
 
 
 @diagnostic("E0305")
-def wrong_rank(operator: str, expected: str, shape: str) -> Wording:
+def wrong_rank(operator: str, expected: str, shape: str, instead: str = "") -> Wording:
     """An operator is applied to a tensor with the wrong number of axes.
 
     A convolution wants channels and one to three sizes: `3x224x224`.
@@ -133,11 +133,11 @@ def wrong_rank(operator: str, expected: str, shape: str) -> Wording:
     """
     flat = "x" not in shape
     help_text = "a fully-connected layer leaves no map: put it after" if flat else "put an operator before it that produces such a tensor"
-    return Wording(f"{operator} wants {expected}, and gets {shape}", help=help_text)
+    return Wording(f"{operator} wants {expected}, and gets {shape}", help=instead or help_text)
 
 
 @diagnostic("E0306")
-def out_of_range(what: str, value: object, allowed: str, blame: str = "", most: int | None = None) -> Wording:
+def out_of_range(what: str, value: object, allowed: str, blame: str = "", most: int | None = None, instead: str = "") -> Wording:
     """An argument has a value that the operator cannot use on this input.
 
     Wrong:
@@ -151,7 +151,7 @@ def out_of_range(what: str, value: object, allowed: str, blame: str = "", most: 
         maxpool2(pad=1)
     """
     facts = {} if most is None else {"most": most}
-    return Wording(f"{what} is {value}, and must be {allowed}", blame=blame, facts=facts)
+    return Wording(f"{what} is {value}, and must be {allowed}", blame=blame, help=instead, facts=facts)
 
 
 @diagnostic("E0307")
