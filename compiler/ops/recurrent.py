@@ -97,6 +97,11 @@ def lower_recurrent(call: Call) -> ModuleTarget:
     )
 
 
+def _all_states(call: Call) -> Dim:
+    """Count the states that are not part of the result, where that is the last of them."""
+    return call.x[1] * call.attrs["hidden"] * _directions(call) if call.attrs["last"] else 0
+
+
 def _kept(call: Call, out: Shape) -> Dim:
     """Count what is kept of each step. An LSTM runs in oneDNN, whose workspace is about 16 values for each hidden channel, on a copy of
     its input; a GRU keeps its gates, states and products."""
@@ -107,7 +112,8 @@ def _kept(call: Call, out: Shape) -> Dim:
 def _running(call: Call, out: Shape) -> Dim:
     """Count temporary values: of an LSTM, the copy of its input and a few states; of a GRU, its gates and states at every step."""
     hidden = call.attrs["hidden"] * _directions(call)
-    return call.x[1] * call.channels + 6 * hidden if call.operator == "lstm" else call.x[1] * (GATES["gru"] + 2) * hidden + hidden
+    steps = call.x[1] * (call.channels if call.operator == "lstm" else (GATES["gru"] + 2) * hidden)
+    return _all_states(call) + steps + (6 if call.operator == "lstm" else 1) * hidden
 
 
 ATTRS = (

@@ -79,7 +79,7 @@ _OTHERS = frozenset(
     (
         *("relu", "relu6", "sigmoid", "tanh", "silu", "hardswish", "hardsigmoid", "softplus", "softmax", "log_softmax", "scaled_tanh"),
         *("adaptive_avgpool", "adaptive_maxpool", "channel_fc", "crop", "layer_norm", "dropout", "stochastic_depth", "layer_scale"),
-        *("flatten", "slice", "channel_shuffle", "subsample", "rbf", "add", "concat", "mul", "residual"),
+        *("flatten", "slice", "channel_shuffle", "pixel_shuffle", "space_to_depth", "subsample", "rbf", "add", "concat", "mul", "residual"),
     )
 )
 _REQUIRED = frozenset(("kernel", "out", "groups", "place"))  # every item states them, or they do not affect the computation

@@ -121,7 +121,7 @@ _MAXPOOL = "kernel_size stride=None padding=0 dilation=1 return_indices=False ce
 _MAXPOOL_OF_A_TENSOR = "kernel_size stride=None padding=0 dilation=1 ceil_mode=False return_indices=False"
 _AVGPOOL = "kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True divisor_override=None"
 _ABSENT = (
-    *("Mish", "SELU", "CELU", "Hardtanh", "Softsign", "PixelShuffle", "RNN", "LSTM", "GRU", "Embedding", "Transformer"),
+    *("Mish", "SELU", "CELU", "Hardtanh", "Softsign", "RNN", "LSTM", "GRU", "Embedding", "Transformer"),
     *("MultiheadAttention", "TransformerEncoderLayer", "Unfold", "Fold", "Bilinear", "RMSNorm", "EmbeddingBag"),
 )
 
@@ -193,6 +193,8 @@ LAYERS: dict[str, Layer] = {
     "Flatten": Layer("start_dim=1 end_dim=-1", _flatten),
     "ZeroPad2d": Layer("padding", _padding),
     "Identity": as_it_is("."),
+    "PixelShuffle": Layer("upscale_factor", lambda a: (item("pixel_shuffle", a["upscale_factor"]), ())),
+    "PixelUnshuffle": Layer("downscale_factor", lambda a: (item("space_to_depth", a["downscale_factor"]), ())),
     "ChannelShuffle": Layer("groups", lambda a: (item("channel_shuffle", groups=a["groups"]), ())),
     "LayerNorm": never(
         "it normalizes over the axes it is given; `layer_norm` normalizes over the channels, at every position",
