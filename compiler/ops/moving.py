@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from archc.compiler.ops.joining import AXIS_NUMBERS
 from archc.compiler.ops.kinds import Choice, Optional, Row, Whole, Word
@@ -32,7 +33,7 @@ def _axes_of(call: Call) -> str:
     return f"the axes of {show_shape(call.x)} are {', '.join(f'`{name}`' for name in names)}"
 
 
-def _named_axes(call: Call, unset: object) -> dict[int, object]:
+def _named_axes(call: Call, unset: object) -> dict[int, Any]:
     """Return the values of the options `c`, `d`, `h` and `w` that are set, by axis. Raises Fault for an axis that the input lacks."""
     numbers = AXIS_NUMBERS.get(call.axes, {"c": 0})
     given = {name: call.attrs[name] for name in AXIS.words if call.attrs[name] != unset}
@@ -125,7 +126,6 @@ def roll_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
     fields: ReceptiveFields = []
     for axis in range(1, call.axes + 1):
         size, by = call.x[axis], rolled.get(axis, 0)
-        assert isinstance(by, int)
         positions = [(place - by) % size for place in range(size)] if isinstance(size, int) and size <= MAX_PHASES and by else ()
         fields.append(_listed(positions, size) if positions else None if by else EACH)
     return fields
@@ -245,7 +245,6 @@ def expand_shape(call: Call) -> Shape:
     """Return the shape with the given sizes. Raises Fault for an axis whose size is neither 1 nor the given one."""
     sizes = list(call.x)
     for axis, target in _named_axes(call, None).items():
-        assert not isinstance(target, (str, float))
         if sizes[axis] != target and not call.equal(sizes[axis], 1):
             name = axis_names(call.x)[axis]
             option = next(word for word, number in AXIS_NUMBERS.get(call.axes, {"c": 0}).items() if number == axis)
@@ -258,7 +257,7 @@ def expand_shape(call: Call) -> Shape:
                     instead="`upsample` repeats every value of a map, `expand` one",
                 )
             )
-        sizes[axis] = target  # type: ignore[assignment]
+        sizes[axis] = target
     return tuple(sizes)
 
 

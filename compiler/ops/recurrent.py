@@ -99,7 +99,8 @@ def lower_recurrent(call: Call) -> ModuleTarget:
 
 def _all_states(call: Call) -> Dim:
     """Count the states that are not part of the result, where that is the last of them."""
-    return call.x[1] * call.attrs["hidden"] * _directions(call) if call.attrs["last"] else 0
+    hidden: int = call.attrs["hidden"] * _directions(call)
+    return call.x[1] * hidden if call.attrs["last"] else 0
 
 
 def _kept(call: Call, out: Shape) -> Dim:

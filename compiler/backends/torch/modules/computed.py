@@ -22,7 +22,7 @@ class _Standardized(nn.modules.conv._ConvNd):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self._conv_forward(x, standardized(self.weight, self.eps), self.bias)  # type: ignore[operator]
+        result: Tensor = self._conv_forward(x, standardized(self.weight, self.eps), self.bias)
         return result
 
 
@@ -49,7 +49,7 @@ class _Scaled(nn.modules.conv._ConvNd):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = standardized(self.weight, self.eps, (self.gain * self.scale).view(-1))
-        result: Tensor = self._conv_forward(x, weight, self.bias)  # type: ignore[operator]
+        result: Tensor = self._conv_forward(x, weight, self.bias)
         return result
 
 
@@ -119,13 +119,11 @@ class _Parametrization(nn.Module):
 class Spectral(nn.Module):
     """A layer with its weight over the largest singular value. In training each call begins with one power iteration."""
 
-    weight: nn.Parameter
-    bias: nn.Parameter | None
     axis = 0  # that of the output channels
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        weight = self.weight
+        weight: Any = self.weight
         del self.weight
         self.parametrizations = nn.Module()
         self.parametrizations.weight = _Parametrization(weight, self.axis)
@@ -159,7 +157,8 @@ class SpectralLinear(Spectral, nn.Linear):
 
 class _SpectralConv(Spectral):
     def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self._conv_forward(x, self.divided(), self.bias)  # type: ignore[operator]
+        own: Any = self
+        result: Tensor = own._conv_forward(x, self.divided(), own.bias)
         return result
 
 
@@ -178,10 +177,10 @@ class SpectralConv3d(_SpectralConv, nn.Conv3d):
 class _SpectralTransposed(Spectral):
     axis = 1
 
-    def forward(self, x: Tensor) -> Tensor:
-        run = (nn.functional.conv_transpose1d, nn.functional.conv_transpose2d, nn.functional.conv_transpose3d)[x.dim() - 3]
-        a: Any = self
-        result: Tensor = run(x, self.divided(), self.bias, a.stride, a.padding, a.output_padding, a.groups, a.dilation)
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        run = (nn.functional.conv_transpose1d, nn.functional.conv_transpose2d, nn.functional.conv_transpose3d)[input.dim() - 3]
+        own: Any = self
+        result: Tensor = run(input, self.divided(), own.bias, own.stride, own.padding, own.output_padding, own.groups, own.dilation)
         return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 
@@ -24,4 +25,4 @@ class Patches(nn.Module):
             rows = nn.functional.unfold(x.unsqueeze(2), kernel, dilation, (0, *self.padding), (1, *self.stride))
         else:
             rows = nn.functional.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
-        return rows.unflatten(2, sizes)
+        return torch.unflatten(rows, 2, sizes)
