@@ -30,7 +30,7 @@ def recurrent_shape(call: Call) -> Shape:
         instead = "it drops values between layers: write `layers=2`, or a `dropout` after it"
         raise Fault(says.out_of_range("`dropout`", call.attrs["dropout"], "0 with a single layer", "dropout", instead=instead))
     _ = call.channels  # a number
-    hidden = call.attrs["hidden"] * _directions(call)
+    hidden: int = call.attrs["hidden"] * _directions(call)
     return (hidden,) if call.attrs["last"] else (hidden, call.x[1])
 
 
@@ -106,13 +106,13 @@ def _all_states(call: Call) -> Dim:
 def _kept(call: Call, out: Shape) -> Dim:
     """Count what is kept of each step. An LSTM runs in oneDNN, whose workspace is about 16 values for each hidden channel, on a copy of
     its input; a GRU keeps its gates, states and products."""
-    of_layers = call.attrs["hidden"] * call.attrs["layers"] * _directions(call)
+    of_layers: int = call.attrs["hidden"] * call.attrs["layers"] * _directions(call)
     return call.x[1] * (16 * of_layers + call.channels if call.operator == "lstm" else 7 * of_layers)
 
 
 def _running(call: Call, out: Shape) -> Dim:
     """Count temporary values: of an LSTM, the copy of its input and a few states; of a GRU, its gates and states at every step."""
-    hidden = call.attrs["hidden"] * _directions(call)
+    hidden: int = call.attrs["hidden"] * _directions(call)
     steps = call.x[1] * (call.channels if call.operator == "lstm" else (GATES["gru"] + 2) * hidden)
     return _all_states(call) + steps + (6 if call.operator == "lstm" else 1) * hidden
 
