@@ -129,6 +129,24 @@ def test_chains_with_open_sizes_have_torchs_shapes(data: st.DataObject) -> None:
     assert tuple(found.shape[1:]) == tuple(evaluate(dim, {"H": h, "W": w}) for dim in list(opened.graph)[-1].shape)
 
 
+HELD = [
+    *("slice(0, 16, step=2, axis=h)", "slice(0, 16, step=2, axis=h); flatten; fc-10", "slice(0, 8, step=2); flatten; fc-10"),
+    *("roll(h=3)", "roll(h=3, w=-2)", "flip(axis=w); channel_fc-4", "gather([0, 2, 1])", "gather([0, 2, 1], axis=h); channel_fc-4"),
+    *("transpose(h, w)", "transpose(h, w); channel_fc-4", "transpose(c, w); flatten; fc-3", "space_to_depth2", "pixel_shuffle2"),
+    *("unfold3", "unfold3; channel_fc-4", "adaptive_avgpool1; expand(h=5, w=5); conv1-4", "upsample2(mode=bicubic)"),
+]
+
+
+@pytest.mark.parametrize("text", HELD)
+@pytest.mark.parametrize("before", ["conv1-8", "conv1-8; layer_norm"])
+def test_memory_is_what_is_measured(before: str, text: str) -> None:
+    net = loads(f"input 3x16x16\n{before}\n{text}")
+    module, x = net.lower(), (torch.randn(2, 3, 16, 16),)
+    predicted = usage(net.graph, batch=2)
+    assert predicted.saved == pytest.approx(activations(module, x, training=True), rel=0.001)
+    assert predicted.peak == pytest.approx(activations(module, x, training=False), rel=0.001)
+
+
 # ---- recurrence
 
 RECURRENT = {
