@@ -156,7 +156,7 @@ class Program:
             raise ValueError(f"the weights of {node.name} are those of {node.key}, where only {key} can be written")
         if node.is_input:
             self._append(scope, _Part(written.input_line(node, node.name), None, node.name, place, place))
-        elif node.operator.operands != (1, 1):
+        elif node.operator.is_merge and not (node.operator.plain and len(node.operands) == 1):
             self._append(scope, self._merge(scope, node, place))
         else:
             item = self._item(node.name, node.name, written.operator(node))

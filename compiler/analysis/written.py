@@ -83,7 +83,8 @@ def operator(node: Node, brief: bool = False) -> ast.Op:
 
 def merge(node: Node, branches: Sequence[Body], brief: bool = False) -> ast.Merge:
     """Return an operator with several operands, each a branch."""
-    args = operator(node, brief).args
+    short = (ast.Arg(NOWHERE, name, literal(node.attrs[name])) for name in node.operator.short if name)
+    args = (*short, *operator(node, brief).args)
     return ast.Merge(NOWHERE, node.op, args, tuple(tuple(branch) or (HERE,) for branch in branches), NOWHERE, NOWHERE, ())
 
 

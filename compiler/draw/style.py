@@ -116,7 +116,8 @@ def legend(family: str) -> str:
     """What the key to a picture says of a family; of merges, with the signs that stand in their circles."""
     if family != "merge":
         return LEGEND[family]
-    merges = sorted((operator for operator in OPERATORS.values() if operator.is_merge), key=lambda operator: -operator.operands[0])
+    merges = [operator for operator in OPERATORS.values() if operator.picture_family == "merge"]
+    merges.sort(key=lambda operator: -operator.operands[0])
     return "merge: " + ", ".join(" ".join(operator.merge_sign) for operator in merges)
 
 

@@ -158,7 +158,7 @@ def _op(elaboration: Elaboration, op: ast.Op, label: Label | None, site: Site) -
             elaboration.report(found.at(op.word_span), site)
         return skip(label, stem, op.span, site)
     given = bind_arguments(elaboration, op, kernel, Signature.of_operator(operator), site)
-    if operator.operands != (1, 1):
+    if operator.operands != (1, 1) and not operator.plain:
         raise Fault(shapes.wrong_branch_count(operator.name, f"branches: `{operator.name}<a | b>`", 0).at(op.span))
     if given is None:
         return skip(label, operator.name, op.span, site)

@@ -104,7 +104,8 @@ class Operator:
     """One operator of the language: everything that the compiler knows about it. Shapes are without the batch.
 
     Syntax: `short` names the options that the parts of `NAME3-64/2` set; `operands` is the smallest and the largest number of operands,
-    None for no limit; an operator with `followers` also takes `norm=` and `act=`, which apply a normalization and an activation after
+    None for no limit; one that may be `plain` is also written without branches, and then takes the current tensor alone;
+    an operator with `followers` also takes `norm=` and `act=`, which apply a normalization and an activation after
     it; one that `flattens` has its input flattened first. If options are `named`, numbers without a name are refused, since other
     frameworks set all of these options with one number. `canonicalize` replaces, in place, words that depend on other options by
     numbers (`pad=same`).
@@ -142,6 +143,7 @@ class Operator:
     attrs: tuple[Attr, ...] = ()
     short: tuple[str, str, str] = ("", "", "")
     operands: tuple[int, int | None] = (1, 1)
+    plain: bool = False
     followers: bool = False
     flattens: bool = False
     named: tuple[str, ...] = ()
@@ -221,16 +223,18 @@ class Operator:
         """Return the short form with the options in braces: `conv{kernel}-{out}/{stride}`."""
         kernel, out, stride = self.short
         written = self.name + (f"{{{kernel}}}" if kernel else "") + (f"-{{{out}}}" if out else "") + (f"/{{{stride}}}" if stride else "")
-        return f"`{written}`" if not self.is_merge else f"`{self.name}<a | b>`"
+        return f"`{written}`" if not self.is_merge or self.plain else f"`{self.name}<a | b>`"
 
     @property
     def signature(self) -> str:
         """Return the short form and the call form, as documentation shows them."""
-        if self.is_merge:
+        if self.is_merge and not self.plain:
             return self.short_form
         short = self.short_form.strip("`")
         options = ", ".join(a.name if isinstance(a.default, Required) else f"{a.name}=..." for a in self.attrs)
         call = f"{self.name}({options})" if options else self.name
+        if self.plain:
+            return f"`{call}` or, with branches, `{self.name}(...)<a | b | c>`"
         return f"`{short}` or `{call}`" if short != call and any(self.short) else f"`{call}`"
 
 

@@ -30,8 +30,27 @@ def recurrent_shape(call: Call) -> Shape:
         instead = "it drops values between layers: write `layers=2`, or a `dropout` after it"
         raise Fault(says.out_of_range("`dropout`", call.attrs["dropout"], "0 with a single layer", "dropout", instead=instead))
     _ = call.channels  # a number
+    _check_start(call)
     hidden: int = call.attrs["hidden"] * _directions(call)
     return (hidden,) if call.attrs["last"] else (hidden, call.x[1])
+
+
+def _check_start(call: Call) -> None:
+    """Raise Fault for a state to start from that is not flat, not of the size of the states, or not complete."""
+    start = call.inputs[1:]
+    if start and call.operator == "lstm" and len(start) != 2:
+        raise Fault(
+            says.wrong_branch_count("lstm", "one branch, or three: `lstm(256)<. | h | c>`, with a state and a cell", 1 + len(start))
+        )
+    size = call.attrs["layers"] * _directions(call) * call.attrs["hidden"]
+    for shape in start:
+        if len(shape) != 1:
+            instead = "`last=yes` of a recurrent layer leaves one, and `fc`"
+            raise Fault(says.wrong_rank(f"{call.operator} from a state", "flat values as the state", show_shape(shape), instead))
+        if not call.equal(shape[0], size):
+            instead = f"`fc-{size}` before it makes it one"
+            what = "the size of the state that it starts from"
+            raise Fault(says.out_of_range(what, shape[0], f"{size}, layers*directions*hidden", instead=instead))
 
 
 def recurrent_derivation(call: Call, out: Shape) -> list[str]:
@@ -128,12 +147,16 @@ ATTRS = (
 
 
 def _recurrent(name: str, summary: str, equation: str, source: str) -> Operator:
+    states = 2 if name == "lstm" else 1
     return Operator(
         name=name,
+        operands=(1, 1 + states),
+        plain=True,
         family="recurrent",
         summary=summary,
         doc=f"""
-        {equation} The state before the first token is zero. `CxL` becomes `hidden x L`, the state after every token; twice the channels
+        {equation} The state before the first token is zero, or, with branches, flat values:
+        `{name}(256)<. | {" | ".join(("h", "c")[:states])}>`, of all layers and directions one after the other. `CxL` becomes `hidden x L`, the state after every token; twice the channels
         if `bidirectional`. Parameters of a layer and direction: `{GATES[name]}*hidden*(in + hidden + 2)`, where `in` are its inputs. MACs:
         `{GATES[name]}*hidden*(in + hidden)` per token.
         """,

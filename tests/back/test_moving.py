@@ -17,6 +17,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from archc import loads
 from archc.compiler.analysis.fusion import fusions
 from archc.compiler.analysis.memory import usage
+from archc.compiler.analysis.printing import listing
 from archc.compiler.backends.torch.measure import activations
 from archc.compiler.backends.torch.optimize import optimized
 from archc.compiler.driver import check_text
@@ -199,6 +200,26 @@ def test_recurrent_layers_are_torchs(text: str, last: bool) -> None:
 
     _alike(module, peer, theirs, torch.randn(3, 5, 7), prefix="r.")
     assert net.macs == 7 * sum(p.numel() for name, p in theirs.named_parameters() if name.startswith("weight"))
+
+
+@pytest.mark.parametrize("options", ["", ", layers=2", ", layers=2, bidirectional=yes", ", last=yes"])
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_recurrence_from_a_state(kind: str, options: str) -> None:
+    layers, directions = 1 + ("layers" in options), 1 + ("bidirectional" in options)
+    size = 6 * layers * directions
+    names = ["h", "c"] if kind == "lstm" else ["h"]
+    inputs = "\n".join(f"input {name}: {size}" for name in names)
+    net = loads(f"input x: 5x7\n{inputs}\nr: {kind}(6{options})<@x | {' | '.join(f'@{name}' for name in names)}>")
+    theirs: Any = (nn.LSTM if kind == "lstm" else nn.GRU)(5, 6, layers, batch_first=True, bidirectional=directions == 2)
+    module = net.lower()
+    module.load_state_dict({f"r.{key}": tensor for key, tensor in theirs.state_dict().items()}, strict=True)
+    x, *start = torch.randn(3, 5, 7), *(torch.randn(3, size) for _ in names)
+    layered = [state.reshape(3, -1, 6).transpose(0, 1).contiguous() for state in start]
+    states, ends = theirs(x.transpose(1, 2), tuple(layered) if kind == "lstm" else layered[0])
+    expected = (ends[0] if kind == "lstm" else ends)[-1] if "last" in options else states.transpose(1, 2)
+    assert torch.equal(module(x, *start), expected)
+    again = check_text(listing(net.graph))
+    assert again.ok and [(node.op, node.attrs, node.shape) for node in again.graph] == [(n.op, n.attrs, n.shape) for n in net.graph]
 
 
 def test_the_state_after_the_last_token_is_a_slice_too() -> None:

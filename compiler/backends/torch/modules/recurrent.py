@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
 class Lstm(nn.LSTM):
-    """torch.nn.LSTM on `(N, C, L)`, with zeros as its first state: all states, `(N, hidden, L)`, or the last of each direction, flat."""
+    """torch.nn.LSTM on `(N, C, L)`: all states, `(N, hidden, L)`, or the last of each direction, flat.
+
+    It starts from zeros, or from a state and a cell, `(N, layers*directions*hidden)` each.
+    """
 
     def __init__(self, last: bool, **settings: Any) -> None:
         super().__init__(batch_first=True, **settings)
         self.last = last
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        states, (ends, _) = super().forward(x.movedim(1, -1))
+    def forward(self, x: Tensor, *start: Tensor) -> Tensor:  # type: ignore[override]
+        h, c = (_layered(state, self.hidden_size) for state in start) if start else (None, None)
+        states, (ends, _) = super().forward(x.movedim(1, -1), None if h is None else (h, c))
         return last_states(ends, self.bidirectional) if self.last else states.movedim(-1, 1)
 
 
@@ -26,9 +31,14 @@ class Gru(nn.GRU):
         super().__init__(batch_first=True, **settings)
         self.last = last
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        states, ends = super().forward(x.movedim(1, -1))
+    def forward(self, x: Tensor, start: Tensor | None = None) -> Tensor:  # type: ignore[override]
+        states, ends = super().forward(x.movedim(1, -1), None if start is None else _layered(start, self.hidden_size))
         return last_states(ends, self.bidirectional) if self.last else states.movedim(-1, 1)
+
+
+def _layered(state: Tensor, hidden: int) -> Tensor:
+    """Return a flat state as torch takes it: `(layers*directions, N, hidden)`."""
+    return torch.unflatten(state, 1, (-1, hidden)).transpose(0, 1).contiguous()
 
 
 def last_states(ends: Tensor, bidirectional: bool) -> Tensor:
