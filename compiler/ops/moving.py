@@ -353,15 +353,16 @@ OPERATORS = (
     Operator(
         name="transpose",
         family="moving",
-        summary="Swaps two axes.",
+        summary="Swaps two axes; of a row, its channels and positions.",
         doc="""
-        `transpose(c, w)` makes the positions of a row its channels, and its channels positions: MLP-Mixer's token mixing.
+        `transpose` makes the positions of a row its channels, and its channels positions: MLP-Mixer's token mixing. `transpose(h, w)` swaps
+        rows and columns of a map.
         """,
         source="torch.transpose; Tolstikhin et al. 2021, arXiv:2105.01601, section 2",
-        example="input 768x196; transpose(c, w) => 196x768",
+        example="input 768x196; transpose => 196x768",
         attrs=(
-            Attr("first", AXIS, REQUIRED, "an axis: channels, depth, height or width"),
-            Attr("second", AXIS, REQUIRED, "the axis that it is swapped with"),
+            Attr("first", AXIS, Word("c"), "an axis: channels, depth, height or width"),
+            Attr("second", AXIS, Word("w"), "the axis that it is swapped with"),
         ),
         shape=transpose_shape,
         derivation=transpose_derivation,

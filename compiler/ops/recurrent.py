@@ -147,18 +147,21 @@ ATTRS = (
 
 
 def _recurrent(name: str, summary: str, equation: str, source: str) -> Operator:
-    states = 2 if name == "lstm" else 1
+    states = ("h", "c") if name == "lstm" else ("h",)
+    start = f"{name}(256)<. | {' | '.join(states)}>"
     return Operator(
         name=name,
-        operands=(1, 1 + states),
+        operands=(1, 1 + len(states)),
         plain=True,
         family="recurrent",
         summary=summary,
         doc=f"""
-        {equation} The state before the first token is zero, or, with branches, flat values:
-        `{name}(256)<. | {" | ".join(("h", "c")[:states])}>`, of all layers and directions one after the other. `CxL` becomes `hidden x L`, the state after every token; twice the channels
-        if `bidirectional`. Parameters of a layer and direction: `{GATES[name]}*hidden*(in + hidden + 2)`, where `in` are its inputs. MACs:
-        `{GATES[name]}*hidden*(in + hidden)` per token.
+        {equation}
+
+        The state before the first token is zero, or, with branches, flat values: `{start}`, of all layers and directions one
+        after the other. `CxL` becomes `hidden x L`, the state after every token; twice the channels if `bidirectional`. Parameters of a
+        layer and direction: `{GATES[name]}*hidden*(in + hidden + 2)`, where `in` are its inputs. MACs: `{GATES[name]}*hidden*(in + hidden)`
+        per token.
         """,
         source=source,
         example=f"input 64x20; {name}-32 => 32x20",
