@@ -19,8 +19,8 @@ class Lstm(nn.LSTM):
         self.last = last
 
     def forward(self, x: Tensor, *start: Tensor) -> Tensor:  # type: ignore[override]
-        h, c = (_layered(state, self.hidden_size) for state in start) if start else (None, None)
-        states, (ends, _) = super().forward(x.movedim(1, -1), None if h is None else (h, c))
+        known = [_layered(state, self.hidden_size) for state in start]
+        states, (ends, _) = super().forward(x.movedim(1, -1), (known[0], known[1]) if known else None)
         return last_states(ends, self.bidirectional) if self.last else states.movedim(-1, 1)
 
 
