@@ -101,11 +101,9 @@ def receptive_fields(graph: ArchGraph) -> dict[str, Field]:
             before = [_stretched(fields[operand.name], operand.shape, node.shape, limit) for operand in operands]
             field = _joined(node, [operand.shape for operand in operands], before, limit)
         own = node.operator.receptive_field(node.call, node.shape)
-        if 1 < len(node.shape) != len(operands[0].shape) or len(field.axes) != len(own) > 0:
-            # Its axes are others than those before, such as that of a row of tokens: each output may depend on all inputs.
-            fields[node.name] = Field((Axis(whole=True),) * (len(node.shape) - 1))
-            continue
-        if any(along is not EACH for along in own):
+        if 1 < len(node.shape) != len(field.axes) + 1 or len(field.axes) != len(own) > 0:  # its axes are others
+            field = Field((Axis(whole=True),) * (len(node.shape) - 1))
+        elif any(along is not EACH for along in own):
             counts = node.shape[1:] if len(node.shape) > 1 else (1,) * len(own)
             axes = tuple(_through(*parts, limit) for parts in zip(field.axes, own, counts, strict=True))
             field = Field(axes)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archc.compiler.analysis.notation import UNSEEN, unusual_options
+from archc.compiler.analysis.notation import UNSEEN, spread, unusual_options
 from archc.compiler.graph import ArchGraph, Node
-from archc.compiler.ops.kinds import Kind, PerAxis, exact
+from archc.compiler.ops.kinds import Kind, PerAxis, Text, exact
 from archc.compiler.shapes.dim import Shape, show_sizes
 from archc.dsl import ast
 from archc.dsl.source import Source, Span
@@ -25,9 +25,11 @@ def header(graph: ArchGraph, title: str = "") -> list[ast.Statement]:
     return [ast.Arch(NOWHERE, graph.name, (), None, re.sub(r"[\"\s]+", " ", title))] if NAME.fullmatch(graph.name) else []
 
 
-def input_line(node: Node, name: str) -> ast.Input:
-    """Return the `input` line of a node."""
-    return ast.Input(NOWHERE, name, shape_dims(node.shape))
+def input_line(node: Node, name: str, facts: Mapping[str, Any] | None = None) -> ast.Input:
+    """Return the `input` line of a node, with what is stated of its samples."""
+    listed = ((option, tuple(held) if isinstance(held, list) else held) for option, held in (facts or {}).items())
+    args = tuple(ast.Arg(NOWHERE, option, literal(held)) for option, held in listed)
+    return ast.Input(NOWHERE, name, shape_dims(node.shape), args)
 
 
 def output_line(name: str, training_only: bool, chain: Body = ()) -> ast.Output:
@@ -52,14 +54,14 @@ def group(body: Body) -> ast.Group:
     return ast.Group(NOWHERE, tuple(body), numbered=False)
 
 
-def share(name: str, body: Body) -> ast.Share:
+def share(name: str, params: Sequence[str], body: Body) -> ast.Share:
     """Return the definition of a shared part."""
-    return ast.Share(NOWHERE, name, tuple(body), NOWHERE)
+    return ast.Share(NOWHERE, name, tuple(ast.Param(NOWHERE, param, None) for param in params), tuple(body), NOWHERE)
 
 
-def call(name: str) -> ast.Op:
+def call(name: str, tensors: Sequence[ast.Ref] = ()) -> ast.Op:
     """Return a call of a shared part."""
-    return ast.Op(NOWHERE, name, (), None, (), (), NOWHERE)
+    return ast.Op(NOWHERE, name, (), None, (), tuple(ast.Arg(NOWHERE, None, tensor) for tensor in tensors), NOWHERE)
 
 
 def operator(node: Node, brief: bool = False) -> ast.Op:
@@ -70,12 +72,14 @@ def operator(node: Node, brief: bool = False) -> ast.Op:
     word = node.op + ("" if size is None else show_sizes(size) if isinstance(size, tuple) else str(size))
     out_expr = literal(node.attrs[out]) if out else None
     strides = (ast.Name(NOWHERE, show_sizes(node.attrs[stride])),) if stride and (stride in unusual or not brief) else ()
-    args = [
-        ast.Arg(NOWHERE, attr.name, literal(node.attrs[attr.name], attr.kind))
+    kinds = {attr.name: attr.kind for attr in node.operator.attrs}
+    options = {
+        attr.name: node.attrs[attr.name]
         for attr in node.operator.attrs
         if attr.name not in (out, stride) and not (attr.name == kernel and node.attrs[kernel] is not None)
         if not brief or (attr.name in unusual and attr.name not in UNSEEN) or (attr.name == "from" and node.attrs["from"])
-    ]
+    }
+    args = [ast.Arg(NOWHERE, name or None, literal(value, kinds.get(name))) for name, value in spread(options, node.operator.gathers)]
     if node.place:
         args.append(ast.Arg(NOWHERE, "place", literal(node.place)))
     return ast.Op(NOWHERE, word, (), out_expr, strides, tuple(args), NOWHERE)
@@ -97,6 +101,8 @@ def literal(value: Any, kind: Kind | None = None) -> ast.Expr:
     """Return a value as an expression that reads back as the same value; one number where an option has the same for every axis."""
     if value is None:
         return ast.Name(NOWHERE, "none")
+    if isinstance(value, Text):
+        return ast.Text(NOWHERE, value.text)
     if isinstance(value, tuple):
         if isinstance(getattr(kind, "kind", kind), PerAxis) and len(set(value)) == 1:
             return literal(value[0])

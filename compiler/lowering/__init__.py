@@ -14,7 +14,6 @@ from archc.compiler.analysis.regions import regions
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.lowering import scopes
 from archc.compiler.lowering.program import Fill, FunctionCall, Kind, LoweredProgram, Mode, Part, Step, Trained, Value
-from archc.compiler.ops.computed import ORIGINAL
 from archc.compiler.ops.kinds import Word
 from archc.compiler.ops.record import Call
 from archc.compiler.ops.targets import CallTarget, ModuleTarget, Operand, Operands, Target, TensorTarget
@@ -181,8 +180,11 @@ def _part(node: Node, call: Call, target: ModuleTarget | TensorTarget, overwrite
     weights, buffers = node.operator.weights(call), node.operator.buffers(call)
     if isinstance(target, TensorTarget):
         return Part(node.key, "tensor", weights=weights, initial={"": _fill(target.start)})
-    options = {name: node.attrs.get("init") for name in ("weight", ORIGINAL)} | {"bias": node.attrs.get("bias_init")}
-    initial = {name: _fill(word) for name, word in options.items() if isinstance(word, Word) and word.text != "torch" and name in weights}
+    options = {"weight": node.attrs.get("init"), "original": node.attrs.get("init"), "bias": node.attrs.get("bias_init")}
+    words = {
+        name: options.get(name.rpartition(".")[2]) for name in weights
+    }  # the weight of a layer within it, `proj.weight`, too, and its `original`
+    initial = {name: _fill(word) for name, word in words.items() if isinstance(word, Word) and word.text != "torch"}
     return Part(node.key, "module", target.name, target.settings, weights, buffers, initial, overwrites)
 
 

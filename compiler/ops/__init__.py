@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from archc.compiler.ops import activation, classic, convolution, joining, moving, normalization, patches, pooling, recurrent
+from archc.compiler.ops import (
+    activation,
+    classic,
+    convolution,
+    joining,
+    moving,
+    normalization,
+    patches,
+    pooling,
+    rearranging,
+    recurrent,
+    windowed,
+)
 from archc.compiler.ops.record import Operator
 from archc.compiler.ops.source import INPUT as INPUT
 
-FAMILIES = (convolution, pooling, activation, normalization, joining, moving, patches, recurrent, classic)
+FAMILIES = (convolution, pooling, activation, normalization, joining, moving, patches, rearranging, windowed, recurrent, classic)
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
 

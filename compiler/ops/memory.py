@@ -24,6 +24,11 @@ def one_each(call: Call, out: Shape) -> Dim:
     return product(out)
 
 
+def never(call: Call) -> bool:
+    """Return False."""
+    return False
+
+
 def nothing(call: Call) -> Sequence[str]:
     """Save nothing."""
     return ()
@@ -62,8 +67,9 @@ def channels_last(call: Call, last: Sequence[bool]) -> bool:
 class Memory:
     """The memory that an operator needs.
 
-    `view`: the output shares the memory of the input; `cuts` names the axes of which it is only a part: `channels`, or `positions` where
-    it cannot be read in either format without a copy. It is a word for calls that change the shape, or a rule for all calls.
+    `view`: the output shares the memory of the input, except for calls that are `copies`; `cuts` names the axes of which it is only a
+    part: `channels`, or `positions` where it cannot be read in either format without a copy. It is a word for calls that change the
+    shape, or a rule for all calls.
 
     `saves` names what automatic differentiation saves: the `input`; the inputs that are `differentiated` themselves; the `factors`
     of products that are; the `output`. `saved` is the number of further values saved per sample, `saved_once` per batch;
@@ -75,6 +81,7 @@ class Memory:
     """
 
     view: bool = False
+    copies: Callable[[Call], bool] = never
     cuts: str | Cuts = ""
     saves: Saves = nothing
     saved: Values = none

@@ -30,3 +30,4 @@ from archc.compiler.backends.torch.modules.positions import Crop as Crop
 from archc.compiler.backends.torch.modules.positions import Gelu as Gelu
 from archc.compiler.backends.torch.modules.recurrent import Gru as Gru
 from archc.compiler.backends.torch.modules.recurrent import Lstm as Lstm
+from archc.compiler.backends.torch.modules.windowed import WindowAttention as WindowAttention
