@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from archc.compiler.ops import activation, classic, convolution, joining, normalization, pooling
+from archc.compiler.ops import activation, arithmetic, classic, convolution, joining, noise, normalization, pooling, reduction
 from archc.compiler.ops.record import Operator
 from archc.compiler.ops.source import INPUT as INPUT
 
-FAMILIES = (convolution, pooling, activation, normalization, joining, classic)
+FAMILIES = (convolution, pooling, activation, normalization, joining, classic, arithmetic, reduction, noise)
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
 

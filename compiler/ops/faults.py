@@ -51,6 +51,24 @@ class Unjoinable:
 
 
 @dataclass(frozen=True)
+class Unmatched:
+    """The columns of the first matrix of a product are not the rows of the second."""
+
+    shapes: tuple[Shape, ...]
+    columns: Dim
+    rows: Dim
+    transpose: str  # with which they fit, if any
+
+    def worded(self, name: str = "", histories: Sequence[str] = ()) -> Diagnostic:
+        """Return the diagnostic, with a line for each branch."""
+        return says.matrices_do_not_fit(histories or _plain(self.shapes), self.columns, self.rows, self.transpose)
+
+    def concerns(self, axis: int) -> bool:
+        """Return whether a difference along this axis is part of the fault."""
+        return True
+
+
+@dataclass(frozen=True)
 class Oversized:
     """A window is larger than the padded input along one axis."""
 
@@ -82,7 +100,7 @@ class OpenCount:
 class ShapeFault(Fault):
     """Raised by a shape rule with the facts in `found`. Its own diagnostic is worded without histories."""
 
-    def __init__(self, found: Unequal | Unjoinable | Oversized | OpenCount) -> None:
+    def __init__(self, found: Unequal | Unjoinable | Unmatched | Oversized | OpenCount) -> None:
         super().__init__(found.worded())
         self.found = found
 

@@ -128,6 +128,7 @@ class Operator:
     `normalizes`: its output is normalized, so applying it again does nothing. `removes_bias`: it subtracts the mean of each channel.
     `rectifies`: it does not change its own output.
     `identity_in_eval`: in evaluation it returns its input; `identity_in_training` returns whether a call does so in training too.
+    `detached`: its values do not depend on those of its operand, only on its shape, so no gradient passes through it.
     `fusable`: it can be computed within the call of the layer before it.
     `overwrites`: its result may be written over its input, since its backward pass needs only the result.
     """
@@ -167,6 +168,7 @@ class Operator:
     rectifies: bool = False
     identity_in_eval: bool = False
     identity_in_training: Callable[[Call], bool] = never
+    detached: bool = False
     fusable: bool = False
     overwrites: bool = False
 

@@ -7,7 +7,10 @@ from archc.compiler.backends.torch.modules.classic import RBF as RBF
 from archc.compiler.backends.torch.modules.classic import ScaledTanh as ScaledTanh
 from archc.compiler.backends.torch.modules.classic import Subsample as Subsample
 from archc.compiler.backends.torch.modules.classic import TableConv as TableConv
+from archc.compiler.backends.torch.modules.noise import BernoulliNoise as BernoulliNoise
+from archc.compiler.backends.torch.modules.noise import NormalNoise as NormalNoise
 from archc.compiler.backends.torch.modules.normalization import ChannelNorm as ChannelNorm
+from archc.compiler.backends.torch.modules.normalization import ChannelRMSNorm as ChannelRMSNorm
 from archc.compiler.backends.torch.modules.normalization import ResponseNorm as ResponseNorm
 from archc.compiler.backends.torch.modules.normalization import SpatialResponseNorm as SpatialResponseNorm
 from archc.compiler.backends.torch.modules.normalization import StochasticDepth as StochasticDepth
