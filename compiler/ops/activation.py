@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from archc.compiler.ops.kinds import SMALLEST, Choice, Real, Whole, Word
-from archc.compiler.ops.memory import KEEPS_INPUT, KEEPS_OUTPUT, Memory, always, channels_first, one_each
+from archc.compiler.ops.memory import KEEPS_INPUT, KEEPS_OUTPUT, Memory, Values, always, channels_first, none, one_each
 from archc.compiler.ops.receptive import EACH, ReceptiveFields
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights
 from archc.compiler.ops.targets import ModuleTarget
@@ -72,7 +73,7 @@ def along_axis_field(call: Call, out: Shape) -> ReceptiveFields:
     return [None if axis == call.axis(call.attrs["axis"]) else EACH for axis in range(1, len(call.x))]
 
 
-def _over_axis(name: str, target: str, formula: str) -> Operator:
+def _over_axis(name: str, target: str, formula: str, work: Values = none) -> Operator:
     """Return the record of a function of all values along an axis."""
     return Operator(
         name=name,
@@ -86,7 +87,7 @@ def _over_axis(name: str, target: str, formula: str) -> Operator:
         attrs=(Attr("axis", Choice(("c", "d", "h", "w")), Word("c"), "the axis: channels, depth, height or width"),),
         shape=along_axis,
         receptive_field=along_axis_field,
-        memory=SOFTMAX,
+        memory=replace(SOFTMAX, work=work),
         lower=lambda call: ModuleTarget(target, {"dim": 1 + call.axis(call.attrs["axis"])}),
     )
 
@@ -137,7 +138,7 @@ OPERATORS = (
     _plain("softplus", "nn.Softplus", "log(1 + exp(x))"),
     _over_axis("softmax", "nn.Softmax", "exp(x)/sum of exp(x)"),
     _over_axis("log_softmax", "nn.LogSoftmax", "x - log(sum of exp(x))"),
-    _over_axis("softmin", "nn.Softmin", "exp(-x)/sum of exp(-x)"),
+    _over_axis("softmin", "nn.Softmin", "exp(-x)/sum of exp(-x)", work=one_each),
     _plain("mish", "nn.Mish", "x*tanh(log(1 + exp(x)))", "torch.nn.Mish; Misra 2020, arXiv:1908.08681"),
     _plain(
         "selu",

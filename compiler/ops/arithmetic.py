@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from archc.compiler.ops.elementwise import broadcast_shape, chain, equal_shapes, merge_derivation, partial, partials
+from archc.compiler.ops.elementwise import broadcast_shape, chain, equal_shapes, merge_derivation, partials
 from archc.compiler.ops.kinds import NONE, Flag, Optional, Real
-from archc.compiler.ops.memory import FRESH, KEEPS_INPUT, KEEPS_OUTPUT, Memory, always, one_each
+from archc.compiler.ops.memory import FRESH, KEEPS_INPUT, KEEPS_OUTPUT, Memory, always
 from archc.compiler.ops.record import REQUIRED, Attr, Call, LowerRule, Operator
 from archc.compiler.ops.targets import CallTarget, Operand
 from archc.compiler.shapes.dim import Shape
@@ -77,7 +77,7 @@ def _extreme(name: str, word: str) -> Operator:
         example=f"input 16x28x28; {name}<conv3-16(pad=1) | .> => 16x28x28",
         shape=equal_shapes,
         derivation=merge_derivation,
-        memory=Memory(saves=always("input"), saved=partials, work=partial),
+        memory=Memory(saves=always("input"), saved=partials),
         lower=_chained(f"torch.{name}imum"),
         operands=(2, None),
         sign=("↑" if name == "max" else "↓", name),
@@ -98,7 +98,6 @@ OPERATORS = (
         attrs=(Attr("broadcast", Flag(), False, "whether `64x1x1` and `1x56x56` are repeated to `64x56x56`"),),
         shape=difference_shape,
         derivation=merge_derivation,
-        memory=Memory(work=partial),
         lower=_chained("operator.sub"),
         operands=(2, None),
         sign=("-", "subtract"),
@@ -115,7 +114,7 @@ OPERATORS = (
         example="input 16x28x28; div<. | abs; shift(1.0)> => 16x28x28",
         shape=broadcast_shape,
         derivation=merge_derivation,
-        memory=Memory(saves=always("divisors"), work=partial),
+        memory=Memory(saves=always("divisors")),
         lower=_chained("operator.truediv"),
         operands=(2, None),
         sign=("÷", "divide"),
@@ -131,7 +130,6 @@ OPERATORS = (
         example="input 16x28x28; mean<conv3-16(pad=1) | .> => 16x28x28",
         shape=equal_shapes,
         derivation=merge_derivation,
-        memory=Memory(work=one_each),
         lower=lower_mean,
         operands=(2, None),
         sign=("μ", "mean"),

@@ -66,11 +66,6 @@ def chain(target: str, operands: int) -> CallTarget:
     return result
 
 
-def partial(call: Call, out: Shape) -> Dim:
-    """Count the values of the partial result that is needed while another operand joins it."""
-    return product(out) if len(call.inputs) > 2 else 0
-
-
 def partials(call: Call, out: Shape) -> Dim:
     """Count the values of all partial results but the last."""
     return product(out) * (len(call.inputs) - 2)

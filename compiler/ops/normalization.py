@@ -86,6 +86,11 @@ def instance_statistics(call: Call, out: Shape) -> Dim:
     return call.channels * (3 if call.attrs["affine"] else 2)
 
 
+def instance_work(call: Call, out: Shape) -> Dim:
+    """Count mean and deviation of each channel of a sample, and its scale and shift, which are repeated for each sample."""
+    return call.channels * (4 if call.attrs["affine"] else 2)
+
+
 def lower_instance_norm(call: Call) -> ModuleTarget:
     """Lower to nn.InstanceNorm1d, InstanceNorm2d or InstanceNorm3d."""
     a = call.attrs
@@ -105,8 +110,13 @@ def l2_norm_field(call: Call, out: Shape) -> ReceptiveFields:
 
 def l2_norm_saved(call: Call, out: Shape) -> Dim:
     """Count the lengths, before and after their bound from below."""
+    return 2 * l2_norm_work(call, out)
+
+
+def l2_norm_work(call: Call, out: Shape) -> Dim:
+    """Count the lengths."""
     axis = call.axis(call.attrs["axis"])
-    return 2 * product(call.x[:axis] + call.x[axis + 1 :])
+    return product(call.x[:axis] + call.x[axis + 1 :])
 
 
 def lower_l2_norm(call: Call) -> CallTarget:
@@ -153,9 +163,14 @@ def statistics(call: Call, out: Shape) -> Dim:
     return 2 * product(call.x[1:])  # of every position
 
 
-def rms_statistics(call: Call, out: Shape) -> Dim:
-    """Count the root mean square of each position of a sample."""
-    return product(call.x[1:])
+def rms_work(call: Call, out: Shape) -> Dim:
+    """Count the normalized values, and the root mean square of each position of a sample."""
+    return product(out) + product(call.x[1:])
+
+
+def rms_saved(call: Call, out: Shape) -> Dim:
+    """Count the root mean square of each position of a sample, and the normalized values, which the gradients of the scales need."""
+    return product(call.x[1:]) + (product(out) if call.attrs["affine"] else 0)
 
 
 def drops_nothing(call: Call) -> bool:
@@ -304,7 +319,7 @@ OPERATORS = (
         ),
         weights=rms_norm_weights,
         normalizes=True,
-        memory=Memory(saves=always("input"), saved=rms_statistics, order=channels_last),
+        memory=Memory(saves=always("input"), saved=rms_saved, work=rms_work, order=channels_last),
         lower=lower_rms_norm,
     ),
     Operator(
@@ -325,7 +340,7 @@ OPERATORS = (
         weights=scale_and_shift,
         normalizes=True,
         removes_bias=True,
-        memory=Memory(saves=always("input"), saved=instance_statistics, work=instance_statistics, reads="first", order=channels_first),
+        memory=Memory(saves=always("input"), saved=instance_statistics, work=instance_work, reads="first", order=channels_first),
         lower=lower_instance_norm,
     ),
     Operator(
@@ -344,7 +359,7 @@ OPERATORS = (
         shape=l2_norm_shape,
         receptive_field=l2_norm_field,
         normalizes=True,
-        memory=Memory(saves=always("input"), saved=l2_norm_saved),
+        memory=Memory(saves=always("input"), saved=l2_norm_saved, work=l2_norm_work),
         lower=lower_l2_norm,
     ),
     Operator(
