@@ -23,6 +23,7 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.source import Span
 from archc.dsl.vocabulary import files, names, shapes
 
+POOLS = {"max": "maxpool3/2", "mean": "avgpool3/2"}  # what a merge with a kernel is meant to be
 DEFINING = ("block", "share", "let", "use", "for", "arch", "def", "function", "class", "import", "from")  # words that begin a definition
 
 
@@ -157,6 +158,9 @@ def _op(elaboration: Elaboration, op: ast.Op, label: Label | None, site: Site) -
             found = site.env.defined_later(stem) or site.env.defined_later(op.word) or unknown_word(op, stem, site)
             elaboration.report(found.at(op.word_span), site)
         return skip(label, stem, op.span, site)
+    if f"reduce_{operator.name}" in OPERATORS:  # `mean(axis=c)`, `max3/2`
+        meant = POOLS.get(operator.name, "") if kernel else f"reduce_{operator.name}(axis=c)"
+        raise Fault(shapes.wrong_branch_count(operator.name, f"branches: `{operator.name}<a | b>`", 0, meant).at(op.span))
     given = bind_arguments(elaboration, op, kernel, Signature.of_operator(operator), site)
     if operator.operands != (1, 1):
         raise Fault(shapes.wrong_branch_count(operator.name, f"branches: `{operator.name}<a | b>`", 0).at(op.span))

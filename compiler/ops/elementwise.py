@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from archc.compiler.ops.faults import ShapeFault, Unequal
 from archc.compiler.ops.record import Call, differences
 from archc.compiler.ops.targets import CallTarget, Operand
@@ -13,7 +15,7 @@ def equal_shapes(call: Call) -> Shape:
     first = call.x
     for other in call.inputs[1:]:
         if len(other) != len(first) or not all(call.equal(a, b) for a, b in zip(first, other, strict=True)):
-            raise unequal(call)
+            raise unequal(call, _fit(replace(call, conditions=[])))
     return first
 
 
@@ -23,14 +25,22 @@ def broadcast_shape(call: Call) -> Shape:
     Two forms are repeated: one value per channel, `Cx1x1`, and one map for all channels, `1xHxW`; `1x1x1` is both. Some operand must have
     the shape of the result: `Cx1x1` and `1xHxW` alone are not combined. Values without positions are not repeated. Raises ShapeFault.
     """
+    if not _fit(call):
+        raise unequal(call)
+    return largest(call)
+
+
+def _fit(call: Call) -> bool:
+    """Return whether every operand has the shape of the largest, or is repeated to it."""
     whole = largest(call)
     for other in call.inputs:
-        if len(other) != len(whole) or (len(whole) == 1 and not call.equal(other[0], whole[0])):
-            raise unequal(call)
-        channels = (other[0] == 1 and len(whole) > 1) or call.equal(other[0], whole[0])
-        if not channels or not (_is_point(other) or all(call.equal(a, b) for a, b in zip(other[1:], whole[1:], strict=True))):
-            raise unequal(call)
-    return whole
+        if len(other) != len(whole):
+            return False
+        if not (other[0] == 1 and len(whole) > 1) and not call.equal(other[0], whole[0]):
+            return False
+        if not _is_point(other) and not all(call.equal(a, b) for a, b in zip(other[1:], whole[1:], strict=True)):
+            return False
+    return True
 
 
 def largest(call: Call) -> Shape:
@@ -42,9 +52,9 @@ def _is_point(shape: Shape) -> bool:
     return all(size == 1 for size in shape[1:])
 
 
-def unequal(call: Call) -> ShapeFault:
-    """Return the fault of operands whose shapes do not fit."""
-    return ShapeFault(Unequal(call.operator, call.inputs, tuple(differences(call.inputs))))
+def unequal(call: Call, repeats: bool = False) -> ShapeFault:
+    """Return the fault of operands whose shapes do not fit; `repeats`: they would, if the smaller ones were repeated."""
+    return ShapeFault(Unequal(call.operator, call.inputs, tuple(differences(call.inputs)), repeats))
 
 
 def merge_derivation(call: Call, out: Shape) -> list[str]:

@@ -21,11 +21,12 @@ class Unequal:
     operator: str
     shapes: tuple[Shape, ...]
     differs: tuple[str, ...]
+    repeats: bool = False  # whether the shapes would fit if the smaller ones were repeated
 
     def worded(self, name: str = "", histories: Sequence[str] = ()) -> Diagnostic:
         """Return the diagnostic of a merge that the file calls `name`, with a line for each branch."""
         ranks, channels = [len(shape) for shape in self.shapes], [shape[0] for shape in self.shapes]
-        return says.sides_differ(name or self.operator, histories or _plain(self.shapes), self.differs, ranks, channels)
+        return says.sides_differ(name or self.operator, histories or _plain(self.shapes), self.differs, ranks, channels, self.repeats)
 
     def concerns(self, axis: int) -> bool:
         """Return whether a difference along this axis is part of the fault."""

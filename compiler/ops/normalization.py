@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from archc.compiler.ops import receptive
-from archc.compiler.ops.kinds import NONE, SMALLEST, Choice, Flag, Optional, Real, Whole, Word
-from archc.compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_first, channels_last
+from archc.compiler.ops.kinds import SMALLEST, Choice, Flag, Real, Whole, Word
+from archc.compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_last
 from archc.compiler.ops.receptive import ReceptiveFields
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights
-from archc.compiler.ops.targets import CallTarget, ModuleTarget, Operand, TensorTarget
+from archc.compiler.ops.targets import ModuleTarget, TensorTarget
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
@@ -62,69 +62,6 @@ def lower_layer_norm(call: Call) -> ModuleTarget:
     )
 
 
-def rms_norm_weights(call: Call) -> Weights:
-    """Return one scale per channel; nothing without `affine`."""
-    return {"weight": (call.channels,)} if call.attrs["affine"] else {}
-
-
-def lower_rms_norm(call: Call) -> ModuleTarget:
-    """Lower to archc.ChannelRMSNorm."""
-    a = call.attrs
-    return ModuleTarget("archc.ChannelRMSNorm", {"normalized_shape": call.channels, "eps": a["eps"], "elementwise_affine": a["affine"]})
-
-
-def instance_norm_shape(call: Call) -> Shape:
-    """Return the shape of the input. Raises Fault unless it has several positions."""
-    call.image()
-    if all(size == 1 for size in call.x[1:]):
-        raise Fault(says.wrong_rank("instance_norm", "more than one position, as it subtracts their mean", show_shape(call.x)))
-    return (call.channels, *call.x[1:])
-
-
-def instance_statistics(call: Call, out: Shape) -> Dim:
-    """Count mean and deviation of each channel of a sample, and its scale, which is repeated for each sample."""
-    return call.channels * (3 if call.attrs["affine"] else 2)
-
-
-def instance_work(call: Call, out: Shape) -> Dim:
-    """Count mean and deviation of each channel of a sample, and its scale and shift, which are repeated for each sample."""
-    return call.channels * (4 if call.attrs["affine"] else 2)
-
-
-def lower_instance_norm(call: Call) -> ModuleTarget:
-    """Lower to nn.InstanceNorm1d, InstanceNorm2d or InstanceNorm3d."""
-    a = call.attrs
-    return ModuleTarget(f"nn.InstanceNorm{call.axes}d", {"num_features": call.channels, "eps": a["eps"], "affine": a["affine"]})
-
-
-def l2_norm_shape(call: Call) -> Shape:
-    """Return the shape of the input. Raises Fault where it has no such axis."""
-    call.axis(call.attrs["axis"])
-    return call.x
-
-
-def l2_norm_field(call: Call, out: Shape) -> ReceptiveFields:
-    """Return the whole of the axis, one position of the others."""
-    return [None if axis == call.axis(call.attrs["axis"]) else receptive.EACH for axis in range(1, len(call.x))]
-
-
-def l2_norm_saved(call: Call, out: Shape) -> Dim:
-    """Count the lengths, before and after their bound from below."""
-    return 2 * l2_norm_work(call, out)
-
-
-def l2_norm_work(call: Call, out: Shape) -> Dim:
-    """Count the lengths."""
-    axis = call.axis(call.attrs["axis"])
-    return product(call.x[:axis] + call.x[axis + 1 :])
-
-
-def lower_l2_norm(call: Call) -> CallTarget:
-    """Lower to F.normalize."""
-    a = call.attrs
-    return CallTarget("F.normalize", (Operand(),), {"p": 2.0, "dim": 1 + call.axis(a["axis"]), "eps": a["eps"]})
-
-
 def lrn_shape(call: Call) -> Shape:
     """Return the shape of the input. Raises Fault where the window of `form=spatial` does not apply."""
     call.image()
@@ -161,16 +98,6 @@ def group_norm_fvcore(call: Call, out: Shape) -> Dim:
 def statistics(call: Call, out: Shape) -> Dim:
     """Count mean and deviation of each position of a sample."""
     return 2 * product(call.x[1:])  # of every position
-
-
-def rms_work(call: Call, out: Shape) -> Dim:
-    """Count the normalized values, and the root mean square of each position of a sample."""
-    return product(out) + product(call.x[1:])
-
-
-def rms_saved(call: Call, out: Shape) -> Dim:
-    """Count the root mean square of each position of a sample, and the normalized values, which the gradients of the scales need."""
-    return product(call.x[1:]) + (product(out) if call.attrs["affine"] else 0)
 
 
 def drops_nothing(call: Call) -> bool:
@@ -303,64 +230,6 @@ OPERATORS = (
         normalizes=True,
         memory=Memory(saves=always("input"), work=statistics, saved=statistics, order=channels_last),
         lower=lower_layer_norm,
-    ),
-    Operator(
-        name="rms_norm",
-        family="normalization",
-        summary="Root mean square normalization: over the channels, at each position separately.",
-        doc="""
-        `out = weight*x/sqrt(mean(x^2) + eps)`, with the mean over the channels of one position. It subtracts nothing and has no bias.
-        """,
-        source="torch.nn.RMSNorm, channels last; Zhang & Sennrich 2019, arXiv:1910.07467",
-        example="input 96x56x56; rms_norm(1e-6) => 96x56x56",
-        attrs=(
-            Attr("eps", Optional(Real(0, 1)), NONE, "the constant added to the mean; `none`: the distance of 1 to the next number"),
-            Attr("affine", Flag(), True, "whether a trained scale of each channel follows"),
-        ),
-        weights=rms_norm_weights,
-        normalizes=True,
-        memory=Memory(saves=always("input"), saved=rms_saved, work=rms_work, order=channels_last),
-        lower=lower_rms_norm,
-    ),
-    Operator(
-        name="instance_norm",
-        family="normalization",
-        summary="Instance normalization: like `bn`, but over the positions of one sample, in training and evaluation.",
-        doc="""
-        `out = weight*(x - mean)/sqrt(var + eps) + bias`, with mean and variance over all positions of one channel of one sample. There
-        are no running statistics, and no weights unless `affine=yes`.
-        """,
-        source="torch.nn.InstanceNorm1d, InstanceNorm2d, InstanceNorm3d; Ulyanov, Vedaldi & Lempitsky 2016, arXiv:1607.08022",
-        example="input 64x56x56; instance_norm => 64x56x56",
-        attrs=(
-            Attr("eps", Real(SMALLEST, 1), 1e-5, "the constant added to the variance"),
-            Attr("affine", Flag(), False, "whether a trained scale and shift of each channel follows"),
-        ),
-        shape=instance_norm_shape,
-        weights=scale_and_shift,
-        normalizes=True,
-        removes_bias=True,
-        memory=Memory(saves=always("input"), saved=instance_statistics, work=instance_work, reads="first", order=channels_first),
-        lower=lower_instance_norm,
-    ),
-    Operator(
-        name="l2_norm",
-        family="normalization",
-        summary="Vectors along an axis, divided by their length.",
-        doc="""
-        `out = x/max(length, eps)`, with the length sqrt(sum of x^2) over the channels of one position, or over another axis.
-        """,
-        source="torch.nn.functional.normalize; Liu, Rabinovich & Berg 2016, arXiv:1506.04579, section 3.3",
-        example="input 128x7x7; l2_norm => 128x7x7",
-        attrs=(
-            Attr("axis", Choice(("c", "d", "h", "w")), Word("c"), "the axis: channels, depth, height or width"),
-            Attr("eps", Real(0), 1e-12, "the smallest length to divide by"),
-        ),
-        shape=l2_norm_shape,
-        receptive_field=l2_norm_field,
-        normalizes=True,
-        memory=Memory(saves=always("input"), saved=l2_norm_saved, work=l2_norm_work),
-        lower=lower_l2_norm,
     ),
     Operator(
         name="lrn",

@@ -40,7 +40,12 @@ def _sum(size: object, more: int) -> object:
 
 @diagnostic("E0302")
 def sides_differ(
-    name: str, sides: Sequence[str], differs: Sequence[str], ranks: Sequence[int] = (), channels: Sequence[object] = ()
+    name: str,
+    sides: Sequence[str],
+    differs: Sequence[str],
+    ranks: Sequence[int] = (),
+    channels: Sequence[object] = (),
+    repeats: bool = False,
 ) -> Wording:
     """The branches of an addition or multiplication have different shapes.
 
@@ -66,6 +71,8 @@ def sides_differ(
         help_text = "`FC` flattens its input; to keep the axes use a `conv1`, after `adaptive_avgpool1` for a gate"
     elif name in ("mul", "div") and 1 in channels and len(set(channels)) > 1:
         help_text = "a gate is one value for each channel, one map for all channels, or as large as the map"
+    elif repeats and name in ("add", "sub"):
+        help_text = f"make the shapes equal; if the smaller one is meant for every channel or position, write `{name}(broadcast=yes)<...>`"
     elif name == "residual":
         help_text = "where the body changes the shape, the shortcut needs a 1x1 convolution that changes it too"
     return Wording(f"{what} have different shapes", notes=notes, help=help_text)
@@ -225,7 +232,7 @@ def shared_differs(name: str, first: str, now: str) -> Wording:
 
 
 @diagnostic("E0310")
-def wrong_branch_count(name: str, expected: str, got: int) -> Wording:
+def wrong_branch_count(name: str, expected: str, got: int, meant: str = "") -> Wording:
     """A merge has too few or too many branches.
 
     Wrong:
@@ -238,9 +245,11 @@ def wrong_branch_count(name: str, expected: str, got: int) -> Wording:
         input 3x32x32
         add<conv3-3(pad=1) | .>
     """
-    return Wording(
-        f"{name} takes {expected}, and has {got}", help="separate branches by `|`; an empty branch, or `.`, is the incoming tensor"
-    )
+    help_text = "separate branches by `|`; an empty branch, or `.`, is the incoming tensor"
+    if meant:
+        over = "an axis" if "axis" in meant else "windows"
+        help_text = f"`{name}` joins branches; over {over} of one tensor it is `{meant}`"
+    return Wording(f"{name} takes {expected}, and has {got}", help=help_text)
 
 
 @diagnostic("E0311")
@@ -314,7 +323,7 @@ def takes_no_branches(name: str) -> Wording:
         input 3x32x32
         conv3-8; relu
     """
-    help_text = "`concat`, `add`, `mul` and `residual` join branches; put the parts in sequence with `;`"
+    help_text = "`concat`, `add`, `mul`, `max`, `residual` and others join branches; put the parts in sequence with `;`"
     return Wording(f"`{name}` takes one tensor, and no branches", help=help_text)
 
 
