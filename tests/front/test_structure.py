@@ -119,9 +119,13 @@ def test_imports_go_one_way(path: Path) -> None:
 
 
 HEAVY = {"torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "playwright", "matplotlib"}
-WITH_TORCH = {"archc.tests.support.pytorch", "archc.tests.support.oracles"}
+WITH_TORCH = {f"archc.tests.support.{name}" for name in ("pytorch", "oracles", "oracles_arithmetic")}
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and path.stem not in ("pytorch", "oracles")]
+LIGHT = [
+    path
+    for path in TESTS
+    if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and not path.stem.startswith(("pytorch", "oracles"))
+]
 
 
 @pytest.mark.parametrize("path", LIGHT, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,0 +1,82 @@
+"""Networks with arithmetic between tensors against plain modules with the same weights: evaluation, and a step of training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from archc import Network, load, loads
+from archc.tests.support import ROOT
+from archc.tests.support.oracles_arithmetic import VAE, CBAMResNet, Discriminator, Generator
+from archc.tests.support.pytorch import stirred
+
+
+def values(result: Any) -> list[Tensor]:
+    return list(result.values()) if isinstance(result, dict) else [result]
+
+
+def assert_the_same(net: Network, theirs: nn.Module, *shape: int, rename: dict[str, str] | None = None) -> None:
+    """Outputs in evaluation; outputs, gradients and running statistics of a step of training at one seed."""
+    torch.manual_seed(0)
+    state = {_renamed(key, rename or {}): tensor for key, tensor in stirred(theirs).items()}
+    ours = net.lower()
+    ours.load_state_dict(state, strict=True)
+    x = torch.randn(*shape)
+    with torch.no_grad():
+        for a, b in zip(values(ours.eval()(x)), values(theirs.eval()(x)), strict=True):
+            assert torch.equal(a, b) and not torch.equal(a[0], a[1])
+    passes = []
+    for module in (ours, theirs):
+        torch.manual_seed(1)
+        results = values(module.train()(x))
+        sum(result.square().mean() for result in results).backward()
+        passes.append(results)
+    assert all(torch.equal(a, b) for a, b in zip(*passes, strict=True))
+    gradients = {_renamed(key, rename or {}): parameter.grad for key, parameter in theirs.named_parameters()}
+    for key, parameter in ours.named_parameters():
+        assert torch.equal(parameter.grad, gradients[key]), key
+        assert parameter.grad.any(), key
+    statistics = {_renamed(key, rename or {}): tensor for key, tensor in theirs.state_dict().items()}
+    assert all(torch.equal(tensor, statistics[key]) for key, tensor in ours.state_dict().items())
+
+
+def _renamed(key: str, rename: dict[str, str]) -> str:
+    return next((key.replace(old, new, 1) for old, new in rename.items() if key.startswith(old)), key)
+
+
+SHALLOW = 'use "std/resnet.arch"\nuse "std/cbam.arch"\narch shallow = resnet(unit=bottleneck_cbam, depths=[1, 1, 1, 1])\n'
+
+
+@pytest.mark.parametrize("depths", [(1, 1, 1, 1), pytest.param((3, 4, 6, 3), marks=pytest.mark.slow)])
+def test_resnet_with_cbam(depths: tuple[int, ...]) -> None:
+    net = loads(SHALLOW) if depths == (1, 1, 1, 1) else load(ROOT / "archs/cbam_resnet50.arch")
+    assert_the_same(net, CBAMResNet(depths), 2, 3, 64, 64)
+
+
+def test_the_parameters_of_cbam_are_the_papers() -> None:
+    net = load(ROOT / "archs/cbam_resnet50.arch")
+    with torch.device("meta"):
+        theirs = CBAMResNet()
+        assert {key: tensor.shape for key, tensor in net.lower().state_dict().items()} == {
+            key: tensor.shape for key, tensor in theirs.state_dict().items()
+        }
+    assert f"{net.params / 1e6:.2f}" == "28.09"  # table 4
+
+
+def test_variational_autoencoder() -> None:
+    rename = {f"encoder.{2 * i}": f"encoder.{2 * i}" for i in range(2)}
+    assert_the_same(load(ROOT / "archs/vae_mnist.arch"), VAE(), 3, 1, 28, 28, rename=rename)
+
+
+def test_samples_of_the_autoencoder_differ_in_training_only() -> None:
+    module, x = load(ROOT / "archs/vae_mnist.arch").lower(), torch.rand(2, 1, 28, 28)
+    assert not torch.equal(module(x)["image"], module(x)["image"])
+    assert torch.equal(module.eval()(x)["image"], module(x)["image"])
+
+
+def test_dcgan() -> None:
+    assert_the_same(load(ROOT / "archs/dcgan_generator.arch"), Generator(), 2, 100, 1, 1)
+    assert_the_same(load(ROOT / "archs/dcgan_discriminator.arch"), Discriminator(), 2, 3, 64, 64)
