@@ -121,11 +121,8 @@ def test_imports_go_one_way(path: Path) -> None:
 HEAVY = {"torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "playwright", "matplotlib"}
 WITH_TORCH = {f"archc.tests.support.{name}" for name in ("pytorch", "oracles", "oracles_arithmetic")}
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-LIGHT = [
-    path
-    for path in TESTS
-    if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and not path.stem.startswith(("pytorch", "oracles"))
-]
+ORACLES = ("pytorch", "oracles")
+LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and not path.stem.startswith(ORACLES)]
 
 
 @pytest.mark.parametrize("path", LIGHT, ids=lambda path: str(path.relative_to(ROOT)))
