@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from archc import Network, load, loads
 from archc.tests.support import ROOT
-from archc.tests.support.oracles_arithmetic import VAE, CBAMResNet, Discriminator, Generator
+from archc.tests.support.oracles_arithmetic import VAE, CBAMResNet, Discriminator, Generator, PointNet
 from archc.tests.support.pytorch import stirred
 
 
@@ -18,10 +18,10 @@ def values(result: Any) -> list[Tensor]:
     return list(result.values()) if isinstance(result, dict) else [result]
 
 
-def assert_the_same(net: Network, theirs: nn.Module, *shape: int, rename: dict[str, str] | None = None) -> None:
+def assert_the_same(net: Network, theirs: nn.Module, *shape: int) -> None:
     """Outputs in evaluation; outputs, gradients and running statistics of a step of training at one seed."""
     torch.manual_seed(0)
-    state = {_renamed(key, rename or {}): tensor for key, tensor in stirred(theirs).items()}
+    state = stirred(theirs)
     ours = net.lower()
     ours.load_state_dict(state, strict=True)
     x = torch.randn(*shape)
@@ -35,16 +35,12 @@ def assert_the_same(net: Network, theirs: nn.Module, *shape: int, rename: dict[s
         sum(result.square().mean() for result in results).backward()
         passes.append(results)
     assert all(torch.equal(a, b) for a, b in zip(*passes, strict=True))
-    gradients = {_renamed(key, rename or {}): parameter.grad for key, parameter in theirs.named_parameters()}
+    gradients = {key: parameter.grad for key, parameter in theirs.named_parameters()}
     for key, parameter in ours.named_parameters():
         assert torch.equal(parameter.grad, gradients[key]), key
         assert parameter.grad.any(), key
-    statistics = {_renamed(key, rename or {}): tensor for key, tensor in theirs.state_dict().items()}
+    statistics = theirs.state_dict()
     assert all(torch.equal(tensor, statistics[key]) for key, tensor in ours.state_dict().items())
-
-
-def _renamed(key: str, rename: dict[str, str]) -> str:
-    return next((key.replace(old, new, 1) for old, new in rename.items() if key.startswith(old)), key)
 
 
 SHALLOW = 'use "std/resnet.arch"\nuse "std/cbam.arch"\narch shallow = resnet(unit=bottleneck_cbam, depths=[1, 1, 1, 1])\n'
@@ -67,8 +63,7 @@ def test_the_parameters_of_cbam_are_the_papers() -> None:
 
 
 def test_variational_autoencoder() -> None:
-    rename = {f"encoder.{2 * i}": f"encoder.{2 * i}" for i in range(2)}
-    assert_the_same(load(ROOT / "archs/vae_mnist.arch"), VAE(), 3, 1, 28, 28, rename=rename)
+    assert_the_same(load(ROOT / "archs/vae_mnist.arch"), VAE(), 3, 1, 28, 28)
 
 
 def test_samples_of_the_autoencoder_differ_in_training_only() -> None:
@@ -80,3 +75,15 @@ def test_samples_of_the_autoencoder_differ_in_training_only() -> None:
 def test_dcgan() -> None:
     assert_the_same(load(ROOT / "archs/dcgan_generator.arch"), Generator(), 2, 100, 1, 1)
     assert_the_same(load(ROOT / "archs/dcgan_discriminator.arch"), Discriminator(), 2, 3, 64, 64)
+
+
+def test_pointnet() -> None:
+    assert_the_same(load(ROOT / "archs/pointnet.arch", settings={"points": 64}), PointNet(), 4, 3, 64)
+
+
+def test_a_shortcut_is_the_identity_that_pointnet_adds() -> None:
+    ours, theirs = load(ROOT / "archs/pointnet.arch").lower().eval(), PointNet(plain=True).eval()
+    ours.load_state_dict(stirred(theirs))
+    x = torch.randn(2, 3, 1024)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-5)

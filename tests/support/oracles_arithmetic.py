@@ -1,4 +1,4 @@
-"""Networks with arithmetic between tensors, as plain modules: CBAM, a variational autoencoder, DCGAN. Imports torch.
+"""Networks with arithmetic between tensors, as plain modules: CBAM, a variational autoencoder, DCGAN, PointNet.
 
 Parts have the names, and stand in the order, of the authors' code or of PyTorch's examples.
 """
@@ -129,3 +129,61 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.main(x).flatten(1)
+
+
+class Transform(nn.Module):
+    """A T-net of Qi et al. 2017: the k x k matrix of all points, without the identity that is added to it."""
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self.k = k
+        self.conv1, self.conv2, self.conv3 = nn.Conv1d(k, 64, 1), nn.Conv1d(64, 128, 1), nn.Conv1d(128, 1024, 1)
+        self.fc1, self.fc2, self.fc3 = nn.Linear(1024, 512), nn.Linear(512, 256), nn.Linear(256, k * k)
+        self.bn1, self.bn2, self.bn3, self.bn4, self.bn5 = (nn.BatchNorm1d(width) for width in (64, 128, 1024, 512, 256))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = F.relu(self.bn2(self.conv2(x)))
+        x = F.relu(self.bn3(self.conv3(x))).max(2)[0]
+        x = F.relu(self.bn4(self.fc1(x)))
+        x = F.relu(self.bn5(self.fc2(x)))
+        return self.fc3(x).view(-1, self.k, self.k)
+
+
+class Features(nn.Module):
+    """The part of PointNet before its classifier. `plain`: with T + I, as the authors write it; otherwise by (T + I)x = Tx + x."""
+
+    def __init__(self, plain: bool) -> None:
+        super().__init__()
+        self.plain = plain
+        self.stn, self.fstn = Transform(3), Transform(64)
+        self.conv1, self.conv2, self.conv3 = nn.Conv1d(3, 64, 1), nn.Conv1d(64, 128, 1), nn.Conv1d(128, 1024, 1)
+        self.bn1, self.bn2, self.bn3 = nn.BatchNorm1d(64), nn.BatchNorm1d(128), nn.BatchNorm1d(1024)
+
+    def turned(self, x: Tensor, matrix: Tensor) -> Tensor:
+        if self.plain:
+            return torch.bmm(x.transpose(2, 1), matrix + torch.eye(matrix.shape[1])).transpose(2, 1)
+        return torch.bmm(matrix.transpose(2, 1), x) + x
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.turned(x, self.stn(x))
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.turned(x, self.fstn(x))
+        x = F.relu(self.bn2(self.conv2(x)))
+        return self.bn3(self.conv3(x)).max(2)[0]
+
+
+class PointNet(nn.Module):
+    """Qi et al. 2017, figure 2, in the parts of github.com/fxia22/pointnet.pytorch."""
+
+    def __init__(self, classes: int = 40, plain: bool = False) -> None:
+        super().__init__()
+        self.feat = Features(plain)
+        self.fc1, self.fc2, self.fc3 = nn.Linear(1024, 512), nn.Linear(512, 256), nn.Linear(256, classes)
+        self.dropout = nn.Dropout(0.3)
+        self.bn1, self.bn2 = nn.BatchNorm1d(512), nn.BatchNorm1d(256)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.fc1(self.feat(x))))
+        x = F.relu(self.bn2(self.dropout(self.fc2(x))))
+        return F.log_softmax(self.fc3(x), dim=1)
