@@ -63,7 +63,10 @@ def call(name: str) -> ast.Op:
 
 
 def operator(node: Node, brief: bool = False) -> ast.Op:
-    """Return an operator with all its options; if `brief`, with those that differ from their defaults, and without initialization."""
+    """Return an operator with all its options, rare ones only where they differ from their defaults.
+
+    If `brief`, with those alone that differ from their defaults, and without initialization.
+    """
     kernel, out, stride = node.operator.short
     unusual = dict(unusual_options(node))
     word = node.op + (show_sizes(node.attrs[kernel]) if kernel and node.attrs[kernel] is not None else "")
@@ -73,7 +76,7 @@ def operator(node: Node, brief: bool = False) -> ast.Op:
         ast.Arg(NOWHERE, attr.name, literal(node.attrs[attr.name], attr.kind))
         for attr in node.operator.attrs
         if attr.name not in (out, stride) and not (attr.name == kernel and node.attrs[kernel] is not None)
-        if not brief or (attr.name in unusual and attr.name not in UNSEEN) or (attr.name == "from" and node.attrs["from"])
+        if not (brief or attr.rare) or (attr.name in unusual and attr.name not in UNSEEN) or (attr.name == "from" and node.attrs["from"])
     ]
     if node.place:
         args.append(ast.Arg(NOWHERE, "place", literal(node.place)))

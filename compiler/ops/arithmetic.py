@@ -95,7 +95,7 @@ OPERATORS = (
         """,
         source="torch.sub",
         example="input 16x28x28; sub<avgpool3/1(pad=1) | .> => 16x28x28",
-        attrs=(Attr("broadcast", Flag(), False, "whether `64x1x1` and `1x56x56` are repeated to `64x56x56`"),),
+        attrs=(Attr("broadcast", Flag(), False, "whether `64x1x1` and `1x56x56` are repeated to `64x56x56`", rare=True),),
         shape=difference_shape,
         derivation=merge_derivation,
         lower=_chained("operator.sub"),

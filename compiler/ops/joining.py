@@ -179,7 +179,7 @@ OPERATORS = (
         """,
         source="torch.add; residual: He et al. 2016, arXiv:1512.03385, equation 1",
         example="input 16x28x28; add<conv3-16(pad=1) | .> => 16x28x28",
-        attrs=(Attr("broadcast", Flag(), False, "whether `64x1x1` and `1x56x56` are repeated to `64x56x56`"),),
+        attrs=(Attr("broadcast", Flag(), False, "whether `64x1x1` and `1x56x56` are repeated to `64x56x56`", rare=True),),
         shape=add_shape,
         derivation=merge_derivation,
         lower=lower_add,

@@ -40,12 +40,16 @@ REQUIRED = Required()
 
 @dataclass(frozen=True)
 class Attr:
-    """An option of an operator: its name, the kind of its values, its default, and its meaning in a few words."""
+    """An option of an operator: its name, the kind of its values, its default, and its meaning in a few words.
+
+    `rare`: an expanded program, which otherwise states every option, leaves it out where it has its default.
+    """
 
     name: str
     kind: Kind
     default: Value | Like | Required
     doc: str
+    rare: bool = False
 
 
 Weights = Mapping[str, tuple[int, ...]]

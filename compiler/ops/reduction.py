@@ -313,7 +313,6 @@ OPERATORS = (
         ),
         shape=l2_norm_shape,
         receptive_field=l2_norm_field,
-        normalizes=True,
         memory=Memory(saves=always("input"), saved=l2_norm_saved, work=l2_norm_work),
         lower=lower_l2_norm,
     ),
