@@ -58,11 +58,11 @@ class Unmatched:
     shapes: tuple[Shape, ...]
     columns: Dim
     rows: Dim
-    transpose: str  # with which they fit, if any
+    fitting: str  # how the operator is written so that they fit, if there is one way
 
     def worded(self, name: str = "", histories: Sequence[str] = ()) -> Diagnostic:
         """Return the diagnostic, with a line for each branch."""
-        return says.matrices_do_not_fit(histories or _plain(self.shapes), self.columns, self.rows, self.transpose)
+        return says.matrices_do_not_fit(histories or _plain(self.shapes), self.columns, self.rows, self.fitting)
 
     def concerns(self, axis: int) -> bool:
         """Return whether a difference along this axis is part of the fault."""

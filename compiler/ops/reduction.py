@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product as product_of
 
 from archc.compiler.ops.elementwise import unequal
 from archc.compiler.ops.faults import ShapeFault, Unmatched
@@ -56,12 +57,7 @@ def _lower_reduced(target: str, *before: object) -> LowerRule:
 # ---- products of matrices
 
 
-TRANSPOSED: Mapping[str, tuple[bool, bool]] = {
-    "none": (False, False),
-    "first": (True, False),
-    "second": (False, True),
-    "both": (True, True),
-}
+TRANSPOSES = ("transpose_a", "transpose_b")  # the options of `matmul`
 
 
 def _matrix(shape: Shape, transposed: bool) -> tuple[Dim, Dim]:
@@ -71,8 +67,8 @@ def _matrix(shape: Shape, transposed: bool) -> tuple[Dim, Dim]:
 
 
 def _matrices(call: Call) -> tuple[Dim, Dim, Dim, Dim]:
-    first, second = TRANSPOSED[call.attrs["transpose"]]
-    return (*_matrix(call.inputs[0], first), *_matrix(call.inputs[1], second))
+    first, second = (_matrix(shape, call.attrs[option]) for shape, option in zip(call.inputs, TRANSPOSES, strict=True))
+    return (*first, *second)
 
 
 def matmul_shape(call: Call) -> Shape:
@@ -90,12 +86,14 @@ def matmul_shape(call: Call) -> Shape:
 
 
 def _fitting(call: Call) -> str:
-    """Return a transposition with which the matrices fit; "" where there is not exactly one."""
-    fits = [
-        word
-        for word, (first, second) in TRANSPOSED.items()
-        if _matrix(call.inputs[0], first)[1] == _matrix(call.inputs[1], second)[0] and word != call.attrs["transpose"]
-    ]
+    """Return how `matmul` is written so that the matrices fit; "" where there is not exactly one way."""
+    fits = []
+    for turned in product_of((False, True), repeat=2):
+        attrs = dict(zip(TRANSPOSES, turned, strict=True))
+        _, columns, rows, _ = _matrices(replace(call, attrs=attrs))
+        if columns == rows:
+            listed = ", ".join(f"{option}=yes" for option, on in attrs.items() if on)
+            fits.append(f"matmul({listed})" if listed else "matmul")
     return fits[0] if len(fits) == 1 else ""
 
 
@@ -123,8 +121,8 @@ def matmul_field(call: Call, out: Shape) -> ReceptiveFields:
 def lower_matmul(call: Call) -> CallTarget:
     """Lower to torch.matmul, of views whose last axes are exchanged."""
     operands = [
-        CallTarget("torch.transpose", (Operand(index), -2, -1)) if transposed else Operand(index)
-        for index, transposed in enumerate(TRANSPOSED[call.attrs["transpose"]])
+        CallTarget("torch.transpose", (Operand(index), -2, -1)) if call.attrs[option] else Operand(index)
+        for index, option in enumerate(TRANSPOSES)
     ]
     return CallTarget("torch.matmul", tuple(operands))
 
@@ -244,12 +242,15 @@ OPERATORS = (
         summary="The product of two matrices, or of a matrix for each index of the axes before.",
         doc="""
         `MxK` times `KxN` is `MxN`: the last two axes are rows and columns, which of a 1-D map are its channels and positions. All axes
-        before them must be equal: `8xMxK` times `8xKxN` is `8xMxN`. `transpose` exchanges rows and columns of the `first`, the `second` or
-        `both` before the product. MACs: `M*K*N` for each index.
+        before them must be equal: `8xMxK` times `8xKxN` is `8xMxN`. `transpose_a` and `transpose_b` exchange rows and columns of the first
+        and of the second before the product. MACs: `M*K*N` for each index.
         """,
         source="torch.matmul",
-        example="input 64x100; matmul(transpose=second)<. | .> => 64x64",
-        attrs=(Attr("transpose", Choice(tuple(TRANSPOSED)), Word("none"), "which of the two is transposed first"),),
+        example="input 64x100; matmul(transpose_b=yes)<. | .> => 64x64",
+        attrs=(
+            Attr("transpose_a", Flag(), False, "whether the first is transposed"),
+            Attr("transpose_b", Flag(), False, "whether the second is transposed"),
+        ),
         shape=matmul_shape,
         derivation=matmul_derivation,
         macs=matmul_macs,

@@ -338,7 +338,7 @@ def weights_do_not_fit(name: str, what: str, needed: object, found: object, buil
 
 
 @diagnostic("E0322")
-def matrices_do_not_fit(sides: Sequence[str], columns: object, rows: object, transpose: str = "") -> Wording:
+def matrices_do_not_fit(sides: Sequence[str], columns: object, rows: object, fitting: str = "") -> Wording:
     """The columns of the first matrix of a product are not the rows of the second.
 
     `MxK` times `KxN` is `MxN`: of a 1-D map the channels are the rows and the positions the columns.
@@ -351,11 +351,11 @@ def matrices_do_not_fit(sides: Sequence[str], columns: object, rows: object, tra
     Right:
 
         input 64x100
-        matmul(transpose=second)<. | .>
+        matmul(transpose_b=yes)<. | .>
     """
-    fits = f": with `matmul(transpose={transpose})` they fit" if transpose else ""
+    fits = f": `{fitting}<a | b>` fits" if fitting else ""
     return Wording(
         f"these matrices have no product: the first has {columns} columns, the second {rows} rows",
         notes=tuple(sides),
-        help=f"`MxK` times `KxN` is `MxN`; `transpose` exchanges rows and columns first{fits}",
+        help=f"`MxK` times `KxN` is `MxN`; `transpose_a` and `transpose_b` exchange rows and columns first{fits}",
     )

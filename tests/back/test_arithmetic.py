@@ -53,9 +53,9 @@ ITEMS: dict[str, Function] = {
     "div<. | reduce_norm(axis=c)>": lambda x: x / x.norm(dim=1, keepdim=True),
     "reduce_min(axis=[c, w], keep=no)": lambda x: x.amin((1, 3)),
     "reduce_sum(axis=[w, c])": lambda x: x.sum((1, 3), keepdim=True),
-    "reduce_mean(axis=h, keep=no); matmul(transpose=first)<. | .>": lambda x: x.mean(2).mT @ x.mean(2),
-    "matmul(transpose=both)<. | tanh>": lambda x: x.mT @ x.tanh().mT,
-    "matmul(transpose=second)<. | .>": lambda x: x @ x.mT,
+    "reduce_mean(axis=h, keep=no); matmul(transpose_a=yes)<. | .>": lambda x: x.mean(2).mT @ x.mean(2),
+    "matmul(transpose_a=yes, transpose_b=yes)<. | tanh>": lambda x: x.mT @ x.tanh().mT,
+    "matmul(transpose_b=yes)<. | .>": lambda x: x @ x.mT,
     "softmax(axis=h)": lambda x: x.softmax(2),
     "log_softmax(axis=w)": lambda x: x.log_softmax(3),
     "softmin": lambda x: (-x).softmax(1),
@@ -174,11 +174,12 @@ def test_reductions_and_products_have_the_shapes_of_torch(data: st.DataObject) -
     assert report.ok, report.diagnostics
     assert_agrees_with_torch(report.graph)
     usage(report.graph)
-    turned = data.draw(st.sampled_from(["none", "first", "second", "both"]))
-    shapes = {"none": "23 34", "first": "32 34", "second": "23 43", "both": "32 43"}[turned].split()
+    turned = [data.draw(st.booleans()) for _ in range(2)]
+    shapes = "32" if turned[0] else "23", "43" if turned[1] else "34"
+    options = ", ".join(f"transpose_{name}={'yes' if on else 'no'}" for name, on in zip("ab", turned, strict=True))
     before = data.draw(st.sampled_from(["", "5x", "2x5x"]))
     first, second = (f"{before}{shape[0]}x{shape[1]}" for shape in shapes)
-    product = check_text(f"input a: {first}\ninput b: {second}\nmatmul(transpose={turned})<@a | @b> => {before}2x4")
+    product = check_text(f"input a: {first}\ninput b: {second}\nmatmul({options})<@a | @b> => {before}2x4")
     assert product.ok, product.diagnostics
     assert_agrees_with_torch(product.graph)
     assert product.cost().macs == 24 * {"": 1, "5x": 5, "2x5x": 10}[before]

@@ -112,7 +112,7 @@ def test_what_a_reduction_sees() -> None:
 
 
 def test_products_of_matrices() -> None:
-    report = checked("input 64xL\nmatmul(transpose=second)<. | .> => 64x64\nmatmul<. | conv1-10(bias=no); matmul(transpose=first)<. | .>>")
+    report = checked("input 64xL\nmatmul(transpose_b=yes)<. | .> => 64x64\nmatmul<. | conv1-10(bias=no); matmul(transpose_a=yes)<. | .>>")
     assert str(report.cost().macs) == "4096*L+344064"
     assert dict(derive(report.graph, "matmul1"))["output"][1:] == [
         "channels: 64, the rows of the first",
