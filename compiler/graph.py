@@ -15,7 +15,7 @@ import networkx as nx
 from archc.compiler.ops import INPUT as INPUT_RECORD
 from archc.compiler.ops import operator_of
 from archc.compiler.ops.call import Call
-from archc.compiler.ops.kinds import Word
+from archc.compiler.ops.kinds import Text, Word
 from archc.compiler.ops.record import Operator
 from archc.compiler.shapes.conditions import Condition
 from archc.compiler.shapes.dim import Dim, Formula, Shape, from_plain, to_plain
@@ -280,6 +280,8 @@ class ArchGraph:
 def _attr_to_plain(value: Any) -> Any:
     if isinstance(value, Word):
         return {"word": value.text, "args": [[name, _attr_to_plain(arg)] for name, arg in value.args]}
+    if isinstance(value, Text):
+        return {"quoted": value.text}
     if isinstance(value, tuple):
         return [_attr_to_plain(item) for item in value]
     return to_plain(value) if isinstance(value, Formula) else value
@@ -289,7 +291,7 @@ def _attr_from_plain(value: Any) -> Any:
     if isinstance(value, dict):
         if "word" in value:
             return Word(value["word"], tuple((name, _attr_from_plain(arg)) for name, arg in value["args"]))
-        return from_plain(value)
+        return Text(value["quoted"]) if "quoted" in value else from_plain(value)
     return tuple(_attr_from_plain(item) for item in value) if isinstance(value, list) else value
 
 

@@ -14,7 +14,7 @@ from archc.compiler.driver import check as check_file
 from archc.compiler.driver import check_text, parse_overrides, require_network
 from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.elaborate.loader import Loader
-from archc.compiler.errors import UsageError, one_type
+from archc.compiler.errors import UsageError, at_least, one_type
 from archc.compiler.network import Network
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Word, exact
@@ -36,7 +36,7 @@ def load(path: str | Path, *, inputs: Inputs = None, limits: Limits | None = Non
     `limits` or `settings` is set by `settings={"inputs": 4}`. Raises ArchError with all errors of the file.
     """
     one_type("path", path, (str, PathLike))
-    one_type("limits", limits, (Limits, NoneType))
+    _check_limits(limits)
     overrides = _overrides(inputs, settings, parameters)
     again = partial(check_file, Path(path), limits=limits, mend=False)
     return Network(require_network(check_file(Path(path), overrides, limits)), Again(again, overrides))
@@ -45,7 +45,7 @@ def load(path: str | Path, *, inputs: Inputs = None, limits: Limits | None = Non
 def loads(text: str, *, inputs: Inputs = None, limits: Limits | None = None, settings: Settings = None, **parameters: Any) -> Network:
     """Load and check a text, like `load`. Its `use` lines refer to the current folder and to `archs/`."""
     one_type("text", text, (str,))
-    one_type("limits", limits, (Limits, NoneType))
+    _check_limits(limits)
     overrides = _overrides(inputs, settings, parameters)
     folder = Path.cwd()
     again = partial(check_text, text, folder=folder, limits=limits, mend=False)
@@ -71,7 +71,7 @@ def check(
         raise UsageError("check takes a path, or text=...")
     one_type("path", path, (str, PathLike, NoneType))
     one_type("text", text, (str, NoneType))
-    one_type("limits", limits, (Limits, NoneType))
+    _check_limits(limits)
     overrides = _overrides(inputs, settings, {})
     if path is not None:
         return check_file(Path(path), overrides, limits, mend=mend)
@@ -148,3 +148,10 @@ class Again:
     def __call__(self, changed: Overrides) -> Report:
         """Return the report with the inputs of `changed`."""
         return self.check(overrides=Overrides(self.overrides.settings, changed.inputs))
+
+
+def _check_limits(limits: Limits | None) -> None:
+    one_type("limits", limits, (Limits, NoneType))
+    if limits is not None:
+        at_least("max_nodes", limits.max_nodes, 1)
+        at_least("max_nesting", limits.max_nesting, 1)

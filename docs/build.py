@@ -159,6 +159,9 @@ FAMILIES = {
         *(f"regnet_y_{flops}" for flops in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf", "128gf")),
     ]),
     "ConvNeXt": (["std/convnext"], "convnext", [f"convnext_{size}" for size in ("tiny", "small", "base", "large")]),
+    "Swin Transformer, v1 and v2": (["std/swin"], "swin_transformer", [f"swin_{size}" for size in ("t", "s", "b", "v2_t", "v2_s", "v2_b")]),
+    "Video Swin Transformer": (["std/swin3d"], "video/swin_transformer", ["swin3d_t", "swin3d_s", "swin3d_b"]),
+    "MaxViT": (["std/maxvit"], "maxvit", ["maxvit_t"]),
 }  # fmt: skip
 
 

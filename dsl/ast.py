@@ -59,6 +59,13 @@ class ShapeLiteral(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Text(Node):
+    """`"c h w -> (h w) c"`, an argument in quotes."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unary(Node):
     """`-a` or `not a`."""
 
@@ -120,7 +127,7 @@ class Arg(Node):
         return Span(self.span.source, self.span.start, self.span.start + len(self.name)) if self.name else self.span
 
 
-Expr = Number | Name | Ref | List | ShapeLiteral | Unary | Fold | Index | Part | Field | CallExpr
+Expr = Number | Name | Ref | List | ShapeLiteral | Text | Unary | Fold | Index | Part | Field | CallExpr
 Dims = tuple[Expr, ...]  # the sizes between the `x` of `1x7` or `3xHxW`
 
 

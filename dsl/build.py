@@ -219,8 +219,11 @@ class TreeBuilder:
         return tuple(child for child in children if child is not None)
 
     def arg(self, meta: Meta, children: Children) -> ast.Arg:
-        name, value = children
+        name, value = children if len(children) == 2 else (None, children[0])
         return ast.Arg(self._span(meta), str(name) if name else None, value)
+
+    def text(self, meta: Meta, children: Children) -> ast.Text:
+        return ast.Text(self._span(meta), str(children[0])[1:-1])
 
     def _fold(self, meta: Meta, children: Children) -> ast.Fold:
         rest = tuple(zip((str(op) for op in children[1::2]), children[2::2], strict=True))

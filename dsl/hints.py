@@ -172,6 +172,8 @@ def _slash_padding(before: re.Match[str], rest: re.Match[str]) -> str:
 BRANCHED = "concat|add|mul|residual"
 RULES = (
     # arguments
+    Rule(r"[A-Za-z_]+\s*=\s*", r'("[^"]*->[^"]*")', "a text stands first, without a name: `{0}`", "{0}", bracket="("),
+    Rule(r"", r"'([^'\"]*->[^'\"]*)'", 'a text has double quotes: `"{0}"`', '"{0}"', bracket="("),
     Rule(r"", r";", "options are separated by `,`", ",", bracket="("),
     Rule(r"([(,]\s*[A-Za-z_]\w*)\s+", r"(?=[0-9])", "an option is written with `=`: `stride=2`", "{0}=", bracket="("),
     Rule(r"([\w.)\]}\"'])\s+", _SEVERAL, "a comma is missing between options: `{result}`", _separated, bracket="("),

@@ -165,6 +165,8 @@ def expression(expr: ast.Expr) -> str:
             return f"[{', '.join(expression(item) for item in expr.items)}]"
         case ast.ShapeLiteral():
             return "x".join(str(dim) for dim in expr.dims)
+        case ast.Text():
+            return f'"{expr.text}"'
         case ast.Unary():
             level = LEVELS["not" if expr.op == "not" else "negative"]
             return f"{'not ' if expr.op == 'not' else '-'}{_inner(expr.operand, level)}"

@@ -25,24 +25,34 @@ class Fusion:
 
 
 def fusions(graph: ArchGraph) -> dict[str, Fusion]:
-    """Return the fusion of every 2-d convolution and fully-connected layer, by name. A sum is fused with convolutions only."""
+    """Return the fusion of every 2-d convolution and fully-connected layer, per position or not, by name.
+
+    A convolution takes a sum and a rectifier after it, or any activation; a layer per position takes a sum or an activation.
+    """
     order = {node.name: number for number, node in enumerate(graph)}
     fused: dict[str, Fusion] = {}
     taken: set[str] = set()
     for node in reversed(list(graph)):
-        if not (node.op == "fc" or _is_plain_convolution(node)):
+        if not (node.op in ("fc", "channel_fc") or _is_plain_convolution(node)):
             continue
         chain, add, overwrites = [node], "", False
         user = graph.only_user(node)
-        if node.op == "conv" and user is not None and user.op == "add" and user.name not in taken and len(user.operands) == 2:
+        if (
+            node.op in ("conv", "channel_fc")
+            and user is not None
+            and user.op == "add"
+            and user.name not in taken
+            and len(user.operands) == 2
+        ):
             other = next(operand for operand in user.operands if operand is not node)
             if order[other.name] < order[node.name] and other.shape == node.shape:
                 add = other.name
                 chain.append(user)
-                overwrites = _free(graph, other, user, order[node.name], order)
+                overwrites = node.op == "conv" and _free(graph, other, user, order[node.name], order)
                 taken.add(user.name)
                 user = graph.only_user(user)
-        act = user if user is not None and user.operator.fusable and (not add or user.op == "relu") else None
+        fits = not add or (node.op == "conv" and user is not None and user.op == "relu")
+        act = user if user is not None and user.operator.fusable and fits else None
         chain += [act] if act is not None else []
         *hidden, result = (link.name for link in chain)
         activation, options = (act.op, act.attrs) if act is not None else ("", {})

@@ -17,7 +17,7 @@ from archc.compiler.ops.record import Call
 from archc.compiler.shapes.dim import Dim, Shape, product
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
-INDEX = 8  # bytes of the position of a maximum
+INDEX = 8  # bytes of a whole number, such as the position of a maximum
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}  # tensors that each keeps for every parameter
 
 
@@ -68,7 +68,7 @@ def usage(graph: ArchGraph, dtype: str = "float32", batch: int = 1, optimizer: s
         if node.key not in keys:
             keys.add(node.key)
             kept = node.operator.buffers(node.call)
-            buffers += sum((prod(shape) if shape else 2) * size for shape in kept.values())  # a counter is an int64
+            buffers += sum(prod(shape) * (INDEX if name in node.operator.numbers else size) for name, shape in kept.items())
     peak, place = _peak(graph, size, batch)
     states = OPTIMIZERS[optimizer] * params * size
     return Usage(params * size, buffers, params * size, states, _saved(graph, size, batch), peak, place)
@@ -106,7 +106,7 @@ class _Layout:
         operands = [self.held[operand.name] for operand in node.operands]
         if node.operator.identity_in_eval and (not training or node.operator.identity_in_training(call)):
             return operands[0]
-        if rule.reads and not _in_order(rule.reads, operands[0], call.x):
+        if (rule.reads and not _in_order(rule.reads, operands[0], call.x)) or rule.copies(call):
             self.copied.add(node.name)
         if rule.view and node.name not in self.copied:
             cut = rule.cuts if node.shape != call.x else ""

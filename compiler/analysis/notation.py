@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from archc.compiler.graph import Node
-from archc.compiler.ops.kinds import show
+from archc.compiler.ops.kinds import Text, show
 from archc.compiler.ops.record import Like
 from archc.compiler.shapes.dim import show_shape, show_sizes
 
@@ -30,8 +30,18 @@ def notation(node: Node, without: Collection[str] = (), write: Callable[[object]
     if stride in unusual:
         text += f"/{_plain(unusual[stride], write)}"
     omitted = (kernel, out, stride, *UNSEEN, *without)
-    listed = [f"{name}={_plain(value, write)}" for name, value in unusual.items() if name not in omitted]
+    named = spread({name: value for name, value in unusual.items() if name not in omitted}, node.operator.gathers)
+    listed = [(f"{name}=" if name else "") + _plain(value, write) for name, value in named]
     return text + (f"({', '.join(listed)})" if listed else "")
+
+
+def spread(options: Mapping[str, Any], gathers: str) -> Iterator[tuple[str, Any]]:
+    """Yield options with their names as arguments: a text without its name, and gathered numbers each with its own."""
+    for name, value in options.items():
+        if name == gathers:
+            yield from value.args
+        else:
+            yield "" if isinstance(value, Text) else name, value
 
 
 def unusual_options(node: Node) -> dict[str, Any]:

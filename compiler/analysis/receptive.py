@@ -101,7 +101,9 @@ def receptive_fields(graph: ArchGraph) -> dict[str, Field]:
             before = [_stretched(fields[operand.name], operand.shape, node.shape, limit) for operand in operands]
             field = _joined(node, [operand.shape for operand in operands], before, limit)
         own = node.operator.receptive_field(node.call, node.shape)
-        if any(along is not EACH for along in own):
+        if len(node.shape) > 1 and len(node.shape) - 1 != len(field.axes):  # its axes are others
+            field = Field((Axis(whole=True),) * (len(node.shape) - 1))
+        elif any(along is not EACH for along in own):
             counts = node.shape[1:] if len(node.shape) > 1 else (1,) * len(own)
             if len(counts) == len(own):
                 field = Field(tuple(_through(*parts, limit) for parts in zip(field.axes, own, counts, strict=True)))

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from archc.compiler.analysis.notation import UNSEEN, unusual_options
+from archc.compiler.analysis.notation import UNSEEN, spread, unusual_options
 from archc.compiler.graph import ArchGraph, Node
-from archc.compiler.ops.kinds import Kind, PerAxis, exact
+from archc.compiler.ops.kinds import Kind, PerAxis, Text, exact
 from archc.compiler.shapes.dim import Shape, show_sizes
 from archc.dsl import ast
 from archc.dsl.source import Source, Span
@@ -72,12 +72,14 @@ def operator(node: Node, brief: bool = False) -> ast.Op:
     word = node.op + (show_sizes(node.attrs[kernel]) if kernel and node.attrs[kernel] is not None else "")
     out_expr = literal(node.attrs[out]) if out else None
     strides = (ast.Name(NOWHERE, show_sizes(node.attrs[stride])),) if stride and (stride in unusual or not brief) else ()
-    args = [
-        ast.Arg(NOWHERE, attr.name, literal(node.attrs[attr.name], attr.kind))
+    kinds = {attr.name: attr.kind for attr in node.operator.attrs}
+    options = {
+        attr.name: node.attrs[attr.name]
         for attr in node.operator.attrs
         if attr.name not in (out, stride) and not (attr.name == kernel and node.attrs[kernel] is not None)
         if not (brief or attr.rare) or (attr.name in unusual and attr.name not in UNSEEN) or (attr.name == "from" and node.attrs["from"])
-    ]
+    }
+    args = [ast.Arg(NOWHERE, name or None, literal(value, kinds.get(name))) for name, value in spread(options, node.operator.gathers)]
     if node.place:
         args.append(ast.Arg(NOWHERE, "place", literal(node.place)))
     return ast.Op(NOWHERE, word, (), out_expr, strides, tuple(args), NOWHERE)
@@ -98,6 +100,8 @@ def literal(value: Any, kind: Kind | None = None) -> ast.Expr:
     """Return a value as an expression that reads back as the same value; one number where an option has the same for every axis."""
     if value is None:
         return ast.Name(NOWHERE, "none")
+    if isinstance(value, Text):
+        return ast.Text(NOWHERE, value.text)
     if isinstance(value, tuple):
         if isinstance(getattr(kind, "kind", kind), PerAxis) and len(set(value)) == 1:
             return literal(value[0])

@@ -9,7 +9,7 @@ from typing import Any
 
 from archc.compiler.elaborate.environment import BlockValue
 from archc.compiler.elaborate.scopes import Tensor, is_tensor
-from archc.compiler.ops.kinds import Word, show
+from archc.compiler.ops.kinds import Text, Word, show
 from archc.compiler.shapes.dim import Formula
 from archc.dsl import ast
 from archc.dsl.diagnostics import Fault
@@ -27,6 +27,8 @@ def describe(value: Any) -> str:
         return f"the block `{value.name}`"
     if isinstance(value, Word):
         return f"the word `{value}`"
+    if isinstance(value, Text):
+        return f"the text {value}"
     if isinstance(value, tuple):
         return f"the list {show(value)}" if leaves(value) <= 12 else f"a list of {len(value)}"
     return show(value)
@@ -133,6 +135,8 @@ def _kind(value: Any) -> str:
         return "a number"
     if isinstance(value, tuple):
         return "a list"
+    if isinstance(value, Text):
+        return "a text"
     return "a tensor" if is_tensor(value) else "a word"
 
 

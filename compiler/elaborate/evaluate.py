@@ -11,7 +11,7 @@ from archc.compiler.elaborate.environment import OPEN_SIZE, BoundArgument
 from archc.compiler.elaborate.scopes import Flow, Missing, Tensor, is_tensor
 from archc.compiler.elaborate.site import Site
 from archc.compiler.ops import OPERATORS
-from archc.compiler.ops.kinds import INIT, Choice, PerAxis, Recipe, Whole, Word
+from archc.compiler.ops.kinds import INIT, Choice, PerAxis, Recipe, Text, Whole, Word
 from archc.compiler.shapes.dim import Formula, unknown
 from archc.dsl import ast
 from archc.dsl.diagnostics import Fault
@@ -96,6 +96,8 @@ def value(expr: ast.Expr, site: Site) -> Any:
                 return _unary(expr, site)
             case ast.ShapeLiteral():
                 return _shape(expr, site)
+            case ast.Text():
+                return Text(expr.text)
     except Fault as fault:
         fault.at(expr.span)
         raise

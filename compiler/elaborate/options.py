@@ -15,7 +15,7 @@ from archc.compiler.elaborate.scopes import Missing, is_tensor
 from archc.compiler.elaborate.site import Site
 from archc.compiler.elaborate.workings import Workings
 from archc.compiler.ops import OPERATORS
-from archc.compiler.ops.kinds import Axes, Choice, Flag, Kind, Optional, PerAxis, Recipe, Table, Value, Whole, Word
+from archc.compiler.ops.kinds import Axes, Choice, Flag, Kind, Optional, PerAxis, Quoted, Recipe, Sizes, Table, Text, Value, Whole, Word
 from archc.compiler.ops.record import Like, Operator, Required
 from archc.compiler.shapes.dim import Formula
 from archc.dsl import ast
@@ -23,6 +23,7 @@ from archc.dsl.diagnostics import Diagnostic, Fault, Related
 from archc.dsl.numbers import whole
 from archc.dsl.source import Span
 from archc.dsl.vocabulary import names, text_warnings, values
+from archc.dsl.vocabulary.spelling import misspelt
 
 PLACE = "place"  # every operator takes it: the devices its parts lie on
 FOLLOWERS = ("norm", "act")
@@ -62,6 +63,7 @@ class Signature:
     words: Mapping[str, frozenset[str]]
     place: Span | None = None  # of a block's name
     named: tuple[str, ...] = ()  # options that a number without a name may be meant for
+    gathers: str = ""  # the option that holds arguments by other names
 
     def defined(self) -> list[Related]:
         return [Related(self.place, "defined here")] if self.place is not None else []
@@ -84,7 +86,9 @@ def _of_operator(name: str) -> Signature:
     words = {option: _words(kind) for option, kind in kinds.items()}
     for option, family in zip(FOLLOWERS, FOLLOWER_FAMILIES, strict=True) if operator.followers else ():
         words[option] = frozenset({"none", *(other.name for other in OPERATORS.values() if other.family == family)})
-    return Signature(name, operator.signature, operator.option_names, operator.short, kinds, words, named=operator.named)
+    return Signature(
+        name, operator.signature, operator.option_names, operator.short, kinds, words, named=operator.named, gathers=operator.gathers
+    )
 
 
 @cache
@@ -142,7 +146,7 @@ def bind_arguments(
     for position, arg in enumerate(op.args):
         try:
             option = arg.name if arg.name is not None else _option_at(position, arg, op, free, signature)
-            if option not in signature.order and option != PLACE:
+            if option not in signature.order and option != PLACE and not signature.gathers:
                 written = "" if signature.kinds else signature.text
                 found = names.unknown_option(signature.name, option, signature.order, written)
                 raise Fault(found.at(arg.name_span, related=signature.defined()))
@@ -232,13 +236,26 @@ def check_options(op: Operator, given: Mapping[str, BoundArgument], span: Span) 
         _read(attr.kind, attr.name, option, 2)
 
 
+def _gathered(op: Operator, given: Mapping[str, BoundArgument], axes: int) -> Any:
+    """Return the arguments that are no options of an operator which gathers them, with their names; None if one depends on an error."""
+    sizes = {name: option for name, option in given.items() if name not in op.option_names and name != PLACE}
+    if any(option.value is Missing.POISONED for option in sizes.values()):
+        return None
+    pairs = tuple((name, _read(Whole(1), name, option, axes)) for name, option in sizes.items())
+    return Sizes().read(op.gathers, Word("", pairs), axes)
+
+
 def read_options(op: Operator, given: dict[str, BoundArgument], axes: int, span: Span) -> dict[str, Any] | None:
     """Canonicalise options; None if one depends on an earlier error. Raises Fault, with a place."""
     require_options(op, given, span)
     attrs: dict[str, Any] = {}
     for attr in op.attrs:
         option = given.get(attr.name)
-        if option is not None:
+        if attr.name == op.gathers and option is None:
+            attrs[attr.name] = _gathered(op, given, axes)
+            if attrs[attr.name] is None:
+                return None
+        elif option is not None:
             if option.value is Missing.POISONED:
                 return None
             attrs[attr.name] = _read(attr.kind, attr.name, option, axes)
@@ -258,6 +275,11 @@ def _read(kind: Any, name: str, option: BoundArgument, axes: int) -> Any:
     if isinstance(option.value, BlockValue) or is_tensor(option.value):
         what = "a block" if isinstance(option.value, BlockValue) else "a tensor"
         raise Fault(values.wrong_kind(f"`{name}`", str(kind), what).at(option.span))
+    if isinstance(option.value, Text) and not isinstance(kind, Quoted):
+        meant = option.value.text if option.value.text in _words(kind) else ""
+        help_text = f"words are written without quotes: `{meant}`" if meant else ""
+        found = values.wrong_kind(f"`{name}`", str(kind), f"the text {option.value}", help_text)
+        raise Fault(found.with_facts(**(misspelt(str(option.value), [meant], sure=True) if meant else {})).at(option.span))
     try:
         return kind.read(name, option.value, axes)
     except Fault as fault:

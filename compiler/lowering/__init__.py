@@ -179,7 +179,8 @@ def _part(node: Node, call: Call, target: ModuleTarget | TensorTarget, overwrite
     if isinstance(target, TensorTarget):
         return Part(node.key, "tensor", weights=weights, initial={"": _fill(target.start)})
     options = {"weight": node.attrs.get("init"), "bias": node.attrs.get("bias_init")}
-    initial = {name: _fill(word) for name, word in options.items() if isinstance(word, Word) and word.text != "torch" and name in weights}
+    words = {name: options.get(name.rpartition(".")[2]) for name in weights}  # the weight of a layer within it, `proj.weight`, too
+    initial = {name: _fill(word) for name, word in words.items() if isinstance(word, Word) and word.text != "torch"}
     return Part(node.key, "module", target.name, target.settings, weights, buffers, initial, overwrites)
 
 

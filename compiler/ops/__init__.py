@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from archc.compiler.ops import activation, arithmetic, classic, convolution, joining, noise, normalization, pooling, reduction
+from archc.compiler.ops import (
+    activation,
+    arithmetic,
+    classic,
+    convolution,
+    joining,
+    noise,
+    normalization,
+    pooling,
+    rearranging,
+    reduction,
+    windowed,
+)
 from archc.compiler.ops.record import Operator
 from archc.compiler.ops.source import INPUT as INPUT
 
-FAMILIES = (convolution, pooling, activation, normalization, joining, classic, arithmetic, reduction, noise)
+FAMILIES = (convolution, pooling, activation, normalization, joining, arithmetic, reduction, noise, rearranging, windowed, classic)
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
 

@@ -27,7 +27,17 @@ class Word:
         return show(self)
 
 
-Value = int | float | bool | Formula | Word | tuple[Any, ...]
+@dataclass(frozen=True)
+class Text:
+    """A text in quotes: `"c h w -> (h w) c"`."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return f'"{self.text}"'
+
+
+Value = int | float | bool | Formula | Word | Text | tuple[Any, ...]
 Canonical = Any  # what a kind reads a value into: numbers, flags, plain text, tuples of them, or None
 NONE = Word("none")
 
@@ -190,6 +200,32 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Quoted:
+    """A text in quotes."""
+
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
+        if not isinstance(value, Text):
+            raise Fault(says.wrong_kind(f"`{name}`", "a text in quotes", show(value)))
+        return value
+
+    def __str__(self) -> str:
+        return "a text in quotes"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Whole numbers by names that the use of an operator chooses: `i=2, j=2`. Canonical: a Word without text."""
+
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
+        if not isinstance(value, Word) or value.text:
+            raise Fault(says.wrong_kind(f"`{name}`", "left out: each size has its own name", show(value), "write `i=2`"))
+        return Word("", tuple((part, _whole(part, size, 1)) for part, size in sorted(value.args)))
+
+    def __str__(self) -> str:
+        return "whole numbers, each with its name: `i=2`"
+
+
+@dataclass(frozen=True)
 class Optional:
     """A value of another kind, or `none`."""
 
@@ -231,7 +267,7 @@ class Recipe:
         return ", ".join(f"`{Word(name, tuple(settings.items()))}`" for name, settings in self.table.items())
 
 
-Kind = Whole | Real | Flag | Choice | PerAxis | Axes | Bounds | Table | Optional | Recipe
+Kind = Whole | Real | Flag | Choice | PerAxis | Axes | Bounds | Table | Quoted | Sizes | Optional | Recipe
 
 SMALLEST = 1e-30  # the lower bound of numbers that must be positive
 SETTINGS: Mapping[str, Real] = {"std": Real(SMALLEST), "bound": Real(0), "value": Real()}

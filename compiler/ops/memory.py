@@ -23,6 +23,11 @@ def one_each(call: Call, out: Shape) -> Dim:
     return product(out)
 
 
+def never(call: Call) -> bool:
+    """Return False."""
+    return False
+
+
 def nothing(call: Call) -> Sequence[str]:
     """Save nothing."""
     return ()
@@ -61,7 +66,7 @@ def channels_last(call: Call, last: Sequence[bool]) -> bool:
 class Memory:
     """The memory that an operator needs.
 
-    `view`: the output shares the memory of the input; `cuts` names the axes of which it is only a part.
+    `view`: the output shares the memory of the input, except for calls that are `copies`; `cuts` names the axes of which it is only a part.
 
     `saves` names what automatic differentiation saves: the `input`; the inputs that are `differentiated` themselves; the `factors`
     of products that are; the `divisors` of quotients, and what they divide; the `output`. `saved` is the number of further values saved
@@ -73,6 +78,7 @@ class Memory:
     """
 
     view: bool = False
+    copies: Callable[[Call], bool] = never
     cuts: str = ""
     saves: Saves = nothing
     saved: Values = none

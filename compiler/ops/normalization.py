@@ -189,6 +189,7 @@ OPERATORS = (
         shape=bn_shape,
         weights=scale_and_shift,
         buffers=bn_buffers,
+        numbers=("num_batches_tracked",),
         fvcore=bn_fvcore,
         normalizes=True,
         removes_bias=True,

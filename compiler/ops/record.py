@@ -110,13 +110,13 @@ class Operator:
     Syntax: `short` names the options that the parts of `NAME3-64/2` set; `operands` is the smallest and the largest number of operands,
     None for no limit; an operator with `followers` also takes `norm=` and `act=`, which apply a normalization and an activation after
     it; one that `flattens` has its input flattened first. If options are `named`, numbers without a name are refused, since other
-    frameworks set all of these options with one number. `canonicalize` replaces, in place, words that depend on other options by
-    numbers (`pad=same`).
+    frameworks set all of these options with one number. The option that it `gathers` holds all arguments by other names (`i=2`).
+    `canonicalize` replaces, in place, words that depend on other options by numbers (`pad=same`).
 
     Semantics: `shape` returns the output shape, and raises Fault for operands that do not fit; `weights` are the shapes of the trained
-    tensors by name, `buffers` those of tensors that are stored but not trained; `lower` returns, as data, what a backend executes.
-    `window` builds the window that slides over the input from the options, or is None. `joined_axis` is the axis along which a call
-    concatenates its operands, 0 for the channels, or None.
+    tensors by name, `buffers` those of tensors that are stored but not trained, among them, by name, whole `numbers` of 8 bytes; `lower`
+    returns, as data, what a backend executes. `window` builds the window that slides over the input from the options, or is None.
+    `joined_axis` is the axis along which a call concatenates its operands, 0 for the channels, or None.
 
     Cost, per sample: `macs`, the multiply-accumulates (biases, normalization, activations and pooling are not counted);
     `connections`, the weighted inputs of all units, biases included, as LeCun et al. 1998 count them; `fvcore`, what the counter of
@@ -150,10 +150,12 @@ class Operator:
     followers: bool = False
     flattens: bool = False
     named: tuple[str, ...] = ()
+    gathers: str = ""
     canonicalize: Canonicalize = as_given
     shape: ShapeRule = same_shape
     weights: WeightRule = no_weights
     buffers: WeightRule = no_weights
+    numbers: tuple[str, ...] = ()
     window: WindowRule | None = None
     joined_axis: Callable[[Call], int | None] = not_joined
     macs: CostRule = nothing
@@ -235,7 +237,8 @@ class Operator:
         if self.is_merge:
             return self.short_form
         short = self.short_form.strip("`")
-        options = ", ".join(a.name if isinstance(a.default, Required) else f"{a.name}=..." for a in self.attrs)
+        names = ((a.name if a.name != self.gathers else "NAME", isinstance(a.default, Required)) for a in self.attrs)
+        options = ", ".join(name if required else f"{name}=..." for name, required in names)
         call = f"{self.name}({options})" if options else self.name
         return f"`{short}` or `{call}`" if short != call and any(self.short) else f"`{call}`"
 

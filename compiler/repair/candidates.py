@@ -82,6 +82,7 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0301": (words.another_order,),
     "E0302": (projections.other_number, merges.gate),
     "E0304": (shapes.groups_that_divide,),
+    "E0319": (shapes.windows_that_divide,),
     "E0306": (shapes.largest_legal,),
     "E0307": (shapes.pool_first,),
     "E0309": (values.inputs_alike,),

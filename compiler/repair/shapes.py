@@ -32,6 +32,17 @@ def groups_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
         yield repair(f"{up} channels", with_option(op, "out", str(up)))
 
 
+def windows_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Yield padding to whole windows, and the nearest window that divides the map."""
+    op, size, window = around(tree, span, ast.Op), d.facts.get("size"), d.facts.get("window")
+    if op is None or not isinstance(size, int) or not isinstance(window, int):
+        return
+    yield repair("`pad=yes`, zeros up to whole windows", with_option(op, "pad", "yes"))
+    fits = sorted((n for n in range(2, size + 1) if size % n == 0), key=lambda n: (abs(n - window), n))
+    for number in fits[:2]:
+        yield repair(f"windows of {number}", with_option(op, "window", str(number)))
+
+
 def pool_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     """Yield global average pooling before a layer that needs a fixed number of inputs; else an input of a fixed size."""
     item = around(tree, span, ast.Item)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from archc.compiler.analysis.family import Entry
-from archc.compiler.errors import UsageError, alternatives
+from archc.compiler.errors import UsageError, alternatives, at_least
 from archc.compiler.files import replacing
 from archc.compiler.graph import shape_text
 from archc.compiler.results.summaries import in_bytes
@@ -38,7 +38,9 @@ class Comparison:
         return self.text().rstrip("\n")
 
     def text(self, width: int | None = None) -> str:
-        """Return the table; with a `width`, no line is longer."""
+        """Return the table; with a `width`, no line is longer. Raises UsageError."""
+        if width is not None:
+            at_least("width", width, 1)
         return text_table(HEADS, self.cells(), room=Room(width, SPARE, "network") if width is not None else None)
 
     def markdown(self) -> str:

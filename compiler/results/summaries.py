@@ -105,7 +105,9 @@ class Summary:
         return (row for _, row in flat(self.rows))
 
     def text(self, width: int | None = None) -> str:
-        """Return the table and what its columns mean; with a `width`, no line is longer."""
+        """Return the table and what its columns mean; with a `width`, no line is longer. Raises UsageError."""
+        if width is not None:
+            at_least("width", width, 1)
         table = text_table(HEADS, self.cells(), self.totals())
         if width is not None and len(table.partition("\n")[0]) > width:
             table = text_table(HEADS, self.cells(short=True), self.totals(), Room(width, SPARE, "operator"))

@@ -337,6 +337,58 @@ def weights_do_not_fit(name: str, what: str, needed: object, found: object, buil
     return Wording(f"{name} has weights for {needed} {what}, and gets {found}", notes=(f"built for {built}, and {came} comes",))
 
 
+@diagnostic("E0319")
+def window_does_not_divide(axis: str, size: object, window: int, grid: bool = False) -> Wording:
+    """The windows of an operator do not divide the map.
+
+    Windows lie next to each other, so each size of the map is a multiple of theirs; or `pad=yes` adds zeros up to one.
+
+    Wrong:
+
+        input 96x60x56
+        window_attention(3, window=7)
+
+    Right:
+
+        input 96x60x56
+        window_attention(3, window=[6, 7])
+    """
+    what = f"a grid of {window} does not" if grid else f"windows of {window} do not"
+    if not isinstance(size, int):
+        return Wording(f"{what} divide a {axis} of {size}", blame="window")
+    below, above = size // window * window, -(-size // window) * window
+    sizes = f"{below} and {above}" if below else f"{above}"
+    divisors = [str(n) for n in range(2, size + 1) if size % n == 0]
+    shown = ", ".join(divisors if len(divisors) <= 8 else [*divisors[:7], "...", divisors[-1]])
+    whole, rest = divmod(size, window)
+    return Wording(
+        f"{what} divide a {axis} of {size}: {size} = {whole}*{window} + {rest}",
+        help=f"{window} divides {sizes}, {size} is divided by {shown}; `pad=yes` pads the map with zeros",
+        blame="window",
+        facts={"size": size, "window": window},
+    )
+
+
+@diagnostic("E0320")
+def bad_pattern(problem: str, help: str = "", blame: str = "pattern") -> Wording:
+    """A pattern of `rearrange` cannot be read, or does not say how large each of its parts is.
+
+    It names the axes of a sample, an arrow, and the same names in another order or in other parentheses. Parentheses hold the
+    parts of one axis, the outermost first, of which all but one have a size: `i=2`.
+
+    Wrong:
+
+        input 96x56x56
+        rearrange("c (h i) (w j) -> (j i c) h w", i=2)
+
+    Right:
+
+        input 96x56x56
+        rearrange("c (h i) (w j) -> (j i c) h w", i=2, j=2)
+    """
+    return Wording(f"this pattern {problem}", help=help, blame=blame)
+
+
 @diagnostic("E0322")
 def matrices_do_not_fit(sides: Sequence[str], columns: object, rows: object, fitting: str = "") -> Wording:
     """The columns of the first matrix of a product are not the rows of the second.

@@ -467,3 +467,13 @@ def test_activations_within_the_call_of_a_layer(act: str) -> None:
     module, inputs = lively(graph), random_inputs(graph, 3)
     with torch.no_grad():
         assert apart(optimized(module, graph, inputs, 2)(*inputs), module(*inputs)) < DIFFERENT
+
+
+@pytest.mark.parametrize("body", ["channel_fc-32; gelu; channel_fc-8", "channel_fc-8(bias=no)"])
+def test_layers_per_position_take_what_follows_into_one_call(body: str) -> None:
+    graph = check_text(f"input 8x7\nresidual<layer_norm; {body}>\nchannel_fc-4; sigmoid\n").graph
+    found = list(fusions(graph).values())
+    assert [(fusion.activation, bool(fusion.add)) for fusion in found[:2]] == [("sigmoid", False), ("", True)]
+    module, inputs = lively(graph), random_inputs(graph, 3)
+    with torch.no_grad():
+        assert apart(optimized(module, graph, inputs, 2)(*inputs), module(*inputs)) < DIFFERENT

@@ -57,6 +57,8 @@ REFUSALS: dict[str, tuple[Callable[[archc.Network], object], str]] = {
     "part": (lambda net: net.summary(expand="layer9"), "net has no node or part layer9; did you mean `layer1`"),
     "convention": (lambda net: net.summary(convention="torchinf"), "not torchinf; did you mean `torchinfo`?"),
     "sort key": (lambda net: net.summary(sort="parms"), "sort is params, macs or memory, not parms; did you mean `params`?"),
+    "width": (lambda net: net.summary().text("x"), "width is a whole number, 1 or more, not x"),  # type: ignore[arg-type]
+    "limit": (lambda net: archc.loads(NET, limits=archc.Limits("x")), "max_nodes is a whole number, 1 or more, not x"),  # type: ignore[arg-type]
     "top": (lambda net: net.summary(sort="macs", top=0), "top is a whole number, 1 or more, not 0"),
     "depth": (lambda net: net.summary(depth=0), "depth is a whole number, 1 or more, not 0"),
     "layout": (lambda net: net.summary(layout="whc"), "layout is chw or hwc, not whc"),

@@ -68,8 +68,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheels(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The wheel that a checkout builds, and the one that the sdist builds."""
     base = tmp_path_factory.mktemp("wheels")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(base, filter="data")
+    shutil.unpack_archive(sdist, base)  # TarFile.extractall takes `filter` from Python 3.11.4 on
     sources = {"checkout": copied(base / "checkout"), "sdist": base / f"archc-{__version__}"}
     return {name: built(source, "wheel", base / "out" / name) for name, source in sources.items()}
 

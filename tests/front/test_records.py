@@ -18,6 +18,7 @@ from archc.compiler.analysis.memory import usage
 from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.printing import listing
 from archc.compiler.analysis.summary import Counts
+from archc.compiler.draw.dot import wrapped
 from archc.compiler.draw.fold import Folding, scene
 from archc.compiler.draw.picture import FORMATS, picture
 from archc.compiler.draw.style import DARK, FORMS, LIGHT, PRINT
@@ -64,7 +65,7 @@ def drawn(operator: Operator, graph: ArchGraph) -> None:
     boxes = [box for box in flat.shown() if box.nodes and box.nodes[0].op == operator.name]
     assert boxes and all(box.family == family for box in boxes)
     text = unescape(picture(flat, "svg").decode())
-    assert all(box.title in text for box in boxes)
+    assert all(line in text for box in boxes for line in wrapped(box.title))
     for form in FORMATS:
         for style in () if form.binary or form.whole else form.styles:
             assert picture(flat, form.name, style)

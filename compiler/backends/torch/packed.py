@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 
 from archc.compiler.analysis.fusion import Fusion
+from archc.compiler.backends.torch.modules import ChannelLinear
 
 Act = tuple[str, list[float], str]  # an activation as these operators take it: name, numbers, algorithm
 
@@ -31,6 +34,8 @@ def packed(layer: nn.Module, fusion: Fusion, size: list[int]) -> nn.Module | Non
     """
     if isinstance(layer, nn.Conv2d):
         return PackedConv(layer, fusion, size)
+    if isinstance(layer, ChannelLinear):
+        return PackedChannelLinear(layer, fusion, prod(size) // size[1])
     if isinstance(layer, nn.Linear) and (size[0] > 1 or layer.weight.dtype != torch.float32):
         return PackedLinear(layer, fusion, size[0])
     return None
@@ -92,3 +97,17 @@ class PackedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, *self.activation)
         return result
+
+
+class PackedChannelLinear(PackedLinear):
+    """`activation(W*x + b)`, or `W*x + b + other`, at every position of `(N, C, *sizes)`.
+
+    Weights are constants in a layout for `batch` positions in all.
+    """
+
+    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+        last = x.movedim(1, -1)
+        if other is None:
+            return super().forward(last).movedim(-1, 1)
+        added: Tensor = torch.ops.mkldnn._linear_pointwise.binary(last, other.movedim(1, -1), self.weight, self.bias, "add")
+        return added.movedim(-1, 1)

@@ -17,3 +17,4 @@ from archc.compiler.backends.torch.modules.normalization import StochasticDepth 
 from archc.compiler.backends.torch.modules.positions import ChannelLinear as ChannelLinear
 from archc.compiler.backends.torch.modules.positions import Crop as Crop
 from archc.compiler.backends.torch.modules.positions import Gelu as Gelu
+from archc.compiler.backends.torch.modules.windowed import WindowAttention as WindowAttention

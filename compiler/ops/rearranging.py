@@ -1,0 +1,224 @@
+"""The axes of a sample in another order, split or joined, in the notation of einops."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from archc.compiler.ops.kinds import Quoted, Sizes, Word
+from archc.compiler.ops.memory import Memory, channels_first
+from archc.compiler.ops.receptive import EACH, Positions, ReceptiveField, ReceptiveFields
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, axis_names
+from archc.compiler.ops.targets import CallTarget, Operand, Target
+from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
+from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import shapes as says
+
+MOST_AXES = 4  # of a result: channels and three sizes
+RESERVED = ("pattern", "sizes", "place")  # names that arguments have already
+EXAMPLE = 'as in `rearrange("c (h i) (w j) -> (j i c) h w", i=2, j=2)`'
+Axis = tuple[str, ...]  # the names of its parts, the outermost first; none for an axis of size 1
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """The axes before and after, each with the names of its parts."""
+
+    left: tuple[Axis, ...]
+    right: tuple[Axis, ...]
+
+
+@cache
+def read(text: str) -> Pattern:
+    """Read a pattern. Raises Fault for one that cannot be read."""
+    sides = text.split("->")
+    if len(sides) != 2:
+        raise Fault(says.bad_pattern(f"has {len(sides) - 1 or 'no'} arrow{'s' * (len(sides) > 2)}", f"it has one `->`, {EXAMPLE}"))
+    pattern = Pattern(*(_axes(side) for side in sides))
+    left, right = (Counter(name for axis in side for name in axis) for side in (pattern.left, pattern.right))
+    for names in (left, right):
+        if twice := [name for name, count in names.items() if count > 1]:
+            raise Fault(says.bad_pattern(f"has `{twice[0]}` twice on one side", "each part of an axis has a name of its own"))
+    for one, other, where in ((left, right, "left"), (right, left, "right")):
+        if missing := [name for name in one if name not in other]:
+            problem = f"has {' and '.join(f'`{name}`' for name in missing)} on its {where} side only"
+            raise Fault(says.bad_pattern(problem, "what is before the arrow is after it, too; `rearrange` neither repeats nor reduces"))
+    return pattern
+
+
+def _axes(side: str) -> tuple[Axis, ...]:
+    axes: list[Axis] = []
+    inside: list[str] | None = None
+    for token in re.findall(r"\.\.\.|[()]|[^\s()]+", side):
+        if token == "(":
+            if inside is not None:
+                raise Fault(says.bad_pattern("has parentheses within parentheses", "the parts of an axis are names"))
+            inside = []
+        elif token == ")":
+            if inside is None:
+                raise Fault(says.bad_pattern("closes a `)` that is not open", EXAMPLE))
+            axes.append(tuple(inside))
+            inside = None
+        elif token == "1":
+            if inside is None:
+                axes.append(())
+        elif inside is None:
+            axes.append((_name(token),))
+        else:
+            inside.append(_name(token))
+    if inside is not None:
+        raise Fault(says.bad_pattern("does not close a `(`", EXAMPLE))
+    return tuple(axes)
+
+
+def _name(token: str) -> str:
+    if token in ("...", "…"):
+        raise Fault(says.bad_pattern("has `...`", "here all axes of a sample are named; the batch is not written"))
+    if token.isdigit():
+        raise Fault(says.bad_pattern(f"has the number {token}", f"give it a name and a size, `i={token}`; only 1 stands for itself"))
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", token) or token in RESERVED:
+        raise Fault(says.bad_pattern(f"has `{token}`, which cannot be a name", "names begin with a letter: `c`, `h`, `i`"))
+    return token
+
+
+def parts(call: Call) -> Mapping[str, Dim]:
+    """Return the size of each part. Raises Fault where the pattern does not fit the input."""
+    pattern, given = read(call.attrs["pattern"].text), dict(call.attrs["sizes"].args)
+    names = [name for axis in pattern.left for name in axis]
+    for name in given:
+        if name not in names:
+            problem = f"has no `{name}`, and gets a size for it"
+            raise Fault(says.bad_pattern(problem, f"its names are {', '.join(f'`{known}`' for known in names)}", name))
+    if len(call.x) != len(pattern.left):
+        problem = f"is of {len(pattern.left)} ax{'i' if len(pattern.left) == 1 else 'e'}s, and gets {show_shape(call.x)}"
+        help_text = "it names all axes of a sample, channels first"
+        if len(pattern.left) == len(call.x) + 1 and pattern.left[0] == pattern.right[0]:
+            help_text = f"the batch is not written: leave out `{_written(pattern.left[0])}`"
+        raise Fault(says.bad_pattern(problem, help_text))
+    if len(pattern.right) > MOST_AXES or not pattern.right:
+        raise Fault(
+            says.bad_pattern(f"makes {len(pattern.right)} axes", f"a tensor has one to {MOST_AXES}: channels and up to three sizes")
+        )
+    sizes: dict[str, Dim] = {}
+    for axis, size, called in zip(pattern.left, call.x, axis_names(call.x), strict=True):
+        sizes |= _solved(call, axis, size, called, given)
+    return {name: sizes[name] for name in names}
+
+
+def _solved(call: Call, axis: Axis, size: Dim, called: str, given: Mapping[str, int]) -> dict[str, Dim]:
+    """Return the sizes of the parts of one axis."""
+    open_parts = [name for name in axis if name not in given]
+    known = 1
+    for name in axis:
+        known *= given.get(name, 1)
+    last = next((name for name in reversed(axis) if name in given), "pattern")
+    if len(open_parts) > 1:
+        listed = " and ".join(f"`{name}`" for name in open_parts)
+        problem = f"leaves the sizes of {listed} open, of which the {called}, {size}, are made"
+        raise Fault(says.bad_pattern(problem, f"give all but one of them a size: `{open_parts[-1]}=2`"))
+    if not open_parts:
+        if not call.equal(size, known):
+            raise Fault(says.out_of_range(f"the {called} `{_written(axis)}`", size, str(known), last))
+        return {name: given[name] for name in axis}
+    if not call.divisible(size, known):
+        raise Fault(says.out_of_range(f"the {called} `{_written(axis)}`", size, f"a multiple of {known}", last))
+    return {name: given.get(name, size // known) for name in axis}
+
+
+def _written(axis: Axis) -> str:
+    return axis[0] if len(axis) == 1 else f"({' '.join(axis)})" if axis else "1"
+
+
+def rearranged_shape(call: Call) -> Shape:
+    """Return the products of the sizes after the arrow."""
+    sizes = parts(call)
+    return tuple(product(tuple(sizes[name] for name in axis)) for axis in read(call.attrs["pattern"].text).right)
+
+
+def rearranged_derivation(call: Call, out: Shape) -> list[str]:
+    """Show what each axis is made of."""
+    sizes = parts(call)
+    lines = []
+    for called, axis, size in zip(axis_names(out), read(call.attrs["pattern"].text).right, out, strict=True):
+        numbers = f"{'*'.join(f'{sizes[name]}' for name in axis)} = " if len(axis) > 1 else ""
+        lines.append(f"{called}: {'*'.join(axis) or '1'} = {numbers}{size}")
+    return lines
+
+
+def _places(call: Call) -> tuple[list[str], list[int]]:
+    """Return the names on the left, and the numbers of the parts on the right among them."""
+    pattern = read(call.attrs["pattern"].text)
+    names = [name for axis in pattern.left for name in axis]
+    return names, [names.index(name) for axis in pattern.right for name in axis]
+
+
+def copies(call: Call) -> bool:
+    """Return whether parts that change their order are joined; otherwise the result is a view."""
+    order = _places(call)[1]
+    return order != sorted(order) and any(len(axis) > 1 for axis in read(call.attrs["pattern"].text).right)
+
+
+def rearranged_field(call: Call, out: Shape) -> ReceptiveFields:
+    """Return the blocks or repetitions of positions along axes that stay in place; other axes are seen whole."""
+    pattern, sizes = read(call.attrs["pattern"].text), parts(call)
+    if len(pattern.left) != len(pattern.right):
+        return [None] * call.axes
+    return [_field(left, right, sizes) for left, right in zip(pattern.left[1:], pattern.right[1:], strict=True)]
+
+
+def _field(left: Axis, right: Axis, sizes: Mapping[str, Dim]) -> ReceptiveField | None:
+    if left == right:
+        return EACH
+    inner = product(tuple(sizes[name] for name in (left[1:] if len(left) > 1 else right[1:])))
+    if left[:1] != right[:1] or not left or min(len(left), len(right)) > 1 or not isinstance(inner, int):
+        return None
+    if len(left) > 1:  # blocks of positions
+        return ReceptiveField((Positions(0, inner - 1),), inner)
+    return ReceptiveField((Positions(),) * inner)
+
+
+def lower_rearrange(call: Call) -> Target:
+    """Lower to a reshape into parts, a permutation, and a reshape into axes; those that change nothing are left out."""
+    pattern, sizes = read(call.attrs["pattern"].text), parts(call)
+    names, order = _places(call)
+    result: CallTarget | Operand = Operand()
+    if [axis for axis in pattern.left if len(axis) != 1]:
+        result = CallTarget("torch.reshape", (result, (-1, *(sizes[name] for name in names))))
+    if order != sorted(order):
+        result = CallTarget("torch.permute", (result, (0, *(1 + place for place in order))))
+    if [axis for axis in pattern.right if len(axis) != 1] or isinstance(result, Operand):
+        result = CallTarget("torch.reshape", (result, (-1, *rearranged_shape(call))))
+    assert isinstance(result, CallTarget)
+    return result
+
+
+OPERATORS = (
+    Operator(
+        name="rearrange",
+        family="rearranging",
+        summary="Reorders, splits and joins axes, as a pattern in the notation of einops states.",
+        doc="""
+        The pattern names the axes of a sample before and after the arrow, channels first; the batch is not written, and the names
+        are of your choice. Parentheses are one axis that consists of several, the outermost first. In each, all
+        but one have a size, by name: `(h i)` with `i=2`. `1` is an axis of size 1. All names are on both sides.
+
+        `"c h w -> (h w) c"` makes each position a channel, `"(g c) h w -> (c g) h w"` with `g=2` is `channel_shuffle(2)`, and
+        `"c (h i) (w j) -> (j i c) h w"` with `i=2, j=2` makes each 2x2 block one position.
+        """,
+        source="Rogozhnikov 2022, Einops: clear and reliable tensor manipulations with Einstein-like notation, ICLR",
+        example='input 96x56x56; rearrange("c (h i) (w j) -> (j i c) h w", i=2, j=2) => 384x28x28',
+        attrs=(
+            Attr("pattern", Quoted(), REQUIRED, "the axes before and after"),
+            Attr("sizes", Sizes(), Word(""), "the sizes of parts, each by its name"),
+        ),
+        gathers="sizes",
+        shape=rearranged_shape,
+        derivation=rearranged_derivation,
+        receptive_field=rearranged_field,
+        memory=Memory(view=True, copies=copies, order=channels_first),
+        lower=lower_rearrange,
+    ),
+)
