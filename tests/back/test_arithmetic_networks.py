@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from archc import Network, load, loads
 from archc.tests.support import ROOT
 from archc.tests.support.oracles_arithmetic import VAE, CBAMResNet, Discriminator, Generator, PointNet
-from archc.tests.support.pytorch import stirred
+from archc.tests.support.pytorch import stirred, torchvision_models
 
 
 def values(result: Any) -> list[Tensor]:
@@ -50,6 +50,16 @@ SHALLOW = 'use "std/resnet.arch"\nuse "std/cbam.arch"\narch shallow = resnet(uni
 def test_resnet_with_cbam(depths: tuple[int, ...]) -> None:
     net = loads(SHALLOW) if depths == (1, 1, 1, 1) else load(ROOT / "archs/cbam_resnet50.arch")
     assert_the_same(net, CBAMResNet(depths), 2, 3, 64, 64)
+
+
+@pytest.mark.parametrize("depths", [(1, 1, 1, 1), pytest.param((3, 4, 6, 3), marks=pytest.mark.slow)])
+def test_resnet_with_channel_attention_is_timms(depths: tuple[int, ...]) -> None:
+    torchvision_models()  # which timm imports
+    import timm
+
+    theirs = timm.create_model("resnet50", block_args={"attn_layer": "eca"}, layers=list(depths))
+    net = loads(SHALLOW.replace("cbam", "eca")) if depths == (1, 1, 1, 1) else load(ROOT / "archs/eca_resnet50.arch")
+    assert_the_same(net, theirs, 2, 3, 64, 64)
 
 
 def test_the_parameters_of_cbam_are_the_papers() -> None:

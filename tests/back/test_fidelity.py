@@ -21,7 +21,8 @@ TORCHVISION = {
     **{name: name for name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2")},
 }
 ALONE = {"lenet5", "unet"}  # each has a test of its own
-ELSEWHERE = {"cbam_resnet50", "dcgan_discriminator", "dcgan_generator", "pointnet", "vae_mnist"}  # in test_arithmetic_networks.py
+# In test_arithmetic_networks.py.
+ELSEWHERE = {"cbam_resnet50", "dcgan_discriminator", "dcgan_generator", "eca_resnet50", "pointnet", "vae_mnist"}
 
 
 def test_every_network_has_an_independent_twin() -> None:
