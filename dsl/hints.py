@@ -169,7 +169,7 @@ def _slash_padding(before: re.Match[str], rest: re.Match[str]) -> str:
     return f"{before.group()}(pad={rest[1]})"
 
 
-BRANCHED = "concat|add|mul|residual"
+BRANCHED = "concat|add|sub|mul|div|mean|matmul|residual"
 RULES = (
     # arguments
     Rule(r"[A-Za-z_]+\s*=\s*", r'("[^"]*->[^"]*")', "a text stands first, without a name: `{0}`", "{0}", bracket="("),
