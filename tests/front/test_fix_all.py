@@ -62,7 +62,6 @@ UNASKED: list[tuple[str, str | None]] = [
     ("conv3-8(act=swiglu)", None),
     ("log_sigmoid", "logsigmoid"),
     ("hard_tanh", "hardtanh"),
-    ("subtract<. | relu>", "sub<. | relu>"),
     ("gelu_new", None),
     ("conv3-8(init=normal(sd=0.1))", None),
     ("conv3-8(init=normal(var=0.1))", None),
