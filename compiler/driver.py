@@ -31,6 +31,7 @@ from archc.dsl.errors import ArchError
 from archc.dsl.parser import parse_size, parse_value
 from archc.dsl.source import Source, Span
 from archc.dsl.stack import deep_stack
+from archc.dsl.trees import deeper
 from archc.dsl.vocabulary import files, syntax
 
 
@@ -169,7 +170,7 @@ def _elaborated(tree: ast.File, folder: Path, loader: Loader, task: Task) -> Ela
             network(elaboration, tree.statements, folder)
         except RecursionError:  # a chain of signs or powers, which no bracket counts
             most = task.limits.max_nesting
-            found = next(filter(None, (ast.deeper(file, most) for file in (tree, *loader.trees()))), tree)
+            found = next(filter(None, (deeper(file, most) for file in (tree, *loader.trees()))), tree)
             elaboration.problems.append(syntax.too_deep_brackets(most).at(found.span))
     return elaboration
 

@@ -108,6 +108,7 @@ class ArchGraph:
     outputs: dict[str, Output] = field(default_factory=dict)
     conditions: list[tuple[str, Condition]] = field(default_factory=list)  # (node, condition)
     claimed: dict[str, Shape] = field(default_factory=dict)  # shapes of failed claims, by node; the check continued with them
+    preprocess: dict[str, dict[str, Any]] = field(default_factory=dict)  # by input: what is done to a sample before; plain data
 
     def __post_init__(self) -> None:
         self._nx: nx.MultiDiGraph[str] = nx.MultiDiGraph()
@@ -192,7 +193,7 @@ class ArchGraph:
         """Return a copy without some nodes, their outputs and their conditions. Nothing else may take these nodes."""
         kept = {key: output for key, output in self.outputs.items() if output.node not in names}
         conditions = [(node, condition) for node, condition in self.conditions if node not in names]
-        copy = ArchGraph(self.name, self.title, kept, conditions)
+        copy = ArchGraph(self.name, self.title, kept, conditions, preprocess=self.preprocess)
         for node in self:
             if node.name not in names:
                 copy.add(node, self.operands(node.name))
@@ -235,6 +236,8 @@ class ArchGraph:
             )
         for source, target, key in self._nx.edges(keys=True):
             plain.add_edge(source, target, key=key)
+        if self.preprocess:
+            plain.graph["preprocess"] = self.preprocess
         plain.graph["sources"] = {name: source.text for name, source in sources.items()}
         data: dict[str, Any] = nx.node_link_data(plain, edges="edges")
         return data
@@ -248,7 +251,7 @@ class ArchGraph:
         sources = {label: Source(label, text, label) for label, text in info["sources"].items()}
         outputs = {key: Output(out["node"], out["training_only"]) for key, out in info["outputs"].items()}
         conditions = [(node, Condition(from_plain(a), relation, from_plain(b))) for node, a, relation, b in info["conditions"]]
-        graph = cls(info["name"], info["title"], outputs, conditions)
+        graph = cls(info["name"], info["title"], outputs, conditions, preprocess=info.get("preprocess", {}))
         for name, node in plain.nodes(data=True):
             frame: Frame | None = None
             for outer in reversed(node["provenance"]):

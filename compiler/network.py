@@ -74,6 +74,11 @@ class Network:
         return self._cost.macs_training
 
     @property
+    def preprocess(self) -> dict[str, dict[str, Any]]:
+        """What the file states of each input's samples, by input: `resize`, `interpolation`, `crop`, `mean`, `std`, `labels`."""
+        return {name: dict(facts) for name, facts in self.graph.preprocess.items()}
+
+    @property
     def claims(self) -> list[ClaimResult]:
         """The claims of the file, each of which holds (or is waived, where the caller changed the network)."""
         return self._report.claims

@@ -82,6 +82,8 @@ class Report:
                 "nodes": len(self.graph) - len(self.graph.inputs),
                 "legal": {legal.name: str(legal) for legal in self.legal},
             }
+            if self.graph.preprocess:
+                data["preprocess"] = self.graph.preprocess
         data["claims"] = [claim.to_json() for claim in self.claims]
         data["diagnostics"] = [found.to_json() for found in (*self.diagnostics, *self.warnings)]
         return data

@@ -39,9 +39,10 @@ class Name(Node):
 
 @dataclass(frozen=True, slots=True)
 class Ref(Node):
-    """`@enc1`, `@layer1.0.conv1`, `@.conv1` (from the top of the network)."""
+    """`@enc1`, `@layer1.0.conv1`, `@.conv1` (from the top of the network); of `@layer{i}.conv1` the path is `layer{}.conv1`."""
 
     path: str
+    indices: tuple[Expr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,24 @@ class List(Node):
     """`[a, b]`."""
 
     items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Each(Node):
+    """`[2*w for w in widths]`: a list with a value for every element of another."""
+
+    item: Expr
+    pattern: Pattern
+    values: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional(Node):
+    """`2 if i == 0 else 1`: one of two values."""
+
+    then: Expr
+    condition: Expr
+    otherwise: Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +146,7 @@ class Arg(Node):
         return Span(self.span.source, self.span.start, self.span.start + len(self.name)) if self.name else self.span
 
 
-Expr = Number | Name | Ref | List | ShapeLiteral | Text | Unary | Fold | Index | Part | Field | CallExpr
+Expr = Number | Name | Ref | List | Each | Conditional | ShapeLiteral | Text | Unary | Fold | Index | Part | Field | CallExpr
 Dims = tuple[Expr, ...]  # the sizes between the `x` of `1x7` or `3xHxW`
 
 
@@ -151,7 +170,7 @@ class Op(Node):
 
 @dataclass(frozen=True, slots=True)
 class Merge(Node):
-    """`concat<a | b>`: branches that all start from the current tensor."""
+    """`concat<a | b>`: branches that all start from the current tensor. A branch that is one `Turns` stands for several."""
 
     word: str
     args: tuple[Arg, ...]
@@ -179,7 +198,7 @@ class Broken(Node):
     """A placeholder for text that could not be parsed: a tensor of unknown shape."""
 
 
-Core = Op | Merge | Group | Here | Ref | Broken
+Core = Op | Merge | Group | Here | Ref | Index | Broken  # an index is one of a reference: `@ys[0]`
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,15 +255,17 @@ class Input(Node):
 
     name: str
     dims: Dims
+    args: tuple[Arg, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Output(Node):
-    """`output NAME(when=training): chain`."""
+    """`output NAME(when=training): chain`, `output NAME{i}: chain`."""
 
     name: str
     args: tuple[Arg, ...]
     chain: tuple[Item, ...]
+    index: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,9 +290,10 @@ class Block(Node):
 
 @dataclass(frozen=True, slots=True)
 class Share(Node):
-    """`share NAME { ... }`: a body whose weights all its uses share."""
+    """`share NAME { ... }`, `share NAME(params) { ... }`: a body whose weights all its uses share."""
 
     name: str
+    params: tuple[Param, ...]
     body: tuple[Statement, ...]
     name_span: Span = field(compare=False, repr=False)
 
@@ -279,6 +301,14 @@ class Share(Node):
 @dataclass(frozen=True, slots=True)
 class Let(Node):
     """`let NAME = value`."""
+
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Next(Node):
+    """`next NAME = value`, in a loop: what the state of that name is in the next turn, and after the last."""
 
     name: str
     value: Expr
@@ -304,8 +334,26 @@ class Pattern(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class State(Node):
+    """`NAME = value` in the head of a loop: what its turns hand on, and what the first one gets."""
+
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
 class For(Node):
-    """`for PATTERN in values { ... }`."""
+    """`for PATTERN in values { ... }`, `for PATTERN in values with NAME = value { ... }`."""
+
+    pattern: Pattern
+    values: Expr
+    body: tuple[Statement, ...]
+    states: tuple[State, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turns(Node):
+    """`for PATTERN in values | branch` in a merge: the branch once for every element. It is the only statement of its branch."""
 
     pattern: Pattern
     values: Expr
@@ -321,7 +369,7 @@ class If(Node):
     otherwise: tuple[Statement, ...]
 
 
-Statement = Use | Arch | Input | Output | Default | Block | Share | Let | Expect | For | If | Item
+Statement = Use | Arch | Input | Output | Default | Block | Share | Let | Next | Expect | For | Turns | If | Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,35 +407,3 @@ def inside(node: Node) -> list[object]:
         names = [part.name for part in reversed(fields(node)) if part.name != "span" and part.type not in PLAIN]
         _members[type(node)] = names
     return [part for name in names if (part := getattr(node, name))]
-
-
-def deeper(node: Node, limit: int) -> Node | None:
-    """Return the first node, in text order, that is nested in more than `limit` others; None if there is none."""
-    waiting: list[tuple[object, int]] = [(node, 0)]
-    while waiting:
-        value, depth = waiting.pop()
-        if isinstance(value, Node):
-            if depth > limit:
-                return value
-            waiting.extend((inner, depth + 1) for inner in inside(value))
-        elif isinstance(value, tuple):
-            waiting.extend((inner, depth) for inner in reversed(value))
-    return None
-
-
-def same(one: object, other: object) -> bool:
-    """Return whether two trees are equal: `==` for trees of any depth, without recursion."""
-    waiting = [(one, other)]
-    while waiting:
-        left, right = waiting.pop()
-        if type(left) is not type(right):
-            return False
-        if isinstance(left, Node):
-            waiting.extend((getattr(left, part.name), getattr(right, part.name)) for part in fields(left) if part.compare)
-        elif isinstance(left, tuple) and isinstance(right, tuple):
-            if len(left) != len(right):
-                return False
-            waiting.extend(zip(left, right, strict=True))
-        elif left != right:
-            return False
-    return True

@@ -95,12 +95,12 @@ class TreeBuilder:
         return ast.Arch(self._span(meta), str(name), params or (), base, str(title)[1:-1] if title else "")
 
     def input(self, meta: Meta, children: Children) -> ast.Input:
-        name, dims = children
-        return ast.Input(self._span(meta), str(name) if name else "input", dims)
+        name, dims, args = children
+        return ast.Input(self._span(meta), str(name) if name else "input", dims, args or ())
 
     def output(self, meta: Meta, children: Children) -> ast.Output:
-        name, args, *chain = children
-        return ast.Output(self._span(meta), str(name), args or (), tuple(item for item in chain if item is not None))
+        name, index, args, *chain = children
+        return ast.Output(self._span(meta), str(name), args or (), tuple(item for item in chain if item is not None), index)
 
     def default(self, meta: Meta, children: Children) -> ast.Default:
         word, args = children
@@ -112,12 +112,16 @@ class TreeBuilder:
         return ast.Block(self._span(meta), str(name), params, body.body if numbered else body, numbered, self._token_span(name))
 
     def share(self, meta: Meta, children: Children) -> ast.Share:
-        name, body = children
-        return ast.Share(self._span(meta), str(name), body, self._token_span(name))
+        name, params, body = children
+        return ast.Share(self._span(meta), str(name), params or (), body, self._token_span(name))
 
     def let(self, meta: Meta, children: Children) -> ast.Let:
         name, value = children
         return ast.Let(self._span(meta), str(name), value)
+
+    def next(self, meta: Meta, children: Children) -> ast.Next:
+        _, name, value = children
+        return ast.Next(self._span(meta), str(name), value)
 
     def expect(self, meta: Meta, children: Children) -> ast.Expect:
         measure, target, relation, value, within = children
@@ -128,8 +132,15 @@ class TreeBuilder:
         return str(children[0])
 
     def loop(self, meta: Meta, children: Children) -> ast.For:
-        pattern, values, body = children
-        return ast.For(self._span(meta), pattern, values, body)
+        pattern, values, states, body = children
+        return ast.For(self._span(meta), pattern, values, body, states or ())
+
+    def carried(self, meta: Meta, children: Children) -> tuple[ast.State, ...]:
+        return tuple(children)
+
+    def state(self, meta: Meta, children: Children) -> ast.State:
+        name, value = children
+        return ast.State(self._span(meta), str(name), value)
 
     def choice(self, meta: Meta, children: Children) -> ast.If:
         condition, then, otherwise = children
@@ -163,6 +174,9 @@ class TreeBuilder:
         index, second = (*children[1:], None, None)[:2]
         return ast.Label(self._span(meta), str(children[0]), index, second)
 
+    def numeral(self, meta: Meta, children: Children) -> ast.Label:
+        return ast.Label(self._span(meta), "", children[0])
+
     def repeat(self, meta: Meta, children: Children) -> ast.Expr:
         return self._dim(children[0])
 
@@ -192,6 +206,13 @@ class TreeBuilder:
         span = children[0].span.to(children[-1].span) if children else self._span(meta)
         return tuple(children), span
 
+    def turns(self, meta: Meta, children: Children) -> tuple[tuple[ast.Statement, ...], Span]:
+        pattern, values, (body, _) = children
+        begin = self.source.text.rfind("for", 0, pattern.span.start)  # the rule itself begins with the lines before
+        span = self._span(meta)
+        span = Span(self.source, begin if begin >= 0 else span.start, span.end)
+        return (ast.Turns(span, pattern, values, body),), span
+
     def group(self, meta: Meta, children: Children) -> ast.Group:
         return ast.Group(self._span(meta), tuple(children), numbered=False)
 
@@ -205,7 +226,24 @@ class TreeBuilder:
         return ast.Broken(self._span(meta))
 
     def ref(self, meta: Meta, children: Children) -> ast.Ref:
-        return ast.Ref(self._span(meta), str(children[0])[1:])
+        path, indices = "", []
+        for child in children:
+            if isinstance(child, Token):
+                path += child
+            elif child is not None:
+                dash, index = child if isinstance(child, tuple) else ("", child)
+                path += f"{dash}{{}}"
+                indices.append(index)
+        return ast.Ref(self._span(meta), path[1:], tuple(indices))
+
+    def second(self, meta: Meta, children: Children) -> tuple[str, ast.Expr]:
+        return "-", children[0]
+
+    def picked(self, meta: Meta, children: Children) -> ast.Index:
+        base, *indices = children
+        for index in indices:
+            base = ast.Index(self._span(meta), base, index)
+        return base  # type: ignore[no-any-return]
 
     def dims(self, meta: Meta, children: Children) -> ast.Dims:
         return tuple(self._dim(child) for child in children)
@@ -221,6 +259,9 @@ class TreeBuilder:
     def arg(self, meta: Meta, children: Children) -> ast.Arg:
         name, value = children if len(children) == 2 else (None, children[0])
         return ast.Arg(self._span(meta), str(name) if name else None, value)
+
+    def chosen(self, meta: Meta, children: Children) -> ast.Conditional:
+        return ast.Conditional(self._span(meta), *children)
 
     def text(self, meta: Meta, children: Children) -> ast.Text:
         return ast.Text(self._span(meta), str(children[0])[1:-1])
@@ -274,6 +315,9 @@ class TreeBuilder:
 
     def list(self, meta: Meta, children: Children) -> ast.List:
         return ast.List(self._span(meta), tuple(child for child in children if child is not None))
+
+    def each(self, meta: Meta, children: Children) -> ast.Each:
+        return ast.Each(self._span(meta), *children)
 
     def shape(self, meta: Meta, children: Children) -> ast.ShapeLiteral:
         parts = str(children[0]).replace("_", "").split("x")

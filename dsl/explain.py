@@ -48,6 +48,7 @@ _NAMES = {
     "RPAR": "`)`",
     "LBRACE": "`{`",
     "_BRACE_OPEN": "`{`",
+    "_NUMERAL_OPEN": "`{`",
     "RBRACE": "`}`",
     "_LIST_OPEN": "`[`",
     "_GROUP_OPEN": "`[`",
@@ -57,6 +58,7 @@ _NAMES = {
 }
 _OPERATORS = {"PLUS", "MINUS", "TIMES", "DIVIDE", "FLOORDIV", "MODULO", "_POWER", "AND", "OR", "NOT", "NE", "LE", "GE"}
 _WORD = re.compile(r'#[^\n]*|"[^"\n]*"|\w+')
+NEXT = "a name keeps its value; in a loop, `next {} = ...` gives another one to the next turn"
 MOST_USES = 8  # most occurrences of a name that are shown
 _KEYWORDS = ("ARCH", "BLOCK", "DEFAULT", "EXPECT", "FOR", "IF", "INPUT", "LET", "OUTPUT", "SHARE", "USE")
 
@@ -116,6 +118,11 @@ def explain(source: Source, draft: Draft, error: UnexpectedInput) -> Explained:
         again = [Related(at(start + index, start + index + 1), "") for index in range(1, last) if rest[index] == text[start]]
         problem = syntax.unreadable(f"the character {shown}", help_text, draft.in_source(changes))
         return Explained(problem.at(at(start, start + 1), related=again), start, end, changes)
+    if (assigned := re.search(r"(?:^|[;{])\s*([A-Za-z_]\w*)\s*$", before)) is not None and (explained := _assigned(rest, assigned[1])):
+        first = line + assigned.start(1)
+        changes = ((first, start + explained[0] - first, f"next {assigned[1]} = {explained[1]}"),)
+        problem = syntax.unexpected(f"`{explained[2]}`", "", NEXT.format(assigned[1]), draft.in_source(changes), is_guess=True)
+        return Explained(problem.at(at(start, start + len(explained[2]))), start, end, changes, is_guess=True)
     advice = hint(Spot(before, rest, opener[0] if opener else "", ends_item))
     changes = tuple((start + first, length, new) for first, length, new in advice.changes)
     absolute = draft.in_source((*changes, *((start + first, length, new) for first, length, new in advice.others)))
@@ -135,6 +142,15 @@ def explain(source: Source, draft: Draft, error: UnexpectedInput) -> Explained:
     if advice.start is not None:
         return Explained(problem.at(at(start + advice.start, marked)), start, end, changes, advice.is_guess)
     return Explained(problem.at(at(start, marked)), start, end, changes, advice.is_guess)
+
+
+def _assigned(rest: str, name: str) -> tuple[int, str, str] | None:
+    """Return the length of the sign of an assignment that reads its own name, `n = 2*n` or `n += 1`, what stands for it, and the sign."""
+    if found := re.match(r"([+*/-]|//)=(?!=)\s*", rest):
+        return found.end(), f"{name} {found[1]} ", found[0].strip()
+    if found := re.match(rf"=(?![=>])\s*(?=[^;#]*\b{name}\b)", rest):
+        return found.end(), "", "="
+    return None
 
 
 def _name_in_another_script(source: Source, span: Span, first: int, last: int) -> Explained:
@@ -180,7 +196,8 @@ def _words(expected: set[str]) -> str:
     if expected.issuperset(_KEYWORDS):
         names.append("a statement")
     else:
-        names.extend(f"`{word.lower()}`" for word in (*_KEYWORDS, "WITHIN", "ELSE", "IN") if word in expected)
+        within = {"IF", "FOR"} if expected & _OPERATORS else set()  # those of `a if b else c` and `[a for b in c]`
+        names.extend(f"`{word.lower()}`" for word in (*_KEYWORDS, "WITHIN", "ELSE", "IN") if word in expected - within)
     if len(names) > 6:
         names = [*names[:6], "..."]
     return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

@@ -20,18 +20,20 @@ from archc.dsl import ast
 from archc.dsl.errors import ArchError
 from archc.dsl.parser import MAX_NESTING, parse, tokens
 from archc.dsl.source import Source
+from archc.dsl.trees import same
 
 INDENT = 2
 ALIGN_WITHIN = 72  # claims are aligned up to this column
 
-OPENERS = {"LPAR", "_LIST_OPEN", "_GROUP_OPEN", "_BRACE_OPEN", "LBRACE"}
+OPENERS = {"LPAR", "_LIST_OPEN", "_GROUP_OPEN", "_BRACE_OPEN", "_NUMERAL_OPEN", "LBRACE"}
 CLOSERS = {"RPAR", "RSQB", "RBRACE"}
 TIGHT = {"_DASH", "_SLASH", "_GLUE", "TIMES", "DIVIDE", "FLOORDIV", "_POWER", "MODULO"}
 BEFORE_SIGN = {"PLUS", "MINUS", "EQUAL", "EQ", "NE", "LE", "GE", "LT", "GT", "COMMA", "LPAR", "_LIST_OPEN", "_BRACE_OPEN"}
-BEFORE_SIGN |= TIGHT | {"AND", "OR", "NOT", "IN", "IF"}
+BEFORE_SIGN |= TIGHT | {"AND", "OR", "NOT", "IN", "IF", "ELSE"}
 COMMENT = re.compile(r'"[^"\n]*"|#([^\n]*)')  # or a string, which may contain a `#`
 JOINED = {"_ARROW", "ELSE"}  # go on the line before them, unless a comment is in between
-VALUE_ENDS = {"NAME", "IN", "RPAR", "RSQB", "INT", "FLOAT", "SCALED", "SHAPE", "REF"}
+NUMBERED = {"NAME", "LABEL", "INDEXED", "MORE"}  # what a number in braces may follow
+VALUE_ENDS = {"NAME", "IN", "RPAR", "RSQB", "INT", "FLOAT", "SCALED", "SHAPE", "REF", "REST"}
 
 
 @dataclass
@@ -92,7 +94,7 @@ def _hold(source: Source, text: str, lowered: list[Token], max_nesting: int) -> 
         characters[token.start_pos : token.end_pos] = str(token).lower()
     before = "".join(characters)
     trees = [parse(Source(source.name, each), max_nesting).file for each in (before, text)]
-    if not ast.same(*trees) or _comments(before) != _comments(text):
+    if not same(*trees) or _comments(before) != _comments(text):
         raise ChangedMeaningError(f"{source.name} would not be the same network after `fmt`; nothing was written")
 
 
@@ -213,9 +215,9 @@ class _Writer:
         left, right = before.type, token.type
         if self._opens(before) or self._closes(token):
             return bool(self.stack) and self.stack[-1].spaced
-        if token.start_pos in self.layout.merges or right in ("COMMA", "COLON") or left in TIGHT or right in TIGHT:
+        if token.start_pos in self.layout.merges or right in ("COMMA", "COLON", "MORE", "REST") or left in TIGHT or right in TIGHT:
             return False
-        if left in ("NAME", "LABEL") and right == "_BRACE_OPEN":  # a kernel or the number of a label: `conv{k}`, `layer{i}:`
+        if left in NUMBERED and right == "_BRACE_OPEN":  # a kernel or the number of a label: `conv{k}`, `layer{i}:`, `@layer{i}`
             return False
         if left == "COLON" and self.stack and self.stack[-1].part:
             return False  # the part of a list, `depths[:2]`

@@ -169,6 +169,8 @@ def _slash_padding(before: re.Match[str], rest: re.Match[str]) -> str:
     return f"{before.group()}(pad={rest[1]})"
 
 
+ONE_OF_TWO = "one of two values is written `2 if i == 0 else 1`, with both of them"
+ALL_SETTINGS = "as a value, an operator has all its settings in parentheses: `{0}({1}, {2}, ...)`"
 BRANCHED = "concat|add|sub|mul|div|mean|matmul|residual"
 RULES = (
     # arguments
@@ -179,6 +181,13 @@ RULES = (
     Rule(r"([\w.)\]}\"'])\s+", _SEVERAL, "a comma is missing between options: `{result}`", _separated, bracket="("),
     Rule(r"([\w.)\]}])\s+", r"(?!(?:if|else|for|in|x)\b)(?=[\w\[.-])", "a comma is missing between arguments", "{0}, ", bracket="("),
     Rule(r"([\w.)\]}])\s+", r"(?!(?:if|else|for|in)\b)(?=[\w\[.-])", "a comma is missing between elements", "{0}, ", bracket="["),
+    # values
+    Rule(r"[\w)\]}][ \t]+if\b[^;]*", r"(?:[)\]},;]|$)", ONE_OF_TWO),
+    Rule(r"", r"\?", ONE_OF_TWO),
+    Rule(r"\b([A-Za-z_]+)([0-9]+)-([0-9]+)", r"\(\s*(?=\w)", ALL_SETTINGS, "{0}({1}, {2}, ", bracket="("),
+    Rule(r"[=({\[,]\s*if\s+", r"(?=[\w(])", ONE_OF_TWO),
+    Rule(r"\bfor\b.*\bin\b.*", r"if\b", "a list in brackets takes every element; a loop with a state can collect some", bracket="["),
+    Rule(r"@[\w.]*\.[cdhw]", r"\{", "`.c`, `.d`, `.h` and `.w` are sizes, and a label after a dot with a number needs another name"),
     # other languages
     Rule(r"\}\s*", r"(?:elif|elsif|elseif)\b", "it is `else if` here", "}} else if"),
     Rule(r"\}\s*", r"(?:esle|els|elsee|eles|lese|otherwise)\b(?=\s*(?:\{|if\b))", "it is `else` here", "}} else"),
@@ -278,18 +287,8 @@ RULES = (
         "there is no space before the kernel: `conv3-64`, `conv1x7-64`",
         _kernel_by_axis,
     ),
-    Rule(
-        r"\b[A-Za-z_]\w*?",
-        r"\[\s*(\d+)\s*\]",
-        "no space before the kernel, and `-` before the channels: `conv3-64`",
-        _kernel_by_axis,
-    ),
-    Rule(
-        r"\b[A-Za-z_]\w*?",
-        r"\[",
-        "no space before the kernel, and `-` before the channels: `conv3-64`, `conv1x7-64`",
-        bracket="",
-    ),
+    Rule(r"\b[A-Za-z_]\w*?", r"\[\s*(\d+)\s*\]", "no space before the kernel, and `-` before the channels: `conv3-64`", _kernel_by_axis),
+    Rule(r"\b[A-Za-z_]\w*?", r"\[", "no space before the kernel, and `-` before the channels: `conv3-64`, `conv1x7-64`", bracket=""),
     Rule(r"/[0-9]+", r"/\s*([0-9]+)", "an item has one `/`, its stride; padding is an option: `(pad={0})`", _slash_padding, unsure=True),
     Rule(r"\b(\w*pool)\s+", r"(\d+)\s+(\d+)", "there is no space before kernel and stride: `{0}{1}/{2}`", "{0}{1}/{2}"),
     Rule(r"", r"-\s*\$?\{?([A-Za-z_]\w*)\}?", "a name goes in braces: `-{{{0}}}`", "-{{{0}}}", ends_item=True),

@@ -149,7 +149,7 @@ class _NewlinesInBrackets(PostLex):
         for token in stream:
             if token.type in ("LPAR", "_LIST_OPEN"):
                 open_brackets.append(True)
-            elif token.type in ("LBRACE", "_BRACE_OPEN", "_GROUP_OPEN"):
+            elif token.type in ("LBRACE", "_BRACE_OPEN", "_NUMERAL_OPEN", "_GROUP_OPEN"):
                 open_brackets.append(False)
             elif token.type in ("RPAR", "RSQB", "RBRACE") and open_brackets:
                 open_brackets.pop()

@@ -8,7 +8,7 @@ from archc.dsl import ast
 from archc.dsl.parser import MAX_NESTING
 from archc.dsl.stack import deep_stack
 
-LEVELS = {"or": 1, "and": 2, "not": 3, "==": 4, "!=": 4, "<": 4, ">": 4, "<=": 4, ">=": 4}
+LEVELS = {"if": 0, "or": 1, "and": 2, "not": 3, "==": 4, "!=": 4, "<": 4, ">": 4, "<=": 4, ">=": 4}
 LEVELS |= {"+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "negative": 7, "**": 8}
 ATOM = 9
 SHORT = 60  # up to this length the branches of a merge are printed on one line
@@ -29,24 +29,30 @@ def print_statement(statement: ast.Statement) -> str:
             return _arch(statement)
         case ast.Input():
             name = "" if statement.name == "input" else f"{statement.name}: "
-            return f"input {name}{_dims(statement.dims)}"
+            return f"input {name}{_dims(statement.dims)}{_args(statement.args)}"
         case ast.Output():
             chain = "; ".join(_item(item) for item in statement.chain)
-            return f"output {statement.name}{_args(statement.args)}" + (f": {chain}" if chain else "")
+            index = f"{{{expression(statement.index)}}}" if statement.index is not None else ""
+            return f"output {statement.name}{index}{_args(statement.args)}" + (f": {chain}" if chain else "")
         case ast.Default():
             return f"default {statement.word}{_args(statement.args, always=True)}"
         case ast.Block():
             return f"block {statement.name}{_params(statement.params)} {_body(statement.body, '[]' if statement.numbered else '{}')}"
         case ast.Share():
-            return f"share {statement.name} {_body(statement.body)}"
+            return f"share {statement.name}{_params(statement.params) if statement.params else ''} {_body(statement.body)}"
         case ast.Let():
             return f"let {statement.name} = {expression(statement.value)}"
+        case ast.Next():
+            return f"next {statement.name} = {expression(statement.value)}"
         case ast.Expect():
             target = f"({statement.target})" if statement.target else ""
             within = f" within {statement.within:g}%" if statement.within is not None else ""
             return f"expect {statement.measure}{target} {statement.relation} {expression(statement.value)}{within}"
         case ast.For():
-            return f"for {_pattern(statement.pattern)} in {expression(statement.values)} {_body(statement.body)}"
+            states = ", ".join(f"{state.name} = {expression(state.value)}" for state in statement.states)
+            return f"{_turns(statement)}{f' with {states}' if states else ''} {_body(statement.body)}"
+        case ast.Turns():
+            return f"{_turns(statement)} | {_branch(statement.body)}"
         case ast.If():
             otherwise = f" else {_else(statement.otherwise)}" if statement.otherwise else ""
             return f"if {expression(statement.condition)} {_body(statement.then)}{otherwise}"
@@ -59,6 +65,10 @@ def _arch(arch: ast.Arch) -> str:
     base = f" = {expression(arch.base)}" if arch.base else ""
     title = f' "{arch.title}"' if arch.title else ""
     return f"arch {arch.name}{params}{base}{title}"
+
+
+def _turns(loop: ast.For | ast.Turns | ast.Each) -> str:
+    return f"for {_pattern(loop.pattern)} in {_inner(loop.values, 1) if isinstance(loop, ast.Each) else expression(loop.values)}"
 
 
 def _else(statements: Sequence[ast.Statement]) -> str:
@@ -112,8 +122,8 @@ def _core(core: ast.Core) -> str:
             return _body(core.body, "[]" if core.numbered else "{}")
         case ast.Here():
             return "."
-        case ast.Ref():
-            return f"@{core.path}"
+        case ast.Ref() | ast.Index():
+            return expression(core)
         case ast.Broken():
             return "\0"
 
@@ -160,9 +170,13 @@ def expression(expr: ast.Expr) -> str:
         case ast.Name():
             return f"({expr.name})" if expr.variable else expr.name
         case ast.Ref():
-            return f"@{expr.path}"
+            return f"@{expr.path.replace('{}', '{{{}}}').format(*map(expression, expr.indices))}"
         case ast.List():
             return f"[{', '.join(expression(item) for item in expr.items)}]"
+        case ast.Each():
+            return f"[{expression(expr.item)} {_turns(expr)}]"
+        case ast.Conditional():
+            return f"{_inner(expr.then, 1)} if {_inner(expr.condition, 1)} else {expression(expr.otherwise)}"
         case ast.ShapeLiteral():
             return "x".join(str(dim) for dim in expr.dims)
         case ast.Text():
@@ -176,7 +190,8 @@ def expression(expr: ast.Expr) -> str:
             first, stop = ("" if end is None else expression(end) for end in (expr.first, expr.stop))
             return f"{_base(expr.base)}[{first}:{stop}]"
         case ast.Index():
-            return f"{_base(expr.base)}[{expression(expr.index)}]"
+            base = expression(expr.base) if isinstance(expr.base, ast.Ref) else _base(expr.base)
+            return f"{base}[{expression(expr.index)}]"
         case ast.Field():
             return f"{_base(expr.base)}.{expr.name}"
         case ast.CallExpr():
@@ -198,6 +213,8 @@ def _level(expr: ast.Expr) -> int:
         return LEVELS[expr.rest[0][0]]
     if isinstance(expr, ast.Unary):
         return LEVELS["not" if expr.op == "not" else "negative"]
+    if isinstance(expr, ast.Conditional):
+        return LEVELS["if"]
     return ATOM
 
 

@@ -70,6 +70,10 @@ def hides_the_outer(graph: ArchGraph, tree: ast.File) -> Iterator[Diagnostic]:
             yield says.hides_the_outer(hidden.let.name, isinstance(hidden.part_of, ast.For)).at(hidden.let.span, related=related)
 
 
+def _names(pattern: ast.Pattern) -> dict[str, _Bound]:
+    return {part.name: _Bound(part.span) for part in ast.walk(pattern) if isinstance(part, ast.Pattern) and part.name}
+
+
 def _resolved(tree: ast.File) -> list[_Hidden]:
     """Return every `let` that hides a name, with all names of the file looked up in the order of the text."""
     hidden: list[_Hidden] = []
@@ -89,24 +93,25 @@ def _resolved(tree: ast.File) -> list[_Hidden]:
                 if node.outer is not None and body.part_of is not None:
                     reads_outer = len(node.outer.reads) > node.before
                     hidden.append(_Hidden(node.let, body.part_of, node.outer, own, reads_outer))
-            case ast.Arch() | ast.Block():
+            case ast.Arch() | ast.Block() | ast.Share():
                 inner = body if isinstance(node, ast.Arch) else _Body(body)
                 parts = [(param.default, inner) for param in node.params]
                 inner.names |= {param.name: _Bound(param.span) for param in node.params}
-                parts += [(node.body, inner)] if isinstance(node, ast.Block) else []
-            case ast.Share() | ast.Group():
+                parts += [(node.body, inner)] if not isinstance(node, ast.Arch) else []
+            case ast.Group():
                 parts = [(node.body, _Body(body))]
             case ast.Output():
-                parts = [(node.chain, _Body(body))]
+                parts = [(node.index, body), (node.chain, _Body(body))]
             case ast.Merge():
                 parts = [(node.args, body), *((branch, _Body(body)) for branch in node.branches)]
             case ast.For():
-                inner = _Body(
-                    body,
-                    node,
-                    {part.name: _Bound(part.span) for part in ast.walk(node.pattern) if isinstance(part, ast.Pattern) and part.name},
-                )
-                parts = [(node.values, body), (node.body, inner)]
+                inner = _Body(body, node, _names(node.pattern) | {state.name: _Bound(state.span) for state in node.states})
+                parts = [(node.values, body), *((state.value, body) for state in node.states), (node.body, inner)]
+                body.names |= {state.name: _Bound(state.span) for state in node.states}  # after it
+            case ast.Turns():
+                parts = [(node.values, body), (node.body, _Body(body, None, _names(node.pattern)))]
+            case ast.Each():
+                parts = [(node.values, body), (node.item, _Body(body, None, _names(node.pattern)))]
             case ast.If():
                 parts = [(node.condition, body), (node.then, _Body(body, node))]
                 chained = len(node.otherwise) == 1 and isinstance(node.otherwise[0], ast.If)  # `else if`, which may be a long chain

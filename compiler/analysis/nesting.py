@@ -60,6 +60,9 @@ class _Scope:
     incoming: str | None  # the current node at its start, where known
     edge: str  # the path of the shared part around it, from which only absolute paths lead out
     shared: bool = False  # whether it is a call of a shared part
+    given: dict[str, str] = field(default_factory=dict)  # of such a call: the name of its parameter for each tensor besides the input
+    arguments: list[str] = field(default_factory=list)  # these tensors, in the order of the parameters
+    is_clear: bool = True  # whether all tensors that it is given differ, so that its body shows which is which
     parts: list[_Part] = field(default_factory=list)
     shares: dict[str, ast.Share] = field(default_factory=dict)
 
@@ -89,12 +92,16 @@ class Program:
         self.keys = _keys(graph)
         self.known = set(self.keys.values())
         self.opened: set[str] = set()
+        self.members: dict[str, list[str]] = {}  # the nodes in each scope, where shared parts are asked for them
+        self.unclear: set[str] = set()  # the keys of shared parts in whose body a tensor may be the input or an argument
         self.stack = [_Scope("", "", None, "")]
         for node in graph:
             self._enter(node)
             self._put(node)
         while len(self.stack) > 1:
             self._close()
+        if self.unclear:
+            raise ValueError(f"every call of {min(self.unclear)} takes one tensor twice, but not always the same one")
 
     # ---- scopes
 
@@ -116,12 +123,32 @@ class Program:
         key = self.keys.get(path) or self._hidden_key(node, usual)
         shared = key != usual and not f"{outer.key}.".startswith(f"{key}.")
         incoming = outer.parts[-1].result if outer.parts else outer.incoming
-        if shared:  # the input is the operand that differs between calls
-            calls = [self.graph.operands(other) for other in self.alike[node.key][:2]]
-            incoming = next(
-                (taken[0] for taken in zip(*[self.graph.operands(node.name)], *calls, strict=False) if len(set(taken)) > 1), incoming
-            )
-        self.stack.append(_Scope(path, key if shared else usual, incoming, path if shared else outer.edge, shared))
+        scope = _Scope(path, key if shared else usual, incoming, path if shared else outer.edge, shared)
+        if shared:
+            self._give(scope)
+        self.stack.append(scope)
+
+    def _give(self, scope: _Scope) -> None:
+        """Find the tensors that differ between the calls of a shared part: the first is its input, the others are arguments."""
+        calls = [path for path, key in self.keys.items() if key == scope.key]
+        if scope.path not in calls:
+            return
+        rows = dict.fromkeys(zip(*(self._outside(path) for path in calls), strict=False))
+        taken = [row[calls.index(scope.path)] for row in rows if len(set(row)) > 1]
+        if taken:
+            scope.incoming, *scope.arguments = taken
+            scope.given = {name: f"tensor{at + 1}" for at, name in reversed(list(enumerate(scope.arguments)))}
+            scope.is_clear = len(set(taken)) == len(taken)
+
+    def _outside(self, path: str) -> Iterator[str]:
+        """Yield the operands that the nodes of a scope take from outside, in order."""
+        if not self.members:
+            for name in self.position:
+                for around in _around(name):
+                    self.members.setdefault(around, []).append(name)
+        inside = f"{path}."
+        for node in self.members[path]:
+            yield from (operand for operand in self.graph.operands(node) if not operand.startswith(inside))
 
     def _hidden_key(self, node: Node, usual: str) -> str:
         """Return the key of a scope that holds only calls, from the key of its first node; `usual` where another scope has that key."""
@@ -137,14 +164,21 @@ class Program:
         core: ast.Core = written.group(body)
         if scope.shared:
             around, _, name = scope.key.rpartition(".")
-            core = written.call(name)
+            tensors = [self._reference(outer, argument).core for argument in scope.arguments]
+            core = written.call(name, [tensor for tensor in tensors if isinstance(tensor, ast.Ref)])
             home = next((each for each in reversed(self.stack) if each.key == around), None)
             if home is None:
                 raise ValueError(f"the weights of {scope.path} are those of {scope.key}, which is in no scope around it")
             # A call whose input is also referenced from inside seems to take it twice; another call shows which is the input.
             known = home.shares.get(name)
-            if known is None or (known.body != tuple(body) and _references(body) > _references(known.body)):
-                home.shares[name] = written.share(name, body)
+            params = [f"tensor{at + 1}" for at in range(len(scope.arguments))]
+            if not params:
+                self.unclear.discard(scope.key)
+                if known is None or (known.body != tuple(body) and _references(body) > _references(known.body)):
+                    home.shares[name] = written.share(name, params, body)
+            elif known is None or (scope.is_clear and scope.key in self.unclear):
+                home.shares[name] = written.share(name, params, body)
+                (self.unclear.discard if scope.is_clear else self.unclear.add)(scope.key)
         depth = max(part.depth for part in parts)
         item = self._item(scope.path, parts[-1].result, core)
         self._append(outer, _Part(item, parts[0].start, parts[-1].result, parts[0].first, parts[-1].last, depth))
@@ -155,7 +189,9 @@ class Program:
         if node.key not in ("", key):
             raise ValueError(f"the weights of {node.name} are those of {node.key}, where only {key} can be written")
         if node.is_input:
-            self._append(scope, _Part(written.input_line(node, node.name), None, node.name, place, place))
+            self._append(
+                scope, _Part(written.input_line(node, node.name, self.graph.preprocess.get(node.name)), None, node.name, place, place)
+            )
         elif node.operator.operands != (1, 1):
             self._append(scope, self._merge(scope, node, place))
         else:
@@ -185,6 +221,11 @@ class Program:
 
     def _reference(self, scope: _Scope, name: str) -> ast.Item:
         """Return a reference to a node from a scope: by a path within it or within a scope around it, else by an absolute path."""
+        for each in (scope, *reversed(self.stack)):
+            if each.shared:
+                if name in each.given:
+                    return written.reference(each.given[name])
+                break
         around = scope.path
         while around != "" and len(around) >= len(scope.edge):
             if name.startswith(f"{around}."):

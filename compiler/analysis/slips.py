@@ -74,7 +74,7 @@ def merge_without_use(graph: ArchGraph, tree: ast.File) -> Found:
             yield says.merge_without_use(_short(merge), "adds the tensor to itself: every value is doubled").at(merge.span)
         elif word == "add" and len(merge.branches) > 1 and all(_is_nothing(branch) for branch in merge.branches):
             yield says.merge_without_use(_short(merge), "adds the tensor to itself, once for each branch").at(merge.span)
-        elif word == "concat" and len(merge.branches) == 1:
+        elif word == "concat" and len(merge.branches) == 1 and not any(isinstance(each, ast.Turns) for each in merge.branches[0]):
             inner = merge.span.text[merge.opening.end - merge.span.start : -1].strip()
             what, alone = "joins one branch, so it is that branch", f"{{ {inner} }}" if inner else "."
             yield says.merge_without_use(_short(merge), what, alone).at(merge.span)

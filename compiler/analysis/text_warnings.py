@@ -45,7 +45,7 @@ def channels_missing(graph: ArchGraph, tree: ast.File) -> Found:
 def stays_at_inference(graph: ArchGraph, tree: ast.File) -> Found:
     """Warn of a training-only output whose chain has nodes that remain at inference."""
     for line in tree.statements:
-        if isinstance(line, ast.Output) and line.args and line.chain and line.name in graph.outputs:
+        if isinstance(line, ast.Output) and line.args and line.chain and line.index is None and line.name in graph.outputs:
             inside = [node for node in graph if _within(node, line.span) and not node.training_only and not node.is_input]
             if inside:
                 yield says.stays_at_inference(line.name, inside[-1].name).at(line.span)
@@ -70,17 +70,17 @@ def never_used(graph: ArchGraph, tree: ast.File) -> Found:
     is_network = any(isinstance(line, ast.Input) for line in tree.statements)
     is_family = any(isinstance(line, ast.Arch) and line.params for line in tree.statements)
     for node in nodes:
-        if isinstance(node, ast.Block):
+        if isinstance(node, (ast.Block, ast.Share)):
             body = set()
-            for inner in ast.walk(node):
+            for inner in ast.walk(node) if node.params else ():
                 body |= mentioned(inner)
             for param in node.params:
                 if param.name not in body:
                     yield says.never_used("parameter", param.name).at(param.span)
-            if is_network and not is_family and node.name not in called:
+            if isinstance(node, ast.Share) and node.name not in called:
+                yield says.never_used("shared part", node.name).at(node.name_span)
+            elif isinstance(node, ast.Block) and is_network and not is_family and node.name not in called:
                 yield says.never_used("block", node.name).at(node.name_span)
-        elif isinstance(node, ast.Share) and node.name not in called:
-            yield says.never_used("shared part", node.name).at(node.name_span)
         elif isinstance(node, ast.Let) and node.name not in called:
             yield says.never_used("variable", node.name).at(node.span)
         elif isinstance(node, ast.Item) and node.label is not None and isinstance(node.core, (ast.Here, ast.Ref)):
@@ -123,7 +123,7 @@ def _bodies(tree: ast.File) -> Iterator[tuple[ast.Statement, ...]]:
     """Yield the bodies of the file, each a scope: its own, and those of blocks, loops, conditions, groups and branches."""
     yield tree.statements
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Block, ast.Share, ast.For, ast.Group)):
+        if isinstance(node, (ast.Block, ast.Share, ast.For, ast.Turns, ast.Group)):
             yield node.body
         elif isinstance(node, ast.If):
             yield node.then
@@ -145,7 +145,8 @@ def _with_what_follows(body: Sequence[ast.Statement], kind: type[ast.Statement])
 
 
 def _unused_label(label: ast.Label, parts: set[str]) -> Found:
-    if label.index is None and label.text not in parts:
+    stems = tuple(part.partition("{")[0] for part in parts if "{" in part)  # of references with a number, `@branch{i}`
+    if label.index is None and label.text not in parts and not label.text.startswith(stems):
         yield says.never_used("label", label.text).at(label.span)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archc.compiler.analysis.notation import UNSEEN, spread, unusual_options
@@ -25,9 +25,11 @@ def header(graph: ArchGraph, title: str = "") -> list[ast.Statement]:
     return [ast.Arch(NOWHERE, graph.name, (), None, re.sub(r"[\"\s]+", " ", title))] if NAME.fullmatch(graph.name) else []
 
 
-def input_line(node: Node, name: str) -> ast.Input:
-    """Return the `input` line of a node."""
-    return ast.Input(NOWHERE, name, shape_dims(node.shape))
+def input_line(node: Node, name: str, facts: Mapping[str, Any] | None = None) -> ast.Input:
+    """Return the `input` line of a node, with what is stated of its samples."""
+    listed = ((option, tuple(held) if isinstance(held, list) else held) for option, held in (facts or {}).items())
+    args = tuple(ast.Arg(NOWHERE, option, literal(held)) for option, held in listed)
+    return ast.Input(NOWHERE, name, shape_dims(node.shape), args)
 
 
 def output_line(name: str, training_only: bool, chain: Body = ()) -> ast.Output:
@@ -52,14 +54,14 @@ def group(body: Body) -> ast.Group:
     return ast.Group(NOWHERE, tuple(body), numbered=False)
 
 
-def share(name: str, body: Body) -> ast.Share:
+def share(name: str, params: Sequence[str], body: Body) -> ast.Share:
     """Return the definition of a shared part."""
-    return ast.Share(NOWHERE, name, tuple(body), NOWHERE)
+    return ast.Share(NOWHERE, name, tuple(ast.Param(NOWHERE, param, None) for param in params), tuple(body), NOWHERE)
 
 
-def call(name: str) -> ast.Op:
+def call(name: str, tensors: Sequence[ast.Ref] = ()) -> ast.Op:
     """Return a call of a shared part."""
-    return ast.Op(NOWHERE, name, (), None, (), (), NOWHERE)
+    return ast.Op(NOWHERE, name, (), None, (), tuple(ast.Arg(NOWHERE, None, tensor) for tensor in tensors), NOWHERE)
 
 
 def operator(node: Node, brief: bool = False) -> ast.Op:

@@ -57,7 +57,8 @@ def leaves(value: tuple[Any, ...]) -> int:
 
 def need_number(value: Any, what: str) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float, Formula)):
-        raise Fault(values.wrong_kind(f"what stands beside {what}", "a number", describe(value)))
+        help_text = "a condition chooses between two numbers: `2 if i == 0 else 1`" if isinstance(value, bool) else ""
+        raise Fault(values.wrong_kind(f"what stands beside {what}", "a number", describe(value), help_text))
 
 
 def bounded(value: Any) -> Any:

@@ -22,6 +22,7 @@ from archc.dsl.source import Span
 from archc.dsl.vocabulary import names as says
 
 VARIABLE, PARAMETER, LOOP_NAME, OPEN_SIZE, BLOCK = "variable", "parameter", "name of a loop", "open size", "block"
+STATE = "state of the loop"
 
 
 class Explained(Protocol):
@@ -48,13 +49,16 @@ class BlockValue:
     args: tuple[tuple[str, BoundArgument], ...] = ()
     shared: SharedPart | None = field(default=None, compare=False, repr=False)
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def name(self) -> str:
         return self.block.name
 
     @property
     def params(self) -> tuple[ast.Param, ...]:
-        return self.block.params if isinstance(self.block, ast.Block) else ()
+        return self.block.params
 
     @property
     def signature(self) -> str:
@@ -117,6 +121,7 @@ class Environment:
         self.body: Sequence[ast.Statement] = ()  # what is elaborated here, for names that are defined only later
         self.reader = ""  # the block whose body this is
         self.archs: dict[str, ArchValue] = {}
+        self.handed: dict[str, BoundArgument | None] = {}  # of a turn of a loop, by state: what the next turn is given
         self.incomplete = False  # a `use` failed, so an unknown name may have come from there
         self.size = 0  # how many bindings have been made here
         self._seen = seen if seen is not None else parent.size if parent is not None else 0  # how many of the parent's are seen
@@ -189,6 +194,16 @@ class Environment:
     def block(self, name: str) -> BlockValue | None:
         found = self.find(name, lambda value: isinstance(value, BlockValue))
         return found.value if found is not None else None
+
+    def turn_of(self, name: str) -> Environment | None:
+        """Return the turn of the loop whose state a name is here; None where it is none, or that of a loop around the block."""
+        for env, seen in self.outward():
+            found = env._names.get(name)
+            if found is not None and found.position < seen:
+                return env if name in env.handed else None
+            if env.reader:
+                break
+        return None
 
     def _resolved(self, later: LaterBlock, seen: int, through: str, reader: str) -> BlockValue:
         """Return the block of this scope that a parameter names, as far as this scope is seen."""

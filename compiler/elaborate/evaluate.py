@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from archc.compiler.elaborate.arithmetic import COMPARISONS, FUNCTIONS, LARGEST, bounded, calculate, compare, describe, leaves, need_number
 from archc.compiler.elaborate.elaboration import Elaboration
 from archc.compiler.elaborate.environment import OPEN_SIZE, BoundArgument
+from archc.compiler.elaborate.patterns import placed, unpack
 from archc.compiler.elaborate.scopes import Flow, Missing, Tensor, is_tensor
 from archc.compiler.elaborate.site import Site
 from archc.compiler.ops import OPERATORS
-from archc.compiler.ops.kinds import INIT, Choice, PerAxis, Recipe, Text, Whole, Word
+from archc.compiler.ops.kinds import INIT, Choice, PerAxis, Recipe, Text, Whole, Word, words_of
+from archc.compiler.ops.record import Operator
 from archc.compiler.shapes.dim import Formula, unknown
 from archc.dsl import ast
 from archc.dsl.diagnostics import Fault
@@ -36,6 +39,7 @@ def _words() -> frozenset[str]:
 WORDS = (_words() | {"fan_out"}) - {"c", "d", "h", "w"}  # the axes of `concat` are words for that option only
 TRUTH = {"yes": True, "no": False}
 OF_PYTHON = {"true": "yes", "True": "yes", "false": "no", "False": "no"}
+FOLLOWERS = {"norm": "normalization", "act": "activation"}  # options that name an operator, and the family of it
 SETTING_WORDS = frozenset({"fan_in", "fan_out"})  # what a setting of an `init` may be
 
 
@@ -86,6 +90,11 @@ def value(expr: ast.Expr, site: Site) -> Any:
                 return _call(expr, site)
             case ast.List():
                 return _list(expr, site)
+            case ast.Each():
+                return _each(expr, site)
+            case ast.Conditional():
+                side = chosen(expr, site)
+                return side if isinstance(side, Missing) else value(side, site)
             case ast.Index():
                 return _index(expr, site)
             case ast.Part():
@@ -111,15 +120,57 @@ def truth(expr: ast.Expr, site: Site) -> bool | Missing:
     raise Fault(values.wrong_kind("a condition", "a comparison, `yes` or `no`", describe(held)).at(expr.span))
 
 
-def tensor(path: str, span: Span, site: Site) -> Flow:
-    """Return the tensor that a reference names: a label, or a parameter that holds a tensor. Raises Fault, with a place."""
+def chosen(expr: ast.Expr, site: Site) -> ast.Expr | Missing:
+    """Return the side of a conditional value that its condition chooses, of any other expression itself. Raises Fault, with a place."""
+    while isinstance(expr, ast.Conditional):
+        held = truth(expr.condition, site)
+        if isinstance(held, Missing):
+            return held
+        expr = expr.then if held else expr.otherwise
+    return expr
+
+
+def numbered(text: str, index: ast.Expr | None, what: str, site: Site) -> str:
+    """Return a name with the number after it, `p{i}`; the name alone after an earlier mistake. Raises Fault, with a place."""
+    if index is None:
+        return text
+    held = value(index, site)
+    try:
+        return text if held is Missing.POISONED else f"{text}{Whole(0).read(what, held, 1)}"
+    except Fault as fault:
+        raise fault.at(index.span) from None
+
+
+def referred(ref: ast.Ref, site: Site) -> Flow:
+    """Return the tensor of a reference, its numbers evaluated. Raises Fault, with a place."""
+    path = _path(ref, site)
+    return Missing.UNKNOWN if isinstance(path, Missing) else tensor(path, ref.span, site, bool(ref.indices))
+
+
+def _path(ref: ast.Ref, site: Site) -> str | Missing:
+    """Return the path that a reference names: `layer1.conv` for `@layer{i}.conv`. Raises Fault, with a place."""
+    path, *rest = ref.path.split("{}")
+    for index, more in zip(ref.indices, rest, strict=True):
+        if value(index, site) is Missing.POISONED:
+            return Missing.POISONED
+        path = numbered(path, index, "a number in a reference", site) + more
+    return path
+
+
+def tensor(path: str, span: Span, site: Site, computed: bool = False) -> Flow:
+    """Return the tensor that a path names: a label, or a parameter that holds a tensor. Raises Fault, with a place.
+
+    For one that is `computed` from numbers no other label is suggested, which would be right in one turn of a loop only.
+    """
     found = site.scope.lookup(path) if site.scope is not None else None
     if found is not None:
         return found
     held = site.env.value(path)
     if isinstance(held, (Tensor, Missing)):
         return Missing.UNKNOWN if held is Missing.POISONED else held
-    known = [*(site.scope.visible() if site.scope else []), *site.env.known(blocks=False)]
+    known = [*(site.scope.visible() if site.scope else []), *site.env.known(blocks=False)] if not computed else []
+    if isinstance(held, tuple):
+        raise Fault(names.unknown_reference(path, [], listed=True).at(span))
     variable = describe(held) if held is not None else ""
     raise Fault(names.unknown_reference(path, known, variable).at(span))
 
@@ -151,20 +202,45 @@ def _name(name: str, site: Site) -> Any:
     if (later := site.env.defined_later(name)) is not None:
         raise Fault(later)
     known = [*site.env.known(blocks=False), *site.env.known(blocks=True), *sorted(WORDS)]
+    if (stem := name.lower().rstrip("0123456789")) != name.lower() and stem in OPERATORS:
+        hint = f"as a value, an operator has all its settings in parentheses: `{stem}(kernel={name[len(stem) :]}, ...)`"
+        raise UnknownName(names.unknown_name(name, [], hint=hint))
     raise UnknownName(names.unknown_name(name, known, OF_PYTHON.get(name, "")))
 
 
 def _reference(expr: ast.Ref, site: Site) -> Any:
     """Evaluate a reference to a tensor, or, as in `@enc1.c`, to a field of one."""
-    path, _, field = expr.path.rpartition(".")
-    if field in ("c", "d", "h", "w") and path and (site.scope is None or site.scope.lookup(expr.path) is None):
-        return _tensor_field(tensor(path, expr.span, site), field)
-    return tensor(expr.path, expr.span, site)
+    whole = _path(expr, site)
+    if isinstance(whole, Missing):
+        return whole
+    path, _, field = whole.rpartition(".")
+    if field in ("c", "d", "h", "w") and path and (site.scope is None or site.scope.lookup(whole) is None):
+        return _tensor_field(tensor(path, expr.span, site, bool(expr.indices)), field)
+    return tensor(whole, expr.span, site, bool(expr.indices))
 
 
 def _list(expr: ast.List, site: Site) -> Any:
     items = [value(item, site) for item in expr.items]
     return Missing.POISONED if Missing.POISONED in items else _spent(tuple(items), site)
+
+
+def _each(expr: ast.Each, site: Site) -> Any:
+    rows = value(expr.values, site)
+    if rows is Missing.POISONED:
+        return rows
+    if not isinstance(rows, tuple):
+        raise Fault(values.wrong_kind("what a list goes over", "a list", describe(rows)).at(expr.values.span))
+    if site.budget is not None:  # a long expression counts for more than one value
+        site.budget.spend(len(rows) * (1 + sum(1 for _ in ast.walk(expr.item)) // 8))
+    made = []
+    for number, row in enumerate(rows):
+        turn = site.nested()
+        try:
+            unpack(expr.pattern, row, turn.env)
+        except Fault as fault:
+            raise placed(fault, expr, number, len(rows), site.env) from None
+        made.append(value(expr.item, turn))
+    return Missing.POISONED if Missing.POISONED in made else _spent(tuple(made), site)
 
 
 def _shape(expr: ast.ShapeLiteral, site: Site) -> Any:
@@ -205,7 +281,8 @@ def _logic(expr: ast.Fold, conjunction: bool, site: Site) -> Any:
 
 
 def _index(expr: ast.Index, site: Site) -> Any:
-    base, index = value(expr.base, site), value(expr.index, site)
+    base = _variable(expr.base, site) if isinstance(expr.base, ast.Ref) else value(expr.base, site)
+    index = value(expr.index, site)
     if base is Missing.POISONED or index is Missing.POISONED:
         return Missing.POISONED
     if not isinstance(base, tuple):
@@ -215,6 +292,13 @@ def _index(expr: ast.Index, site: Site) -> Any:
     if not 0 <= index < len(base):
         raise Fault(values.no_such_element(f"index {index} is outside a list of {len(base)}, which goes from 0 to {len(base) - 1}"))
     return base[index]
+
+
+def _variable(ref: ast.Ref, site: Site) -> Any:
+    """Evaluate the `@ys` of `@ys[0]`: a list, unless a label has that name."""
+    held = site.env.value(ref.path)
+    is_label = site.scope is not None and site.scope.lookup(ref.path) is not None
+    return held if isinstance(held, tuple) and not is_label else value(ref, site)
 
 
 def _part(expr: ast.Part, site: Site) -> Any:
@@ -271,19 +355,59 @@ def _call(expr: ast.CallExpr, site: Site) -> Any:
 
 
 def word(expr: ast.CallExpr, site: Site, words: frozenset[str] = frozenset()) -> Any:
-    """Evaluate a word with settings, such as `normal(0.01)`. Settings that are among `words` are words."""
-    pairs = _settings(expr, site, words)
+    """Evaluate a word with settings, such as `normal(0.01)`, or an operator. Settings that are among `words` are words."""
+    operator = OPERATORS.get(expr.name.lower())
+    pairs = _settings(expr, site, words) if operator is None else _settings_of_operator(expr, operator, site)
     if pairs is None:
         return Missing.POISONED
-    if any(isinstance(given.value, Word) and given.value.args for _, given in pairs):
+    if operator is None and any(isinstance(given.value, Word) and given.value.args for _, given in pairs):
         raise Fault(values.wrong_kind("a setting of a word", "a plain value", "a word with settings of its own"))
     return Word(expr.name.lower(), tuple((name, given.value) for name, given in pairs))
+
+
+def _settings_of_operator(expr: ast.CallExpr, operator: Operator, site: Site) -> tuple[tuple[str, BoundArgument], ...] | None:
+    """Return the settings of an operator as a value. A name that means nothing else is a word of its option: `softmax(axis=c)`."""
+    words, order, pairs = words_of_options(operator.name), operator.option_names, []
+    for position, arg in enumerate(expr.args):
+        taken = words.get(arg.name or (order[position] if position < len(order) else ""), frozenset())
+        side = chosen(arg.value, site)
+        if isinstance(side, Missing):
+            return None
+        if ast.bare(side) in taken and not is_known(ast.bare(side), site):
+            held: Any = Word(ast.bare(side))
+        elif (
+            isinstance(side, ast.List)
+            and side.items
+            and all(bare in taken and not is_known(bare, site) for bare in map(ast.bare, side.items))
+        ):
+            held = tuple(Word(ast.bare(item)) for item in side.items)
+        elif isinstance(side, ast.CallExpr) and side.name.lower() in taken:
+            held = word(side, site, SETTING_WORDS)
+        else:
+            held = value(side, site)
+        if isinstance(held, Word) and held.args and held.text not in taken:  # so that words do not nest without end
+            raise Fault(values.wrong_kind("a setting of a word", "a plain value", "a word with settings of its own").at(arg.span))
+        pairs.append((arg.name or "", BoundArgument(held, arg.span)))
+    return None if any(given.value is Missing.POISONED for _, given in pairs) else tuple(pairs)
+
+
+@cache
+def words_of_options(name: str) -> dict[str, frozenset[str]]:
+    """Return the words that each option of an operator takes."""
+    operator = OPERATORS[name]
+    words = {attr.name: words_of(attr.kind) for attr in operator.attrs}
+    for option, family in FOLLOWERS.items() if operator.followers else ():
+        words[option] = frozenset({"none", *(other.name for other in OPERATORS.values() if other.family == family)})
+    return words
 
 
 def _settings(expr: ast.CallExpr, site: Site, words: frozenset[str] = frozenset()) -> tuple[tuple[str, BoundArgument], ...] | None:
     """Return the settings in the parentheses of a word or a block; None where one rests on an earlier mistake."""
     pairs = []
     for arg in expr.args:
-        bare = ast.bare(arg.value)
-        pairs.append((arg.name or "", BoundArgument(Word(bare) if bare in words else value(arg.value, site), arg.span)))
+        side = chosen(arg.value, site)
+        if isinstance(side, Missing):
+            return None
+        bare = ast.bare(side)
+        pairs.append((arg.name or "", BoundArgument(Word(bare) if bare in words else value(side, site), arg.span)))
     return None if any(given.value is Missing.POISONED for _, given in pairs) else tuple(pairs)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from archc.compiler.elaborate.arithmetic import describe
 from archc.compiler.elaborate.calls import Invocation, bind_settings, invoke
 from archc.compiler.elaborate.claims import Claim, check_shape, place_of_claim
 from archc.compiler.elaborate.elaboration import Elaboration
 from archc.compiler.elaborate.environment import BlockValue
-from archc.compiler.elaborate.evaluate import evaluated, evaluated_size, tensor
+from archc.compiler.elaborate.evaluate import evaluated, evaluated_size, referred
+from archc.compiler.elaborate.evaluate import value as value_of
+from archc.compiler.elaborate.loops import branches as turns
 from archc.compiler.elaborate.nodes import Use, apply, skip, word_arguments
 from archc.compiler.elaborate.options import Signature, bind_arguments, split_word
-from archc.compiler.elaborate.scopes import Flow, Label, Missing, Tensor, check_label, in_graph
+from archc.compiler.elaborate.scopes import Flow, Label, Missing, Tensor, check_label, in_graph, is_tensor
 from archc.compiler.elaborate.site import Site
 from archc.compiler.elaborate.strangers import RESIDUAL, unknown_word
 from archc.compiler.elaborate.workings import Workings
@@ -21,7 +24,7 @@ from archc.compiler.ops.kinds import NONE, Whole, Word
 from archc.dsl import ast
 from archc.dsl.diagnostics import Fault
 from archc.dsl.source import Span
-from archc.dsl.vocabulary import files, names, shapes
+from archc.dsl.vocabulary import files, names, shapes, values
 
 POOLS = {"max": "maxpool3/2", "mean": "avgpool3/2"}  # what a merge with a kernel is meant to be
 DEFINING = ("block", "share", "let", "use", "for", "arch", "def", "function", "class", "import", "from")  # words that begin a definition
@@ -53,7 +56,9 @@ def _core(elaboration: Elaboration, core: ast.Core, label: Label | None, site: S
         case ast.Here():
             return _alias(site.incoming, label, core.span, site)
         case ast.Ref():
-            return _alias(tensor(core.path, core.span, site), label, core.span, site)
+            return _alias(referred(core, site), label, core.span, site)
+        case ast.Index():
+            return _alias(_picked(core, site), label, core.span, site)
         case ast.Broken():
             return _broken(core, site)
 
@@ -175,7 +180,10 @@ def _merge(elaboration: Elaboration, merge: ast.Merge, label: Label | None, site
     """Elaborate `add<a | b>`, every branch from the same tensor; `residual<a>` adds that tensor to its one branch."""
     word = merge.word.lower()
     residual = word == RESIDUAL
-    operator = OPERATORS.get("add" if residual else word)
+    held = site.env.callee(merge.word) if word not in OPERATORS and not residual else None
+    if held is Missing.POISONED:
+        return Missing.UNKNOWN
+    operator = OPERATORS.get("add" if residual else held.text if isinstance(held, Word) else word)
     if operator is None or operator.operands == (1, 1):
         if operator is not None or site.env.block(merge.word) is not None:
             elaboration.report(shapes.takes_no_branches(merge.word), site, merge.word_span)
@@ -185,16 +193,37 @@ def _merge(elaboration: Elaboration, merge: ast.Merge, label: Label | None, site
         return Missing.UNKNOWN
     options = ast.Op(merge.span, merge.word, (), None, (), merge.args, merge.word_span)
     given = bind_arguments(elaboration, options, (), Signature.of_operator(operator), site)
-    branches = [elaboration.body(elaboration, branch, site.nested()) for branch in merge.branches]
-    if residual and len(branches) == 1:
+    branches = _branches(elaboration, merge, site)
+    if branches is None:
+        return skip(label, operator.name, merge.span, site)
+    count = len(branches)
+    if residual and count == 1:
         branches.append(site.incoming)
     least, most = (2, 2) if residual else operator.operands
     if len(branches) < least or (most is not None and len(branches) > most):
-        expected = "one branch or two" if residual else f"at least {least} branches"
-        raise Fault(shapes.wrong_branch_count(word, expected, len(merge.branches)).at(merge.word_span))
+        expected = "one branch or two" if residual else f"{'at least ' if least != most else ''}{least} branches"
+        empty = any(isinstance(statement, ast.Turns) for branch in merge.branches for statement in branch)
+        raise Fault(shapes.wrong_branch_count(word, expected, count, listed=empty).at(merge.word_span))
     if given is None:
         return skip(label, operator.name, merge.span, site)
-    return apply(elaboration, Use(operator, given, branches, merge.span, label, word), site)
+    if isinstance(held, Word):
+        given = {**word_arguments(operator, held, merge.span), **given}
+    return apply(elaboration, Use(operator, given, branches, merge.span, label, operator.name if held else word), site)
+
+
+def _branches(elaboration: Elaboration, merge: ast.Merge, site: Site) -> list[Flow] | None:
+    """Elaborate the branches of a merge, those of a list one for each element; None after a mistake in a list."""
+    made: list[Flow] = []
+    for branch in merge.branches:
+        match branch:
+            case (ast.Turns() as listed,):
+                each = turns(elaboration, listed, site)
+                if each is None:
+                    return None
+                made.extend(each)
+            case _:
+                made.append(elaboration.body(elaboration, branch, site.nested()))
+    return made
 
 
 def _group(elaboration: Elaboration, group: ast.Group, label: Label | None, site: Site) -> Flow:
@@ -217,6 +246,18 @@ def _alias(named: Flow, label: Label | None, span: Span, site: Site) -> Flow:
             raise Fault(files.no_input().at(span))
         site.labels.members[site.labels.new_name(label, label.text, span)] = named
     return named
+
+
+def _picked(core: ast.Index, site: Site) -> Flow:
+    """Return the tensor of `@ys[0]`. Raises Fault, with a place."""
+    held = value_of(core, site)
+    if held is Missing.POISONED:
+        return Missing.UNKNOWN
+    if not is_tensor(held):
+        help_text = "an expression builds nothing; a loop calls it: `for x in xs { @x; name(8) }`" if isinstance(held, BlockValue) else ""
+        raise Fault(values.wrong_kind(f"`{core.span.text}`, as an item,", "a tensor", describe(held), help_text).at(core.span))
+    found: Flow = held
+    return found
 
 
 def _broken(broken: ast.Broken, site: Site) -> Flow:

@@ -10,12 +10,12 @@ from typing import Any
 from archc.compiler.elaborate.arithmetic import describe
 from archc.compiler.elaborate.elaboration import Elaboration
 from archc.compiler.elaborate.environment import BlockValue, BoundArgument, Environment
-from archc.compiler.elaborate.evaluate import SETTING_WORDS, TRUTH, UnknownName, is_known, value, word
+from archc.compiler.elaborate.evaluate import FOLLOWERS, SETTING_WORDS, TRUTH, UnknownName, chosen, is_known, value, word, words_of_options
 from archc.compiler.elaborate.scopes import Missing, is_tensor
 from archc.compiler.elaborate.site import Site
 from archc.compiler.elaborate.workings import Workings
 from archc.compiler.ops import OPERATORS
-from archc.compiler.ops.kinds import Axes, Choice, Flag, Kind, Optional, PerAxis, Quoted, Recipe, Sizes, Table, Text, Value, Whole, Word
+from archc.compiler.ops.kinds import Axes, Choice, Flag, Kind, Quoted, Recipe, Sizes, Text, Value, Whole, Word, words_of
 from archc.compiler.ops.record import Like, Operator, Required
 from archc.compiler.shapes.dim import Formula
 from archc.dsl import ast
@@ -26,8 +26,6 @@ from archc.dsl.vocabulary import names, text_warnings, values
 from archc.dsl.vocabulary.spelling import misspelt
 
 PLACE = "place"  # every operator takes it: the devices its parts lie on
-FOLLOWERS = ("norm", "act")
-FOLLOWER_FAMILIES = ("normalization", "activation")
 
 
 def split_word(word: str, kernel: ast.Dims, env: Environment, span: Span) -> tuple[str, ast.Dims]:
@@ -83,9 +81,7 @@ class Signature:
 def _of_operator(name: str) -> Signature:
     operator = OPERATORS[name]
     kinds = {attr.name: attr.kind for attr in operator.attrs}
-    words = {option: _words(kind) for option, kind in kinds.items()}
-    for option, family in zip(FOLLOWERS, FOLLOWER_FAMILIES, strict=True) if operator.followers else ():
-        words[option] = frozenset({"none", *(other.name for other in OPERATORS.values() if other.family == family)})
+    words = words_of_options(name)
     return Signature(
         name, operator.signature, operator.option_names, operator.short, kinds, words, named=operator.named, gathers=operator.gathers
     )
@@ -95,23 +91,6 @@ def _of_operator(name: str) -> Signature:
 def option_words() -> frozenset[str]:
     """Return the words that options of operators take."""
     return frozenset().union(*(words for name in OPERATORS for words in _of_operator(name).words.values()))
-
-
-def _words(kind: Kind) -> frozenset[str]:
-    """Return the words that an option of this kind takes."""
-    match kind:
-        case Choice() | PerAxis() | Axes():
-            return frozenset(kind.words)
-        case Recipe():
-            return frozenset(kind.table)
-        case Flag():
-            return frozenset(TRUTH)
-        case Optional():
-            return _words(kind.kind) | {"none"}
-        case Table():
-            return frozenset({"none"})
-        case _:
-            return frozenset()
 
 
 def bind_arguments(
@@ -182,6 +161,10 @@ def argument(elaboration: Elaboration, expr: ast.Expr, option: str, signature: S
 
     A name that means nothing at all is left to the option, which knows its choices. Raises Fault, with a place.
     """
+    side = chosen(expr, site)
+    if isinstance(side, Missing):
+        return side
+    expr = side
     kind, words = signature.kinds.get(option), signature.words.get(option, frozenset())
     if isinstance(expr, ast.CallExpr) and expr.name.lower() in words:
         return word(expr, site, SETTING_WORDS)
@@ -276,7 +259,7 @@ def _read(kind: Any, name: str, option: BoundArgument, axes: int) -> Any:
         what = "a block" if isinstance(option.value, BlockValue) else "a tensor"
         raise Fault(values.wrong_kind(f"`{name}`", str(kind), what).at(option.span))
     if isinstance(option.value, Text) and not isinstance(kind, Quoted):
-        meant = option.value.text if option.value.text in _words(kind) else ""
+        meant = option.value.text if option.value.text in words_of(kind) else ""
         help_text = f"words are written without quotes: `{meant}`" if meant else ""
         found = values.wrong_kind(f"`{name}`", str(kind), f"the text {option.value}", help_text)
         raise Fault(found.with_facts(**(misspelt(str(option.value), [meant], sure=True) if meant else {})).at(option.span))

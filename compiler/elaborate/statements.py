@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from archc.compiler.elaborate import items
-from archc.compiler.elaborate.arithmetic import describe
+from archc.compiler.elaborate import items, preparation
 from archc.compiler.elaborate.claims import Expected
 from archc.compiler.elaborate.elaboration import Elaboration
-from archc.compiler.elaborate.environment import LOOP_NAME, OPEN_SIZE, VARIABLE, BoundArgument, Environment, SharedPart, check_block_name
-from archc.compiler.elaborate.evaluate import evaluated, evaluated_size, truth
+from archc.compiler.elaborate.environment import OPEN_SIZE, VARIABLE, BoundArgument, Environment, SharedPart, check_block_name
+from archc.compiler.elaborate.evaluate import evaluated, evaluated_size, numbered, truth
+from archc.compiler.elaborate.loops import hand_on, loop
 from archc.compiler.elaborate.options import PLACE, Signature, argument, doubt_name
 from archc.compiler.elaborate.scopes import Flow, Label, Missing, Tensor, check_label, in_graph, join
 from archc.compiler.elaborate.site import Site
 from archc.compiler.elaborate.workings import Workings
 from archc.compiler.graph import INPUT, ArchGraph, Node, Output
 from archc.compiler.ops import OPERATORS
-from archc.compiler.ops.kinds import Word, show
+from archc.compiler.ops.kinds import Word
 from archc.compiler.ops.record import Operator, check_values
 from archc.compiler.shapes.dim import show_shape
 from archc.dsl import ast
@@ -26,7 +25,7 @@ from archc.dsl.diagnostics import Fault, Related
 from archc.dsl.source import Span
 from archc.dsl.vocabulary import files, names, values
 
-TOP_ONLY = (ast.Arch, ast.Use, ast.Input, ast.Output, ast.Expect)
+TOP_ONLY = (ast.Arch, ast.Use, ast.Input, ast.Expect)
 
 
 def body(elaboration: Elaboration, statements: Sequence[ast.Statement], site: Site) -> Flow:
@@ -49,13 +48,15 @@ def elaborate(elaboration: Elaboration, statement: ast.Statement, site: Site) ->
         case ast.Item():
             return items.item(elaboration, statement, site)
         case ast.For():
-            return _for(elaboration, statement, site)
+            return loop(elaboration, statement, site)
         case ast.If():
             return _if(elaboration, statement, site)
         case ast.Input():
             return _input(elaboration, statement, site)
         case ast.Let():
             _let(elaboration, statement, site)
+        case ast.Next():
+            hand_on(elaboration, statement, site)
         case ast.Block():
             _block(elaboration, statement, site)
         case ast.Share():
@@ -98,6 +99,11 @@ def _input(elaboration: Elaboration, statement: ast.Input, site: Site) -> Flow:
         elaboration.report(fault, site, statement.span)
         return Missing.UNKNOWN
     elaboration.add(Node(name, INPUT, {}, shape, statement.span, key=name), [])
+    try:
+        if facts := preparation.read(statement.args, shape, given is None, site.alone()):
+            elaboration.graph.preprocess[name] = facts
+    except Fault as fault:
+        elaboration.report(fault, site, statement.span)
     tensor = Tensor(name, shape)
     site.labels.members[name] = tensor
     return tensor
@@ -113,6 +119,11 @@ def _bind_sizes(written: ast.Dims, given: ast.Dims, env: Environment) -> None:
 def _output(elaboration: Elaboration, statement: ast.Output, site: Site) -> None:
     training = _is_of_training(elaboration, statement, site)
     chain, place = statement.chain, _name_span(statement)
+    try:
+        statement = replace(statement, name=numbered(statement.name, statement.index, "an output's number", site))
+    except Fault as fault:
+        elaboration.report(fault, site, statement.span)
+        return
     first = elaboration.output_places.setdefault(statement.name, place)
     if first is place and chain and chain[-1].label is None and not isinstance(chain[-1].core, (ast.Ref, ast.Here)):
         chain = (*chain[:-1], replace(chain[-1], label=ast.Label(statement.span, statement.name, None)))
@@ -179,13 +190,7 @@ def _let(elaboration: Elaboration, statement: ast.Let, site: Site) -> None:
 def _block(elaboration: Elaboration, statement: ast.Block, site: Site) -> None:
     try:
         check_block_name(statement.name, statement.name_span, site.env)
-        seen: set[str] = set()
-        for param in statement.params:
-            if param.name == "in":
-                raise Fault(names.reserved("in", "it is the incoming tensor").at(param.span))
-            if param.name in seen:
-                raise Fault(names.defined_twice("a parameter", param.name).at(param.span))
-            seen.add(param.name)
+        _check_parameters(statement.params)
     except Fault as fault:
         elaboration.report(fault, site)
         site.env.incomplete = True  # calls of it are not to be judged
@@ -193,10 +198,22 @@ def _block(elaboration: Elaboration, statement: ast.Block, site: Site) -> None:
     site.env.define(statement)
 
 
+def _check_parameters(params: Sequence[ast.Param]) -> None:
+    """Refuse two parameters of one name, and `in`. Raises Fault, with a place."""
+    seen: set[str] = set()
+    for param in params:
+        if param.name == "in":
+            raise Fault(names.reserved("in", "it is the incoming tensor").at(param.span))
+        if param.name in seen:
+            raise Fault(names.defined_twice("a parameter", param.name).at(param.span))
+        seen.add(param.name)
+
+
 def _share(elaboration: Elaboration, statement: ast.Share, site: Site) -> None:
     try:
         check_block_name(statement.name, statement.name_span, site.env)
         check_label(statement.name, statement.name_span)
+        _check_parameters(statement.params)
         site.labels.reserve(statement.name, statement.name_span)
     except Fault as fault:
         elaboration.report(fault, site)
@@ -242,62 +259,7 @@ def _expect(elaboration: Elaboration, statement: ast.Expect, site: Site) -> None
             elaboration.expects.append(Expected(statement, value, len(elaboration.graph)))
 
 
-# ---- loops and conditions
-
-
-def _for(elaboration: Elaboration, loop: ast.For, site: Site) -> Flow:
-    rows = evaluated(elaboration, loop.values, site)
-    if rows is Missing.POISONED:
-        return Missing.UNKNOWN
-    if not isinstance(rows, tuple):
-        elaboration.report(values.wrong_kind("what a loop goes over", "a list", describe(rows)), site, loop.values.span)
-        return Missing.UNKNOWN
-    elaboration.step(site, loop.span, len(rows))
-    incoming = site.incoming
-    for number, row in enumerate(rows):
-        turn = site.after(incoming).nested()
-        try:
-            _unpack(loop.pattern, row, turn.env)
-        except Misfit as misfit:
-            elaboration.report(_of_the_row(misfit, loop, number, len(rows), site.env), site, loop.pattern.span)
-            return Missing.UNKNOWN
-        except Fault as fault:
-            elaboration.report(fault, site, loop.pattern.span)
-            return Missing.UNKNOWN
-        with elaboration.entered(turn.inside(f"turn {number + 1} of {len(rows)}", loop.span)) as inside:
-            incoming = body(elaboration, loop.body, inside)
-    return incoming
-
-
-class Misfit(Fault):
-    """A row does not fit the names of its loop."""
-
-
-def _unpack(pattern: ast.Pattern, value: Any, env: Environment) -> None:
-    """Bind the names of a loop to one row. Raises Fault."""
-    if pattern.name == "in":
-        raise Fault(names.reserved("in", "it is the incoming tensor"))
-    if pattern.name is not None:
-        env.bind(pattern.name, value, LOOP_NAME, pattern.span)
-        return
-    if not isinstance(value, tuple) or len(value) != len(pattern.parts):
-        taken = [part.name or part.span.text for part in pattern.parts]
-        if not isinstance(value, tuple):
-            raise Misfit(values.does_not_unpack(taken, [], describe(value)))
-        raise Misfit(values.does_not_unpack(taken, [show(item) for item in value]))
-    for part, item in zip(pattern.parts, value, strict=True):
-        _unpack(part, item, env)
-
-
-def _of_the_row(misfit: Misfit, loop: ast.For, number: int, rows: int, env: Environment) -> Misfit:
-    """Place the fault of a row that does not fit a loop's names at the row, if the file writes it out."""
-    listed: ast.Expr | None = loop.values
-    if isinstance(listed, ast.Name) and (bound := env.find(listed.name)) is not None:
-        listed = bound.expr
-    if not isinstance(listed, ast.List) or len(listed.items) != rows:
-        return misfit
-    misfit.with_facts(rows=listed.items, number=number, names=[part.name for part in loop.pattern.parts])
-    return misfit.at(listed.items[number].span, related=[Related(loop.pattern.span, "the names of the loop")])
+# ---- conditions
 
 
 def _if(elaboration: Elaboration, statement: ast.If, site: Site) -> Flow:

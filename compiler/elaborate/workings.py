@@ -106,6 +106,9 @@ def _with_numbers(expr: ast.Expr, site: Site) -> ast.Expr:
             return replace(expr, first=_with_numbers(expr.first, site), rest=rest)
         case ast.Unary():
             return replace(expr, operand=_with_numbers(expr.operand, site))
+        case ast.Conditional():
+            parts = (_with_numbers(part, site) for part in (expr.then, expr.condition, expr.otherwise))
+            return ast.Conditional(expr.span, *parts)
         case ast.CallExpr():
             return replace(expr, args=tuple(replace(arg, value=_with_numbers(arg.value, site)) for arg in expr.args))
         case _:
@@ -122,6 +125,8 @@ def _replaced(expr: ast.Expr, name: str, value: int) -> ast.Expr:
             return replace(expr, first=_replaced(expr.first, name, value), rest=rest)
         case ast.Unary():
             return replace(expr, operand=_replaced(expr.operand, name, value))
+        case ast.Conditional():
+            return ast.Conditional(expr.span, *(_replaced(part, name, value) for part in (expr.then, expr.condition, expr.otherwise)))
         case ast.CallExpr():
             return replace(expr, args=tuple(replace(arg, value=_replaced(arg.value, name, value)) for arg in expr.args))
         case _:

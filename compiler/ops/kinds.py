@@ -299,3 +299,20 @@ def _whole(name: str, value: Any, minimum: int) -> int:
     if value < minimum:
         raise Fault(says.wrong_kind(f"`{name}`", f"at least {minimum}", str(value), least=minimum))
     return value
+
+
+def words_of(kind: Kind) -> frozenset[str]:
+    """Return the words that an option of a kind takes."""
+    match kind:
+        case Choice() | PerAxis() | Axes():
+            return frozenset(kind.words)
+        case Recipe():
+            return frozenset(kind.table)
+        case Flag():
+            return frozenset({"yes", "no"})
+        case Optional():
+            return words_of(kind.kind) | {"none"}
+        case Table():
+            return frozenset({"none"})
+        case _:
+            return frozenset()

@@ -18,7 +18,7 @@ class Rewriter:
 
     def __init__(self, old: ArchGraph) -> None:
         self.old = old
-        self.new = ArchGraph(old.name, old.title, {}, list(old.conditions))
+        self.new = ArchGraph(old.name, old.title, {}, list(old.conditions), preprocess=old.preprocess)
         self.value_map: dict[str, str] = {}
 
     def keep(self, node: Node) -> None:

@@ -101,7 +101,7 @@ def _misspelt_option(option: str, known: Sequence[str]) -> list[str]:
 
 
 @diagnostic("E0203")
-def unknown_reference(path: str, known: Sequence[str], variable: str = "") -> Wording:
+def unknown_reference(path: str, known: Sequence[str], variable: str = "", listed: bool = False) -> Wording:
     """A reference names a label that does not precede it in its own scope or an enclosing one.
 
     Wrong:
@@ -119,6 +119,8 @@ def unknown_reference(path: str, known: Sequence[str], variable: str = "") -> Wo
     help_text = did_you_mean(path, known) or "a reference can only name what comes before it, in its own scope or an enclosing one"
     if variable:
         help_text = f"`{path}` is {variable}: write `{path}`, without the `@`"
+    if listed:
+        return Wording(f"`{path}` is a list, and no tensor", help=f"an item goes on from one of its tensors: `@{path}[0]`")
     return Wording(f"there is no `{path}` before this", help=help_text, facts=misspelt(path, near(path, known)))
 
 
@@ -332,7 +334,7 @@ def defined_twice(what: str, name: str, notes: Sequence[str] = ()) -> Wording:
 
 
 @diagnostic("E0215")
-def option_without_name(operator: str, known: Sequence[str], meant: str = "") -> Wording:
+def option_without_name(operator: str, known: Sequence[str], meant: str = "", help: str = "") -> Wording:
     """A `default`, or a `pad`, sets an option without naming it. Only items take options by position.
 
     A number in `pad(1)` would pad only the height, but other frameworks pad all sides: `pad(h=1, w=1)`.
@@ -349,8 +351,8 @@ def option_without_name(operator: str, known: Sequence[str], meant: str = "") ->
         default conv(pad=1)
         conv3-8
     """
-    whose = f"`{operator}`" if meant else "a `default`"
-    help_text = f"write `{meant}` to pad all sides of an image" if meant else "write `pad=1`"
+    whose = f"`{operator}`" if meant or help else "a `default`"
+    help_text = help or (f"write `{meant}` to pad all sides of an image" if meant else "write `pad=1`")
     return Wording(f"the options of {whose} must be named", notes=(f"`{operator}` has: {', '.join(known)}",), help=help_text)
 
 
@@ -401,4 +403,6 @@ def already_bound(name: str, kind: str) -> Wording:
         let wide = 16
         conv3-{wide}
     """
-    return Wording(f"`{name}` is already a {kind} in this scope", help="names cannot be reassigned: choose another one")
+    again = f"`next {name} = ...` gives it to the next turn" if kind == "state of the loop" else ""
+    help_text = again or "names cannot be reassigned: choose another one"
+    return Wording(f"`{name}` is already a {kind} in this scope", help=help_text)

@@ -232,7 +232,7 @@ def shared_differs(name: str, first: str, now: str) -> Wording:
 
 
 @diagnostic("E0310")
-def wrong_branch_count(name: str, expected: str, got: int, meant: str = "") -> Wording:
+def wrong_branch_count(name: str, expected: str, got: int, meant: str = "", listed: bool = False) -> Wording:
     """A merge has too few or too many branches.
 
     Wrong:
@@ -249,6 +249,8 @@ def wrong_branch_count(name: str, expected: str, got: int, meant: str = "") -> W
     if meant:
         over = "an axis" if "axis" in meant else "windows"
         help_text = f"`{name}` joins branches; over {over} of one tensor it is `{meant}`"
+    if listed:
+        help_text = f"`for` makes one branch for each element of its list; `{name}<. | for ... | ...>` adds the incoming tensor"
     return Wording(f"{name} takes {expected}, and has {got}", help=help_text)
 
 

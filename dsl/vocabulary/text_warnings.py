@@ -219,8 +219,8 @@ def hides_the_outer(name: str, loop: bool) -> Wording:
     """A `let` in the body of a `for` or an `if` looks like an assignment to a variable of the enclosing scope, but is not one.
 
     It is a second variable of that name, which ends with the body: the outer one keeps its value, so each iteration of a
-    loop starts with that value again, and so does the code after it. To carry a value from one iteration to the next, use
-    a block that calls itself, or compute the value from the number of the iteration.
+    loop starts with that value again, and so does the code after it. To carry a value from one iteration to the next, make it
+    a state of the loop, or compute the value from the number of the iteration.
 
     Wrong:
 
@@ -233,10 +233,11 @@ def hides_the_outer(name: str, loop: bool) -> Wording:
 
         input 3x32x32
         let n = 8
-        for i in range(3) { let wide = n * 2**(i + 1); conv3-{wide}(act=relu) }
-        conv1-{n}
+        for i in range(3) with wide = n { conv3-{wide}(act=relu); next wide = 2*wide }
+        conv1-{wide}
     """
     after = f"after it, `{name}` is the outer one again"
     note = f"each iteration starts with the outer `{name}` again, and so does what follows" if loop else after
-    help_text = "a `let` does not change a variable: give this one another name" + (", computed from the iteration number" if loop else "")
+    state = f", or the loop a state: `for ... with {name} = ...`" if loop else ""
+    help_text = f"a `let` does not change a variable: give this one another name{state}"
     return Wording(f"this `{name}` is a new variable, which ends with this body", notes=(note,), help=help_text)

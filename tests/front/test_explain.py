@@ -29,7 +29,7 @@ def test_a_node_of_alexnet() -> None:
 
 def test_provenance_of_a_node_in_a_block() -> None:
     shown = archc("explain", "archs/resnet50.arch:layer2.0.conv2").stdout
-    assert "bottleneck(w=128, s=2), on line 12 of std/resnet.arch" in shown
+    assert "bottleneck(w=128, s=2), on line 15 of std/resnet.arch" in shown
     assert "pad=1, from line 3 of std/residual.arch" in shown
 
 

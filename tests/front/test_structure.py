@@ -119,10 +119,10 @@ def test_imports_go_one_way(path: Path) -> None:
 
 
 HEAVY = {"torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "playwright", "matplotlib"}
-WITH_TORCH = {f"archc.tests.support.{name}" for name in ("pytorch", "oracles", "oracles_arithmetic")}
+OF_TORCH = ("pytorch", "oracles", "oracles_arithmetic", "wavenet")  # of tests/support
+WITH_TORCH = {f"archc.tests.support.{name}" for name in OF_TORCH}
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-ORACLES = ("pytorch", "oracles")
-LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and not path.stem.startswith(ORACLES)]
+LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and path.stem not in OF_TORCH]
 
 
 @pytest.mark.parametrize("path", LIGHT, ids=lambda path: str(path.relative_to(ROOT)))
