@@ -155,7 +155,7 @@ def attention_saved(call: Call, out: Shape) -> Dim:
     attrs, positions = call.attrs, product(padded_sizes(call))
     cosine = attrs["similarity"] == "cosine"
     values = (8 if cosine else 5) * call.channels + (4 * int(attrs["heads"]) if cosine else 0)
-    products = 1 + cosine + 2 * bool(attrs["dropout"])
+    products: int = 1 + cosine + 2 * bool(attrs["dropout"])
     return values * positions + products * _products(call)
 
 
