@@ -114,10 +114,11 @@ class _Layout:
         if (rule.reads and not _in_order(rule.reads, operands[0], call.x)) or rule.copies(call):
             self.copied.add(node.name)
         if rule.view and node.name not in self.copied:
-            cut = rule.cuts if node.shape != call.x else ""
-            last = operands[0].last is not rule.turned
-            return _Held(operands[0].storage, last and len(node.shape) > 1, cut or operands[0].cut)
-        return _Held(node.name, len(node.shape) > 1 and rule.order(call, [operand.last for operand in operands]))
+            return _Held(operands[0].storage, self._last(node, operands), rule.cut(call, node.shape) or operands[0].cut)
+        return _Held(node.name, self._last(node, operands))
+
+    def _last(self, node: Node, operands: list[_Held]) -> bool:
+        return len(node.shape) > 1 and node.operator.memory.order(node.call, [operand.last for operand in operands])
 
 
 def _in_order(reads: str, held: _Held, shape: Shape) -> bool:

@@ -8,16 +8,22 @@ from archc.compiler.ops import (
     classic,
     convolution,
     joining,
+    moving,
     normalization,
+    patches,
     pooling,
     rearranging,
+    recurrent,
     tokens,
     windowed,
 )
 from archc.compiler.ops.record import Operator
 from archc.compiler.ops.source import INPUT as INPUT
 
-FAMILIES = (convolution, pooling, activation, normalization, joining, tokens, rearranging, attention, windowed, classic)
+FAMILIES = (
+    *(convolution, pooling, activation, normalization, joining, moving, patches, rearranging, tokens),
+    *(attention, windowed, recurrent, classic),
+)
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
 

@@ -65,22 +65,6 @@ def lower_map(call: Call) -> CallTarget:
     return CallTarget("torch.unflatten", (Operand(), 2, call.attrs["sizes"]))
 
 
-def transpose_shape(call: Call) -> Shape:
-    """Return the shape with both axes exchanged."""
-    _row(call, "transpose")
-    return (call.x[1], call.x[0])
-
-
-def transpose_derivation(call: Call, out: Shape) -> list[str]:
-    """State both axes."""
-    return [f"channels: {out[0]}, the tokens of its input", f"length: {out[1]}, the channels of its input"]
-
-
-def lower_transpose(call: Call) -> CallTarget:
-    """Lower to torch.transpose."""
-    return CallTarget("torch.transpose", (Operand(), 1, 2))
-
-
 def token_shape(call: Call) -> Shape:
     """Return the channels. Raises Fault for a position that does not exist."""
     _row(call, "token")
@@ -217,21 +201,6 @@ OPERATORS = (
         derivation=map_derivation,
         memory=Memory(view=True),
         lower=lower_map,
-    ),
-    Operator(
-        name="transpose",
-        family="tokens",
-        summary="Channels and tokens in each other's place.",
-        doc="""
-        `CxL` becomes `LxC`. Between two of them a `channel_fc` mixes tokens: `transpose; channel_fc-196; transpose`.
-        """,
-        source="torch.transpose; Tolstikhin et al. 2021, arXiv:2105.01601, figure 1",
-        example="input 768x196; transpose => 196x768",
-        shape=transpose_shape,
-        receptive_field=receptive.whole,
-        derivation=transpose_derivation,
-        memory=Memory(view=True, turned=True),
-        lower=lower_transpose,
     ),
     Operator(
         name="token",

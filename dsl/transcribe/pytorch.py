@@ -77,7 +77,7 @@ def _instance(a: Arguments) -> Written:
 
 
 def _upsample(a: Arguments) -> Written:
-    a.only("mode", "nearest", "bilinear")
+    a.only("mode", "nearest", "bilinear", "bicubic")
     align = None if a["align_corners"] is None else unless(a["align_corners"], False)
     if a["size"] is not None:
         return item("upsample", size=a["size"], mode=unless(a["mode"], "nearest"), align_corners=align), ()
@@ -137,7 +137,7 @@ _MAXPOOL = "kernel_size stride=None padding=0 dilation=1 return_indices=False ce
 _MAXPOOL_OF_A_TENSOR = "kernel_size stride=None padding=0 dilation=1 ceil_mode=False return_indices=False"
 _AVGPOOL = "kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True divisor_override=None"
 _ABSENT = (
-    *("Mish", "SELU", "CELU", "Hardtanh", "Softsign", "PixelShuffle", "RNN", "LSTM", "GRU", "Transformer"),
+    *("Mish", "SELU", "CELU", "Hardtanh", "Softsign", "RNN", "LSTM", "GRU", "Transformer"),
     *("TransformerEncoderLayer", "Unfold", "Fold", "Bilinear", "RMSNorm", "EmbeddingBag"),
 )
 
@@ -209,6 +209,8 @@ LAYERS: dict[str, Layer] = {
     "Flatten": Layer("start_dim=1 end_dim=-1", _flatten),
     "ZeroPad2d": Layer("padding", _padding),
     "Identity": as_it_is("."),
+    "PixelShuffle": Layer("upscale_factor", lambda a: (item("pixel_shuffle", a["upscale_factor"]), ())),
+    "PixelUnshuffle": Layer("downscale_factor", lambda a: (item("space_to_depth", a["downscale_factor"]), ())),
     "ChannelShuffle": Layer("groups", lambda a: (item("channel_shuffle", groups=a["groups"]), ())),
     "Embedding": Layer(
         "num_embeddings embedding_dim padding_idx=None max_norm=None norm_type=2.0 scale_grad_by_freq=False sparse=False", _embedding

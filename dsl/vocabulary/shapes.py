@@ -137,7 +137,7 @@ def wrong_rank(operator: str, expected: str, shape: str, help: str = "") -> Word
 
 
 @diagnostic("E0306")
-def out_of_range(what: str, value: object, allowed: str, blame: str = "", most: int | None = None) -> Wording:
+def out_of_range(what: str, value: object, allowed: str, blame: str = "", most: int | None = None, instead: str = "") -> Wording:
     """An argument has a value that the operator cannot use on this input.
 
     Wrong:
@@ -151,7 +151,7 @@ def out_of_range(what: str, value: object, allowed: str, blame: str = "", most: 
         maxpool2(pad=1)
     """
     facts = {} if most is None else {"most": most}
-    return Wording(f"{what} is {value}, and must be {allowed}", blame=blame, facts=facts)
+    return Wording(f"{what} is {value}, and must be {allowed}", blame=blame, help=instead, facts=facts)
 
 
 @diagnostic("E0307")
