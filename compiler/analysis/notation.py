@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from archc.compiler.graph import Node
-from archc.compiler.ops.kinds import Recipe, Text, show
+from archc.compiler.ops.kinds import Text, show
 from archc.compiler.ops.record import Like
 from archc.compiler.shapes.dim import show_shape, show_sizes
 
@@ -29,7 +29,7 @@ def notation(node: Node, without: Collection[str] = (), write: Callable[[object]
         text += f"-{_plain(node.attrs[out], write)}"
     if stride in unusual:
         text += f"/{_plain(unusual[stride], write)}"
-    omitted = (kernel, out, stride, *unseen(node), *without)
+    omitted = (kernel, out, stride, *UNSEEN, *without)
     named = spread({name: value for name, value in unusual.items() if name not in omitted}, node.operator.gathers)
     listed = [(f"{name}=" if name else "") + _plain(value, write) for name, value in named]
     return text + (f"({', '.join(listed)})" if listed else "")
@@ -42,11 +42,6 @@ def spread(options: Mapping[str, Any], gathers: str) -> Iterator[tuple[str, Any]
             yield from value.args
         else:
             yield "" if isinstance(value, Text) else name, value
-
-
-def unseen(node: Node) -> set[str]:
-    """Return the options that short forms leave out: initializations, and tables."""
-    return {*UNSEEN, *(attr.name for attr in node.operator.attrs if isinstance(attr.kind, Recipe))}
 
 
 def unusual_options(node: Node) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archc.compiler.analysis.notation import spread, unseen, unusual_options
+from archc.compiler.analysis.notation import spread, unusual_options
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.kinds import Kind, PerAxis, Text, exact
 from archc.compiler.shapes.dim import Shape, show_sizes
@@ -80,9 +80,7 @@ def operator(node: Node, brief: bool = False) -> ast.Op:
         attr.name: node.attrs[attr.name]
         for attr in node.operator.attrs
         if attr.name not in (out, stride) and not (attr.name == kernel and node.attrs[kernel] is not None)
-        if not (brief or attr.rare)
-        or (attr.name in unusual and attr.name not in unseen(node))
-        or (attr.name == "from" and node.attrs["from"])
+        if not (brief or attr.rare) or (attr.name in unusual and attr.name not in UNSEEN) or (attr.name == "from" and node.attrs["from"])
     }
     args = [ast.Arg(NOWHERE, name or None, literal(value, kinds.get(name))) for name, value in spread(options, node.operator.gathers)]
     if node.place:
