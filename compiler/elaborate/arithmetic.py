@@ -149,8 +149,9 @@ def compare(op: str, left: Any, right: Any, expr: ast.Fold) -> bool:
         if not isinstance(gap, int):
             raise Fault(values.undecided(expr.span.text))
         return COMPARISONS[op](gap, 0)
-    if op not in ("==", "!=") and _kind(left) != "a number":
-        raise Fault(values.wrong_kind(f"what stands beside `{op}`", "a number", describe(left)))
+    for side in (left, right) if op not in ("==", "!=") else ():
+        if _kind(side) != "a number":
+            raise Fault(values.wrong_kind(f"what stands beside `{op}`", "a number", describe(side)))
     return COMPARISONS[op](left, right)
 
 
