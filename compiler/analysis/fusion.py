@@ -77,4 +77,4 @@ def _free(graph: ArchGraph, node: Node, user: Node, at: int, order: dict[str, in
 
 def _is_alias(node: Node) -> bool:
     """Return whether its value shares the memory of its input in evaluation."""
-    return node.operator.memory.view or node.operator.identity_in_eval
+    return node.operator.memory.view or node.operator.memory.stored or node.operator.identity_in_eval

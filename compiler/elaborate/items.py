@@ -197,7 +197,7 @@ def _merge(elaboration: Elaboration, merge: ast.Merge, label: Label | None, site
         branches.append(site.incoming)
     least, most = (2, 2) if residual else operator.operands
     if len(branches) < least or (most is not None and len(branches) > most):
-        expected = "one branch or two" if residual else f"at least {least} branches"
+        expected = "one branch or two" if residual else f"at least {least} branches" if count < least else f"at most {most} branches"
         empty = any(isinstance(statement, ast.Turns) for branch in merge.branches for statement in branch)
         raise Fault(shapes.wrong_branch_count(word, expected, count, empty).at(merge.word_span))
     if given is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from archc.compiler.ops import (
     activation,
+    attention,
     classic,
     convolution,
     joining,
@@ -13,12 +14,27 @@ from archc.compiler.ops import (
     pooling,
     rearranging,
     recurrent,
+    tokens,
     windowed,
 )
 from archc.compiler.ops.record import Operator
 from archc.compiler.ops.source import INPUT as INPUT
 
-FAMILIES = (convolution, pooling, activation, normalization, joining, moving, patches, rearranging, windowed, recurrent, classic)
+FAMILIES = (
+    convolution,
+    pooling,
+    activation,
+    normalization,
+    joining,
+    moving,
+    patches,
+    tokens,
+    rearranging,
+    attention,
+    windowed,
+    recurrent,
+    classic,
+)
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
 

@@ -155,6 +155,35 @@ class PerAxis:
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """The sizes of a tensor, up to three (`14x7`, `[h, w]`). One number is a square where the `map` must be one, or else one for each
+    size of the input."""
+
+    map: bool = False
+
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
+        parts = value if isinstance(value, tuple) else (value,) * (2 if self.map else axes)
+        if not 1 + self.map <= len(parts) <= 3:
+            expected = "one number, or two or three, as in `14x14`" if self.map else "one to three numbers, as in `[14]` or `14x14`"
+            raise Fault(says.wrong_kind(f"`{name}`", expected, show(value)))
+        return tuple(part if isinstance(part, Formula) else _whole(name, part, 1) for part in parts)
+
+    def __str__(self) -> str:
+        return "a whole number for a square, or two or three as in `14x7`" if self.map else "a whole number, or up to three as in `14x7`"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A position along an axis: a whole number from 0 or, counted from the end, from -1 down."""
+
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
+        return _whole(name, value, -(2**62))
+
+    def __str__(self) -> str:
+        return "a whole number, from 0, or from the end, from -1"
+
+
+@dataclass(frozen=True)
 class Bounds:
     """The amounts to add before and after along an axis: `[1, 2]`, or `1` for both."""
 
@@ -210,7 +239,7 @@ class Quoted:
 
 
 @dataclass(frozen=True)
-class Sizes:
+class NamedSizes:
     """Whole numbers by names that the use of an operator chooses: `i=2, j=2`. Canonical: a Word without text."""
 
     def read(self, name: str, value: Value, axes: int) -> Canonical:
@@ -264,7 +293,7 @@ class Recipe:
         return ", ".join(f"`{Word(name, tuple(settings.items()))}`" for name, settings in self.table.items())
 
 
-Kind = Whole | Real | Flag | Choice | PerAxis | Bounds | Row | Table | Quoted | Sizes | Optional | Recipe
+Kind = Whole | Real | Flag | Choice | PerAxis | Sizes | NamedSizes | Place | Bounds | Row | Table | Quoted | Optional | Recipe
 
 SMALLEST = 1e-30  # the lower bound of numbers that must be positive
 SETTINGS: Mapping[str, Real] = {"std": Real(SMALLEST), "bound": Real(0), "value": Real(), "eps": Real(0, 1), "gamma": Real(SMALLEST)}

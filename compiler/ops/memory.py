@@ -70,6 +70,7 @@ class Memory:
     `view`: the output shares the memory of the input, except for calls that are `copies`; `cuts` names the axes of which it is only a
     part: `channels`, or `positions` where it cannot be read in either format without a copy. It is a word for calls that change the
     shape, or a rule for all calls.
+    `stored`: the output is a view of a trained tensor, and takes no memory of its own.
 
     `saves` names what automatic differentiation saves: the `input`; the inputs that are `differentiated` themselves; the `factors`
     of products that are; the `output`. `saved` is the number of further values saved per sample, `saved_once` per batch;
@@ -82,6 +83,7 @@ class Memory:
 
     view: bool = False
     copies: Callable[[Call], bool] = never
+    stored: bool = False
     cuts: str | Cuts = ""
     saves: Saves = nothing
     saved: Values = none

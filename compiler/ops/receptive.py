@@ -58,6 +58,7 @@ class ReceptiveField:
 
 EACH = ReceptiveField()
 ONCE = ReceptiveField(advance=0)  # every output depends on the first input
+NOWHERE = ReceptiveField((None,))  # no output depends on any input
 ReceptiveFields = list[ReceptiveField | None]  # for each axis after the channels; None: the whole of the axis
 
 
@@ -67,6 +68,16 @@ def each(call: Call, out: Shape) -> ReceptiveFields:
         return [EACH] * call.axes
     kept = out[1:] if len(out) == len(call.x) else (1,) * call.axes
     return [EACH if size == count else None for size, count in zip(call.x[1:], kept, strict=True)]
+
+
+def whole(call: Call, out: Shape) -> ReceptiveFields:
+    """Return the fields of an operator whose every output depends on every position."""
+    return [None] * call.axes
+
+
+def nowhere(call: Call, out: Shape) -> ReceptiveFields:
+    """Return the fields of an operator whose outputs depend on no input."""
+    return [NOWHERE] * call.axes
 
 
 def window(call: Call, out: Shape) -> ReceptiveFields:

@@ -61,7 +61,7 @@ Canonicalize = Callable[[dict[str, Any]], None]
 
 # The families of operators that pictures draw alike.
 Picture = Literal[
-    "input", "convolution", "dense", "pooling", "normalization", "activation", "regularization", "shape", "merge"
+    "input", "convolution", "dense", "attention", "learned", "pooling", "normalization", "activation", "regularization", "shape", "merge"
 ]  # fmt: skip
 
 
@@ -87,6 +87,11 @@ def nothing(call: Call, out: Shape) -> Dim:
 def never(call: Call) -> bool:
     """Return False."""
     return False
+
+
+def holds_values(call: Call) -> int | None:
+    """Return None: the operand holds values, and not whole numbers."""
+    return None
 
 
 def not_joined(call: Call) -> int | None:
@@ -123,6 +128,8 @@ class Operator:
     of arithmetic; `picture`, the picture family, if not that of `family`; `sign`, the symbol in the circle of a merge, and its word.
 
     Properties that analyses and rewrites may rely on:
+    `indexes` returns how many whole numbers, from 0, the operand of a call may hold, which is then an input of the network; None
+    where it holds values.
     `linear`: a linear map with trained weights, and a bias by the option `bias`: a layer, as papers count them.
     `grows`: it enlarges maps.
     `unrolls`: its output is the values of its input along one axis.
@@ -163,6 +170,7 @@ class Operator:
     derivation: DerivationRule | None = None
     picture: Picture | None = None
     sign: tuple[str, str] | None = None
+    indexes: Callable[[Call], int | None] = holds_values
     linear: bool = False
     grows: bool = False
     unrolls: bool = False

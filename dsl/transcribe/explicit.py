@@ -35,6 +35,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "bn": {"eps": "1e-5", "momentum": "0.1", "affine": "yes"},
     "group_norm": {"eps": "1e-5", "affine": "yes"},
     "lrn": {"size": "5", "alpha": "0.0001", "beta": "0.75", "k": "1.0", "form": "mean"},
+    "embedding": {"init": ""},
+    "multihead_attention": {"causal": "no", "bias": "yes", "dropout": "0.0"},
     "pad": {"h": "0", "w": "0", "c": "0", "d": "0", "value": "0.0"},
 }
 STARTS = {  # initializations; Caffe's fillers are its own
@@ -80,6 +82,7 @@ _OTHERS = frozenset(
         *("relu", "relu6", "sigmoid", "tanh", "silu", "hardswish", "hardsigmoid", "softplus", "softmax", "log_softmax", "scaled_tanh"),
         *("adaptive_avgpool", "adaptive_maxpool", "channel_fc", "crop", "layer_norm", "dropout", "stochastic_depth", "layer_scale"),
         *("flatten", "slice", "channel_shuffle", "pixel_shuffle", "space_to_depth", "subsample", "rbf", "add", "concat", "mul", "residual"),
+        *("tokens", "map", "transpose", "token", "learned", "attention"),
     )
 )
 _REQUIRED = frozenset(("kernel", "out", "groups", "place"))  # every item states them, or they do not affect the computation

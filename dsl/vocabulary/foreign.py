@@ -40,6 +40,10 @@ OPERATORS: dict[str, str] = {
     **dict.fromkeys(("pixelunshuffle", "pixel_unshuffle"), "space_to_depth"),
     **dict.fromkeys(("reshape", "view"), "flatten"),
     **dict.fromkeys(("identity", "noop"), "."),
+    **dict.fromkeys(("multiheadattention", "mha", "self_attention", "multi_head_attention"), "multihead_attention"),
+    **dict.fromkeys(("scaled_dot_product_attention", "sdpa"), "attention"),
+    **dict.fromkeys(("embed",), "embedding"),
+    **dict.fromkeys(("parameter",), "learned"),
     **dict.fromkeys(("cropping2d", "centercrop", "center_crop"), "crop"),
 }
 
@@ -109,11 +113,13 @@ UNCLEAR = {  # words with several possible meanings
     "depth_to_space": "`pixel_shuffle2` has the order of channels of PyTorch",
     "permute": "`transpose(c, w)` swaps two axes",
     **dict.fromkeys(("split", "chunk"), "a part is a slice: `slice(0, in.c//2)` and `slice(in.c//2, in.c)`"),
+    "positional_encoding": "trained positions are `add<. | learned>`",
+    "patch_embed": "write its layers: `conv16-768/16; tokens`",
+    "cls_token": "a class token is `concat(axis=w)<learned(1) | .>`",
 }
 ABSENT = frozenset(
     (
-        *("attention", "self_attention", "multihead_attention", "multiheadattention", "mha", "transformer", "encoder", "decoder"),
-        *("rnn", "conv_lstm", "embedding", "embed", "positional_encoding", "patch_embed", "cls_token"),
+        *("transformer", "encoder", "decoder", "rnn", "conv_lstm"),
         *(
             "mish",
             "selu",

@@ -1,6 +1,6 @@
 """torchvision's classifiers: the same keys, counts and initial shapes; the same outputs, bit for bit, and the same training.
 
-A dozen are run by `make test`; the others are slow, and `make zoo` runs all 68. The largest, regnet_y_128gf, needs 8 GB.
+A dozen are run by `make test`; the others are slow, and `make zoo` runs all 73. The largest, regnet_y_128gf, needs 8 GB.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from archc.tests.support.pytorch import stirred, timm_model, torchvision_models
 FILE = {"alexnet": "alexnet_torchvision", "googlenet": "googlenet_torchvision"}  # the bare names are the papers' networks
 DOZEN = (
     "densenet121", "efficientnet_b0", "efficientnet_v2_s", "convnext_tiny", "inception_v3", "mnasnet0_5", "mobilenet_v3_small",
-    "regnet_x_400mf", "regnet_y_400mf", "resnext50_32x4d", "shufflenet_v2_x0_5", "squeezenet1_1",
+    "regnet_x_400mf", "regnet_y_400mf", "resnext50_32x4d", "shufflenet_v2_x0_5", "squeezenet1_1", "vit_b_32",
 )  # fmt: skip
 RUN = [name if name in DOZEN else pytest.param(name, marks=pytest.mark.slow) for name in ZOO]
 

@@ -3,6 +3,8 @@
 Code that torch.fx cannot trace, such as code that depends on the dtype of an input, is in functions that fx treats as leaves (`fx.wrap`).
 """
 
+from archc.compiler.backends.torch.modules.attention import Attention as Attention
+from archc.compiler.backends.torch.modules.attention import MultiheadAttention as MultiheadAttention
 from archc.compiler.backends.torch.modules.classic import RBF as RBF
 from archc.compiler.backends.torch.modules.classic import ScaledTanh as ScaledTanh
 from archc.compiler.backends.torch.modules.classic import Subsample as Subsample
@@ -30,4 +32,6 @@ from archc.compiler.backends.torch.modules.positions import Crop as Crop
 from archc.compiler.backends.torch.modules.positions import Gelu as Gelu
 from archc.compiler.backends.torch.modules.recurrent import Gru as Gru
 from archc.compiler.backends.torch.modules.recurrent import Lstm as Lstm
+from archc.compiler.backends.torch.modules.tokens import Embedding as Embedding
+from archc.compiler.backends.torch.modules.tokens import learned as learned
 from archc.compiler.backends.torch.modules.windowed import WindowAttention as WindowAttention
