@@ -17,7 +17,8 @@ _MARK = re.compile(r'#[^\n]*|"[^"\n]*"|[=-]>|>=|<=|[()\[\]{}<>;\n]')
 _CONDITION = re.compile(r"\s*(?:else\s+)?(?:if|expect|let|for)\b")
 _CLOSES = re.compile(r"[ \t]*(?:$|[;|>})\n#]|=>|x[0-9{])")  # what can follow a `>` that compares nothing
 _NAMED = re.compile(r"[\w)][ \t]*$")  # before a `<` that opens branches
-_MERGES = re.compile(r"\b(?:concat|add|mul|residual)$")
+_JOINS = "concat|add|sub|mul|div|mean|matmul|residual"
+_MERGES = re.compile(rf"\b(?:{_JOINS})$")
 _HEAD = re.compile(r"\s*(?:\}\s*)?(?:block|share|if|for|else)\b")
 
 _STATEMENT = re.compile(r"\s*(?:input|block|arch|use|default|share|output|expect)\b")  # statements that are not part of a body of items
@@ -261,7 +262,7 @@ def _merge_begins(text: str, line: int, at: int) -> tuple[tuple[int, str], ...]:
             bars, begin = True, ends[-1]
         elif depth == 0 and found.group() == ";":
             ends.append(line + found.end())
-    if named := re.compile(r"\s*(?:\w+:\s*)?(?:concat|add|mul|residual)(?=[ \t]+[^\s<(|])").match(text, begin if bars else ends[-1], at):
+    if named := re.compile(rf"\s*(?:\w+:\s*)?(?:{_JOINS})(?=[ \t]+[^\s<(|])").match(text, begin if bars else ends[-1], at):
         return ((named.end(), "<"),)
     begin += len(text[begin:at]) - len(text[begin:at].lstrip())
     return ((begin, "concat<"), (begin, "add<")) if bars else ()

@@ -171,7 +171,7 @@ def _slash_padding(before: re.Match[str], rest: re.Match[str]) -> str:
 
 ONE_OF_TWO = "one of two values is written `2 if i == 0 else 1`, with both of them"
 ALL_SETTINGS = "as a value, an operator has all its settings in parentheses: `{0}({1}, {2}, ...)`"
-BRANCHED = "concat|add|mul|residual"
+BRANCHED = "concat|add|sub|mul|div|mean|matmul|residual"
 RULES = (
     # arguments
     Rule(r"[A-Za-z_]+\s*=\s*", r'("[^"]*->[^"]*")', "a text stands first, without a name: `{0}`", "{0}", bracket="("),

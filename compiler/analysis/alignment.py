@@ -43,10 +43,10 @@ def misaligned(graph: ArchGraph) -> Iterator[tuple[Node, list[tuple[str, Views]]
             views[node.name] = (View(),) * axes if node.is_input else (None,) * axes
             continue
         together = [[view for view in axis if view is not None] for axis in zip(*(axes_of for _, axes_of in branches), strict=True)]
-        if any(_displaced(axis) for axis in together):
+        fields = node.operator.receptive_field(node.call, node.shape)
+        if any(_displaced(axis) for axis, field in zip(together, fields, strict=True) if field is not None):
             yield node, branches
         joined = [_union(axis) if axis else None for axis in together]
-        fields = node.operator.receptive_field(node.call, node.shape)
         unknown = _resized_unknown(node)
         views[node.name] = tuple(
             None if view is None or field is None or unknown else view if field is EACH else _through(view, field)

@@ -86,7 +86,7 @@ def softmax_at_the_end(graph: ArchGraph) -> FoundAt:
     """Warn of outputs that are a softmax, which losses compute themselves."""
     for name, output in graph.outputs.items():
         node = graph[output.node]
-        if node.op == "softmax":
+        if node.op == "softmax" and node.attrs["axis"] == "c":
             yield node, says.softmax_at_the_end(node.name, name)
 
 

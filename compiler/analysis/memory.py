@@ -185,7 +185,7 @@ def _saved(graph: ArchGraph, size: int, batch: int) -> int:
     for node in graph:
         operands = graph.operands(node.name)
         differentiated = [name for name in operands if name in trained]
-        if not differentiated and not weights(graph, node):
+        if node.operator.detached or not (differentiated or weights(graph, node)):
             continue
         trained.add(node.name)
         rule, call = node.operator.memory, node.call
@@ -199,6 +199,11 @@ def _saved(graph: ArchGraph, size: int, batch: int) -> int:
         if "factors" in saves:
             total += _values(node.shape) * size * batch * _partial_products(operands, trained)
             kept |= {storage[name] for number, name in enumerate(operands) if trained & {*operands[:number], *operands[number + 1 :]}}
+        if "divisors" in saves:
+            total += _values(node.shape) * size * batch * _partial_products(operands, trained)
+            if operands[1] in trained:
+                kept.add(storage[operands[0]])
+            kept |= {storage[name] for number, name in enumerate(operands) if number and trained & {*operands[: number + 1]}}
         if "input" in saves and node.name not in layout.copied:
             kept |= {storage[name] for name in operands}
         values = _number(rule.saved(call, node.shape)) + (_values(call.x) if node.name in layout.copied and not rule.view else 0)

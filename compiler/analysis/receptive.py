@@ -113,8 +113,10 @@ def receptive_fields(graph: ArchGraph) -> dict[str, Field]:
             continue
         if any(along is not EACH for along in own):
             counts = node.shape[1:] if len(node.shape) > 1 else (1,) * len(own)
-            axes = tuple(_through(*parts, limit) for parts in zip(field.axes, own, counts, strict=True))
-            field = Field(axes)
+            if len(counts) == len(own):
+                field = Field(tuple(_through(*parts, limit) for parts in zip(field.axes, own, counts, strict=True)))
+            else:  # its axes are not those of its operand
+                field = Field((Axis(whole=True),) * len(counts))
         fields[node.name] = field if field.misaligned == (node.name in displaced) else Field(field.axes, node.name in displaced)
     return fields
 

@@ -65,7 +65,10 @@ def call(name: str, tensors: Sequence[ast.Ref] = ()) -> ast.Op:
 
 
 def operator(node: Node, brief: bool = False) -> ast.Op:
-    """Return an operator with all its options; if `brief`, with those that differ from their defaults, and without initialization."""
+    """Return an operator with all its options, rare ones only where they differ from their defaults.
+
+    If `brief`, with those alone that differ from their defaults, and without initialization.
+    """
     kernel, out, stride = node.operator.short
     unusual = dict(unusual_options(node))
     size = node.attrs[kernel] if kernel else None
@@ -77,7 +80,7 @@ def operator(node: Node, brief: bool = False) -> ast.Op:
         attr.name: node.attrs[attr.name]
         for attr in node.operator.attrs
         if attr.name not in (out, stride) and not (attr.name == kernel and node.attrs[kernel] is not None)
-        if not brief or (attr.name in unusual and attr.name not in UNSEEN) or (attr.name == "from" and node.attrs["from"])
+        if not (brief or attr.rare) or (attr.name in unusual and attr.name not in UNSEEN) or (attr.name == "from" and node.attrs["from"])
     }
     args = [ast.Arg(NOWHERE, name or None, literal(value, kinds.get(name))) for name, value in spread(options, node.operator.gathers)]
     if node.place:

@@ -164,7 +164,7 @@ def _key(scene: Scene, look: Look) -> str:
     used = [family for family in LEGEND if family in families]
     cells = [
         f'<TD BGCOLOR="{c["ground"] if look.heat else c[family]}" COLOR="{c["line"]}" BORDER="{2 if family == "dense" else 1}"'
-        f"{ROUNDED if family in ('input', 'block') else ''}>{escape(legend(family))}</TD>"
+        f"{ROUNDED if family in ('input', 'block') else ''}>{escape(legend(family, scene.shown()))}</TD>"
         for family in used
     ]
     statuses = dict.fromkeys(box.status for box in scene.shown() if box.status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import log
 
@@ -134,12 +134,12 @@ STEPS = 24
 HEAT_INK = "#16202b"  # on colours of cost, which are pale in every theme; no colour of a theme, so no rule of a page changes it
 
 
-def legend(family: str) -> str:
-    """What the key to a picture says of a family; of merges, with the signs that stand in their circles."""
+def legend(family: str, boxes: Iterable[Box]) -> str:
+    """What the key to a picture of these boxes says of a family; of merges, with the signs that stand in their circles."""
     if family != "merge":
         return LEGEND[family]
-    merges = [operator for operator in OPERATORS.values() if operator.picture_family == "merge"]
-    merges.sort(key=lambda operator: -operator.operands[0])
+    shown = {box.nodes[0].op for box in boxes if box.family == "merge" and box.nodes}
+    merges = sorted((OPERATORS[name] for name in OPERATORS if name in shown), key=lambda operator: -operator.operands[0])
     return "merge: " + ", ".join(" ".join(operator.merge_sign) for operator in merges)
 
 

@@ -19,6 +19,7 @@ _SPECIAL = {
     **{sign: f"\\{sign}" for sign in "{}_&%$#"},
     **{"^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}"},
     **{"\n": " ", "\ufffd": "?", "×": r"$\times$", "·": r"$\cdot$", "…": r"\ldots{}"},
+    **{"÷": r"$\div$", "μ": r"$\mu$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"},
 }
 _FORMS = {
     "input": "rounded corners=4pt",

@@ -375,6 +375,12 @@ def _settings_of_operator(expr: ast.CallExpr, operator: Operator, site: Site) ->
             return None
         if ast.bare(side) in taken and not is_known(ast.bare(side), site):
             held: Any = Word(ast.bare(side))
+        elif (
+            isinstance(side, ast.List)
+            and side.items
+            and all(bare in taken and not is_known(bare, site) for bare in map(ast.bare, side.items))
+        ):
+            held = tuple(Word(ast.bare(item)) for item in side.items)
         elif isinstance(side, ast.CallExpr) and side.name.lower() in taken:
             held = word(side, site, SETTING_WORDS)
         else:

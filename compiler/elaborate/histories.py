@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from archc.compiler.graph import Node
-from archc.compiler.ops.faults import OpenCount, Oversized, ShapeFault, Unequal, Unjoinable
+from archc.compiler.ops.faults import OpenCount, Oversized, ShapeFault, Unequal, Unjoinable, Unmatched
 from archc.compiler.ops.record import AXES
 from archc.compiler.shapes.dim import show_shape, unknowns
 from archc.dsl.diagnostics import Diagnostic, Related
@@ -19,7 +19,7 @@ LONGEST = 12  # steps that are shown of a history
 def explain(fault: ShapeFault, written: str, operands: Sequence[Node], inputs: Iterable[Node], at: Span) -> Diagnostic:
     """Word the fault of an operator, which the file calls `written`, with how its operands came about from the network's inputs."""
     match fault.found:
-        case Unequal() | Unjoinable() as mismatch:
+        case Unequal() | Unjoinable() | Unmatched() as mismatch:
             axes = [axis for axis in range(len(operands[0].shape)) if mismatch.concerns(axis)]
             found = mismatch.worded(written, histories(operands, written)).with_related(*parting(operands, axes, at, written))
             fork, shapes = _fork(operands), tuple(operand.shape for operand in operands)

@@ -26,6 +26,7 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.source import Span
 from archc.dsl.vocabulary import files, names, shapes, values
 
+POOLS = {"max": "maxpool3/2", "mean": "avgpool3/2"}  # what a merge with a kernel is meant to be
 DEFINING = ("block", "share", "let", "use", "for", "arch", "def", "function", "class", "import", "from")  # words that begin a definition
 
 
@@ -162,6 +163,9 @@ def _op(elaboration: Elaboration, op: ast.Op, label: Label | None, site: Site) -
             found = site.env.defined_later(stem) or site.env.defined_later(op.word) or unknown_word(op, stem, site)
             elaboration.report(found.at(op.word_span), site)
         return skip(label, stem, op.span, site)
+    if f"reduce_{operator.name}" in OPERATORS:  # `mean(axis=c)`, `max3/2`
+        meant = POOLS.get(operator.name, "") if kernel else f"reduce_{operator.name}(axis=c)"
+        raise Fault(shapes.wrong_branch_count(operator.name, f"branches: `{operator.name}<a | b>`", 0, meant).at(op.span))
     given = bind_arguments(elaboration, op, kernel, Signature.of_operator(operator), site)
     if operator.operands != (1, 1) and not operator.plain:
         raise Fault(shapes.wrong_branch_count(operator.name, f"branches: `{operator.name}<a | b>`", 0).at(op.span))
@@ -197,9 +201,10 @@ def _merge(elaboration: Elaboration, merge: ast.Merge, label: Label | None, site
         branches.append(site.incoming)
     least, most = (2, 2) if residual else operator.operands
     if len(branches) < least or (most is not None and len(branches) > most):
-        expected = "one branch or two" if residual else f"at least {least} branches" if count < least else f"at most {most} branches"
+        least_or_most = f"{'at least ' if least != most else ''}{least}" if count < least else f"at most {most}"
+        expected = "one branch or two" if residual else f"{least_or_most} branches"
         empty = any(isinstance(statement, ast.Turns) for branch in merge.branches for statement in branch)
-        raise Fault(shapes.wrong_branch_count(word, expected, count, empty).at(merge.word_span))
+        raise Fault(shapes.wrong_branch_count(word, expected, count, listed=empty).at(merge.word_span))
     if given is None:
         return skip(label, operator.name, merge.span, site)
     if isinstance(held, Word):

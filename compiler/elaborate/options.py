@@ -15,7 +15,7 @@ from archc.compiler.elaborate.scopes import Missing, is_tensor
 from archc.compiler.elaborate.site import Site
 from archc.compiler.elaborate.workings import Workings
 from archc.compiler.ops import OPERATORS
-from archc.compiler.ops.kinds import Choice, Flag, Kind, NamedSizes, Quoted, Recipe, Text, Value, Whole, Word, words_of
+from archc.compiler.ops.kinds import Axes, Choice, Flag, Kind, NamedSizes, Quoted, Recipe, Text, Value, Whole, Word, words_of
 from archc.compiler.ops.record import Like, Operator, Required
 from archc.compiler.shapes.dim import Formula
 from archc.dsl import ast
@@ -168,6 +168,9 @@ def argument(elaboration: Elaboration, expr: ast.Expr, option: str, signature: S
     kind, words = signature.kinds.get(option), signature.words.get(option, frozenset())
     if isinstance(expr, ast.CallExpr) and expr.name.lower() in words:
         return word(expr, site, SETTING_WORDS)
+    if isinstance(kind, Axes) and isinstance(expr, ast.List):
+        held = tuple(argument(elaboration, item, option, signature, site) for item in expr.items)
+        return Missing.POISONED if Missing.POISONED in held else held
     name = ast.bare(expr)
     if name in words:
         meant = TRUTH.get(name, Word(name))
@@ -175,7 +178,7 @@ def argument(elaboration: Elaboration, expr: ast.Expr, option: str, signature: S
         if hidden is not None and hidden.value != meant and _could_be(kind, option, hidden.value):
             elaboration.doubt(text_warnings.word_before_variable(option, name, hidden.kind, describe(hidden.value)).at(expr.span))
         return meant
-    if name and isinstance(kind, (Choice, Flag, Recipe)) and not is_known(name, site):
+    if name and isinstance(kind, (Choice, Axes, Flag, Recipe)) and not is_known(name, site):
         return Word(name)
     return value(expr, site)
 

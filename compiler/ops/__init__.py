@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from archc.compiler.ops import (
     activation,
+    arithmetic,
     attention,
     classic,
     convolution,
     joining,
     moving,
+    noise,
     normalization,
     patches,
     pooling,
     rearranging,
     recurrent,
+    reduction,
     tokens,
     windowed,
 )
@@ -21,19 +24,8 @@ from archc.compiler.ops.record import Operator
 from archc.compiler.ops.source import INPUT as INPUT
 
 FAMILIES = (
-    convolution,
-    pooling,
-    activation,
-    normalization,
-    joining,
-    moving,
-    patches,
-    tokens,
-    rearranging,
-    attention,
-    windowed,
-    recurrent,
-    classic,
+    *(convolution, pooling, activation, normalization, joining, arithmetic, reduction, noise, moving, patches, rearranging),
+    *(tokens, attention, windowed, recurrent, classic),
 )
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}

@@ -1,12 +1,14 @@
-"""Activations: elementwise functions, and softmax."""
+"""Activations: elementwise functions, softmax, and gates of half the channels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from archc.compiler.ops.kinds import Choice, Real, Whole, Word
-from archc.compiler.ops.memory import KEEPS_INPUT, KEEPS_OUTPUT, Memory, always, channels_first, one_each
-from archc.compiler.ops.record import Attr, Call, Operator, Weights
+from archc.compiler.ops.kinds import SMALLEST, Choice, Real, Whole, Word
+from archc.compiler.ops.memory import KEEPS_INPUT, KEEPS_OUTPUT, Memory, Values, always, channels_first, none, one_each
+from archc.compiler.ops.receptive import EACH, ReceptiveFields
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights
 from archc.compiler.ops.targets import ModuleTarget
 from archc.compiler.shapes.dim import Shape
 from archc.dsl.diagnostics import Fault
@@ -35,7 +37,7 @@ def _plain(
     return Operator(
         name=name,
         family="activation",
-        summary=f"`{formula}`{'' if 'dim' in kwargs else ', elementwise'}.",
+        summary=f"`{formula}`, elementwise.",
         doc=f"\n        `out = {formula}`\n        ",
         source=source or f"torch.{target}",
         example=f"input 8x4x4; {name} => 8x4x4",
@@ -58,6 +60,57 @@ def prelu_shape(call: Call) -> Shape:
 def prelu_weights(call: Call) -> Weights:
     """Return the shape of the slopes."""
     return {"weight": (call.attrs["slopes"],)}
+
+
+def along_axis(call: Call) -> Shape:
+    """Return the shape of the input. Raises Fault where it has no such axis."""
+    call.axis(call.attrs["axis"])
+    return call.x
+
+
+def along_axis_field(call: Call, out: Shape) -> ReceptiveFields:
+    """Return the whole of the axis, one position of the others."""
+    return [None if axis == call.axis(call.attrs["axis"]) else EACH for axis in range(1, len(call.x))]
+
+
+def _over_axis(name: str, target: str, formula: str, work: Values = none) -> Operator:
+    """Return the record of a function of all values along an axis."""
+    return Operator(
+        name=name,
+        family="activation",
+        summary=f"`{formula} over the channels`, or over another axis.",
+        doc=f"""
+        `out = {formula}`, with the sum over the channels of one position. `axis=h` and `axis=w` sum over a column or a row of one channel.
+        """,
+        source=f"torch.{target}",
+        example=f"input 8x4x4; {name} => 8x4x4",
+        attrs=(Attr("axis", Choice(("c", "d", "h", "w")), Word("c"), "the axis: channels, depth, height or width"),),
+        shape=along_axis,
+        receptive_field=along_axis_field,
+        memory=replace(SOFTMAX, work=work),
+        lower=lambda call: ModuleTarget(target, {"dim": 1 + call.axis(call.attrs["axis"])}),
+    )
+
+
+def range_shape(call: Call) -> Shape:
+    """Return the shape of the input. Raises Fault for bounds in the wrong order."""
+    names = [attr for attr in ("min", "max", "lower", "upper") if attr in call.attrs]
+    low, high = (call.attrs[name] for name in names)
+    if low > high:
+        raise Fault(says.out_of_range(f"`{names[0]}`", f"{low:g}", f"at most `{names[1]}`, which is {high:g}", names[0]))
+    return call.x
+
+
+def halved_shape(call: Call) -> Shape:
+    """Return the shape with half the channels. Raises Fault for an odd number of them."""
+    if call.channels % 2:
+        raise Fault(says.out_of_range("the number of channels", call.channels, "even: one half is the gate of the other"))
+    return (call.channels // 2, *call.x[1:])
+
+
+def halved_derivation(call: Call, out: Shape) -> list[str]:
+    """Show the half."""
+    return [f"channels: {call.channels}/2 = {out[0]}"]
 
 
 SOFTMAX = Memory(saves=always("output"), order=channels_first)
@@ -83,8 +136,19 @@ OPERATORS = (
         fusable=True,
     ),
     _plain("softplus", "nn.Softplus", "log(1 + exp(x))"),
-    _plain("softmax", "nn.Softmax", "exp(x)/sum of exp(x) over the channels", "torch.nn.Softmax", dim=1, memory=SOFTMAX),
-    _plain("log_softmax", "nn.LogSoftmax", "x - log(sum of exp(x) over the channels)", "torch.nn.LogSoftmax", dim=1, memory=SOFTMAX),
+    _over_axis("softmax", "nn.Softmax", "exp(x)/sum of exp(x)"),
+    _over_axis("log_softmax", "nn.LogSoftmax", "x - log(sum of exp(x))"),
+    _over_axis("softmin", "nn.Softmin", "exp(-x)/sum of exp(-x)", work=one_each),
+    _plain("mish", "nn.Mish", "x*tanh(log(1 + exp(x)))", "torch.nn.Mish; Misra 2020, arXiv:1908.08681"),
+    _plain(
+        "selu",
+        "nn.SELU",
+        "1.0507*(max(x, 0) + min(1.6733*(exp(x) - 1), 0))",
+        "torch.nn.SELU; Klambauer et al. 2017, arXiv:1706.02515",
+    ),
+    _plain("softsign", "nn.Softsign", "x/(1 + |x|)", memory=Memory(saves=always("input"), saved=one_each, work=one_each)),
+    _plain("tanhshrink", "nn.Tanhshrink", "x - tanh(x)", memory=Memory(saved=one_each, work=one_each)),
+    _plain("logsigmoid", "nn.LogSigmoid", "log(1/(1 + exp(-x)))", memory=Memory(saves=always("input"), saved=one_each, work=one_each)),
     Operator(
         name="gelu",
         family="activation",
@@ -156,5 +220,106 @@ OPERATORS = (
         attrs=(Attr("amplitude", Real(0), 1.7159, "the limit for large inputs"), Attr("slope", Real(0), 2 / 3, "the factor on the input")),
         memory=Memory(work=one_each, saved=one_each),
         lower=_renamed("archc.ScaledTanh", {"amplitude": "amplitude", "slope": "slope"}),
+    ),
+    Operator(
+        name="celu",
+        family="activation",
+        summary="`x` where it is positive, `alpha*(exp(x/alpha) - 1)` where it is not.",
+        doc="""
+        `out = max(x, 0) + min(alpha*(exp(x/alpha) - 1), 0)`
+        """,
+        source="torch.nn.CELU; Barron 2017, arXiv:1704.07483",
+        example="input 8x4x4; celu => 8x4x4",
+        attrs=(Attr("alpha", Real(SMALLEST), 1.0, "the negated limit for large negative inputs"),),
+        memory=KEEPS_INPUT,
+        lower=_renamed("nn.CELU", {"alpha": "alpha"}),
+    ),
+    Operator(
+        name="softshrink",
+        family="activation",
+        summary="`x` moved towards 0 by `bound`; 0 within it.",
+        doc="""
+        `out = max(x - bound, 0) + min(x + bound, 0)`
+        """,
+        source="torch.nn.Softshrink",
+        example="input 8x4x4; softshrink => 8x4x4",
+        attrs=(Attr("bound", Real(0), 0.5, "the size of the values that become 0"),),
+        memory=KEEPS_INPUT,
+        lower=_renamed("nn.Softshrink", {"bound": "lambd"}),
+    ),
+    Operator(
+        name="hardshrink",
+        family="activation",
+        summary="`x` where it is larger than `bound` or smaller than `-bound`, 0 elsewhere.",
+        doc="""
+        `out = x` for |x| > bound, else 0.
+        """,
+        source="torch.nn.Hardshrink",
+        example="input 8x4x4; hardshrink => 8x4x4",
+        attrs=(Attr("bound", Real(0), 0.5, "the size of the values that become 0"),),
+        memory=KEEPS_INPUT,
+        lower=_renamed("nn.Hardshrink", {"bound": "lambd"}),
+    ),
+    Operator(
+        name="hardtanh",
+        family="activation",
+        summary="`min(max(x, low), high)`, from -1 to 1 unless said otherwise.",
+        doc="""
+        `out = min(max(x, min), max)`, with the options `min` and `max`.
+        """,
+        source="torch.nn.Hardtanh",
+        example="input 8x4x4; hardtanh => 8x4x4",
+        attrs=(Attr("min", Real(), -1.0, "the lower bound"), Attr("max", Real(), 1.0, "the upper bound")),
+        shape=range_shape,
+        memory=KEEPS_INPUT,
+        lower=_renamed("nn.Hardtanh", {"min": "min_val", "max": "max_val"}),
+    ),
+    Operator(
+        name="threshold",
+        family="activation",
+        summary="`x` where it is larger than `above`, `value` elsewhere.",
+        doc="""
+        `out = x` for x > above, else `value`. `relu` is `threshold(0, 0)`.
+        """,
+        source="torch.nn.Threshold",
+        example="input 8x4x4; threshold(0.1, 0) => 8x4x4",
+        attrs=(
+            Attr("above", Real(), REQUIRED, "the largest value that is replaced"),
+            Attr("value", Real(), REQUIRED, "what replaces it"),
+        ),
+        memory=KEEPS_INPUT,
+        lower=_renamed("nn.Threshold", {"above": "threshold", "value": "value"}),
+    ),
+    Operator(
+        name="glu",
+        family="activation",
+        summary="The first half of the channels, times the sigmoid of the second half.",
+        doc="""
+        `out = a/(1 + exp(-b))` for the halves `a` and `b` of the channels, of which there must be an even number.
+        """,
+        source="torch.nn.GLU; Dauphin et al. 2017, arXiv:1612.08083",
+        example="input 8x4x4; glu => 4x4x4",
+        shape=halved_shape,
+        derivation=halved_derivation,
+        memory=KEEPS_INPUT,
+        picture="shape",
+        lower=_fixed("nn.GLU", dim=1),
+    ),
+    Operator(
+        name="rrelu",
+        family="activation",
+        summary="A leaky ReLU whose slope is drawn at random for each value in training.",
+        doc="""
+        `out = max(x, 0) + slope*min(x, 0)`, with slopes drawn evenly from `lower` to `upper` in training, and their mean in evaluation.
+        """,
+        source="torch.nn.RReLU; Xu et al. 2015, arXiv:1505.00853",
+        example="input 8x4x4; rrelu => 8x4x4",
+        attrs=(
+            Attr("lower", Real(0), 1 / 8, "the smallest slope"),
+            Attr("upper", Real(0), 1 / 3, "the largest slope"),
+        ),
+        shape=range_shape,
+        memory=Memory(saves=always("input"), saved=one_each, work=one_each),
+        lower=_renamed("nn.RReLU", {"lower": "lower", "upper": "upper"}),
     ),
 )

@@ -13,6 +13,7 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+AXIS_NUMBERS = {1: {"c": 0, "w": 1}, 2: {"c": 0, "h": 1, "w": 2}, 3: {"c": 0, "d": 1, "h": 2, "w": 3}}  # of axes by their words
 
 
 def axis_names(shape: Shape) -> tuple[str, ...]:
@@ -55,6 +56,14 @@ class Call:
         if not 1 <= self.axes <= 3:
             raise Fault(says.wrong_rank(self.operator, "channels and one to three sizes, as in `3x224x224`", show_shape(self.x)))
         return self.axes
+
+    def axis(self, word: str) -> int:
+        """Return the number of an axis by its word, counted from the channels. Raises Fault where the first operand has no such axis."""
+        numbers = AXIS_NUMBERS.get(self.axes, {"c": 0})
+        if word not in numbers:
+            expected = f"tensors that have that axis ({', '.join(numbers)})"
+            raise Fault(says.wrong_rank(f"{self.operator}(axis={word})", expected, show_shape(self.x)))
+        return numbers[word]
 
     def at_least(self, left: Dim, right: Dim) -> bool:
         """Return whether left >= right. For open sizes, record this as a condition and return True."""

@@ -21,11 +21,12 @@ class Unequal:
     operator: str
     shapes: tuple[Shape, ...]
     differs: tuple[str, ...]
+    repeats: bool = False  # whether the shapes would fit if the smaller ones were repeated
 
     def worded(self, name: str = "", histories: Sequence[str] = ()) -> Diagnostic:
         """Return the diagnostic of a merge that the file calls `name`, with a line for each branch."""
         ranks, channels = [len(shape) for shape in self.shapes], [shape[0] for shape in self.shapes]
-        return says.sides_differ(name or self.operator, histories or _plain(self.shapes), self.differs, ranks, channels)
+        return says.sides_differ(name or self.operator, histories or _plain(self.shapes), self.differs, ranks, channels, self.repeats)
 
     def concerns(self, axis: int) -> bool:
         """Return whether a difference along this axis is part of the fault."""
@@ -48,6 +49,24 @@ class Unjoinable:
     def concerns(self, axis: int) -> bool:
         """Return whether a difference along this axis is part of the fault."""
         return axis != self.axis
+
+
+@dataclass(frozen=True)
+class Unmatched:
+    """The columns of the first matrix of a product are not the rows of the second."""
+
+    shapes: tuple[Shape, ...]
+    columns: Dim
+    rows: Dim
+    fitting: str  # how the operator is written so that they fit, if there is one way
+
+    def worded(self, name: str = "", histories: Sequence[str] = ()) -> Diagnostic:
+        """Return the diagnostic, with a line for each branch."""
+        return says.matrices_do_not_fit(histories or _plain(self.shapes), self.columns, self.rows, self.fitting)
+
+    def concerns(self, axis: int) -> bool:
+        """Return whether a difference along this axis is part of the fault."""
+        return True
 
 
 @dataclass(frozen=True)
@@ -82,7 +101,7 @@ class OpenCount:
 class ShapeFault(Fault):
     """Raised by a shape rule with the facts in `found`. Its own diagnostic is worded without histories."""
 
-    def __init__(self, found: Unequal | Unjoinable | Oversized | OpenCount) -> None:
+    def __init__(self, found: Unequal | Unjoinable | Unmatched | Oversized | OpenCount) -> None:
         super().__init__(found.worded())
         self.found = found
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from archc.compiler.ops import receptive
-from archc.compiler.ops.faults import ShapeFault, Unequal, Unjoinable
-from archc.compiler.ops.kinds import Bounds, Choice, Real, Whole, Word
+from archc.compiler.ops.call import AXIS_NUMBERS as AXIS_NUMBERS
+from archc.compiler.ops.elementwise import broadcast_shape, chain, equal_shapes, merge_derivation
+from archc.compiler.ops.faults import ShapeFault, Unjoinable
+from archc.compiler.ops.kinds import Bounds, Choice, Flag, Real, Whole, Word
 from archc.compiler.ops.memory import Memory, always, as_maps
 from archc.compiler.ops.receptive import ReceptiveFields
 from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Operator, axis_names, differences
@@ -13,31 +15,10 @@ from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
-AXIS_NUMBERS = {1: {"c": 0, "w": 1}, 2: {"c": 0, "h": 1, "w": 2}, 3: {"c": 0, "d": 1, "h": 2, "w": 3}}
 
-
-def _must_equal(call: Call) -> Shape:
-    first = call.x
-    for other in call.inputs[1:]:
-        if len(other) != len(first) or not all(call.equal(a, b) for a, b in zip(first, other, strict=True)):
-            raise ShapeFault(Unequal(call.operator, call.inputs, tuple(differences(call.inputs))))
-    return first
-
-
-def mul_shape(call: Call) -> Shape:
-    """Return the shape of the maps: all shapes are equal, or are gates with one value per channel. Raises Fault."""
-    maps = [shape for shape in call.inputs if any(size != 1 for size in shape[1:])]
-    gates = [shape for shape in call.inputs if shape not in maps]
-    if maps and gates and all(len(gate) == len(maps[0]) and call.equal(gate[0], maps[0][0]) for gate in gates):
-        return _must_equal(Call(call.operator, call.attrs, tuple(maps), call.conditions))
-    return _must_equal(call)
-
-
-def mul_derivation(call: Call, out: Shape) -> list[str]:
-    """Name the operand whose shape the output has."""
-    if all(shape == out for shape in call.inputs):
-        return ["the shape of its input"]
-    return [f"the shape of its maps, {show_shape(out)}: a gate has one value per channel"]
+def add_shape(call: Call) -> Shape:
+    """Return the common shape, with `broadcast` that of the largest operand. Raises Fault."""
+    return broadcast_shape(call) if call.attrs["broadcast"] else equal_shapes(call)
 
 
 def concat_shape(call: Call) -> Shape:
@@ -74,23 +55,14 @@ def lower_concat(call: Call) -> CallTarget:
     return CallTarget("torch.cat", (Operands(),), {"dim": 1 + concat_axis(call)})
 
 
-def _chain(target: str, operands: int) -> CallTarget:
-    """Return nested calls of a function of two arguments, applied to all operands from left to right."""
-    result: CallTarget | Operand = Operand(0)
-    for index in range(1, operands):
-        result = CallTarget(target, (result, Operand(index)))
-    assert isinstance(result, CallTarget)
-    return result
-
-
 def lower_add(call: Call) -> CallTarget:
     """Lower to a chain of additions."""
-    return _chain("operator.add", len(call.inputs))
+    return chain("operator.add", len(call.inputs))
 
 
 def lower_mul(call: Call) -> CallTarget:
     """Lower to a chain of multiplications."""
-    return _chain("operator.mul", len(call.inputs))
+    return chain("operator.mul", len(call.inputs))
 
 
 def flatten_shape(call: Call) -> Shape:
@@ -180,11 +152,15 @@ OPERATORS = (
         family="joining",
         summary="The elementwise sum of the branches. `residual<body>` is `add<body | .>`.",
         doc="""
-        All shapes must be equal; nothing is broadcast.
+        All shapes must be equal; a branch of another shape is an error, since it is most often a forgotten projection. With
+        `broadcast=yes` a branch may be one value per channel (`64x1x1`), repeated over the positions, or one map for all channels
+        (`1x56x56`), as long as another branch has the shape of the result.
         """,
         source="torch.add; residual: He et al. 2016, arXiv:1512.03385, equation 1",
         example="input 16x28x28; add<conv3-16(pad=1) | .> => 16x28x28",
-        shape=_must_equal,
+        attrs=(Attr("broadcast", Flag(), False, "whether `64x1x1` and `1x56x56` are repeated to `64x56x56`", rare=True),),
+        shape=add_shape,
+        derivation=merge_derivation,
         lower=lower_add,
         operands=(2, None),
         sign=("+", "add"),
@@ -194,15 +170,16 @@ OPERATORS = (
         family="joining",
         summary="The elementwise product of the branches, as in gates.",
         doc="""
-        All shapes must be equal, except that a branch may be a gate with one value per channel (`64x1x1`).
+        All shapes must be equal, except that a branch may be a gate: one value per channel (`64x1x1`), or one map for all channels
+        (`1x56x56`).
         """,
         source="torch.mul; gates: Hu, Shen & Sun 2018, arXiv:1709.01507",
         example="input 16x28x28; mul<. | adaptive_avgpool1; conv1-16; sigmoid> => 16x28x28",
-        shape=mul_shape,
+        shape=broadcast_shape,
         memory=Memory(saves=always("factors")),
         lower=lower_mul,
         operands=(2, None),
-        derivation=mul_derivation,
+        derivation=merge_derivation,
         sign=("×", "multiply"),
     ),
     Operator(

@@ -184,6 +184,23 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Axes:
+    """One axis by its word, `c`, or several, `[h, w]`. Whether the input has them is for the rule of the operator to say."""
+
+    words: tuple[str, ...] = ("c", "d", "h", "w")
+
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
+        parts = value if isinstance(value, tuple) else (value,)
+        given = [Choice(self.words).read(name, part, axes) for part in parts]
+        if not given or len(set(given)) < len(given):
+            raise Fault(says.wrong_kind(f"`{name}`", "one axis, or several different ones", show(value)))
+        return tuple(word for word in self.words if word in given)
+
+    def __str__(self) -> str:
+        return "one or several of " + ", ".join(f"`{word}`" for word in self.words) + ": `c`, `[h, w]`"
+
+
+@dataclass(frozen=True)
 class Bounds:
     """The amounts to add before and after along an axis: `[1, 2]`, or `1` for both."""
 
@@ -293,7 +310,7 @@ class Recipe:
         return ", ".join(f"`{Word(name, tuple(settings.items()))}`" for name, settings in self.table.items())
 
 
-Kind = Whole | Real | Flag | Choice | PerAxis | Sizes | NamedSizes | Place | Bounds | Row | Table | Quoted | Optional | Recipe
+Kind = Whole | Real | Flag | Choice | PerAxis | Axes | Sizes | NamedSizes | Place | Bounds | Row | Table | Quoted | Optional | Recipe
 
 SMALLEST = 1e-30  # the lower bound of numbers that must be positive
 SETTINGS: Mapping[str, Real] = {"std": Real(SMALLEST), "bound": Real(0), "value": Real(), "eps": Real(0, 1), "gamma": Real(SMALLEST)}
@@ -330,7 +347,7 @@ def _whole(name: str, value: Any, minimum: int | None) -> int:
 def words_of(kind: Kind) -> frozenset[str]:
     """Return the words that an option of a kind takes."""
     match kind:
-        case Choice() | PerAxis():
+        case Choice() | PerAxis() | Axes():
             return frozenset(kind.words)
         case Recipe():
             return frozenset(kind.table)

@@ -43,9 +43,9 @@ def always(*names: str) -> Saves:
 
 
 def as_input(call: Call, last: Sequence[bool]) -> bool:
-    """Follow the first operand that is not a gate."""
-    maps = [here for shape, here in zip(call.inputs, last, strict=True) if any(size != 1 for size in shape[1:])]
-    return maps[0] if maps else last[0]
+    """Follow the first operand that is not repeated: one with several positions, and of these one with several channels."""
+    shapes = [(any(size != 1 for size in shape[1:]), shape[0] != 1) for shape in call.inputs]
+    return last[shapes.index(max(shapes))]
 
 
 def as_maps(call: Call, last: Sequence[bool]) -> bool:
@@ -73,9 +73,9 @@ class Memory:
     `stored`: the output is a view of a trained tensor, and takes no memory of its own.
 
     `saves` names what automatic differentiation saves: the `input`; the inputs that are `differentiated` themselves; the `factors`
-    of products that are; the `output`. `saved` is the number of further values saved per sample, `saved_once` per batch;
-    `indices`: 8 bytes are saved per output value. `work` is the number of temporary values needed per sample in addition to the
-    output, `work_once` per batch.
+    of products that are; the `divisors` of quotients, and what they divide; the `output`. `saved` is the number of further values saved
+    per sample, `saved_once` per batch; `indices`: 8 bytes are saved per output value. `work` is the number of temporary values needed per
+    sample in addition to the output, `work_once` per batch.
 
     `reads` is the memory format that the input must have to be used without a copy: the channels `first` or `last`, or the `whole` of
     a tensor in any order. `order` is the memory format of the output.

@@ -40,12 +40,16 @@ REQUIRED = Required()
 
 @dataclass(frozen=True)
 class Attr:
-    """An option of an operator: its name, the kind of its values, its default, and its meaning in a few words."""
+    """An option of an operator: its name, the kind of its values, its default, and its meaning in a few words.
+
+    `rare`: an expanded program, which otherwise states every option, leaves it out where it has its default.
+    """
 
     name: str
     kind: Kind
     default: Value | Like | Required
     doc: str
+    rare: bool = False
 
 
 Weights = Mapping[str, tuple[int, ...]]
@@ -136,6 +140,7 @@ class Operator:
     `normalizes`: its output is normalized, so applying it again does nothing. `removes_bias`: it subtracts the mean of each channel.
     `rectifies`: it does not change its own output.
     `identity_in_eval`: in evaluation it returns its input; `identity_in_training` returns whether a call does so in training too.
+    `detached`: its values do not depend on those of its operand, only on its shape, so no gradient passes through it.
     `fusable`: it can be computed within the call of the layer before it.
     `overwrites`: its result may be written over its input, since its backward pass needs only the result.
     """
@@ -179,6 +184,7 @@ class Operator:
     rectifies: bool = False
     identity_in_eval: bool = False
     identity_in_training: Callable[[Call], bool] = never
+    detached: bool = False
     fusable: bool = False
     overwrites: bool = False
 

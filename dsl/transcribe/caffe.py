@@ -125,7 +125,7 @@ LAYERS: dict[str, Callable[[Fields], Written]] = {
     "batchnorm": _bn,
     "input": _input,
     "concat": _never("it joins tensors: write `concat<a | b>`"),
-    "eltwise": _never("it joins tensors: write `add<a | b>` or `mul<a | b>`"),
+    "eltwise": _never("it joins tensors: write `add<a | b>`, `mul<a | b>` or `max<a | b>`"),
     "scale": _never("with the `BatchNorm` before it, it is one `bn`"),
     "softmaxwithloss": _never("a loss belongs to training, not to the network"),
     "accuracy": _never("a metric belongs to training, not to the network"),

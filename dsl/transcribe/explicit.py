@@ -31,8 +31,15 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "gelu": {"approximate": "none"},
     "leaky_relu": {"slope": "0.01"},
     "elu": {"alpha": "1.0"},
+    "celu": {"alpha": "1.0"},
+    "softshrink": {"bound": "0.5"},
+    "hardshrink": {"bound": "0.5"},
+    "hardtanh": {"min": "-1.0", "max": "1.0"},
+    "rrelu": {"lower": "0.125", "upper": "0.3333333333333333"},
+    **{name: {"axis": "c"} for name in ("softmax", "log_softmax", "softmin")},
     "prelu": {"slopes": "1", "start": "0.25"},
     "bn": {"eps": "1e-5", "momentum": "0.1", "affine": "yes"},
+    "instance_norm": {"eps": "1e-5", "affine": "no"},
     "group_norm": {"eps": "1e-5", "affine": "yes"},
     "lrn": {"size": "5", "alpha": "0.0001", "beta": "0.75", "k": "1.0", "form": "mean"},
     "embedding": {"init": ""},
@@ -82,7 +89,7 @@ _OTHERS = frozenset(
         *("relu", "relu6", "sigmoid", "tanh", "silu", "hardswish", "hardsigmoid", "softplus", "softmax", "log_softmax", "scaled_tanh"),
         *("adaptive_avgpool", "adaptive_maxpool", "channel_fc", "crop", "layer_norm", "dropout", "stochastic_depth", "layer_scale"),
         *("flatten", "slice", "channel_shuffle", "pixel_shuffle", "space_to_depth", "subsample", "rbf", "add", "concat", "mul", "residual"),
-        *("tokens", "map", "transpose", "token", "learned", "attention"),
+        *("tokens", "map", "token", "learned", "attention"),
     )
 )
 _REQUIRED = frozenset(("kernel", "out", "groups", "place"))  # every item states them, or they do not affect the computation

@@ -21,7 +21,7 @@ from archc.dsl.transcribe.layers import (
     unless,
 )
 
-_ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh", "softmax", "softplus", "silu", "elu", "gelu", "log_softmax")
+_ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh", "softmax", "softplus", "silu", "elu", "gelu", "log_softmax", "selu", "softsign", "mish")
 GLOROT = "Keras initializes weights by Glorot's rule; `init=xavier_uniform, bias_init=constant(value=0.0)` does the same here"
 
 
@@ -178,7 +178,16 @@ _ABSENT = (
     ),
     *("Permute", "RepeatVector", "Bidirectional", "TimeDistributed", "GaussianNoise", "SpatialDropout2D"),
 )
-_JOINING = ("Add", "Concatenate", "Multiply", "Average", "Maximum", "Subtract")
+_JOINING = {
+    "Add": "add",
+    "Concatenate": "concat",
+    "Multiply": "mul",
+    "Average": "mean",
+    "Maximum": "max",
+    "Minimum": "min",
+    "Subtract": "sub",
+    "Dot": "matmul",
+}
 
 
 def _dims(name: str, layer: Layer) -> dict[str, Layer]:
@@ -211,6 +220,6 @@ LAYERS: dict[str, Layer] = {
     "ZeroPadding2D": Layer("padding=1", _padding),
     "Input": Layer("shape=None", _input),
     "InputLayer": Layer("shape=None", _input),
-    **{name: never("it joins tensors: write `concat<a | b>`, `add<a | b>` or `mul<a | b>`") for name in _JOINING},
+    **{name: never(f"it joins tensors: write `{merge}<a | b>`") for name, merge in _JOINING.items()},
     **{name: never(f"no item does what `{name}` does") for name in _ABSENT},
 }

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from archc.dsl.transcribe.layers import (
     Arguments,
-    Formula,
     Layer,
     Untranslatable,
     Written,
@@ -71,9 +70,7 @@ def _bn(a: Arguments) -> Written:
 
 def _instance(a: Arguments) -> Written:
     a.only("track_running_stats", False)
-    return item("group_norm", groups=Formula("in.c"), eps=unless(a["eps"], 1e-5), affine=unless(a["affine"], True)), (
-        "one channel per group is instance normalization",
-    )
+    return item("instance_norm", eps=unless(a["eps"], 1e-5), affine=unless(a["affine"], False)), ()
 
 
 def _upsample(a: Arguments) -> Written:
@@ -92,6 +89,16 @@ def _softmax(name: str) -> Callable[[Arguments], Written]:
         return name, ()
 
     return write
+
+
+def _plain(name: str) -> Layer:
+    """Return a layer whose one argument, `inplace`, says nothing here."""
+    return Layer("inplace=False", lambda a: (name, ()))
+
+
+def _glu(a: Arguments) -> Written:
+    a.only("dim", 1, why="it halves an axis other than the channels")
+    return "glu", ()
 
 
 def _softplus(a: Arguments) -> Written:
@@ -136,10 +143,7 @@ _NORM = "num_features eps=1e-5 momentum=0.1 affine=True track_running_stats=True
 _MAXPOOL = "kernel_size stride=None padding=0 dilation=1 return_indices=False ceil_mode=False"
 _MAXPOOL_OF_A_TENSOR = "kernel_size stride=None padding=0 dilation=1 ceil_mode=False return_indices=False"
 _AVGPOOL = "kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True divisor_override=None"
-_ABSENT = (
-    *("Mish", "SELU", "CELU", "Hardtanh", "Softsign", "RNN", "LSTM", "GRU", "Transformer"),
-    *("TransformerEncoderLayer", "Unfold", "Fold", "Bilinear", "RMSNorm", "EmbeddingBag"),
-)
+_ABSENT = (*("RNN", "LSTM", "GRU", "Transformer", "TransformerEncoderLayer", "Unfold", "Fold", "Bilinear", "EmbeddingBag"),)
 
 
 def _dims(name: str, layer: Layer) -> dict[str, Layer]:
@@ -159,6 +163,11 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
     "leaky_relu": ("LeakyReLU", ""),
     "hardswish": ("Hardswish", ""),
     "hardsigmoid": ("Hardsigmoid", ""),
+    **{name: (layer, "") for name, layer in (("mish", "Mish"), ("selu", "SELU"), ("celu", "CELU"), ("softsign", "Softsign"))},
+    **{name: (layer, "") for name, layer in (("tanhshrink", "Tanhshrink"), ("logsigmoid", "LogSigmoid"), ("glu", "GLU"))},
+    **{name: (layer, "") for name, layer in (("softshrink", "Softshrink"), ("hardshrink", "Hardshrink"), ("hardtanh", "Hardtanh"))},
+    "threshold": ("Threshold", ""),
+    "softmin": ("Softmin", ""),
     "softmax": ("Softmax", ""),
     "log_softmax": ("LogSoftmax", ""),
     **{f"max_pool{axes}d": (f"MaxPool{axes}d", _MAXPOOL_OF_A_TENSOR) for axes in (1, 2, 3)},
@@ -195,6 +204,25 @@ LAYERS: dict[str, Layer] = {
         "num_parameters=1 init=0.25", lambda a: (item("prelu", slopes=unless(a["num_parameters"], 1), start=unless(a["init"], 0.25)), ())
     ),
     "Softplus": Layer("beta=1 threshold=20", _softplus),
+    "Mish": _plain("mish"),
+    "SELU": _plain("selu"),
+    "CELU": Layer("alpha=1.0 inplace=False", lambda a: (item("celu", alpha=unless(a["alpha"], 1.0)), ())),
+    "Softsign": as_it_is("softsign"),
+    "Tanhshrink": as_it_is("tanhshrink"),
+    "LogSigmoid": as_it_is("logsigmoid"),
+    "Softshrink": Layer("lambd=0.5", lambda a: (item("softshrink", bound=unless(a["lambd"], 0.5)), ())),
+    "Hardshrink": Layer("lambd=0.5", lambda a: (item("hardshrink", bound=unless(a["lambd"], 0.5)), ())),
+    "Hardtanh": Layer(
+        "min_val=-1.0 max_val=1.0 inplace=False",
+        lambda a: (item("hardtanh", min=unless(a["min_val"], -1.0), max=unless(a["max_val"], 1.0)), ()),
+    ),
+    "Threshold": Layer("threshold value inplace=False", lambda a: (item("threshold", above=a["threshold"], value=a["value"]), ())),
+    "RReLU": Layer(
+        "lower=0.125 upper=0.3333333333333333 inplace=False",
+        lambda a: (item("rrelu", lower=unless(a["lower"], 1 / 8), upper=unless(a["upper"], 1 / 3)), ()),
+    ),
+    "GLU": Layer("dim=-1", _glu),
+    "Softmin": Layer("dim=None", _softmax("softmin")),
     "Softmax": Layer("dim=None", _softmax("softmax")),
     "LogSoftmax": Layer("dim=None", _softmax("log_softmax")),
     "GroupNorm": Layer(
@@ -221,6 +249,10 @@ LAYERS: dict[str, Layer] = {
     "LayerNorm": never(
         "it normalizes over the axes it is given; `layer_norm` normalizes over the channels, at every position",
         "normalized_shape eps=1e-5 elementwise_affine=True bias=True",
+    ),
+    "RMSNorm": never(
+        "it normalizes over the axes it is given; `rms_norm` normalizes over the channels, at every position",
+        "normalized_shape eps=None elementwise_affine=True",
     ),
     **{name: never(f"no item does what `{name}` does") for name in _ABSENT},
 }

@@ -40,13 +40,19 @@ def _sum(size: object, more: int) -> object:
 
 @diagnostic("E0302")
 def sides_differ(
-    name: str, sides: Sequence[str], differs: Sequence[str], ranks: Sequence[int] = (), channels: Sequence[object] = ()
+    name: str,
+    sides: Sequence[str],
+    differs: Sequence[str],
+    ranks: Sequence[int] = (),
+    channels: Sequence[object] = (),
+    repeats: bool = False,
 ) -> Wording:
     """The branches of an addition or multiplication have different shapes.
 
-    They are combined value by value, so their shapes must be equal. (`mul` alone also takes a branch whose
-    height and width are 1, for gates: one value for each channel. Nothing is repeated over channels.) A residual whose
-    body changes channels or size needs a shortcut that changes them too: a 1x1 convolution with the same stride.
+    They are combined value by value, so their shapes must be equal. (`mul` and `div` also take gates: a branch with one
+    value for each channel, `64x1x1`, or one map for all channels, `1x56x56`; `add` and `sub` do if asked, by
+    `broadcast=yes`.) A residual whose body changes channels or size needs a shortcut that changes them too: a 1x1
+    convolution with the same stride.
 
     Wrong:
 
@@ -63,8 +69,10 @@ def sides_differ(
     help_text = "make the shapes equal"
     if len(set(ranks)) > 1 and 1 in ranks:
         help_text = "`FC` flattens its input; to keep the axes use a `conv1`, after `adaptive_avgpool1` for a gate"
-    elif name == "mul" and 1 in channels and len(set(channels)) > 1:
-        help_text = "a gate has one value for each channel, or the shape of the map; `mul` does not repeat one map over channels"
+    elif name in ("mul", "div") and 1 in channels and len(set(channels)) > 1:
+        help_text = "a gate is one value for each channel, one map for all channels, or as large as the map"
+    elif repeats and name in ("add", "sub"):
+        help_text = f"make the shapes equal; if the smaller one is meant for every channel or position, write `{name}(broadcast=yes)<...>`"
     elif name == "residual":
         help_text = "where the body changes the shape, the shortcut needs a 1x1 convolution that changes it too"
     return Wording(f"{what} have different shapes", notes=notes, help=help_text)
@@ -224,7 +232,7 @@ def shared_differs(name: str, first: str, now: str) -> Wording:
 
 
 @diagnostic("E0310")
-def wrong_branch_count(name: str, expected: str, got: int, listed: bool = False) -> Wording:
+def wrong_branch_count(name: str, expected: str, got: int, meant: str = "", listed: bool = False) -> Wording:
     """A merge has too few or too many branches.
 
     Wrong:
@@ -238,6 +246,9 @@ def wrong_branch_count(name: str, expected: str, got: int, listed: bool = False)
         add<conv3-3(pad=1) | .>
     """
     help_text = "separate branches by `|`; an empty branch, or `.`, is the incoming tensor"
+    if meant:
+        over = "an axis" if "axis" in meant else "windows"
+        help_text = f"`{name}` joins branches; over {over} of one tensor it is `{meant}`"
     if listed:
         help_text = f"`for` makes one branch for each element of its list; `{name}<. | for ... | ...>` adds the incoming tensor"
     return Wording(f"{name} takes {expected}, and has {got}", help=help_text)
@@ -314,7 +325,7 @@ def takes_no_branches(name: str) -> Wording:
         input 3x32x32
         conv3-8; relu
     """
-    help_text = "`concat`, `add`, `mul` and `residual` join branches; put the parts in sequence with `;`"
+    help_text = "`concat`, `add`, `mul`, `max`, `residual` and others join branches; put the parts in sequence with `;`"
     return Wording(f"`{name}` takes one tensor, and no branches", help=help_text)
 
 
@@ -326,3 +337,27 @@ def weights_do_not_fit(name: str, what: str, needed: object, found: object, buil
     convolution has weights for every channel. Raised when the module is called; it is a ValueError as well.
     """
     return Wording(f"{name} has weights for {needed} {what}, and gets {found}", notes=(f"built for {built}, and {came} comes",))
+
+
+@diagnostic("E0322")
+def matrices_do_not_fit(sides: Sequence[str], columns: object, rows: object, fitting: str = "") -> Wording:
+    """The columns of the first matrix of a product are not the rows of the second.
+
+    `MxK` times `KxN` is `MxN`: of a 1-D map the channels are the rows and the positions the columns.
+
+    Wrong:
+
+        input 64x100
+        matmul<. | .>
+
+    Right:
+
+        input 64x100
+        matmul(transpose_b=yes)<. | .>
+    """
+    fits = f": `{fitting}<a | b>` fits" if fitting else ""
+    return Wording(
+        f"these matrices have no product: the first has {columns} columns, the second {rows} rows",
+        notes=tuple(sides),
+        help=f"`MxK` times `KxN` is `MxN`; `transpose_a` and `transpose_b` exchange rows and columns first{fits}",
+    )

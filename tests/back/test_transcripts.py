@@ -30,6 +30,22 @@ LAYERS = [
     "nn.ReLU(inplace=True)",
     "nn.LeakyReLU(0.1)",
     "nn.GELU()",
+    "nn.Mish()",
+    "nn.SELU(inplace=True)",
+    "nn.CELU(0.5)",
+    "nn.Softsign()",
+    "nn.Tanhshrink()",
+    "nn.LogSigmoid()",
+    "nn.Softshrink(0.3)",
+    "nn.Softshrink()",
+    "nn.Hardshrink(lambd=0.3)",
+    "nn.Hardtanh()",
+    "nn.Hardtanh(-2, 2)",
+    "nn.Threshold(0.1, 0.5)",
+    "nn.RReLU()",
+    "nn.GLU(dim=1)",
+    "nn.Softmin(dim=1)",
+    "nn.LogSoftmax(dim=1)",
     "nn.ELU(0.5)",
     "nn.PReLU(8)",
     "nn.Softmax(dim=1)",
@@ -94,6 +110,15 @@ default bn(eps=0.5, momentum=0.9, affine=no)
 default group_norm(eps=0.5, affine=no)
 default maxpool(stride=1, pad=1, ceil=yes)
 default avgpool(stride=1, pad=1, ceil=yes, count_pad=no)
+default instance_norm(eps=0.5, affine=yes)
+default celu(alpha=3)
+default softshrink(bound=0.1)
+default hardshrink(bound=0.1)
+default hardtanh(min=-3, max=0.1)
+default rrelu(lower=0, upper=0.1)
+default softmax(axis=w)
+default log_softmax(axis=h)
+default softmin(axis=w)
 default upsample(mode=bilinear, align_corners=yes)
 default leaky_relu(slope=0.5)
 default elu(alpha=3)

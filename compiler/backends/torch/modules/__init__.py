@@ -23,7 +23,10 @@ from archc.compiler.backends.torch.modules.computed import StandardizedConv1d as
 from archc.compiler.backends.torch.modules.computed import StandardizedConv2d as StandardizedConv2d
 from archc.compiler.backends.torch.modules.computed import StandardizedConv3d as StandardizedConv3d
 from archc.compiler.backends.torch.modules.moving import Patches as Patches
+from archc.compiler.backends.torch.modules.noise import BernoulliNoise as BernoulliNoise
+from archc.compiler.backends.torch.modules.noise import NormalNoise as NormalNoise
 from archc.compiler.backends.torch.modules.normalization import ChannelNorm as ChannelNorm
+from archc.compiler.backends.torch.modules.normalization import ChannelRMSNorm as ChannelRMSNorm
 from archc.compiler.backends.torch.modules.normalization import ResponseNorm as ResponseNorm
 from archc.compiler.backends.torch.modules.normalization import SpatialResponseNorm as SpatialResponseNorm
 from archc.compiler.backends.torch.modules.normalization import StochasticDepth as StochasticDepth
