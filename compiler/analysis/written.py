@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archc.compiler.analysis.notation import UNSEEN, spread, unusual_options
+from archc.compiler.analysis.notation import spread, unusual_options
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.kinds import Kind, PerAxis, Text, exact
 from archc.compiler.shapes.dim import Shape, show_sizes

@@ -153,9 +153,9 @@ def attention_saved(call: Call, out: Shape) -> Dim:
     Cosines save lengths, what was divided by them, and the products before their scale; dropout its noise and its result.
     """
     attrs, positions = call.attrs, product(padded_sizes(call))
-    cosine = attrs["similarity"] == "cosine"
+    cosine = bool(attrs["similarity"] == "cosine")
     values = (8 if cosine else 5) * call.channels + (4 * int(attrs["heads"]) if cosine else 0)
-    products = 1 + cosine + 2 * bool(attrs["dropout"])
+    products: int = 1 + cosine + 2 * bool(attrs["dropout"])
     return values * positions + products * _products(call)
 
 
@@ -226,7 +226,7 @@ OPERATORS = (
         fvcore=attention_macs,
         receptive_field=attention_receptive_field,
         derivation=attention_derivation,
-        picture="dense",
+        picture="attention",
         memory=Memory(
             saved=attention_saved,
             saved_once=attention_saved_once,
