@@ -163,6 +163,12 @@ class ArchGraph:
             return None
         return self[users[0]] if self.operands(users[0]).count(node.name) == 1 else None
 
+    def whole_numbers(self, name: str) -> int | None:
+        """Return how many whole numbers an input may hold, from 0, by the tables that read it; None for a node that holds values."""
+        readers = [self[user] for user in self.users(name)] if self[name].is_input else []
+        counts = [reader.operator.indexes(reader.call) for reader in readers]
+        return min((count for count in counts if count is not None), default=None)
+
     @property
     def inputs(self) -> list[Node]:
         """Return the input nodes, in order."""

@@ -252,8 +252,8 @@ class Network:
         if not source_of(module).same_as(self.graph):
             raise UsageError(f"was lowered from another network, {source_of(module).name}", option="module", given=source_of(module).name)
         tensor = next(module.parameters(), None)
-        inputs = random_inputs(self.graph, batch)
-        return optimized(module, self.graph, inputs if tensor is None else [x.to(tensor) for x in inputs], level)
+        inputs = random_inputs(self.graph, batch) if tensor is None else random_inputs(self.graph, batch, tensor.device, tensor.dtype)
+        return optimized(module, self.graph, inputs, level)
 
     def bench(self, *, device: str = "auto", dtype: str = "float32", batch: int = 1, runs: int = 9, upto: int = 2) -> Benchmark:
         """Time the levels of optimization up to `upto` on this machine.

@@ -162,6 +162,7 @@ FAMILIES = {
     "Swin Transformer, v1 and v2": (["std/swin"], "swin_transformer", [f"swin_{size}" for size in ("t", "s", "b", "v2_t", "v2_s", "v2_b")]),
     "Video Swin Transformer": (["std/swin3d"], "video/swin_transformer", ["swin3d_t", "swin3d_s", "swin3d_b"]),
     "MaxViT": (["std/maxvit"], "maxvit", ["maxvit_t"]),
+    "Vision Transformer": (["std/vit"], "vision_transformer", ["vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"]),
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ def in_place(graph: ArchGraph) -> set[str]:
         if node.operator.overwrites:
             (before,) = node.operands
             free = not before.is_input and graph.only_user(before) is node
-            own = not (before.operator.memory.view or before.operator.identity_in_eval)
+            own = not (before.operator.memory.view or before.operator.memory.stored or before.operator.identity_in_eval)
             unsaved = own and "output" not in before.operator.memory.saves(before.call)
             allowed[node.key] = allowed.get(node.key, True) and free and unsaved
     return {key for key, may in allowed.items() if may}

@@ -1,7 +1,7 @@
 """Count parameters and multiply-accumulates.
 
 Parameters are the trainable scalars; running statistics and fixed codes are not among them. MACs are those of
-convolutions, fully-connected layers and RBF units for one sample; 1 MAC is 2 FLOPs. Biases, normalization,
+convolutions, fully-connected layers, attention and RBF units for one sample; 1 MAC is 2 FLOPs. Biases, normalization,
 activations, pooling and additions are not counted, which is what the papers and torchvision do.
 """
 

@@ -53,7 +53,8 @@ def _parameters(graph: ArchGraph, node: Node) -> str:
     text = " + ".join("*".join(map(str, reversed(shape))) for shape in tensors.values())
     total = f"{node_params(graph, node):,}"
     shared = f", shared: the weights are those of {node.key}" if node.key != node.name else ""
-    return (text if text == total else f"{text} = {total}") + f" ({', '.join(tensors)}){shared}"
+    named = f" ({', '.join(tensors)})" if any(tensors) else ""  # a tensor of its own has the key of the node
+    return (text if text == total else f"{text} = {total}") + named + shared
 
 
 def _macs(graph: ArchGraph, node: Node) -> str:
@@ -84,6 +85,9 @@ def _memory(shape: Shape) -> str:
 def _field(field: Field) -> Iterator[str]:
     if field.whole:
         yield "the whole input"
+        return
+    if field.axes and all(span is None for axis in field.axes for span in axis.spans):
+        yield "none: it depends on no input"
         return
     for name, axis in zip(AXES.get(len(field.axes), ()), field.axes, strict=True):
         if axis.whole:

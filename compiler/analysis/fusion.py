@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.ops.computed import is_plain
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def fusions(graph: ArchGraph) -> dict[str, Fusion]:
     fused: dict[str, Fusion] = {}
     taken: set[str] = set()
     for node in reversed(list(graph)):
-        if not (node.op in ("fc", "channel_fc") or _is_plain_convolution(node)):
+        if not (node.op in ("fc", "channel_fc") or _is_plain_convolution(node)) or not is_plain(node.attrs):
             continue
         chain, add, overwrites = [node], "", False
         user = graph.only_user(node)
@@ -76,4 +77,4 @@ def _free(graph: ArchGraph, node: Node, user: Node, at: int, order: dict[str, in
 
 def _is_alias(node: Node) -> bool:
     """Return whether its value shares the memory of its input in evaluation."""
-    return node.operator.memory.view or node.operator.identity_in_eval
+    return node.operator.memory.view or node.operator.memory.stored or node.operator.identity_in_eval

@@ -92,6 +92,9 @@ class _Held:
     cut: str = ""
 
 
+STORED = ""  # in place of the name of a node: a tensor that is counted as a parameter
+
+
 class _Layout:
     """How outputs are stored, in training or at inference, and which inputs are copied."""
 
@@ -104,14 +107,18 @@ class _Layout:
     def _output(self, node: Node, training: bool) -> _Held:
         rule, call = node.operator.memory, node.call
         operands = [self.held[operand.name] for operand in node.operands]
+        if rule.stored:
+            return _Held(STORED)
         if node.operator.identity_in_eval and (not training or node.operator.identity_in_training(call)):
             return operands[0]
         if (rule.reads and not _in_order(rule.reads, operands[0], call.x)) or rule.copies(call):
             self.copied.add(node.name)
         if rule.view and node.name not in self.copied:
-            cut = rule.cuts if node.shape != call.x else ""
-            return _Held(operands[0].storage, operands[0].last and len(node.shape) > 1, cut or operands[0].cut)
-        return _Held(node.name, len(node.shape) > 1 and rule.order(call, [operand.last for operand in operands]))
+            return _Held(operands[0].storage, self._last(node, operands), rule.cut(call, node.shape) or operands[0].cut)
+        return _Held(node.name, self._last(node, operands))
+
+    def _last(self, node: Node, operands: list[_Held]) -> bool:
+        return len(node.shape) > 1 and node.operator.memory.order(node.call, [operand.last for operand in operands])
 
 
 def _in_order(reads: str, held: _Held, shape: Shape) -> bool:
@@ -152,7 +159,8 @@ def _peak(graph: ArchGraph, size: int, batch: int) -> tuple[int, str]:
         work = _work(node.call, node, node.name in layout.copied, size, batch)
         if live + work > peak:
             peak, place = live + work, node.name
-        live -= sum(_values(graph[name].shape) * size * batch for name in ending.get(number, ()) if not graph[name].is_input)
+        ended = [name for name in ending.get(number, ()) if name != STORED and not graph[name].is_input]
+        live -= sum(_values(graph[name].shape) * size * batch for name in ended)
     return peak, place
 
 
@@ -203,7 +211,7 @@ def _saved(graph: ArchGraph, size: int, batch: int) -> int:
         values = _number(rule.saved(call, node.shape)) + (_values(call.x) if node.name in layout.copied and not rule.view else 0)
         indices = _values(node.shape) * INDEX if rule.indices else 0
         total += (values * size + indices) * batch + _number(rule.saved_once(call, node.shape)) * size
-    return total + sum(_values(graph[name].shape) for name in kept if not graph[name].is_input) * size * batch
+    return total + sum(_values(graph[name].shape) for name in kept - {STORED} if not graph[name].is_input) * size * batch
 
 
 def _followed(graph: ArchGraph) -> set[str]:

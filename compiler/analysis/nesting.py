@@ -192,7 +192,7 @@ class Program:
             self._append(
                 scope, _Part(written.input_line(node, node.name, self.graph.preprocess.get(node.name)), None, node.name, place, place)
             )
-        elif node.operator.operands != (1, 1):
+        elif node.operator.is_merge and not (node.operator.plain and len(node.operands) == 1):
             self._append(scope, self._merge(scope, node, place))
         else:
             item = self._item(node.name, node.name, written.operator(node))

@@ -45,7 +45,7 @@ def listing(graph: ArchGraph) -> str:
         claim = node.shape if all(isinstance(dim, int) for dim in node.shape) else None
         if node.is_input:
             lines.append([written.input_line(node, name)])
-        elif node.operator.is_merge:
+        elif node.operator.is_merge and not (node.operator.plain and len(operands) == 1):
             branches = [[written.reference(operand)] for operand in operands]
             lines.append([written.labelled(name, written.merge(node, branches, brief=True), claim)])
         else:

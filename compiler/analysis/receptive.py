@@ -101,9 +101,17 @@ def receptive_fields(graph: ArchGraph) -> dict[str, Field]:
             before = [_stretched(fields[operand.name], operand.shape, node.shape, limit) for operand in operands]
             field = _joined(node, [operand.shape for operand in operands], before, limit)
         own = node.operator.receptive_field(node.call, node.shape)
-        if len(node.shape) > 1 and len(node.shape) - 1 != len(field.axes):  # its axes are others
-            field = Field((Axis(whole=True),) * (len(node.shape) - 1))
-        elif any(along is not EACH for along in own):
+        if node.operator.memory.stored:  # it depends on no pixel
+            same = len(node.shape) in (1, len(operands[0].shape))
+            fields[node.name] = Field(
+                tuple(Axis((None,), axis.jump) for axis in (field.axes if same else (Axis(),) * (len(node.shape) - 1)))
+            )
+            continue
+        if 1 < len(node.shape) != len(operands[0].shape) or len(field.axes) != len(own) > 0:
+            # Its axes are others than those before, such as that of a row of tokens: each output may depend on all inputs.
+            fields[node.name] = Field((Axis(whole=True),) * (len(node.shape) - 1))
+            continue
+        if any(along is not EACH for along in own):
             counts = node.shape[1:] if len(node.shape) > 1 else (1,) * len(own)
             if len(counts) == len(own):
                 field = Field(tuple(_through(*parts, limit) for parts in zip(field.axes, own, counts, strict=True)))
@@ -125,6 +133,8 @@ def network_field(graph: ArchGraph, fields: dict[str, Field]) -> Field:
     if not known:
         return Field(())
     rank = max(len(field.axes) for field in known)
+    if any(field.whole for field in maps):
+        return Field((Axis(whole=True),) * rank)
     along = zip(*(field.axes for field in known if len(field.axes) == rank), strict=True)
     return Field(tuple(max(axes, key=lambda axis: (axis.whole, axis.size)) for axes in along))
 

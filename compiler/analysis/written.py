@@ -71,7 +71,8 @@ def operator(node: Node, brief: bool = False) -> ast.Op:
     """
     kernel, out, stride = node.operator.short
     unusual = dict(unusual_options(node))
-    word = node.op + (show_sizes(node.attrs[kernel]) if kernel and node.attrs[kernel] is not None else "")
+    size = node.attrs[kernel] if kernel else None
+    word = node.op + ("" if size is None else show_sizes(size) if isinstance(size, tuple) else str(size))
     out_expr = literal(node.attrs[out]) if out else None
     strides = (ast.Name(NOWHERE, show_sizes(node.attrs[stride])),) if stride and (stride in unusual or not brief) else ()
     kinds = {attr.name: attr.kind for attr in node.operator.attrs}
@@ -89,7 +90,8 @@ def operator(node: Node, brief: bool = False) -> ast.Op:
 
 def merge(node: Node, branches: Sequence[Body], brief: bool = False) -> ast.Merge:
     """Return an operator with several operands, each a branch."""
-    args = operator(node, brief).args
+    short = (ast.Arg(NOWHERE, name, literal(node.attrs[name])) for name in node.operator.short if name)
+    args = (*short, *operator(node, brief).args)
     return ast.Merge(NOWHERE, node.op, args, tuple(tuple(branch) or (HERE,) for branch in branches), NOWHERE, NOWHERE, ())
 
 

@@ -214,7 +214,7 @@ class _Folder:
     # ---- edges
 
     def _edges(self, inside: dict[str, Node], boxes: list[Box]) -> list[Edge]:
-        """Return an edge for every operand, except those within a box and those from one copy to the next.
+        """Return an edge for every operand, except those within a box, those from one copy to the next, and those of trained tensors.
 
         In the picture of a single block, there are also edges to its ends.
         """
@@ -226,7 +226,7 @@ class _Folder:
                 edges.setdefault(key, Edge(source.id, target.id, training_only=training_only or operand.training_only))
 
         for node in inside.values():
-            for slot, name in enumerate(self.graph.operands(node.name)):
+            for slot, name in enumerate(self.graph.operands(node.name) if not node.operator.memory.stored else ()):
                 operand = self.graph[name]
                 if name not in inside:
                     connect(operand, self._end(operand, "input", boxes), self.box_of[node.name], slot, node.training_only)

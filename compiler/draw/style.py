@@ -14,6 +14,8 @@ LEGEND = {
     "input": "input, output",
     "convolution": "convolution",
     "dense": "fully connected",
+    "attention": "attention",
+    "learned": "trained tensor",
     "pooling": "pooling",
     "normalization": "normalization",
     "activation": "activation",
@@ -29,6 +31,8 @@ FORMS: dict[str, dict[str, str]] = {
     "output": {"shape": "box", "style": "rounded,filled"},
     "convolution": {"shape": "box", "style": "filled"},
     "dense": {"shape": "box", "style": "filled", "penwidth": "2.2"},
+    "attention": {"shape": "component", "style": "filled", "margin": "0.16,0.08"},
+    "learned": {"shape": "cylinder", "style": "filled", "margin": "0.08,0.06"},
     "pooling": {"shape": "polygon", "sides": "4", "distortion": "0.1", "style": "filled", "fixedsize": "true"},
     "normalization": {"shape": "box", "style": "diagonals,filled"},
     "activation": {"shape": "ellipse", "style": "filled", "margin": "0.02,0.02"},
@@ -52,6 +56,8 @@ LIGHT = {
     "output": "#eceff2",
     "convolution": "#9fcdec",
     "dense": "#f3be7c",
+    "attention": "#b39ae6",
+    "learned": "#e9d3b0",
     "pooling": "#8fd3b6",
     "normalization": "#f4ea9a",
     "activation": "#ee9d93",
@@ -78,6 +84,8 @@ DARK = {
     "output": "#2b343d",
     "convolution": "#1f5b84",
     "dense": "#7d4710",
+    "attention": "#5a3f96",
+    "learned": "#4a3a2a",
     "pooling": "#1f6b50",
     "normalization": "#72702a",
     "activation": "#8a4529",
@@ -93,12 +101,26 @@ DARK = {
     "new": "#81c784",
 }
 _WHITE = dict.fromkeys(
-    ("input", "output", "convolution", "dense", "pooling", "normalization", "activation", "regularization", "shape"), "#ffffff"
+    (
+        "input",
+        "output",
+        "convolution",
+        "dense",
+        "attention",
+        "learned",
+        "pooling",
+        "normalization",
+        "activation",
+        "regularization",
+        "shape",
+    ),
+    "#ffffff",
 )
 PRINT = LIGHT | _WHITE | {"ink": "#000000", "line": "#000000", "edge": "#000000", "room": "#ffffff", "block": "#eeeeee", "merge": "#ffffff"}
 PRINT |= {"frame": "#777777", "faint": "#333333"}
 # Volumes have no forms to tell families by, so in print they differ in grey; lids and sides are shaded besides.
 PRINT_VOLUMES = PRINT | {"pooling": "#b4b4b4", "shape": "#8e8e8e", "input": "#dadada", "normalization": "#cfcfcf", "block": "#f3f3f3"}
+PRINT_VOLUMES |= {"attention": "#a2a2a2", "learned": "#e7e7e7"}
 THEMES = {"auto": LIGHT, "light": LIGHT, "dark": DARK, "print": PRINT}
 
 HEATS: dict[str, Callable[[Box], int]] = {

@@ -167,7 +167,7 @@ def _op(elaboration: Elaboration, op: ast.Op, label: Label | None, site: Site) -
         meant = POOLS.get(operator.name, "") if kernel else f"reduce_{operator.name}(axis=c)"
         raise Fault(shapes.wrong_branch_count(operator.name, f"branches: `{operator.name}<a | b>`", 0, meant).at(op.span))
     given = bind_arguments(elaboration, op, kernel, Signature.of_operator(operator), site)
-    if operator.operands != (1, 1):
+    if operator.operands != (1, 1) and not operator.plain:
         raise Fault(shapes.wrong_branch_count(operator.name, f"branches: `{operator.name}<a | b>`", 0).at(op.span))
     if given is None:
         return skip(label, operator.name, op.span, site)
@@ -201,7 +201,8 @@ def _merge(elaboration: Elaboration, merge: ast.Merge, label: Label | None, site
         branches.append(site.incoming)
     least, most = (2, 2) if residual else operator.operands
     if len(branches) < least or (most is not None and len(branches) > most):
-        expected = "one branch or two" if residual else f"{'at least ' if least != most else ''}{least} branches"
+        wanted = f"{least} branches" if least == most else f"at least {least} branches" if count < least else f"at most {most} branches"
+        expected = "one branch or two" if residual else wanted
         empty = any(isinstance(statement, ast.Turns) for branch in merge.branches for statement in branch)
         raise Fault(shapes.wrong_branch_count(word, expected, count, listed=empty).at(merge.word_span))
     if given is None:

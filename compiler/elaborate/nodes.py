@@ -20,7 +20,7 @@ from archc.compiler.ops.kinds import NONE, Word
 from archc.compiler.ops.record import Call, Operator, check_values
 from archc.dsl.diagnostics import Diagnostic, Fault
 from archc.dsl.source import Span
-from archc.dsl.vocabulary import files, names, values
+from archc.dsl.vocabulary import attention, files, names, values
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,16 @@ def apply(elaboration: Elaboration, use: Use, site: Site) -> Flow:
 def _append(elaboration: Elaboration, use: Use, name: str, site: Site) -> Flow:
     """Append a node with its shape. Raises Fault, with a place."""
     operands = [operand for operand in use.operands if isinstance(operand, Tensor)]
-    shapes = tuple(operand.shape for operand in operands)
-    attrs = read_options(use.operator, use.arguments, len(shapes[0]) - 1, use.span)
+    taken = tuple(operand.shape for operand in operands)
+    attrs = read_options(use.operator, use.arguments, len(taken[0]) - 1, use.span)
     if attrs is None:
         return Missing.UNKNOWN
-    call = Call(use.operator.name, attrs, shapes)
+    call = Call(use.operator.name, attrs, taken)
     try:
         place = read_place(use.arguments)
         shape = use.operator.shape(call)
         check_values(shape)
+        _check_whole_numbers(elaboration, use.operator, call, [operand.name for operand in operands if in_graph(operand)])
     except Fault as fault:
         raise Fault(blamed(_explained(elaboration, fault, use, site), use.arguments, use.span)) from None
     scope = site.labels
@@ -93,6 +94,26 @@ def _append(elaboration: Elaboration, use: Use, name: str, site: Site) -> Flow:
         elaboration.graph.conditions.extend((tensor.name, condition) for condition in call.conditions)
     scope.members[name] = tensor
     return tensor
+
+
+def _check_whole_numbers(elaboration: Elaboration, operator: Operator, call: Call, operands: Sequence[str]) -> None:
+    """Raise Fault where an operator reads whole numbers from anything but an input of them, or takes an input of them as values."""
+    graph, indexes = elaboration.graph, operator.indexes(call) is not None
+    for operand in operands:
+        named = "the input" if operand == "input" else f"the input {operand}"
+        readers = {user: graph[user].operator.indexes(graph[user].call) is not None for user in graph.users(operand)}
+        other = next((user for user, reads in readers.items() if reads is not indexes), "")
+        if indexes and not graph[operand].is_input:
+            problem = f"`{operator.name}` reads whole numbers, and {operand} has other values"
+            raise Fault(
+                attention.not_whole_numbers(problem, f"apply it to an input of the network: `input ids: 128`, `{operator.name}(...)`")
+            )
+        if indexes and other:
+            problem = f"`{operator.name}` reads whole numbers from {named}, which {other} takes as values"
+            raise Fault(attention.not_whole_numbers(problem, "give each of the two an input of its own: `input ids: 128`"))
+        if graph[operand].is_input and other:
+            problem = f"`{operator.name}` takes values, and {named} holds whole numbers for {other}"
+            raise Fault(attention.not_whole_numbers(problem, f"use what {other} returns, `@{other}`, or another input"))
 
 
 def _explained(elaboration: Elaboration, fault: Fault, use: Use, site: Site) -> Diagnostic:

@@ -15,7 +15,7 @@ from archc.compiler.elaborate.scopes import Missing, is_tensor
 from archc.compiler.elaborate.site import Site
 from archc.compiler.elaborate.workings import Workings
 from archc.compiler.ops import OPERATORS
-from archc.compiler.ops.kinds import Axes, Choice, Flag, Kind, Quoted, Recipe, Sizes, Text, Value, Whole, Word, words_of
+from archc.compiler.ops.kinds import Axes, Choice, Flag, Kind, NamedSizes, Quoted, Recipe, Text, Value, Whole, Word, words_of
 from archc.compiler.ops.record import Like, Operator, Required
 from archc.compiler.shapes.dim import Formula
 from archc.dsl import ast
@@ -225,7 +225,7 @@ def _gathered(op: Operator, given: Mapping[str, BoundArgument], axes: int) -> An
     if any(option.value is Missing.POISONED for option in sizes.values()):
         return None
     pairs = tuple((name, _read(Whole(1), name, option, axes)) for name, option in sizes.items())
-    return Sizes().read(op.gathers, Word("", pairs), axes)
+    return NamedSizes().read(op.gathers, Word("", pairs), axes)
 
 
 def read_options(op: Operator, given: dict[str, BoundArgument], axes: int, span: Span) -> dict[str, Any] | None:

@@ -171,6 +171,8 @@ def _target(node: Node, call: Call) -> Target:
 def _is_open(value: Any) -> bool:
     if isinstance(value, CallTarget):
         return _is_open(value.args) or _is_open(tuple(value.kwargs.values()))
+    if isinstance(value, slice):
+        return _is_open((value.start, value.stop))
     return isinstance(value, Formula) or (isinstance(value, tuple | list) and any(_is_open(item) for item in value))
 
 
@@ -178,8 +180,10 @@ def _part(node: Node, call: Call, target: ModuleTarget | TensorTarget, overwrite
     weights, buffers = node.operator.weights(call), node.operator.buffers(call)
     if isinstance(target, TensorTarget):
         return Part(node.key, "tensor", weights=weights, initial={"": _fill(target.start)})
-    options = {"weight": node.attrs.get("init"), "bias": node.attrs.get("bias_init")}
-    words = {name: options.get(name.rpartition(".")[2]) for name in weights}  # the weight of a layer within it, `proj.weight`, too
+    options = {"weight": node.attrs.get("init"), "original": node.attrs.get("init"), "bias": node.attrs.get("bias_init")}
+    words = {
+        name: options.get(name.rpartition(".")[2]) for name in weights
+    }  # the weight of a layer within it, `proj.weight`, too, and its `original`
     initial = {name: _fill(word) for name, word in words.items() if isinstance(word, Word) and word.text != "torch"}
     return Part(node.key, "module", target.name, target.settings, weights, buffers, initial, overwrites)
 

@@ -78,7 +78,9 @@ def _argument(value: Any, step: Step) -> str:
         case list():
             return f"[{', '.join(_argument(item, step) for item in value)}]"
         case slice():
-            return f"{'' if value.start is None else value.start}:{'' if value.stop is None else value.stop}"
+            return ":".join("" if part is None else str(part) for part in (value.start, value.stop)) + (
+                f":{value.step}" if value.step else ""
+            )
         case tuple():
             return f"({', '.join(_argument(item, step) for item in value)}{',' * (len(value) == 1)})"
     return str(value) if not isinstance(value, str) else repr(value)

@@ -5,20 +5,28 @@ from __future__ import annotations
 from archc.compiler.ops import (
     activation,
     arithmetic,
+    attention,
     classic,
     convolution,
     joining,
+    moving,
     noise,
     normalization,
+    patches,
     pooling,
     rearranging,
+    recurrent,
     reduction,
+    tokens,
     windowed,
 )
 from archc.compiler.ops.record import Operator
 from archc.compiler.ops.source import INPUT as INPUT
 
-FAMILIES = (convolution, pooling, activation, normalization, joining, arithmetic, reduction, noise, rearranging, windowed, classic)
+FAMILIES = (
+    *(convolution, pooling, activation, normalization, joining, arithmetic, reduction, noise, moving, patches, rearranging, tokens),
+    *(attention, windowed, recurrent, classic),
+)
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
 

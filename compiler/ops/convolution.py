@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from archc.compiler.ops import receptive
+from archc.compiler.ops import computed, receptive
+from archc.compiler.ops.computed import SPECTRAL_WEIGHT, WEIGHT
 from archc.compiler.ops.faults import OpenCount, ShapeFault
 from archc.compiler.ops.kinds import INIT, Choice, Flag, PerAxis, Recipe, Table, Whole, Word
-from archc.compiler.ops.memory import KEEPS_INPUT, Memory, always, as_maps, channels_last
+from archc.compiler.ops.memory import Memory, always, as_maps, channels_last
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights, macs_and_bias, units
 from archc.compiler.ops.targets import ModuleTarget
 from archc.compiler.ops.windows import DILATION, PAD, STRIDE, same_padding, slide
@@ -26,6 +27,10 @@ BIAS_INIT = Attr(
     Word("torch"),
     "the initialization of the bias",
 )
+
+
+def _bias(call: Call) -> Weights:
+    return {"bias": (call.attrs["out"],)} if call.attrs["bias"] else {}
 
 
 def _groups(call: Call) -> int:
@@ -59,6 +64,7 @@ def conv_shape(call: Call) -> Shape:
     call.image()
     _groups(call)
     _connections(call)
+    computed.check(call, kernels(call))
     sizes = slide(call)
     mode = call.attrs["pad_mode"]
     for size, pad in zip(call.x[1:], call.attrs["pad"], strict=True):
@@ -69,20 +75,28 @@ def conv_shape(call: Call) -> Shape:
     return (call.attrs["out"], *sizes)
 
 
-def conv_weights(call: Call) -> Weights:
-    """Return `(out, in/groups, *kernel)`, or `(connections, *kernel)` with a table, and the bias."""
+def kernels(call: Call) -> tuple[int, ...]:
+    """Return the shape of the weight: `(out, in/groups, *kernel)`, or `(connections, *kernel)` with a table."""
     table = _connections(call)
     kernel = call.attrs["kernel"]
     if table is not None:
-        weights = {"weight": (sum(len(row) for row in table), *kernel)}
-    else:
-        weights = {"weight": (call.attrs["out"], call.channels // call.attrs["groups"], *kernel)}
-    return weights | ({"bias": (call.attrs["out"],)} if call.attrs["bias"] else {})
+        return (sum(len(row) for row in table), *kernel)
+    return (call.attrs["out"], call.channels // call.attrs["groups"], *kernel)
+
+
+def conv_weights(call: Call) -> Weights:
+    """Return the kernels and the bias."""
+    return {**computed.tensors(call, kernels(call)), **_bias(call)}
+
+
+def conv_buffers(call: Call) -> Weights:
+    """Return the singular vectors of `weight=spectral`."""
+    return computed.vectors(call, kernels(call))
 
 
 def conv_macs(call: Call, out: Shape) -> Dim:
     """Count the weights times the output positions."""
-    return product(out[1:]) * prod(conv_weights(call)["weight"])
+    return product(out[1:]) * prod(kernels(call))
 
 
 def conv_fvcore(call: Call, out: Shape) -> Dim:
@@ -95,7 +109,7 @@ def _conv_arguments(call: Call) -> dict[str, Any]:
     attrs = call.attrs
     arguments = {"in_channels": call.channels, "out_channels": attrs["out"], "kernel_size": attrs["kernel"]}
     renamed = {"stride": "stride", "pad": "padding", "dilation": "dilation", "groups": "groups", "bias": "bias", "pad_mode": "padding_mode"}
-    return arguments | {theirs: attrs[ours] for ours, theirs in renamed.items() if ours in attrs}
+    return arguments | {theirs: attrs[ours] for ours, theirs in renamed.items() if ours in attrs} | computed.settings(call)
 
 
 def lower_conv(call: Call) -> ModuleTarget:
@@ -105,7 +119,7 @@ def lower_conv(call: Call) -> ModuleTarget:
         arguments = _conv_arguments(call)
         del arguments["in_channels"], arguments["out_channels"], arguments["groups"]
         return ModuleTarget("archc.TableConv", {"in_channels": call.channels, "table": table, **arguments})
-    return ModuleTarget(f"nn.Conv{call.axes}d", _conv_arguments(call))
+    return ModuleTarget(computed.target(call, f"Conv{call.axes}d"), _conv_arguments(call))
 
 
 def conv_saves(call: Call) -> Sequence[str]:
@@ -122,15 +136,15 @@ def padded(call: Call, out: Shape) -> Dim:
 
 
 def dense(call: Call, out: Shape) -> Dim:
-    """Return the number of kernel values of a connection table as a dense convolution, zeros included."""
+    """Return the number of kernel values that are computed: those of a connection table as a dense convolution, zeros included."""
     kernel: int = prod(call.attrs["kernel"])
-    return call.attrs["out"] * call.channels * kernel if call.attrs["from"] is not None else 0
+    return call.attrs["out"] * call.channels * kernel if call.attrs["from"] is not None else computed.values(call, kernels(call))
 
 
-def kept_of_a_table(call: Call, out: Shape) -> Dim:
-    """Count what a connection table keeps: the dense kernels, and two 8-byte indices per connection, in values of 4 bytes."""
+def kept_with_kernels(call: Call, out: Shape) -> Dim:
+    """Count the computed kernels that are kept, and of a connection table two 8-byte indices per connection, in values of 4 bytes."""
     table = call.attrs["from"]
-    return dense(call, out) + (4 * sum(len(row) for row in table) if table is not None else 0)
+    return computed.kept(call, kernels(call)) if table is None else dense(call, out) + 4 * sum(len(row) for row in table)
 
 
 def conv_order(call: Call, last: Sequence[bool]) -> bool:
@@ -157,21 +171,42 @@ def transposed_shape(call: Call) -> Shape:
     return (call.attrs["out"], *sizes)
 
 
+def transposed_kernels(call: Call) -> tuple[int, ...]:
+    """Return the shape of the weight: `(in, out/groups, *kernel)`."""
+    return (call.channels, call.attrs["out"] // call.attrs["groups"], *call.attrs["kernel"])
+
+
 def transposed_weights(call: Call) -> Weights:
-    """Return `(in, out/groups, *kernel)` and the bias."""
-    weight = (call.channels, call.attrs["out"] // call.attrs["groups"], *call.attrs["kernel"])
-    return {"weight": weight} | ({"bias": (call.attrs["out"],)} if call.attrs["bias"] else {})
+    """Return the kernels and the bias."""
+    return {**computed.tensors(call, transposed_kernels(call)), **_bias(call)}
+
+
+def transposed_buffers(call: Call) -> Weights:
+    """Return the singular vectors of `weight=spectral`."""
+    return computed.vectors(call, transposed_kernels(call), axis=1)
+
+
+def transposed_kept(call: Call, out: Shape) -> Dim:
+    """Count what is kept of computed kernels."""
+    return computed.kept(call, transposed_kernels(call), axis=1)
+
+
+def transposed_work(call: Call, out: Shape) -> Dim:
+    """Count the values of computed kernels."""
+    return computed.values(call, transposed_kernels(call))
 
 
 def transposed_macs(call: Call, out: Shape) -> Dim:
     """Count the weights times the input positions."""
     # Each input value is multiplied by the whole kernel once.
-    return product(call.x[1:]) * prod(transposed_weights(call)["weight"])
+    return product(call.x[1:]) * prod(transposed_kernels(call))
 
 
 def lower_transposed(call: Call) -> ModuleTarget:
     """Lower to nn.ConvTranspose1d, ConvTranspose2d or ConvTranspose3d."""
-    return ModuleTarget(f"nn.ConvTranspose{call.axes}d", {**_conv_arguments(call), "output_padding": call.attrs["out_pad"]})
+    return ModuleTarget(
+        computed.target(call, f"ConvTranspose{call.axes}d"), {**_conv_arguments(call), "output_padding": call.attrs["out_pad"]}
+    )
 
 
 def _features(call: Call) -> int:
@@ -189,18 +224,28 @@ def fc_shape(call: Call) -> Shape:
     return (call.attrs["out"],)
 
 
-def _dense_weights(call: Call, inputs: int) -> Weights:
-    out = call.attrs["out"]
-    return {"weight": (out, inputs)} | ({"bias": (out,)} if call.attrs["bias"] else {})
-
-
 def _lower_dense(target: str, call: Call, inputs: int) -> ModuleTarget:
     return ModuleTarget(target, {"in_features": inputs, "out_features": call.attrs["out"], "bias": call.attrs["bias"]})
 
 
 def fc_weights(call: Call) -> Weights:
     """Return `(out, in)` and the bias."""
-    return _dense_weights(call, _features(call))
+    return {**computed.tensors(call, (call.attrs["out"], _features(call))), **_bias(call)}
+
+
+def fc_buffers(call: Call) -> Weights:
+    """Return the singular vectors of `weight=spectral`."""
+    return computed.vectors(call, (call.attrs["out"], _features(call)))
+
+
+def fc_kept(call: Call, out: Shape) -> Dim:
+    """Count what is kept of a computed weight."""
+    return computed.kept(call, (call.attrs["out"], _features(call)))
+
+
+def fc_work(call: Call, out: Shape) -> Dim:
+    """Count the values of a computed weight."""
+    return computed.values(call, (call.attrs["out"], _features(call)))
 
 
 def fc_macs(call: Call, out: Shape) -> Dim:
@@ -211,12 +256,12 @@ def fc_macs(call: Call, out: Shape) -> Dim:
 
 def lower_fc(call: Call) -> ModuleTarget:
     """Lower to nn.Linear."""
-    return _lower_dense("nn.Linear", call, _features(call))
+    return _lower_dense(computed.target(call, "Linear"), call, _features(call))
 
 
 def channel_fc_weights(call: Call) -> Weights:
     """Return `(out, channels)` and the bias."""
-    return _dense_weights(call, call.channels)
+    return {"weight": (call.attrs["out"], call.channels), **_bias(call)}
 
 
 def channel_fc_shape(call: Call) -> Shape:
@@ -246,8 +291,14 @@ OPERATORS = (
         MACs: the weights times the output positions. With `groups`, output channels depend only on the input channels of
         their group; with `groups` equal to the channels it is depthwise. `from` lists, for each output channel, the
         input channels it depends on (LeNet-5's C3); only those weights exist, in the order of the table.
+
+        `weight=standardized`: each kernel minus its mean, over its standard deviation, is what is applied (biased variance plus eps).
+        `weight=scaled`: that, times `gamma/sqrt(in/groups*kernel)` and a trained `gain` for each output channel. `weight=spectral`: the
+        weight over its largest singular value, for which each training step runs one power iteration.
         """,
-        source="torch.nn.Conv1d, Conv2d, Conv3d; LeCun et al. 1998, section II.B and table I for connection tables",
+        source="torch.nn.Conv1d, Conv2d, Conv3d; LeCun et al. 1998, section II.B and table I for connection tables; "
+        "standardized: Qiao et al. 2019, arXiv:1903.10520; scaled: Brock et al. 2021, arXiv:2101.08692; spectral: Miyato et al. 2018, "
+        "arXiv:1802.05957, as torch.nn.utils.parametrizations.spectral_norm",
         example="input 3x32x32; conv3-16/2(pad=1) => 16x16x16",
         attrs=(
             Attr("kernel", PerAxis(1), REQUIRED, "the size of the window"),
@@ -259,18 +310,20 @@ OPERATORS = (
             BIAS,
             Attr("from", Table(), Word("none"), "the connection table"),
             Attr("pad_mode", Choice(("zeros", "reflect", "replicate", "circular")), Word("zeros"), "what the padding consists of"),
+            WEIGHT,
             WEIGHT_INIT,
             BIAS_INIT,
         ),
         shape=conv_shape,
         weights=conv_weights,
+        buffers=conv_buffers,
         macs=conv_macs,
         connections=macs_and_bias(conv_macs),
         fvcore=conv_fvcore,
         window=Window.of,
         receptive_field=receptive.window,
         linear=True,
-        memory=Memory(saves=conv_saves, saved=padded, saved_once=kept_of_a_table, work=padded, work_once=dense, order=conv_order),
+        memory=Memory(saves=conv_saves, saved=padded, saved_once=kept_with_kernels, work=padded, work_once=dense, order=conv_order),
         lower=lower_conv,
         canonicalize=same_padding,
         short=("kernel", "out", "stride"),
@@ -297,18 +350,20 @@ OPERATORS = (
             DILATION,
             Attr("groups", Whole(1), 1, "the number of groups that the channels are divided into"),
             BIAS,
+            SPECTRAL_WEIGHT,
             WEIGHT_INIT,
             BIAS_INIT,
         ),
         shape=transposed_shape,
         weights=transposed_weights,
+        buffers=transposed_buffers,
         macs=transposed_macs,
         connections=macs_and_bias(transposed_macs),
         window=Transposed.of,
         receptive_field=receptive.transposed,
         linear=True,
         grows=True,
-        memory=Memory(saves=always("input"), order=as_maps),
+        memory=Memory(saves=always("input"), saved_once=transposed_kept, work_once=transposed_work, order=as_maps),
         lower=lower_transposed,
         short=("kernel", "out", "stride"),
         followers=True,
@@ -324,15 +379,16 @@ OPERATORS = (
         """,
         source="torch.nn.Linear",
         example="input 512x7x7; FC-4096(act=relu) => 4096",
-        attrs=(Attr("out", Whole(1), REQUIRED, "the number of output values"), BIAS, WEIGHT_INIT, BIAS_INIT),
+        attrs=(Attr("out", Whole(1), REQUIRED, "the number of output values"), BIAS, SPECTRAL_WEIGHT, WEIGHT_INIT, BIAS_INIT),
         shape=fc_shape,
         weights=fc_weights,
+        buffers=fc_buffers,
         macs=fc_macs,
         connections=macs_and_bias(fc_macs),
         derivation=units,
         picture="dense",
         linear=True,
-        memory=KEEPS_INPUT,
+        memory=Memory(saves=always("input"), saved_once=fc_kept, work_once=fc_work),
         lower=lower_fc,
         short=("", "out", ""),
         followers=True,

@@ -1,4 +1,4 @@
-"""Operators with several operands, and operators that slice, pad, shuffle and reshape."""
+"""Operators with several operands, and operators that pad, shuffle and reshape."""
 
 from __future__ import annotations
 
@@ -79,27 +79,6 @@ def flatten_derivation(call: Call, out: Shape) -> list[str]:
 def lower_flatten(call: Call) -> CallTarget:
     """Lower to torch.flatten, which keeps the batch."""
     return CallTarget("torch.flatten", (Operand(), 1))
-
-
-def slice_shape(call: Call) -> Shape:
-    """Return the shape with `stop - start` channels. Raises Fault for a range that is empty or exceeds the channels."""
-    start, stop = call.attrs["start"], call.attrs["stop"]
-    if not start < stop <= call.channels:
-        most = call.channels if isinstance(call.channels, int) and start < call.channels else None
-        range_ = f"{start} to {stop}"
-        raise Fault(says.out_of_range("the range of channels", range_, f"in order, and within 0 to {call.channels}", "stop", most))
-    return (stop - start, *call.x[1:])
-
-
-def slice_derivation(call: Call, out: Shape) -> list[str]:
-    """Show the difference of the bounds."""
-    start, stop = call.attrs["start"], call.attrs["stop"]
-    return [f"channels: {stop} - {start} = {out[0]}"]
-
-
-def lower_slice(call: Call) -> CallTarget:
-    """Lower to an index expression."""
-    return CallTarget("operator.getitem", (Operand(), (slice(None), slice(call.attrs["start"], call.attrs["stop"]))))
 
 
 def shuffle_shape(call: Call) -> Shape:
@@ -217,24 +196,6 @@ OPERATORS = (
         unrolls=True,
         memory=Memory(view=True, reads="first"),
         lower=lower_flatten,
-    ),
-    Operator(
-        name="slice",
-        family="joining",
-        summary="A range of the channels: from `start` up to, but not including, `stop`.",
-        doc="""
-        A channel split is two slices: `concat<slice(0, in.c//2) | slice(in.c//2, in.c); ...>`.
-        """,
-        source="Ma et al. 2018, arXiv:1807.11164, figure 3",
-        example="input 16x28x28; slice(0, 8) => 8x28x28",
-        attrs=(
-            Attr("start", Whole(0), REQUIRED, "the first channel, from 0"),
-            Attr("stop", Whole(1), REQUIRED, "the channel after the last"),
-        ),
-        shape=slice_shape,
-        derivation=slice_derivation,
-        memory=Memory(view=True, cuts="channels"),
-        lower=lower_slice,
     ),
     Operator(
         name="channel_shuffle",

@@ -68,15 +68,16 @@ def _written(value: object, digits: Callable[[float], str]) -> str:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number, at least `minimum`."""
+    """A whole number, at least `minimum`, or of either sign where that is None; an open size too, if `open`."""
 
-    minimum: int = 1
+    minimum: int | None = 1
+    open: bool = False
 
     def read(self, name: str, value: Value, axes: int) -> Canonical:
-        return _whole(name, value, self.minimum)
+        return value if self.open and isinstance(value, Formula) else _whole(name, value, self.minimum)
 
     def __str__(self) -> str:
-        return "a whole number" + (f" from {self.minimum}" if self.minimum else "")
+        return "a whole number" + (" of either sign" if self.minimum is None else f" from {self.minimum}" if self.minimum else "")
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,35 @@ class Axes:
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """The sizes of a tensor, up to three (`14x7`, `[h, w]`). One number is a square where the `map` must be one, or else one for each
+    size of the input."""
+
+    map: bool = False
+
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
+        parts = value if isinstance(value, tuple) else (value,) * (2 if self.map else axes)
+        if not 1 + self.map <= len(parts) <= 3:
+            expected = "one number, or two or three, as in `14x14`" if self.map else "one to three numbers, as in `[14]` or `14x14`"
+            raise Fault(says.wrong_kind(f"`{name}`", expected, show(value)))
+        return tuple(part if isinstance(part, Formula) else _whole(name, part, 1) for part in parts)
+
+    def __str__(self) -> str:
+        return "a whole number for a square, or two or three as in `14x7`" if self.map else "a whole number, or up to three as in `14x7`"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A position along an axis: a whole number from 0 or, counted from the end, from -1 down."""
+
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
+        return _whole(name, value, -(2**62))
+
+    def __str__(self) -> str:
+        return "a whole number, from 0, or from the end, from -1"
+
+
+@dataclass(frozen=True)
 class Bounds:
     """The amounts to add before and after along an axis: `[1, 2]`, or `1` for both."""
 
@@ -182,6 +212,19 @@ class Bounds:
 
     def __str__(self) -> str:
         return "a whole number from 0, or two for before and after"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A list of whole numbers from 0."""
+
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
+        if not isinstance(value, tuple) or not value:
+            raise Fault(says.wrong_kind(f"`{name}`", "a list of whole numbers", show(value)))
+        return tuple(_whole(name, entry, 0) for entry in value)
+
+    def __str__(self) -> str:
+        return "a list of whole numbers from 0"
 
 
 @dataclass(frozen=True)
@@ -213,7 +256,7 @@ class Quoted:
 
 
 @dataclass(frozen=True)
-class Sizes:
+class NamedSizes:
     """Whole numbers by names that the use of an operator chooses: `i=2, j=2`. Canonical: a Word without text."""
 
     def read(self, name: str, value: Value, axes: int) -> Canonical:
@@ -267,10 +310,10 @@ class Recipe:
         return ", ".join(f"`{Word(name, tuple(settings.items()))}`" for name, settings in self.table.items())
 
 
-Kind = Whole | Real | Flag | Choice | PerAxis | Axes | Bounds | Table | Quoted | Sizes | Optional | Recipe
+Kind = Whole | Real | Flag | Choice | PerAxis | Axes | Sizes | NamedSizes | Place | Bounds | Row | Table | Quoted | Optional | Recipe
 
 SMALLEST = 1e-30  # the lower bound of numbers that must be positive
-SETTINGS: Mapping[str, Real] = {"std": Real(SMALLEST), "bound": Real(0), "value": Real()}
+SETTINGS: Mapping[str, Real] = {"std": Real(SMALLEST), "bound": Real(0), "value": Real(), "eps": Real(0, 1), "gamma": Real(SMALLEST)}
 
 INIT = Recipe(
     {
@@ -287,7 +330,7 @@ INIT = Recipe(
 )
 
 
-def _whole(name: str, value: Any, minimum: int) -> int:
+def _whole(name: str, value: Any, minimum: int | None) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, Formula):
@@ -296,7 +339,7 @@ def _whole(name: str, value: Any, minimum: int) -> int:
         help_text = "`//` divides and rounds down, `round()` to the nearest" if isinstance(value, float) else ""
         got = f"{value:.6g}" if isinstance(value, float) else show(value)
         raise Fault(says.wrong_kind(f"`{name}`", "a whole number", got, help_text))
-    if value < minimum:
+    if minimum is not None and value < minimum:
         raise Fault(says.wrong_kind(f"`{name}`", f"at least {minimum}", str(value), least=minimum))
     return value
 

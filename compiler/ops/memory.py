@@ -11,6 +11,7 @@ from archc.compiler.shapes.dim import Dim, Shape, product
 Values = Callable[[Call, Shape], Dim]
 Saves = Callable[[Call], Sequence[str]]
 Order = Callable[[Call, Sequence[bool]], bool]
+Cuts = Callable[[Call], str]
 
 
 def none(call: Call, out: Shape) -> Dim:
@@ -66,7 +67,10 @@ def channels_last(call: Call, last: Sequence[bool]) -> bool:
 class Memory:
     """The memory that an operator needs.
 
-    `view`: the output shares the memory of the input, except for calls that are `copies`; `cuts` names the axes of which it is only a part.
+    `view`: the output shares the memory of the input, except for calls that are `copies`; `cuts` names the axes of which it is only a
+    part: `channels`, or `positions` where it cannot be read in either format without a copy. It is a word for calls that change the
+    shape, or a rule for all calls.
+    `stored`: the output is a view of a trained tensor, and takes no memory of its own.
 
     `saves` names what automatic differentiation saves: the `input`; the inputs that are `differentiated` themselves; the `factors`
     of products that are; the `divisors` of quotients, and what they divide; the `output`. `saved` is the number of further values saved
@@ -79,7 +83,8 @@ class Memory:
 
     view: bool = False
     copies: Callable[[Call], bool] = never
-    cuts: str = ""
+    stored: bool = False
+    cuts: str | Cuts = ""
     saves: Saves = nothing
     saved: Values = none
     saved_once: Values = none
@@ -88,6 +93,12 @@ class Memory:
     work_once: Values = none
     reads: str = ""
     order: Order = as_input
+
+    def cut(self, call: Call, out: Shape) -> str:
+        """Return what `cuts` says of a call with the output shape `out`."""
+        if not isinstance(self.cuts, str):
+            return self.cuts(call)
+        return self.cuts if out != call.x else ""
 
 
 FRESH = Memory()

@@ -12,7 +12,7 @@ from archc.compiler.ops.receptive import ReceptiveFields
 from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Like, Operator
 from archc.compiler.ops.targets import ModuleTarget
 from archc.compiler.ops.windows import DILATION, PAD, same_padding, slide
-from archc.compiler.shapes.dim import Dim, Formula, Shape, product
+from archc.compiler.shapes.dim import Dim, Formula, Shape, product, show_shape
 from archc.compiler.shapes.window import Window
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
@@ -95,8 +95,9 @@ def upsample_shape(call: Call) -> Shape:
     scale, size = call.attrs["scale"], call.attrs["size"]
     if (scale is None) == (size is None):
         raise Fault(says.out_of_range("the number of `scale` and `size` given", 2 if scale else 0, "1"))
-    if call.attrs["mode"] == "bilinear" and axes != 2:
-        raise Fault(says.wrong_rank("upsample(mode=bilinear)", "two sizes", f"{axes}"))
+    mode = call.attrs["mode"]
+    if mode != "nearest" and axes != 2:
+        raise Fault(says.wrong_rank(f"upsample(mode={mode})", "two sizes", show_shape(call.x), "`mode=nearest` has any number of sizes"))
     if call.attrs["align_corners"] and call.attrs["mode"] == "nearest":
         raise Fault(says.out_of_range("`align_corners`", "yes", "no where the mode is nearest", "align_corners"))
     if size is not None:
@@ -114,8 +115,8 @@ def upsample_derivation(call: Call, out: Shape) -> list[str]:
 
 
 def upsample_fvcore(call: Call, out: Shape) -> Dim:
-    """Count as fvcore does: every value once, and four times where it is interpolated."""
-    return product(out) * (1 if call.attrs["mode"] == "nearest" else 4)
+    """Count as fvcore does: every value once, four times where it is interpolated, and bicubic interpolation as nothing."""
+    return product(out) * {"nearest": 1, "bilinear": 4, "bicubic": 0}[call.attrs["mode"]]
 
 
 def lower_upsample(call: Call) -> ModuleTarget:
@@ -240,15 +241,15 @@ OPERATORS = (
         family="pooling",
         summary="Enlarges a map by repeating or interpolating its values.",
         doc="""
-        Size: `size*scale`, or the option `size` where that is given. `bilinear` weights the four nearest values by distance;
-        with `align_corners` the corner values of both maps coincide.
+        Size: `size*scale`, or the option `size` where that is given. `bilinear` weights the four nearest values by distance,
+        and `bicubic` sixteen by Keys' cubic with a=-0.75; with `align_corners` the corner values of both maps coincide.
         """,
-        source="torch.nn.Upsample",
+        source="torch.nn.Upsample; bicubic: Keys 1981, Cubic convolution interpolation for digital image processing",
         example="input 64x28x28; upsample2 => 64x56x56",
         attrs=(
             Attr("scale", Optional(PerAxis(1)), Word("none"), "the factor of enlargement"),
             Attr("size", Optional(PerAxis(1, open=True)), Word("none"), "the output sizes, instead of `scale`"),
-            Attr("mode", Choice(("nearest", "bilinear")), Word("nearest"), "how values are interpolated"),
+            Attr("mode", Choice(("nearest", "bilinear", "bicubic")), Word("nearest"), "how values are interpolated"),
             Attr("align_corners", Flag(), False, "whether the corner values of both maps coincide"),
         ),
         shape=upsample_shape,

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from archc.compiler.ops.kinds import Quoted, Sizes, Word
+from archc.compiler.ops.kinds import NamedSizes, Quoted, Word
 from archc.compiler.ops.memory import Memory, channels_first
 from archc.compiler.ops.receptive import EACH, Positions, ReceptiveField, ReceptiveFields
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, axis_names
 from archc.compiler.ops.targets import CallTarget, Operand, Target
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import attention
 from archc.dsl.vocabulary import shapes as says
 
 MOST_AXES = 4  # of a result: channels and three sizes
@@ -36,16 +37,18 @@ def read(text: str) -> Pattern:
     """Read a pattern. Raises Fault for one that cannot be read."""
     sides = text.split("->")
     if len(sides) != 2:
-        raise Fault(says.bad_pattern(f"has {len(sides) - 1 or 'no'} arrow{'s' * (len(sides) > 2)}", f"it has one `->`, {EXAMPLE}"))
+        raise Fault(attention.bad_pattern(f"has {len(sides) - 1 or 'no'} arrow{'s' * (len(sides) > 2)}", f"it has one `->`, {EXAMPLE}"))
     pattern = Pattern(*(_axes(side) for side in sides))
     left, right = (Counter(name for axis in side for name in axis) for side in (pattern.left, pattern.right))
     for names in (left, right):
         if twice := [name for name, count in names.items() if count > 1]:
-            raise Fault(says.bad_pattern(f"has `{twice[0]}` twice on one side", "each part of an axis has a name of its own"))
+            raise Fault(attention.bad_pattern(f"has `{twice[0]}` twice on one side", "each part of an axis has a name of its own"))
     for one, other, where in ((left, right, "left"), (right, left, "right")):
         if missing := [name for name in one if name not in other]:
             problem = f"has {' and '.join(f'`{name}`' for name in missing)} on its {where} side only"
-            raise Fault(says.bad_pattern(problem, "what is before the arrow is after it, too; `rearrange` neither repeats nor reduces"))
+            raise Fault(
+                attention.bad_pattern(problem, "what is before the arrow is after it, too; `rearrange` neither repeats nor reduces")
+            )
     return pattern
 
 
@@ -55,11 +58,11 @@ def _axes(side: str) -> tuple[Axis, ...]:
     for token in re.findall(r"\.\.\.|[()]|[^\s()]+", side):
         if token == "(":
             if inside is not None:
-                raise Fault(says.bad_pattern("has parentheses within parentheses", "the parts of an axis are names"))
+                raise Fault(attention.bad_pattern("has parentheses within parentheses", "the parts of an axis are names"))
             inside = []
         elif token == ")":
             if inside is None:
-                raise Fault(says.bad_pattern("closes a `)` that is not open", EXAMPLE))
+                raise Fault(attention.bad_pattern("closes a `)` that is not open", EXAMPLE))
             axes.append(tuple(inside))
             inside = None
         elif token == "1":
@@ -70,17 +73,17 @@ def _axes(side: str) -> tuple[Axis, ...]:
         else:
             inside.append(_name(token))
     if inside is not None:
-        raise Fault(says.bad_pattern("does not close a `(`", EXAMPLE))
+        raise Fault(attention.bad_pattern("does not close a `(`", EXAMPLE))
     return tuple(axes)
 
 
 def _name(token: str) -> str:
     if token in ("...", "…"):
-        raise Fault(says.bad_pattern("has `...`", "here all axes of a sample are named; the batch is not written"))
+        raise Fault(attention.bad_pattern("has `...`", "here all axes of a sample are named; the batch is not written"))
     if token.isdigit():
-        raise Fault(says.bad_pattern(f"has the number {token}", f"give it a name and a size, `i={token}`; only 1 stands for itself"))
+        raise Fault(attention.bad_pattern(f"has the number {token}", f"give it a name and a size, `i={token}`; only 1 stands for itself"))
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", token) or token in RESERVED:
-        raise Fault(says.bad_pattern(f"has `{token}`, which cannot be a name", "names begin with a letter: `c`, `h`, `i`"))
+        raise Fault(attention.bad_pattern(f"has `{token}`, which cannot be a name", "names begin with a letter: `c`, `h`, `i`"))
     return token
 
 
@@ -91,16 +94,16 @@ def parts(call: Call) -> Mapping[str, Dim]:
     for name in given:
         if name not in names:
             problem = f"has no `{name}`, and gets a size for it"
-            raise Fault(says.bad_pattern(problem, f"its names are {', '.join(f'`{known}`' for known in names)}", name))
+            raise Fault(attention.bad_pattern(problem, f"its names are {', '.join(f'`{known}`' for known in names)}", name))
     if len(call.x) != len(pattern.left):
         problem = f"is of {len(pattern.left)} ax{'i' if len(pattern.left) == 1 else 'e'}s, and gets {show_shape(call.x)}"
         help_text = "it names all axes of a sample, channels first"
         if len(pattern.left) == len(call.x) + 1 and pattern.left[0] == pattern.right[0]:
             help_text = f"the batch is not written: leave out `{_written(pattern.left[0])}`"
-        raise Fault(says.bad_pattern(problem, help_text))
+        raise Fault(attention.bad_pattern(problem, help_text))
     if len(pattern.right) > MOST_AXES or not pattern.right:
         raise Fault(
-            says.bad_pattern(f"makes {len(pattern.right)} axes", f"a tensor has one to {MOST_AXES}: channels and up to three sizes")
+            attention.bad_pattern(f"makes {len(pattern.right)} axes", f"a tensor has one to {MOST_AXES}: channels and up to three sizes")
         )
     sizes: dict[str, Dim] = {}
     for axis, size, called in zip(pattern.left, call.x, axis_names(call.x), strict=True):
@@ -118,7 +121,7 @@ def _solved(call: Call, axis: Axis, size: Dim, called: str, given: Mapping[str, 
     if len(open_parts) > 1:
         listed = " and ".join(f"`{name}`" for name in open_parts)
         problem = f"leaves the sizes of {listed} open, of which the {called}, {size}, are made"
-        raise Fault(says.bad_pattern(problem, f"give all but one of them a size: `{open_parts[-1]}=2`"))
+        raise Fault(attention.bad_pattern(problem, f"give all but one of them a size: `{open_parts[-1]}=2`"))
     if not open_parts:
         if not call.equal(size, known):
             raise Fault(says.out_of_range(f"the {called} `{_written(axis)}`", size, str(known), last))
@@ -212,7 +215,7 @@ OPERATORS = (
         example='input 96x56x56; rearrange("c (h i) (w j) -> (j i c) h w", i=2, j=2) => 384x28x28',
         attrs=(
             Attr("pattern", Quoted(), REQUIRED, "the axes before and after"),
-            Attr("sizes", Sizes(), Word(""), "the sizes of parts, each by its name"),
+            Attr("sizes", NamedSizes(), Word(""), "the sizes of parts, each by its name"),
         ),
         gathers="sizes",
         shape=rearranged_shape,

@@ -58,6 +58,7 @@ class ReceptiveField:
 
 EACH = ReceptiveField()
 ONCE = ReceptiveField(advance=0)  # every output depends on the first input
+NOWHERE = ReceptiveField((None,))  # no output depends on any input
 ReceptiveFields = list[ReceptiveField | None]  # for each axis after the channels; None: the whole of the axis
 
 
@@ -67,6 +68,16 @@ def each(call: Call, out: Shape) -> ReceptiveFields:
         return [EACH] * call.axes
     kept = out[1:] if len(out) == len(call.x) else (1,) * call.axes
     return [EACH if size == count else None for size, count in zip(call.x[1:], kept, strict=True)]
+
+
+def whole(call: Call, out: Shape) -> ReceptiveFields:
+    """Return the fields of an operator whose every output depends on every position."""
+    return [None] * call.axes
+
+
+def nowhere(call: Call, out: Shape) -> ReceptiveFields:
+    """Return the fields of an operator whose outputs depend on no input."""
+    return [NOWHERE] * call.axes
 
 
 def window(call: Call, out: Shape) -> ReceptiveFields:
@@ -129,15 +140,20 @@ def _divided(size: Dim, count: Dim) -> ReceptiveField | None:
 
 
 def resized(call: Call, out: Shape) -> ReceptiveFields:
-    """Return the fields of resizing: each output is one input (nearest) or between two neighbors (bilinear); approximate for open sizes."""
+    """Return the fields of resizing: each output is one input (nearest), or between neighbors: two (bilinear) or four (bicubic).
+
+    They are approximate for open sizes.
+    """
     attrs = call.attrs
-    between, corners = attrs["mode"] != "nearest", attrs["align_corners"]
+    around, corners = ("nearest", "bilinear", "bicubic").index(attrs["mode"]), attrs["align_corners"]
     scales = attrs["scale"] or (None,) * call.axes
-    return [_resized(*sizes, between, corners) for sizes in zip(call.x[1:], out[1:], scales, strict=True)]
+    return [_resized(*sizes, around, corners) for sizes in zip(call.x[1:], out[1:], scales, strict=True)]
 
 
 @cache
-def _resized(size: Dim, count: Dim, scale: int | None, between: bool, corners: bool) -> ReceptiveField:
+def _resized(size: Dim, count: Dim, scale: int | None, around: int, corners: bool) -> ReceptiveField:
+    """Return the field along one axis; `around` is the number of neighbors on each side that values are interpolated from."""
+    more = max(around - 1, 0)
     if size == 1:
         return ONCE
     if isinstance(size, int) and isinstance(count, int):
@@ -146,9 +162,16 @@ def _resized(size: Dim, count: Dim, scale: int | None, between: bool, corners: b
     elif scale is not None and not corners:
         step = Fraction(1, scale)
     else:
-        return ReceptiveField((Positions(0, 1),)) if between else EACH
-    shift = (step - 1) / 2 if between and not corners else Fraction(0)
+        return ReceptiveField((Positions(-more, 1 + more),)) if around else EACH
+    shift = (step - 1) / 2 if around and not corners else Fraction(0)
     if step.denominator > MAX_PHASES:
-        return ReceptiveField((Positions(shift - 1, shift + between),), step)
+        return ReceptiveField((Positions(shift - 1 - more, shift + around),), step)
     places = [shift + i * step for i in range(step.denominator)]
-    return ReceptiveField(tuple(Positions(floor(place), ceil(place) if between else floor(place)) for place in places), step.numerator)
+    return ReceptiveField(tuple(_near(place, around) for place in places), step.numerator)
+
+
+def _near(place: Fraction, around: int) -> Positions:
+    """Return the positions that a value between positions is interpolated from; at a position itself, that position alone."""
+    if not around or place.denominator == 1:
+        return Positions(floor(place), floor(place))
+    return Positions(floor(place) - around + 1, ceil(place) + around - 1)

@@ -65,7 +65,7 @@ Canonicalize = Callable[[dict[str, Any]], None]
 
 # The families of operators that pictures draw alike.
 Picture = Literal[
-    "input", "convolution", "dense", "pooling", "normalization", "activation", "regularization", "shape", "merge"
+    "input", "convolution", "dense", "attention", "learned", "pooling", "normalization", "activation", "regularization", "shape", "merge"
 ]  # fmt: skip
 
 
@@ -93,6 +93,11 @@ def never(call: Call) -> bool:
     return False
 
 
+def holds_values(call: Call) -> int | None:
+    """Return None: the operand holds values, and not whole numbers."""
+    return None
+
+
 def not_joined(call: Call) -> int | None:
     """Return None: the operands are not concatenated."""
     return None
@@ -108,7 +113,8 @@ class Operator:
     """One operator of the language: everything that the compiler knows about it. Shapes are without the batch.
 
     Syntax: `short` names the options that the parts of `NAME3-64/2` set; `operands` is the smallest and the largest number of operands,
-    None for no limit; an operator with `followers` also takes `norm=` and `act=`, which apply a normalization and an activation after
+    None for no limit; one that may be `plain` is also written without branches, and then takes the current tensor alone;
+    an operator with `followers` also takes `norm=` and `act=`, which apply a normalization and an activation after
     it; one that `flattens` has its input flattened first. If options are `named`, numbers without a name are refused, since other
     frameworks set all of these options with one number. The option that it `gathers` holds all arguments by other names (`i=2`).
     `canonicalize` replaces, in place, words that depend on other options by numbers (`pad=same`).
@@ -126,6 +132,8 @@ class Operator:
     of arithmetic; `picture`, the picture family, if not that of `family`; `sign`, the symbol in the circle of a merge, and its word.
 
     Properties that analyses and rewrites may rely on:
+    `indexes` returns how many whole numbers, from 0, the operand of a call may hold, which is then an input of the network; None
+    where it holds values.
     `linear`: a linear map with trained weights, and a bias by the option `bias`: a layer, as papers count them.
     `grows`: it enlarges maps.
     `unrolls`: its output is the values of its input along one axis.
@@ -147,6 +155,7 @@ class Operator:
     attrs: tuple[Attr, ...] = ()
     short: tuple[str, str, str] = ("", "", "")
     operands: tuple[int, int | None] = (1, 1)
+    plain: bool = False
     followers: bool = False
     flattens: bool = False
     named: tuple[str, ...] = ()
@@ -166,6 +175,7 @@ class Operator:
     derivation: DerivationRule | None = None
     picture: Picture | None = None
     sign: tuple[str, str] | None = None
+    indexes: Callable[[Call], int | None] = holds_values
     linear: bool = False
     grows: bool = False
     unrolls: bool = False
@@ -229,17 +239,19 @@ class Operator:
         """Return the short form with the options in braces: `conv{kernel}-{out}/{stride}`."""
         kernel, out, stride = self.short
         written = self.name + (f"{{{kernel}}}" if kernel else "") + (f"-{{{out}}}" if out else "") + (f"/{{{stride}}}" if stride else "")
-        return f"`{written}`" if not self.is_merge else f"`{self.name}<a | b>`"
+        return f"`{written}`" if not self.is_merge or self.plain else f"`{self.name}<a | b>`"
 
     @property
     def signature(self) -> str:
         """Return the short form and the call form, as documentation shows them."""
-        if self.is_merge:
+        if self.is_merge and not self.plain:
             return self.short_form
         short = self.short_form.strip("`")
         names = ((a.name if a.name != self.gathers else "NAME", isinstance(a.default, Required)) for a in self.attrs)
         options = ", ".join(name if required else f"{name}=..." for name, required in names)
         call = f"{self.name}({options})" if options else self.name
+        if self.plain:
+            return f"`{call}` or, with branches, `{self.name}(...)<a | b | c>`"
         return f"`{short}` or `{call}`" if short != call and any(self.short) else f"`{call}`"
 
 

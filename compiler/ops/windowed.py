@@ -13,6 +13,7 @@ from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights, a
 from archc.compiler.ops.targets import ModuleTarget
 from archc.compiler.shapes.dim import Dim, Shape, product
 from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import attention
 from archc.dsl.vocabulary import shapes as says
 
 HIDDEN = 512  # the values between the two layers that compute a table from distances; Liu et al. 2022, section 3.3
@@ -24,14 +25,13 @@ def attention_shape(call: Call) -> Shape:
     axes, attrs = call.image(), call.attrs
     heads, window, shift = attrs["heads"], attrs["window"], attrs["shift"]
     if call.channels % heads:
-        divisors = ", ".join(str(n) for n in range(1, min(call.channels, 64) + 1) if call.channels % n == 0)
-        raise Fault(says.out_of_range("`heads`", heads, f"a divisor of the {call.channels} channels: {divisors}", "heads"))
+        raise Fault(attention.heads_do_not_divide(heads, call.channels, "of the input"))
     for axis in range(axes):
         if shift[axis] >= window[axis]:
             raise Fault(says.out_of_range("`shift`", shift[axis], f"less than the window, {window[axis]}", "shift"))
         size, name = call.x[1 + axis], axis_names(call.x)[1 + axis]
         if not attrs["pad"] and not call.divisible(size, window[axis]):
-            raise Fault(says.window_does_not_divide(name, size, window[axis], attrs["grid"]))
+            raise Fault(attention.window_does_not_divide(name, size, window[axis], attrs["grid"]))
     if attrs["grid"] and any(shift):
         raise Fault(says.out_of_range("`shift`", max(shift), "0 with `grid=yes`, since a grid already reaches over the whole map", "shift"))
     if attrs["position"] == "continuous" and min(window) == 1:

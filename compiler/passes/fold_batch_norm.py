@@ -6,6 +6,7 @@ In evaluation `bn(W*x + b) = gamma*(W*x + b - mean)/sqrt(var + eps) + beta`, whi
 
 from __future__ import annotations
 
+from archc.compiler.ops.computed import is_plain
 from archc.compiler.passes.program import Folded, Program
 from archc.compiler.passes.rewriter import Rewriter, unshared
 
@@ -15,7 +16,7 @@ FOLDED_INTO = ("conv", "fc")  # operators whose weights have the output channels
 def fold_batch_norm(program: Program) -> Program:
     """Return the program with batch norms folded into the layers before them.
 
-    For inference only; equal up to rounding. Layers with shared weights or connection tables are left unchanged.
+    For inference only; equal up to rounding. Layers with shared weights, connection tables or computed weights are left unchanged.
     """
     graph = program.graph
     rewriter = Rewriter(graph)
@@ -26,7 +27,7 @@ def fold_batch_norm(program: Program) -> Program:
         if node.op == "bn" and node.name in folded:
             rewriter.drop(node, rewriter.value_map[folded[node.name]])
             continue
-        user = graph.only_user(node) if node.op in FOLDED_INTO and node.attrs.get("from") is None else None
+        user = graph.only_user(node) if node.op in FOLDED_INTO and node.attrs.get("from") is None and is_plain(node.attrs) else None
         if user is None or user.op != "bn" or node.key not in own:
             rewriter.keep(node)
             continue

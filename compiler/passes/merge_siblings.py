@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.ops.computed import is_plain
 from archc.compiler.passes.program import Joined, Program
 from archc.compiler.passes.rewriter import Rewriter, unshared
 
@@ -46,7 +47,9 @@ def merge_siblings(program: Program) -> Program:
 
 
 def _may_merge(node: Node) -> bool:
-    return node.op == "conv" and set(node.attrs["kernel"]) == {1} and node.attrs["groups"] == 1 and node.attrs.get("from") is None
+    if node.op != "conv" or node.attrs.get("from") is not None or not is_plain(node.attrs):
+        return False
+    return set(node.attrs["kernel"]) == {1} and node.attrs["groups"] == 1
 
 
 def _activation(graph: ArchGraph, node: Node) -> Node | None:
@@ -69,5 +72,5 @@ def _merge(group: list[Node], graph: ArchGraph, rewriter: Rewriter, program: Pro
     for node in group:
         stop = start + node.attrs["out"]
         part = replace(node, op="slice", origins={})
-        rewriter.add(part, [merged], {"start": start, "stop": stop})
+        rewriter.add(part, [merged], {"start": start, "stop": stop, "step": 1, "axis": "c"})
         start = stop

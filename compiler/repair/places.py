@@ -17,7 +17,7 @@ N = TypeVar("N", bound=ast.Node)
 Candidates = Iterator[Repair]
 SOLVED = "solved"  # kind of a repair that is offered if there is no likelier one
 SURE = "sure"  # kind of a repair that is the only one offered, if it fixes the whole file
-NOUNS = {"pad": "padding", "ceil": "rounding up", "out_pad": "`out_pad` of", "stop": "channels up to"}
+NOUNS = {"pad": "padding", "ceil": "rounding up", "out_pad": "`out_pad` of", "stop": "a range up to"}
 
 
 def repair(what: str, *edits: Edit, kind: str = "") -> Repair:

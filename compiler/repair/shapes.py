@@ -43,6 +43,16 @@ def windows_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates
         yield repair(f"windows of {number}", with_option(op, "window", str(number)))
 
 
+def heads_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Yield numbers of heads that divide the channels."""
+    op, heads, channels = around(tree, span, ast.Op), d.facts["heads"], d.facts["channels"]
+    if op is None:
+        return
+    fits = sorted((n for n in range(1, min(channels, 4096) + 1) if channels % n == 0), key=lambda n: (abs(n - heads), n))
+    for number in fits[:2]:
+        yield repair(f"{number} heads", with_option(op, "heads", str(number)))
+
+
 def pool_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     """Yield global average pooling before a layer that needs a fixed number of inputs; else an input of a fixed size."""
     item = around(tree, span, ast.Item)

@@ -34,6 +34,8 @@ def legal_input(d: Diagnostic, span: Span, trials: Trials) -> Candidates:
     ):
         return
     near = [[size] if legal[name].admits(size) else legal[name].near(size)[::-1] for name, size in zip(names, sizes[1:], strict=True)]
+    if not all(near):  # a size that nothing but its own number makes legal
+        return
     wrong = {legal[name]: size for name, size in zip(names, sizes[1:], strict=True) if not legal[name].admits(size)}
     multiples = [f"{size} is not a multiple of {found.multiple}" for found, size in wrong.items() if found.multiple]
     why = " and ".join(dict.fromkeys(multiples)) or "legal sizes are " + "; ".join(dict.fromkeys(found.values_text for found in wrong))

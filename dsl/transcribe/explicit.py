@@ -17,7 +17,7 @@ from archc.dsl.vocabulary import foreign
 Defaults = Mapping[str, frozenset[str]]  # operator -> the options that a `default` of the file sets
 HIDDEN = "hidden"  # special key: words that are variables of the file, and so mean something else as an item
 
-_WEIGHTS = {"bias": "yes", "init": "", "bias_init": ""}
+_WEIGHTS = {"bias": "yes", "weight": "plain", "init": "", "bias_init": ""}
 _FOLLOWERS = {"norm": "none", "act": "none"}
 _POOL = {"kernel": "2", "stride": "", "pad": "0", "ceil": "no"}
 # The value of an option that an item leaves out; "" if it depends on the framework or the kernel.
@@ -42,6 +42,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "instance_norm": {"eps": "1e-5", "affine": "no"},
     "group_norm": {"eps": "1e-5", "affine": "yes"},
     "lrn": {"size": "5", "alpha": "0.0001", "beta": "0.75", "k": "1.0", "form": "mean"},
+    "embedding": {"init": ""},
+    "multihead_attention": {"causal": "no", "bias": "yes", "dropout": "0.0"},
     "pad": {"h": "0", "w": "0", "c": "0", "d": "0", "value": "0.0"},
 }
 STARTS = {  # initializations; Caffe's fillers are its own
@@ -86,7 +88,8 @@ _OTHERS = frozenset(
     (
         *("relu", "relu6", "sigmoid", "tanh", "silu", "hardswish", "hardsigmoid", "softplus", "softmax", "log_softmax", "scaled_tanh"),
         *("adaptive_avgpool", "adaptive_maxpool", "channel_fc", "crop", "layer_norm", "dropout", "stochastic_depth", "layer_scale"),
-        *("flatten", "slice", "channel_shuffle", "subsample", "rbf", "add", "concat", "mul", "residual"),
+        *("flatten", "slice", "channel_shuffle", "pixel_shuffle", "space_to_depth", "subsample", "rbf", "add", "concat", "mul", "residual"),
+        *("tokens", "map", "token", "learned", "attention"),
     )
 )
 _REQUIRED = frozenset(("kernel", "out", "groups", "place"))  # every item states them, or they do not affect the computation

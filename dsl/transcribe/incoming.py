@@ -71,6 +71,10 @@ def incoming(framework: str, name: str, shown: str, a: Arguments) -> Incoming | 
         return Incoming(shown, axes=axes, why=why) if axes is not None else None
     if name == "BatchNormalization" and framework == KERAS and a["axis"] != -1:
         return Incoming(shown, axes=(a["axis"] - 1,), why="its `axis` is then not the channel axis")
+    if name == "Embedding" and framework == PYTORCH:
+        return Incoming(shown, axes=(0,))
+    if name == "MultiheadAttention" and framework == PYTORCH:
+        return Incoming(shown, number("embed_dim"), axes=(1, 2, 3))
     channels = number("in_channels", "num_features", "num_channels")
     digit = re.search(r"([123])[dD](?:Transpose)?$", name)
     axes = None if digit is None else (0, 1) if name == "BatchNorm1d" else (int(digit[1]),)

@@ -74,7 +74,7 @@ def _instance(a: Arguments) -> Written:
 
 
 def _upsample(a: Arguments) -> Written:
-    a.only("mode", "nearest", "bilinear")
+    a.only("mode", "nearest", "bilinear", "bicubic")
     align = None if a["align_corners"] is None else unless(a["align_corners"], False)
     if a["size"] is not None:
         return item("upsample", size=a["size"], mode=unless(a["mode"], "nearest"), align_corners=align), ()
@@ -113,6 +113,22 @@ def _flatten(a: Arguments) -> Written:
     return "flatten", ()
 
 
+def _embedding(a: Arguments) -> Written:
+    a.only("padding_idx", None)
+    a.only("max_norm", None)
+    a.only("scale_grad_by_freq", False)
+    return item("embedding", count=a["num_embeddings"], width=a["embedding_dim"]), ()
+
+
+def _attention(a: Arguments) -> Written:
+    for name in ("kdim", "vdim"):
+        a.only(name, None)
+    for name in ("add_bias_kv", "add_zero_attn"):
+        a.only(name, False)
+    options = {"bias": unless(a["bias"], True), "dropout": unless(a["dropout"], 0.0)}
+    return item("multihead_attention", heads=a["num_heads"], **options), ("of a tensor with itself; others are branches: `<q | k | v>`",)
+
+
 def _padding(a: Arguments) -> Written:
     pad = a["padding"]
     if isinstance(pad, tuple) and len(pad) == 4:
@@ -128,8 +144,8 @@ _MAXPOOL = "kernel_size stride=None padding=0 dilation=1 return_indices=False ce
 _MAXPOOL_OF_A_TENSOR = "kernel_size stride=None padding=0 dilation=1 ceil_mode=False return_indices=False"
 _AVGPOOL = "kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True divisor_override=None"
 _ABSENT = (
-    *("PixelShuffle", "RNN", "LSTM", "GRU", "Embedding", "Transformer"),
-    *("MultiheadAttention", "TransformerEncoderLayer", "Unfold", "Fold", "Bilinear", "EmbeddingBag"),
+    *("RNN", "LSTM", "GRU", "Transformer"),
+    *("TransformerEncoderLayer", "Unfold", "Fold", "Bilinear", "EmbeddingBag"),
 )
 
 
@@ -224,7 +240,15 @@ LAYERS: dict[str, Layer] = {
     "Flatten": Layer("start_dim=1 end_dim=-1", _flatten),
     "ZeroPad2d": Layer("padding", _padding),
     "Identity": as_it_is("."),
+    "PixelShuffle": Layer("upscale_factor", lambda a: (item("pixel_shuffle", a["upscale_factor"]), ())),
+    "PixelUnshuffle": Layer("downscale_factor", lambda a: (item("space_to_depth", a["downscale_factor"]), ())),
     "ChannelShuffle": Layer("groups", lambda a: (item("channel_shuffle", groups=a["groups"]), ())),
+    "Embedding": Layer(
+        "num_embeddings embedding_dim padding_idx=None max_norm=None norm_type=2.0 scale_grad_by_freq=False sparse=False", _embedding
+    ),
+    "MultiheadAttention": Layer(
+        "embed_dim num_heads dropout=0.0 bias=True add_bias_kv=False add_zero_attn=False kdim=None vdim=None batch_first=False", _attention
+    ),
     "LayerNorm": never(
         "it normalizes over the axes it is given; `layer_norm` normalizes over the channels, at every position",
         "normalized_shape eps=1e-5 elementwise_affine=True bias=True",

@@ -61,8 +61,14 @@ OPERATORS: dict[str, str] = {
     **dict.fromkeys(("tanh_shrink",), "tanhshrink"),
     **dict.fromkeys(("soft_sign",), "softsign"),
     **dict.fromkeys(("channelshuffle", "shuffle"), "channel_shuffle"),
+    **dict.fromkeys(("pixelshuffle", "pixelshuffle2d"), "pixel_shuffle"),
+    **dict.fromkeys(("pixelunshuffle", "pixel_unshuffle"), "space_to_depth"),
     **dict.fromkeys(("reshape", "view"), "flatten"),
     **dict.fromkeys(("identity", "noop"), "."),
+    **dict.fromkeys(("multiheadattention", "mha", "self_attention", "multi_head_attention"), "multihead_attention"),
+    **dict.fromkeys(("scaled_dot_product_attention", "sdpa"), "attention"),
+    **dict.fromkeys(("embed",), "embedding"),
+    **dict.fromkeys(("parameter",), "learned"),
     **dict.fromkeys(("cropping2d", "centercrop", "center_crop"), "crop"),
 }
 
@@ -135,15 +141,22 @@ UNCLEAR = {  # words with several possible meanings
     "gaussian_noise": "write it with its deviation: `add<. | normal_noise; scale(0.1)>`",
     "gaussiannoise": "write it with its deviation: `add<. | normal_noise; scale(0.1)>`",
     "mlp": "write its layers: `fc-256; relu; fc-10`",
+    "positional_encoding": "trained positions are `add<. | learned>`",
+    "patch_embed": "write its layers: `conv16-768/16; tokens`",
+    "cls_token": "a class token is `concat(axis=w)<learned(1) | .>`",
+    "bilstm": "it is an `lstm` in both directions: `lstm-256(bidirectional=yes)`",
+    "spectral_norm": "it is an option of a layer: `conv3-64(weight=spectral)`",
+    "depth_to_space": "`pixel_shuffle2` has the order of channels of PyTorch",
+    "permute": "`transpose(c, w)` swaps two axes",
+    **dict.fromkeys(("split", "chunk"), "a part is a slice: `slice(0, in.c//2)` and `slice(in.c//2, in.c)`"),
 }
 ABSENT = frozenset(
     (
-        *("attention", "self_attention", "multihead_attention", "multiheadattention", "mha", "transformer", "encoder", "decoder"),
-        *("lstm", "gru", "rnn", "bilstm", "conv_lstm", "embedding", "embed", "positional_encoding", "patch_embed", "cls_token"),
+        *("transformer", "encoder", "decoder", "rnn", "conv_lstm"),
         *("swiglu", "geglu", "maxout", "gelu_new", "minpool", "min_pool"),
-        *("weight_norm", "spectral_norm", "lp_norm", "sync_bn", "adain"),
-        *("pixel_shuffle", "pixelshuffle", "space_to_depth", "depth_to_space", "unpool", "maxunpool2d", "unfold", "fold", "roll"),
-        *("einsum", "transpose", "permute", "squeeze", "unsqueeze", "split", "chunk"),
+        *("weight_norm", "lp_norm", "sync_bn", "adain"),
+        *("unpool", "maxunpool2d", "fold"),
+        *("einsum", "squeeze", "unsqueeze"),
         *(
             "lambda",
             "dropblock",

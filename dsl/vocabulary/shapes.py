@@ -124,7 +124,7 @@ def groups_do_not_divide(groups: int, channels: int, which: str) -> Wording:
 
 
 @diagnostic("E0305")
-def wrong_rank(operator: str, expected: str, shape: str) -> Wording:
+def wrong_rank(operator: str, expected: str, shape: str, help: str = "") -> Wording:
     """An operator is applied to a tensor with the wrong number of axes.
 
     A convolution wants channels and one to three sizes: `3x224x224`.
@@ -141,11 +141,11 @@ def wrong_rank(operator: str, expected: str, shape: str) -> Wording:
     """
     flat = "x" not in shape
     help_text = "a fully-connected layer leaves no map: put it after" if flat else "put an operator before it that produces such a tensor"
-    return Wording(f"{operator} wants {expected}, and gets {shape}", help=help_text)
+    return Wording(f"{operator} wants {expected}, and gets {shape}", help=help or help_text)
 
 
 @diagnostic("E0306")
-def out_of_range(what: str, value: object, allowed: str, blame: str = "", most: int | None = None) -> Wording:
+def out_of_range(what: str, value: object, allowed: str, blame: str = "", most: int | None = None, instead: str = "") -> Wording:
     """An argument has a value that the operator cannot use on this input.
 
     Wrong:
@@ -159,7 +159,7 @@ def out_of_range(what: str, value: object, allowed: str, blame: str = "", most: 
         maxpool2(pad=1)
     """
     facts = {} if most is None else {"most": most}
-    return Wording(f"{what} is {value}, and must be {allowed}", blame=blame, facts=facts)
+    return Wording(f"{what} is {value}, and must be {allowed}", blame=blame, help=instead, facts=facts)
 
 
 @diagnostic("E0307")
@@ -337,58 +337,6 @@ def weights_do_not_fit(name: str, what: str, needed: object, found: object, buil
     convolution has weights for every channel. Raised when the module is called; it is a ValueError as well.
     """
     return Wording(f"{name} has weights for {needed} {what}, and gets {found}", notes=(f"built for {built}, and {came} comes",))
-
-
-@diagnostic("E0319")
-def window_does_not_divide(axis: str, size: object, window: int, grid: bool = False) -> Wording:
-    """The windows of an operator do not divide the map.
-
-    Windows lie next to each other, so each size of the map is a multiple of theirs; or `pad=yes` adds zeros up to one.
-
-    Wrong:
-
-        input 96x60x56
-        window_attention(3, window=7)
-
-    Right:
-
-        input 96x60x56
-        window_attention(3, window=[6, 7])
-    """
-    what = f"a grid of {window} does not" if grid else f"windows of {window} do not"
-    if not isinstance(size, int):
-        return Wording(f"{what} divide a {axis} of {size}", blame="window")
-    below, above = size // window * window, -(-size // window) * window
-    sizes = f"{below} and {above}" if below else f"{above}"
-    divisors = [str(n) for n in range(2, size + 1) if size % n == 0]
-    shown = ", ".join(divisors if len(divisors) <= 8 else [*divisors[:7], "...", divisors[-1]])
-    whole, rest = divmod(size, window)
-    return Wording(
-        f"{what} divide a {axis} of {size}: {size} = {whole}*{window} + {rest}",
-        help=f"{window} divides {sizes}, {size} is divided by {shown}; `pad=yes` pads the map with zeros",
-        blame="window",
-        facts={"size": size, "window": window},
-    )
-
-
-@diagnostic("E0320")
-def bad_pattern(problem: str, help: str = "", blame: str = "pattern") -> Wording:
-    """A pattern of `rearrange` cannot be read, or does not say how large each of its parts is.
-
-    It names the axes of a sample, an arrow, and the same names in another order or in other parentheses. Parentheses hold the
-    parts of one axis, the outermost first, of which all but one have a size: `i=2`.
-
-    Wrong:
-
-        input 96x56x56
-        rearrange("c (h i) (w j) -> (j i c) h w", i=2)
-
-    Right:
-
-        input 96x56x56
-        rearrange("c (h i) (w j) -> (j i c) h w", i=2, j=2)
-    """
-    return Wording(f"this pattern {problem}", help=help, blame=blame)
 
 
 @diagnostic("E0322")

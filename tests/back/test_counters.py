@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archc import Network, load, loads
 from archc.compiler.analysis.summary import Counts
+from archc.compiler.backends.torch.lower import random_inputs
 from archc.tests.support import ROOT
 from archc.tests.support.pytorch import torchvision_models
 
@@ -43,7 +44,7 @@ def programs_to_count() -> list[object]:
 def test_macs_are_half_of_pytorchs_flops(text: str) -> None:
     net = loads(text)
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        net.lower().eval()(*(torch.empty(1, *node.shape) for node in net.graph.inputs))
+        net.lower().eval()(*random_inputs(net.graph, 1, "meta"))
     assert Counts(net.graph).macs * 2 == counter.get_total_flops()
 
 
@@ -51,7 +52,7 @@ def test_macs_are_half_of_pytorchs_flops(text: str) -> None:
 def test_torchinfos_number(net: Network) -> None:
     with torch.device("meta"):
         module = net.lower().eval()
-        inputs = [torch.empty(1, *node.shape) for node in net.graph.inputs]
+        inputs = random_inputs(net.graph, 1, "meta")
     stats = torchinfo.summary(module, input_data=inputs, verbose=0, device="meta")
     assert Counts(net.graph, "torchinfo").macs == stats.total_mult_adds
 
@@ -60,7 +61,7 @@ def test_torchinfos_number(net: Network) -> None:
 def test_fvcores_number(net: Network) -> None:
     module = net.lower().eval()
     logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)
-    counter = FlopCountAnalysis(module, tuple(torch.randn(1, *node.shape) for node in net.graph.inputs))
+    counter = FlopCountAnalysis(module, tuple(random_inputs(net.graph, 1)))
     assert Counts(net.graph, "fvcore").macs == counter.total()
 
 

@@ -7,10 +7,10 @@ from random import Random
 from statistics import median
 
 import pytest
-import torch
 
 from archc import Network, load, loads
 from archc.compiler.analysis.memory import Usage, usage
+from archc.compiler.backends.torch.lower import random_inputs
 from archc.compiler.backends.torch.measure import activations
 from archc.dsl.errors import ArchError
 from archc.tests.support import NETWORKS, ROOT
@@ -27,7 +27,7 @@ def networks_to_measure() -> list[object]:
 @pytest.mark.parametrize(("name", "size"), networks_to_measure())
 def test_predicted_memory_is_what_is_measured(name: str, size: str | None) -> None:
     net = load(ROOT / f"archs/{name}.arch", inputs=size)
-    module, inputs = net.lower(), tuple(torch.randn(2, *node.shape) for node in net.graph.inputs)
+    module, inputs = net.lower(), tuple(random_inputs(net.graph, 2))
     predicted = usage(net.graph, batch=2)
     assert predicted.peak == pytest.approx(activations(module, inputs, training=False), rel=0.05)
     assert predicted.saved == pytest.approx(activations(module, inputs, training=True), rel=0.05)
@@ -60,7 +60,7 @@ def test_memory_on_the_command_line() -> None:
 
 def both(net: Network, batch: int = 2) -> tuple[Usage, int, int]:
     """What is predicted; what is measured to be saved for backward, and to be the peak at inference."""
-    module, inputs = net.lower(), tuple(torch.randn(batch, *node.shape) for node in net.graph.inputs)
+    module, inputs = net.lower(), tuple(random_inputs(net.graph, batch))
     return usage(net.graph, batch=batch), activations(module, inputs, training=True), activations(module, inputs, training=False)
 
 

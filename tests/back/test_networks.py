@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from archc import load
-from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.lower import lower, random_inputs
 from archc.tests.support import NETWORKS, PUBLISHED
 from archc.tests.support.pytorch import assert_agrees_with_torch
 
@@ -24,5 +24,5 @@ def test_macs_are_half_of_pytorchs_flops(path: Path) -> None:
     # LeNet-5 is left out: PyTorch counts its C3 as a dense convolution, and its RBF units not at all.
     graph = load(path, inputs=PUBLISHED[path.stem].get("input")).graph
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        lower(graph).eval()(*(torch.empty(1, *node.shape) for node in graph.inputs))
+        lower(graph).eval()(*random_inputs(graph, 1, "meta"))
     assert counter.get_total_flops() == 2 * PUBLISHED[path.stem]["macs"]

@@ -207,6 +207,29 @@ def test_a_network_is_as_wide_as_its_widest_map() -> None:
     assert [of(name) for name in ("efficientnet_b0", "mobilenet_v3_large", "regnet_y_400mf", "deeplabv3_resnet50")] == ["inf"] * 4
 
 
+MOVED = [
+    *("slice(2, 20, axis=h)", "slice(1, in.w, step=3, axis=w)", "slice(0, in.h, step=2, axis=h); conv3-1(pad=1)"),
+    *("roll(h=-3, w=2)", "conv3-1; roll(w=5); conv3-1", "flip(axis=h); conv3-1", "gather([3, 0, 7, 7], axis=w); conv2-1"),
+    *("space_to_depth2; conv3-1", "conv1-4; pixel_shuffle2; conv3-1", "unfold3(pad=1); conv1-1", "unfold2/2(dilation=2)"),
+    *("adaptive_avgpool([1, 26]); expand(h=24)", "transpose(h, w); conv3-1", "transpose(c, w)", "upsample2(mode=bicubic)"),
+    *("maxpool3; upsample(size=[24, 26], mode=bicubic)", "upsample(size=[31, 7], mode=bicubic, align_corners=yes); conv2-1"),
+]
+
+
+@pytest.mark.parametrize("text", MOVED)
+def test_fields_of_operators_that_move_values(text: str) -> None:
+    net = loads(f"input 1x24x26\n{text}")
+    whole = all(along.whole for along in receptive_fields(net.graph)[list(net.graph)[-1].name].axes)
+    assert assert_exact(net) or whole
+
+
+@pytest.mark.parametrize(
+    "text", ["slice(1, 30, step=2, axis=w); conv3-1", "unfold3(pad=1)", "roll(w=3); gather([9, 1, 4], axis=w)", "lstm-3", "gru-3"]
+)
+def test_fields_of_operators_that_move_values_of_a_row(text: str) -> None:
+    assert_exact(loads(f"input 1x32\n{text}"))
+
+
 @st.composite
 def programs(draw: st.DrawFn) -> str:
     axes = draw(st.sampled_from([1, 2]))

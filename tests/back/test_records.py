@@ -7,6 +7,7 @@ import torch
 
 from archc import loads
 from archc.compiler.analysis.notation import notation
+from archc.compiler.backends.torch.lower import random_inputs
 from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.record import Operator
@@ -22,7 +23,7 @@ def like_torch(operator: Operator, graph: ArchGraph) -> None:
 
 def lowered(operator: Operator, graph: ArchGraph) -> None:
     net = loads(example(operator))
-    inputs = [torch.rand(2, *map(int, node.shape)) for node in graph.inputs]  # type: ignore[arg-type]
+    inputs = random_inputs(graph, 2)
     (out,) = graph.outputs.values()
     for level in (0, 1):
         with torch.no_grad():

@@ -50,6 +50,9 @@ LAYERS = [
     "nn.PReLU(8)",
     "nn.Softmax(dim=1)",
     "nn.Upsample(scale_factor=2, mode='bilinear', align_corners=True)",
+    "nn.Upsample(size=(20, 31), mode='bicubic')",
+    "nn.PixelShuffle(2)",
+    "nn.PixelUnshuffle(4)",
     "nn.LocalResponseNorm(5, alpha=0.0002, k=2)",
     "nn.ZeroPad2d((1, 2, 0, 3))",
     "nn.Flatten()",
@@ -80,6 +83,24 @@ def test_a_layer_of_pytorch_and_its_item_compute_the_same(layer: str) -> None:
     assert transcript is not None
     assert transcript.text, transcript.notes
     _computes_the_same(f"input 8x16x16\n{transcript.text}\n", layer)
+
+
+def test_tables_and_attention_compute_the_same_on_tokens() -> None:
+    """Tokens are channels first here, and last in PyTorch."""
+    from archc.compiler.backends.torch.lower import lower
+
+    for layer, text, x in (
+        ("nn.Embedding(11, 8)", "input 5", torch.randint(11, (2, 5))),
+        ("nn.MultiheadAttention(8, 2, batch_first=True)", "input 8x5", torch.randn(2, 5, 8)),
+        ("nn.MultiheadAttention(8, 4, bias=False, batch_first=True)", "input 8x5", torch.randn(2, 5, 8)),
+    ):
+        transcript, theirs = transcribed(layer), eval(layer, {"nn": nn}).eval()
+        assert transcript is not None
+        ours = lower(check_text(f"{text}\n{transcript.text}\n").graph).eval()
+        (part,) = ours.children()
+        part.load_state_dict(theirs.state_dict())
+        expected = theirs(x) if x.dim() == 2 else theirs(x, x, x)[0]
+        torch.testing.assert_close(ours(x if x.dim() == 2 else x.transpose(1, 2)).transpose(1, 2), expected)
 
 
 HOSTILE = """default conv(stride=2, pad=same, dilation=2, bias=no, norm=bn, act=relu, init=he_normal)

@@ -1,11 +1,11 @@
 """torchvision's classifiers: the same keys, counts and initial shapes; the same outputs, bit for bit, and the same training.
 
-A dozen are run by `make test`; the others are slow, and `make zoo` runs all 68. The largest, regnet_y_128gf, needs 8 GB.
+A dozen are run by `make test`; the others are slow, and `make zoo` runs all 73. The largest, regnet_y_128gf, needs 8 GB.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from archc import Network, load
 from archc.tests.support import ROOT, ZOO
-from archc.tests.support.pytorch import stirred, torchvision_models
+from archc.tests.support.pytorch import stirred, timm_model, torchvision_models
 
 FILE = {"alexnet": "alexnet_torchvision", "googlenet": "googlenet_torchvision"}  # the bare names are the papers' networks
 DOZEN = (
     "densenet121", "efficientnet_b0", "efficientnet_v2_s", "convnext_tiny", "inception_v3", "mnasnet0_5", "mobilenet_v3_small",
-    "regnet_x_400mf", "regnet_y_400mf", "resnext50_32x4d", "shufflenet_v2_x0_5", "squeezenet1_1",
+    "regnet_x_400mf", "regnet_y_400mf", "resnext50_32x4d", "shufflenet_v2_x0_5", "squeezenet1_1", "vit_b_32",
 )  # fmt: skip
 RUN = [name if name in DOZEN else pytest.param(name, marks=pytest.mark.slow) for name in ZOO]
 
@@ -144,3 +144,71 @@ def test_segmentation_at_a_size_of_its_own_and_in_training(name: str) -> None:
         expected = peer(x)
     assert torch.equal(got["output"], expected["out"]) and torch.equal(got["aux"], expected["aux"])
     assert got["output"].shape[2:] == x.shape[2:]
+
+
+SMALLER = {
+    "r3d_18": "3x8x32x32",
+    "mc3_18": "3x4x32x32",
+    "r2plus1d_18": "3x8x32x32",
+    "lraspp_mobilenet_v3_large": "3x75x98",
+    "resnetv2_50x1_bit": "3x64x64",
+}
+
+
+def further(name: str) -> nn.Module:
+    """A network of torchvision.models.video or torchvision.models.segmentation, or of timm."""
+    models = torchvision_models()
+    if name.startswith("resnetv2"):
+        return cast(nn.Module, timm_model(name))
+    room, extra = (models.video, {}) if name in models.video.__dict__ else (models.segmentation, {"weights_backbone": None})
+    peer: nn.Module = getattr(room, name)(weights=None, **extra)
+    return peer
+
+
+def result_of(peer: nn.Module, x: Tensor) -> Tensor:
+    result = peer(x)
+    return result["out"] if isinstance(result, dict) else result
+
+
+@pytest.mark.parametrize("name", SMALLER)
+def test_further_networks_have_the_published_keys_and_counts(name: str) -> None:
+    with torch.device("meta"):
+        expected = {key: tensor.shape for key, tensor in further(name).state_dict().items()}
+        found = {key: tensor.shape for key, tensor in ours(name).lower().state_dict().items()}
+    assert found == expected
+    if name not in torchvision_models().list_models():
+        return
+    net, published = ours(name), torchvision_models().get_model_weights(name).DEFAULT.meta
+    assert (net.params, f"{int(net.macs) / 1e9:.3f}") == (published["num_params"], f"{published['_ops']:.3f}")
+
+
+@pytest.mark.parametrize("name", SMALLER)
+def test_further_networks_are_bit_equal(name: str) -> None:
+    """In evaluation, and in a step of training: outputs, gradients and statistics."""
+    peer, net = further(name).eval(), load(ROOT / f"archs/{name}.arch", inputs=SMALLER[name])
+    module = net.lower().eval()
+    module.load_state_dict(stirred(peer), strict=True)
+    x = torch.randn(2, *(int(dim) for dim in net.graph.inputs[0].shape))
+    with torch.no_grad():
+        assert torch.equal(module(x), result_of(peer, x))
+    results = []
+    for each in (module.train(), peer.train()):
+        torch.manual_seed(7)
+        result = result_of(each, x)
+        result.square().mean().backward()
+        results.append(result)
+    assert torch.equal(*results)
+    gradients = dict(module.named_parameters())
+    assert all(torch.equal(gradients[key].grad, parameter.grad) for key, parameter in peer.named_parameters())  # type: ignore[arg-type]
+    assert all(torch.equal(module.state_dict()[key], tensor) for key, tensor in peer.state_dict().items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALLER)
+def test_further_networks_are_bit_equal_at_full_size(name: str) -> None:
+    peer, net = further(name).eval(), ours(name)
+    module = net.lower().eval()
+    module.load_state_dict(stirred(peer), strict=True)
+    x = torch.randn(1, *(int(dim) for dim in net.graph.inputs[0].shape))
+    with torch.no_grad():
+        assert torch.equal(module(x), result_of(peer, x))

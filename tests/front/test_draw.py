@@ -507,7 +507,7 @@ EYES = {
 @pytest.mark.parametrize("eye", EYES)
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 def test_families_that_share_a_form_differ_in_colour_to_every_eye(eye: str, theme: dict[str, str]) -> None:
-    told = ["convolution", "dense", "pooling", "normalization", "activation", "regularization", "shape"]
+    told = ["convolution", "dense", "attention", "learned", "pooling", "normalization", "activation", "regularization", "shape"]
     for first, second in combinations(told, 2):
         apart = sum((a - b) ** 2 for a, b in zip(seen(theme[first], EYES[eye]), seen(theme[second], EYES[eye]), strict=True)) ** 0.5
         same_form = FORMS[first].get("shape") == FORMS[second].get("shape")

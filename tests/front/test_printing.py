@@ -106,7 +106,8 @@ def test_claims_and_expects_stand_where_they_stood() -> None:
         "arch net",
         "expect params == 84",
         "input 3x8x8",
-        "conv1: conv3-3/1(pad=0, dilation=1, groups=1, bias=yes, from=none, pad_mode=zeros, init=torch, bias_init=torch) => 3x6x6",
+        "conv1: conv3-3/1(pad=0, dilation=1, groups=1, bias=yes, from=none, pad_mode=zeros, weight=plain, init=torch, bias_init=torch)"
+        " => 3x6x6",
         "g: {",
         "  relu1: relu => 3x6x6",
         "  tanh1: tanh",

@@ -69,7 +69,7 @@ def drawn(operator: Operator, graph: ArchGraph) -> None:
     for form in FORMATS:
         for style in () if form.binary or form.whole else form.styles:
             assert picture(flat, form.name, style)
-    assert operator.is_merge is (family == "merge")
+    assert (operator.is_merge and not operator.plain) is (family == "merge")
 
 
 def listed(operator: Operator, graph: ArchGraph) -> None:

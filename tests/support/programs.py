@@ -129,6 +129,10 @@ class _Writer:
             "lrn(5)",
             "layer_scale",
             "leaky_relu(0.2)",
+            "roll(w=-1)",
+            "flip(axis=w)",
+            "slice(0, in.c)",
+            f"conv3-{self.number(1, 6)}(pad=same, weight=standardized)",
             "mul<. | adaptive_avgpool1; sigmoid>",
         )
 

@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from archc.compiler.backends.torch.arch_module import ArchModule
 from archc.compiler.backends.torch.blocks import Block, Chain
-from archc.compiler.backends.torch.lower import lower
+from archc.compiler.backends.torch.lower import lower, random_inputs
 from archc.compiler.backends.torch.published import torchvision_models as torchvision_models
 from archc.compiler.graph import ArchGraph
 from archc.compiler.report import Report
@@ -75,7 +75,7 @@ def torch_shapes(graph: ArchGraph, training: bool = True) -> tuple[ArchModule, d
     """The lowered network on the meta device, and the shape that PyTorch computes for every node, without the batch."""
     with torch.device("meta"):
         module = lower(graph).train(training)
-        inputs = [torch.empty(2, *node.shape) for node in graph.inputs]
+        inputs = random_inputs(graph, 2, "meta")
     found: dict[str, tuple[int, ...]] = {}
     _Shapes(module, found).run(*inputs)
     return module, found
@@ -99,4 +99,4 @@ def must_lower(report: Report) -> None:
     """An accepted file lowers and runs, unless it is large or has open sizes."""
     if report.ok and report.has_network and not report.graph.unknowns and len(report.graph) <= LOWERED:
         with torch.device("meta"):
-            lower(report.graph)(*(torch.empty(2, *node.shape) for node in report.graph.inputs))
+            lower(report.graph)(*random_inputs(report.graph, 2, "meta"))

@@ -87,11 +87,18 @@ class ArchModule(Block):
         return first_change(fresh, self, self._origin.graph, training, hooks)
 
     def _mixtures(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[str]:
-        """Yield a sentence for each input whose dtype or device is not that of the weights."""
+        """Yield a sentence for each input whose dtype or device is not that of the weights, or that holds no whole numbers and should."""
         weight = next(self.parameters(), None)
-        names = [node.name for node in self._origin.graph.inputs]
+        graph = self._origin.graph
+        names = [node.name for node in graph.inputs]
         for name, x in {**dict(zip(names, args, strict=False)), **kwargs}.items():
-            if weight is not None and isinstance(x, torch.Tensor) and (x.dtype, x.device) != (weight.dtype, weight.device):
+            count = graph.whole_numbers(name) if name in graph else None
+            if count is not None and isinstance(x, torch.Tensor):
+                if x.dtype not in (torch.int64, torch.int32):
+                    yield f"{name} takes whole numbers from 0 to {count - 1}, as torch.int64, and is {x.dtype}"
+                elif x.numel() and not 0 <= int(x.min()) <= int(x.max()) < count:
+                    yield f"{name} takes whole numbers from 0 to {count - 1}, and holds {int(x.min())} to {int(x.max())}"
+            elif weight is not None and isinstance(x, torch.Tensor) and (x.dtype, x.device) != (weight.dtype, weight.device):
                 yield f"{name} is {x.dtype} on {x.device}, and the weights are {weight.dtype} on {weight.device}"
 
     def _misfit(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Diagnostic | None:

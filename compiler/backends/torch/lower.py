@@ -120,8 +120,16 @@ def _class_name(name: str) -> str:
 def random_inputs(
     graph: ArchGraph, batch: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> list[torch.Tensor]:
-    """Return a standard normal tensor `(batch, *shape)` per input, drawn on the CPU so that its values do not depend on the device.
+    """Return a random tensor `(batch, *shape)` per input, drawn on the CPU so that its values do not depend on the device.
 
-    Raises ArchError where a size is open.
+    Values are standard normal, in the given dtype; an input of whole numbers gets those that its tables have. Raises ArchError where a
+    size is open.
     """
-    return [torch.randn(batch, *shape).to(device=device, dtype=dtype) for shape in input_shapes(graph)]
+    tensors = []
+    for node, shape in zip(graph.inputs, input_shapes(graph), strict=True):
+        count = graph.whole_numbers(node.name)
+        if count is not None:
+            tensors.append(torch.randint(count, (batch, *shape)).to(device=device))
+        else:
+            tensors.append(torch.randn(batch, *shape).to(device=device, dtype=dtype))
+    return tensors

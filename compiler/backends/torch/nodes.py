@@ -10,6 +10,7 @@ import torch
 from torch import fx, nn
 
 from archc.compiler.backends.torch.initialize import initialize
+from archc.compiler.backends.torch.modules.computed import Spectral
 from archc.compiler.backends.torch.targets import resolve
 from archc.compiler.graph import Node
 from archc.compiler.lowering.program import FunctionCall, LoweredProgram, Part, Scope, Step, Trained, Value
@@ -34,6 +35,8 @@ def _module(part: Part) -> nn.Module | nn.Parameter:
     settings = {**part.settings, "inplace": True} if part.overwrites else part.settings
     module: nn.Module = resolve(part.target)(**settings)
     initialize(dict(module.named_parameters()), part.initial)
+    if part.initial and isinstance(module, Spectral):
+        module.settle()
     return module
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from archc.dsl.vocabulary.spelling import near
 
 PREFIX = "torchvision:"
+_LEGACY = re.compile(r"\bmlp\.linear_([12])\.(?=weight$|bias$)")
 
 
 class Unreadable(Exception):
@@ -69,7 +71,12 @@ def published(network: str, name: str) -> dict[str, Tensor]:
         raise Unreadable(
             f"cannot reach {enum[name].url} ({error}); download it where there is a network, and give the file: --weights FILE.pth"
         ) from error
-    return state
+    return renamed(state)
+
+
+def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors under the keys of torchvision's present modules: those of vision transformers once named the layers of an MLP."""
+    return {_LEGACY.sub(lambda found: f"mlp.{3 * int(found[1]) - 3}.", key): tensor for key, tensor in state.items()}
 
 
 def _meant(name: str, known: Any) -> str:

@@ -1,0 +1,46 @@
+"""Recurrent layers whose input and output have the channels before the positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Lstm(nn.LSTM):
+    """torch.nn.LSTM on `(N, C, L)`: all states, `(N, hidden, L)`, or the last of each direction, flat.
+
+    It starts from zeros, or from a state and a cell, `(N, layers*directions*hidden)` each.
+    """
+
+    def __init__(self, last: bool, **settings: Any) -> None:
+        super().__init__(batch_first=True, **settings)
+        self.last = last
+
+    def forward(self, x: Tensor, *start: Tensor) -> Tensor:  # type: ignore[override]
+        known = [_layered(state, self.hidden_size) for state in start]
+        states, (ends, _) = super().forward(x.movedim(1, -1), (known[0], known[1]) if known else None)
+        return last_states(ends, self.bidirectional) if self.last else states.movedim(-1, 1)
+
+
+class Gru(nn.GRU):
+    """torch.nn.GRU on `(N, C, L)`, as `Lstm`."""
+
+    def __init__(self, last: bool, **settings: Any) -> None:
+        super().__init__(batch_first=True, **settings)
+        self.last = last
+
+    def forward(self, x: Tensor, start: Tensor | None = None) -> Tensor:  # type: ignore[override]
+        states, ends = super().forward(x.movedim(1, -1), None if start is None else _layered(start, self.hidden_size))
+        return last_states(ends, self.bidirectional) if self.last else states.movedim(-1, 1)
+
+
+def _layered(state: Tensor, hidden: int) -> Tensor:
+    """Return a flat state as torch takes it: `(layers*directions, N, hidden)`."""
+    return torch.unflatten(state, 1, (-1, hidden)).transpose(0, 1).contiguous()
+
+
+def last_states(ends: Tensor, bidirectional: bool) -> Tensor:
+    """Return the last states of the last layer, `(N, hidden)`, those of two directions side by side."""
+    return ends[-2:].transpose(0, 1).flatten(1) if bidirectional else ends[-1]

@@ -1,0 +1,195 @@
+"""Recurrent layers over a row of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from archc.compiler.ops.kinds import Flag, Real, Whole
+from archc.compiler.ops.memory import Memory, always, channels_last
+from archc.compiler.ops.receptive import ReceptiveFields
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights
+from archc.compiler.ops.targets import ModuleTarget
+from archc.compiler.shapes.dim import Dim, Shape, show_shape
+from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import shapes as says
+
+GATES = {"lstm": 4, "gru": 3}
+
+
+def _directions(call: Call) -> int:
+    return 2 if call.attrs["bidirectional"] else 1
+
+
+def recurrent_shape(call: Call) -> Shape:
+    """Return the hidden channels at each position, or the last state alone. Raises Fault for an input that is no row of tokens."""
+    if call.axes != 1:
+        instead = "a row of rows is not defined: choose the axis that is time, and pool or slice the others" if call.axes > 1 else ""
+        raise Fault(says.wrong_rank(call.operator, "a row of tokens: channels and one size, as `256x32`", show_shape(call.x), instead))
+    if call.attrs["dropout"] and call.attrs["layers"] == 1:
+        instead = "it drops values between layers: write `layers=2`, or a `dropout` after it"
+        raise Fault(says.out_of_range("`dropout`", call.attrs["dropout"], "0 with a single layer", "dropout", instead=instead))
+    _ = call.channels  # a number
+    _check_start(call)
+    hidden: int = call.attrs["hidden"] * _directions(call)
+    return (hidden,) if call.attrs["last"] else (hidden, call.x[1])
+
+
+def _check_start(call: Call) -> None:
+    """Raise Fault for a state to start from that is not flat, not of the size of the states, or not complete."""
+    start = call.inputs[1:]
+    if start and call.operator == "lstm" and len(start) != 2:
+        raise Fault(
+            says.wrong_branch_count("lstm", "one branch, or three: `lstm(256)<. | h | c>`, with a state and a cell", 1 + len(start))
+        )
+    size = call.attrs["layers"] * _directions(call) * call.attrs["hidden"]
+    for shape in start:
+        if len(shape) != 1:
+            instead = "`last=yes` of a recurrent layer leaves one, and `fc`"
+            raise Fault(says.wrong_rank(f"{call.operator} from a state", "flat values as the state", show_shape(shape), instead))
+        if not call.equal(shape[0], size):
+            instead = f"`fc-{size}` before it makes it one"
+            what = "the size of the state that it starts from"
+            raise Fault(says.out_of_range(what, shape[0], f"{size}, layers*directions*hidden", instead=instead))
+
+
+def recurrent_derivation(call: Call, out: Shape) -> list[str]:
+    """Show the product of the hidden channels and the directions, and what becomes of the positions."""
+    hidden, directions = call.attrs["hidden"], _directions(call)
+    lines = [
+        f"channels: {hidden}*{directions} = {out[0]}, as `hidden` says, in both directions"
+        if directions == 2
+        else f"channels: {out[0]}, as `hidden` says"
+    ]
+    return lines + (["of all positions, the state after the last"] if call.attrs["last"] else [])
+
+
+def _layers(call: Call) -> Iterator[tuple[str, int]]:
+    """Yield, for each layer and direction, the end of the names of its tensors, and the number of its inputs."""
+    for layer in range(call.attrs["layers"]):
+        inputs = call.channels if layer == 0 else call.attrs["hidden"] * _directions(call)
+        for direction in ("", "_reverse")[: _directions(call)]:
+            yield f"l{layer}{direction}", inputs
+
+
+def recurrent_weights(call: Call) -> Weights:
+    """Return, for each layer and direction, the weights of the input and of the state, and their biases."""
+    hidden = call.attrs["hidden"]
+    rows = GATES[call.operator] * hidden
+    weights: dict[str, tuple[int, ...]] = {}
+    for end, inputs in _layers(call):
+        weights |= {f"weight_ih_{end}": (rows, inputs), f"weight_hh_{end}": (rows, hidden)}
+        if call.attrs["bias"]:
+            weights |= {f"bias_ih_{end}": (rows,), f"bias_hh_{end}": (rows,)}
+    return weights
+
+
+def recurrent_macs(call: Call, out: Shape) -> Dim:
+    """Count the weights, without the biases, times the positions."""
+    return call.x[1] * sum(prod(shape) for name, shape in recurrent_weights(call).items() if name.startswith("weight"))
+
+
+def recurrent_connections(call: Call, out: Shape) -> Dim:
+    """Count the weights and the biases times the positions."""
+    return call.x[1] * sum(prod(shape) for shape in recurrent_weights(call).values())
+
+
+def recurrent_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
+    """Return the whole axis: a state depends on every position before it, and in two directions on all."""
+    return [None]
+
+
+def lower_recurrent(call: Call) -> ModuleTarget:
+    """Lower to archc.Lstm or archc.Gru."""
+    a = call.attrs
+    return ModuleTarget(
+        f"archc.{call.operator.capitalize()}",
+        {
+            "input_size": call.channels,
+            "hidden_size": a["hidden"],
+            "num_layers": a["layers"],
+            "bias": a["bias"],
+            "dropout": a["dropout"],
+            "bidirectional": a["bidirectional"],
+            "last": a["last"],
+        },
+    )
+
+
+def _all_states(call: Call) -> Dim:
+    """Count the states that are not part of the result, where that is the last of them."""
+    hidden: int = call.attrs["hidden"] * _directions(call)
+    return call.x[1] * hidden if call.attrs["last"] else 0
+
+
+def _kept(call: Call, out: Shape) -> Dim:
+    """Count what is kept of each step. An LSTM runs in oneDNN, whose workspace is about 16 values for each hidden channel, on a copy of
+    its input; a GRU keeps its gates, states and products."""
+    of_layers: int = call.attrs["hidden"] * call.attrs["layers"] * _directions(call)
+    return call.x[1] * (16 * of_layers + call.channels if call.operator == "lstm" else 7 * of_layers)
+
+
+def _running(call: Call, out: Shape) -> Dim:
+    """Count temporary values: of an LSTM, the copy of its input and a few states; of a GRU, its gates and states at every step."""
+    hidden: int = call.attrs["hidden"] * _directions(call)
+    steps = call.x[1] * (call.channels if call.operator == "lstm" else (GATES["gru"] + 2) * hidden)
+    return _all_states(call) + steps + (6 if call.operator == "lstm" else 1) * hidden
+
+
+ATTRS = (
+    Attr("hidden", Whole(1), REQUIRED, "the number of hidden channels, in each direction"),
+    Attr("layers", Whole(1), 1, "the number of layers, each over the states of the one before"),
+    Attr("bidirectional", Flag(), False, "whether a second layer reads from the end, its states concatenated"),
+    Attr("bias", Flag(), True, "whether trained values are added to each gate"),
+    Attr("dropout", Real(0, 1), 0.0, "the probability of dropping a value between layers, in training"),
+    Attr("last", Flag(), False, "whether the result is the last state of each direction alone, which is flat"),
+)
+
+
+def _recurrent(name: str, summary: str, equation: str, source: str) -> Operator:
+    states = ("h", "c") if name == "lstm" else ("h",)
+    start = f"{name}(256)<. | {' | '.join(states)}>"
+    return Operator(
+        name=name,
+        operands=(1, 1 + len(states)),
+        plain=True,
+        family="recurrent",
+        summary=summary,
+        doc=f"""
+        {equation}
+
+        The state before the first token is zero, or, with branches, flat values: `{start}`, of all layers and directions one
+        after the other. `CxL` becomes `hidden x L`, the state after every token; twice the channels if `bidirectional`. Parameters of a
+        layer and direction: `{GATES[name]}*hidden*(in + hidden + 2)`, where `in` are its inputs. MACs: `{GATES[name]}*hidden*(in + hidden)`
+        per token.
+        """,
+        source=source,
+        example=f"input 64x20; {name}-32 => 32x20",
+        attrs=ATTRS,
+        shape=recurrent_shape,
+        weights=recurrent_weights,
+        macs=recurrent_macs,
+        connections=recurrent_connections,
+        derivation=recurrent_derivation,
+        receptive_field=recurrent_receptive_field,
+        picture="dense",
+        memory=Memory(saves=always("input", "output"), saved=_kept, work=_running, order=channels_last),
+        lower=lower_recurrent,
+        short=("", "hidden", ""),
+    )
+
+
+OPERATORS = (
+    _recurrent(
+        "lstm",
+        "Long short-term memory over a row of tokens: a state, and a cell that gates write, keep and read.",
+        "`c = f*c + i*tanh(Wx + Uh + b); h = o*tanh(c)` at each token, with gates `i, f, o = sigmoid(Wx + Uh + b)`: input, forget, output.",
+        "torch.nn.LSTM; Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000",
+    ),
+    _recurrent(
+        "gru",
+        "Gated recurrent units over a row of tokens: a state that two gates renew.",
+        "`h = (1 - z)*tanh(Wx + b + r*(Uh + c)) + z*h` at each token, with gates `r, z = sigmoid(Wx + Uh + b)`.",
+        "torch.nn.GRU; Cho et al. 2014, arXiv:1406.1078",
+    ),
+)
