@@ -175,17 +175,19 @@ def _work(call: Call, node: Node, copies: bool, size: int, batch: int) -> int:
 def _saved(graph: ArchGraph, size: int, batch: int) -> int:
     """Return the bytes live at the end of a forward pass in training: what backward needs, and the outputs.
 
-    Backward goes as far back as there are parameters: nodes before the first of them keep nothing.
+    Backward goes as far back as there are parameters: nodes before the first of them keep nothing, nor do those from which no gradient
+    comes to an output.
     """
     layout = _Layout(graph, training=True)
     storage = {name: held.storage for name, held in layout.held.items()}
     kept = {storage[output.node] for output in graph.outputs.values()}
+    followed = _followed(graph)
     trained: set[str] = set()
     total = 0
     for node in graph:
         operands = graph.operands(node.name)
         differentiated = [name for name in operands if name in trained]
-        if node.operator.detached or not (differentiated or weights(graph, node)):
+        if node.name not in followed or node.operator.detached or not (differentiated or weights(graph, node)):
             continue
         trained.add(node.name)
         rule, call = node.operator.memory, node.call
@@ -210,6 +212,15 @@ def _saved(graph: ArchGraph, size: int, batch: int) -> int:
         indices = _values(node.shape) * INDEX if rule.indices else 0
         total += (values * size + indices) * batch + _number(rule.saved_once(call, node.shape)) * size
     return total + sum(_values(graph[name].shape) for name in kept - {STORED} if not graph[name].is_input) * size * batch
+
+
+def _followed(graph: ArchGraph) -> set[str]:
+    """Return the names of the nodes whose values an output depends on, other than through an operator that only reads shapes."""
+    followed = {output.node for output in graph.outputs.values()}
+    for node in reversed(list(graph)):
+        if node.name in followed and not node.operator.detached:
+            followed.update(graph.operands(node.name))
+    return followed
 
 
 def _partial_products(operands: list[str], trained: set[str]) -> int:

@@ -87,7 +87,7 @@ def _canonical(attr: Any, value: Any) -> Any:
 
 
 def _plain(value: Any, write: Callable[[object], str] = show) -> str:
-    if isinstance(value, tuple) and all(isinstance(part, str) for part in value):  # axes
+    if isinstance(value, tuple) and value and all(isinstance(part, str) for part in value):  # axes
         return value[0] if len(value) == 1 else f"[{', '.join(value)}]"
     if isinstance(value, tuple) and len(value) <= 3:  # one for each axis
         return show_sizes(value, lambda part: _plain(part, write))

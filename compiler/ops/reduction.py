@@ -275,7 +275,7 @@ OPERATORS = (
         ),
         weights=rms_norm_weights,
         normalizes=True,
-        memory=Memory(saves=always("input"), saved=rms_saved, work=rms_work, order=channels_last),
+        memory=Memory(saves=always("differentiated"), saved=rms_saved, work=rms_work, order=channels_last),
         lower=lower_rms_norm,
     ),
     Operator(

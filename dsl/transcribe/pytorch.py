@@ -143,7 +143,7 @@ _NORM = "num_features eps=1e-5 momentum=0.1 affine=True track_running_stats=True
 _MAXPOOL = "kernel_size stride=None padding=0 dilation=1 return_indices=False ceil_mode=False"
 _MAXPOOL_OF_A_TENSOR = "kernel_size stride=None padding=0 dilation=1 ceil_mode=False return_indices=False"
 _AVGPOOL = "kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True divisor_override=None"
-_ABSENT = (*("RNN", "LSTM", "GRU", "Transformer", "TransformerEncoderLayer", "Unfold", "Fold", "Bilinear", "EmbeddingBag"),)
+_ABSENT = ("RNN", "LSTM", "GRU", "Transformer", "TransformerEncoderLayer", "Unfold", "Fold", "Bilinear", "EmbeddingBag")
 
 
 def _dims(name: str, layer: Layer) -> dict[str, Layer]:
