@@ -54,7 +54,7 @@ def _with_bias(layer: nn.Linear, bias: Tensor | None) -> nn.Linear:
     """Return a layer with the weight of another and the given bias."""
     changed = nn.Linear(layer.in_features, layer.out_features, bias is not None, device="meta")
     changed.weight = layer.weight
-    changed.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
+    changed.register_parameter("bias", None if bias is None else nn.Parameter(bias, requires_grad=False))
     return changed
 
 
