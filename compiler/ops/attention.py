@@ -134,6 +134,14 @@ def sums(call: Call, out: Shape) -> Dim:
     return heads * product(call.x[1:])
 
 
+def kept(call: Call, out: Shape) -> Dim:
+    """Count the saved values besides operands and result: the sums, or, with dropout, the weights, the noise and what it leaves of them."""
+    if call.attrs["dropout"] == 0:
+        return sums(call, out)
+    keys = call.inputs[min(1, len(call.inputs) - 1)]
+    return 3 * sums(call, out) * product(keys[1:])
+
+
 # ---- with projections
 
 
@@ -210,9 +218,9 @@ def lower_multihead(call: Call) -> ModuleTarget:
 
 
 def multihead_saved(call: Call, out: Shape) -> Dim:
-    """Count the projected queries, keys and values, what attention returns, and the sums."""
+    """Count the projected queries, keys and values, what attention returns, and what attention saves besides."""
     queries, keys = product(call.x[1:]), product(call.inputs[-1][1:])
-    return (queries + keys) * (2 * call.channels) + sums(call, out)
+    return (queries + keys) * (2 * call.channels) + kept(call, out)
 
 
 def multihead_work(call: Call, out: Shape) -> Dim:
@@ -261,7 +269,7 @@ OPERATORS = (
         fvcore=lambda call, out: 0,
         receptive_field=receptive.whole,
         derivation=attention_derivation,
-        memory=Memory(saves=always("input", "output"), saved=sums, work=sums, reads="last", order=channels_last),
+        memory=Memory(saves=always("input", "output"), saved=kept, work=sums, reads="last", order=channels_last),
         picture="attention",
         lower=lower_attention,
     ),
