@@ -56,11 +56,12 @@ def pooled_shape(call: Call) -> Shape:
     heads, out = call.attrs["heads"], width(call)
     if out % heads:
         raise Fault(attention.heads_do_not_divide(heads, out, "of the input" if call.attrs["out"] is None else "of `out`"))
-    count = 1 + product(call.attrs["sizes"])
-    if not call.equal(count, call.x[1]):
-        written = f"1 + {'*'.join(map(str, call.attrs['sizes']))} = {count}"
+    count = product(call.attrs["sizes"])
+    if not call.equal(1 + count, call.x[1]):
+        written = f"1 + {'*'.join(map(str, call.attrs['sizes']))} = {1 + count}"
         allowed = f"the number of tokens, {call.x[1]}"
-        raise Fault(says.out_of_range("a class token and the positions of `sizes`,", written, allowed, "sizes"))
+        missing = "the class token is missing: put `concat(axis=w)<learned(1) | .>` before it" if count == call.x[1] else ""
+        raise Fault(says.out_of_range("the number of a class token and all positions", written, allowed, "sizes", instead=missing))
     tables(call)
     return (out, 1 + positions(call, "q"))
 
