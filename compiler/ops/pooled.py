@@ -137,10 +137,39 @@ def _products(call: Call) -> Dim:
     return (1 + positions(call, "q")) * (1 + positions(call, "kv")) * int(call.attrs["heads"])
 
 
+def _most(*counts: Dim) -> Dim:
+    """Return the largest count, or, where one is open, their sum, which is at least that."""
+    known = [count for count in counts if isinstance(count, int)]
+    return max(known) if len(known) == len(counts) else sum(counts[1:], counts[0])
+
+
 def pooled_work(call: Call, out: Shape) -> Dim:
-    """Count temporary values per sample: queries, scaled ones, keys and values, and two tensors of products."""
-    queries, keys = 1 + positions(call, "q"), 1 + positions(call, "kv")
-    return (2 * queries + 2 * keys) * width(call) + 2 * _products(call)
+    """Count temporary values per sample, at the step that needs most, without the result.
+
+    The steps: each pooling, the products, what is added to them, softmax, and the last layer. What is not pooled keeps the packed
+    projection in memory, and is copied to be multiplied.
+    """
+    channels, heads, tokens = width(call), int(call.attrs["heads"]), call.x[1]
+    queries, keys, products = positions(call, "q"), positions(call, "kv"), _products(call)
+    pools_q, pools_kv = _pools(call, "q"), _pools(call, "kv")
+    packed, read, asked = 3 * tokens * channels, (1 + keys) * channels, (1 + queries) * channels
+    held = (0 if pools_q and pools_kv else packed) + (asked if pools_q else 0) + (2 * read if pools_kv else 0)
+    copied = (0 if pools_q else asked) + (0 if pools_kv else read)
+    steps = [held + products + asked + copied, held + 2 * products, held + products + 3 * asked]
+    if pools_kv:
+        steps.append(packed + read + keys * channels + _most((tokens - 1) * channels, 2 * read))
+    if pools_q:
+        steps.append(packed + (2 * read if pools_kv else 0) + queries * channels + _most((tokens - 1) * channels, 2 * asked))
+    if call.attrs["relative"]:
+        along = sum(sizes(call, "kv"), 2 * keys)  # the sum is made in another order, and copied
+        steps.append(held + products + queries * along * heads)
+    return _most(*steps) - asked
+
+
+def pooled_rows(call: Call, out: Shape) -> Dim:
+    """Count the values of the rows of the tables for each pair of positions along an axis."""
+    pairs = [query * key for query, key in zip(sizes(call, "q"), sizes(call, "kv"), strict=True)]
+    return sum(pairs, 0) * (width(call) // int(call.attrs["heads"])) if call.attrs["relative"] else 0
 
 
 def pooled_saved(call: Call, out: Shape) -> Dim:
@@ -164,13 +193,8 @@ def pooled_saved(call: Call, out: Shape) -> Dim:
 
 def pooled_saved_once(call: Call, out: Shape) -> Dim:
     """Count the rows of the tables for each pair of positions along an axis, and their numbers, of 8 bytes."""
-    if not call.attrs["relative"]:
-        return 0
     head = width(call) // int(call.attrs["heads"])
-    pairs: Dim = 0
-    for query, key in zip(sizes(call, "q"), sizes(call, "kv"), strict=True):
-        pairs = pairs + query * key
-    return pairs * (head + 2)
+    return pooled_rows(call, out) // head * (head + 2)
 
 
 def lower_pooled(call: Call) -> ModuleTarget:
@@ -229,6 +253,7 @@ OPERATORS = (
             saved=pooled_saved,
             saved_once=pooled_saved_once,
             work=pooled_work,
+            work_once=pooled_rows,
             reads="last",
             order=channels_last,
         ),

@@ -76,7 +76,8 @@ class PooledAttention(nn.Module):
         products = torch.matmul(1.0 / math.sqrt(self.width) * q, k.transpose(2, 3))
         if self.relative:
             products[:, :, 1:, 1:] += self._bias(q[:, :, 1:], sizes, read)
-        result = torch.matmul(products.softmax(dim=-1), v)
+        products = products.softmax(dim=-1)
+        result = torch.matmul(products, v)
         if self.residual:
             result[:, :, 1:] += q[:, :, 1:]
         result = self.project(result.transpose(1, 2).reshape(count, -1, self.heads * self.width))
