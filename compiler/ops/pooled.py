@@ -34,7 +34,8 @@ def _window(call: Call, which: str) -> Window:
 
 def _pools(call: Call, which: str) -> bool:
     """Return whether queries, `q`, or keys and values, `kv`, are pooled: not by a window of one position that moves by one."""
-    return prod(call.attrs[f"kernel_{which}"]) * prod(call.attrs[f"stride_{which}"]) > 1
+    window = _window(call, which)
+    return prod(window.kernel) * prod(window.stride) > 1
 
 
 def sizes(call: Call, which: str) -> Shape:

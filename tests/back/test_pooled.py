@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -87,18 +89,38 @@ def test_counts_memory_and_export(name: str) -> None:
         assert torch.equal(exported(x), module(x))
 
 
-def both(name: str, side: int, frames: int, **settings: Any) -> tuple[nn.Module, nn.Module]:
-    """A network of archs/ for a small video, and torchvision's, with the same weights."""
-    peer = getattr(torchvision_models().video, name)(spatial_size=(side, side), temporal_size=frames, **settings)
-    module = load(ROOT / f"archs/{name}.arch", inputs=f"3x{frames}x{side}x{side}").lower()
-    state = stirred(peer)
-    assert {key: tensor.shape for key, tensor in module.state_dict().items()} == {key: tensor.shape for key, tensor in state.items()}
-    module.load_state_dict(state, strict=True)
-    return module, peer
+Small = Callable[[str, tuple[int, int, int]], nn.Module]
+KEPT = (0, 1, 2, 3, 13, 14)  # of the 16 units: the first and the last of stages
+ARGUMENTS = {"mvit_v2_s": "unit=second", "mvit_v1_b": "unit=first, absolute=yes"}
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Small:
+    """Return a function that makes torchvision's network of a name with fewer units and channels, for a video of a size."""
+    torchvision_models()
+    from torchvision.models.video import mvit
+
+    whole = mvit.MViT
+
+    def build(name: str, video: tuple[int, int, int]) -> nn.Module:
+        def less(block_setting: Any, **settings: Any) -> nn.Module:
+            kept = (block_setting[unit] for unit in KEPT)
+            units = [replace(unit, input_channels=unit.input_channels // 4, output_channels=unit.output_channels // 4) for unit in kept]
+            network: nn.Module = whole(block_setting=units, **settings | {"spatial_size": video[1:], "temporal_size": video[0]})
+            return network
+
+        monkeypatch.setattr(mvit, "MViT", less)
+        network: nn.Module = getattr(mvit, name)()
+        return network
+
+    return build
 
 
 def agree(module: nn.Module, peer: nn.Module, x: Tensor) -> None:
-    """Results are equal bit for bit, in evaluation and in training."""
+    """With the same weights, results are equal bit for bit, in evaluation and in training."""
+    state = stirred(peer)
+    assert {key: tensor.shape for key, tensor in module.state_dict().items()} == {key: tensor.shape for key, tensor in state.items()}
+    module.load_state_dict(state, strict=True)
     for trained in (False, True):
         module.train(trained)
         peer.train(trained)
@@ -110,18 +132,22 @@ def agree(module: nn.Module, peer: nn.Module, x: Tensor) -> None:
         assert torch.equal(*results)
 
 
-@pytest.mark.parametrize("name", ["mvit_v2_s", "mvit_v1_b"])
-def test_networks_are_torchvisions(name: str) -> None:
-    agree(*both(name, 64, 4), torch.randn(2, 3, 4, 64, 64))
+VIDEOS = [("mvit_v2_s", (4, 64, 64)), ("mvit_v2_s", (10, 32, 32)), ("mvit_v1_b", (4, 64, 64)), ("mvit_v1_b", (6, 32, 96))]
+
+
+@pytest.mark.parametrize(("name", "video"), VIDEOS, ids=str)
+def test_small_networks_are_torchvisions(name: str, video: tuple[int, int, int], small: Small) -> None:
+    text = f'use "std/mvit.arch"\narch small = mvit({ARGUMENTS[name]}, width=24, depths=[1, 2, 2, 1])\n'
+    agree(loads(text, inputs="x".join(map(str, (3, *video)))).lower(), small(name, video), torch.randn(2, 3, *video))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mvit_v2_s", "mvit_v1_b"])
-def test_whole_networks_are_torchvisions(name: str) -> None:
-    agree(*both(name, 224, 16), torch.randn(1, 3, 16, 224, 224))
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_networks_are_torchvisions(name: str) -> None:
+    agree(load(ROOT / f"archs/{name}.arch").lower(), getattr(torchvision_models().video, name)(), torch.randn(1, 3, 16, 224, 224))
 
 
-@pytest.mark.parametrize("name", ["mvit_v2_s", "mvit_v1_b"])
+@pytest.mark.parametrize("name", ARGUMENTS)
 def test_networks_have_torchvisions_keys_and_counts(name: str) -> None:
     models, net = torchvision_models().video, load(ROOT / f"archs/{name}.arch")
     with torch.device("meta"):

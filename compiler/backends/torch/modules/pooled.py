@@ -14,8 +14,9 @@ class Pool(nn.Module):
 
     def __init__(self, width: int, kernel: Sequence[int], stride: Sequence[int], eps: float) -> None:
         super().__init__()
-        padding = tuple(size // 2 for size in kernel)
-        self.pool = nn.Conv3d(width, width, tuple(kernel), stride=tuple(stride), padding=padding, groups=width, bias=False)
+        t, h, w = kernel
+        step = (stride[0], stride[1], stride[2])
+        self.pool = nn.Conv3d(width, width, (t, h, w), step, padding=(t // 2, h // 2, w // 2), groups=width, bias=False)
         self.norm_act = nn.Sequential(nn.LayerNorm(width, eps=eps))
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Sequence[int]]:
@@ -52,9 +53,9 @@ class PooledAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.heads, self.width, self.sizes, self.residual = heads, out // heads, tuple(sizes), residual
-        self.qkv = nn.Linear(channels, 3 * out)
-        self.project = nn.Sequential(nn.Linear(out, out))
-        for layer in (self.qkv, self.project[0]):
+        inward, outward = nn.Linear(channels, 3 * out), nn.Linear(out, out)
+        self.qkv, self.project = inward, nn.Sequential(outward)
+        for layer in (inward, outward):
             nn.init.trunc_normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
         for name, kernel, stride in (("q", kernel_q, stride_q), ("k", kernel_kv, stride_kv), ("v", kernel_kv, stride_kv)):
@@ -80,8 +81,9 @@ class PooledAttention(nn.Module):
         result = torch.matmul(products, v)
         if self.residual:
             result[:, :, 1:] += q[:, :, 1:]
-        result = self.project(result.transpose(1, 2).reshape(count, -1, self.heads * self.width))
-        return result.movedim(-1, 1)
+        result = result.transpose(1, 2).reshape(count, -1, self.heads * self.width)
+        projected: Tensor = self.project(result)
+        return projected.movedim(-1, 1)
 
     def _pooled(self, name: str, x: Tensor) -> tuple[Tensor, Sequence[int]]:
         pool = self.get_submodule(f"pool_{name}") if getattr(self, f"pool_{name}") is not None else None
@@ -91,7 +93,7 @@ class PooledAttention(nn.Module):
         """Return what is added to the products of positions: of each query, and the rows of its distances to a key along each axis."""
         q = q.reshape(*q.shape[:2], *sizes, self.width)
         tables = (self.get_parameter(f"rel_pos_{name}") for name in "thw")
-        t, h, w = (table[distances(*pair, q.device)] for table, *pair in zip(tables, sizes, read, strict=True))
+        t, h, w = (table[distances(*pair, q.device)] for table, pair in zip(tables, zip(sizes, read, strict=True), strict=True))
         over_h = torch.einsum("bythwc,hkc->bythwk", q, h)
         over_w = torch.einsum("bythwc,wkc->bythwk", q, w)
         over_t = torch.einsum("bythwc,tkc->bythwk", q, t)
