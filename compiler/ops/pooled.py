@@ -209,7 +209,7 @@ def lower_pooled(call: Call) -> ModuleTarget:
 OPERATORS = (
     Operator(
         name="pooled_attention",
-        family="attention",
+        family="pooled attention",
         summary="Self-attention over a video and a class token, of pooled queries, keys and values.",
         doc="""
         A row holds a class token and then the positions of a video of the given `sizes`, row by row: `96x25089` with `sizes=8x56x56`. One
