@@ -41,6 +41,8 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet50": ("resnet50", {}),
     "resnet152": ("resnet152", {}),
     "mobilenet_v2": ("mobilenet_v2", {}),
+    "vit_b_16": ("vit_b_16", {}),
+    "swin_t": ("swin_t", {}),
 }
 PEERS = ("eager", "channels-last", "compile", "compile, frozen, channels-last")
 RUNS = 9
@@ -69,6 +71,9 @@ def calibrated(module: ArchModule, graph: ArchGraph, inputs: list[torch.Tensor])
         for node in graph:
             if node.op == "add" and (body := node.operands[0]).op == "bn":
                 module.get_submodule(body.key).weight.fill_(0.2)  # type: ignore[operator, union-attr]
+        for part in module.parameters():
+            if not part.any():  # ViT begins with a last layer of zeros, of which all outputs would be equal
+                torch.nn.init.normal_(part, std=0.02)
         norms = [part for part in module.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
         for norm in norms:
             norm.momentum = 1.0

@@ -60,6 +60,9 @@ class Counts:
         self.params = params_of(graph, (node for node in graph if not node.training_only))
         self.macs = self._macs(node for node in graph if not node.training_only)
         self._tree = parts(graph)
+        self._first: dict[str, str] = {}  # the weights of each key are in the row of the first node that has them
+        for node in sorted(graph, key=lambda node: node.training_only):
+            self._first.setdefault(node.key, node.name)
 
     def _macs(self, nodes: Iterable[Node]) -> Dim:
         total: Dim = 0
@@ -71,6 +74,9 @@ class Counts:
         if node.name not in self._counted:
             self._counted[node.name] = self.count(self.graph, node)
         return self._counted[node.name]
+
+    def _node_params(self, node: Node) -> int:
+        return node_params(self.graph, node) if self._first[node.key] == node.name else 0
 
     def leaves(self) -> list[Row]:
         """Return a row for every node, in order."""
@@ -105,7 +111,7 @@ class Counts:
                 row = self._block(inner)
                 if depth > 1 or opened:
                     row.inside = self._rows(inner, max(depth - 1, int(opened)), expand, fold)
-            mark = inner.mark(self.graph) if fold and inner.parts and not opened else None
+            mark = (inner.mark(self.graph), row.params) if fold and inner.parts and not opened else None
             if mark is not None and mark == before:
                 rows[-1].copies += 1
                 rows[-1].last, rows[-1].last_receptive_field = inner.name, row.receptive_field
@@ -115,15 +121,14 @@ class Counts:
         return rows
 
     def _leaf(self, node: Node) -> Row:
-        graph = self.graph
         values = product(node.shape)
-        counts = (node_params(graph, node), self._node_macs(node))
+        counts = (self._node_params(node), self._node_macs(node))
         return Row(node.name, notation(node), node.shape, *counts, values, values, self.fields[node.name], training_only=node.training_only)
 
     def _block(self, part: Part) -> Row:
         nodes = part.nodes()
         last = nodes[-1]
-        params, macs = params_of(self.graph, nodes), self._macs(nodes)
+        params, macs = sum(self._node_params(node) for node in nodes), self._macs(nodes)
         activations: Dim = 0
         for node in nodes:
             activations = activations + product(node.shape)

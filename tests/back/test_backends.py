@@ -95,9 +95,11 @@ def test_every_target_of_a_record_resolves(operator: Operator) -> None:
 def test_namespaces_and_modules_are_those_that_operators_use() -> None:
     assert set(targets.NAMESPACES) == set(NAMESPACES)
     used = {name for operator in LOWERED for target in lowerings(operator) for name in names(target)}
-    table = next(operator for operator in LOWERED if operator.name == "conv")
-    call = check_text("input 3x6x6\nconv3-2(from=[[0, 1], [2]])\n").graph["conv1"].call
-    used |= set(names(table.lower(call)))
+    computed = [f"{layer}(weight={word})" for layer in ("conv3-4", "convt3-4") for word in ("standardized", "scaled", "spectral")]
+    for sizes in ("6", "6x6", "6x6x6"):
+        for item in ("conv3-2(from=[[0, 1], [2]])", *computed, "fc-4(weight=spectral)"):
+            report = check_text(f"input 3x{sizes}\n{item}\n")
+            used |= {name for node in report.graph if not node.is_input for name in names(node.operator.lower(node.call))}
     own = {f"archc.{name}" for name, kind in vars(modules).items() if callable(kind)}
     assert {name for name in used if name.startswith("archc.")} == own
     assert {name.partition(".")[0] for name in used} == set(NAMESPACES)

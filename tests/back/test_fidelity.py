@@ -21,8 +21,11 @@ TORCHVISION = {
     **{name: name for name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2")},
 }
 ALONE = {"lenet5", "unet"}  # each has a test of its own
-# In test_arithmetic_networks.py.
-ELSEWHERE = {"cbam_resnet50", "dcgan_discriminator", "dcgan_generator", "eca_resnet50", "pointnet", "vae_mnist"}
+# In test_arithmetic_networks.py, and in test_several_scales.py.
+ELSEWHERE = {
+    *("cbam_resnet50", "dcgan_discriminator", "dcgan_generator", "eca_resnet50", "pointnet", "vae_mnist"),
+    *("hrnet_w18", "retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large", "wavenet"),
+}
 
 
 def test_every_network_has_an_independent_twin() -> None:

@@ -23,11 +23,7 @@ def summary(name: str, **options: str) -> Counts:
     return Counts(load(ROOT / f"archs/{name}.arch", **options).graph)
 
 
-SHARED = {"cbam_resnet50", "retinanet_resnet50_fpn"}  # their shared weights are in the row of every call
-UNSHARED = [path for path in NETWORKS if path.stem not in SHARED]
-
-
-@pytest.mark.parametrize("path", UNSHARED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
 def test_rows_add_up(path: Path) -> None:
     table = Counts(load(path).graph)
     for rows in (table.rows(1), table.rows(2), table.rows(9, fold=False), table.leaves()):

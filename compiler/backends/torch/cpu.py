@@ -8,7 +8,9 @@ from torch import Tensor, fx, nn
 from archc.compiler.analysis.chunking import slices
 from archc.compiler.analysis.fusion import Fusion, fusions
 from archc.compiler.backends.torch import winograd
+from archc.compiler.backends.torch.modules import WindowAttention
 from archc.compiler.backends.torch.packed import packed
+from archc.compiler.backends.torch.packed_windows import PackedWindowAttention
 from archc.compiler.backends.torch.timing import fastest
 from archc.compiler.graph import ArchGraph
 
@@ -25,11 +27,14 @@ def for_cpu(plain: fx.GraphModule, graph: ArchGraph, x: Tensor, tuned: bool) -> 
     layers = fusions(graph)
     hidden = {name for fusion in layers.values() for name in fusion.hidden}
     parts = slices(graph, len(x), x.element_size(), hidden)
+
+    def batch_of(name: str) -> int:
+        return parts.size if parts is not None and name in parts.nodes else len(x)
+
     nodes = {node.meta["arch"]["name"]: node for node in plain.graph.nodes if "arch" in node.meta}
     for number, (name, fusion) in enumerate(layers.items()):
         node, layer = nodes[name], plain.get_submodule(graph[name].key)
-        batch = parts.size if parts is not None and name in parts.nodes else len(x)
-        size = [batch, *(dim for dim in graph[graph.operands(name)[0]].shape if isinstance(dim, int))]
+        size = [batch_of(name), *(dim for dim in graph[graph.operands(name)[0]].shape if isinstance(dim, int))]
         chosen = _chosen(layer, fusion, size, x.dtype, tuned)
         if chosen is layer:
             continue
@@ -41,6 +46,12 @@ def for_cpu(plain: fx.GraphModule, graph: ArchGraph, x: Tensor, tuned: bool) -> 
             call.meta.update(nodes[fusion.result].meta)
         nodes[fusion.result].replace_all_uses_with(call)
         nodes[fusion.result] = call
+    for number, (name, node) in enumerate(nodes.items()):
+        attention = plain.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(attention, WindowAttention):
+            sizes = [dim for dim in graph[name].shape[1:] if isinstance(dim, int)]
+            node.target = f"{PACKED}.attention{number}"
+            plain.add_submodule(node.target, PackedWindowAttention(attention, batch_of(name), sizes))
     plain.graph.eliminate_dead_code()
     if parts is not None:
         _slice(plain, nodes[parts.last], parts.size)
