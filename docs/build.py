@@ -161,6 +161,7 @@ FAMILIES = {
     "ConvNeXt": (["std/convnext"], "convnext", [f"convnext_{size}" for size in ("tiny", "small", "base", "large")]),
     "Swin Transformer, v1 and v2": (["std/swin"], "swin_transformer", [f"swin_{size}" for size in ("t", "s", "b", "v2_t", "v2_s", "v2_b")]),
     "Video Swin Transformer": (["std/swin3d"], "video/swin_transformer", ["swin3d_t", "swin3d_s", "swin3d_b"]),
+    "Multiscale vision transformers, v1 and v2": (["std/mvit"], "video/mvit", ["mvit_v1_b", "mvit_v2_s"]),
     "MaxViT": (["std/maxvit"], "maxvit", ["maxvit_t"]),
     "Vision Transformer": (["std/vit"], "vision_transformer", ["vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"]),
 }  # fmt: skip

@@ -13,6 +13,7 @@ from archc.compiler.ops import (
     noise,
     normalization,
     patches,
+    pooled,
     pooling,
     rearranging,
     recurrent,
@@ -25,7 +26,7 @@ from archc.compiler.ops.source import INPUT as INPUT
 
 FAMILIES = (
     *(convolution, pooling, activation, normalization, joining, arithmetic, reduction, noise, moving, patches, rearranging),
-    *(tokens, attention, windowed, recurrent, classic),
+    *(tokens, attention, pooled, windowed, recurrent, classic),
 )
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}

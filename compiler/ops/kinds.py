@@ -137,21 +137,25 @@ class PerAxis:
     minimum: int = 1
     words: tuple[str, ...] = ()
     open: bool = False  # whether a size may be a formula
+    count: int | None = None  # how many axes there are, where the input does not say
 
     def read(self, name: str, value: Value, axes: int) -> Canonical:
         if isinstance(value, Word) and value.text in self.words and not value.args:
             return value.text
-        parts = value if isinstance(value, tuple) else (value,) * axes
-        if len(parts) != axes:
-            expected = f"one number or {axes}" if axes != 1 else "one number"
-            raise Fault(says.wrong_kind(f"`{name}`", f"{expected} on an input with {axes} sizes", show(value)))
+        wanted = axes if self.count is None else self.count
+        parts = value if isinstance(value, tuple) else (value,) * wanted
+        if len(parts) != wanted:
+            expected = f"one number or {wanted}" if wanted != 1 else "one number"
+            where = f" on an input with {axes} sizes" if self.count is None else ""
+            raise Fault(says.wrong_kind(f"`{name}`", f"{expected}{where}", show(value)))
         if self.open:
             return tuple(part if isinstance(part, Formula) else _whole(name, part, self.minimum) for part in parts)
         return tuple(_whole(name, part, self.minimum) for part in parts)
 
     def __str__(self) -> str:
         words = "".join(f", or `{word}`" for word in self.words)
-        return f"a whole number from {self.minimum}, or one for each axis{words}"
+        each = "one for each axis" if self.count is None else f"{self.count} of them"
+        return f"a whole number from {self.minimum}, or {each}{words}"
 
 
 @dataclass(frozen=True)

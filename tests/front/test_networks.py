@@ -15,7 +15,7 @@ from archc.tests.support import ARCHS, FILES, NETWORKS, PUBLISHED, ROOT, ZOO
 
 SEGMENTATION = {"fcn_resnet50", "deeplabv3_resnet50", "lraspp_mobilenet_v3_large"}  # see test_zoo.py
 FURTHER = {"r3d_18", "mc3_18", "r2plus1d_18", "resnetv2_50x1_bit", "seq2seq_attention"}  # as well
-VIDEO = {"swin3d_t", "swin3d_s", "swin3d_b"}  # see test_windows.py
+VIDEO = {"swin3d_t", "swin3d_s", "swin3d_b", "mvit_v1_b", "mvit_v2_s"}  # see test_windows.py and test_pooled.py
 TOKENS = {"gpt2", "bert_base", "mlp_mixer_b_16", "convmixer_768_32"}  # see test_tokens.py
 
 
