@@ -137,9 +137,8 @@ def _is_shifted(call: Call) -> bool:
 
 
 def attention_work(call: Call, out: Shape) -> Dim:
-    """Count temporary values per sample: windows, queries, keys and values, the map as moved or padded, and two tensors of products."""
-    moved = _is_shifted(call) or padded_sizes(call) != call.x[1:]
-    return (5 + moved) * call.channels * product(padded_sizes(call)) + 2 * _products(call)
+    """Count temporary values per sample: windows, queries, keys, values, and two tensors of products."""
+    return 5 * call.channels * product(padded_sizes(call)) + 2 * _products(call)
 
 
 def attention_mask(call: Call, out: Shape) -> Dim:

@@ -18,10 +18,13 @@ from archc.tests.support.commands import archc, facts
 
 
 def networks_to_measure() -> list[object]:
-    small = {"unet": "1x188x188", "vgg16_fcn": "3x224x224", "cifar_resnet1202": "3x8x8"}
-    return [
-        pytest.param(path.stem, small.get(path.stem), id=path.stem) for path in NETWORKS if not path.stem.startswith(("vgg19", "resnet152"))
-    ]
+    small = {
+        **{"unet": "1x188x188", "vgg16_fcn": "3x224x224", "cifar_resnet1202": "3x8x8", "retinanet_resnet50_fpn": "3x128x128"},
+        **{"hrnet_w18": "3x64x64", "cbam_resnet50": "3x64x64", "eca_resnet50": "3x64x64", "gpt2": "64", "r3d_18": "3x8x56x56"},
+    }
+    others = ["vit_b_16", "swin_t", "swin_v2_t", "maxvit_t", "gpt2", "bert_base", "mlp_mixer_b_16", "convmixer_768_32", "r3d_18"]
+    names = [path.stem for path in NETWORKS if not path.stem.startswith(("vgg19", "resnet152"))] + others
+    return [pytest.param(name, small.get(name), id=name) for name in dict.fromkeys(names)]
 
 
 @pytest.mark.parametrize(("name", "size"), networks_to_measure())
