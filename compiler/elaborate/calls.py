@@ -116,7 +116,7 @@ def _brief(call: Invocation, values: Mapping[str, Any]) -> str:
 
 
 def bind_settings(block: BlockValue, span: Span) -> dict[str, BoundArgument]:
-    """Return the settings of a block that stands as a value, `swish(beta=2)`, by name. Raises Fault, with a place."""
+    """Return the settings of a block that is used as a value, `swish(beta=2)`, by name. Raises Fault, with a place."""
     order = [param.name for param in block.params]
     bound: dict[str, BoundArgument] = {}
     for position, (name, argument) in enumerate(block.args):

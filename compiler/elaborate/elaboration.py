@@ -35,7 +35,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the caller sets anew: parameters of the arch, and shapes of inputs (`""`: of the only one)."""
+    """What the caller overrides: parameters of the arch, and shapes of inputs (`""`: of the only one)."""
 
     settings: dict[str, ast.Expr] = field(default_factory=dict)
     inputs: dict[str, ast.Dims] = field(default_factory=dict)
@@ -153,7 +153,7 @@ class Elaboration:
     def _too_deep(self, site: Site) -> None:
         """Report calls that go too deep, with the first of them: the rest is more of the same.
 
-        What was found wrong within a block that goes on calling itself comes of that, and is not reported.
+        Other errors within a block that never stops calling itself are consequences, and are not reported.
         """
         frame = site.frame
         assert frame is not None

@@ -33,7 +33,7 @@ class Explained(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BoundArgument:
-    """An option with the value that a default or a use gives it, where, and how a message shows where it comes from."""
+    """The value of an option, the place that sets it, and how a message shows its origin."""
 
     value: Any
     span: Span
@@ -42,7 +42,7 @@ class BoundArgument:
 
 @dataclass(frozen=True)
 class BlockValue:
-    """A block with the environment of its definition; `args` where it stands as a value with settings."""
+    """A block with the environment of its definition; `args` if it is a value with settings."""
 
     block: ast.Block | ast.Share
     env: Environment = field(compare=False, repr=False)
@@ -134,7 +134,7 @@ class Environment:
     def bind(
         self, name: str, value: Any, kind: str, span: Span, expr: ast.Expr | None = None, argument: BoundArgument | None = None
     ) -> None:
-        """Give a name its meaning in this scope. Raises Fault when it has one; from then on it may mean anything."""
+        """Bind a name in this scope. Raises Fault when it is bound already; from then on its value is poisoned."""
         if (first := self._names.get(name)) is not None:
             self._names[name] = replace(first, value=Missing.POISONED)
             fault = says.already_bound(name, first.kind)
@@ -143,11 +143,11 @@ class Environment:
         self.size += 1
 
     def define(self, block: ast.Block | ast.Share, shared: SharedPart | None = None) -> None:
-        """Enter a block; its body sees what stands here now, and the block itself. Raises Fault when the name is taken."""
+        """Bind a block; its body sees the bindings so far, and the block itself. Raises Fault when the name is taken."""
         self.bind(block.name, BlockValue(block, Environment(self, seen=self.size + 1), shared=shared), BLOCK, block.name_span)
 
     def set_defaults(self, operator: str, options: Mapping[str, BoundArgument]) -> None:
-        """Give options of an operator other values, from here on."""
+        """Set defaults for options of an operator, from here on."""
         self._defaults.setdefault(operator, []).append((self.size, options))
         self.size += 1
 
@@ -182,12 +182,12 @@ class Environment:
         return None
 
     def value(self, name: str) -> Any:
-        """What a name stands for, or None."""
+        """Return the value of a name, or None."""
         found = self.find(name)
         return found.value if found is not None else None
 
     def callee(self, name: str) -> Any:
-        """What a name stands for as an item: a block, a word such as `relu`, or the poisoned value; else None."""
+        """Return the value of a name as an item: a block, a word such as `relu`, or the poisoned value; else None."""
         found = self.find(name, lambda value: isinstance(value, (BlockValue, Word)) or value is Missing.POISONED)
         return found.value if found is not None else None
 
@@ -235,7 +235,7 @@ class Environment:
         return {}
 
     def defined_later(self, name: str) -> Diagnostic | None:
-        """Report a name that is defined only further down, in this body or an enclosing one; None for any other."""
+        """Report a name that is defined only later, in this body or an enclosing one; None for any other."""
         reader = ""
         for env, seen in self.outward():
             bound = env._names.get(name)

@@ -44,7 +44,7 @@ SETTING_WORDS = frozenset({"fan_in", "fan_out"})  # what a setting of an `init` 
 
 
 class UnknownName(Fault):
-    """A name means nothing where it stands."""
+    """A name that has no meaning at its place."""
 
 
 def evaluated(elaboration: Elaboration, expr: ast.Expr, site: Site) -> Any:

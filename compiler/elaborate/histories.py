@@ -1,4 +1,4 @@
-"""How a shape came about, for messages: its history back to the input, and those of branches back to their fork."""
+"""The history of a shape, for messages: back to the input, and for branches back to their fork."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST = 12  # steps that are shown of a history
 
 
 def explain(fault: ShapeFault, written: str, operands: Sequence[Node], inputs: Iterable[Node], at: Span) -> Diagnostic:
-    """Word the fault of an operator, which the file calls `written`, with how its operands came about from the network's inputs."""
+    """Word the fault of an operator, which the file calls `written`, with the histories of its operands from the inputs."""
     match fault.found:
         case Unequal() | Unjoinable() | Unmatched() as mismatch:
             axes = [axis for axis in range(len(operands[0].shape)) if mismatch.concerns(axis)]

@@ -1,4 +1,4 @@
-"""Items: what stands in a chain. Operators, blocks, merges, groups, references, repeats, labels and claims."""
+"""Items, the elements of a chain: operators, blocks, merges, groups, references, repeats, labels and claims."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _label(elaboration: Elaboration, label: ast.Label | None, site: Site) -> Lab
 
 
 def _copies(elaboration: Elaboration, item: ast.Item, written: ast.Expr, label: Label | None, site: Site) -> Flow:
-    """Elaborate `item x3`, one copy after the other; with a label, in a scope of that name."""
+    """Elaborate `item x3`, copy by copy; with a label, in a scope of that name."""
     value = evaluated(elaboration, written, site)
     if value is Missing.POISONED:
         return Missing.UNKNOWN
@@ -103,7 +103,7 @@ def _copies(elaboration: Elaboration, item: ast.Item, written: ast.Expr, label: 
 
 
 def _claimed(elaboration: Elaboration, item: ast.Item, claim: ast.Dims, result: Flow, site: Site) -> Flow:
-    """Check `=> shape`; go on with the claimed shape, so that one mistake is one message."""
+    """Check `=> shape`, and continue with the claimed shape, so that one mistake is one message."""
     try:
         for dim in claim:
             if isinstance(dim, ast.Name) and site.env.find(dim.name) is None:  # only an `input` leaves sizes open

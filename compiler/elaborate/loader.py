@@ -1,4 +1,4 @@
-"""Finds and reads files: the one on the command line, and those it uses, which lie beside it or under `archs/`."""
+"""Finds and reads files: the one on the command line, and those it uses, next to it or under `archs/`."""
 
 from __future__ import annotations
 
@@ -106,14 +106,14 @@ class Loader:
             label = path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else path.name
         copies = count(2)
         plain = label
-        while label in self._labels:  # a user's std/residual.arch beside the one of archs/
+        while label in self._labels:  # a user's std/residual.arch next to the one of archs/
             label = f"{plain} ({next(copies)})"
         self._labels.add(label)
         return label
 
 
 def _shown(path: Path) -> str:
-    """Return the path as messages show it: from the current folder, if it lies below."""
+    """Return the path as messages show it: relative to the current folder, if it is below it."""
     try:
         return str(path.relative_to(Path.cwd())) if path.is_absolute() else str(path)
     except (ValueError, OSError):  # OSError: the current folder is gone

@@ -1,4 +1,4 @@
-"""Loops: the turns of `for`, in a body and in a merge, and the state that a loop hands from one turn to the next."""
+"""Loops: the turns of `for`, in a body and in a merge, and the state that a loop passes from one turn to the next."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from archc.dsl.vocabulary import names, values
 
 
 def loop(elaboration: Elaboration, statement: ast.For, site: Site) -> Flow:
-    """Elaborate a loop: each turn goes on from the tensor of the one before, and has the states that it gave."""
+    """Elaborate a loop: each turn starts with the tensor and the states of the previous one."""
     states = _first_states(elaboration, statement, site)
     result = _turns(elaboration, statement, states, site)
     for state in {state.name: state for state in reversed(statement.states)}.values():
@@ -61,7 +61,7 @@ def branches(elaboration: Elaboration, turns: ast.Turns, site: Site) -> list[Flo
 
 
 def _rows(elaboration: Elaboration, loop: ast.For | ast.Turns, site: Site) -> tuple[Any, ...] | None:
-    """Evaluate what a loop goes over; None after a mistake, which is reported."""
+    """Evaluate the list that a loop iterates over; None after a mistake, which is reported."""
     rows = evaluated(elaboration, loop.values, site)
     if rows is Missing.POISONED:
         return None
@@ -88,11 +88,11 @@ def _turn(elaboration: Elaboration, loop: ast.For | ast.Turns, rows: tuple[Any, 
 
 
 def _first_states(elaboration: Elaboration, statement: ast.For, site: Site) -> dict[str, Any]:
-    """Evaluate what the first turn gets, by the names of the states."""
+    """Evaluate the states of the first turn, by name."""
     states: dict[str, Any] = {}
     for state in statement.states:
         if state.name == "in":
-            elaboration.report(names.reserved("in", "it is the incoming tensor, which every turn hands on"), site, state.span)
+            elaboration.report(names.reserved("in", "it is the current tensor, which every turn passes on"), site, state.span)
         elif state.name in states:
             elaboration.report(names.defined_twice("a state", state.name), site, state.span)
         else:
@@ -101,7 +101,7 @@ def _first_states(elaboration: Elaboration, statement: ast.For, site: Site) -> d
 
 
 def _enter(elaboration: Elaboration, statement: ast.For, states: dict[str, Any], turn: Site) -> bool:
-    """Bind the states in a turn. Return whether none of their names is one of the loop's."""
+    """Bind the states in a turn. Return whether their names differ from those that the loop itself binds."""
     turn.env.handed = dict.fromkeys(states)
     for state in statement.states:
         try:
@@ -129,7 +129,7 @@ def hand_on(elaboration: Elaboration, statement: ast.Next, site: Site) -> None:
 
 
 def _states_around(env: Environment) -> list[str]:
-    """List the states of the loops around, from the innermost out, up to the block."""
+    """List the states of the enclosing loops, from the innermost outwards, up to the block."""
     found: list[str] = []
     for each, _ in env.outward():
         found.extend(each.handed)

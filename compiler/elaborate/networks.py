@@ -170,7 +170,7 @@ def _bind_parameters(elaboration: Elaboration, params: Sequence[ast.Param], give
 
 
 def _parameter(elaboration: Elaboration, expr: ast.Expr, site: Site) -> Any:
-    """Evaluate a parameter of the network, which may name a block that the file defines further down."""
+    """Evaluate a parameter of the network, which may name a block that the file defines later."""
     named = expr.name if isinstance(expr, (ast.Name, ast.CallExpr)) else ""
     if site.env.own(named) is None and any(isinstance(s, ast.Block) and s.name == named for s in site.env.body):
         args = expr.args if isinstance(expr, ast.CallExpr) else ()

@@ -25,7 +25,7 @@ from archc.dsl.vocabulary import attention, files, names, values
 
 @dataclass(frozen=True)
 class Use:
-    """An operator where the file uses it: its arguments and operands, its place and label, and the word that stands there."""
+    """An operator where the file uses it: its arguments and operands, its place and label, and the word that is written there."""
 
     operator: Operator
     arguments: dict[str, BoundArgument]
@@ -134,7 +134,7 @@ def _explained(elaboration: Elaboration, fault: Fault, use: Use, site: Site) -> 
 
 
 def _follow(elaboration: Elaboration, option: str, argument: BoundArgument, span: Span, site: Site) -> Flow:
-    """Append the operator or block of `norm=bn` or `act=leaky_relu(0.1)` to what comes in."""
+    """Append the operator or block of `norm=bn` or `act=leaky_relu(0.1)` to a tensor."""
     value = argument.value
     if value is Missing.POISONED:
         return Missing.UNKNOWN

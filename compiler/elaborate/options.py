@@ -25,7 +25,7 @@ from archc.dsl.source import Span
 from archc.dsl.vocabulary import names, text_warnings, values
 from archc.dsl.vocabulary.spelling import misspelt
 
-PLACE = "place"  # every operator takes it: the devices its parts lie on
+PLACE = "place"  # every operator takes it: the devices of its parts
 
 
 def split_word(word: str, kernel: ast.Dims, env: Environment, span: Span) -> tuple[str, ast.Dims]:
@@ -45,7 +45,7 @@ def split_word(word: str, kernel: ast.Dims, env: Environment, span: Span) -> tup
 
 
 def is_item(word: str, env: Environment) -> bool:
-    """Return whether a word is an operator, or names something that can stand as an item."""
+    """Return whether a word is an operator, or names something that can be an item."""
     return word.lower() in OPERATORS or env.callee(word) is not None
 
 
@@ -184,7 +184,7 @@ def argument(elaboration: Elaboration, expr: ast.Expr, option: str, signature: S
 
 
 def doubt_name(elaboration: Elaboration, name: str, held: Any, kind: str, span: Span) -> None:
-    """Warn of a variable with the name of a word of some option that stands for another word, or for a block."""
+    """Warn of a variable that is named like a word of some option and holds another word, or a block."""
     if name in option_words() and (isinstance(held, BlockValue) or (isinstance(held, Word) and held.text != name)):
         elaboration.doubt(text_warnings.word_before_variable("", name, kind, describe(held)).at(span))
 
@@ -220,7 +220,7 @@ def check_options(op: Operator, given: Mapping[str, BoundArgument], span: Span) 
 
 
 def _gathered(op: Operator, given: Mapping[str, BoundArgument], axes: int) -> Any:
-    """Return the arguments that are no options of an operator which gathers them, with their names; None if one depends on an error."""
+    """Return the arguments that an operator gathers, which are not its options, with their names; None if one depends on an error."""
     sizes = {name: option for name, option in given.items() if name not in op.option_names and name != PLACE}
     if any(option.value is Missing.POISONED for option in sizes.values()):
         return None

@@ -1,4 +1,4 @@
-"""What is done to an image before it enters: the options of an `input` line, which are data and compute nothing."""
+"""Facts about preprocessing: the options of an `input` line, which are data and compute nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Facts = dict[str, Any]  # by option: numbers, lists of numbers, words as text
 
 
 def read(args: tuple[ast.Arg, ...], shape: Shape, fixed: bool, site: Site) -> Facts:
-    """Read the options of an input of a shape, in their own order. Raises Fault, with a place.
+    """Read the options of an input with a shape, in the order of OPTIONS. Raises Fault, with a place.
 
     Unless the size is `fixed` by the file, since the caller asks for another one, `crop` is not held against it.
     """
@@ -54,7 +54,7 @@ def _unknown(arg: ast.Arg) -> Any:
 
 
 def _value(name: str, expr: ast.Expr, site: Site) -> Any:
-    """Evaluate an option. A bare name that is no variable is a word."""
+    """Evaluate an option. A bare name that is not a variable is a word."""
     side = chosen(expr, site)
     if isinstance(side, Missing):
         return side

@@ -1,4 +1,4 @@
-"""Tensors, what stands for one that is missing, and the scopes of labels that name them."""
+"""Tensors, placeholders for missing ones, and the scopes of labels that name them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Tensor:
 
 
 class Missing(Enum):
-    """What stands where a tensor or a value would. Whatever is made of the last two is missing, too, without another message."""
+    """A placeholder for a tensor or a value. Results of the last two are missing too, without another message."""
 
     NO_INPUT = "no input"  # there is no tensor yet: an operator here is a mistake
     UNKNOWN = "unknown tensor"  # a tensor that a mistake has left without a shape

@@ -1,4 +1,4 @@
-"""Where an item, a statement or an expression stands: what names and labels mean there, what comes in, and the calls around it."""
+"""The place of an item, a statement or an expression: what names and labels mean there, the current tensor, and the calls around it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from archc.dsl.vocabulary import files
 
 
 class LimitReached(Fault):
-    """A limit is exceeded; nothing can go on after it."""
+    """A limit is exceeded, and elaboration ends."""
 
 
 @dataclass
 class Budget:
-    """How many list values may be computed in all; the count goes on over one elaboration."""
+    """The number of list values that one elaboration may compute, and the count so far."""
 
     limit: int
     spent: int = 0

@@ -1,4 +1,4 @@
-"""Arithmetic value by value: merges of several tensors, and functions of one."""
+"""Elementwise arithmetic: merges of several tensors, and functions of one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _with(target: str, option: str) -> LowerRule:
 
 
 def _function(name: str, target: str, formula: str, memory: Memory = KEEPS_INPUT, note: str = "", option: Attr | None = None) -> Operator:
-    """Return the record of a function of one tensor, value by value, with at most one option."""
+    """Return the record of an elementwise function of one tensor, with at most one option."""
     given = "" if option is None else "(2.0)"
     return Operator(
         name=name,
@@ -108,7 +108,7 @@ OPERATORS = (
         summary="The first branch divided by the others, elementwise.",
         doc="""
         All shapes must be equal, except that, as for `mul`, a branch may be one value per channel (`64x1x1`) or one map for all channels
-        (`1x56x56`). A division by 0 is infinite, or not a number.
+        (`1x56x56`). Division by 0 is infinite, or not a number.
         """,
         source="torch.div",
         example="input 16x28x28; div<. | abs; shift(1.0)> => 16x28x28",
@@ -139,9 +139,15 @@ OPERATORS = (
     _function("neg", "operator.neg", "-x", memory=FRESH),
     _function("abs", "torch.abs", "|x|"),
     _function("exp", "torch.exp", "exp(x)", memory=KEEPS_OUTPUT),
-    _function("log", "torch.log", "log(x)", note="The natural logarithm; of a negative value it is not a number, of 0 it is -infinity."),
     _function(
-        "sqrt", "torch.sqrt", "sqrt(x)", memory=KEEPS_OUTPUT, note="Of a negative value it is not a number; at 0 its gradient is infinite."
+        "log", "torch.log", "log(x)", note="The natural logarithm; for a negative value the result is not a number, for 0 it is -infinity."
+    ),
+    _function(
+        "sqrt",
+        "torch.sqrt",
+        "sqrt(x)",
+        memory=KEEPS_OUTPUT,
+        note="For a negative value the result is not a number; at 0 the gradient is infinite.",
     ),
     _function("square", "torch.square", "x^2"),
     _function("sin", "torch.sin", "sin(x)", note="In radians."),
@@ -150,7 +156,7 @@ OPERATORS = (
         "pow",
         "torch.pow",
         "x^exponent",
-        note="Of a negative value and an exponent that is no whole number it is not a number.",
+        note="For a negative value and a fractional exponent the result is not a number.",
         option=Attr("exponent", Real(), REQUIRED, "the exponent"),
     ),
     _function(
@@ -158,7 +164,7 @@ OPERATORS = (
         "operator.mul",
         "factor*x",
         memory=FRESH,
-        note="The factor is fixed; `layer_scale` has trained ones.",
+        note="The factor is fixed; those of `layer_scale` are trained.",
         option=Attr("factor", Real(), REQUIRED, "the factor"),
     ),
     _function("shift", "operator.add", "x + by", memory=FRESH, option=Attr("by", Real(), REQUIRED, "the number that is added")),
@@ -167,7 +173,7 @@ OPERATORS = (
         family="arithmetic",
         summary="`min(max(x, low), high)`, elementwise.",
         doc="""
-        Values below `min` become `min`, values above `max` become `max`; at least one bound must be given. `relu6` is `clamp(0, 6)`.
+        Values below `min` become `min`, values above `max` become `max`; at least one bound is required. `relu6` is `clamp(0, 6)`.
         """,
         source="torch.clamp",
         example="input 8x4x4; clamp(-1, 1) => 8x4x4",

@@ -1,4 +1,4 @@
-"""Attention: every position reads from all positions, by weights that are computed from them."""
+"""Attention: a weighted sum over all positions, with weights that are computed from queries and keys."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _positions_agree(call: Call) -> None:
 
 
 def split(call: Call) -> tuple[list[Shape], Shape | None]:
-    """Return the packed operand, or queries, keys and values; and the bias, an operand after those, or None."""
+    """Return the packed operand, or queries, keys and values; and the bias, the last operand, or None."""
     shapes = list(call.inputs)
     return (shapes, None) if len(shapes) % 2 else (shapes[:-1], shapes[-1])
 
@@ -63,7 +63,7 @@ def parts(call: Call) -> tuple[int, int]:
     if len(call.inputs) < 3:
         width = call.channels
         if width % 3:
-            expected = "queries, keys and values one after the other, in a third of the channels each"
+            expected = "queries, keys and values in this order, each in a third of the channels"
             raise Fault(attention.wrong_branches("attention", expected, f"{width} channels, which 3 does not divide"))
         return width // 3, width // 3
     query, key, value = (_number(call, branch) for branch in range(3))
@@ -108,7 +108,7 @@ def _bias_fits(call: Call, bias: Shape, needed: Shape) -> None:
 
 
 def attention_derivation(call: Call, out: Shape) -> list[str]:
-    """State where the channels and the positions come from, and the width of a head."""
+    """Name the operands that determine channels and positions, and state the width of a head."""
     heads = call.attrs["heads"]
     query, _ = parts(call)
     source = f"{call.x[0]}//3, the values of the packed input" if len(call.inputs) < 3 else "those of the values"
@@ -129,7 +129,7 @@ def lower_attention(call: Call) -> ModuleTarget:
 
 
 def sums(call: Call, out: Shape) -> Dim:
-    """Count the sum of the weights of each query and head."""
+    """Count one sum of weights for each query and head."""
     heads: int = call.attrs["heads"]
     return heads * product(call.x[1:])
 
@@ -168,7 +168,7 @@ def multihead_derivation(call: Call, out: Shape) -> list[str]:
 
 
 def multihead_weights(call: Call) -> Weights:
-    """Return the tensors of nn.MultiheadAttention, whose three projections are one tensor where the channels are equal."""
+    """Return the tensors of nn.MultiheadAttention, which joins the three projections where their inputs have equal channels."""
     width, key, value = widths(call)
     if width == key == value:
         inward: Weights = {"in_proj_weight": (3 * width, width)}
@@ -224,7 +224,7 @@ def multihead_saved(call: Call, out: Shape) -> Dim:
 
 
 def multihead_work(call: Call, out: Shape) -> Dim:
-    """Count the projected queries, keys and values, which are rearranged where they are made together, and the sums."""
+    """Count the projected queries, keys and values, which self-attention also rearranges, and the sums."""
     queries, keys = product(call.x[1:]), product(call.inputs[-1][1:])
     return queries * (5 * call.channels) if len(call.inputs) == 1 else (queries + 2 * keys) * call.channels + sums(call, out)
 
@@ -235,7 +235,7 @@ def mask(call: Call, out: Shape) -> Dim:
 
 
 HEADS = Attr("heads", Whole(1), REQUIRED, "the number of heads, which divides the channels")
-CAUSAL = Attr("causal", Flag(), False, "whether a position reads only from itself and those before it")
+CAUSAL = Attr("causal", Flag(), False, "whether a position attends only to itself and earlier ones")
 DROPOUT = Attr("dropout", Real(0, 1), 0.0, "the probability of dropping a weight in training")
 
 OPERATORS = (
@@ -245,14 +245,14 @@ OPERATORS = (
         summary="Scaled dot-product attention in several heads, without projections.",
         doc="""
         `out = softmax(q k^T * scale) v` for each head, over all positions. It takes three branches, `attention(8)<q | k | v>`, or one
-        tensor of `3C` channels with queries, keys and values one after the other, as a layer for all three leaves them. Keys
+        tensor of `3C` channels with queries, keys and values in this order, as one layer for all three computes them. Keys
         and values may have other positions than the queries, and the values other channels; the result has the positions of the
-        queries and the channels of the values. A head has `C/heads` of the channels, in their order.
+        queries and the channels of the values. Each head has `C/heads` consecutive channels.
 
-        One more branch is a bias, `attention(8)<qkv | bias>` or `<q | k | v | bias>`: a map of `heads x queries x keys`, or with
-        one channel for all heads, that is added to the products before the softmax.
+        One more branch is a bias, `attention(8)<qkv | bias>` or `<q | k | v | bias>`, which is added to the products before the
+        softmax: a map of `heads x queries x keys`, or one with a single channel for all heads.
 
-        MACs: `positions(q)*positions(k)*(channels(q) + channels(v))`, also where `causal` leaves out half of them.
+        MACs: `positions(q)*positions(k)*(channels(q) + channels(v))`, even if `causal` leaves out half of them.
         """,
         source="torch.nn.functional.scaled_dot_product_attention; Vaswani et al. 2017, arXiv:1706.03762, section 3.2",
         example="input 192x50; channel_fc-576; attention(3) => 192x50",
@@ -278,8 +278,8 @@ OPERATORS = (
         family="attention",
         summary="Attention in several heads, with trained projections of queries, keys, values and the result.",
         doc="""
-        Plain it is self-attention. `multihead_attention(8)<q | kv>` reads from another tensor, and `<q | k | v>` takes keys and
-        values from two; these may have other positions and other channels. The result has the shape of the queries.
+        Without branches it is self-attention. `multihead_attention(8)<q | kv>` attends to another tensor, and `<q | k | v>` takes
+        keys and values from two; these may have other positions and other channels. The result has the shape of the queries.
 
         Parameters: `4*C*C + 4*C`. MACs: the projections, and `2*positions(q)*positions(k)*C`.
         """,

@@ -15,7 +15,7 @@ from archc.dsl.vocabulary import shapes as says
 PLAIN = Word("plain")
 ORIGINAL = "parametrizations.weight.original"  # the keys of torch.nn.utils.parametrizations.spectral_norm
 VECTORS = "parametrizations.weight.0"
-MEANING = "what the weights are computed from the trained ones by; `plain` is not at all"
+MEANING = "how weights are computed from the trained ones; `plain`: they are the trained ones"
 
 WEIGHT = Attr(
     "weight",
@@ -28,7 +28,7 @@ PREFIX = {"plain": "nn.", "standardized": "archc.Standardized", "scaled": "archc
 
 
 def is_plain(attrs: Mapping[str, Any]) -> bool:
-    """Return whether the weights of a layer are its trained ones, which rewrites may then compute with."""
+    """Return whether the weights of a layer are its trained ones, so that rewrites may compute with them."""
     return bool(attrs.get("weight", PLAIN) == PLAIN)
 
 
@@ -44,7 +44,7 @@ def check(call: Call, shape: Sequence[int]) -> None:
 
 
 def tensors(call: Call, shape: tuple[int, ...]) -> Weights:
-    """Return the trained tensors that stand for a weight of the given shape; a factor for each output channel where it is `scaled`."""
+    """Return the trained tensors of a weight of the given shape, with a gain for each output channel if it is `scaled`."""
     word = call.attrs["weight"].text
     if word == "spectral":
         return {ORIGINAL: shape}
@@ -52,7 +52,7 @@ def tensors(call: Call, shape: tuple[int, ...]) -> Weights:
 
 
 def vectors(call: Call, shape: tuple[int, ...], axis: int = 0) -> Weights:
-    """Return the buffers of spectral normalization: the first singular vectors of the weight as a matrix with the rows of an axis."""
+    """Return the buffers of spectral normalization: the first singular vectors of the weight as a matrix, whose rows are an axis."""
     if call.attrs["weight"].text != "spectral":
         return {}
     rows = shape[axis]
@@ -60,12 +60,12 @@ def vectors(call: Call, shape: tuple[int, ...], axis: int = 0) -> Weights:
 
 
 def values(call: Call, shape: tuple[int, ...]) -> int:
-    """Count the values of a computed weight; none where it is the trained one."""
+    """Count the values of a computed weight; 0 for the trained one."""
     return 0 if is_plain(call.attrs) else prod(shape)
 
 
 def kept(call: Call, shape: tuple[int, ...], axis: int = 0) -> int:
-    """Count the values that are kept of a computed weight: it, and means, deviations and gains, or vectors and their product."""
+    """Count the values kept for a computed weight: itself, and means, deviations and gains, or vectors and their product."""
     more = {"standardized": 2 * shape[0], "scaled": 3 * shape[0], "spectral": shape[axis] + prod(shape) // shape[axis] + 1}
     return values(call, shape) + more.get(call.attrs["weight"].text, 0)
 
@@ -76,5 +76,5 @@ def target(call: Call, name: str) -> str:
 
 
 def settings(call: Call) -> dict[str, Any]:
-    """Return the arguments of the layer's constructor that the option stands for."""
+    """Return the arguments that the option adds to the constructor of the layer."""
     return dict(call.attrs["weight"].args)

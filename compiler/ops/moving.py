@@ -1,4 +1,4 @@
-"""Operators that move values along axes, pick some of them, or repeat them: slices, rolls, flips, fixed indices."""
+"""Operators that move, select or repeat values along axes: slices, rolls, flips, fixed indices."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def slice_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
 
 
 def slice_cuts(call: Call) -> str:
-    """Return what a slice leaves out: channels, or positions; with a step, no axis of it is contiguous."""
+    """Return the axes that a slice cuts, channels or positions; with a step, no axis of the result is contiguous."""
     if call.attrs["axis"] == "c" and call.attrs["step"] == 1:
         return "channels" if (call.attrs["start"], call.attrs["stop"]) != (0, call.x[0]) else ""
     return "positions"
@@ -121,7 +121,7 @@ def roll_derivation(call: Call, out: Shape) -> list[str]:
 
 
 def roll_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
-    """Return, for each axis that is rolled, the position that comes to each output."""
+    """Return, for each axis that is rolled, the position that each output reads."""
     rolled = _named_axes(call, 0)
     fields: ReceptiveFields = []
     for axis in range(1, call.axes + 1):
@@ -176,7 +176,7 @@ def gather_derivation(call: Call, out: Shape) -> list[str]:
 
 
 def gather_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
-    """Return the position that each index names."""
+    """Return the positions that the indices name."""
     axis = axis_number(call)
     return _along(call, axis, _listed(call.attrs["index"], call.x[axis]))
 
@@ -220,18 +220,18 @@ def transpose_derivation(call: Call, out: Shape) -> list[str]:
 
 
 def transpose_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
-    """Return the whole of the axes that are swapped: positions along one are positions along the other, or channels."""
+    """Return the whole of the axes that are swapped, since positions become channels, or those of another axis."""
     swapped = _swapped(call)
     return [None if axis in swapped else EACH for axis in range(1, call.axes + 1)]
 
 
 def transpose_order(call: Call, last: Sequence[bool]) -> bool:
-    """Return whether the channels are last: of a row, the other order than before."""
+    """Return whether the channels are last in memory; a row changes its order."""
     return last[0] != (call.axes == 1)
 
 
 def transpose_cuts(call: Call) -> str:
-    """Return `positions`, which no format is without a copy, except for a row."""
+    """Return `positions`, since no memory format fits the view, except for a row."""
     return "" if call.axes == 1 else "positions"
 
 
@@ -275,9 +275,9 @@ OPERATORS = (
     Operator(
         name="slice",
         family="moving",
-        summary="A range of an axis, from `start` up to, but not including, `stop`, or every `step`-th of it.",
+        summary="A range of an axis from `start` up to, but not including, `stop`, or every `step`-th position of it.",
         doc="""
-        Without `axis`, of the channels. A channel split is two slices: `concat<slice(0, in.c//2) | slice(in.c//2, in.c); ...>`.
+        The default axis is the channels. A channel split is two slices: `concat<slice(0, in.c//2) | slice(in.c//2, in.c); ...>`.
         `slice(0, in.h, step=2, axis=h)` is every second row, from the first.
         """,
         source="Python's x[start:stop:step]; Ma et al. 2018, arXiv:1807.11164, figure 3",
@@ -297,9 +297,9 @@ OPERATORS = (
     Operator(
         name="roll",
         family="moving",
-        summary="Moves values along axes; those that leave at one end enter at the other.",
+        summary="Moves values along axes, and around their ends.",
         doc="""
-        `out[i] = in[(i - shift) mod size]` along each axis that is named. Shifts are written by name, and may be negative.
+        `out[i] = in[(i - shift) mod size]` along each named axis. A shift may be negative.
         """,
         source="torch.roll; Liu et al. 2021, arXiv:2103.14030, figure 4",
         example="input 96x56x56; roll(h=-3, w=-3) => 96x56x56",
@@ -334,9 +334,9 @@ OPERATORS = (
     Operator(
         name="gather",
         family="moving",
-        summary="The positions of an axis that a list names, in its order.",
+        summary="Selects the listed positions of an axis, in the order of the list.",
         doc="""
-        `out[i] = in[index[i]]`, the channels without `axis`. The list is fixed; a position may occur in it several times.
+        `out[i] = in[index[i]]`, by default for the channels. The list is fixed, and may contain a position several times.
         """,
         source="torch.index_select; NumPy's x[:, index]",
         example="input 6x28x28; gather([0, 2, 4, 1, 3, 5]) => 6x28x28",
@@ -353,9 +353,9 @@ OPERATORS = (
     Operator(
         name="transpose",
         family="moving",
-        summary="Swaps two axes; of a row, its channels and positions.",
+        summary="Swaps two axes: by default the channels and positions of a row.",
         doc="""
-        `transpose` makes the positions of a row its channels, and its channels positions: MLP-Mixer's token mixing. `transpose(h, w)` swaps
+        `transpose` swaps the channels and positions of a row, as for MLP-Mixer's token mixing. `transpose(h, w)` swaps
         rows and columns of a map.
         """,
         source="torch.transpose; Tolstikhin et al. 2021, arXiv:2105.01601, section 2",
@@ -375,7 +375,7 @@ OPERATORS = (
         family="moving",
         summary="Repeats the one position of an axis up to a size.",
         doc="""
-        Axes are named: `expand(h=@x.h, w=@x.w)`. Each has size 1 before, or the given size already. Nothing is copied.
+        Axes are named: `expand(h=@x.h, w=@x.w)`. The size of each is 1, or already the given one. Nothing is copied.
         """,
         source="torch.Tensor.expand",
         example="input 64x1x1; expand(h=7, w=7) => 64x7x7",

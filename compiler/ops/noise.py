@@ -1,4 +1,4 @@
-"""Random numbers of the shape of a tensor."""
+"""Operators that draw random numbers in the shape of their input."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from archc.compiler.ops.kinds import Choice, Real, Word
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator
 from archc.compiler.ops.targets import ModuleTarget
 
-WHEN = Attr("when", Choice(("training", "always")), Word("training"), "whether numbers are drawn in training only, or in evaluation too")
+WHEN = Attr("when", Choice(("training", "always")), Word("training"), "whether numbers are drawn in training only or always")
 
 
 def lower_normal(call: Call) -> ModuleTarget:
@@ -25,8 +25,8 @@ OPERATORS = (
         family="noise",
         summary="Numbers drawn from the standard normal distribution, in the shape of the input.",
         doc="""
-        The values of the input have no influence, and no gradient passes. In evaluation the result is 0, so that
-        `add<@mu | mul<@sigma | normal_noise>>` is `mu`; with `when=always` numbers are drawn then too. Noise with a deviation of 0.1 is
+        The result does not depend on the values of the input, and no gradient passes. In evaluation it is 0, so that
+        `add<@mu | mul<@sigma | normal_noise>>` is `mu`, unless `when=always`. Noise with a standard deviation of 0.1 is
         `normal_noise; scale(0.1)`.
         """,
         source="torch.randn_like; the reparametrization of Kingma & Welling 2014, arXiv:1312.6114, section 2.4",
@@ -39,10 +39,10 @@ OPERATORS = (
     Operator(
         name="bernoulli",
         family="noise",
-        summary="Numbers 0 and 1 drawn at random, in the shape of the input.",
+        summary="Random zeros and ones, in the shape of the input.",
         doc="""
-        Each is 1 with probability `p`. The values of the input have no influence, and no gradient passes. In evaluation the result is 0,
-        unless with `when=always`. To drop values of a tensor and keep its mean, use `dropout`.
+        Each is 1 with probability `p`. The result does not depend on the values of the input, and no gradient passes. In evaluation it
+        is 0, unless `when=always`. To drop values of a tensor and keep its mean, use `dropout`.
         """,
         source="torch.Tensor.bernoulli_",
         example="input 16x28x28; bernoulli(0.5) => 16x28x28",

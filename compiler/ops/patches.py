@@ -1,4 +1,4 @@
-"""Operators that trade positions for channels: blocks of positions, and patches that overlap."""
+"""Operators that exchange positions for channels: blocks of positions, and overlapping patches."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ OPERATORS = (
     Operator(
         name="unfold",
         family="moving",
-        summary="The patch around each position, as its channels; of a map or a row.",
+        summary="Makes the patch around each position its channels, in a map or a row.",
         doc="""
         Channel `c*window + k` is position k of the window in channel c, where a window has `kernel` positions along each axis. The
         positions stay a map: `C*kernel x H' x W'`, with sizes as in `conv`. `torch.nn.Unfold` has the same values with the positions in

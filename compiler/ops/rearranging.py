@@ -1,4 +1,4 @@
-"""The axes of a sample in another order, split or joined, in the notation of einops."""
+"""`rearrange`, which reorders, splits and joins the axes of a sample, in the notation of einops."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from archc.dsl.vocabulary import attention
 from archc.dsl.vocabulary import shapes as says
 
 MOST_AXES = 4  # of a result: channels and three sizes
-RESERVED = ("pattern", "sizes", "place")  # names that arguments have already
+RESERVED = ("pattern", "sizes", "place")  # names of other arguments
 EXAMPLE = 'as in `rearrange("c (h i) (w j) -> (j i c) h w", i=2, j=2)`'
 Axis = tuple[str, ...]  # the names of its parts, the outermost first; none for an axis of size 1
 
@@ -46,9 +46,7 @@ def read(text: str) -> Pattern:
     for one, other, where in ((left, right, "left"), (right, left, "right")):
         if missing := [name for name in one if name not in other]:
             problem = f"has {' and '.join(f'`{name}`' for name in missing)} on its {where} side only"
-            raise Fault(
-                attention.bad_pattern(problem, "what is before the arrow is after it, too; `rearrange` neither repeats nor reduces")
-            )
+            raise Fault(attention.bad_pattern(problem, "every name is on both sides of the arrow; `rearrange` neither repeats nor reduces"))
     return pattern
 
 
@@ -120,7 +118,7 @@ def _solved(call: Call, axis: Axis, size: Dim, called: str, given: Mapping[str, 
     last = next((name for name in reversed(axis) if name in given), "pattern")
     if len(open_parts) > 1:
         listed = " and ".join(f"`{name}`" for name in open_parts)
-        problem = f"leaves the sizes of {listed} open, of which the {called}, {size}, are made"
+        problem = f"leaves the sizes of {listed} open, which are factors of the {called}, {size}"
         raise Fault(attention.bad_pattern(problem, f"give all but one of them a size: `{open_parts[-1]}=2`"))
     if not open_parts:
         if not call.equal(size, known):
@@ -142,7 +140,7 @@ def rearranged_shape(call: Call) -> Shape:
 
 
 def rearranged_derivation(call: Call, out: Shape) -> list[str]:
-    """Show what each axis is made of."""
+    """Show the parts of each axis and their product."""
     sizes = parts(call)
     lines = []
     for called, axis, size in zip(axis_names(out), read(call.attrs["pattern"].text).right, out, strict=True):
@@ -152,20 +150,20 @@ def rearranged_derivation(call: Call, out: Shape) -> list[str]:
 
 
 def _places(call: Call) -> tuple[list[str], list[int]]:
-    """Return the names on the left, and the numbers of the parts on the right among them."""
+    """Return the names on the left, and for each name on the right its index among them."""
     pattern = read(call.attrs["pattern"].text)
     names = [name for axis in pattern.left for name in axis]
     return names, [names.index(name) for axis in pattern.right for name in axis]
 
 
 def copies(call: Call) -> bool:
-    """Return whether parts that change their order are joined; otherwise the result is a view."""
+    """Return whether parts are reordered and joined, which takes a copy; otherwise the result is a view."""
     order = _places(call)[1]
     return order != sorted(order) and any(len(axis) > 1 for axis in read(call.attrs["pattern"].text).right)
 
 
 def rearranged_field(call: Call, out: Shape) -> ReceptiveFields:
-    """Return the blocks or repetitions of positions along axes that stay in place; other axes are seen whole."""
+    """Return blocks or repetitions of positions along axes that keep their place; the whole of other axes."""
     pattern, sizes = read(call.attrs["pattern"].text), parts(call)
     if len(pattern.left) != len(pattern.right):
         return [None] * call.axes
@@ -184,7 +182,7 @@ def _field(left: Axis, right: Axis, sizes: Mapping[str, Dim]) -> ReceptiveField 
 
 
 def lower_rearrange(call: Call) -> Target:
-    """Lower to a reshape into parts, a permutation, and a reshape into axes; those that change nothing are left out."""
+    """Lower to a reshape into parts, a permutation, and a reshape into axes; steps that change nothing are left out."""
     pattern, sizes = read(call.attrs["pattern"].text), parts(call)
     names, order = _places(call)
     result: CallTarget | Operand = Operand()
@@ -202,11 +200,11 @@ OPERATORS = (
     Operator(
         name="rearrange",
         family="rearranging",
-        summary="Reorders, splits and joins axes, as a pattern in the notation of einops states.",
+        summary="Reorders, splits and joins axes by a pattern in the notation of einops.",
         doc="""
-        The pattern names the axes of a sample before and after the arrow, channels first; the batch is not written, and the names
-        are of your choice. Parentheses are one axis that consists of several, the outermost first. In each, all
-        but one have a size, by name: `(h i)` with `i=2`. `1` is an axis of size 1. All names are on both sides.
+        The pattern names the axes of a sample before and after the arrow, channels first, without the batch. The names are
+        arbitrary. Parentheses are one axis made of several, the outermost first; all but one of these
+        have a size, by name: `(h i)` with `i=2`. `1` is an axis of size 1. Every name is on both sides.
 
         `"c h w -> (h w) c"` makes each position a channel, `"(g c) h w -> (c g) h w"` with `g=2` is `channel_shuffle(2)`, and
         `"c (h i) (w j) -> (j i c) h w"` with `i=2, j=2` makes each 2x2 block one position.
@@ -215,7 +213,7 @@ OPERATORS = (
         example='input 96x56x56; rearrange("c (h i) (w j) -> (j i c) h w", i=2, j=2) => 384x28x28',
         attrs=(
             Attr("pattern", Quoted(), REQUIRED, "the axes before and after"),
-            Attr("sizes", NamedSizes(), Word(""), "the sizes of parts, each by its name"),
+            Attr("sizes", NamedSizes(), Word(""), "sizes of parts, by name"),
         ),
         gathers="sizes",
         shape=rearranged_shape,

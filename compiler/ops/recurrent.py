@@ -36,7 +36,7 @@ def recurrent_shape(call: Call) -> Shape:
 
 
 def _check_start(call: Call) -> None:
-    """Raise Fault for a state to start from that is not flat, not of the size of the states, or not complete."""
+    """Raise Fault for a first state that is not flat, has the wrong size, or is incomplete."""
     start = call.inputs[1:]
     if start and call.operator == "lstm" and len(start) != 2:
         raise Fault(
@@ -54,7 +54,7 @@ def _check_start(call: Call) -> None:
 
 
 def recurrent_derivation(call: Call, out: Shape) -> list[str]:
-    """Show the product of the hidden channels and the directions, and what becomes of the positions."""
+    """Show the product of the hidden channels and the directions, and which positions remain."""
     hidden, directions = call.attrs["hidden"], _directions(call)
     lines = [
         f"channels: {hidden}*{directions} = {out[0]}, as `hidden` says, in both directions"
@@ -65,7 +65,7 @@ def recurrent_derivation(call: Call, out: Shape) -> list[str]:
 
 
 def _layers(call: Call) -> Iterator[tuple[str, int]]:
-    """Yield, for each layer and direction, the end of the names of its tensors, and the number of its inputs."""
+    """Yield the suffix of the names of tensors and the number of inputs, for each layer and direction."""
     for layer in range(call.attrs["layers"]):
         inputs = call.channels if layer == 0 else call.attrs["hidden"] * _directions(call)
         for direction in ("", "_reverse")[: _directions(call)]:
@@ -73,7 +73,7 @@ def _layers(call: Call) -> Iterator[tuple[str, int]]:
 
 
 def recurrent_weights(call: Call) -> Weights:
-    """Return, for each layer and direction, the weights of the input and of the state, and their biases."""
+    """Return the weights of the input and of the state, and their biases, for each layer and direction."""
     hidden = call.attrs["hidden"]
     rows = GATES[call.operator] * hidden
     weights: dict[str, tuple[int, ...]] = {}
@@ -95,7 +95,7 @@ def recurrent_connections(call: Call, out: Shape) -> Dim:
 
 
 def recurrent_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
-    """Return the whole axis: a state depends on every position before it, and in two directions on all."""
+    """Return the whole axis, since a state depends on every earlier position, and with two directions on all."""
     return [None]
 
 
@@ -117,20 +117,20 @@ def lower_recurrent(call: Call) -> ModuleTarget:
 
 
 def _all_states(call: Call) -> Dim:
-    """Count the states that are not part of the result, where that is the last of them."""
+    """Count all states if the result is only the last one."""
     hidden: int = call.attrs["hidden"] * _directions(call)
     return call.x[1] * hidden if call.attrs["last"] else 0
 
 
 def _kept(call: Call, out: Shape) -> Dim:
-    """Count what is kept of each step. An LSTM runs in oneDNN, whose workspace is about 16 values for each hidden channel, on a copy of
+    """Count the values kept for each step. An LSTM runs in oneDNN, whose workspace is about 16 values for each hidden channel, on a copy of
     its input; a GRU keeps its gates, states and products."""
     of_layers: int = call.attrs["hidden"] * call.attrs["layers"] * _directions(call)
     return call.x[1] * (16 * of_layers + call.channels if call.operator == "lstm" else 7 * of_layers)
 
 
 def _running(call: Call, out: Shape) -> Dim:
-    """Count temporary values: of an LSTM, the copy of its input and a few states; of a GRU, its gates and states at every step."""
+    """Count temporary values: for an LSTM the copy of its input and a few states, for a GRU the gates and states of every step."""
     hidden: int = call.attrs["hidden"] * _directions(call)
     steps = call.x[1] * (call.channels if call.operator == "lstm" else (GATES["gru"] + 2) * hidden)
     return _all_states(call) + steps + (6 if call.operator == "lstm" else 1) * hidden
@@ -138,11 +138,11 @@ def _running(call: Call, out: Shape) -> Dim:
 
 ATTRS = (
     Attr("hidden", Whole(1), REQUIRED, "the number of hidden channels, in each direction"),
-    Attr("layers", Whole(1), 1, "the number of layers, each over the states of the one before"),
-    Attr("bidirectional", Flag(), False, "whether a second layer reads from the end, its states concatenated"),
+    Attr("layers", Whole(1), 1, "the number of layers, each over the states of the previous one"),
+    Attr("bidirectional", Flag(), False, "whether a second direction reads from the end; its states are concatenated"),
     Attr("bias", Flag(), True, "whether trained values are added to each gate"),
-    Attr("dropout", Real(0, 1), 0.0, "the probability of dropping a value between layers, in training"),
-    Attr("last", Flag(), False, "whether the result is the last state of each direction alone, which is flat"),
+    Attr("dropout", Real(0, 1), 0.0, "the probability of dropping a value between layers in training"),
+    Attr("last", Flag(), False, "whether the result is only the last state of each direction, flat"),
 )
 
 
@@ -158,10 +158,10 @@ def _recurrent(name: str, summary: str, equation: str, source: str) -> Operator:
         doc=f"""
         {equation}
 
-        The state before the first token is zero, or, with branches, flat values: `{start}`, of all layers and directions one
-        after the other. `CxL` becomes `hidden x L`, the state after every token; twice the channels if `bidirectional`. Parameters of a
-        layer and direction: `{GATES[name]}*hidden*(in + hidden + 2)`, where `in` are its inputs. MACs: `{GATES[name]}*hidden*(in + hidden)`
-        per token.
+        The first state is zero, or that of further branches: `{start}`, flat values of all layers and directions in
+        sequence. `CxL` becomes `hidden x L`, the state after every token, with twice the channels if `bidirectional`. Parameters of a
+        layer and direction: `{GATES[name]}*hidden*(in + hidden + 2)`, where `in` is the number of its inputs. MACs per token:
+        `{GATES[name]}*hidden*(in + hidden)`.
         """,
         source=source,
         example=f"input 64x20; {name}-32 => 32x20",
@@ -182,13 +182,13 @@ def _recurrent(name: str, summary: str, equation: str, source: str) -> Operator:
 OPERATORS = (
     _recurrent(
         "lstm",
-        "Long short-term memory over a row of tokens: a state, and a cell that gates write, keep and read.",
+        "Long short-term memory over a row of tokens: a state, and a cell that is controlled by gates.",
         "`c = f*c + i*tanh(Wx + Uh + b); h = o*tanh(c)` at each token, with gates `i, f, o = sigmoid(Wx + Uh + b)`: input, forget, output.",
         "torch.nn.LSTM; Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000",
     ),
     _recurrent(
         "gru",
-        "Gated recurrent units over a row of tokens: a state that two gates renew.",
+        "Gated recurrent units over a row of tokens: a state that is updated by two gates.",
         "`h = (1 - z)*tanh(Wx + b + r*(Uh + c)) + z*h` at each token, with gates `r, z = sigmoid(Wx + Uh + b)`.",
         "torch.nn.GRU; Cho et al. 2014, arXiv:1406.1078",
     ),

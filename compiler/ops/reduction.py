@@ -1,4 +1,4 @@
-"""Reductions over axes, products of matrices, and norms of vectors."""
+"""Reductions over axes, matrix products, and normalizations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def reduced_shape(call: Call) -> Shape:
         return tuple(1 if axis in axes else size for axis, size in enumerate(call.x))
     kept = tuple(size for axis, size in enumerate(call.x) if axis not in axes)
     if not kept:
-        raise Fault(says.out_of_range("`keep`", "`no` for all axes", "`yes`: without it no axis is left", "keep"))
+        raise Fault(says.out_of_range("`keep`", "`no` for all axes", "`yes`: otherwise no axis is left", "keep"))
     return kept
 
 
@@ -40,13 +40,13 @@ def reduced_derivation(call: Call, out: Shape) -> list[str]:
 
 
 def reduced_field(call: Call, out: Shape) -> ReceptiveFields:
-    """Return the whole of each axis that is reduced, one position of the others; the whole of all where the axes are others after it."""
+    """Return the whole of each reduced axis and one position of the others; the whole of all axes where some are dropped."""
     axes = _reduced(call) if call.attrs["keep"] else range(len(call.x))
     return [None if axis in axes else EACH for axis in range(1, len(call.x))]
 
 
 def _lower_reduced(target: str, *before: object) -> LowerRule:
-    """Return a rule that lowers to a function of the operand, fixed arguments, the axes and whether they stay."""
+    """Return a rule that lowers to a function of the operand, fixed arguments, the axes, and `keep`."""
 
     def lower(call: Call) -> CallTarget:
         return CallTarget(target, (Operand(), *before, [1 + axis for axis in _reduced(call)], call.attrs["keep"]))
@@ -86,7 +86,7 @@ def matmul_shape(call: Call) -> Shape:
 
 
 def _fitting(call: Call) -> str:
-    """Return how `matmul` is written so that the matrices fit; "" where there is not exactly one way."""
+    """Return how to write `matmul` so that the matrices fit; "" unless there is exactly one way."""
     fits = []
     for turned in product_of((False, True), repeat=2):
         attrs = dict(zip(TRANSPOSES, turned, strict=True))
@@ -119,7 +119,7 @@ def matmul_field(call: Call, out: Shape) -> ReceptiveFields:
 
 
 def lower_matmul(call: Call) -> CallTarget:
-    """Lower to torch.matmul, of views whose last axes are exchanged."""
+    """Lower to torch.matmul, of transposed views where the options say so."""
     operands = [
         CallTarget("torch.transpose", (Operand(index), -2, -1)) if call.attrs[option] else Operand(index)
         for index, option in enumerate(TRANSPOSES)
@@ -213,8 +213,8 @@ def _reduction(name: str, what: str, target: str, *before: object, saves: bool =
         family="reduction",
         summary=f"{what} over one or several axes.",
         doc=f"""
-        `axis=c` or `axis=[h, w]` names the axes. They stay, with size 1; `keep=no` drops them, and those that are left keep their order:
-        of `64x28x28`, `axis=h` leaves `64x1x28`, or `64x28` without it.{f" {note}" if note else ""}
+        `axis=c` or `axis=[h, w]` names the axes. They stay, with size 1; `keep=no` drops them, and the others keep their order:
+        `axis=h` makes `64x28x28` into `64x1x28`, or `64x28` with `keep=no`.{f" {note}" if note else ""}
         """,
         source=f"torch.{target.partition('.')[2]}; ONNX's Reduce{name.title() if name != 'norm' else 'L2'}",
         example=f"input 64x28x28; reduce_{name}(axis=c) => 1x28x28",
@@ -241,7 +241,7 @@ OPERATORS = (
         family="reduction",
         summary="The product of two matrices, or of a matrix for each index of the axes before.",
         doc="""
-        `MxK` times `KxN` is `MxN`: the last two axes are rows and columns, which of a 1-D map are its channels and positions. All axes
+        `MxK` times `KxN` is `MxN`: the last two axes are rows and columns; those of a 1-D map are its channels and positions. All axes
         before them must be equal: `8xMxK` times `8xKxN` is `8xMxN`. `transpose_a` and `transpose_b` exchange rows and columns of the first
         and of the second before the product. MACs: `M*K*N` for each index.
         """,
@@ -270,7 +270,7 @@ OPERATORS = (
         source="torch.nn.RMSNorm, channels last; Zhang & Sennrich 2019, arXiv:1910.07467",
         example="input 96x56x56; rms_norm(1e-6) => 96x56x56",
         attrs=(
-            Attr("eps", Optional(Real(0, 1)), NONE, "the constant added to the mean; `none`: the distance of 1 to the next number"),
+            Attr("eps", Optional(Real(0, 1)), NONE, "the constant added to the mean; `none`: the distance from 1 to the next number"),
             Attr("affine", Flag(), True, "whether a trained scale of each channel follows"),
         ),
         weights=rms_norm_weights,

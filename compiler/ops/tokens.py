@@ -1,4 +1,4 @@
-"""Rows of tokens, and back to maps; tables of integers; trained tensors that depend on no input."""
+"""Conversion between maps and rows of tokens, embeddings of integers, and trained tensors that depend on no input."""
 
 from __future__ import annotations
 
@@ -100,15 +100,15 @@ def learned_shape(call: Call) -> Shape:
 
 
 def learned_derivation(call: Call, out: Shape) -> list[str]:
-    """State for each axis whether the option or the input gives its size."""
+    """State for each axis whether its size is from the option or from the input."""
     stated = (call.attrs["channels"], *(call.attrs["sizes"] or (None,) * call.axes))
     options = ("channels", *("sizes",) * (len(out) - 1))
     rows = zip(axis_names(out), out, stated, options, strict=True)
-    return [f"{name}: {size}, as {f'`{option}` says' if given else 'in what comes in'}" for name, size, given, option in rows]
+    return [f"{name}: {size}, as {f'`{option}` says' if given else 'in the input'}" for name, size, given, option in rows]
 
 
 def learned_weights(call: Call) -> Weights:
-    """Return the tensor as it is stored: rows of tokens `(1, L, C)`, maps `(1, C, H, W)`, flat values `(1, C)`; `batch=no` drops the 1."""
+    """Return the shape that is stored: rows of tokens `(1, L, C)`, maps `(1, C, H, W)`, flat values `(1, C)`; `batch=no` drops the 1."""
     channels, *sizes = learned_shape(call)
     stored = (*sizes, channels) if len(sizes) == 1 else (channels, *sizes)
     numbers = tuple(size for size in stored if isinstance(size, int))
@@ -116,7 +116,7 @@ def learned_weights(call: Call) -> Weights:
 
 
 def lower_learned(call: Call) -> TensorTarget:
-    """Lower to a view of the trained tensor, channels first, for every sample."""
+    """Lower to a view of the trained tensor for every sample, channels first."""
     sizes = call.attrs["sizes"]
     kwargs = {"axes": call.axes if sizes is None else len(sizes), "as_large": sizes is None}
     return TensorTarget("archc.learned", learned_weights(call)[""], call.attrs["init"], kwargs)
@@ -126,7 +126,7 @@ def lower_learned(call: Call) -> TensorTarget:
 
 
 def embedding_shape(call: Call) -> Shape:
-    """Return `width` channels for each whole number, or, for tokens of that width, `count` channels. Raises Fault for other inputs."""
+    """Return `width` channels for each whole number, or `count` channels for tokens of that width. Raises Fault for other inputs."""
     count, width = call.attrs["count"], call.attrs["width"]
     if call.axes == 0:
         return (width, call.x[0])
@@ -139,8 +139,8 @@ def embedding_shape(call: Call) -> Shape:
 def embedding_derivation(call: Call, out: Shape) -> list[str]:
     """State the width, and the number of tokens."""
     if call.axes == 0:
-        return [f"channels: {out[0]}, as `width` says", f"length: {out[1]}, a token for each whole number"]
-    return [f"channels: {out[0]}, as `count` says: a product for each row of the table", f"length: {out[1]}, that of its input"]
+        return [f"channels: {out[0]}, as `width` says", f"length: {out[1]}, one token for each whole number"]
+    return [f"channels: {out[0]}, as `count` says: the product with each row of the table", f"length: {out[1]}, that of the input"]
 
 
 def embedding_weights(call: Call) -> Weights:
@@ -149,18 +149,18 @@ def embedding_weights(call: Call) -> Weights:
 
 
 def embedding_macs(call: Call, out: Shape) -> Dim:
-    """Count the products with the rows of the table; nothing where rows are read."""
+    """Count the products with the rows of the table; reading rows counts nothing."""
     return 0 if call.axes == 0 else product(call.x) * call.attrs["count"]
 
 
 def embedding_indexes(call: Call) -> int | None:
-    """Return the number of rows where rows are read."""
+    """Return the number of rows if the operand is indices into the table, else None."""
     count: int = call.attrs["count"]
     return count if call.axes == 0 else None
 
 
 def embedding_saves(call: Call) -> Sequence[str]:
-    """Save the input where it is multiplied."""
+    """Name the input where it is multiplied."""
     return () if call.axes == 0 else ("input",)
 
 
@@ -207,7 +207,7 @@ OPERATORS = (
         family="tokens",
         summary="One token of a row, as flat values.",
         doc="""
-        `CxL` becomes `C`. Positions count from 0, and from -1 back from the end.
+        `CxL` becomes `C`. Positions count from 0; negative ones count from the end, beginning with -1.
         """,
         source="Devlin et al. 2019, arXiv:1810.04805, section 3; indexing of torch.Tensor",
         example="input 768x197; token(0) => 768",
@@ -222,16 +222,16 @@ OPERATORS = (
         family="tokens",
         summary="A trained tensor, the same for every sample: a class token, positions, queries.",
         doc="""
-        Its shape is that of what comes in, except for `sizes` and `channels`: on `768x196`, `learned` is `768x196` and
-        `learned(1)` is `768x1`. Of what comes in it takes only the shape and the batch, and no value. Its key is its label.
-        It is stored as in PyTorch's transformers: a row of tokens `(1, L, C)`, a map `(1, C, H, W)`, flat values `(1, C)`;
-        with `batch=no` without the 1. Parameters: `channels*sizes`.
+        Its shape is that of the input, except for `sizes` and `channels`: on `768x196`, `learned` is `768x196` and
+        `learned(1)` is `768x1`. It depends on the shape and the batch of the input, not on its values. Its key is its label.
+        It is stored as in PyTorch's transformers: a row of tokens as `(1, L, C)`, a map as `(1, C, H, W)`, flat values as
+        `(1, C)`; `batch=no` drops the 1. Parameters: `channels*sizes`.
         """,
         source="Devlin et al. 2019, arXiv:1810.04805, section 3; torch.nn.Parameter",
         example="input 768x196; concat(axis=w)<class_token: learned(1) | .> => 768x197",
         attrs=(
-            Attr("sizes", Optional(Sizes()), Word("none"), "its sizes, of any number; `none`: as large as what comes in"),
-            Attr("channels", Optional(Whole(1)), Word("none"), "its channels; `none`: as many as what comes in"),
+            Attr("sizes", Optional(Sizes()), Word("none"), "its sizes, any number of them; `none`: those of the input"),
+            Attr("channels", Optional(Whole(1)), Word("none"), "its channels; `none`: those of the input"),
             Attr("init", INITIAL, Word("normal", (("std", 0.02),)), "the initialization"),
             Attr("batch", Flag(), True, "whether it is stored with an axis of 1 for the batch"),
         ),
@@ -246,17 +246,17 @@ OPERATORS = (
     Operator(
         name="embedding",
         family="tokens",
-        summary="A trained table: a vector for each whole number of a row.",
+        summary="A trained table with a vector for each whole number.",
         doc="""
-        `L` becomes `widthxL`: token `i` is row `in[i]` of the table. The input of the network that it is applied to holds whole
-        numbers from 0 to `count - 1`, and no other values can be computed from that input.
+        `L` becomes `widthxL`: token `i` is row `in[i]` of the table. It is applied to an input of the network, which holds whole
+        numbers from 0 to `count - 1` and can be read by embeddings only.
 
-        On tokens of that width it is the way back: `widthxL` becomes `countxL`, the product of each token with each row. A `share`
+        On tokens of that width it multiplies each token with each row: `widthxL` becomes `countxL`. A `share`
         with an `embedding`, called at the beginning and at the end, ties the weights of a language model.
 
-        Parameters: `count*width`. MACs: none where rows are read, `count*width` for each token on the way back.
+        Parameters: `count*width`. MACs: none where rows are read, `count*width` for each token that is multiplied.
         """,
-        source="torch.nn.Embedding; the way back: Press & Wolf 2017, arXiv:1608.05859",
+        source="torch.nn.Embedding; tied weights: Press & Wolf 2017, arXiv:1608.05859",
         example="input 128; embedding(1000, 64) => 64x128",
         attrs=(
             Attr("count", Whole(1), REQUIRED, "the number of rows of the table"),

@@ -33,7 +33,7 @@ def attention_shape(call: Call) -> Shape:
         if not attrs["pad"] and not call.divisible(size, window[axis]):
             raise Fault(attention.window_does_not_divide(name, size, window[axis], attrs["grid"]))
     if attrs["grid"] and any(shift):
-        raise Fault(says.out_of_range("`shift`", max(shift), "0 with `grid=yes`, since a grid already reaches over the whole map", "shift"))
+        raise Fault(says.out_of_range("`shift`", max(shift), "0 with `grid=yes`, since a grid already covers the map", "shift"))
     if attrs["position"] == "continuous" and min(window) == 1:
         raise Fault(says.out_of_range("`window`", 1, "at least 2 with `position=continuous`, which divides by its extent", "window"))
     if attrs["similarity"] == "cosine" and attrs["scale"] is not None:
@@ -49,7 +49,7 @@ def padded_sizes(call: Call) -> Shape:
 
 
 def attention_weights(call: Call) -> Weights:
-    """Return the projections, and what position and similarity need."""
+    """Return the tensors of the projections, of the positions and of the similarity."""
     attrs, channels = call.attrs, call.channels
     weights: dict[str, tuple[int, ...]] = {}
     for name, out in zip(NAMES[attrs["keys"]], (3 * channels, channels), strict=True):
@@ -72,12 +72,12 @@ def _positions(call: Call) -> int:
 
 
 def _distances(call: Call) -> int:
-    """Count the distances of two positions of a window."""
+    """Count the distances between positions of a window."""
     return prod(2 * size - 1 for size in call.attrs["window"])
 
 
 def attention_buffers(call: Call) -> Weights:
-    """Return the row of the table for each pair of positions, and the distances that a table is computed from."""
+    """Return the index into the table for each pair of positions, and the distances that a continuous table is computed from."""
     attrs = call.attrs
     if attrs["position"] == "none":
         return {}
@@ -91,20 +91,20 @@ def attention_buffers(call: Call) -> Weights:
 
 
 def attention_macs(call: Call, out: Shape) -> Dim:
-    """Count the projections at each position, two products of a position with its window, and once the layers that compute a table."""
+    """Count the projections and two products with the window at each position, and once the layers that compute a table."""
     channels, heads = call.channels, int(call.attrs["heads"])
     table = HIDDEN * (call.axes + heads) * _distances(call) if call.attrs["position"] == "continuous" else 0
     return product(padded_sizes(call)) * (4 * channels**2 + 2 * channels * _positions(call)) + table
 
 
 def attention_connections(call: Call, out: Shape) -> Dim:
-    """Count what `attention_macs` does, and a bias for each value of the projections."""
+    """Count the MACs, and a bias for each value of the projections."""
     biases = 4 * product(padded_sizes(call)) * call.channels if call.attrs["bias"] else 0
     return attention_macs(call, out) + biases
 
 
 def attention_derivation(call: Call, out: Shape) -> list[str]:
-    """Show how many windows there are, and of how many positions."""
+    """Show the number of windows and their size along each axis."""
     attrs = call.attrs
     lines = ["the shape of its input"]
     for name, size, padded, window in zip(axis_names(call.x)[1:], call.x[1:], padded_sizes(call), attrs["window"], strict=True):
@@ -181,33 +181,35 @@ OPERATORS = (
     Operator(
         name="window_attention",
         family="windows",
-        summary="Self-attention with several heads, among the positions of each window of a map.",
+        summary="Multi-head self-attention within each window of a map.",
         doc="""
-        A map is cut into windows, and at every position `out = proj(softmax(scale*q*k + bias) * v)` over the positions of its window,
-        for each head; `q`, `k` and `v` are projections of the input. `scale` is `1/sqrt(channels/heads)` unless given.
+        A map is cut into windows. At each position, `out = proj(softmax(scale*q*k + bias) * v)` over the positions of its window,
+        for each head, where `q`, `k` and `v` are projections of the input. `scale` is `1/sqrt(channels/heads)` by default.
 
-        `shift` moves the windows down and to the right, those at the end wrap around, and parts of a window that are not
-        neighbors do not see each other (-100 is added). It does nothing along an axis that one window covers. With `grid=yes`,
-        `window` is the number of positions along each axis, and those that attend to each other lie evenly over the
-        whole map. With `pad=yes` zeros are added below and to the right up to whole windows; otherwise windows must divide the map.
+        `shift` moves the windows down and to the right, and around the end of the map. Positions of a window that are not
+        neighbors in the map are masked (-100 is added). A shift has no effect along an axis that one window covers. With `grid=yes`,
+        `window` is the number of positions along each axis that attend to each other, spread evenly over the map. `pad=yes` adds
+        zeros below and to the right up to whole windows; otherwise windows must divide the map.
 
-        `position=table`: the bias is a trained value for each distance within a window, for each head; `continuous`: two layers
-        compute it from the distance. `similarity=cosine`: `q` and `k` are divided by their lengths, the scale is
-        trained for each head, at most 100, and `k` has no bias. `dropout` is that of the weights after softmax. `keys` are the
-        names of the projections: `qkv` and `proj` as in Swin Transformer, or `to_qkv` and `merge` as in MaxViT, with the order of
-        multiplications of that network. `init` and `bias_init` concern all layers; a table begins with `trunc_normal(0.02)`.
+        With `position=table` the bias is a trained value for each distance within a window and each head; with `continuous` two
+        layers compute it from the distance. With `similarity=cosine`, `q` and `k` are divided by their lengths, each head has a
+        trained scale of at most 100, and `k` has no bias. `dropout` applies to the weights after the softmax. `keys` selects the
+        names of the projections, `qkv` and `proj` as in Swin Transformer or `to_qkv` and `merge` as in MaxViT, and the order of
+        multiplications in that network. `init` and `bias_init` apply to all layers; a table is initialized by `trunc_normal(0.02)`.
 
-        MACs: `4*channels^2 + 2*channels*positions of a window` at each position, padded ones too.
+        MACs: `4*channels^2 + 2*channels*positions of a window` at each position, including padding.
         """,
         source="Liu et al. 2021, arXiv:2103.14030, section 3; Liu et al. 2022, arXiv:2111.09883; Tu et al. 2022, arXiv:2204.01697",
         example="input 96x56x56; window_attention(3, window=7, shift=3) => 96x56x56",
         attrs=(
             Attr("heads", Whole(1), REQUIRED, "the number of heads; it divides the channels"),
             Attr("window", PerAxis(1), 7, "the size of a window"),
-            Attr("shift", PerAxis(0), 0, "by how much the windows are moved"),
-            Attr("grid", Flag(), False, "whether positions are spread over the map instead of next to each other"),
+            Attr("shift", PerAxis(0), 0, "the distance by which the windows are moved"),
+            Attr("grid", Flag(), False, "whether the positions of a window are spread over the map"),
             Attr("pad", Flag(), False, "whether a map is padded to whole windows"),
-            Attr("position", Choice(("table", "continuous", "none")), Word("table"), "what depends on the distance of two positions"),
+            Attr(
+                "position", Choice(("table", "continuous", "none")), Word("table"), "the bias that depends on the distance of two positions"
+            ),
             Attr("similarity", Choice(("dot", "cosine")), Word("dot"), "how queries and keys are compared"),
             Attr("scale", Optional(Real(SMALLEST)), Word("none"), "the factor of the products; `none`: `1/sqrt(channels/heads)`"),
             Attr("dropout", Real(0, 1), 0.0, "the probability of dropping a weight in training"),

@@ -35,8 +35,8 @@ def heads_do_not_divide(heads: int, channels: int, which: str) -> Wording:
 def wrong_branches(operator: str, expected: str, found: str, help: str = "") -> Wording:
     """The queries, keys and values of an attention do not fit together.
 
-    Queries and keys are multiplied channel by channel, and every key has a value. A single tensor holds queries, keys and
-    values one after the other.
+    Queries and keys are multiplied channel by channel, and every key has a value. The channels of a single tensor are queries,
+    keys and values in this order.
 
     Wrong:
 
@@ -49,7 +49,7 @@ def wrong_branches(operator: str, expected: str, found: str, help: str = "") -> 
         channel_fc-192
         attention(4)
     """
-    help_text = "a layer before it makes them: `channel_fc-{3*C}` for all three, or one in each branch of `attention(8)<q | k | v>`"
+    help_text = "a layer before it computes them: `channel_fc-{3*C}` for all three, or one in each branch of `attention(8)<q | k | v>`"
     return Wording(f"{operator} wants {expected}, and gets {found}", help=help or help_text)
 
 
@@ -57,7 +57,7 @@ def wrong_branches(operator: str, expected: str, found: str, help: str = "") -> 
 def not_whole_numbers(problem: str, help: str) -> Wording:
     """An operator that reads whole numbers gets other values, or an operator on values gets whole numbers.
 
-    The input that an `embedding` is applied to holds whole numbers, which stand for words: nothing else can be computed from it.
+    The input that an `embedding` reads holds whole numbers, such as numbers of words. Only embeddings can read it.
 
     Wrong:
 
@@ -77,7 +77,7 @@ def not_whole_numbers(problem: str, help: str) -> Wording:
 def window_does_not_divide(axis: str, size: object, window: int, grid: bool = False) -> Wording:
     """The windows of an operator do not divide the map.
 
-    Windows lie next to each other, so each size of the map is a multiple of theirs; or `pad=yes` adds zeros up to one.
+    Windows are adjacent, so each size of the map is a multiple of theirs; `pad=yes` adds zeros up to one.
 
     Wrong:
 
@@ -107,10 +107,10 @@ def window_does_not_divide(axis: str, size: object, window: int, grid: bool = Fa
 
 @diagnostic("E0320")
 def bad_pattern(problem: str, help: str = "", blame: str = "pattern") -> Wording:
-    """A pattern of `rearrange` cannot be read, or does not say how large each of its parts is.
+    """A pattern of `rearrange` cannot be read, or does not determine the size of each part.
 
-    It names the axes of a sample, an arrow, and the same names in another order or in other parentheses. Parentheses hold the
-    parts of one axis, the outermost first, of which all but one have a size: `i=2`.
+    It names the axes of a sample, then, after an arrow, the same names in another order or in other parentheses. Parentheses
+    hold the parts of one axis, the outermost first. All but one of these have a size: `i=2`.
 
     Wrong:
 

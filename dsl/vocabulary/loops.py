@@ -1,4 +1,4 @@
-"""E0218 and what follows: the state that loops hand on, and blocks of several results."""
+"""Errors of loops with a state."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from archc.dsl.vocabulary.spelling import did_you_mean, misspelt, near
 
 @diagnostic("E0218")
 def no_state(name: str, states: Sequence[str]) -> Wording:
-    """`next` gives a value to the next turn of a loop, and names no state of one.
+    """A `next` sets a value for the next turn of a loop, but no loop around it has a state of that name.
 
-    The head of the loop names its states and what the first turn gets: `for i in range(3) with w = 8 { ... }`. A `next` is in
+    The head of the loop names its states, with their values in the first turn: `for i in range(3) with w = 8 { ... }`. A `next` is in
     the body of that loop, and not in a block that it calls.
 
     Wrong:
@@ -32,7 +32,7 @@ def no_state(name: str, states: Sequence[str]) -> Wording:
 
 @diagnostic("E0219")
 def handed_on_twice(name: str) -> Wording:
-    """One turn of a loop gives two values for a state to the next.
+    """One turn of a loop sets a state twice for the next turn.
 
     Wrong:
 
@@ -45,4 +45,4 @@ def handed_on_twice(name: str) -> Wording:
         for i in range(3) with w = 8 { conv3-{w}(act=relu); next w = 4*w }
     """
     help_text = f"within a turn `{name}` keeps its value; a loop inside needs a state of its own"
-    return Wording(f"this turn has given `{name}` to the next one already", help=help_text)
+    return Wording(f"this turn has already set `{name}` for the next one", help=help_text)

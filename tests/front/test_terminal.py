@@ -52,6 +52,7 @@ def test_stdin_as_a_file(tmp_path: Path) -> None:
     assert piped("input  3x8x8\nrelu\n", "fmt", "-").stdout == "input 3x8x8\nrelu\n"
     assert piped("input  3x8x8\nrelu\n", "fmt", "--check", "-", code=1).stdout == ""
     assert piped(MESSY, "check", "--fix", "-").stdout == "input  3x8x8\nconv3-4(stride=1)\n"
+    assert piped(GOOD, "check", "--fix", "-").stdout == GOOD
     picture = tmp_path / "x.svg"
     piped(GOOD, "draw", "-", "-o", str(picture))
     assert "<svg" in picture.read_text()

@@ -72,7 +72,7 @@ def check_(
             talk(render_all(diagnostics, max_errors, painter(sys.stderr)))
         if len(reports) > 1:
             sys.stdout.write(table(reports))
-        elif reports[0][1].ok:
+        elif reports[0][1].ok and not (fix and reports[0][0] is STDIN):  # the text is what is printed
             say(summary(reports[0][1]))
     if fix:
         repair(reports, choose, all_, yes)

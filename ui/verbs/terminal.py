@@ -207,8 +207,13 @@ def repair(reports: list[tuple[Path, Report]], choose: int, every: bool, yes: bo
     path, report = reports[0]
     found = [*report.diagnostics, *report.warnings]
     repairs = fixing.offered(found)
+    if not repairs and not report.ok:
+        fail("no known repair makes this file check")
     if not repairs:
-        fail("there is nothing to repair" if not found else "no known repair makes this file check")
+        talk(f"there is nothing to repair in {path}")
+        if path is STDIN:
+            sys.stdout.write(sources.loaded(path).source.text)
+        return
     left: list[tuple[Diagnostic, Repair]] = []
     if every:
         text, rest = fixing.fixed(report, path)

@@ -1,4 +1,4 @@
-"""Attention within windows for a CPU: what does not depend on the input is computed once, and the rest is one call for all windows."""
+"""Attention within windows on a CPU: bias and mask are computed once, and one call computes the attention of all windows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from archc.compiler.backends.torch.packed import PackedLinear
 
 
 class PackedWindowAttention(nn.Module):
-    """A WindowAttention with constant weights, for `(N, C, *sizes)` with the given sizes; its layout of weights is one for `batch` maps.
+    """A WindowAttention with constant weights, for `(N, C, *sizes)` with the given sizes; weights are laid out for a batch of `batch`.
 
-    The bias of positions and the mask of the shift are one constant, and F.scaled_dot_product_attention computes the products.
+    The bias of positions and the mask of the shift are one constant, which F.scaled_dot_product_attention adds.
     """
 
     added: Tensor | None
@@ -59,7 +59,7 @@ def _with_bias(layer: nn.Linear, bias: Tensor | None) -> nn.Linear:
 
 
 def _added(attention: WindowAttention, x: Tensor) -> Tensor | None:
-    """Return what is added to the products of `(1, *sizes, C)`, `(1 or windows, heads or 1, positions, positions)`."""
+    """Return the sum of bias and mask for `(1, *sizes, C)`, `(1 or windows, heads or 1, positions, positions)`; None without either."""
     bias = None if attention.position == "none" else attention.position_bias(math.prod(attention.windows.size))
     mask = attention.windows.mask(x)
     if mask is None:

@@ -19,9 +19,9 @@ def first(x: Tensor, like: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Scaled dot-product attention of queries, keys and values; one tensor has them in its channels, one after the other.
+    """Scaled dot-product attention of queries, keys and values, or of one tensor whose channels are all three in this order.
 
-    After these there may be a bias, `(N, heads, queries, keys)`.
+    The last operand may be a bias, `(N, heads, queries, keys)`.
     """
 
     def __init__(self, heads: int, causal: bool, scale: float | None, dropout: float) -> None:
@@ -41,7 +41,7 @@ class Attention(nn.Module):
 
 
 class MultiheadAttention(nn.MultiheadAttention):
-    """nn.MultiheadAttention with the channels first: of one tensor to itself, of queries to another, or to keys and values."""
+    """nn.MultiheadAttention, channels first, of a tensor with itself, with another, or with keys and values."""
 
     def __init__(self, embed_dim: int, num_heads: int, dropout: float, bias: bool, kdim: int, vdim: int, causal: bool) -> None:
         super().__init__(embed_dim, num_heads, dropout=dropout, bias=bias, kdim=kdim, vdim=vdim, batch_first=True)

@@ -1,4 +1,4 @@
-"""Layers whose weights are computed from trained ones: standardized kernels, and weights over their largest singular value."""
+"""Layers whose weights are computed from trained ones: weight standardization and spectral normalization."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def standardized(weight: Tensor, eps: float, gain: Tensor | None = None) -> Tensor:
-    """Return kernels minus their means, over their standard deviations, times a gain for each. Qiao et al. 2019, arXiv:1903.10520."""
+    """Return standardized kernels, times a gain for each. Qiao et al. 2019, arXiv:1903.10520."""
     rows = weight.reshape(1, len(weight), -1)
     return nn.functional.batch_norm(rows, None, None, weight=gain, training=True, momentum=0.0, eps=eps).reshape_as(weight)
 
@@ -66,7 +66,7 @@ class ScaledConv3d(_Scaled, nn.Conv3d):
 
 
 class Vectors(nn.Module):
-    """The first singular vectors of a weight as a matrix, followed by power iteration. Miyato et al. 2018, arXiv:1802.05957."""
+    """The first singular vectors of a weight as a matrix, estimated by power iteration. Miyato et al. 2018, arXiv:1802.05957."""
 
     _u: Tensor
     _v: Tensor
@@ -86,7 +86,7 @@ class Vectors(nn.Module):
             nn.functional.normalize(torch.mv(matrix.H, self._u), dim=0, eps=self.eps, out=self._v)
 
     def norm(self, matrix: Tensor) -> Tensor:
-        """Return the largest singular value of a matrix by copies of the vectors, which a later step may then change."""
+        """Return the largest singular value of a matrix, from copies of the vectors, so that a later step may change these."""
         u, v = (vector.clone(memory_format=torch.contiguous_format) for vector in (self._u, self._v))
         return torch.vdot(u, torch.mv(matrix, v))
 
@@ -117,7 +117,7 @@ class _Parametrization(nn.Module):
 
 
 class Spectral(nn.Module):
-    """A layer with its weight over the largest singular value. In training each call begins with one power iteration."""
+    """A layer whose weight is divided by its largest singular value. In training each call begins with one power iteration."""
 
     axis = 0  # that of the output channels
 
@@ -136,11 +136,11 @@ class Spectral(nn.Module):
         return found
 
     def settle(self) -> None:
-        """Bring the vectors near the singular ones of the weight."""
+        """Iterate until the vectors approximate the singular vectors of the weight."""
         self._parametrization.vectors.iterate(self._parametrization.matrix(), 15)
 
     def divided(self) -> Tensor:
-        """Return the weight over its largest singular value."""
+        """Return the weight divided by its largest singular value."""
         own = self._parametrization
         matrix = own.matrix()
         if self.training:

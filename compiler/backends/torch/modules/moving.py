@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Patches(nn.Module):
-    """torch.nn.Unfold of `(N, C, *sizes)` with one or two sizes, with the positions as a map: `(N, C*kernel, *sizes after the window)`."""
+    """torch.nn.Unfold of `(N, C, *sizes)` with one or two sizes, whose positions remain a map: `(N, C*kernel, *sizes after the window)`."""
 
     def __init__(self, kernel_size: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]) -> None:
         super().__init__()

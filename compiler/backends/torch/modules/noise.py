@@ -1,4 +1,4 @@
-"""Random numbers of the shape, dtype and device of a tensor."""
+"""Modules that draw random numbers with the shape, dtype and device of their input."""
 
 from __future__ import annotations
 

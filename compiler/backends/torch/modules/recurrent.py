@@ -1,4 +1,4 @@
-"""Recurrent layers whose input and output have the channels before the positions."""
+"""Recurrent layers with channels first."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Lstm(nn.LSTM):
 
 
 class Gru(nn.GRU):
-    """torch.nn.GRU on `(N, C, L)`, as `Lstm`."""
+    """torch.nn.GRU on `(N, C, L)`, with the results and first states of `Lstm`."""
 
     def __init__(self, last: bool, **settings: Any) -> None:
         super().__init__(batch_first=True, **settings)
@@ -37,10 +37,10 @@ class Gru(nn.GRU):
 
 
 def _layered(state: Tensor, hidden: int) -> Tensor:
-    """Return a flat state as torch takes it: `(layers*directions, N, hidden)`."""
+    """Return a flat state in the form of torch: `(layers*directions, N, hidden)`."""
     return torch.unflatten(state, 1, (-1, hidden)).transpose(0, 1).contiguous()
 
 
 def last_states(ends: Tensor, bidirectional: bool) -> Tensor:
-    """Return the last states of the last layer, `(N, hidden)`, those of two directions side by side."""
+    """Return the last states of the last layer, `(N, hidden)`, those of two directions concatenated."""
     return ends[-2:].transpose(0, 1).flatten(1) if bidirectional else ends[-1]

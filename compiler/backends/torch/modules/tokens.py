@@ -1,4 +1,4 @@
-"""Trained tensors that depend on no input, and tables of integers, for rows of tokens with the channels first."""
+"""Trained tensors that depend on no input, and embeddings of integers, channels first."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ fx.wrap("table")
 
 
 def learned(x: Tensor, tensor: Tensor, axes: int, as_large: bool) -> Tensor:
-    """Return a trained tensor with so many sizes for every sample of `x`, as a view with the channels first: `(N, C, *sizes)`.
+    """Return a view of a trained tensor with `axes` sizes for every sample of `x`, channels first: `(N, C, *sizes)`.
 
-    Rows of tokens are stored as `(L, C)`, all others with the channels first; an axis of 1 may come before. Raises ValueError if the
+    Rows of tokens are stored as `(L, C)`, all others channels first, with an optional first axis of 1. Raises ValueError if the
     tensor should be `as_large` as `x` and is not.
     """
     if axes == 1:
@@ -23,7 +23,7 @@ def learned(x: Tensor, tensor: Tensor, axes: int, as_large: bool) -> Tensor:
 
 
 class Embedding(nn.Embedding):
-    """A row of a table for each integer of `(N, L)`, as `(N, width, L)`; of tokens `(N, width, L)` the products with all rows."""
+    """A table that returns a row for each integer of `(N, L)`, and multiplies tokens `(N, width, L)` with all rows; channels first."""
 
     def forward(self, input: Tensor) -> Tensor:
         return table(input, self.weight).movedim(-1, 1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-APART = -100.0  # added to the products of positions that a shift has brought into one window
+APART = -100.0  # the mask of two positions that share a window only because of the shift
 HIDDEN = 512
 SHARPEST = 100.0  # the largest scale of cosine similarity
 
@@ -104,7 +104,7 @@ class WindowAttention(nn.Module):
         return torch.cat((q, torch.zeros_like(k), v))
 
     def position_bias(self, positions: int) -> Tensor:
-        """Return what is added to each product, `(1, heads, positions, positions)`."""
+        """Return the bias of positions, `(1, heads, positions, positions)`."""
         continuous = self.position == "continuous"
         table = self.cpb_mlp(self.relative_coords_table).view(-1, self.heads) if continuous else self.relative_position_bias_table
         bias = table[self.relative_position_index.view(-1)].view(positions, positions, -1).permute(2, 0, 1).contiguous().unsqueeze(0)
@@ -113,7 +113,7 @@ class WindowAttention(nn.Module):
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of a size, moved by a shift, on `(N, *sizes, C)`; or a grid, whose positions are far apart. Maps are padded to whole ones."""
+    """Windows of `(N, *sizes, C)`, moved by a shift, or a grid of distant positions. Maps are padded to whole windows."""
 
     size: tuple[int, ...]
     shift: tuple[int, ...]
@@ -124,7 +124,7 @@ class Windows:
         return [-(-size // window) * window for size, window in zip(sizes, self.size, strict=True)]
 
     def shifts(self, sizes: Sequence[int]) -> list[int]:
-        """Return the shift along each axis: where one window covers an axis, there is nothing to shift."""
+        """Return the shift along each axis: 0 where one window covers the axis."""
         return [0 if window >= size else by for by, window, size in zip(self.shift, self.size, self.whole(sizes), strict=True)]
 
     def cut(self, x: Tensor) -> Tensor:
@@ -161,9 +161,9 @@ class Windows:
         return x.contiguous()
 
     def mask(self, x: Tensor) -> Tensor | None:
-        """Return what a shift adds to the products of `(N, *sizes, C)`, `(windows, positions, positions)`; None where nothing is shifted.
+        """Return the mask that a shift adds to the products of `(N, *sizes, C)`, `(windows, positions, positions)`; None without a shift.
 
-        It is -100 for two positions of a window of the shifted map that are no neighbors in the map.
+        It is -100 for two positions of a window that are not neighbors in the unshifted map.
         """
         shift, whole = self.shifts(x.shape[1:-1]), self.whole(x.shape[1:-1])
         if not any(shift):
@@ -179,7 +179,7 @@ class Windows:
 
 
 def distance_numbers(window: Sequence[int]) -> Tensor:
-    """Return a number for the distance of each two positions of a window, `(positions, positions)`."""
+    """Return the index of the distance between each two positions of a window, `(positions, positions)`."""
     places = torch.stack(torch.meshgrid(*(torch.arange(size) for size in window), indexing="ij")).flatten(1)
     number = torch.zeros(places.shape[1], places.shape[1], dtype=torch.int64)
     for size, place in zip(window, places, strict=True):
@@ -188,7 +188,7 @@ def distance_numbers(window: Sequence[int]) -> Tensor:
 
 
 def distances(window: Sequence[int]) -> Tensor:
-    """Return all distances within a window, `(1, *(2*size - 1), axes)`, on a logarithmic scale. Liu et al. 2022, equation 4."""
+    """Return the distances within a window on a logarithmic scale, `(1, *(2*size - 1), axes)`. Liu et al. 2022, equation 4."""
     steps = (torch.arange(-(size - 1), size, dtype=torch.float32) / (size - 1) for size in window)
     table = torch.stack(torch.meshgrid(*steps, indexing="ij"), dim=-1).unsqueeze(0) * 8
     return torch.sign(table) * torch.log2(torch.abs(table) + 1.0) / 3.0
