@@ -187,6 +187,28 @@ Command: `python bench/runtime.py --train --out docs/runtime.json`.
 """
 
 
+def transformers_section(folder: Path) -> str:
+    """Return the section on transformers, from docs/transformers.json."""
+    measured = json.loads((folder / "transformers.json").read_text(encoding="utf-8"))
+    rows = measured["rows"]
+    goals = [
+        f"* Level 2 at least as fast as torchvision eager, {row['network']}, batch {row['batch']}: {row['ratio']['level 2']:.2f}, "
+        f"{verdict(row['ratio']['level 2'] >= 1)}; relative to the best of the peers {row['against_best']['level 2']:.2f}."
+        for row in rows
+    ]
+    listed = "\n".join(goals)
+    return f"""## Running transformers, compared with torchvision
+
+On {measured["machine"]} As above, in float32. Other work ran on this machine at the time, which the interleaved runs of all share.
+
+{tables.by_setting(rows)}
+
+{listed}
+
+Command: `python bench/runtime.py --networks {" ".join(runtime.TRANSFORMERS)} --dtypes float32 --out docs/transformers.json`.
+"""
+
+
 def passes_section(folder: Path) -> str:
     """Return the section on passes, from docs/passes.json."""
     measured = json.loads((folder / "passes.json").read_text(encoding="utf-8"))
@@ -212,6 +234,7 @@ def main() -> None:
         startup_section(),
         memory_section(),
         runtime_section(folder),
+        transformers_section(folder),
         passes_section(folder),
     ]
     write_text(folder / "benchmarks.md", "\n".join([head, *sections, GPU]))
