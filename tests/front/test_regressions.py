@@ -37,6 +37,10 @@ REFUSED = {
     "input 8x4x4_\nrelu": "E0101",
     "input 3x4x4\nconv3-4(pad=5, pad_mode=reflect)": "E0306",
     "input 3x4x4\nconv3-4(pad=5, pad_mode=circular)": "E0306",
+    "input 4xL\ntranspose; channel_fc-4": "E0307",  # the shape of the result is known, that of the weights is not
+    "input 4xHx4\ntranspose(c, h); layer_scale": "E0307",
+    "input 4xHx4\ntranspose(c, h); subsample": "E0307",
+    "input L\nrelu; rbf-3": "E0307",
     "input 64x196x196\nconcat(axis=w)<learned(1) | .>": "E0303",  # only one height is legal
     "input 3x4x4\nconv1-3(act=concat)": "E0403",
     "input 3x4x4\nconv1-{9**9**9**9}": "E0402",
