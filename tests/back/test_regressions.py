@@ -33,3 +33,11 @@ def test_level_1_has_the_bits_of_matrices_that_are_not_contiguous(text: str) -> 
     inputs = random_inputs(net.graph, 2)
     with torch.no_grad():
         assert torch.equal(net.optimize(module, batch=2, level=1)(*inputs), module(*inputs))
+
+
+def test_level_2_of_a_map_that_becomes_a_volume() -> None:
+    net = loads('input 4x6x6\nconv1-4; rearrange("(a b) h w -> a b h w", a=2); conv1-3')
+    module = net.lower().eval()
+    inputs = random_inputs(net.graph, 2)
+    with torch.no_grad():
+        torch.testing.assert_close(net.optimize(module, batch=2)(*inputs), module(*inputs))

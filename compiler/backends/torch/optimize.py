@@ -53,7 +53,7 @@ def optimized(
     if level < 2:
         return _as_trainable(plain)
     if any(x.dim() == 4 for x in inputs):
-        plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        _channels_last(plain)
     on_cpu = inputs[0].device.type == "cpu"
     compiled = _compiled(plain, on_cpu) if level == 3 else None
     direct: Callable[..., Any] = plain
@@ -75,6 +75,13 @@ def _as_trainable(plain: fx.GraphModule) -> Callable[..., Any]:
             return plain(*inputs)
 
     return forward
+
+
+def _channels_last(plain: fx.GraphModule) -> None:
+    """Change the layout of weights of four axes, in place. `Module.to` fails where there are five, behind a change of rank."""
+    for weight in chain(plain.parameters(), plain.buffers()):
+        if weight.dim() == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def _compiled(plain: fx.GraphModule, on_cpu: bool) -> Callable[..., Any]:
