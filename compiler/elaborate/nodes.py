@@ -80,6 +80,7 @@ def _append(elaboration: Elaboration, use: Use, name: str, site: Site) -> Flow:
         place = read_place(use.arguments)
         shape = use.operator.shape(call)
         check_values(shape)
+        _check_weights(use.operator, call)
         _check_whole_numbers(elaboration, use.operator, call, [operand.name for operand in operands if in_graph(operand)])
     except Fault as fault:
         raise Fault(blamed(_explained(elaboration, fault, use, site), use.arguments, use.span)) from None
@@ -94,6 +95,13 @@ def _append(elaboration: Elaboration, use: Use, name: str, site: Site) -> Flow:
         elaboration.graph.conditions.extend((tensor.name, condition) for condition in call.conditions)
     scope.members[name] = tensor
     return tensor
+
+
+def _check_weights(operator: Operator, call: Call) -> None:
+    """Raise Fault where the shape of a weight depends on a size that is open, whether or not the shape of the result does."""
+    if not all(isinstance(size, int) for shape in call.inputs for size in shape):
+        operator.weights(call)
+        operator.buffers(call)
 
 
 def _check_whole_numbers(elaboration: Elaboration, operator: Operator, call: Call, operands: Sequence[str]) -> None:

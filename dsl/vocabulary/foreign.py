@@ -63,7 +63,6 @@ OPERATORS: dict[str, str] = {
     **dict.fromkeys(("channelshuffle", "shuffle"), "channel_shuffle"),
     **dict.fromkeys(("pixelshuffle", "pixelshuffle2d"), "pixel_shuffle"),
     **dict.fromkeys(("pixelunshuffle", "pixel_unshuffle"), "space_to_depth"),
-    **dict.fromkeys(("reshape", "view"), "flatten"),
     **dict.fromkeys(("identity", "noop"), "."),
     **dict.fromkeys(("multiheadattention", "mha", "self_attention", "multi_head_attention"), "multihead_attention"),
     **dict.fromkeys(("scaled_dot_product_attention", "sdpa"), "attention"),
@@ -147,7 +146,8 @@ UNCLEAR = {  # words with several possible meanings
     "bilstm": "it is an `lstm` in both directions: `lstm-256(bidirectional=yes)`",
     "spectral_norm": "it is an option of a layer: `conv3-64(weight=spectral)`",
     "depth_to_space": "`pixel_shuffle2` has the order of channels of PyTorch",
-    "permute": "`transpose(c, w)` swaps two axes",
+    "permute": "`transpose(c, w)` swaps two axes, and `rearrange` reorders any",
+    **dict.fromkeys(("reshape", "view"), '`flatten`, `tokens` and `map` change the axes, and `rearrange("c h w -> c (h w)")` in any way'),
     **dict.fromkeys(("split", "chunk"), "a part is a slice: `slice(0, in.c//2)` and `slice(in.c//2, in.c)`"),
 }
 ABSENT = frozenset(

@@ -352,7 +352,8 @@ def option_without_name(operator: str, known: Sequence[str], meant: str = "", he
         conv3-8
     """
     whose = f"`{operator}`" if meant or help else "a `default`"
-    help_text = help or (f"write `{meant}` to pad all sides of an image" if meant else "write `pad=1`")
+    all_axes = "to pad all sides of an image" if operator == "pad" else "for both axes of an image"
+    help_text = help or (f"write `{meant}` {all_axes}" if meant else "write `pad=1`")
     return Wording(f"the options of {whose} must be named", notes=(f"`{operator}` has: {', '.join(known)}",), help=help_text)
 
 

@@ -37,6 +37,10 @@ REFUSED = {
     "input 8x4x4_\nrelu": "E0101",
     "input 3x4x4\nconv3-4(pad=5, pad_mode=reflect)": "E0306",
     "input 3x4x4\nconv3-4(pad=5, pad_mode=circular)": "E0306",
+    "input 4xL\ntranspose; channel_fc-4": "E0307",  # the shape of the result is known, that of the weights is not
+    "input 4xHx4\ntranspose(c, h); layer_scale": "E0307",
+    "input 4xHx4\ntranspose(c, h); subsample": "E0307",
+    "input L\nrelu; rbf-3": "E0307",
     "input 64x196x196\nconcat(axis=w)<learned(1) | .>": "E0303",  # only one height is legal
     "input 3x4x4\nconv1-3(act=concat)": "E0403",
     "input 3x4x4\nconv1-{9**9**9**9}": "E0402",
@@ -97,3 +101,20 @@ def test_an_instance_of_an_instance() -> None:
     assert report.name == "again"
     wrong = check_text('use "resnet18.arch"\narch again = resnet18(classes=10)', folder=ROOT / "archs")
     assert [found.code for found in wrong.diagnostics] == ["E0208"]
+
+
+def test_a_table_of_a_wrong_size_is_not_mended_by_a_crop() -> None:
+    text = str(check_text("input 8x8\nadd<. | learned(5)>"))
+    assert "add<. | learned>" in text
+    assert "crop" not in text
+
+
+@pytest.mark.parametrize("text", ["input 8x8x8\nreshape(8x64)", "input 8x8x8\nview"])
+def test_a_reshape_is_not_taken_for_flatten(text: str) -> None:
+    (found,) = check_text(text).diagnostics
+    assert found.code == "E0201" and found.help is not None and "`rearrange(" in found.help
+
+
+def test_an_option_of_roll_pads_nothing() -> None:
+    (found,) = check_text("input 8x8x8\nroll(3)").diagnostics
+    assert found.code == "E0215" and found.help == "write `roll(h=3, w=3)` for both axes of an image"

@@ -51,15 +51,37 @@ def optimized(
     program = lowered(graph, "inference", min(level, 2), pipeline)
     plain = realized(module, program)
     if level < 2:
-        return plain
+        return _as_trainable(plain)
     if any(x.dim() == 4 for x in inputs):
-        plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        _channels_last(plain)
     on_cpu = inputs[0].device.type == "cpu"
     compiled = _compiled(plain, on_cpu) if level == 3 else None
     direct: Callable[..., Any] = plain
     if on_cpu and packed.available(inputs[0].dtype):
         direct = for_cpu(copy.deepcopy(plain) if compiled else plain, program.graph, inputs[0], tuned=level == 3)
     return direct if compiled is None else fastest([compiled, direct], inputs)
+
+
+def _as_trainable(plain: fx.GraphModule) -> Callable[..., Any]:
+    """Wrap a module: its parameters require gradients, which are not computed.
+
+    torch multiplies a matrix that is not contiguous otherwise by weights that require none, even where gradients are disabled, and the
+    last bits differ.
+    """
+    plain.requires_grad_(True)
+
+    def forward(*inputs: Tensor) -> Any:
+        with torch.no_grad():
+            return plain(*inputs)
+
+    return forward
+
+
+def _channels_last(plain: fx.GraphModule) -> None:
+    """Change the layout of weights of four axes, in place. `Module.to` fails where there are five, behind a change of rank."""
+    for weight in chain(plain.parameters(), plain.buffers()):
+        if weight.dim() == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def _compiled(plain: fx.GraphModule, on_cpu: bool) -> Callable[..., Any]:
