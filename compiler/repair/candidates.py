@@ -80,7 +80,7 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0214": (definitions.another_output,),
     "E0216": (definitions.moved_up,),
     "E0301": (words.another_order,),
-    "E0302": (projections.other_number, merges.gate),
+    "E0302": (merges.repeated, projections.other_number, merges.gate),
     "E0304": (shapes.groups_that_divide,),
     "E0319": (shapes.windows_that_divide,),
     "E0316": (shapes.heads_that_divide,),

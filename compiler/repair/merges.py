@@ -210,6 +210,25 @@ def _before(graph: ArchGraph, name: str) -> Iterator[Node]:
 # ---- gates, and merges of one branch
 
 
+def repeated(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Repeat a branch with one channel, or with one position, over the other: `broadcast=yes`."""
+    merge, shapes = around(tree, span, ast.Merge), d.facts.get("shapes")
+    if merge is None or merge.args or merge.word.lower() not in ("add", "sub", "residual") or not shapes or len(shapes) != 2:
+        return
+    if may_be_repeated(*shapes) or may_be_repeated(*reversed(shapes)):
+        at = Span(merge.word_span.source, merge.word_span.end, merge.word_span.end)
+        yield repair("`broadcast=yes`, which repeats the smaller branch", Edit(at, "(broadcast=yes)"))
+
+
+def may_be_repeated(small: Shape, large: Shape) -> bool:
+    """Return whether a shape is another with a single channel, or with a single position."""
+    if small == large or not 1 < len(small) == len(large):
+        return False
+    channel = small == (1, *large[1:])
+    position = small[0] == large[0] and all(size == 1 for size in small[1:])
+    return channel or position
+
+
 def gate(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     """Replace the fully-connected layers of a gate by 1x1 convolutions, which keep the axes."""
     merge, shapes = around(tree, span, ast.Merge), d.facts.get("shapes")

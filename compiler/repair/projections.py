@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from archc.compiler.repair.effects import inserted_in
-from archc.compiler.repair.merges import paddings, stride_between
+from archc.compiler.repair.merges import may_be_repeated, paddings, stride_between
 from archc.compiler.repair.places import Candidates, around, is_op, ops_in, option, repair, with_option
 from archc.compiler.repair.trial import Trials
 from archc.compiler.shapes.dim import Shape
@@ -94,7 +94,7 @@ def where_the_shape_changes(d: Diagnostic, span: Span, trials: Trials) -> Candid
     if bare is None or not shapes:
         return
     body, fork, suffix = shapes[bare.number], d.facts.get("fork") or shapes[1 - bare.number], _suffix(bare.body, d)
-    if len(body) != len(fork) or not all(isinstance(dim, int) for dim in (*body, *fork)):
+    if len(body) != len(fork) or not all(isinstance(dim, int) for dim in (*body, *fork)) or may_be_repeated(body, fork):
         return
     written = _written(bare.body, _blocks(trials.tree))
     if written is not None and not (written.out.isdigit() and written.stride in ("", "1")) and not written.stride.isdigit():
