@@ -20,8 +20,7 @@ def tiny(tmp_path: Path) -> Path:
 # Of a test that is run for every network, `make check` runs these: one of each kind, and none that is large.
 FEW = {
     *("lenet5", "alexnet", "vgg11", "googlenet", "resnet18", "cifar_resnet20", "mobilenet_v2", "unet", "densenet121"),
-    *("vit_b_16", "swin_t", "vae_mnist", "wavenet"),
-    *("efficientnet_b0", "shufflenet_v2_x1_0", "squeezenet1_1", "inception_v3", "convnext_tiny", "regnet_x_400mf"),
+    *("efficientnet_b0", "shufflenet_v2_x1_0", "squeezenet1_1", "inception_v3", "convnext_tiny", "regnet_x_400mf", "vae_mnist"),
 }
 
 

@@ -17,14 +17,14 @@ SIZES = (32, 64, 96, 188, 224, 227)
 
 
 def smallest(path: Path) -> Network:
-    """The network at the smallest of some sizes that it takes."""
+    """The network at the smallest of some sizes that it takes; at its own where it takes none of them."""
     channels = load(path).graph.inputs[0].shape[0]
     for size in SIZES:
         try:
             return load(path, inputs=f"{channels}x{size}x{size}")
         except ArchError:
             continue
-    raise AssertionError(f"{path.name} takes none of {SIZES}")
+    return load(path)
 
 
 @pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
