@@ -215,7 +215,9 @@ def repeated(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     merge, shapes = around(tree, span, ast.Merge), d.facts.get("shapes")
     if merge is None or merge.args or merge.word.lower() not in ("add", "sub", "residual") or not shapes or len(shapes) != 2:
         return
-    if may_be_repeated(*shapes) or may_be_repeated(*reversed(shapes)):
+    small = next((n for n in (0, 1) if may_be_repeated(shapes[n], shapes[1 - n])), None)
+    computed = small is not None and small < len(merge.branches) and bool(ops_in(*merge.branches[small]))
+    if computed:  # where the shortcut is the smaller one, it lacks a projection
         at = Span(merge.word_span.source, merge.word_span.end, merge.word_span.end)
         yield repair("`broadcast=yes`, which repeats the smaller branch", Edit(at, "(broadcast=yes)"))
 

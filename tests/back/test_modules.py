@@ -168,6 +168,7 @@ def test_a_scope_that_cannot_be_called_says_why(text: str, scope: str, reason: s
         module.get_submodule(scope)(torch.randn(2, 3, 8, 8))
 
 
+@pytest.mark.slow
 def test_every_scope_of_the_zoo_is_a_module() -> None:
     for path in FILES:
         reasons = regions(load(path).graph).reasons
