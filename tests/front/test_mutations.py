@@ -12,7 +12,7 @@ from archc.tests.support.programs import EXAMPLES, fewer
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", sorted(TEXTS))
-@settings(fewer, max_examples=max(EXAMPLES // 200, 1))
+@settings(fewer, max_examples=max(EXAMPLES // 400, 1))
 @given(data=st.data())
 def test_mutated_file(name: str, data: st.DataObject) -> None:
     text = mutated(name, data)
