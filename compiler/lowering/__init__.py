@@ -181,9 +181,7 @@ def _part(node: Node, call: Call, target: ModuleTarget | TensorTarget, overwrite
     if isinstance(target, TensorTarget):
         return Part(node.key, "tensor", weights=weights, initial={"": _fill(target.start)})
     options = {"weight": node.attrs.get("init"), "original": node.attrs.get("init"), "bias": node.attrs.get("bias_init")}
-    words = {
-        name: options.get(name.rpartition(".")[2]) for name in weights
-    }  # the weight of a layer within it, `proj.weight`, too, and its `original`
+    words = {name: options.get(name.rpartition(".")[2]) for name in weights}  # also of a layer within it: `proj.weight`
     initial = {name: _fill(word) for name, word in words.items() if isinstance(word, Word) and word.text != "torch"}
     return Part(node.key, "module", target.name, target.settings, weights, buffers, initial, overwrites)
 

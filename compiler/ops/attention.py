@@ -13,11 +13,9 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import attention
 from archc.dsl.vocabulary import shapes as says
 
-VALUES = "keys and values come from one tensor, or from two of the same sizes"
-EARLIER = "what comes before a query is known among as many keys"
 
-
-def _heads_divide(heads: int, width: int, which: str) -> None:
+def heads_divide(heads: int, width: int, which: str) -> None:
+    """Raise Fault unless the heads divide the channels `which` names."""
     if width % heads:
         raise Fault(attention.heads_do_not_divide(heads, width, which))
 
@@ -41,12 +39,15 @@ def _same_positions(call: Call, first: int, second: int, which: str, help: str) 
         raise Fault(attention.wrong_branches(call.operator, f"{which} at the same positions", found, help))
 
 
-def _positions_agree(call: Call) -> None:
-    """Raise Fault unless every key has a value and, for `causal`, queries and keys have the same positions."""
-    if len(call.inputs) == 3:
-        _same_positions(call, 1, 2, "keys and values", VALUES)
-    if call.attrs["causal"] and len(call.inputs) > 1:
-        _same_positions(call, 0, 1, "queries and keys of `causal=yes`", EARLIER)
+def _positions_agree(call: Call, read: int) -> None:
+    """Raise Fault unless every key has a value and, for `causal`, queries and keys have the same positions.
+
+    `read` is the number of operands that queries, keys and values are read from, the first ones.
+    """
+    if read == 3:
+        _same_positions(call, 1, 2, "keys and values", "keys and values come from one tensor, or from two of the same sizes")
+    if call.attrs["causal"] and read > 1:
+        _same_positions(call, 0, 1, "queries and keys of `causal=yes`", "what comes before a query is known among as many keys")
 
 
 # ---- without projections
@@ -82,13 +83,10 @@ def attention_shape(call: Call) -> Shape:
     _has_positions(call)
     query, value = parts(call)
     heads: int = call.attrs["heads"]
-    _heads_divide(heads, query, "of the queries")
-    _heads_divide(heads, value, "of the values")
+    heads_divide(heads, query, "of the queries")
+    heads_divide(heads, value, "of the values")
     read, bias = split(call)
-    if len(read) == 3:
-        _same_positions(call, 1, 2, "keys and values", VALUES)
-    if call.attrs["causal"] and len(read) == 3:
-        _same_positions(call, 0, 1, "queries and keys of `causal=yes`", EARLIER)
+    _positions_agree(call, len(read))
     if bias is not None:
         _bias_fits(call, bias, (heads, product(call.x[1:]), keys_of(call)))
     return (value, *call.x[1:])
@@ -134,12 +132,21 @@ def sums(call: Call, out: Shape) -> Dim:
     return heads * product(call.x[1:])
 
 
-def kept(call: Call, out: Shape) -> Dim:
+def _kept(call: Call, out: Shape, keys: Dim) -> Dim:
     """Count the saved values besides operands and result: the sums, or, with dropout, the weights, the noise and what it leaves of them."""
-    if call.attrs["dropout"] == 0:
-        return sums(call, out)
-    keys = call.inputs[min(1, len(call.inputs) - 1)]
-    return 3 * sums(call, out) * product(keys[1:])
+    return sums(call, out) * (1 if call.attrs["dropout"] == 0 else 3 * keys)
+
+
+def attention_saved(call: Call, out: Shape) -> Dim:
+    """Count the saved values besides operands and result: with a bias that is trained, the weights themselves."""
+    if split(call)[1] is not None and call.attrs["dropout"] == 0:
+        return sums(call, out) * keys_of(call)
+    return _kept(call, out, keys_of(call))
+
+
+def attention_work(call: Call, out: Shape) -> Dim:
+    """Count the sums; with a bias, the products before and after the softmax, which torch then computes one by one."""
+    return sums(call, out) if split(call)[1] is None else 2 * sums(call, out) * keys_of(call)
 
 
 # ---- with projections
@@ -154,9 +161,9 @@ def widths(call: Call) -> tuple[int, int, int]:
 def multihead_shape(call: Call) -> Shape:
     """Return the shape of the queries. Raises Fault where heads or branches do not fit."""
     _has_positions(call)
-    _heads_divide(call.attrs["heads"], call.channels, "of the queries")
+    heads_divide(call.attrs["heads"], call.channels, "of the queries")
     widths(call)
-    _positions_agree(call)
+    _positions_agree(call, len(call.inputs))
     return call.x
 
 
@@ -220,7 +227,7 @@ def lower_multihead(call: Call) -> ModuleTarget:
 def multihead_saved(call: Call, out: Shape) -> Dim:
     """Count the projected queries, keys and values, what attention returns, and what attention saves besides."""
     queries, keys = product(call.x[1:]), product(call.inputs[-1][1:])
-    return (queries + keys) * (2 * call.channels) + kept(call, out)
+    return (queries + keys) * (2 * call.channels) + _kept(call, out, keys)
 
 
 def multihead_work(call: Call, out: Shape) -> Dim:
@@ -269,7 +276,7 @@ OPERATORS = (
         fvcore=lambda call, out: 0,
         receptive_field=receptive.whole,
         derivation=attention_derivation,
-        memory=Memory(saves=always("input", "output"), saved=kept, work=sums, reads="last", order=channels_last),
+        memory=Memory(saves=always("input", "output"), saved=attention_saved, work=attention_work, reads="last", order=channels_last),
         picture="attention",
         lower=lower_attention,
     ),

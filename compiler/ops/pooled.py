@@ -6,6 +6,7 @@ from math import prod
 from typing import Any
 
 from archc.compiler.ops import receptive
+from archc.compiler.ops.attention import heads_divide
 from archc.compiler.ops.faults import OpenCount, ShapeFault
 from archc.compiler.ops.kinds import SMALLEST, Flag, Optional, PerAxis, Real, Whole, Word
 from archc.compiler.ops.memory import Memory, always, channels_last
@@ -14,7 +15,6 @@ from archc.compiler.ops.targets import ModuleTarget
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.compiler.shapes.window import Window
 from archc.dsl.diagnostics import Fault
-from archc.dsl.vocabulary import attention
 from archc.dsl.vocabulary import shapes as says
 
 ROW = "a row of a class token and the positions of a video, as in `96x1569`"
@@ -55,8 +55,7 @@ def pooled_shape(call: Call) -> Shape:
         help_text = "`tokens` before it makes a row of a map, and a `concat(axis=w)` puts a class token first" if call.axes > 1 else ""
         raise Fault(says.wrong_rank("pooled_attention", ROW, show_shape(call.x), help_text))
     heads, out = call.attrs["heads"], width(call)
-    if out % heads:
-        raise Fault(attention.heads_do_not_divide(heads, out, "of the input" if call.attrs["out"] is None else "of `out`"))
+    heads_divide(heads, out, "of the input" if call.attrs["out"] is None else "of `out`")
     count = product(call.attrs["sizes"])
     if not call.equal(1 + count, call.x[1]):
         written = f"1 + {'*'.join(map(str, call.attrs['sizes']))} = {1 + count}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from archc.compiler.ops.attention import heads_divide
 from archc.compiler.ops.convolution import BIAS, BIAS_INIT, WEIGHT_INIT
 from archc.compiler.ops.kinds import SMALLEST, Choice, Flag, Optional, PerAxis, Real, Whole, Word
 from archc.compiler.ops.memory import Memory, channels_last
@@ -24,8 +25,7 @@ def attention_shape(call: Call) -> Shape:
     """Return the shape of the input. Raises Fault where heads, window or shift do not fit it."""
     axes, attrs = call.image(), call.attrs
     heads, window, shift = attrs["heads"], attrs["window"], attrs["shift"]
-    if call.channels % heads:
-        raise Fault(attention.heads_do_not_divide(heads, call.channels, "of the input"))
+    heads_divide(heads, call.channels, "of the input")
     for axis in range(axes):
         if shift[axis] >= window[axis]:
             raise Fault(says.out_of_range("`shift`", shift[axis], f"less than the window, {window[axis]}", "shift"))

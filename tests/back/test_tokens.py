@@ -317,6 +317,9 @@ STORED = [
     *("layer_norm; multihead_attention(3, causal=yes)", "layer_norm\nattention(3)<channel_fc-12 | channel_fc-12 | channel_fc-12>"),
     *("channel_fc-36; attention(3); channel_fc-12", "channel_fc-36; attention(3, causal=yes)", "add<. | learned>; channel_fc-12"),
     *("concat(axis=w)<learned(1) | .>; add<. | learned>; layer_norm; token(0); fc-3", "transpose; channel_fc-5; transpose; channel_fc-3"),
+    "channel_fc-36\nattention(3, dropout=0.1)<. | learned([20, 20], channels=3)>; channel_fc-12",
+    "channel_fc-36\nattention(3)<. | learned([20, 20], channels=3)>; channel_fc-12",
+    "layer_norm\nattention(3, dropout=0.1)<channel_fc-12 | channel_fc-12 | channel_fc-12>; channel_fc-8",
 ]
 
 
