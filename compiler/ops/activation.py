@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from archc.compiler.ops.axes import AXIS, along_axis, along_axis_field
 from archc.compiler.ops.kinds import SMALLEST, Choice, Real, Whole, Word
 from archc.compiler.ops.memory import KEEPS_INPUT, KEEPS_OUTPUT, Memory, Values, always, channels_first, none, one_each
-from archc.compiler.ops.receptive import EACH, ReceptiveFields
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights
 from archc.compiler.ops.targets import ModuleTarget
 from archc.compiler.shapes.dim import Shape
@@ -62,17 +62,6 @@ def prelu_weights(call: Call) -> Weights:
     return {"weight": (call.attrs["slopes"],)}
 
 
-def along_axis(call: Call) -> Shape:
-    """Return the shape of the input. Raises Fault where it has no such axis."""
-    call.axis(call.attrs["axis"])
-    return call.x
-
-
-def along_axis_field(call: Call, out: Shape) -> ReceptiveFields:
-    """Return the whole of the axis, one position of the others."""
-    return [None if axis == call.axis(call.attrs["axis"]) else EACH for axis in range(1, len(call.x))]
-
-
 def _over_axis(name: str, target: str, formula: str, work: Values = none) -> Operator:
     """Return the record of a function of all values along an axis."""
     return Operator(
@@ -84,7 +73,7 @@ def _over_axis(name: str, target: str, formula: str, work: Values = none) -> Ope
         """,
         source=f"torch.{target}",
         example=f"input 8x4x4; {name} => 8x4x4",
-        attrs=(Attr("axis", Choice(("c", "d", "h", "w")), Word("c"), "the axis: channels, depth, height or width"),),
+        attrs=(AXIS,),
         shape=along_axis,
         receptive_field=along_axis_field,
         memory=replace(SOFTMAX, work=work),

@@ -57,9 +57,14 @@ class Call:
             raise Fault(says.wrong_rank(self.operator, "channels and one to three sizes, as in `3x224x224`", show_shape(self.x)))
         return self.axes
 
+    @property
+    def axis_numbers(self) -> Mapping[str, int]:
+        """Return the numbers of the axes of the first operand by their words, the channels first."""
+        return AXIS_NUMBERS.get(self.axes, {"c": 0})
+
     def axis(self, word: str) -> int:
         """Return the number of an axis by its word, counted from the channels. Raises Fault where the first operand has no such axis."""
-        numbers = AXIS_NUMBERS.get(self.axes, {"c": 0})
+        numbers = self.axis_numbers
         if word not in numbers:
             expected = f"tensors that have that axis ({', '.join(numbers)})"
             raise Fault(says.wrong_rank(f"{self.operator}(axis={word})", expected, show_shape(self.x)))

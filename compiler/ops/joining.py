@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from archc.compiler.ops import receptive
-from archc.compiler.ops.call import AXIS_NUMBERS as AXIS_NUMBERS
+from archc.compiler.ops.axes import AXIS
 from archc.compiler.ops.elementwise import broadcast_shape, chain, equal_shapes, merge_derivation
 from archc.compiler.ops.faults import ShapeFault, Unjoinable
-from archc.compiler.ops.kinds import Bounds, Choice, Flag, Real, Whole, Word
+from archc.compiler.ops.kinds import Bounds, Flag, Real, Whole
 from archc.compiler.ops.memory import Memory, always, as_maps
 from archc.compiler.ops.receptive import ReceptiveFields
 from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Operator, axis_names, differences
@@ -24,11 +24,7 @@ def add_shape(call: Call) -> Shape:
 def concat_shape(call: Call) -> Shape:
     """Return the shape with the sizes along the axis added. Raises Fault where the other axes differ."""
     first = call.x
-    numbers = AXIS_NUMBERS.get(call.axes, {"c": 0})
-    axis_name = call.attrs["axis"]
-    if axis_name not in numbers:
-        raise Fault(says.wrong_rank(f"concat(axis={axis_name})", f"tensors that have that axis ({', '.join(numbers)})", show_shape(first)))
-    axis = numbers[axis_name]
+    axis = concat_axis(call)
     total: Dim = first[axis]
     for other in call.inputs[1:]:
         agree = len(other) == len(first) and all(call.equal(a, b) for i, (a, b) in enumerate(zip(first, other, strict=True)) if i != axis)
@@ -40,8 +36,8 @@ def concat_shape(call: Call) -> Shape:
 
 
 def concat_axis(call: Call) -> int:
-    """Return the number of the axis, counted from the channels."""
-    return AXIS_NUMBERS.get(call.axes, {"c": 0})[call.attrs["axis"]]
+    """Return the number of the axis, counted from the channels. Raises Fault where the first branch has no such axis."""
+    return call.axis(call.attrs["axis"])
 
 
 def concat_derivation(call: Call, out: Shape) -> list[str]:
@@ -98,7 +94,7 @@ def lower_shuffle(call: Call) -> ModuleTarget:
 def _paddings(call: Call) -> list[tuple[int, int]]:
     if call.axes > 3:
         call.image()
-    numbers = AXIS_NUMBERS.get(call.axes, {"c": 0})
+    numbers = call.axis_numbers
     for name in ("h", "w", "d"):
         if name not in numbers and call.attrs[name] != (0, 0):
             raise Fault(says.wrong_rank(f"pad({name}=...)", f"a tensor with an axis `{name}`", show_shape(call.x)))
@@ -138,7 +134,7 @@ OPERATORS = (
         """,
         source="torch.cat",
         example="input 16x28x28; concat<conv1-8 | conv3-8(pad=1)> => 16x28x28",
-        attrs=(Attr("axis", Choice(("c", "d", "h", "w")), Word("c"), "the axis: channels, depth, height or width"),),
+        attrs=(AXIS,),
         shape=concat_shape,
         joined_axis=concat_axis,
         derivation=concat_derivation,

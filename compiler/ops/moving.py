@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from archc.compiler.ops.joining import AXIS_NUMBERS
-from archc.compiler.ops.kinds import Choice, Optional, Row, Whole, Word
+from archc.compiler.ops.axes import AXIS, AXIS_WORD
+from archc.compiler.ops.kinds import Optional, Row, Whole, Word
 from archc.compiler.ops.memory import Memory, as_maps
 from archc.compiler.ops.receptive import EACH, MAX_PHASES, ONCE, Positions, ReceptiveField, ReceptiveFields
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, axis_names, sizes_kept_or_changed
@@ -15,12 +15,10 @@ from archc.compiler.shapes.dim import Dim, Shape, show_shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
-AXIS = Choice(("c", "d", "h", "w"))
-
 
 def axis_number(call: Call, option: str = "axis") -> int:
     """Return the number of the axis that an option names, 0 for the channels. Raises Fault for an axis that the input does not have."""
-    numbers = AXIS_NUMBERS.get(call.axes, {"c": 0})
+    numbers = call.axis_numbers
     name = call.attrs[option]
     if name not in numbers:
         written = f"{call.operator}({option}={name})"
@@ -29,14 +27,14 @@ def axis_number(call: Call, option: str = "axis") -> int:
 
 
 def _axes_of(call: Call) -> str:
-    names = AXIS_NUMBERS.get(call.axes, {"c": 0})
+    names = call.axis_numbers
     return f"the axes of {show_shape(call.x)} are {', '.join(f'`{name}`' for name in names)}"
 
 
 def _named_axes(call: Call, unset: object) -> dict[int, Any]:
     """Return the values of the options `c`, `d`, `h` and `w` that are set, by axis. Raises Fault for an axis that the input lacks."""
-    numbers = AXIS_NUMBERS.get(call.axes, {"c": 0})
-    given = {name: call.attrs[name] for name in AXIS.words if call.attrs[name] != unset}
+    numbers = call.axis_numbers
+    given = {name: call.attrs[name] for name in AXIS_WORD.words if call.attrs[name] != unset}
     for name in given:
         if name not in numbers:
             raise Fault(says.wrong_rank(f"{call.operator}({name}=...)", "a tensor with that axis", show_shape(call.x), _axes_of(call)))
@@ -247,7 +245,7 @@ def expand_shape(call: Call) -> Shape:
     for axis, target in _named_axes(call, None).items():
         if sizes[axis] != target and not call.equal(sizes[axis], 1):
             name = axis_names(call.x)[axis]
-            option = next(word for word, number in AXIS_NUMBERS.get(call.axes, {"c": 0}).items() if number == axis)
+            option = next(word for word, number in call.axis_numbers.items() if number == axis)
             raise Fault(
                 says.out_of_range(
                     f"the {name} of what is expanded",
@@ -286,7 +284,7 @@ OPERATORS = (
             Attr("start", Whole(0, open=True), REQUIRED, "the first position, from 0"),
             Attr("stop", Whole(1, open=True), REQUIRED, "the position after the last"),
             Attr("step", Whole(1), 1, "the distance between positions"),
-            Attr("axis", AXIS, Word("c"), "the axis: channels, depth, height or width"),
+            AXIS,
         ),
         shape=slice_shape,
         derivation=slice_derivation,
@@ -325,7 +323,7 @@ OPERATORS = (
         """,
         source="torch.flip",
         example="input 16x28x28; flip(axis=w) => 16x28x28",
-        attrs=(Attr("axis", AXIS, REQUIRED, "the axis: channels, depth, height or width"),),
+        attrs=(Attr("axis", AXIS_WORD, REQUIRED, "the axis: channels, depth, height or width"),),
         shape=flip_shape,
         receptive_field=flip_receptive_field,
         memory=Memory(order=as_maps),
@@ -342,7 +340,7 @@ OPERATORS = (
         example="input 6x28x28; gather([0, 2, 4, 1, 3, 5]) => 6x28x28",
         attrs=(
             Attr("index", Row(), REQUIRED, "the positions, from 0"),
-            Attr("axis", AXIS, Word("c"), "the axis: channels, depth, height or width"),
+            AXIS,
         ),
         shape=gather_shape,
         derivation=gather_derivation,
@@ -361,8 +359,8 @@ OPERATORS = (
         source="torch.transpose; Tolstikhin et al. 2021, arXiv:2105.01601, section 2",
         example="input 768x196; transpose => 196x768",
         attrs=(
-            Attr("first", AXIS, Word("c"), "an axis: channels, depth, height or width"),
-            Attr("second", AXIS, Word("w"), "the axis that it is swapped with"),
+            Attr("first", AXIS_WORD, Word("c"), "an axis: channels, depth, height or width"),
+            Attr("second", AXIS_WORD, Word("w"), "the axis that it is swapped with"),
         ),
         shape=transpose_shape,
         derivation=transpose_derivation,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product as product_of
 
+from archc.compiler.ops.axes import AXIS, along_axis, along_axis_field
 from archc.compiler.ops.elementwise import unequal
 from archc.compiler.ops.faults import ShapeFault, Unmatched
-from archc.compiler.ops.kinds import NONE, SMALLEST, Axes, Choice, Flag, Optional, Real, Word
+from archc.compiler.ops.kinds import NONE, SMALLEST, Axes, Flag, Optional, Real
 from archc.compiler.ops.memory import FRESH, Memory, always, channels_first, channels_last
 from archc.compiler.ops.normalization import scale_and_shift
 from archc.compiler.ops.receptive import EACH, ReceptiveFields
@@ -165,17 +166,6 @@ def lower_instance_norm(call: Call) -> ModuleTarget:
     return ModuleTarget(f"nn.InstanceNorm{call.axes}d", {"num_features": call.channels, "eps": a["eps"], "affine": a["affine"]})
 
 
-def l2_norm_shape(call: Call) -> Shape:
-    """Return the shape of the input. Raises Fault where it has no such axis."""
-    call.axis(call.attrs["axis"])
-    return call.x
-
-
-def l2_norm_field(call: Call, out: Shape) -> ReceptiveFields:
-    """Return the whole of the axis, one position of the others."""
-    return [None if axis == call.axis(call.attrs["axis"]) else EACH for axis in range(1, len(call.x))]
-
-
 def l2_norm_saved(call: Call, out: Shape) -> Dim:
     """Count the lengths, before and after their bound from below."""
     return 2 * l2_norm_work(call, out)
@@ -309,11 +299,11 @@ OPERATORS = (
         source="torch.nn.functional.normalize; Liu, Rabinovich & Berg 2016, arXiv:1506.04579, section 3.3",
         example="input 128x7x7; l2_norm => 128x7x7",
         attrs=(
-            Attr("axis", Choice(("c", "d", "h", "w")), Word("c"), "the axis: channels, depth, height or width"),
+            AXIS,
             Attr("eps", Real(0), 1e-12, "the smallest length to divide by"),
         ),
-        shape=l2_norm_shape,
-        receptive_field=l2_norm_field,
+        shape=along_axis,
+        receptive_field=along_axis_field,
         memory=Memory(saves=always("input"), saved=l2_norm_saved, work=l2_norm_work),
         lower=lower_l2_norm,
     ),
