@@ -33,8 +33,8 @@ def fvcore(graph: ArchGraph, node: Node) -> Dim:
 CONVENTIONS: dict[str, tuple[Count, str]] = {
     "paper": (
         node_macs,
-        "MACs: multiply-accumulates of convolutions, fully-connected layers, attention and RBF units for one sample; 1 MAC is 2 FLOPs;\n"
-        "biases, normalization, activations, pooling and additions are not counted.",
+        "MACs: multiply-accumulates of convolutions, fully-connected and recurrent layers, attention, matrix products and RBF units for\n"
+        "one sample; 1 MAC is 2 FLOPs; biases, normalization, activations, pooling and additions are not counted.",
     ),
     "torchvision": (node_macs, "MACs: as torchvision's published `_ops`, which is the rule of the papers; 1 MAC is 2 FLOPs."),
     "torchinfo": (

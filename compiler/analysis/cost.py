@@ -1,8 +1,8 @@
 """Count parameters and multiply-accumulates.
 
 Parameters are the trainable scalars; running statistics and fixed codes are not among them. MACs are those of
-convolutions, fully-connected layers, attention and RBF units for one sample; 1 MAC is 2 FLOPs. Biases, normalization,
-activations, pooling and additions are not counted, which is what the papers and torchvision do.
+convolutions, fully-connected and recurrent layers, attention, matrix products and RBF units for one sample; 1 MAC is 2
+FLOPs. Biases, normalization, activations, pooling and additions are not counted, which is what the papers and torchvision do.
 """
 
 from __future__ import annotations
