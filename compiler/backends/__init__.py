@@ -7,8 +7,8 @@ atomically (`files.replacing`), and raises CannotWrite where it cannot. Its inpu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,17 +27,29 @@ class Compiled:
     """A network that was lowered and has run once: the input of a writer.
 
     `module` holds the weights of the network, on the requested device and in the requested dtype, in evaluation mode; `inputs` are the
-    tensors `(N, *shape)` that it has run on, in order. `level` is the requested level of optimization.
+    tensors `(N, *shape)` that it has run on, in order. `level` is the requested level of optimization. `settings` are the options of
+    the format that the caller has set, such as `opset`, by name.
     """
 
     graph: ArchGraph
     level: int
     module: ArchModule
     inputs: Sequence[Any]
+    dtype: str = "float32"
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def program(self, mode: Mode = "inference") -> LoweredProgram:
         """Return the lowered program of a mode at `level`, or at the highest level that the mode has."""
         return lowered(self.graph, mode, min(self.level, LEVELS[mode][-1]))
+
+    def weights(self) -> dict[str, Any]:
+        """Return the weights and buffers of the network as written, by key, in the order of the state_dict, as numpy arrays of `dtype`.
+
+        What `program().recipes` compute is not among them.
+        """
+        from archc.compiler.backends.torch.files import arrays
+
+        return arrays(self.module)
 
 
 @dataclass(frozen=True)

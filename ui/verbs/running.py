@@ -76,7 +76,7 @@ def compile(
             talk(unfit_table(error.rows))
             found = "shows what fits under other names, and writes it"
             fail(f"{error}\n`archc weights {file} --from {weights} -o fitted.safetensors` {found}")
-    compiled = Compiled(report.graph, optimize, ran.module, ran.inputs)
+    compiled = Compiled(report.graph, optimize, ran.module, ran.inputs, dtype)
     for target, backend in targets:
         backend.write(compiled, target)
         talk(f"wrote {target}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from archc.compiler.backends import Compiled
 from archc.compiler.backends.torch.arch_module import ArchModule, source_of
@@ -30,6 +31,19 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
             save_file(state, temporary)
         except SafetensorError as error:  # raised, for example, when the disk is full
             raise CannotWrite(path, str(error)) from error
+
+
+def arrays(module: nn.Module) -> dict[str, Any]:
+    """Return the state_dict as numpy arrays, which share memory with tensors on the CPU; bfloat16 is that of ml_dtypes."""
+    return {key: _array(tensor.detach().cpu()) for key, tensor in module.state_dict().items()}
+
+
+def _array(tensor: Tensor) -> Any:
+    if tensor.dtype != torch.bfloat16:
+        return tensor.numpy()
+    from ml_dtypes import bfloat16  # numpy has no such type
+
+    return tensor.view(torch.int16).numpy().view(bfloat16)
 
 
 def write_exported(compiled: Compiled, path: Path) -> None:
