@@ -236,10 +236,13 @@ class Operator:
 
     @property
     def short_form(self) -> str:
-        """Return the short form with the options in braces: `conv{kernel}-{out}/{stride}`."""
+        """Return the short form with the options in braces: `conv{kernel}-{out}/{stride}`; of a merge, with the options it needs."""
+        if self.is_merge and not self.plain:
+            needed = ", ".join(f"{name}=..." for name in self.requires)
+            return f"`{self.name}{f'({needed})' if needed else ''}<a | b>`"
         kernel, out, stride = self.short
         written = self.name + (f"{{{kernel}}}" if kernel else "") + (f"-{{{out}}}" if out else "") + (f"/{{{stride}}}" if stride else "")
-        return f"`{written}`" if not self.is_merge or self.plain else f"`{self.name}<a | b>`"
+        return f"`{written}`"
 
     @property
     def signature(self) -> str:
