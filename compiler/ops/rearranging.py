@@ -21,7 +21,7 @@ from archc.dsl.vocabulary import shapes as says
 MOST_AXES = 4  # of a result: channels and three sizes
 RESERVED = ("pattern", "sizes", "place")  # names of other arguments
 REST = "..."  # all axes without a name; each becomes an axis with this and a number as its name
-BATCH = ("b", "B", "batch", "bs", "n", "N")  # what the batch is called where it is written
+BATCH = (("b",), ("B",), ("batch",), ("bs",), ("n",), ("N",))  # what the batch is called where it is written
 EXAMPLE = 'as in `rearrange("c (h i) (w j) -> (j i c) h w", i=2, j=2)`'
 Axis = tuple[str, ...]  # the names of its parts, the outermost first; none for an axis of size 1
 
@@ -47,7 +47,7 @@ def read(text: str, rank: int) -> Pattern:
         return pattern
     if re.search(r"\([^)]*\.\.\.", text.partition("->")[0]):
         raise Fault(attention.bad_pattern("has `...` in parentheses before the arrow", "there it stands for whole axes"))
-    if pattern.left[0] == pattern.right[0] and pattern.left[0][0] in BATCH:  # it would be read as the channels
+    if pattern.left[0] == pattern.right[0] and pattern.left[0] in BATCH:  # it would be read as the channels
         problem = f"begins with `{pattern.left[0][0]}` on both sides, which reads as the batch"
         raise Fault(attention.bad_pattern(problem, "the batch is not written: begin with the channels, `c`"))
     named = len(pattern.left) - 1
@@ -120,12 +120,11 @@ def parts(call: Call) -> Mapping[str, Dim]:
     """Return the size of each part. Raises Fault where the pattern does not fit the input."""
     pattern, given = _pattern(call), dict(call.attrs["sizes"].args)
     names = [name for axis in pattern.left for name in axis]
+    listed = ", ".join(f"`{name}`" for name in names if REST not in name)
     for name in given:
         if name not in names:
             problem = f"has no `{name}`, and gets a size for it"
-            raise Fault(
-                attention.bad_pattern(problem, f"its names are {', '.join(f'`{known}`' for known in names if REST not in known)}", name)
-            )
+            raise Fault(attention.bad_pattern(problem, f"its names are {listed}", name))
     if len(call.x) != len(pattern.left):
         problem = f"is of {len(pattern.left)} ax{'i' if len(pattern.left) == 1 else 'e'}s, and gets {show_shape(call.x)}"
         help_text = "it names all axes of a sample, channels first"
