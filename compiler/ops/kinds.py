@@ -189,16 +189,20 @@ class Place:
 
 @dataclass(frozen=True)
 class Axes:
-    """One axis by its word, `c`, or several, `[h, w]`. Whether the input has them is for the rule of the operator to say."""
+    """One axis by its word, `c`, or several, `[h, w]`. Whether the input has them is for the rule of the operator to say.
+
+    Canonical: their words in the order of the axes; `bare`: a single one is its word alone.
+    """
 
     words: tuple[str, ...] = ("c", "d", "h", "w")
+    bare: bool = False
 
     def read(self, name: str, value: Value, axes: int) -> Canonical:
         parts = value if isinstance(value, tuple) else (value,)
         given = [Choice(self.words).read(name, part, axes) for part in parts]
         if not given or len(set(given)) < len(given):
             raise Fault(says.wrong_kind(f"`{name}`", "one axis, or several different ones", show(value)))
-        return tuple(word for word in self.words if word in given)
+        return given[0] if self.bare and len(given) == 1 else tuple(word for word in self.words if word in given)
 
     def __str__(self) -> str:
         return "one or several of " + ", ".join(f"`{word}`" for word in self.words) + ": `c`, `[h, w]`"
