@@ -171,9 +171,11 @@ def _slash_padding(before: re.Match[str], rest: re.Match[str]) -> str:
 
 ONE_OF_TWO = "one of two values is written `2 if i == 0 else 1`, with both of them"
 ALL_SETTINGS = "as a value, an operator has all its settings in parentheses: `{0}({1}, {2}, ...)`"
-BRANCHED = "concat|add|sub|mul|div|mean|matmul|residual"
+RANGE = "a range is `slice(start, stop, axis=w)`, and the last four positions are `slice(in.w - 4, in.w, axis=w)`"
+BRANCHED = "concat|stack|add|sub|mul|div|mean|matmul|residual"
 RULES = (
     # arguments
+    Rule(r"\b[Ss]lice\s*\([^()]*", r":", RANGE, bracket="("),
     Rule(r"[A-Za-z_]+\s*=\s*", r'("[^"]*->[^"]*")', "a text stands first, without a name: `{0}`", "{0}", bracket="("),
     Rule(r"", r"'([^'\"]*->[^'\"]*)'", 'a text has double quotes: `"{0}"`', '"{0}"', bracket="("),
     Rule(r"", r";", "options are separated by `,`", ",", bracket="("),

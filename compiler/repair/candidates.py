@@ -106,6 +106,7 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0316": (shapes.heads_that_divide,),
     "E0306": (shapes.largest_legal,),
     "E0307": (shapes.pool_first,),
+    "E0323": (shapes.from_the_end,),
     "E0309": (values.inputs_alike,),
     "E0310": (merges.another_branch,),
     "E0401": (words.near_names, values.rounded),
