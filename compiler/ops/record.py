@@ -138,6 +138,7 @@ class Operator:
     `grows`: it enlarges maps.
     `unrolls`: its output is the values of its input along one axis.
     `normalizes`: its output is normalized, so applying it again does nothing. `removes_bias`: it subtracts the mean of each channel.
+    `surveys`: in evaluation, too, it computes mean and variance over all positions of a sample, which receptive fields do not count.
     `rectifies`: it does not change its own output.
     `identity_in_eval`: in evaluation it returns its input; `identity_in_training` returns whether a call does so in training too.
     `detached`: its values do not depend on those of its operand, only on its shape, so no gradient passes through it.
@@ -181,6 +182,7 @@ class Operator:
     unrolls: bool = False
     normalizes: bool = False
     removes_bias: bool = False
+    surveys: bool = False
     rectifies: bool = False
     identity_in_eval: bool = False
     identity_in_training: Callable[[Call], bool] = never

@@ -270,7 +270,8 @@ OPERATORS = (
         summary="Instance normalization: like `bn`, but over the positions of one sample, in training and evaluation.",
         doc="""
         `out = weight*(x - mean)/sqrt(var + eps) + bias`, with mean and variance over all positions of one channel of one sample. There
-        are no running statistics, and no weights unless `affine=yes`.
+        are no running statistics, and no weights unless `affine=yes`. The receptive field is one position: it does not count mean and
+        variance, as Araujo, Norris & Sim 2019 do not.
         """,
         source="torch.nn.InstanceNorm1d, InstanceNorm2d, InstanceNorm3d; Ulyanov, Vedaldi & Lempitsky 2016, arXiv:1607.08022",
         example="input 64x56x56; instance_norm => 64x56x56",
@@ -281,6 +282,7 @@ OPERATORS = (
         shape=instance_norm_shape,
         weights=scale_and_shift,
         normalizes=True,
+        surveys=True,
         removes_bias=True,
         memory=Memory(saves=always("input"), saved=instance_statistics, work=instance_work, reads="first", order=channels_first),
         lower=lower_instance_norm,
