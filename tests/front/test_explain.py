@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from archc import load
+from archc import load, loads
 from archc.compiler.analysis.cost import node_macs, node_params
 from archc.compiler.analysis.derive import derive, size_lines
 from archc.compiler.graph import INPUT
