@@ -323,6 +323,8 @@ RULES = (
     Rule(r"(?<=[A-Za-z_0-9)])\s*", r"-\s*(?=[0-9{])", "there is no space around the `-` before the channels: `conv3-64`", "-"),
     Rule(r"^\s*[A-Za-z_][\w-]*:\s*", r"$", "the item of a label follows on the same line: `head: conv3-8`, or `head: {` and lines"),
     # merges
+    Rule(r"\b([A-Za-z_]+)-([0-9]+)", r"\s*<", "before branches, options are in parentheses: `{0}({1})<a | b>`", "{0}({1})<"),
+    Rule(r"\b[A-Za-z_]+-(?:[0-9]+|\{[^{}]*\})(?:\([^()]*\))?", r"<", "before branches, options are in parentheses: `gru(256)<a | b>`"),
     Rule(rf"\b(?:{BRANCHED})\s*\{{.*", r"", "branches go in `< >`: `concat<a | b>`"),
     Rule(rf"\b(?:{BRANCHED})\s*", r"[\[(]", "branches go in `< >`: `concat<a | b>`"),
     Rule(rf"\b(?:{BRANCHED})\s*\(.*", r"", "branches go in `< >`: `concat<a | b>`", bracket="("),

@@ -246,7 +246,7 @@ def expand_shape(call: Call) -> Shape:
     """Return the shape with the given sizes. Raises Fault for an axis whose size is neither 1 nor the given one."""
     sizes = list(call.x)
     for axis, target in _named_axes(call, None).items():
-        if sizes[axis] != target and not call.equal(sizes[axis], 1):
+        if not call.one_of(sizes[axis], 1, target):
             name = axis_names(call.x)[axis]
             option = next(word for word, number in call.axis_numbers.items() if number == axis)
             raise Fault(

@@ -175,11 +175,11 @@ class _Writer:
             "multihead_attention(in.c)",
             "multihead_attention(1)<. | conv1-{2*in.c}>",
             "multihead_attention(1, bias=no)<. | conv1-3 | conv1-2>",
-            "channel_fc-{3*in.c}; attention(in.c // 3)",
+            "{ channel_fc-{3*in.c}; attention(in.c // 3) }",
             "attention(1, causal=yes)<. | neg | conv1-4>",
         ]
         if self.axes == 1:
-            choices += [recurrent, "gru-{in.c}<. | reduce_mean(axis=w, keep=no)>"]
+            choices += [recurrent, "gru(in.c)<. | reduce_mean(axis=w, keep=no)>"]
         if self.axes == 2:
             choices.append(f"{{ let hs = in.h; let ws = in.w; tokens; {recurrent}; map([hs, ws]) }}")
         if self.axes > 1:
@@ -196,7 +196,7 @@ class _Writer:
             f"{self.one('softmax', 'log_softmax', 'softmin', 'l2_norm')}(axis={self.one('c', 'w', '[c, w]')})",
             self.one("square", "scale(0.5)", "shift(1)", "clamp(0, 6)", "pow(2)", "rms_norm", "layer_norm", "group_norm(in.c)"),
             'rearrange("(g c) ... -> (c g) ...", g=in.c)',
-            "conv1-{2*in.c}; glu",
+            "{ conv1-{2*in.c}; glu }",
             "gather([0, 0])",
             "normal_noise",
             "add<. | learned>" if not self.open_sizes else "abs",
