@@ -97,6 +97,15 @@ def test_nothing_is_kept_before_the_first_parameter(text: str) -> None:
     assert predicted.saved == pytest.approx(saved, rel=0.001)
 
 
+def test_a_narrow_lstm_is_said_to_keep_more() -> None:
+    net = loads("input 8x20\na: lstm-4\nb: lstm-128\nc: gru-4")
+    assert net.memory().padded == ("a",)
+    assert "Training keeps more than is predicted for a:" in net.memory().text()
+    assert "Training keeps more" not in loads("input 8x20\nlstm-128").memory().text()
+    predicted, saved, _ = both(loads("input 8x20\nlstm-4"))
+    assert predicted.saved < 0.6 * saved
+
+
 @pytest.mark.parametrize(
     ("width", "length", "heads"), [(32, 16, 4), (64, 64, 4), (128, 16, 4), (96, 8, 2), (64, 16, 1)], ids=lambda number: str(number)
 )
