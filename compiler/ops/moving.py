@@ -70,8 +70,11 @@ def slice_shape(call: Call) -> Shape:
     for name, bound in (("start", start), ("stop", stop)):
         if isinstance(bound, int) and bound < 0:
             raise Fault(says.counted_from_the_end(name, bound, f"in.{call.attrs['axis']}"))
+    if not isinstance(start, int):
+        call.at_least(start, 0)
     if not (_least(call, stop, start + 1) and _least(call, size, stop)):
-        most = size if isinstance(size, int) and isinstance(start, int) and start < size else None
+        numbers = all(isinstance(bound, int) for bound in (start, stop, size))
+        most = size if numbers and start < size < stop else None
         what = "the range of channels" if axis == 0 else f"the range along the {axis_names(call.x)[axis]}"
         raise Fault(says.out_of_range(what, f"{start} to {stop}", f"in order, and within 0 to {size}", "stop", most))
     return (*call.x[:axis], (stop - start + step - 1) // step, *call.x[axis + 1 :])

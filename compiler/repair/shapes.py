@@ -55,8 +55,8 @@ def heads_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 def pool_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     """Yield global average pooling before a layer that needs a fixed number of inputs; else an input of a fixed size."""
-    item = around(tree, span, ast.Item)
-    if item is not None:
+    item, op = around(tree, span, ast.Item), around(tree, span, ast.Op)
+    if item is not None and not (op is not None and is_op(op, "learned")):  # which is as large as what it meets
         yield repair("global average pooling before it", insert(item.span, item.span.start, "adaptive_avgpool1; "))
     for line in (s for s in tree.statements if isinstance(s, ast.Input)):
         sizes = line.dims[1:]

@@ -113,3 +113,9 @@ def test_legal_sizes_of_an_expansion_are_exact() -> None:
     graph = check_text(text.format(width=2)).graph
     assert ArchGraph.from_json(graph.to_json()).same_as(graph)
     assert not check_text(text.format(width=4)).ok
+
+
+def test_a_start_counted_from_the_end_needs_as_many_positions() -> None:
+    report = check_text("input 8xL\nslice(L - 4, L, axis=w)")
+    assert [str(legal) for legal in report.legal] == ["L >= 4"]
+    assert check_text("input 8x3\nslice(in.w - 4, in.w, axis=w)").diagnostics[0].code == "E0323"
