@@ -69,6 +69,7 @@ ROOMS: dict[str, set[str]] = {
         )
     }
     | {f"compiler.{room}" for room in ("passes", "results", "stages", "tables", "version", "why_not", "zoo")},
+    "ui.highlighting": FRONT,
     "ui": set(),
     "cli": {"ui.verbs"},
     "__init__": FRONT | {f"compiler.{room}" for room in ("analysis", "elaborate", "library", "network", "report", "results", "version")},
@@ -82,7 +83,8 @@ OUTSIDE = {
     "compiler.tables": {"tabulate"},
     "compiler.results": {"matplotlib"},
     "ui.show": {"rich"},
-    "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
+    "ui.highlighting": {"pygments"},
+    "compiler.backends.torch": {"torch", "torchvision", "safetensors", "ml_dtypes"},
 }
 
 
