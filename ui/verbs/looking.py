@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial as partial_
 from pathlib import Path
 from typing import Annotated
 
@@ -246,9 +247,9 @@ def draw(
     if watch:
         if output is None:
             usage("--watch draws again and again into a file: give -o FILE")
-        settings = {"partial": partial, "set_": set_, "input_": input_, "max_nodes": max_nodes, "max_nesting": max_nesting}
-        looks = (output, format_, style, depth, expand, collapse, flat, theme, heat, legend)
-        watching.repeat([file], lambda: draw(file, *looks, **settings))
+        looks = (depth, expand, collapse, flat, theme, heat, legend)
+        again = partial_(draw, file, output, format_, style, *looks, partial, set_=set_, input_=input_, max_nodes=max_nodes)
+        watching.repeat([file], again)
     changed, limits = overrides(set_, input_), Limits(max_nodes, max_nesting)
     expanded, collapsed = expand or (), collapse or ()
     if not partial:
