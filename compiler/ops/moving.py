@@ -73,8 +73,8 @@ def slice_shape(call: Call) -> Shape:
     if not isinstance(start, int):
         call.at_least(start, 0)
     if not (_least(call, stop, start + 1) and _least(call, size, stop)):
-        numbers = all(isinstance(bound, int) for bound in (start, stop, size))
-        most = size if numbers and start < size < stop else None
+        known = isinstance(start, int) and isinstance(stop, int)
+        most = size if isinstance(size, int) and known and start < size < stop else None
         what = "the range of channels" if axis == 0 else f"the range along the {axis_names(call.x)[axis]}"
         raise Fault(says.out_of_range(what, f"{start} to {stop}", f"in order, and within 0 to {size}", "stop", most))
     return (*call.x[:axis], (stop - start + step - 1) // step, *call.x[axis + 1 :])
