@@ -41,7 +41,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler.stages": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends.torch", "driver", "report", "errors", "lowering", "passes")},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
-    "compiler.results": FRONT | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "files", "tables")},
+    "compiler.results": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "backends", "backends.torch", "draw", "files", "lowering", "tables")},
     "compiler.network": FRONT
     | {
         f"compiler.{room}"
@@ -82,6 +83,7 @@ OUTSIDE = {
     "compiler.tables": {"tabulate"},
     "compiler.results": {"matplotlib"},
     "ui.show": {"rich"},
+    "compiler.backends": {"ml_dtypes", "numpy", "safetensors"},  # weights as arrays
     "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
 }
 
