@@ -8,7 +8,9 @@ atomically (`files.replacing`), and raises CannotWrite where it cannot. Its inpu
 
 from __future__ import annotations
 
+import ast
 import json
+import keyword
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,6 +25,7 @@ from archc.compiler.lowering.program import LoweredProgram, Mode
 if TYPE_CHECKING:
     from archc.compiler.backends.torch.arch_module import ArchModule
 
+RUN_PATH = 'runpy.run_path({path})["{name}"]'  # loads a file of Python whose name is no module's
 Part = Literal["graph", "weights", "module"]  # what a writer takes of a network
 
 
@@ -96,9 +99,10 @@ class Backend:
     which the writer `needs`. `levels` are the levels of optimization that the file format can represent; `beyond` is the reason why it
     represents no others. `settings` are the names of the options that the writer takes.
 
-    `load` is the expression that loads the file, with `{path}`, `{stem}` and `{name}`, that of the network as a class. `verifier` is the
-    dotted path of a function of a Compiled, the path and inputs, which runs the file as its users do and returns numpy arrays by output.
-    They may differ from those of the network by `tolerance`, relative to the spread of the output in float32.
+    `load` is the line of Python that loads the file, with `{path}` in quotes, or, for a file of Python, `{stem}` and `{name}`, its last
+    class. `verifier` is the dotted path of a function of a Compiled, the path and inputs, which runs the file as its users do and returns
+    numpy arrays by output; it needs the modules `verifying`. They may differ from those of the network by `tolerance`, relative to the
+    spread of the output in float32.
     """
 
     name: str
@@ -115,6 +119,7 @@ class Backend:
     checker: str = ""
     load: str = ""
     verifier: str = ""
+    verifying: tuple[str, ...] = ()
     tolerance: float = 0.0
 
     @property
@@ -137,9 +142,14 @@ class Backend:
         found: Mapping[str, Any] = _function(self.verifier)(compiled, path, inputs)
         return found
 
-    def loading(self, path: Path, name: str) -> str:
-        """Return the line of Python that loads a file; `name` is that of the network."""
-        return self.load.format(path=json.dumps(str(path), ensure_ascii=False), stem=path.stem, name=name)
+    def loading(self, path: Path) -> str:
+        """Return the line of Python that loads a file, which was written."""
+        quoted = json.dumps(str(path), ensure_ascii=False)
+        if "{name}" not in self.load:
+            return self.load.format(path=quoted)
+        classes = [item.name for item in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(item, ast.ClassDef)]
+        importable = path.stem.isidentifier() and not keyword.iskeyword(path.stem)
+        return (self.load if importable else RUN_PATH).format(path=quoted, stem=path.stem, name=classes[-1])
 
 
 BACKENDS: tuple[Backend, ...] = (

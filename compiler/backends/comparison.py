@@ -18,12 +18,14 @@ FLAT = 1e-3  # of the largest value: a spread below that is rounding itself, and
 class Difference:
     """The largest difference, of all outputs: `absolute`, and `relative` to the spread of the output, largest minus smallest value.
 
-    `tolerance` is the relative difference that the format is allowed; 0 for one whose values are the same to the last bit.
+    `tolerance` is the relative difference that the format is allowed; 0 for one whose values are the same to the last bit. `constant`: all
+    values of an output are the same, as behind a layer of zeros, so that the comparison says little.
     """
 
     absolute: float
     relative: float
     tolerance: float
+    constant: str = ""  # the name of the output
 
     @property
     def within(self) -> bool:
@@ -34,7 +36,9 @@ class Difference:
         text = (
             f"largest difference {self.absolute:.2g}, {self.relative:.2g} of the spread of the output" if self.absolute else "no difference"
         )
-        return text if self.within else f"{text}, above {self.tolerance:.2g}" if self.tolerance else f"{text}, where there should be none"
+        if not self.within:
+            return f"{text}, above {self.tolerance:.2g}" if self.tolerance else f"{text}, where there should be none"
+        return text + f"; all values of {self.constant} are the same, so give trained weights" * bool(self.constant)
 
 
 def difference(theirs: Mapping[str, Any], ours: Mapping[str, Any], tolerance: float, dtype: str) -> Difference:
@@ -48,6 +52,7 @@ def difference(theirs: Mapping[str, Any], ours: Mapping[str, Any], tolerance: fl
         raise CannotVerify(f"its outputs are {', '.join(theirs)}, and those of the network {', '.join(ours)}")
     allowed = tolerance and max(tolerance, ROUNDED * EPSILON[dtype] if dtype != "float32" else 0.0)
     absolute = relative = 0.0
+    constant = ""
     for name, own in ours.items():
         other = np.asarray(theirs[name], np.float64)
         if other.shape != own.shape:
@@ -60,10 +65,12 @@ def difference(theirs: Mapping[str, Any], ours: Mapping[str, Any], tolerance: fl
         ).all():
             return Difference(inf, inf, allowed)
         apart = float(np.abs(other[finite] - own[finite]).max())
+        if own.size > 1 and not np.ptp(own[finite]):
+            constant = constant or name
         spread = max(float(np.ptp(own[finite])), FLAT * float(np.abs(own[finite]).max()))
         absolute = max(absolute, apart)
         relative = max(relative, apart / spread if spread else inf if apart else 0.0)
-    return Difference(absolute, relative, allowed)
+    return Difference(absolute, relative, allowed, constant)
 
 
 def _size(array: Any) -> str:

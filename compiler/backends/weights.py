@@ -43,7 +43,8 @@ def _sizes(program: LoweredProgram, scope: str) -> Iterator[tuple[str, Size]]:
             yield from _sizes(program, key)
         elif program.parts[key].kind == "module":
             part = program.parts[key]
-            yield from ((f"{key}.{name}", size) for name, size in {**part.weights, **part.buffers}.items())
+            tensors = sorted({**part.weights, **part.buffers}.items(), key=lambda found: "." in found[0])  # its own first
+            yield from ((f"{key}.{name}", size) for name, size in tensors)
 
 
 def read_arrays(graph: ArchGraph, source: str, dtype: str = "float32", any_value: bool = False) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def read_arrays(graph: ArchGraph, source: str, dtype: str = "float32", any_value
         if array is None:  # a counter that older files do not have
             array = np.zeros(size, WHOLE)
         # The network is made in float32, whatever it is converted to.
-        found[key] = array.astype(WHOLE) if whole else array.astype("float32").astype(_numpy_dtype(dtype))
+        found[key] = array.astype(WHOLE) if whole else array.astype("float32").astype(numpy_dtype(dtype))
     return found
 
 
@@ -97,21 +98,21 @@ def _view(found: dict[str, Any]) -> Any:
 
     kinds = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "BOOL": "bool"}
     kind = kinds.get(found["dtype"], found["dtype"].lower().replace("i", "int").replace("u", "uint"))
-    return np.frombuffer(found["data"], _numpy_dtype(kind)).reshape(found["shape"])
+    return np.frombuffer(found["data"], numpy_dtype(kind)).reshape(found["shape"])
 
 
 def _is_real(array: Any) -> bool:
     return array.dtype.kind == "f" or array.dtype.name == "bfloat16"
 
 
-def _numpy_dtype(name: str) -> Any:
-    """Return a dtype of numpy; bfloat16 is that of ml_dtypes. Raises ModuleNotFoundError where that is not installed."""
+def numpy_dtype(name: str) -> Any:
+    """Return a dtype of numpy; bfloat16 is that of ml_dtypes. Raises NotInstalled."""
     import numpy as np
 
     if name != "bfloat16":
         return np.dtype(name)
     if find_spec("ml_dtypes") is None:
-        raise NotInstalled("ml_dtypes", wants="bfloat16 without torch", cure="pip install ml_dtypes")
+        raise NotInstalled("ml_dtypes", wants="bfloat16 in numpy", cure="pip install ml_dtypes")
     from ml_dtypes import bfloat16
 
     return np.dtype(bfloat16)

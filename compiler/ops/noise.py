@@ -11,7 +11,7 @@ WHEN = Attr("when", Choice(("training", "always")), Word("training"), "whether n
 
 def always(call: Call) -> bool:
     """Return whether numbers are drawn in evaluation too."""
-    return bool(call.attrs["when"] == Word("always"))
+    return bool(call.attrs["when"] == "always")
 
 
 def lower_normal(call: Call) -> ModuleTarget:

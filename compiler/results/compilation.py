@@ -60,6 +60,9 @@ class Request:
         for _, row in targets:
             if row.missing:
                 raise NotInstalled(row.missing, row.extra)
+            for module in row.verifying if self.verify else ():
+                if not installed(module):
+                    raise NotInstalled(module, wants="--verify", cure=f"pip install {module}")
 
     def targets(self) -> list[tuple[Path, Backend]]:
         """Return the backend for each file. Raises UsageError where there is none."""
@@ -196,7 +199,7 @@ def compilation(graph: ArchGraph, request: Request, talk: Talk = lambda text: No
     files = []
     for path, row, given in by_row:
         row.write(given, path)
-        file = Written(str(path), _size(path), row.loading(path, graph.name))
+        file = Written(str(path), _size(path), row.loading(path))
         wrote(f"wrote {file}")
         files.append(file)
     if request.verify:

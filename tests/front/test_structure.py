@@ -29,6 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.pages": {"dsl"},
     "compiler.lowering": FRONT | {"compiler.analysis", "compiler.passes"},
     "compiler.backends": FRONT | {"compiler.lowering", "compiler.files", "compiler.backends.torch"},  # the last for types only
+    "compiler.backends.onnxruntime": {"compiler.backends"},
     "compiler.backends.torch": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
     "compiler.repair": FRONT,
@@ -84,6 +85,7 @@ OUTSIDE = {
     "compiler.results": {"matplotlib"},
     "ui.show": {"rich"},
     "compiler.backends": {"ml_dtypes", "numpy", "safetensors"},  # weights as arrays
+    "compiler.backends.onnxruntime": {"onnxruntime"},
     "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
 }
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from archc.compiler.backends import Compiled
 from archc.compiler.backends.torch.arch_module import ArchModule, source_of
 from archc.compiler.backends.torch.nodes import stack_trace
+from archc.compiler.backends.weights import numpy_dtype
 from archc.compiler.files import CannotWrite, Lenient, replacing
 
 
@@ -36,9 +37,7 @@ def arrays(module: nn.Module) -> dict[str, Any]:
 def _array(tensor: Tensor) -> Any:
     if tensor.dtype != torch.bfloat16:
         return tensor.numpy()
-    from ml_dtypes import bfloat16  # numpy has no such type
-
-    return tensor.view(torch.int16).numpy().view(bfloat16)
+    return tensor.view(torch.int16).numpy().view(numpy_dtype("bfloat16"))
 
 
 def write_exported(compiled: Compiled, path: Path) -> None:

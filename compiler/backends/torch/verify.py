@@ -57,13 +57,14 @@ def graph(compiled: Compiled, path: Path, inputs: Sequence[Tensor]) -> Arrays:
     return _outputs(compiled, _with(read, compiled, compiled.module.state_dict()), inputs)
 
 
-# What runs a file of Python's source in a process that has only torch: the file, the name of its class, and a folder of tensors.
+# Runs a file of Python's source, whose last class is the network; the arguments are the file and a folder of tensors.
 RUNNER = """
 import runpy, sys, torch
-path, name, folder = sys.argv[1:]
+path, folder = sys.argv[1:]
 given = torch.load(folder + "/given.pt")
-net = runpy.run_path(path)[name]()
-net = net.to(device=given["device"], dtype=given["dtype"]).eval()
+found = runpy.run_path(path, run_name="net").values()
+kinds = [kind for kind in found if isinstance(kind, type) and kind.__module__ == "net" and issubclass(kind, torch.nn.Module)]
+net = kinds[-1]().to(device=given["device"], dtype=given["dtype"]).eval()
 net.load_state_dict(given["state"])
 torch.manual_seed(given["seed"])
 with torch.no_grad():
@@ -72,13 +73,13 @@ torch.save(result, folder + "/result.pt")
 """
 
 
-def source(compiled: Compiled, path: Path, inputs: Sequence[Tensor], name: str) -> Arrays:
-    """Run the class `name` of a file of Python's source, in a process of its own and isolated from this environment."""
+def source(compiled: Compiled, path: Path, inputs: Sequence[Tensor]) -> Arrays:
+    """Run a file of Python's source in a process of its own, isolated from this environment."""
     state = compiled.module.state_dict()
     given = {"state": state, "inputs": list(inputs), "seed": SEED, "dtype": DTYPES[compiled.dtype], "device": inputs[0].device}
     with tempfile.TemporaryDirectory(prefix="archc-") as folder:
         torch.save(given, f"{folder}/given.pt")
-        command = [sys.executable, "-I", "-c", RUNNER, str(path.absolute()), name, folder]
+        command = [sys.executable, "-I", "-c", RUNNER, str(path.absolute()), folder]
         done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:
             last = next(iter(reversed(done.stderr.strip().splitlines())), f"it ended with exit code {done.returncode}")
