@@ -86,7 +86,7 @@ def _read(path: Path) -> dict[str, Any]:
         try:
             return load_file(path)
         except (AttributeError, KeyError, TypeError):  # numpy has no bfloat16; ml_dtypes has
-            return {key: _view(found) for key, found in deserialize(path.read_bytes())}
+            return {key: _view(found) for key, found in deserialize(path.read_bytes())}  # type: ignore[no-untyped-call]
     except (ImportError, Unreadable):
         raise
     except Exception as error:
@@ -102,7 +102,7 @@ def _view(found: dict[str, Any]) -> Any:
 
 
 def _is_real(array: Any) -> bool:
-    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"
+    return bool(array.dtype.kind == "f" or array.dtype.name == "bfloat16")
 
 
 def numpy_dtype(name: str) -> Any:
