@@ -55,8 +55,9 @@ for verb in (
     app.command(verb.__name__.rstrip("_"))(verb)
 
 # module -> the extra that installs it
-OPTIONAL = {module: row.extra for row in BACKENDS for module in row.needs} | {"matplotlib": "plots"}
+OPTIONAL = {module: row.extra for row in BACKENDS for module in row.needs} | {"matplotlib": "plots", "watchfiles": "watch"}
 FLAGS = {"level": "optimize", "functions": "onnx-functions"}  # an argument of the library -> its option, where the name differs
+
 
 INSTALL = "Install completion of verbs, options and names for bash, zsh or fish."
 SHOW = "Print the completion script instead of installing it."
