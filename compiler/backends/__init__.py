@@ -100,6 +100,16 @@ BACKENDS: tuple[Backend, ...] = (
         extra="torch",
         needs=("torch", "safetensors"),
     ),
+    Backend(
+        name="onnx",
+        suffixes=(".onnx",),
+        writes="ONNX",
+        writer="archc.compiler.backends.onnx.write.write",
+        extra="onnx",
+        needs=("onnx",),
+        levels=(0, 1, 2),
+        beyond="the result of level 3 is specific to the machine that it was computed on",
+    ),
     Backend(name="graph", suffixes=(".json",), writes="graph", writer="archc.compiler.backends.graph_json.write"),
 )
 

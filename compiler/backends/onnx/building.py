@@ -1,0 +1,290 @@
+"""What a rule is given: values with shapes, and a way to add nodes to the network that is being written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import numpy as np
+from onnx import NodeProto, TensorProto, helper
+
+from archc.compiler.backends.onnx import schemas, shapes
+from archc.compiler.backends.onnx.body import FLOATS, Body
+from archc.compiler.lowering.program import Step
+from archc.compiler.shapes.dim import Dim, Shape, product
+from archc.dsl.errors import ArchError
+from archc.dsl.vocabulary import files
+
+Number = int | float
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value of the network: its name, its element type as ONNX numbers them, and its shape: the batch, then sizes or formulas.
+
+    Arithmetic with values and numbers adds nodes to the step that is being written.
+    """
+
+    name: str
+    dtype: int
+    known: Shape | None
+    b: Building = field(repr=False, compare=False)
+
+    @property
+    def shape(self) -> Shape:
+        """Return the shape. Raises LookupError for a helper value whose rule has not stated it."""
+        if self.known is None:
+            raise LookupError(f"the shape of {self.name} is not known; give `shape=` to the operator that computes it")
+        return self.known
+
+    @property
+    def rank(self) -> int:
+        """Return the number of axes, the batch included."""
+        return len(self.shape)
+
+    @property
+    def is_float(self) -> bool:
+        """Return whether its elements are floating-point numbers."""
+        return self.dtype in FLOATS.values()
+
+    def __add__(self, other: Value | Number) -> Value:
+        return self.b.op("Add", self, self._like(other))
+
+    def __radd__(self, other: Number) -> Value:
+        return self.b.op("Add", self._like(other), self)
+
+    def __sub__(self, other: Value | Number) -> Value:
+        return self.b.op("Sub", self, self._like(other))
+
+    def __rsub__(self, other: Number) -> Value:
+        return self.b.op("Sub", self._like(other), self)
+
+    def __mul__(self, other: Value | Number) -> Value:
+        return self.b.op("Mul", self, self._like(other))
+
+    def __rmul__(self, other: Number) -> Value:
+        return self.b.op("Mul", self._like(other), self)
+
+    def __truediv__(self, other: Value | Number) -> Value:
+        return self.b.op("Div", self, self._like(other))
+
+    def __rtruediv__(self, other: Number) -> Value:
+        return self.b.op("Div", self._like(other), self)
+
+    def __pow__(self, other: Value | Number) -> Value:
+        return self.b.op("Pow", self, self._like(other))
+
+    def __neg__(self) -> Value:
+        return self.b.op("Neg", self)
+
+    def __matmul__(self, other: Value) -> Value:
+        return self.b.op("MatMul", self, other)
+
+    def _like(self, other: Value | Number) -> Value:
+        if isinstance(other, Value):
+            return other
+        return self.b.const(float(other) if self.is_float else int(other))
+
+
+@dataclass
+class Building:
+    """The step that is being written. A rule returns the value that the step computes; the node of that value gets its label.
+
+    `opset` is the version of ONNX's operators, `dtype` the element type of the network, as numpy names it.
+    """
+
+    step: Step
+    body: Body
+    opset: int
+    dtype: str
+    batch: Dim
+    arrays: Mapping[str, Any]
+    nodes: list[NodeProto] = field(default_factory=list)
+    known: dict[str, tuple[Shape, int]] = field(default_factory=dict)  # the shape and the type of helper values
+
+    # ---- values
+
+    @property
+    def float(self) -> int:
+        """Return the element type of the network, as ONNX numbers it."""
+        return FLOATS[self.dtype]
+
+    @property
+    def label(self) -> str:
+        """Return the name of the step in its body."""
+        return below(self.body.path, self.step.name)
+
+    @property
+    def out(self) -> Shape:
+        """Return the shape of the step's result, with the batch."""
+        return (self.batch, *self.step.shape)
+
+    def const(self, value: Any) -> Value:
+        """Return a constant: floats have the type of the network, whole numbers are int64, and truth values stay so."""
+        array = np.asarray(value)
+        if array.dtype.kind in "iu":
+            array = array.astype(np.int64)
+        elif array.dtype.kind != "b":
+            array = array.astype(numpy_type(self.dtype))
+        return self._constant(array)
+
+    def floats(self, value: Any, dtype: str = "float32") -> Value:
+        """Return a constant of a type that is not that of the network."""
+        return self._constant(np.asarray(value).astype(numpy_type(dtype)))
+
+    def _constant(self, array: np.ndarray[Any, Any]) -> Value:
+        return Value(self.body.constant(array), helper.np_dtype_to_tensor_dtype(array.dtype), array.shape, self)
+
+    def weight(self, name: str = "") -> Value | None:
+        """Return a weight or buffer of the step's part by its name; None where the part has none of this name."""
+        part = self.step.part
+        key = self.step.key
+        full = f"{key}.{name}" if name else key
+        if part is None or full not in self.arrays:
+            return None
+        array = self.arrays[full]
+        inner = below(self.body.key, full)
+        self.body.weights[inner] = full
+        return Value(inner, helper.np_dtype_to_tensor_dtype(array.dtype), tuple(array.shape), self)
+
+    # ---- nodes
+
+    def op(self, kind: str, *operands: Value | None, outputs: int = 1, shape: Any = None, dtype: int | None = None, **attrs: Any) -> Any:
+        """Add a node and return its value, or a list of values where `outputs` is more than 1.
+
+        None is an operand that is left out; attributes that are None are not written. `shape` is that of the value (a list of shapes for
+        several), where it does not follow from the operands (`shapes.of`); `dtype` the element type, where it is not that of the first
+        operand. Raises ArchError where the opset has no such operator, attribute or type.
+        """
+        given = list(operands)
+        while given and given[-1] is None:
+            given.pop()
+        attrs = {name: value for name, value in attrs.items() if value is not None}
+        problem = schemas.problem(kind, self.opset, [None if v is None else v.dtype for v in given], attrs)
+        if problem:
+            self.refuse(f"{self.step.op} cannot be written: {problem}", schemas.HELP)
+        name = self.body.node_name(f"{self.label}/{kind}")
+        names = [self.body.value_name(name if outputs == 1 else f"{name}:{i}") for i in range(outputs)]
+        self.nodes.append(helper.make_node(kind, ["" if v is None else v.name for v in given], names, name, **attrs))
+        found = shape if shape is not None else shapes.of(kind, given, attrs, outputs)
+        per_output = list(found) if outputs > 1 and found is not None else [found] * outputs
+        kinds = (
+            dtype if dtype is not None else schemas.result(kind, given[0].dtype if given and given[0] is not None else self.float, attrs)
+        )
+        values = [Value(one, kinds, None if size is None else tuple(size), self) for one, size in zip(names, per_output, strict=True)]
+        self.known.update({value.name: (value.known, value.dtype) for value in values if value.known is not None})
+        return values if outputs > 1 else values[0]
+
+    def refuse(self, problem: str, help: str = "") -> NoReturn:
+        """Raise ArchError, at the place of the step."""
+        raise ArchError([files.cannot_lower(problem, help).at(self.step.span)])
+
+    # ---- operators whose arguments need more than their operands
+
+    def reshape(self, x: Value, sizes: Sequence[Dim]) -> Value:
+        """Return the values in another shape. A size that is open, or depends on the batch, is that of `x` at its place, or the rest."""
+        sizes = tuple(sizes)
+        if sizes == x.known:
+            return x
+        numbers: list[int] = []
+        rest = [i for i, size in enumerate(sizes) if not isinstance(size, int) and not (i < x.rank and x.shape[i] == size)]
+        if len(rest) > 1:
+            self.refuse(f"{self.step.name} cannot be written while its sizes are open", "give the sizes with `--input`")
+        for i, size in enumerate(sizes):
+            numbers.append(size if isinstance(size, int) else -1 if i in rest else 0)
+        if not rest and numbers.count(0) == 1:  # readers handle -1 better than 0
+            numbers[numbers.index(0)] = -1
+        return self.op("Reshape", x, self.const(numbers), shape=sizes)
+
+    def transpose(self, x: Value, axes: Sequence[int]) -> Value:
+        """Return the values with their axes in this order."""
+        axes = [axis % x.rank for axis in axes]
+        return x if axes == sorted(axes) else self.op("Transpose", x, perm=axes)
+
+    def swap(self, x: Value, first: int, second: int) -> Value:
+        """Return the values with two axes exchanged."""
+        axes = list(range(x.rank))
+        axes[first], axes[second] = axes[second], axes[first]
+        return self.transpose(x, axes)
+
+    def slice(self, x: Value, axis: int, start: int, stop: int | None = None, step: int = 1) -> Value:
+        """Return positions `start` to `stop` (exclusive) along an axis, as Python counts them; without `stop`, to the end."""
+        end = np.iinfo(np.int64).max if stop is None else stop
+        arguments = [self.const([number]) for number in (start, end, axis % x.rank)]
+        sizes: list[Dim] = list(x.shape)
+        sizes[axis] = shapes.sliced(sizes[axis], start, stop, step)
+        return self.op("Slice", x, *arguments, self.const([step]) if step != 1 else None, shape=sizes)
+
+    def concat(self, parts: Sequence[Value], axis: int) -> Value:
+        """Return the values one after the other along an axis."""
+        return self.op("Concat", *parts, axis=axis % parts[0].rank) if len(parts) > 1 else parts[0]
+
+    def split(self, x: Value, axis: int, sizes: Sequence[int]) -> list[Value]:
+        """Return the parts of these sizes along an axis."""
+        if len(sizes) == 1:
+            return [x]
+        axis %= x.rank
+        result: list[Value] = self.op(
+            "Split", x, self.const(list(sizes)), outputs=len(sizes), axis=axis,
+            shape=[(*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes],
+        )  # fmt: skip
+        return result
+
+    def unsqueeze(self, x: Value, axis: int) -> Value:
+        """Return the values with an axis of size 1 inserted."""
+        axis %= x.rank + 1
+        return self.op("Unsqueeze", x, self.const([axis]), shape=(*x.shape[:axis], 1, *x.shape[axis:]))
+
+    def squeeze(self, x: Value, axis: int) -> Value:
+        """Return the values without an axis of size 1."""
+        axis %= x.rank
+        return self.op("Squeeze", x, self.const([axis]), shape=(*x.shape[:axis], *x.shape[axis + 1 :]))
+
+    def gather(self, x: Value, axis: int, index: Any) -> Value:
+        """Return the positions of a fixed index along an axis; an index without axes drops the axis."""
+        index = np.asarray(index, np.int64)
+        axis %= x.rank
+        return self.op("Gather", x, self.const(index), axis=axis, shape=(*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]))
+
+    def reduce(self, kind: str, x: Value, axes: Sequence[int], keep: bool = True) -> Value:
+        """Return a reduction (`ReduceMean`, `ReduceMax`, ...) over axes, which stay with size 1 where they are kept."""
+        axes = sorted(axis % x.rank for axis in axes)
+        sizes = [1 if i in axes else size for i, size in enumerate(x.shape) if keep or i not in axes]
+        if schemas.takes(kind, self.opset, "axes"):  # an attribute until opset 13 or 18
+            return self.op(kind, x, axes=axes, keepdims=int(keep), shape=sizes)
+        return self.op(kind, x, self.const(axes), keepdims=int(keep), shape=sizes)
+
+    def softmax(self, x: Value, axis: int = -1) -> Value:
+        """Return the softmax along an axis."""
+        return self.op("Softmax", x, axis=axis % x.rank)
+
+    def cast(self, x: Value, dtype: int) -> Value:
+        """Return the values as another element type."""
+        return x if x.dtype == dtype else self.op("Cast", x, to=dtype, dtype=dtype)
+
+    def wide(self, x: Value) -> Value:
+        """Return the values in float32, in which half precision is computed where sums would overflow or lose digits."""
+        return self.cast(x, TensorProto.FLOAT)
+
+    def pad(self, x: Value, before: Sequence[int], after: Sequence[int], value: float = 0.0, mode: str = "constant") -> Value:
+        """Return the values padded on all axes, the batch included: `before` and `after` have a number for each axis."""
+        if not any(before) and not any(after):
+            return x
+        sizes = [size + a + b for size, a, b in zip(x.shape, before, after, strict=True)]
+        fill = self.const(float(value)) if mode == "constant" and value else None
+        return self.op("Pad", x, self.const([*before, *after]), fill, mode=None if mode == "constant" else mode, shape=sizes)
+
+    def values(self, x: Value) -> Dim:
+        """Return the number of values of a sample."""
+        return product(x.shape[1:])
+
+
+def numpy_type(dtype: str) -> np.dtype[Any]:
+    """Return the numpy type of a network's element type; bfloat16 is that of ml_dtypes."""
+    return np.dtype(helper.tensor_dtype_to_np_dtype(FLOATS[dtype]))
+
+
+def below(path: str, name: str) -> str:
+    """Return a dotted name relative to a scope; a name outside of the scope as it is."""
+    return name[len(path) + 1 :] if path and name.startswith(f"{path}.") else name

@@ -1,0 +1,52 @@
+"""Write a network as ONNX: one file, or, above what one file can hold, a file and its weights next to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from archc.compiler.backends import Compiled
+from archc.compiler.backends.onnx.model import model_of
+from archc.compiler.backends.onnx.weights import Arrays, applied
+from archc.compiler.files import replacing
+
+OPSET = 25  # the latest that onnxruntime runs
+FUNCTIONS = True
+MOST = 2**31 - 2**20  # bytes of one file: protobuf reads no message of 2 GiB
+ALIGNED = 64  # bytes, at which a tensor of external data begins
+
+
+def write(compiled: Compiled, path: Path) -> None:
+    """Write the network for inference as ONNX, atomically. Raises CannotWrite, and ArchError for what the opset cannot say.
+
+    Of `compiled.settings` it takes `opset`, the version of ONNX's operators; `functions`, whether blocks are functions; and `most`, the
+    bytes above which the weights are written to a second file, `net.onnx.data`.
+    """
+    settings = compiled.settings
+    program = compiled.program()
+    arrays = applied(program.recipes, compiled.weights())
+    model, keys = model_of(program, arrays, compiled.dtype, settings.get("opset", OPSET), settings.get("functions", FUNCTIONS))
+    weights = {key: arrays[key] for key in keys}
+    if model.ByteSize() + sum(array.nbytes + len(key) + 64 for key, array in weights.items()) > settings.get("most", MOST):
+        _write_two(model, weights, path)
+        return
+    model.graph.initializer.extend(numpy_helper.from_array(array, key) for key, array in weights.items())
+    with replacing(path) as temporary:
+        temporary.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _write_two(model: ModelProto, weights: Arrays, path: Path) -> None:
+    """Write a model, and its weights into a second file."""
+    beside = path.with_name(f"{path.name}.data")
+    with replacing(beside) as data, replacing(path) as temporary:
+        with data.open("wb") as file:
+            for key, array in weights.items():
+                file.write(b"\0" * (-file.tell() % ALIGNED))
+                tensor = TensorProto(name=key, dims=array.shape, data_location=TensorProto.EXTERNAL)
+                tensor.data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+                for name, value in (("location", beside.name), ("offset", file.tell()), ("length", array.nbytes)):
+                    tensor.external_data.add(key=name, value=str(value))
+                model.graph.initializer.append(tensor)
+                array.tofile(file)
+        temporary.write_bytes(model.SerializeToString(deterministic=True))
