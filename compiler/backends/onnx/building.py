@@ -12,7 +12,7 @@ from onnx import NodeProto, TensorProto, helper
 from archc.compiler.backends.onnx import schemas, shapes
 from archc.compiler.backends.onnx.body import FLOATS, Body
 from archc.compiler.lowering.program import Step
-from archc.compiler.shapes.dim import Dim, Shape, product
+from archc.compiler.shapes.dim import Dim, Shape
 from archc.dsl.errors import ArchError
 from archc.dsl.vocabulary import files
 
@@ -148,6 +148,19 @@ class Building:
         self.body.weights[inner] = full
         return Value(inner, helper.np_dtype_to_tensor_dtype(array.dtype), tuple(array.shape), self)
 
+    def need(self, name: str = "") -> Value:
+        """Return a weight or buffer that the part has."""
+        value = self.weight(name)
+        assert value is not None, f"{self.step.name} has no {name}"
+        return value
+
+    def numbers(self, sizes: Sequence[Dim]) -> list[int]:
+        """Return sizes as numbers. Raises ArchError where one is open."""
+        found = [size for size in sizes if isinstance(size, int)]
+        if len(found) < len(sizes):
+            self.refuse_open()
+        return found
+
     # ---- nodes
 
     def op(self, kind: str, *operands: Value | None, outputs: int = 1, shape: Any = None, dtype: int | None = None, **attrs: Any) -> Any:
@@ -180,22 +193,39 @@ class Building:
         """Raise ArchError, at the place of the step."""
         raise ArchError([files.cannot_lower(problem, help).at(self.step.span)])
 
+    def refuse_open(self) -> NoReturn:
+        """Raise ArchError for a size that is open where a number is needed."""
+        self.refuse(f"{self.step.name} cannot be written as ONNX while its sizes are open", "give the sizes with `--input`")
+
     # ---- operators whose arguments need more than their operands
 
-    def reshape(self, x: Value, sizes: Sequence[Dim]) -> Value:
-        """Return the values in another shape. A size that is open, or depends on the batch, is that of `x` at its place, or the rest."""
+    def reshape(self, x: Value, sizes: Sequence[Dim], like: Value | None = None) -> Value:
+        """Return the values in another shape. Several sizes that are open are taken from those of `x` or `like` while the network runs."""
         sizes = tuple(sizes)
         if sizes == x.known:
             return x
-        numbers: list[int] = []
-        rest = [i for i, size in enumerate(sizes) if not isinstance(size, int) and not (i < x.rank and x.shape[i] == size)]
-        if len(rest) > 1:
-            self.refuse(f"{self.step.name} cannot be written while its sizes are open", "give the sizes with `--input`")
-        for i, size in enumerate(sizes):
-            numbers.append(size if isinstance(size, int) else -1 if i in rest else 0)
-        if not rest and numbers.count(0) == 1:  # readers handle -1 better than 0
-            numbers[numbers.index(0)] = -1
-        return self.op("Reshape", x, self.const(numbers), shape=sizes)
+        changed = [i for i, size in enumerate(sizes) if not isinstance(size, int) and not (i < x.rank and x.shape[i] == size)]
+        if len(changed) > 1:
+            return self.op("Reshape", x, self._sizes(sizes, x, like), shape=sizes)  # type: ignore[no-any-return]
+        copied = [i for i, size in enumerate(sizes) if not isinstance(size, int) and i not in changed]
+        if not changed and len(copied) == 1:  # readers infer more from -1 than from 0
+            changed, copied = copied, []
+        numbers = [size if isinstance(size, int) else -1 if i in changed else 0 for i, size in enumerate(sizes)]
+        return self.op("Reshape", x, self.const(numbers), shape=sizes)  # type: ignore[no-any-return]
+
+    def _sizes(self, sizes: Shape, *sources: Value | None) -> Value:
+        """Return a shape whose open sizes are read from the shapes of values."""
+        parts: list[Value] = []
+        for size in sizes:
+            if isinstance(size, int):
+                parts.append(self.const([size]))
+                continue
+            found = next(((one, one.shape.index(size)) for one in sources if one is not None and size in one.shape), None)
+            if found is None:
+                self.refuse_open()
+            one, axis = found
+            parts.append(self.op("Shape", one, start=axis, end=axis + 1, shape=(1,)))
+        return self.concat(parts, 0)
 
     def transpose(self, x: Value, axes: Sequence[int]) -> Value:
         """Return the values with their axes in this order."""
@@ -275,9 +305,27 @@ class Building:
         fill = self.const(float(value)) if mode == "constant" and value else None
         return self.op("Pad", x, self.const([*before, *after]), fill, mode=None if mode == "constant" else mode, shape=sizes)
 
-    def values(self, x: Value) -> Dim:
-        """Return the number of values of a sample."""
-        return product(x.shape[1:])
+    # ---- channels
+
+    def channels_last(self, x: Value) -> Value:
+        """Return `(N, C, *sizes)` as `(N, *sizes, C)`."""
+        return self.transpose(x, [0, *range(2, x.rank), 1])
+
+    def channels_first(self, x: Value) -> Value:
+        """Return `(N, *sizes, C)` as `(N, C, *sizes)`."""
+        return self.transpose(x, [0, x.rank - 1, *range(1, x.rank - 1)])
+
+    def per_channel(self, weight: Value, x: Value) -> Value:
+        """Return a weight `(C,)` so that it is repeated over the sizes of `x`, `(N, C, *sizes)`."""
+        axes = list(range(1, x.rank - 1))
+        return self.op("Unsqueeze", weight, self.const(axes), shape=(*weight.shape, *(1,) * len(axes))) if axes else weight
+
+    def affine(self, x: Value) -> Value:
+        """Return `x` times the weight and plus the bias of the part, channel by channel, where it has them."""
+        weight, bias = self.weight("weight"), self.weight("bias")
+        if weight is not None:
+            x = x * self.per_channel(weight, x)
+        return x if bias is None else x + self.per_channel(bias, x)
 
 
 def numpy_type(dtype: str) -> np.dtype[Any]:
