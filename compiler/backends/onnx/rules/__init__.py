@@ -9,10 +9,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import ModuleType
 
-from archc.compiler.backends.onnx.rules import activations, convolution, elementwise, moving, normalization, pooling, rearranging, reduction
+from archc.compiler.backends.onnx.rules import (
+    activations,
+    attention,
+    classic,
+    computed,
+    convolution,
+    elementwise,
+    moving,
+    noise,
+    normalization,
+    pooled,
+    pooling,
+    rearranging,
+    recurrent,
+    reduction,
+    tokens,
+    windowed,
+)
 from archc.compiler.backends.onnx.rules.rule import Rule as Rule
 
 SIMPLE: tuple[ModuleType, ...] = (activations, convolution, elementwise, moving, normalization, pooling, rearranging, reduction)
-COMPOSITE: tuple[ModuleType, ...] = ()  # of targets in the namespace `archc`
+COMPOSITE: tuple[ModuleType, ...] = (
+    attention,
+    classic,
+    computed,
+    noise,
+    pooled,
+    recurrent,
+    tokens,
+    windowed,
+)  # of targets in the namespace `archc`
 
 RULES: Mapping[str, Rule] = {target: rule for module in (*SIMPLE, *COMPOSITE) for target, rule in module.RULES.items()}
