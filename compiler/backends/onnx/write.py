@@ -9,24 +9,29 @@ from onnx import ModelProto, TensorProto, defs, helper, numpy_helper
 from archc.compiler.backends import Compiled
 from archc.compiler.backends.onnx.model import model_of
 from archc.compiler.backends.onnx.weights import Arrays, applied
+from archc.compiler.errors import one_of
 from archc.compiler.files import replacing
 
 OPSET = min(28, defs.onnx_opset_version())  # the latest that onnxruntime runs
 FUNCTIONS = False  # onnxruntime runs both equally fast, and loads a file without functions faster
+OLDEST = 13  # whose operators take axes as the later ones do
 MOST = 2**31 - 2**20  # bytes of one file: protobuf reads no message of 2 GiB
 ALIGNED = 64  # bytes, at which a tensor of external data begins
 
 
 def write(compiled: Compiled, path: Path) -> None:
-    """Write the network for inference as ONNX, atomically. Raises CannotWrite, and ArchError for what the opset cannot say.
+    """Write the network for inference as ONNX, atomically.
 
     Of `compiled.settings` it takes `opset`, the version of ONNX's operators; `functions`, whether blocks are functions; and `most`, the
-    bytes above which the weights are written to a second file, `net.onnx.data`.
+    bytes above which the weights are written to a second file, `net.onnx.data`. Raises UsageError for an opset that does not exist,
+    ArchError, before anything is written, for what the opset cannot say, and CannotWrite.
     """
     settings = compiled.settings
+    opset = settings.get("opset", OPSET)
+    one_of("opset", opset, range(OLDEST, defs.onnx_opset_version() + 1))
     program = compiled.program()
     arrays = applied(program.recipes, compiled.weights())
-    model, keys = model_of(program, arrays, compiled.dtype, settings.get("opset", OPSET), settings.get("functions", FUNCTIONS))
+    model, keys = model_of(program, arrays, compiled.dtype, opset, settings.get("functions", FUNCTIONS))
     weights = {key: arrays[key] for key in keys}
     if model.ByteSize() + sum(array.nbytes + len(key) + 64 for key, array in weights.items()) > settings.get("most", MOST):
         _write_two(model, weights, path)
