@@ -286,7 +286,7 @@ def test_attention_without_the_operator_keeps_open_rows(causal: str, tmp_path: P
 
 
 def test_noise_that_is_always_drawn_has_its_distribution(tmp_path: Path) -> None:
-    text = "input 8x40x50; normal: normal_noise(when=always); output normal; bernoulli(0.3, when=always)"
+    text = "input 8x40x50; normal: normal_noise(when=always); output normal; ones: bernoulli(0.3, when=always); output ones"
     network = compiled(graph_of(text), opset=21)
     write(network, tmp_path / "net.onnx")
     run = session(tmp_path / "net.onnx")
