@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, defs, helper, numpy_helper
 
 from archc.compiler.backends import Compiled
 from archc.compiler.backends.onnx.model import model_of
 from archc.compiler.backends.onnx.weights import Arrays, applied
 from archc.compiler.files import replacing
 
-OPSET = 25  # the latest that onnxruntime runs
-FUNCTIONS = True
+OPSET = min(28, defs.onnx_opset_version())  # the latest that onnxruntime runs
+FUNCTIONS = False  # onnxruntime runs both equally fast, and loads a file without functions faster
 MOST = 2**31 - 2**20  # bytes of one file: protobuf reads no message of 2 GiB
 ALIGNED = 64  # bytes, at which a tensor of external data begins
 
