@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
-from torch import nn
+from torch import Tensor, nn
 
 from archc import load
 from archc.compiler.backends import Compiled
@@ -25,7 +27,8 @@ from archc.dsl.errors import ArchError
 from archc.tests.support import ROOT
 from archc.tests.support.pytorch import stirred
 
-OPEN = {"L": 11, "H": 8, "W": 13}  # the sizes at which files with open ones are run
+OPEN = {"L": 11, "H": 8, "W": 14}  # the sizes at which files with open ones are run
+OTHERS = {"L": 6, "H": 21, "W": 9}
 CLOSE = 1e-5  # of the spread of the output
 
 
@@ -43,14 +46,17 @@ def compiled(graph: ArchGraph, batch: int = 2, dtype: str = "float32", **setting
     for tensor in module.parameters():  # the last layer of some networks is 0 at first
         if not tensor.any():
             nn.init.normal_(tensor, std=0.02)
+    kind = getattr(torch, dtype)
+    return Compiled(graph, 0, module.to(kind), random_inputs(graph, batch, kind), dtype, settings)
+
+
+def random_inputs(graph: ArchGraph, batch: int, kind: torch.dtype = torch.float32, sizes: Mapping[str, int] = OPEN) -> list[Tensor]:
     inputs = []
     for node in graph.inputs:
-        shape = (batch, *(evaluate(size, OPEN) for size in node.shape))
+        shape = (batch, *(evaluate(size, sizes) for size in node.shape))
         count = graph.whole_numbers(node.name)
-        inputs.append(torch.randn(shape) if count is None else torch.randint(0, count, shape))
-    kind = getattr(torch, dtype)
-    module.to(kind)
-    return Compiled(graph, 0, module, [x.to(kind) if x.is_floating_point() else x for x in inputs], dtype, settings)
+        inputs.append(torch.randn(shape).to(kind) if count is None else torch.randint(0, count, shape))
+    return inputs
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:
@@ -263,12 +269,27 @@ OPENED = [
     "input 3xHxW; subsample2",
     "input 8xHxW; upsample(size=7x9, mode=bilinear)",
     "input 8xHxW; upsample(scale=2)",
+    "input 8xHxW; upsample(size=7x9)",
+    "input 8xHxW; adaptive_avgpool(7x3)",
+    "input 8xHxW; adaptive_avgpool(1x9)",
+    "input 8xLxHxW; adaptive_maxpool(4x1x10)",
+    "input 8xHxW; crop(5)",
+    "input 4xHxW; unfold3/2(pad=1, dilation=2)",
+    "input 4xL; unfold(kernel=2, stride=4)",
+    "input 4xHxW; unfold2; crop(3)",
 ]
 
 
 @pytest.mark.parametrize("text", OPENED)
 def test_sizes_stay_open(text: str, tmp_path: Path) -> None:
-    agrees(compiled(graph_of(text)), tmp_path / "net.onnx")
+    network = compiled(graph_of(text))
+    agrees(network, tmp_path / "net.onnx")
+    other = replace(network, inputs=random_inputs(network.graph, 3, sizes=OTHERS))
+    assert difference(session(tmp_path / "net.onnx").run(None, tensors(other)), expected(other)) <= CLOSE
+
+
+def test_blocks_of_open_maps_become_channels(tmp_path: Path) -> None:
+    agrees(compiled(graph_of("input 3xHxW; space_to_depth2")), tmp_path / "net.onnx")
 
 
 def test_windows_of_open_maps_are_refused(tmp_path: Path) -> None:
