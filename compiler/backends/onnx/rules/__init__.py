@@ -24,12 +24,13 @@ from archc.compiler.backends.onnx.rules import (
     rearranging,
     recurrent,
     reduction,
+    resizing,
     tokens,
     windowed,
 )
 from archc.compiler.backends.onnx.rules.rule import Rule as Rule
 
-SIMPLE: tuple[ModuleType, ...] = (activations, convolution, elementwise, moving, normalization, pooling, rearranging, reduction)
+SIMPLE: tuple[ModuleType, ...] = (activations, convolution, elementwise, moving, normalization, pooling, rearranging, reduction, resizing)
 COMPOSITE: tuple[ModuleType, ...] = (
     attention,
     classic,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from archc.compiler.backends.onnx.building import Building, Value
+from archc.compiler.backends.onnx.rules.resizing import number, select
 from archc.compiler.backends.onnx.rules.rule import Rule
 
 
@@ -72,11 +73,16 @@ def patches(
     """Write the window of each position as channels: the positions of the windows are selected along each axis."""
     amounts = [0, 0, *padding]
     x = b.pad(x, amounts, amounts)
-    channels, *sizes = b.numbers(x.shape[1:])
     axes = len(kernel_size)
-    for i, (size, kernel, step, spread) in enumerate(zip(sizes, kernel_size, stride, dilation, strict=True)):
-        count = (size - spread * (kernel - 1) - 1) // step + 1
-        x = b.gather(x, 2 + 2 * i, np.arange(kernel)[:, None] * spread + np.arange(count)[None] * step)
+    for i, (size, kernel, step, spread) in enumerate(zip(x.shape[2:], kernel_size, stride, dilation, strict=True)):
+        axis, covers = 2 + 2 * i, spread * (kernel - 1) + 1
+        first, count = np.arange(kernel)[:, None] * spread, (size - covers) // step + 1
+        if isinstance(count, int):
+            x = b.gather(x, axis, first + np.arange(count)[None] * step)
+            continue
+        last = b.op("Sub", number(b, x, axis), b.const(covers - 1))  # after that where the last window begins
+        begins: Value = b.op("Range", b.const(0), last, b.const(step), shape=(count,))
+        x = select(b, x, axis, b.op("Add", begins, b.const(first), shape=(kernel, count)))
     ordered = b.transpose(x, [0, 1, *range(2, 2 + 2 * axes, 2), *range(3, 3 + 2 * axes, 2)])
     return b.reshape(ordered, b.out)
 

@@ -1,4 +1,4 @@
-"""Pooling, upsampling and crops."""
+"""Pooling with a window that slides."""
 
 from __future__ import annotations
 
@@ -81,93 +81,8 @@ def _ends(
     return ends, None
 
 
-def windows(size: int, count: int) -> list[tuple[int, int]]:
-    """Return the range of positions of each window of an adaptive pool."""
-    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
-
-
-def adaptive_avg_pool(b: Building, x: Value, output_size: Sequence[int]) -> Value:
-    """Write the means of as many windows as stated: one pool where all are alike, else a product with the weights for each axis."""
-    if all(size == 1 for size in output_size):
-        value: Value = b.op("GlobalAveragePool", x, shape=b.out)
-        return value
-    sizes = b.numbers(x.shape[2:])
-    if all(size % count == 0 for size, count in zip(sizes, output_size, strict=True)):
-        kernel = [size // count for size, count in zip(sizes, output_size, strict=True)]
-        return avg_pool(b, x, kernel, kernel, (0,) * len(kernel))
-    for axis, (size, count) in enumerate(zip(sizes, output_size, strict=True), 2):
-        weights = np.zeros((size, count))
-        for i, (start, end) in enumerate(windows(size, count)):
-            weights[start:end, i] = 1 / (end - start)
-        if count == 1:
-            x = b.reduce("ReduceMean", x, [axis])
-        elif size != count:
-            x = b.swap(b.swap(x, axis, x.rank - 1) @ b.const(weights), axis, x.rank - 1)
-    return x
-
-
-def adaptive_max_pool(b: Building, x: Value, output_size: Sequence[int]) -> Value:
-    """Write the largest values of as many windows as stated."""
-    if all(size == 1 for size in output_size):
-        value: Value = b.op("GlobalMaxPool", x, shape=b.out)
-        return value
-    sizes = b.numbers(x.shape[2:])
-    for axis, (size, count) in enumerate(zip(sizes, output_size, strict=True), 2):
-        if count == 1:
-            x = b.reduce("ReduceMax", x, [axis])
-        elif size != count:
-            ranges = windows(size, count)
-            longest = max(end - start for start, end in ranges)
-            index = [[min(start + i, end - 1) for i in range(longest)] for start, end in ranges]
-            x = b.reduce("ReduceMax", b.gather(x, axis, index), [axis + 1], keep=False)
-    return x
-
-
-def upsample(
-    b: Building, x: Value, size: Sequence[int] | None, scale_factor: Sequence[float] | None, mode: str, align_corners: bool | None
-) -> Value:
-    """Write an enlarged map: each value repeated, or values between its values."""
-    axes = list(range(2, x.rank))
-    if mode == "nearest" and size is not None and all(isinstance(dim, int) for dim in x.shape[2:]):
-        sizes = b.numbers(x.shape[2:])
-        if any(target % own for own, target in zip(sizes, size, strict=True)):
-            return _nearest(b, x, sizes, size)
-        scale_factor, size = tuple(target / own for own, target in zip(sizes, size, strict=True)), None
-    where = "asymmetric" if mode == "nearest" else "align_corners" if align_corners else "half_pixel"
-    scales = None if scale_factor is None else b.floats([1.0, 1.0, *scale_factor])
-    target = None if size is None else b.const(list(size))
-    value: Value = b.op(
-        "Resize", x, None, scales, target, mode={"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"}[mode],
-        coordinate_transformation_mode=where, nearest_mode="floor" if mode == "nearest" else None,
-        axes=axes if size is not None else None, shape=b.out,
-    )  # fmt: skip
-    return value
-
-
-def _nearest(b: Building, x: Value, sizes: Sequence[int], targets: Sequence[int]) -> Value:
-    """Write the values at the positions that torch computes, in float32."""
-    for axis, (size, target) in enumerate(zip(sizes, targets, strict=True), 2):
-        if size != target:
-            places = np.floor(np.arange(target, dtype=np.float32) * (np.float32(size) / np.float32(target)))
-            x = b.gather(x, axis, np.minimum(places.astype(np.int64), size - 1))
-    return x
-
-
-def crop(b: Building, x: Value, sizes: Sequence[int]) -> Value:
-    """Write the center of a map; of an odd number of cut positions, the extra one is after it."""
-    for axis, (size, target) in enumerate(zip(b.numbers(x.shape[2:]), sizes, strict=True), 2):
-        if size != target:
-            start = (size - target) // 2
-            x = b.slice(x, axis, start, start + target)
-    return x
-
-
 AXES = (1, 2, 3)
 RULES: dict[str, Rule] = {
     **{f"nn.MaxPool{axes}d": max_pool for axes in AXES},
     **{f"nn.AvgPool{axes}d": avg_pool for axes in AXES},
-    **{f"nn.AdaptiveAvgPool{axes}d": adaptive_avg_pool for axes in AXES},
-    **{f"nn.AdaptiveMaxPool{axes}d": adaptive_max_pool for axes in AXES},
-    "nn.Upsample": upsample,
-    "archc.Crop": crop,
 }

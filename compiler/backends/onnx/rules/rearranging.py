@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from archc.compiler.backends.onnx.building import Building, Value
 from archc.compiler.backends.onnx.rules.rule import Rule
 from archc.compiler.shapes.dim import Dim, product
@@ -53,6 +55,10 @@ def pixel_shuffle(b: Building, x: Value, upscale_factor: int) -> Value:
 def pixel_unshuffle(b: Building, x: Value, downscale_factor: int) -> Value:
     """Write blocks of positions as channels. ONNX's SpaceToDepth has another order of channels."""
     batch, channels, *sizes = x.shape
+    if not all(isinstance(size, int) for size in sizes):
+        number, places = b.numbers([channels])[0], downscale_factor**2
+        value: Value = b.op("SpaceToDepth", x, blocksize=downscale_factor, shape=b.out)
+        return b.gather(value, 1, np.arange(places * number).reshape(places, number).T.reshape(-1))
     parts: list[Dim] = [part for size in sizes for part in (size // downscale_factor, downscale_factor)]
     blocks = b.reshape(x, (batch, channels, *parts))
     return b.reshape(b.transpose(blocks, (0, 1, 3, 5, 2, 4)), b.out)
