@@ -175,6 +175,12 @@ class Building:
             moved = self._before_transposes(kind, operands, dtype, attrs)
             if moved is not None:
                 return moved
+        return self._node(kind, operands, outputs, shape, dtype, attrs)
+
+    def _node(
+        self, kind: str, operands: Sequence[Value | None], outputs: int, shape: Any, dtype: int | None, attrs: Mapping[str, Any]
+    ) -> Any:
+        """Add a node, as `op` does."""
         given = list(operands)
         while given and given[-1] is None:
             given.pop()
@@ -218,7 +224,7 @@ class Building:
                 moved.append(self.reshape(x, (x.shape[wide[0] - len(order)], *(1,) * (len(order) - 1 - order[wide[0]]))))
             else:
                 return None
-        return self.transpose(self.op(kind, *moved, dtype=dtype, **attrs), order)
+        return self.transpose(self._node(kind, moved, 1, None, dtype, attrs), order)
 
     def refuse(self, problem: str, help: str = "") -> NoReturn:
         """Raise ArchError, at the place of the step."""

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 Order = tuple[int, ...]  # of axes, as Transpose takes it
 
-ELEMENTWISE = frozenset(
-    "Relu Sigmoid Tanh Exp Log Sqrt Abs Neg Erf Sin Cos Reciprocal Softplus Softsign Elu Celu Selu Gelu Mish HardSwish HardSigmoid LeakyRelu "
-    "Clip Shrink Floor Sign ThresholdedRelu Add Sub Mul Div Pow Max Min".split()
-)
+ELEMENTWISE = frozenset({
+    "Abs", "Add", "Celu", "Clip", "Cos", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu",
+    "Log", "Max", "Min", "Mish", "Mul", "Neg", "Pow", "Reciprocal", "Relu", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Softplus",
+    "Softsign", "Sqrt", "Sub", "Tanh", "ThresholdedRelu",
+})  # fmt: skip
 
 
 @dataclass

@@ -206,16 +206,13 @@ def call(b: Building, target: str, args: Sequence[Any], settings: Mapping[str, A
 def finish(b: Building, result: Value, name: str) -> None:
     """Add the nodes of a step to its body. The one that computes the result is named as the step, and its value gets the name."""
     nodes = b.nodes
-    last = next((node for node in nodes if result.name in node.output), None)
-    if last is None:  # the step is its operand
-        last = helper.make_node("Identity", [result.name], [result.name])
-        last.output[0] = name
-        nodes.append(last)
-    else:
-        for node in nodes:
-            _rename(node.input, result.name, name)
-            _rename(node.output, result.name, name)
-        b.body.layouts.rename(result.name, replace(result, name=name, known=b.out))
+    if not any(result.name in node.output for node in nodes):  # the step is its operand
+        result = b.op("Identity", result)
+    last = next(node for node in nodes if result.name in node.output)
+    for node in nodes:
+        _rename(node.input, result.name, name)
+        _rename(node.output, result.name, name)
+    b.body.layouts.rename(result.name, replace(result, name=name, known=b.out))
     last.name = b.label
     for node in nodes:
         node.doc_string = place(b.step)
