@@ -31,7 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.backends": FRONT | {"compiler.lowering", "compiler.files", "compiler.backends.torch"},  # the last for types only
     "compiler.backends.torch": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
-    "compiler.backends.onnx": FRONT | {f"compiler.{room}" for room in ("backends", "files", "lowering", "passes", "version")},
+    "compiler.backends.onnx": FRONT | {f"compiler.{room}" for room in ("backends", "files", "lowering", "passes")},
     "compiler.repair": FRONT,
     "compiler.tables": {"dsl"},
     "compiler.verdict": FRONT | {"compiler.elaborate", "compiler.analysis"},
@@ -90,6 +90,7 @@ OUTSIDE = {
     "ui.show": {"rich"},
     "ui.highlighting": {"pygments"},
     "compiler.backends.torch": {"torch", "torchvision", "safetensors", "ml_dtypes"},
+    "compiler.backends.onnx": {"onnx", "numpy"},
 }
 
 
@@ -127,19 +128,6 @@ def test_imports_go_one_way(path: Path) -> None:
 
 HEAVY = {
     *("torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "onnx", "onnxruntime", "playwright"),
-    "matplotlib",
-}
-    "torch",
-    "torchvision",
-    "timm",
-    "numpy",
-    "sklearn",
-    "torchinfo",
-    "fvcore",
-    "safetensors",
-    "onnx",
-    "onnxruntime",
-    "playwright",
     "matplotlib",
 }
 OF_TORCH = ("pytorch", "oracles", "oracles_arithmetic", "transformers", "wavenet", "onnx_files")  # of tests/support
