@@ -118,7 +118,8 @@ def check_shapes(model: ModelProto, network: Compiled) -> None:
     of_label = {label: name for name, label in computed.items()}
     for node in network.program().steps:
         if node.kind != "input":
-            assert dims(ours[of_label[node.name]])[1:] == [size if isinstance(size, int) else str(size) for size in node.shape]
+            channels, *sizes = [size if isinstance(size, int) else str(size) for size in node.shape]
+            assert dims(ours[of_label[node.name]])[1:] in ([channels, *sizes], [*sizes, channels])  # of a layer over the channels
 
 
 def state_keys(network: Compiled) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,6 +11,7 @@ from onnx import NodeProto, TensorProto, helper
 
 from archc.compiler.backends.onnx import schemas, shapes
 from archc.compiler.backends.onnx.body import FLOATS, Body
+from archc.compiler.backends.onnx.layout import ELEMENTWISE, inverse
 from archc.compiler.lowering.program import Step
 from archc.compiler.shapes.dim import Dim, Shape
 from archc.dsl.errors import ArchError
@@ -170,6 +171,16 @@ class Building:
         several), where it does not follow from the operands (`shapes.of`); `dtype` the element type, where it is not that of the first
         operand. Raises ArchError where the opset has no such operator, attribute or type.
         """
+        if kind in ELEMENTWISE and shape is None and outputs == 1:
+            moved = self._before_transposes(kind, operands, dtype, attrs)
+            if moved is not None:
+                return moved
+        return self._node(kind, operands, outputs, shape, dtype, attrs)
+
+    def _node(
+        self, kind: str, operands: Sequence[Value | None], outputs: int, shape: Any, dtype: int | None, attrs: Mapping[str, Any]
+    ) -> Any:
+        """Add a node, as `op` does."""
         given = list(operands)
         while given and given[-1] is None:
             given.pop()
@@ -188,6 +199,32 @@ class Building:
         values = [Value(one, kinds, None if size is None else tuple(size), self) for one, size in zip(names, per_output, strict=True)]
         self.known.update({value.name: (value.known, value.dtype) for value in values if value.known is not None})
         return values if outputs > 1 else values[0]
+
+    def _before_transposes(self, kind: str, operands: Sequence[Value | None], dtype: int | None, attrs: Mapping[str, Any]) -> Value | None:
+        """Add an elementwise node before the transposes that its operands are, and return its transpose; None where they do not agree."""
+        layouts = self.body.layouts
+        order = layouts.common(operands)
+        if order is None or shapes.of(kind, operands, attrs, 1) is None:
+            return None
+        moved: list[Value | None] = []
+        for x in operands:
+            if x is None:
+                moved.append(x)
+                continue
+            back = inverse(order)
+            origin, own = layouts.origin(x)
+            wide = [axis for axis, size in enumerate(x.shape, len(order) - x.rank) if size != 1]  # axes of the result
+            if own == order:
+                moved.append(origin)
+            elif x.rank == len(order) and (x.name, back) in layouts.made:
+                moved.append(layouts.made[x.name, back])
+            elif not wide and x.rank <= len(order):
+                moved.append(x)
+            elif x.name in self.body.weights and len(wide) == 1:
+                moved.append(self.reshape(x, (x.shape[wide[0] - len(order)], *(1,) * (len(order) - 1 - order[wide[0]]))))
+            else:
+                return None
+        return self.transpose(self._node(kind, moved, 1, None, dtype, attrs), order)
 
     def refuse(self, problem: str, help: str = "") -> NoReturn:
         """Raise ArchError, at the place of the step, for what ONNX cannot say."""
@@ -229,9 +266,15 @@ class Building:
         return self.concat(parts, 0)
 
     def transpose(self, x: Value, axes: Sequence[int]) -> Value:
-        """Return the values with their axes in this order."""
-        axes = [axis % x.rank for axis in axes]
-        return x if axes == sorted(axes) else self.op("Transpose", x, perm=axes)
+        """Return the values with their axes in this order. A transpose of a transpose is one, and one that undoes another is none."""
+        layouts = self.body.layouts
+        origin, order = layouts.origin(x)
+        order = tuple(order[axis] for axis in axes)
+        if order == tuple(range(x.rank)):
+            return replace(origin, b=self)
+        if (origin.name, order) not in layouts.made:
+            layouts.note(origin, order, self.op("Transpose", origin, perm=list(order)))
+        return replace(layouts.made[origin.name, order], b=self)
 
     def swap(self, x: Value, first: int, second: int) -> Value:
         """Return the values with two axes exchanged."""

@@ -45,13 +45,14 @@ class Maker:
         for name, step in program.outputs.items():
             if finals.get(step) != name:  # an output that is an input, or a second name of one
                 body.nodes.append(helper.make_node("Identity", [values[step].name], [name], body.node_name(name)))
-        ends = {*program.inputs, *program.outputs}
+        nodes = body.layouts.pruned(body.nodes, program.outputs)
+        inside = {name for node in nodes for name in node.output} - {*program.outputs}
         graph = helper.make_graph(
-            body.nodes,
+            nodes,
             program.name or "network",
             [self._info(step.name, (self.batch, *step.shape), values[step.name].dtype) for step in program.steps if step.kind == "input"],
             [self._info(name, values[step].shape, values[step].dtype) for name, step in program.outputs.items()],
-            value_info=[self._info(name, *known) for name, known in body.known.items() if name not in ends],
+            value_info=[self._info(name, *known) for name, known in body.known.items() if name in inside],
         )
         domains = [("", self.opset), *([(DOMAIN, 1)] if self.made else [])]
         model = helper.make_model(
@@ -115,8 +116,9 @@ class Maker:
         taken = {step: inner.value_name(f"x{number}" if many else "x") for number, step in enumerate(scope.takes, 1)}
         known = self.within(scope, inner, {step: replace(values[step], name=name) for step, name in taken.items()}, {})
         returned = [known[step].name for step in scope.returns]
+        nodes = inner.layouts.pruned(inner.nodes, returned)
         function = helper.make_function(
-            DOMAIN, scope.block, [*taken.values(), *inner.weights], returned, inner.nodes, [helper.make_opsetid("", self.opset)]
+            DOMAIN, scope.block, [*taken.values(), *inner.weights], returned, nodes, [helper.make_opsetid("", self.opset)]
         )
         if any(node.domain for node in inner.nodes):
             function.opset_import.append(helper.make_opsetid(DOMAIN, 1))
@@ -201,15 +203,13 @@ def call(b: Building, target: str, args: Sequence[Any], settings: Mapping[str, A
 def finish(b: Building, result: Value, name: str) -> None:
     """Add the nodes of a step to its body. The one that computes the result is named as the step, and its value gets the name."""
     nodes = b.nodes
-    last = next((node for node in nodes if result.name in node.output), None)
-    if last is None:  # the step is its operand
-        last = helper.make_node("Identity", [result.name], [result.name])
-        last.output[0] = name
-        nodes.append(last)
-    else:
-        for node in nodes:
-            _rename(node.input, result.name, name)
-            _rename(node.output, result.name, name)
+    if not any(result.name in node.output for node in nodes):  # the step is its operand
+        result = b.op("Identity", result)
+    last = next(node for node in nodes if result.name in node.output)
+    for node in nodes:
+        _rename(node.input, result.name, name)
+        _rename(node.output, result.name, name)
+    b.body.layouts.rename(result.name, replace(result, name=name, known=b.out))
     last.name = b.label
     for node in nodes:
         node.doc_string = place(b.step)
