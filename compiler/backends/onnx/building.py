@@ -227,12 +227,13 @@ class Building:
         return self.transpose(self._node(kind, moved, 1, None, dtype, attrs), order)
 
     def refuse(self, problem: str, help: str = "") -> NoReturn:
-        """Raise ArchError, at the place of the step."""
-        raise ArchError([files.cannot_lower(problem, help).at(self.step.span)])
+        """Raise ArchError, at the place of the step, for what ONNX cannot say."""
+        raise ArchError([files.cannot_say(problem, help).at(self.step.span)])
 
     def refuse_open(self) -> NoReturn:
         """Raise ArchError for a size that is open where a number is needed."""
-        self.refuse(f"{self.step.name} cannot be written as ONNX while its sizes are open", "give the sizes with `--input`")
+        problem = f"{self.step.name} cannot be written as ONNX while its sizes are open"
+        raise ArchError([files.cannot_lower(problem, "give the sizes with `--input`").at(self.step.span)])
 
     # ---- operators whose arguments need more than their operands
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+from onnx import FunctionProto, ModelProto, TensorProto, ValueInfoProto, helper
 
 from archc.compiler.backends.onnx.body import FLOATS, Body
 from archc.compiler.backends.onnx.building import Building, Value, below
@@ -14,8 +14,6 @@ from archc.compiler.backends.onnx.rules import RULES
 from archc.compiler.lowering import program as lowered
 from archc.compiler.lowering.program import FunctionCall, LoweredProgram, Scope, Step, Trained
 from archc.compiler.shapes.dim import Dim, Shape, unknown
-from archc.dsl.errors import ArchError
-from archc.dsl.vocabulary import files
 
 DOMAIN = "archc"  # of the functions that blocks become
 BATCH = "batch"
@@ -198,8 +196,7 @@ def call(b: Building, target: str, args: Sequence[Any], settings: Mapping[str, A
     """Apply the rule of a target. Raises ArchError where there is none."""
     rule = RULES.get(target)
     if rule is None:
-        problem = f"{b.step.op} cannot be written as ONNX"
-        raise ArchError([files.cannot_lower(problem, "compile it to another format").at(b.step.span)])
+        b.refuse(f"{b.step.op} cannot be written as ONNX", "compile it to another format")
     return rule(b, *args, **settings)
 
 
@@ -229,8 +226,3 @@ def _rename(names: Any, old: str, new: str) -> None:
     for i, name in enumerate(names):
         if name == old:
             names[i] = new
-
-
-def is_call(node: NodeProto) -> bool:
-    """Return whether a node calls a function that was a block."""
-    return node.domain == DOMAIN

@@ -26,19 +26,39 @@ def write(compiled: Compiled, path: Path) -> None:
     bytes above which the weights are written to a second file, `net.onnx.data`. Raises UsageError for an opset that does not exist,
     ArchError, before anything is written, for what the opset cannot say, and CannotWrite.
     """
+    model, weights = _made(compiled)
+    if _is_large(model, weights, compiled):
+        _write_two(model, weights, path)
+        return
+    model.graph.initializer.extend(numpy_helper.from_array(array, key) for key, array in weights.items())
+    with replacing(path) as temporary:
+        temporary.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def check(compiled: Compiled) -> None:
+    """Raise what `write` would, before it writes: UsageError, and ArchError for what the opset cannot say."""
+    _made(compiled)
+
+
+def is_large(compiled: Compiled) -> bool:
+    """Return whether the weights are written to a second file. Raises what `check` does."""
+    return _is_large(*_made(compiled), compiled)
+
+
+def _made(compiled: Compiled) -> tuple[ModelProto, Arrays]:
+    """Return the model without the values of its weights, and the weights that it needs."""
     settings = compiled.settings
     opset = settings.get("opset", OPSET)
     one_of("opset", opset, range(OLDEST, defs.onnx_opset_version() + 1))
     program = compiled.program()
     arrays = applied(program.recipes, compiled.weights())
     model, keys = model_of(program, arrays, compiled.dtype, opset, settings.get("functions", FUNCTIONS))
-    weights = {key: arrays[key] for key in keys}
-    if model.ByteSize() + sum(array.nbytes + len(key) + 64 for key, array in weights.items()) > settings.get("most", MOST):
-        _write_two(model, weights, path)
-        return
-    model.graph.initializer.extend(numpy_helper.from_array(array, key) for key, array in weights.items())
-    with replacing(path) as temporary:
-        temporary.write_bytes(model.SerializeToString(deterministic=True))
+    return model, {key: arrays[key] for key in keys}
+
+
+def _is_large(model: ModelProto, weights: Arrays, compiled: Compiled) -> bool:
+    size: int = model.ByteSize() + sum(array.nbytes + len(key) + 64 for key, array in weights.items())
+    return size > compiled.settings.get("most", MOST)
 
 
 def _write_two(model: ModelProto, weights: Arrays, path: Path) -> None:

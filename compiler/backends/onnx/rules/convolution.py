@@ -34,7 +34,8 @@ def convolved(
         x, padding = around(b, x, padding, padding_mode), (0,) * len(padding)
     value: Value = b.op(
         "Conv", x, kernels, offsets,
-        kernel_shape=list(kernel_size), strides=list(stride), pads=[*padding, *padding], dilations=list(dilation), group=groups, shape=b.out,
+        kernel_shape=list(kernel_size), strides=list(stride), pads=[*padding, *padding], dilations=list(dilation),
+        group=groups, shape=b.out,
     )  # fmt: skip
     return value
 

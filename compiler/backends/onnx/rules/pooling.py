@@ -43,7 +43,7 @@ def avg_pool(
     shape: Any = None,
 ) -> Value:
     """Write the mean of each window. Padding counts in the divisor if it is included; positions past it, from `ceil_mode`, never do."""
-    ends, ceil = _ends(b, x, kernel_size, stride, padding, (1,) * len(kernel_size), ceil_mode)
+    ends, ceil = _ends(b, x, kernel_size, stride, padding, (1,) * len(kernel_size), ceil_mode, exact=True)
     counted = count_include_pad and any((*padding, *ends))
     value: Value = b.op(
         "AveragePool", x, kernel_shape=list(kernel_size), strides=list(stride), pads=[*padding, *ends], ceil_mode=ceil,
@@ -61,17 +61,25 @@ def avg_pool(
 
 
 def _ends(
-    b: Building, x: Value, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], ceil: bool
+    b: Building,
+    x: Value,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil: bool,
+    exact: bool = False,
 ) -> tuple[list[int], int | None]:
     """Return the padding after each axis, and ONNX's `ceil_mode`.
 
-    Windows that extend past the edge are stated as padding, where the sizes are known: runtimes disagree on what they count.
+    Windows that extend past the edge are stated as padding, where the sizes are known: runtimes disagree on what they count. Raises
+    ArchError where the sizes are open and it must be `exact`.
     """
     if not ceil:
         return list(padding), None
     sizes, counts = x.shape[2:], b.out[2:]
     if not all(isinstance(size, int) for size in (*sizes, *counts)):
-        if x.b.step.op == "avgpool":
+        if exact:
             b.refuse_open()
         return list(padding), 1
     ends = []
