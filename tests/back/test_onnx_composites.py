@@ -239,7 +239,12 @@ FAMILIES = {
     "tokens": TOKENS,
     "resizing": RESIZING,
 }
-CASES = [pytest.param(text, id=text) for family in FAMILIES.values() for text in family]
+STEPS = {"resizing": 4, "computed": 3, "classic": 2, "recurrent": 2}  # by day one of so many; each next one differs in one setting
+CASES = [
+    pytest.param(text, id=text, marks=[pytest.mark.slow] if number % STEPS.get(name, 1) else [])
+    for name, family in FAMILIES.items()
+    for number, text in enumerate(family)
+]
 
 
 @pytest.mark.parametrize("text", CASES)

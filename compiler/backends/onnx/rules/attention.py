@@ -39,8 +39,8 @@ def attend(
             q_num_heads=heads, kv_num_heads=heads, is_causal=1 if causal else None, scale=scale, shape=(*q.shape[:2], v.shape[2]),
         )  # fmt: skip
         return value
-    q, k, v = (by_head(b, x, heads) for x in (q, k, v))
-    return joined(b, attend_by_head(b, q, k, v, scale, causal, mask))
+    queries, keys, values = (by_head(b, x, heads) for x in (q, k, v))
+    return joined(b, attend_by_head(b, queries, keys, values, scale, causal, mask))
 
 
 def attend_by_head(

@@ -78,10 +78,10 @@ def _weights(b: Building, x: Value, axis: int, count: int) -> Value:
         for i, (start, end) in enumerate(windows(size, count)):
             weights[start:end, i] = 1 / (end - start)
         return b.const(weights)
-    begins, ends = _ranges(b, x, axis, count)
+    first, last = _ranges(b, x, axis, count)
     positions = b.unsqueeze(up_to(b, number(b, x, axis), size), 1)
-    inside = b.op("And", b.op("GreaterOrEqual", positions, begins), b.op("Less", positions, ends))
-    return b.cast(inside, b.float) / b.cast(b.op("Sub", ends, begins), b.float)
+    inside = b.op("And", b.op("GreaterOrEqual", positions, first), b.op("Less", positions, last))
+    return b.cast(inside, b.float) / b.cast(b.op("Sub", last, first), b.float)
 
 
 def _places(b: Building, x: Value, axis: int, count: int) -> Value:
