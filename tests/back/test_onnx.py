@@ -114,6 +114,8 @@ FORMS = [
     "input 8x6\nchannel_fc-4(bias=no)",
     "input 8\nchannel_fc-4",
     "input 8x6x6\nl2_norm(axis=w)",
+    "input 8x6x6\nl2_norm(axis=[c, h])",
+    "input 8x6\nstack(axis=w)<. | relu | tanh>",
     "input 8x6x7\nreduce_mean(axis=[c, w], keep=no)",
     "input 8x6x7\nreduce_norm(axis=[h, w])",
     "input 8x6\nmatmul(transpose_b=yes)<. | .>",
