@@ -237,12 +237,14 @@ def onnx_section(folder: Path) -> str:
         f"{verdict(slowest['ratio'] >= 0.97)}.",
     ]
     listed = "\n".join(goals)
+    runs, threads = onnx_files.RUNS, onnx_files.THREADS
     return f"""## ONNX files
 
-On {measured["machine"]} Writing is the median of {onnx_files.WRITES} runs, relative to one run of `torch.onnx.export(dynamo=True)` of the same
-module after it has exported a smaller one. Running is the median of {onnx_files.RUNS} interleaved runs in onnxruntime on {onnx_files.THREADS}
-thread, batch 1; a speed is relative to the file of torch's exporter, which folds batch norms when it writes, and `as functions` is the time
-with blocks as functions relative to that without. Other work ran on this machine at the time, which the interleaved runs share.
+On {measured["machine"]} Writing is the median of {onnx_files.WRITES} runs, relative to one run of
+`torch.onnx.export(dynamo=True)` of the same module after it has exported a smaller one. Running is the median of {runs} interleaved
+runs in onnxruntime on {threads} thread, batch 1; a speed is relative to the file of torch's exporter, which folds batch norms when
+it writes, and `as functions` is the time with blocks as functions relative to that without. Other work ran on this machine at the
+time, which the interleaved runs share.
 
 {onnx_files.table(rows)}
 

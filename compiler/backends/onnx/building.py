@@ -12,80 +12,12 @@ from onnx import NodeProto, TensorProto, helper
 from archc.compiler.backends.onnx import schemas, shapes
 from archc.compiler.backends.onnx.body import FLOATS, Body
 from archc.compiler.backends.onnx.layout import ELEMENTWISE, inverse
+from archc.compiler.backends.onnx.value import Number
+from archc.compiler.backends.onnx.value import Value as Value
 from archc.compiler.lowering.program import Step
 from archc.compiler.shapes.dim import Dim, Shape
 from archc.dsl.errors import ArchError
 from archc.dsl.vocabulary import files
-
-Number = int | float
-
-
-@dataclass(frozen=True)
-class Value:
-    """A value of the network: its name, its element type as ONNX numbers them, and its shape: the batch, then sizes or formulas.
-
-    Arithmetic with values and numbers adds nodes to the step that is being written.
-    """
-
-    name: str
-    dtype: int
-    known: Shape | None
-    b: Building = field(repr=False, compare=False)
-
-    @property
-    def shape(self) -> Shape:
-        """Return the shape. Raises LookupError for a helper value whose rule has not stated it."""
-        if self.known is None:
-            raise LookupError(f"the shape of {self.name} is not known; give `shape=` to the operator that computes it")
-        return self.known
-
-    @property
-    def rank(self) -> int:
-        """Return the number of axes, the batch included."""
-        return len(self.shape)
-
-    @property
-    def is_float(self) -> bool:
-        """Return whether its elements are floating-point numbers."""
-        return self.dtype in FLOATS.values()
-
-    def __add__(self, other: Value | Number) -> Value:
-        return self.b.op("Add", self, self._like(other))
-
-    def __radd__(self, other: Number) -> Value:
-        return self.b.op("Add", self._like(other), self)
-
-    def __sub__(self, other: Value | Number) -> Value:
-        return self.b.op("Sub", self, self._like(other))
-
-    def __rsub__(self, other: Number) -> Value:
-        return self.b.op("Sub", self._like(other), self)
-
-    def __mul__(self, other: Value | Number) -> Value:
-        return self.b.op("Mul", self, self._like(other))
-
-    def __rmul__(self, other: Number) -> Value:
-        return self.b.op("Mul", self._like(other), self)
-
-    def __truediv__(self, other: Value | Number) -> Value:
-        return self.b.op("Div", self, self._like(other))
-
-    def __rtruediv__(self, other: Number) -> Value:
-        return self.b.op("Div", self._like(other), self)
-
-    def __pow__(self, other: Value | Number) -> Value:
-        return self.b.op("Pow", self, self._like(other))
-
-    def __neg__(self) -> Value:
-        return self.b.op("Neg", self)
-
-    def __matmul__(self, other: Value) -> Value:
-        return self.b.op("MatMul", self, other)
-
-    def _like(self, other: Value | Number) -> Value:
-        if isinstance(other, Value):
-            return other
-        return self.b.const(float(other) if self.is_float else int(other))
 
 
 @dataclass
@@ -164,23 +96,33 @@ class Building:
 
     # ---- nodes
 
-    def op(self, kind: str, *operands: Value | None, outputs: int = 1, shape: Any = None, dtype: int | None = None, **attrs: Any) -> Any:
-        """Add a node and return its value, or a list of values where `outputs` is more than 1.
+    def op(self, kind: str, *operands: Value | None, shape: Sequence[Dim] | None = None, dtype: int | None = None, **attrs: Any) -> Value:
+        """Add a node and return its value.
 
-        None is an operand that is left out; attributes that are None are not written. `shape` is that of the value (a list of shapes for
-        several), where it does not follow from the operands (`shapes.of`); `dtype` the element type, where it is not that of the first
-        operand. Raises ArchError where the opset has no such operator, attribute or type.
+        None is an operand that is left out; attributes that are None are not written. `shape` is that of the value, where it does not
+        follow from the operands (`shapes.of`); `dtype` the element type, where it is not that of the first operand. Raises ArchError
+        where the opset has no such operator, attribute or type.
         """
-        if kind in ELEMENTWISE and shape is None and outputs == 1:
+        if kind in ELEMENTWISE and shape is None:
             moved = self._before_transposes(kind, operands, dtype, attrs)
             if moved is not None:
                 return moved
-        return self._node(kind, operands, outputs, shape, dtype, attrs)
+        (value,) = self._node(kind, operands, [shape], dtype, attrs)
+        return value
+
+    def several(self, kind: str, *operands: Value | None, shape: Sequence[Sequence[Dim]], **attrs: Any) -> list[Value]:
+        """Add a node with several values, of the given shapes, and return them."""
+        return self._node(kind, operands, shape, None, attrs)
 
     def _node(
-        self, kind: str, operands: Sequence[Value | None], outputs: int, shape: Any, dtype: int | None, attrs: Mapping[str, Any]
-    ) -> Any:
-        """Add a node, as `op` does."""
+        self,
+        kind: str,
+        operands: Sequence[Value | None],
+        sizes: Sequence[Sequence[Dim] | None],
+        dtype: int | None,
+        attrs: Mapping[str, Any],
+    ) -> list[Value]:
+        """Add a node with a value for each shape in `sizes`, as `op` does."""
         given = list(operands)
         while given and given[-1] is None:
             given.pop()
@@ -189,22 +131,24 @@ class Building:
         if problem:
             self.refuse(f"{self.step.op} cannot be written: {problem}", schemas.HELP)
         name = self.body.node_name(f"{self.label}/{kind}")
-        names = [self.body.value_name(name if outputs == 1 else f"{name}:{i}") for i in range(outputs)]
+        names = [self.body.value_name(name if len(sizes) == 1 else f"{name}:{i}") for i in range(len(sizes))]
         self.nodes.append(helper.make_node(kind, ["" if v is None else v.name for v in given], names, name, **attrs))
-        found = shape if shape is not None else shapes.of(kind, given, attrs, outputs)
-        per_output = list(found) if outputs > 1 and found is not None else [found] * outputs
-        kinds = (
-            dtype if dtype is not None else schemas.result(kind, given[0].dtype if given and given[0] is not None else self.float, attrs)
-        )
-        values = [Value(one, kinds, None if size is None else tuple(size), self) for one, size in zip(names, per_output, strict=True)]
-        self.known.update({value.name: (value.known, value.dtype) for value in values if value.known is not None})
-        return values if outputs > 1 else values[0]
+        first = given[0] if given else None
+        if dtype is None:
+            dtype = schemas.result(kind, self.float if first is None else first.dtype)
+        values = []
+        for one, size in zip(names, sizes, strict=True):
+            known = shapes.of(kind, given, attrs) if size is None else tuple(size)
+            values.append(Value(one, dtype, known, self))
+            if known is not None:
+                self.known[one] = known, dtype
+        return values
 
     def _before_transposes(self, kind: str, operands: Sequence[Value | None], dtype: int | None, attrs: Mapping[str, Any]) -> Value | None:
         """Add an elementwise node before the transposes that its operands are, and return its transpose; None where they do not agree."""
         layouts = self.body.layouts
         order = layouts.common(operands)
-        if order is None or shapes.of(kind, operands, attrs, 1) is None:
+        if order is None or shapes.of(kind, operands, attrs) is None:
             return None
         moved: list[Value | None] = []
         for x in operands:
@@ -224,7 +168,7 @@ class Building:
                 moved.append(self.reshape(x, (x.shape[wide[0] - len(order)], *(1,) * (len(order) - 1 - order[wide[0]]))))
             else:
                 return None
-        return self.transpose(self._node(kind, moved, 1, None, dtype, attrs), order)
+        return self.transpose(self._node(kind, moved, [None], dtype, attrs)[0], order)
 
     def refuse(self, problem: str, help: str = "") -> NoReturn:
         """Raise ArchError, at the place of the step, for what ONNX cannot say."""
@@ -244,12 +188,12 @@ class Building:
             return x
         changed = [i for i, size in enumerate(sizes) if not isinstance(size, int) and not (i < x.rank and x.shape[i] == size)]
         if len(changed) > 1:
-            return self.op("Reshape", x, self._sizes(sizes, x, like), shape=sizes)  # type: ignore[no-any-return]
+            return self.op("Reshape", x, self._sizes(sizes, x, like), shape=sizes)
         copied = [i for i, size in enumerate(sizes) if not isinstance(size, int) and i not in changed]
         if not changed and len(copied) == 1:  # readers infer more from -1 than from 0
             changed, copied = copied, []
         numbers = [size if isinstance(size, int) else -1 if i in changed else 0 for i, size in enumerate(sizes)]
-        return self.op("Reshape", x, self.const(numbers), shape=sizes)  # type: ignore[no-any-return]
+        return self.op("Reshape", x, self.const(numbers), shape=sizes)
 
     def _sizes(self, sizes: Shape, *sources: Value | None) -> Value:
         """Return a shape whose open sizes are read from the shapes of values."""
@@ -299,11 +243,10 @@ class Building:
         if len(sizes) == 1:
             return [x]
         axis %= x.rank
-        result: list[Value] = self.op(
-            "Split", x, self.const(list(sizes)), outputs=len(sizes), axis=axis,
+        return self.several(
+            "Split", x, self.const(list(sizes)), axis=axis,
             shape=[(*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes],
         )  # fmt: skip
-        return result
 
     def unsqueeze(self, x: Value, axis: int) -> Value:
         """Return the values with an axis of size 1 inserted."""
@@ -341,7 +284,7 @@ class Building:
         """Return the values in float32, in which half precision is computed where sums would overflow or lose digits."""
         return self.cast(x, TensorProto.FLOAT)
 
-    def pad(self, x: Value, before: Sequence[int], after: Sequence[int], value: float = 0.0, mode: str = "constant") -> Value:
+    def pad(self, x: Value, before: Sequence[int], after: Sequence[int], value: Number = 0.0, mode: str = "constant") -> Value:
         """Return the values padded on all axes, the batch included: `before` and `after` have a number for each axis."""
         if not any(before) and not any(after):
             return x

@@ -38,7 +38,7 @@ class Maker:
         """Return the model, without the values of the weights, and the keys of the weights that it needs, in order."""
         program, whole = self.program, self.program.body
         body = Body()
-        finals = {step: name for name, step in reversed(program.outputs.items()) if step not in program.inputs}
+        finals = {step: name for name, step in reversed(list(program.outputs.items())) if step not in program.inputs}
         for name in (*program.inputs, *program.outputs, *self.arrays):
             body.value_name(name)
         values = self.within(whole, body, {}, finals)
@@ -108,10 +108,10 @@ class Maker:
     def _call(self, scope: Scope, body: Body, values: Values, finals: Mapping[str, str]) -> None:
         """Add the call of a function that computes a scope, made if there is none that is equal."""
         inner = Body(scope.path, scope.key)
-        for step in steps_of(scope):
-            if step.part is not None:
-                for name in (*step.part.weights, *step.part.buffers):
-                    inner.value_name(below(scope.key, f"{step.key}.{name}" if name else step.key))
+        for inside in steps_of(scope):
+            if inside.part is not None:
+                for name in (*inside.part.weights, *inside.part.buffers):
+                    inner.value_name(below(scope.key, f"{inside.key}.{name}" if name else inside.key))
         many = len(scope.takes) > 1
         taken = {step: inner.value_name(f"x{number}" if many else "x") for number, step in enumerate(scope.takes, 1)}
         known = self.within(scope, inner, {step: replace(values[step], name=name) for step, name in taken.items()}, {})

@@ -9,7 +9,7 @@ from typing import Any
 from onnx import TensorProto, defs
 
 HELP = "give a later `--opset`, or another `--dtype`"
-NAMES = {  # of element types in ONNX's type constraints
+NAMES: dict[int, str] = {  # of element types in ONNX's type constraints
     TensorProto.FLOAT: "tensor(float)",
     TensorProto.FLOAT16: "tensor(float16)",
     TensorProto.BFLOAT16: "tensor(bfloat16)",
@@ -63,6 +63,6 @@ def problem(kind: str, opset: int, types: Sequence[int | None], attrs: Mapping[s
     return ""
 
 
-def result(kind: str, dtype: int, attrs: Mapping[str, Any]) -> int:
+def result(kind: str, dtype: int) -> int:
     """Return the element type of the result of an operator whose first operand has the given one."""
     return int(TensorProto.BOOL) if kind in COMPARE else int(TensorProto.INT64) if kind == "Shape" else dtype

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from archc.compiler.shapes.dim import Dim, Shape
 
 if TYPE_CHECKING:
-    from archc.compiler.backends.onnx.building import Value
+    from archc.compiler.backends.onnx.value import Value
 
 Operands = Sequence["Value | None"]
 
 
-def of(kind: str, operands: Operands, attrs: Mapping[str, Any], outputs: int) -> Shape | None:
+def of(kind: str, operands: Operands, attrs: Mapping[str, Any]) -> Shape | None:
     """Return the shape of the value of a node; None where it is not known."""
-    if outputs > 1 or any(operand is not None and operand.known is None for operand in operands):
+    if any(operand is not None and operand.known is None for operand in operands):
         return None
     rule = RULES.get(kind)
     shapes = [() if operand is None else operand.shape for operand in operands]

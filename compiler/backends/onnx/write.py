@@ -58,7 +58,7 @@ def _made(compiled: Compiled) -> tuple[ModelProto, Arrays]:
 
 def _is_large(model: ModelProto, weights: Arrays, compiled: Compiled) -> bool:
     size: int = model.ByteSize() + sum(array.nbytes + len(key) + 64 for key, array in weights.items())
-    return size > compiled.settings.get("most", MOST)
+    return size > int(compiled.settings.get("most", MOST))
 
 
 def _write_two(model: ModelProto, weights: Arrays, path: Path) -> None:

@@ -50,13 +50,13 @@ def _recurrent(
         bias = None if None in biases else b.concat(biases, 1)  # type: ignore[arg-type]
         is_last = last and layer == num_layers - 1
         shapes = [(length, directions, batch, hidden_size), (directions, batch, hidden_size)]
-        found = b.op(
+        found, *others = b.several(
             kind, states, *weights, bias, None, *(state[layer] for state in begin),
             hidden_size=hidden_size, direction="bidirectional" if bidirectional else None, **more,
-            outputs=2 if is_last else 1, shape=shapes if is_last else shapes[0],
+            shape=shapes[: 1 + is_last],
         )  # fmt: skip
         if is_last:
-            return b.reshape(b.transpose(found[1], (1, 0, 2)), (batch, directions * hidden_size))
+            return b.reshape(b.transpose(others[0], (1, 0, 2)), (batch, directions * hidden_size))
         if layer == num_layers - 1:
             result = b.reshape(b.transpose(found, (2, 1, 3, 0)), (batch, directions * hidden_size, length))
         elif directions == 1:
