@@ -1,0 +1,81 @@
+"""Choose what a file states once: the `default` lines, and whether padding is written as the word `same`."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from archc.compiler.analysis.notation import _canonical
+from archc.compiler.ops import operator_of
+from archc.compiler.ops.kinds import NONE, PerAxis
+from archc.compiler.ops.record import Like, Required
+from archc.compiler.ops.windows import same_padding
+from archc.compiler.read.items import Op
+from archc.dsl.diagnostics import Fault
+
+SAME = "same"
+LEAST = 3  # how many uses a default must save
+
+Defaults = Mapping[str, Mapping[str, Any]]  # operator -> option -> value
+
+
+def name_same_padding(ops: Iterable[Op]) -> None:
+    """Write padding as `same` in the operators of which most are padded so."""
+    by_op: defaultdict[str, list[Op]] = defaultdict(list)
+    for op in ops:
+        if any(attr.name == "pad" and isinstance(attr.kind, PerAxis) and SAME in attr.kind.words for attr in operator_of(op.op).attrs):
+            by_op[op.op].append(op)
+    for found in by_op.values():
+        same = {id(op): _is_same(op) for op in found}
+        wide = [op for op in found if op.values["kernel"] != (1,)]
+        padded = sum(same[id(op)] and op.values["pad"] != (0,) for op in wide)
+        if 2 * padded > len(wide):
+            for op in found:
+                if same[id(op)]:
+                    op.values["pad"] = (SAME,)
+
+
+def _is_same(op: Op) -> bool:
+    sizes = {name: op.values[name][0] for name in ("kernel", "stride", "dilation")}
+    axes = max((len(size) for size in sizes.values() if isinstance(size, tuple)), default=1)
+    attrs = {name: size if isinstance(size, tuple) else (size,) * axes for name, size in sizes.items()}
+    attrs["pad"] = SAME
+    try:
+        same_padding(attrs)
+    except Fault:
+        return False
+    pad = op.values["pad"][0]
+    return bool(attrs["pad"] == (pad if isinstance(pad, tuple) else (pad,) * axes))
+
+
+def recorded(op: str, option: str, value: Any) -> Any:
+    """Return the default of an option in its record, in the form of a value of a column; None where it is required or another option."""
+    if option in ("norm", "act"):
+        return NONE
+    attr = next((attr for attr in operator_of(op).attrs if attr.name == option), None)
+    if attr is None or isinstance(attr.default, (Like, Required)):
+        return Required
+    usual = _canonical(attr, value)
+    if isinstance(usual, tuple) and isinstance(getattr(attr.kind, "kind", attr.kind), PerAxis) and len(set(usual)) == 1:
+        return usual[0]
+    return usual
+
+
+def defaults_of(ops: Iterable[Op]) -> dict[str, dict[str, Any]]:
+    """Choose the value of each option that the file states once, where that saves enough."""
+    uses: defaultdict[tuple[str, str], Counter[Any]] = defaultdict(Counter)
+    for op in ops:
+        for option, (value,) in op.values.items():
+            uses[op.op, option][value] += 1
+    chosen: dict[str, dict[str, Any]] = {}
+    for (op, option), counts in uses.items():
+        record = operator_of(op)
+        kept = {*record.short, "place", "from", *(attr.name for attr in record.attrs if isinstance(attr.default, (Required, Like)))}
+        if option in kept or not (option in ("norm", "act") or any(attr.name == option for attr in record.attrs)):
+            continue
+        value, count = max(counts.items(), key=lambda pair: pair[1])
+        usual = recorded(op, option, value)
+        if value != usual and count - counts[usual] >= LEAST:
+            chosen.setdefault(op, {})[option] = value
+    return chosen
