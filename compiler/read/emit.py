@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -26,8 +26,8 @@ class Unwritable(ValueError):
 class World:
     """A body with its instances at the scopes `roots`, and what its columns are as expressions.
 
-    `exprs` has the expression of each column that is not constant, by the item and the option; `conditions` that of an item's presence,
-    with the complement in `otherwise`.
+    `exprs` has the expression of each column that is not constant, by the item and the option; `conditions` that of the presence of
+    consecutive items, by the first of them. `results` are the nodes of the last tensor.
     """
 
     body: Body
@@ -37,7 +37,8 @@ class World:
     params: list[ast.Param] = field(default_factory=list)
     lets: list[ast.Let] = field(default_factory=list)
     exprs: dict[tuple[int, str], ast.Expr] = field(default_factory=dict)
-    conditions: dict[tuple[bool, ...], ast.Expr] = field(default_factory=dict)
+    conditions: dict[int, ast.Expr] = field(default_factory=dict)
+    results: Column = ()
 
     def value(self, item: Item, option: str, column: Column) -> Any:
         """Return what a column is: the one value, or an expression. Raises Unwritable."""
@@ -68,26 +69,28 @@ class Emitter:
     def __init__(self, graph: ArchGraph, defaults: Defaults) -> None:
         self.graph = graph
         self.defaults = defaults
+        self.arguments_of: Callable[[World, Slot], list[ast.Arg]] = lambda world, slot: []
         self.names = {node.name for node in graph}
         for name in list(self.names):
             while name := name.rpartition(".")[0]:
                 self.names.add(name)
 
-    def body(self, world: World, body: Body) -> list[ast.Statement]:
-        """Return the statements of a body, with `if` around items that some instances lack."""
+    def body(self, world: World, body: Body, around: tuple[bool, ...] = ()) -> list[ast.Statement]:
+        """Return the statements of a body, with `if` around items that some of the instances that have the body lack."""
+        around = around or (True,) * len(world.roots)
         done: list[ast.Statement] = []
         runs = [(present, list(items)) for present, items in groupby(body, lambda item: item.present)]
         at = 0
         while at < len(runs):
             present, items = runs[at]
             inner = [self.item(world, item) for item in items]
-            condition = world.conditions.get(present)
+            condition = world.conditions.get(id(items[0]))
             at += 1
             if condition is None:
                 done.extend(inner)
                 continue
             otherwise: list[ast.Statement] = []
-            if at < len(runs) and all(a != b for a, b in zip(present, runs[at][0], strict=True)):
+            if at < len(runs) and all(a != b for a, b, c in zip(present, runs[at][0], around, strict=True) if c):
                 otherwise = [self.item(world, item) for item in runs[at][1]]
                 at += 1
             done.append(ast.If(NOWHERE, condition, tuple(inner), tuple(otherwise)))
@@ -114,17 +117,14 @@ class Emitter:
     def core(self, world: World, item: Item) -> ast.Core:
         match item:
             case Op(branches=list() as branches):
-                made = [tuple(self.body(world, branch)) or (written.HERE,) for branch in branches]
+                made = [tuple(self.body(world, branch, item.present)) or (written.HERE,) for branch in branches]
                 return self.merge(world, item, made)
             case Op():
                 return self.operator(world, item)
             case Group():
-                return ast.Group(NOWHERE, tuple(self.body(world, item.body)), item.numbered)
+                return ast.Group(NOWHERE, tuple(self.body(world, item.body, item.present)), item.numbered)
             case Slot():
-                args = tuple(
-                    ast.Arg(NOWHERE, param.name if named else None, value) for param, value, named in item.family.arguments(world, item)
-                )
-                return ast.Op(NOWHERE, item.family.name, (), None, (), args, NOWHERE)
+                return ast.Op(NOWHERE, item.family.root.name, (), None, (), tuple(self.arguments_of(world, item)), NOWHERE)
             case Ref():
                 found = world.exprs.get((id(item), "target"))
                 if found is not None:

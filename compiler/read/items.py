@@ -65,11 +65,10 @@ class Group(Item):
 
 @dataclass(slots=True)
 class Slot(Item):
-    """A scope that is an instance of a family: its number there."""
+    """A scope that is an instance of a family."""
 
     paths: Column
     family: Family
-    ids: Column
 
 
 @dataclass(slots=True)
@@ -166,7 +165,7 @@ def map_columns(item: Item, change: Any) -> Item:
         case Group():
             return Group(*common, change(item.paths), [map_columns(each, change) for each in item.body], item.numbered)
         case Slot():
-            return Slot(*common, change(item.paths), item.family, change(item.ids))
+            return Slot(*common, change(item.paths), item.family)
         case Ref():
             return Ref(*common, change(item.targets), change(item.sites))
         case Repeat():

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from archc.compiler.analysis.nesting import Program, Stated, _Scope
-from archc.compiler.analysis.notation import spread, unusual_options
+from archc.compiler.analysis.notation import unusual_options
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops import operator_of
 from archc.compiler.ops.kinds import NONE, PerAxis, Text, Word
@@ -204,10 +204,13 @@ class _Lifter:
             return False
         if node.place or node.operator.identity_in_eval or node.operator.operands != (1, 1):
             return False
-        settings = tuple((name, _word(value)) for name, value in spread(unusual_options(node), node.operator.gathers))
-        if any(isinstance(value, (tuple, Text)) for _, value in settings):
+        before = self.graph[layer.nodes[0]]
+        if before.name in self.stated or len(self.graph.users(before.name)) != 1:  # its name would mean the tensor after all three
             return False
-        layer.values[option] = (Word(node.op, settings),)
+        settings = options(node)
+        if any(isinstance(value, (tuple, Text)) for (value,) in settings.values()):
+            return False
+        layer.values[option] = (Word(node.op, tuple((name, _word(value)) for name, (value,) in settings.items())),)
         layer.nodes = item.nodes
         return True
 

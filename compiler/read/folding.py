@@ -1,0 +1,121 @@
+"""Fold a graph into a program: from the simplest text, which states everything, to the shortest that elaborates to the same graph."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archc.compiler.analysis import written
+from archc.compiler.analysis.written import NOWHERE
+from archc.compiler.graph import ArchGraph
+from archc.compiler.ops import OPERATORS
+from archc.compiler.read.emit import Emitter, Unwritable, World
+from archc.compiler.read.families import Families, Family
+from archc.compiler.read.items import Body, Item, Op, walk
+from archc.compiler.read.lift import lifted
+from archc.compiler.read.size import Sizes
+from archc.compiler.read.solve import Solver, arguments
+from archc.compiler.read.usual import defaults_of, name_same_padding
+from archc.dsl import ast
+
+WORDS = frozenset({"in", "for", "if", "else", "let", "block", "share", "use", "arch", "input", "output", "default", "expect", "and", "or", "not",
+                   "next", "with", "residual", "none", "same", "yes", "no", "training", "start"})  # fmt: skip
+
+
+@dataclass
+class Folded:
+    """The statements of a program, after its `arch` line, and how many blocks it defines."""
+
+    statements: list[ast.Statement]
+    blocks: int = 0
+
+
+def unfolded(graph: ArchGraph) -> Folded:
+    """Return the program without blocks."""
+    body, emitter = _prepared(graph)
+    return Folded([*emitter.default_lines(), *emitter.body(World(body, ("",)), body)])
+
+
+def folded(graph: ArchGraph, kinds: Mapping[str, str]) -> Folded:
+    """Return the program with blocks for scopes that are alike. `kinds` are the classes of scopes, as far as they are known."""
+    body, emitter = _prepared(graph)
+    families = Families(body, Sizes(emitter.defaults), kinds)
+    while True:
+        try:
+            return _written(graph, emitter, families)
+        except _FailedError as failed:
+            families.inline(failed.family)
+
+
+class _FailedError(Exception):
+    """A family that cannot be a block."""
+
+    def __init__(self, family: Family) -> None:
+        super().__init__(family.name)
+        self.family = family
+
+
+def _prepared(graph: ArchGraph) -> tuple[Body, Emitter]:
+    body = lifted(graph)
+    ops = [item for item in walk(body) if isinstance(item, Op)]
+    name_same_padding(ops)
+    return body, Emitter(graph, defaults_of(ops))
+
+
+def _written(graph: ArchGraph, emitter: Emitter, families: Families) -> Folded:
+    blocks: list[ast.Statement] = []
+    names: set[str] = set()
+    emitter.arguments_of = lambda world, slot: arguments(world, slot, families.index)
+    for family in families.blocks():
+        family.name = _named(family, names)
+        names.add(family.name)
+        try:
+            world = World(family.body, family.roots, family.numbered, is_block=True)
+            solver = Solver(graph, emitter, families.index, world, family.entries)
+            solver.solve()
+            family.parameters, family.results = solver.parameters, world.results
+            statements = [*world.lets, *emitter.body(world, world.body)]
+        except Unwritable:
+            raise _FailedError(family) from None
+        blocks.append(ast.Block(NOWHERE, family.name, tuple(world.params), tuple(statements), family.numbered, NOWHERE))
+    top = World(families.body, ("",))
+    Solver(graph, emitter, families.index, top, ("",)).top()
+    body = emitter.body(top, families.body)
+    return Folded([*emitter.default_lines(), *blocks, *body], len(blocks))
+
+
+def _named(family: Family, taken: set[str]) -> str:
+    """Return a name for a block: that of the class, or what it is."""
+    name = re.sub(r"\W", "", re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", family.kind)).lower().strip("_")
+    name = name or kind_of(family.body)
+    if name in OPERATORS or name in WORDS or not name or not name[0].isalpha() or name[-1].isdigit():
+        name = f"{name}_block" if name and name[0].isalpha() else "part"
+    chosen, at = name, 0
+    while chosen in taken:
+        chosen, at = f"{name}_{'bcdefghijklmnopqrstuvwxyz'[at % 25]}{'' if at < 25 else at}", at + 1
+    return chosen
+
+
+def kind_of(body: Sequence[Item]) -> str:
+    """Return what a body is, in the words of papers."""
+    ops = [item for item in walk(list(body)) if isinstance(item, Op)]
+    layers: list[Any] = [op for op in ops if op.op == "conv"]
+    merges = [op.op for op in ops if op.branches is not None]
+    attends = any("attention" in op.op for op in ops)
+    kernels = [op.values["kernel"][0] for op in layers]
+    grouped = any(op.values["groups"][0] != 1 for op in layers)
+    if attends:
+        return "transformer_layer" if "add" in merges else "attention_part"
+    if "add" in merges and not grouped:
+        return "bottleneck" if kernels[:3] == [1, 3, 1] else "residual_unit"
+    if "add" in merges:
+        return "inverted_residual" if kernels[:1] == [1] else "residual_unit"
+    if "concat" in merges:
+        return "inception" if len([m for m in merges if m == "concat"]) == 1 and len(layers) > 3 else "dense_part"
+    if "mul" in merges:
+        return "gate"
+    if grouped:
+        return "separable"
+    return "unit"

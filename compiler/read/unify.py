@@ -1,0 +1,193 @@
+"""Anti-unify bodies: one body that stands for the instances of both, with columns for what differs and marks for what one lacks.
+
+Bodies of one shape are put together item by item. Others are aligned: the longest common subsequence of their items, weighted by how
+much two items have in common; what remains is present in some instances only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from archc.compiler.read.items import ANY, OPAQUE, Body, Column, Group, Item, Op, Ref, Slot, map_columns
+
+MOST_PAIRS = 2_000  # of items that are compared to align two bodies
+
+
+def skeleton(body: Body) -> tuple[Any, ...]:
+    """Return the shape of a body, which bodies that differ in values alone have in common. Raises TypeError for what no block holds."""
+    return tuple(_shape(item) for item in body)
+
+
+def _shape(item: Item) -> tuple[Any, ...]:
+    label = "" if item.auto else item.names[0]
+    presence = tuple(item.present)
+    match item:
+        case Op():
+            branches = None if item.branches is None else tuple(map(skeleton, item.branches))
+            return ("op", label, item.op, branches, tuple(item.values), presence if not all(presence) else ())
+        case Group():
+            return ("group", label, item.numbered, skeleton(item.body), presence if not all(presence) else ())
+        case Slot():
+            return ("slot", label, id(item.family.root), presence if not all(presence) else ())
+        case Ref():
+            return ("ref",)
+    raise TypeError(type(item).__name__)
+
+
+def is_opaque(item: Item) -> bool:
+    """Return whether an item can be in no block."""
+    return isinstance(item, OPAQUE)
+
+
+def zipped(bodies: Sequence[Body]) -> Body:
+    """Put bodies of one shape together; the columns of the result are those of the bodies, one after the other."""
+    return [_zip_items(items) for items in zip(*bodies, strict=True)]
+
+
+def _zip_items(items: Sequence[Any]) -> Item:
+    first = items[0]
+    common = (_chain(items, "names"), first.auto, _chain(items, "taken"), _chain(items, "present"))
+    match first:
+        case Op():
+            values = {name: tuple(entry for item in items for entry in item.values[name]) for name in first.values}
+            branches = None if first.branches is None else [zipped(each) for each in zip(*(item.branches for item in items), strict=True)]
+            return Op(*common, first.op, values, _chain(items, "nodes"), branches)
+        case Group():
+            return Group(*common, _chain(items, "paths"), zipped([item.body for item in items]), first.numbered)
+        case Slot():
+            return Slot(*common, _chain(items, "paths"), first.family)
+        case Ref():
+            return Ref(*common, _chain(items, "targets"), _chain(items, "sites"))
+    raise TypeError(type(first).__name__)
+
+
+def _chain(items: Sequence[Any], name: str) -> Column:
+    return tuple(entry for item in items for entry in getattr(item, name))
+
+
+# ---- bodies of different shapes
+
+
+def unify(first: Body, second: Body, sizes: tuple[int, int]) -> Body | None:
+    """Return a body for the instances of two, `sizes` of them; None where they have little in common, or are too large to compare."""
+    if len(first) * len(second) > MOST_PAIRS:
+        return None
+    pairs = _aligned(first, second)
+    if pairs is None:
+        return None
+    body: Body = []
+    for a, b in pairs:
+        if a is None:
+            assert b is not None
+            body.append(_padded(b, before=sizes[0]))
+        elif b is None:
+            body.append(_padded(a, after=sizes[1]))
+        else:
+            both = _both(a, b, sizes)
+            if both is None:
+                return None
+            body.append(both)
+    return body
+
+
+def _padded(item: Item, before: int = 0, after: int = 0) -> Item:
+    return map_columns(item, lambda column: (ANY,) * before + column + (ANY,) * after)
+
+
+def _both(a: Any, b: Any, sizes: tuple[int, int]) -> Item | None:
+    common = (a.names + b.names, a.auto, a.taken + b.taken, a.present + b.present)
+    match a:
+        case Op():
+            values = {name: a.values[name] + b.values[name] for name in a.values}
+            branches: list[Body] | None = None
+            if a.branches is not None:
+                branches = []
+                for left, right in zip(a.branches, b.branches, strict=True):
+                    made = unify(left, right, sizes)
+                    if made is None:
+                        return None
+                    branches.append(made)
+            return Op(*common, a.op, values, a.nodes + b.nodes, branches)
+        case Group():
+            body = unify(a.body, b.body, sizes)
+            return None if body is None else Group(*common, a.paths + b.paths, body, a.numbered)
+        case Slot():
+            return Slot(*common, a.paths + b.paths, a.family)
+        case Ref():
+            return Ref(*common, a.targets + b.targets, a.sites + b.sites)
+    return None
+
+
+def _aligned(first: Body, second: Body) -> list[tuple[Item | None, Item | None]] | None:
+    """Return the items of both bodies in order, those that match as pairs; None where nothing matches."""
+    rows, columns = len(first), len(second)
+    best = [[0.0] * (columns + 1) for _ in range(rows + 1)]
+    weight = [[likeness(a, b) for b in second] for a in first]
+    for i in range(rows - 1, -1, -1):
+        for j in range(columns - 1, -1, -1):
+            matched = best[i + 1][j + 1] + weight[i][j] if weight[i][j] > 0 else 0.0
+            best[i][j] = max(matched, best[i + 1][j], best[i][j + 1])
+    if rows and columns and best[0][0] == 0.0:
+        return None
+    pairs: list[tuple[Item | None, Item | None]] = []
+    i = j = 0
+    while i < rows or j < columns:
+        if i < rows and j < columns and weight[i][j] > 0 and best[i][j] == best[i + 1][j + 1] + weight[i][j]:
+            pairs.append((first[i], second[j]))
+            i, j = i + 1, j + 1
+        elif i < rows and (j == columns or best[i][j] == best[i + 1][j]):
+            pairs.append((first[i], None))
+            i += 1
+        else:
+            pairs.append((None, second[j]))
+            j += 1
+    return pairs
+
+
+def likeness(a: Any, b: Any) -> float:
+    """Return how much two items have in common; 0 where they cannot be one item."""
+    if type(a) is not type(b) or a.auto != b.auto or (not a.auto and _name(a) != _name(b)):
+        return 0.0
+    match a:
+        case Op():
+            if a.op != b.op or a.values.keys() != b.values.keys() or (a.branches is None) != (b.branches is None):
+                return 0.0
+            shared = sum(bool(_values(a.values[name]) & _values(b.values[name])) for name in a.values)
+            score = 1.0 + (shared + 1) / (len(a.values) + 1)
+            if a.branches is not None:
+                if len(a.branches) != len(b.branches):
+                    return 0.0
+                for left, right in zip(a.branches, b.branches, strict=True):
+                    score += _common(left, right)
+            return score
+        case Group():
+            common = _common(a.body, b.body)
+            return 1.0 + common if a.numbered == b.numbered and common > 0 else 0.0
+        case Slot():
+            return 4.0 if a.family.root is b.family.root else 0.0
+        case Ref():
+            return 1.0
+    return 0.0
+
+
+def _common(left: Body, right: Body) -> float:
+    if len(left) * len(right) > MOST_PAIRS:
+        return 0.0
+    row = [0.0] * (len(right) + 1)
+    for a in left:
+        diagonal = 0.0
+        for j, b in enumerate(right, 1):
+            kept = row[j]
+            weight = likeness(a, b)
+            row[j] = max(row[j], row[j - 1], diagonal + weight if weight else 0.0)
+            diagonal = kept
+    return row[-1]
+
+
+def _name(item: Item) -> Any:
+    return next((name for name in item.names if name is not ANY), None)
+
+
+def _values(column: Column) -> set[Any]:
+    return {value for value in column[:50] if value is not ANY}
