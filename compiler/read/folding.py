@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from archc.compiler.analysis import written
@@ -13,7 +13,7 @@ from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import OPERATORS
 from archc.compiler.read.emit import Emitter, Unwritable, World
 from archc.compiler.read.families import Families, Family
-from archc.compiler.read.items import Body, Item, Op, walk
+from archc.compiler.read.items import Body, Group, Item, Op, Ref, Slot, walk
 from archc.compiler.read.lift import lifted
 from archc.compiler.read.size import Sizes
 from archc.compiler.read.solve import Solver, arguments
@@ -35,7 +35,9 @@ class Folded:
 def unfolded(graph: ArchGraph) -> Folded:
     """Return the program without blocks."""
     body, emitter = _prepared(graph)
-    return Folded([*emitter.default_lines(), *emitter.body(World(body, ("",)), body)])
+    statements = emitter.body(World(body, ("",)), body)
+    inputs = [statement for statement in statements[:1] if isinstance(statement, ast.Input)]
+    return Folded([*inputs, *emitter.default_lines(), *statements[len(inputs) :]])
 
 
 def folded(graph: ArchGraph, kinds: Mapping[str, str]) -> Folded:
@@ -82,8 +84,34 @@ def _written(graph: ArchGraph, emitter: Emitter, families: Families) -> Folded:
         blocks.append(ast.Block(NOWHERE, family.name, tuple(world.params), tuple(statements), family.numbered, NOWHERE))
     top = World(families.body, ("",))
     Solver(graph, emitter, families.index, top, ("",)).top()
-    body = emitter.body(top, families.body)
-    return Folded([*emitter.default_lines(), *blocks, *body], len(blocks))
+    body = [_claimed(graph, families, item, statement) for item, statement in zip(families.body, emitter.body(top, families.body), strict=True)]
+    inputs = [statement for statement in body[:1] if isinstance(statement, ast.Input)]
+    return Folded([*inputs, *emitter.default_lines(), *blocks, *body[len(inputs) :]], len(blocks))
+
+
+def _claimed(graph: ArchGraph, families: Families, item: Item, statement: ast.Statement) -> ast.Statement:
+    """Return the statement of a scope with a claim, where it changes the shape."""
+    if not isinstance(item, (Group, Slot)) or not isinstance(statement, ast.Item) or item.taken[0] not in graph:
+        return statement
+    shape = graph[_result(families, item, 0)].shape
+    if shape == graph[item.taken[0]].shape or not all(isinstance(size, int) for size in shape):
+        return statement
+    return replace(statement, claim=written.shape_dims(shape))
+
+
+def _result(families: Families, item: Item, at: int) -> str:
+    """Return the node of the last tensor of an item, in one instance."""
+    match item:
+        case Op():
+            return str(item.nodes[at])
+        case Ref():
+            return str(item.targets[at])
+        case Slot():
+            return str(item.family.root.results[families.index[item.paths[at]]])
+        case Group() if present := [inner for inner in item.body if inner.present[at]]:
+            return _result(families, present[-1], at)
+        case _:
+            return str(item.taken[at])
 
 
 def _named(family: Family, taken: set[str]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 WIDTH = 100
 OPENERS = "{[<"
 CLOSERS = "}]>"
+LABEL = re.compile(r"[\w{} +*-]+: ")
 
 
 @dataclass
@@ -60,7 +62,7 @@ def _packed(nodes: list[_Node], indent: int) -> list[str]:
     for node in nodes:
         flat = _flat(node)
         leaf = not node.parts
-        simple = leaf and not flat.startswith(("use ", "arch ", "input ", "default ", "let ", "expect ", "output ", "|"))
+        simple = leaf and not (indent == 0 and LABEL.match(flat)) and not flat.startswith(("use ", "arch ", "input ", "default ", "let ", "expect ", "output ", "|"))
         limit = WIDTH - indent if leaf or not node.head.startswith(("block ", "share ")) else 72
         if len(flat) <= limit or leaf:
             if simple and joinable and len(lines[-1]) + len(flat) + 2 <= WIDTH - indent:

@@ -9,7 +9,7 @@ from archc.compiler.ops.record import Like, Required
 from archc.compiler.read.items import ANY, Body, Column, Group, Item, Op, Ref, Repeat, Slot, bodies
 from archc.compiler.read.usual import Defaults, recorded
 
-CONDITION = 5.0
+CONDITION = 9.0
 
 
 class Sizes:

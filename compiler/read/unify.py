@@ -12,6 +12,7 @@ from typing import Any
 from archc.compiler.read.items import ANY, OPAQUE, Body, Column, Group, Item, Op, Ref, Slot, map_columns
 
 MOST_PAIRS = 2_000  # of items that are compared to align two bodies
+WEIGHTY = {"kernel": 2.0, "act": 0.5}  # options that say most about what an operator is for
 
 
 def skeleton(body: Body) -> tuple[Any, ...]:
@@ -153,8 +154,9 @@ def likeness(a: Any, b: Any) -> float:
         case Op():
             if a.op != b.op or a.values.keys() != b.values.keys() or (a.branches is None) != (b.branches is None):
                 return 0.0
-            shared = sum(bool(_values(a.values[name]) & _values(b.values[name])) for name in a.values)
-            score = 1.0 + (shared + 1) / (len(a.values) + 1)
+            shared = {name for name in a.values if _values(a.values[name]) & _values(b.values[name])}
+            score = 1.0 + (len(shared) + 1) / (len(a.values) + 1) + sum(WEIGHTY.get(name, 0.0) for name in shared)
+            score += (_any_above_one(a) == _any_above_one(b)) * 2.0
             if a.branches is not None:
                 if len(a.branches) != len(b.branches):
                     return 0.0
@@ -183,6 +185,11 @@ def _common(left: Body, right: Body) -> float:
             row[j] = max(row[j], row[j - 1], diagonal + weight if weight else 0.0)
             diagonal = kept
     return row[-1]
+
+
+def _any_above_one(op: Op) -> bool:
+    """Return whether a layer has groups of channels."""
+    return any(value is not ANY and value != 1 for value in op.values.get("groups", ()))
 
 
 def _name(item: Item) -> Any:

@@ -1,0 +1,115 @@
+"""Read a graph back as a text that a person would have written, and prove that the text is the graph.
+
+    graph -> items (lift) -> defaults (usual) -> blocks (families, unify, solve) -> tree (emit) -> loops -> text (layout) -> proof
+
+The result is the shortest text that elaborates to the same graph. Where a text does not, the next simpler one is tried, and in the end
+the expanded program; a text that is not the graph is never returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from archc.compiler.analysis import written
+from archc.compiler.analysis.cost import cost
+from archc.compiler.analysis.nesting import Stated
+from archc.compiler.analysis.printing import program
+from archc.compiler.analysis.written import NOWHERE
+from archc.compiler.collection import without_collection
+from archc.compiler.driver import check_text
+from archc.compiler.graph import ArchGraph
+from archc.compiler.ops import OPERATORS
+from archc.compiler.read.emit import Unwritable
+from archc.compiler.read.folding import Folded, folded, unfolded
+from archc.compiler.read.layout import laid_out
+from archc.dsl import ast
+from archc.dsl.formatter import format_text
+from archc.dsl.parser import MAX_NESTING
+from archc.dsl.printer import print_file
+from archc.dsl.source import Source
+from archc.dsl.stack import deep_stack
+
+
+class UnreadableError(ValueError):
+    """A graph that no text of the language describes; the message says why."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A graph as a text.
+
+    `form` is how far it was folded: "blocks", "flat" without blocks, or "expanded" with every option; `nodes` counts the operators,
+    `lines` those of the text that are neither blank nor comments.
+    """
+
+    text: str
+    form: str
+    nodes: int
+    lines: int
+    blocks: int
+
+
+@without_collection()
+def read_graph(graph: ArchGraph, title: str = "", kinds: Mapping[str, str] | None = None) -> Reading:
+    """Return the shortest text for a graph whose elaboration is the same graph.
+
+    `title` names the source, and `kinds` the classes of scopes by their paths, after which blocks are named. Raises UnreadableError for a
+    graph that cannot be written: weights shared otherwise than by whole scopes, a scope that is not in one piece, names that are none.
+    """
+    problem = ""
+    for form, make in _forms(graph, title, kinds or {}):
+        try:
+            text, blocks = make()
+        except (Unwritable, ValueError) as found:
+            problem = problem or str(found)
+            continue
+        differs = difference(graph, text)
+        if not differs:
+            lines = sum(bool(line.strip()) and not line.lstrip().startswith("#") for line in text.splitlines())
+            return Reading(text, form, sum(not node.is_input for node in graph), lines, blocks)
+        problem = differs
+    raise UnreadableError(problem)
+
+
+def _forms(graph: ArchGraph, title: str, kinds: Mapping[str, str]) -> Iterator[tuple[str, Callable[[], tuple[str, int]]]]:
+    def of(make: Callable[[], Folded]) -> Callable[[], tuple[str, int]]:
+        def text() -> tuple[str, int]:
+            made = make()
+            return _text(graph, title, made), made.blocks
+
+        return text
+
+    yield "blocks", of(lambda: folded(graph, kinds))
+    yield "flat", of(lambda: unfolded(graph))
+    yield "expanded", lambda: (program(graph, Stated()), 0)
+
+
+def _text(graph: ArchGraph, title: str, made: Folded) -> str:
+    statements = [*written.header(graph, title or graph.title), *made.statements, *_expects(graph)]
+    nesting = 2 * max((node.name.count(".") for node in graph), default=0) + MAX_NESTING
+    with deep_stack(nesting):
+        printed = laid_out(print_file(ast.File(NOWHERE, tuple(statements))))
+        return format_text(Source("read", printed), OPERATORS, max_nesting=nesting, hold=False)
+
+
+def _expects(graph: ArchGraph) -> Iterator[ast.Statement]:
+    """Yield claims of the parameters and of the multiply-accumulates."""
+    counts = cost(graph)
+    for measure, value in (("params", counts.params), ("macs", counts.macs)):
+        if isinstance(value, int) and value:
+            yield ast.Expect(NOWHERE, measure, None, "==", ast.Number(NOWHERE, value, f"{value:_}"), None)
+
+
+def difference(graph: ArchGraph, text: str) -> str:
+    """Return how the network of a text differs from a graph, in one line; "" where it is the same graph, its claims hold included."""
+    report = check_text(text, mend=False)
+    if not report.ok:
+        first = report.diagnostics[0]
+        return f"line {first.span.line if first.span else 0}: {first.message}"
+    for ours, theirs in zip(graph, report.graph, strict=False):
+        if (ours.name, ours.op, ours.key) != (theirs.name, theirs.op, theirs.key):
+            return f"{ours.name} ({ours.op}) is {theirs.name} ({theirs.op}) in the text"
+    if not report.graph.same_as(graph) or list(report.graph.outputs) != list(graph.outputs):
+        return "the text is another network"
+    return "" if report.graph.preprocess == graph.preprocess else "the text prepares samples in another way"
