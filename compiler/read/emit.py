@@ -13,6 +13,7 @@ from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import operator_of
 from archc.compiler.ops.record import Like, Required
 from archc.compiler.read.items import ANY, Body, Column, Given, Group, Item, Line, Op, Out, Ref, Repeat, Shared, SharedCall, Slot
+from archc.compiler.read.literals import literal
 from archc.compiler.read.usual import Defaults, recorded
 from archc.compiler.shapes.dim import show_sizes
 from archc.dsl import ast
@@ -193,11 +194,11 @@ class Emitter:
                 bare = False
                 continue
             value = given.pop(attr.name)
-            expr = value if isinstance(value, ast.Node) else written.literal(value, attr.kind)
+            expr = value if isinstance(value, ast.Node) else literal(value, attr.kind)
             bare = bare and isinstance(attr.default, Required)
             args.append(ast.Arg(NOWHERE, None if bare or isinstance(expr, ast.Text) else attr.name, expr))
         for name, value in given.items():
-            args.append(ast.Arg(NOWHERE, name, value if isinstance(value, ast.Node) else written.literal(value, kinds.get(name))))
+            args.append(ast.Arg(NOWHERE, name, value if isinstance(value, ast.Node) else literal(value, kinds.get(name))))
         return tuple(args)
 
     def operator(self, world: World, item: Op) -> ast.Op:
@@ -232,7 +233,7 @@ class Emitter:
         lines: list[ast.Statement] = []
         for op, options in self.defaults.items():
             kinds = {attr.name: attr.kind for attr in operator_of(op).attrs}
-            args = tuple(ast.Arg(NOWHERE, name, written.literal(value, kinds.get(name))) for name, value in options.items())
+            args = tuple(ast.Arg(NOWHERE, name, literal(value, kinds.get(name))) for name, value in options.items())
             lines.append(ast.Default(NOWHERE, op, args, NOWHERE))
         return lines
 
@@ -242,14 +243,14 @@ def _is_reference(branch: tuple[ast.Statement, ...]) -> bool:
 
 
 def _expr(value: Any) -> ast.Expr | None:
-    return value if value is None or isinstance(value, ast.Node) else written.literal(value)  # type: ignore[return-value]
+    return value if value is None or isinstance(value, ast.Node) else literal(value)  # type: ignore[return-value]
 
 
 def _dims(value: Any) -> ast.Dims:
     if value is None:
         return ()
     if isinstance(value, tuple):
-        return tuple(written.literal(part) for part in value)
+        return tuple(literal(part) for part in value)
     expr = _expr(value)
     return () if expr is None else (expr,)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from archc.compiler.read.items import ANY, Body, Column, Group, Item, Op, Ref, Slot, bodies, map_columns, walk
 from archc.compiler.read.size import Sizes
-from archc.compiler.read.unify import is_opaque, skeleton, unify, zipped
+from archc.compiler.read.unify import is_closed, skeleton, unify, zipped
 
 BLOCK = 6  # what the definition of a block costs besides its body
 CALL = 3
@@ -75,7 +75,7 @@ class Families:
             inner = max((self._slots(each) for each in bodies(item)), default=0)
             if isinstance(item, Group):
                 inner += 1
-                if not any(map(is_opaque, walk(item.body))) and self.sizes.body(item.body) > CALL:
+                if is_closed(item.body) and self.sizes.body(item.body) > CALL:
                     family = Family(item.body, item.numbered, item.paths, item.taken, self.kinds.get(item.paths[0], ""), inner)
                     self.all.append(family)
                     body[at] = Slot(item.names, item.auto, item.taken, item.present, item.paths, family)

@@ -15,6 +15,7 @@ from archc.compiler.read.emit import Emitter, Unwritable, World
 from archc.compiler.read.families import Families, Family
 from archc.compiler.read.items import Body, Group, Item, Op, Ref, Slot, walk
 from archc.compiler.read.lift import lifted
+from archc.compiler.read.loops import tokens, with_loops
 from archc.compiler.read.size import Sizes
 from archc.compiler.read.solve import Solver, arguments
 from archc.compiler.read.usual import defaults_of, name_same_padding
@@ -22,6 +23,8 @@ from archc.dsl import ast
 
 WORDS = frozenset({"in", "for", "if", "else", "let", "block", "share", "use", "arch", "input", "output", "default", "expect", "and", "or", "not",
                    "next", "with", "residual", "none", "same", "yes", "no", "training", "start"})  # fmt: skip
+
+CONDITIONS = (4.0, 8.0, 40.0)
 
 
 @dataclass
@@ -37,13 +40,20 @@ def unfolded(graph: ArchGraph) -> Folded:
     body, emitter = _prepared(graph)
     statements = emitter.body(World(body, ("",)), body)
     inputs = [statement for statement in statements[:1] if isinstance(statement, ast.Input)]
-    return Folded([*inputs, *emitter.default_lines(), *statements[len(inputs) :]])
+    return Folded([*inputs, *emitter.default_lines(), *with_loops(statements[len(inputs) :])])
 
 
 def folded(graph: ArchGraph, kinds: Mapping[str, str]) -> Folded:
-    """Return the program with blocks for scopes that are alike. `kinds` are the classes of scopes, as far as they are known."""
+    """Return the shortest program with blocks for scopes that are alike. `kinds` are the classes of scopes, as far as they are known.
+
+    How much two scopes must have in common is tried out: the cost of a condition in the body of a block for both.
+    """
+    return min((_folded(graph, kinds, condition) for condition in CONDITIONS), key=lambda made: sum(map(tokens, made.statements)))
+
+
+def _folded(graph: ArchGraph, kinds: Mapping[str, str], condition: float) -> Folded:
     body, emitter = _prepared(graph)
-    families = Families(body, Sizes(emitter.defaults), kinds)
+    families = Families(body, Sizes(emitter.defaults, condition), kinds)
     while True:
         try:
             return _written(graph, emitter, families)
@@ -86,7 +96,7 @@ def _written(graph: ArchGraph, emitter: Emitter, families: Families) -> Folded:
     Solver(graph, emitter, families.index, top, ("",)).top()
     body = [_claimed(graph, families, item, statement) for item, statement in zip(families.body, emitter.body(top, families.body), strict=True)]
     inputs = [statement for statement in body[:1] if isinstance(statement, ast.Input)]
-    return Folded([*inputs, *emitter.default_lines(), *blocks, *body[len(inputs) :]], len(blocks))
+    return Folded([*inputs, *emitter.default_lines(), *with_loops([*blocks, *body[len(inputs) :]])], len(blocks))
 
 
 def _claimed(graph: ArchGraph, families: Families, item: Item, statement: ast.Statement) -> ast.Statement:

@@ -124,11 +124,11 @@ class SharedCall(Item):
     """A call of a shared part, with the tensors that it gets."""
 
     word: str
+    nodes: Column
     tensors: list[Item] = field(default_factory=list)
 
 
 Body = list[Item]
-OPAQUE = (Given, Line, Out, Shared, SharedCall)
 
 
 def bodies(item: Item) -> Sequence[Body]:
@@ -170,5 +170,11 @@ def map_columns(item: Item, change: Any) -> Item:
             return Ref(*common, change(item.targets), change(item.sites))
         case Repeat():
             return Repeat(*common, item.body, change(item.turns))
+        case Given():
+            return Given(*common, item.core)
+        case Shared():
+            return Shared(*common, item.name, item.params, [map_columns(each, change) for each in item.body])
+        case SharedCall():
+            return SharedCall(*common, item.word, change(item.nodes), [map_columns(each, change) for each in item.tensors])
         case _:
             raise TypeError(f"{type(item).__name__} is in no block")

@@ -145,7 +145,7 @@ class _Lifter:
         if inner not in self.graph:
             assert isinstance(core, ast.Op)
             refs = [ast.Item(item.span, None, arg.value, None, None) for arg in core.args if isinstance(arg.value, ast.Ref)]
-            made = SharedCall(*common, core.word, [self.item(ref, path, current, naming)[0] for ref in refs])
+            made = SharedCall(*common, core.word, (self.last[inner],), [self.item(ref, path, current, naming)[0] for ref in refs])
             naming.add(made, core.word)
             return made, self.last[inner]
         node = self.graph[inner]

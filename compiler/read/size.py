@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from archc.compiler.ops import operator_of
@@ -9,14 +10,16 @@ from archc.compiler.ops.record import Like, Required
 from archc.compiler.read.items import ANY, Body, Column, Group, Item, Op, Ref, Repeat, Slot, bodies
 from archc.compiler.read.usual import Defaults, recorded
 
-CONDITION = 9.0
+REPEATED = 0.5  # of an item that only goes on with a repetition, which a loop says once
+LONGEST = 4  # items in a turn
 
 
 class Sizes:
-    """Estimates sizes with the defaults of a file."""
+    """Estimates sizes with the defaults of a file; `condition` is what an `if` costs."""
 
-    def __init__(self, defaults: Defaults) -> None:
+    def __init__(self, defaults: Defaults, condition: float) -> None:
         self.defaults = defaults
+        self.condition = condition
         self._likes: dict[str, dict[str, str]] = {}
         self._usual: dict[tuple[str, str, Any], bool] = {}
 
@@ -24,11 +27,12 @@ class Sizes:
         """Return the tokens of a body, with those of conditions where items are absent from instances that have the body."""
         total = 0.0
         before = present
-        for item in body:
+        again = _repeated(body)
+        for item, repeated in zip(body, again, strict=True):
             if item.present != before and (present is not None or not all(item.present)):
-                total += CONDITION if item.present != present else 0.0
+                total += self.condition if item.present != present else 0.0
             before = item.present
-            total += self.item(item)
+            total += REPEATED if repeated else self.item(item)
         return total
 
     def item(self, item: Item) -> float:
@@ -90,3 +94,28 @@ def _ratios(column: Column) -> Column:
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) and value for value in numbers):
         return tuple(value if value is ANY else value / numbers[0] for value in column)
     return column
+
+
+def _repeated(body: Body) -> list[bool]:
+    """Return for each item whether it and those before it repeat what stands before them, up to numbers."""
+    keys = [_key(item) for item in body]
+    again = [False] * len(body)
+    for period in range(1, LONGEST + 1):
+        for at in range(2 * period - 1, len(keys)):
+            if keys[at - period + 1 : at + 1] == keys[at - 2 * period + 1 : at - period + 1]:
+                again[at - period + 1 : at + 1] = [True] * period
+    return again
+
+
+def _key(item: Item) -> Any:
+    label = "" if item.auto else re.sub(r"\d+", "", str(next((name for name in item.names if name is not ANY), "")))
+    match item:
+        case Op():
+            branches = None if item.branches is None else tuple(tuple(map(_key, branch)) for branch in item.branches)
+            return (label, item.op, branches)
+        case Group():
+            return (label, tuple(map(_key, item.body)))
+        case Slot():
+            return (label, id(item.family.root))
+        case _:
+            return (label, type(item).__name__)

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from archc.compiler.analysis import written
 from archc.compiler.analysis.written import NOWHERE
 from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import operator_of
 from archc.compiler.read.emit import Emitter, Unwritable, World, constant, is_constant
 from archc.compiler.read.families import Family, outside
-from archc.compiler.read.items import ANY, Body, Column, Group, Item, Op, Ref, Slot, bodies, walk
+from archc.compiler.read.items import ANY, Body, Column, Group, Item, Op, Ref, Shared, SharedCall, Slot, bodies, walk
+from archc.compiler.read.literals import literal
 from archc.dsl import ast
 
 NAMES = {"out": "w", "kernel": "k", "stride": "s", "dilation": "d", "start": "first"}
@@ -61,7 +61,7 @@ def name(text: str) -> ast.Name:
 
 def number(value: int) -> ast.Expr:
     """Return a number as an expression."""
-    return written.literal(value)
+    return literal(value)
 
 
 def fold(first: ast.Expr, op: str, second: ast.Expr) -> ast.Expr:
@@ -95,7 +95,7 @@ class Solver:
             self.world.lets.append(ast.Let(NOWHERE, START, name("in")))
         self.parameters.sort(key=lambda parameter: parameter.default is not ANY)
         self.world.params = [
-            ast.Param(NOWHERE, each.name, None if each.default is ANY else written.literal(each.default)) for each in self.parameters
+            ast.Param(NOWHERE, each.name, None if each.default is ANY else literal(each.default)) for each in self.parameters
         ]
 
     def top(self) -> None:
@@ -123,6 +123,13 @@ class Solver:
                     result = tuple(ANY if path is ANY else results[self.index[path]] for path in item.paths)
                 case Ref():
                     result = item.targets
+                case SharedCall():
+                    for tensor in item.tensors:
+                        self.places[id(tensor)] = current
+                    result = item.nodes
+                case Shared():
+                    self._flow(item.body, ("",) * len(current))
+                    result = current
                 case _:
                     result = current
             current = tuple(
@@ -271,7 +278,7 @@ class Solver:
     def _condition(self, column: Column, at: Column, hint: str) -> ast.Expr:
         """Return a condition that a column of truth values equals: one comparison, two with `or` or `and`, or a parameter."""
         if is_constant(column):
-            return written.literal(constant(column))
+            return literal(constant(column))
         atoms = list(self._atoms(at))[:MOST_ATOMS]
         for atom in atoms:
             if _agree(column, atom.column):
@@ -294,7 +301,7 @@ class Solver:
             elif all(_is_number(value) for value in values) and 1 < len(values) <= MOST_VALUES:
                 for value in sorted(values):
                     for sign, column in _compared(parameter.column, (value,) * len(parameter.column)):
-                        yield Known(_comparison(name(parameter.name), sign, written.literal(value)), column, 3)
+                        yield Known(_comparison(name(parameter.name), sign, literal(value)), column, 3)
         for size in [*self._sizes(at, name("in"), 3)]:
             for other in [*(Known(name(each.name), each.column, 1) for each in self.parameters), *self.used]:
                 if all(_is_number(value) for value in other.column):
@@ -304,7 +311,7 @@ class Solver:
             if 1 < len(values) <= 3:
                 for value in values:
                     for sign, column in _compared(size.column, (value,) * len(size.column)):
-                        yield Known(_comparison(size.expr, sign, written.literal(value)), column, 6)
+                        yield Known(_comparison(size.expr, sign, literal(value)), column, 6)
 
 
 def _comparison(first: ast.Expr, sign: str, second: ast.Expr) -> ast.Expr:
@@ -358,6 +365,6 @@ def arguments(world: World, slot: Slot, index: dict[str, int]) -> list[ast.Arg]:
             value = constant(column)
             if parameter.default is not ANY and value == parameter.default:
                 continue
-            expr = written.literal(value)
+            expr = literal(value)
         args.append(ast.Arg(NOWHERE, None if parameter.default is ANY else parameter.name, expr))
     return args

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from archc.compiler.read.items import ANY, OPAQUE, Body, Column, Group, Item, Op, Ref, Slot, map_columns
+from archc.compiler.read.items import ANY, Body, Column, Given, Group, Item, Line, Op, Out, Ref, Shared, SharedCall, Slot, map_columns, walk
 
 MOST_PAIRS = 2_000  # of items that are compared to align two bodies
 WEIGHTY = {"kernel": 2.0, "act": 0.5}  # options that say most about what an operator is for
@@ -33,12 +33,27 @@ def _shape(item: Item) -> tuple[Any, ...]:
             return ("slot", label, id(item.family.root), presence if not all(presence) else ())
         case Ref():
             return ("ref",)
+        case Given():
+            return ("given", item.core)
+        case Shared():
+            return ("shared", item.name, item.params, skeleton(item.body))
+        case SharedCall():
+            return ("call", label, item.word, skeleton(item.tensors))
     raise TypeError(type(item).__name__)
 
 
-def is_opaque(item: Item) -> bool:
-    """Return whether an item can be in no block."""
-    return isinstance(item, OPAQUE)
+def is_closed(body: Body) -> bool:
+    """Return whether a body can be that of a block: it has no inputs and outputs, and calls no shared part from around it."""
+    defined, called = set[str](), set[str]()
+    for item in walk(body):
+        match item:
+            case Line() | Out():
+                return False
+            case Shared():
+                defined.add(item.name)
+            case SharedCall():
+                called.add(item.word)
+    return called <= defined
 
 
 def zipped(bodies: Sequence[Body]) -> Body:
@@ -60,6 +75,12 @@ def _zip_items(items: Sequence[Any]) -> Item:
             return Slot(*common, _chain(items, "paths"), first.family)
         case Ref():
             return Ref(*common, _chain(items, "targets"), _chain(items, "sites"))
+        case Given():
+            return Given(*common, first.core)
+        case Shared():
+            return Shared(*common, first.name, first.params, zipped([item.body for item in items]))
+        case SharedCall():
+            return SharedCall(*common, first.word, _chain(items, "nodes"), zipped([item.tensors for item in items]))
     raise TypeError(type(first).__name__)
 
 
@@ -117,6 +138,14 @@ def _both(a: Any, b: Any, sizes: tuple[int, int]) -> Item | None:
             return Slot(*common, a.paths + b.paths, a.family)
         case Ref():
             return Ref(*common, a.targets + b.targets, a.sites + b.sites)
+        case Given():
+            return Given(*common, a.core)
+        case Shared():
+            body = unify(a.body, b.body, sizes)
+            return None if body is None else Shared(*common, a.name, a.params, body)
+        case SharedCall():
+            tensors = unify(a.tensors, b.tensors, sizes)
+            return None if tensors is None else SharedCall(*common, a.word, a.nodes + b.nodes, tensors)
     return None
 
 
@@ -170,6 +199,12 @@ def likeness(a: Any, b: Any) -> float:
             return 4.0 if a.family.root is b.family.root else 0.0
         case Ref():
             return 1.0
+        case Given():
+            return 1.0 if a.core == b.core else 0.0
+        case Shared():
+            return 1.0 if a.name == b.name and a.params == b.params and skeleton(a.body) == skeleton(b.body) else 0.0
+        case SharedCall():
+            return 1.0 if a.word == b.word and len(a.tensors) == len(b.tensors) else 0.0
     return 0.0
 
 
