@@ -20,10 +20,10 @@ from archc.compiler.collection import without_collection
 from archc.compiler.driver import check_text
 from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import OPERATORS
-from archc.compiler.read.emit import Unwritable
 from archc.compiler.read.folding import Folded, folded, unfolded
 from archc.compiler.read.layout import laid_out
 from archc.dsl import ast
+from archc.dsl.errors import ArchError
 from archc.dsl.formatter import format_text
 from archc.dsl.parser import MAX_NESTING
 from archc.dsl.printer import print_file
@@ -61,7 +61,7 @@ def read_graph(graph: ArchGraph, title: str = "", kinds: Mapping[str, str] | Non
     for form, make in _forms(graph, title, kinds or {}):
         try:
             text, blocks = make()
-        except (Unwritable, ValueError) as found:
+        except (ArchError, ValueError) as found:
             problem = problem or str(found)
             continue
         differs = difference(graph, text)

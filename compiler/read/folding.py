@@ -13,7 +13,7 @@ from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import OPERATORS
 from archc.compiler.read.emit import Emitter, Unwritable, World
 from archc.compiler.read.families import Families, Family
-from archc.compiler.read.items import Body, Group, Item, Op, Ref, Slot, walk
+from archc.compiler.read.items import Body, Group, Item, Op, Ref, SharedCall, Slot, walk
 from archc.compiler.read.lift import lifted
 from archc.compiler.read.loops import tokens, with_loops
 from archc.compiler.read.size import Sizes
@@ -112,7 +112,7 @@ def _claimed(graph: ArchGraph, families: Families, item: Item, statement: ast.St
 def _result(families: Families, item: Item, at: int) -> str:
     """Return the node of the last tensor of an item, in one instance."""
     match item:
-        case Op():
+        case Op() | SharedCall():
             return str(item.nodes[at])
         case Ref():
             return str(item.targets[at])

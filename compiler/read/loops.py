@@ -59,7 +59,10 @@ class _Shapes:
             case ast.Number():
                 leaves.append(_Leaf(node.value, hint))
                 return (type(node.value).__name__,)
-            case ast.Label(index=None, second=None) if (found := re.fullmatch(r"(.*?)(0|[1-9]\d*)", node.text)):
+            case ast.Label(index=None, second=None) if (found := DASHED.fullmatch(node.text)):
+                leaves.extend(_Leaf(int(digits), INDEX) for digits in found.groups()[1:])
+                return ("labels", found[1])
+            case ast.Label(index=None, second=None) if (found := LABELLED.fullmatch(node.text)):
                 leaves.append(_Leaf(int(found[2]), INDEX))
                 return ("label", found[1])
             case ast.Ref(indices=()):
@@ -107,6 +110,8 @@ class _Shapes:
 
 
 DIGITS = r"(?<![A-Za-z_0-9])(?:0|[1-9]\d*)(?![A-Za-z_0-9])|(?<=[A-Za-z_])(?:[1-9]\d*|0)(?=\.|$)"
+LABELLED = re.compile(r"([^-]*?)(0|[1-9]\d*)")
+DASHED = re.compile(r"([A-Za-z_][^-]*?)(0|[1-9]\d*)-(0|[1-9]\d*)")
 SKIPPED = {"span", "word_span", "opening", "branch_spans", "name_span", "claim", "claim_span", "text"}
 
 
@@ -129,7 +134,11 @@ class _Fill:
         match node:
             case ast.Number():
                 return next(self.exprs)
-            case ast.Label(index=None, second=None) if (found := re.fullmatch(r"(.*?)(0|[1-9]\d*)", node.text)):
+            case ast.Label(index=None, second=None) if (found := DASHED.fullmatch(node.text)):
+                both = next(self.exprs), next(self.exprs)
+                same = [_is_number(expr) and expr.text == digits for expr, digits in zip(both, found.groups()[1:], strict=True)]  # type: ignore[union-attr]
+                return node if all(same) else ast.Label(NOWHERE, found[1], *both)
+            case ast.Label(index=None, second=None) if (found := LABELLED.fullmatch(node.text)):
                 expr = next(self.exprs)
                 return node if _is_number(expr) and expr.value == int(found[2]) else ast.Label(NOWHERE, found[1], expr)  # type: ignore[union-attr]
             case ast.Ref(indices=()):
