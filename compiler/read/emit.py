@@ -72,9 +72,12 @@ class Emitter:
         self.defaults = defaults
         self.arguments_of: Callable[[World, Slot], list[ast.Arg]] = lambda world, slot: []
         self.names = {node.name for node in graph}
-        for name in list(self.names):
+        self.last: dict[str, str] = {}  # the last node of each scope
+        for node in graph:
+            name = node.name
             while name := name.rpartition(".")[0]:
                 self.names.add(name)
+                self.last[name] = node.name
 
     def body(self, world: World, body: Body, around: tuple[bool, ...] = ()) -> list[ast.Statement]:
         """Return the statements of a body, with `if` around items that some of the instances that have the body lack."""
@@ -146,7 +149,17 @@ class Emitter:
         raise TypeError(type(item).__name__)
 
     def path(self, target: str, site: str, root: str, is_block: bool) -> str:
-        """Return the path of a node from a scope: within it or within a scope around it, else absolute. Raises Unwritable."""
+        """Return the path of a node from a scope: within it or within a scope around it, else absolute. Raises Unwritable.
+
+        Where the node is the last of a scope, the path is that of the scope.
+        """
+        whole = target
+        while (scope := target.rpartition(".")[0]) and self.last[scope] == whole and not f"{site}.".startswith(f"{scope}."):
+            if scope == root or (root and not scope.startswith(f"{root}.")):
+                break
+            if target != whole and target[-1].isdigit() and not scope[-1].isdigit():
+                break  # the last of several, which are named alike
+            target = scope
         around = site
         while around and len(around) >= len(root):
             if target.startswith(f"{around}."):

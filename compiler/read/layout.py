@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 
 WIDTH = 100
+SMALL = 60  # of a statement with a body, next to which others may be
+LONGEST = 120  # of a line that is not broken
 OPENERS = "{[<"
 CLOSERS = "}]>"
 LABEL = re.compile(r"[\w{} +*-]+: ")
@@ -23,7 +25,28 @@ def laid_out(text: str) -> str:
     """Return a program, printed with one statement a line, with short statements joined."""
     lines = text.splitlines()
     nodes, _ = _parsed(lines, 0)
-    return "".join(f"{line}\n" for line in _packed(nodes, 0))
+    return "".join(f"{line}\n" for packed in _packed(nodes, 0) for line in _broken(packed))
+
+
+def _broken(line: str) -> list[str]:
+    """Break a long line after the elements of lists and after arguments."""
+    if len(line) <= LONGEST or line.startswith(("arch ", "input ")):
+        return [line]
+    pieces: list[str] = []
+    depth = start = last = 0
+    quoted = False
+    for at, mark in enumerate(line):
+        quoted ^= mark == '"'
+        depth += (mark in "([") - (mark in ")]")
+        if mark == "," and depth and not quoted:
+            if at - start > WIDTH and last > start:
+                pieces.append(line[start:last])
+                start = last + 1
+            last = at + 1
+    if len(line) - start > WIDTH and last > start:
+        pieces.append(line[start:last])
+        start = last + 1
+    return [*pieces, line[start:]]
 
 
 def _parsed(lines: list[str], at: int) -> tuple[list[_Node], int]:
@@ -62,14 +85,15 @@ def _packed(nodes: list[_Node], indent: int) -> list[str]:
     for node in nodes:
         flat = _flat(node)
         leaf = not node.parts
-        simple = leaf and not (indent == 0 and LABEL.match(flat)) and not flat.startswith(("use ", "arch ", "input ", "default ", "let ", "expect ", "output ", "|"))
+        small = indent > 0 and len(flat) <= SMALL and not flat.startswith(("for ", "if ", "|"))
+        simple = (leaf or small) and not (indent == 0 and LABEL.match(flat)) and not flat.startswith(("use ", "arch ", "input ", "default ", "let ", "expect ", "output ", "|"))
         limit = WIDTH - indent if leaf or not node.head.startswith(("block ", "share ")) else 72
         if len(flat) <= limit or leaf:
             if simple and joinable and len(lines[-1]) + len(flat) + 2 <= WIDTH - indent:
                 lines[-1] += f"; {flat}"
             else:
                 lines.append(flat)
-            joinable = simple or (leaf and flat.startswith("|"))
+            joinable = simple or (flat.startswith("|") and len(flat) <= SMALL)
             continue
         lines.append(node.head)
         for inner, closing in node.parts:

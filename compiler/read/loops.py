@@ -7,13 +7,13 @@ a loop. A number that differs between the turns is an expression of the turn's i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from archc.compiler.analysis import written
 from archc.compiler.analysis.written import NOWHERE
 from archc.compiler.ops import OPERATORS
+from archc.compiler.read.literals import literal
 from archc.dsl import ast
 
 LONGEST = 12  # statements in a turn
@@ -74,10 +74,13 @@ class _Shapes:
                 stride = tuple(self._shape(size, leaves, "s") for size in node.stride)
                 args = tuple((arg.name, self._shape(arg.value, leaves, name)) for name, arg in self.named(node))
                 return ("op", word, sizes, out, stride, args)
+            case ast.Output(index=None) if (found := LABELLED.fullmatch(node.name)):
+                leaves.append(_Leaf(int(found[2]), INDEX))
+                return ("output", found[1], self._shape(node.args, leaves, hint), self._shape(node.chain, leaves, hint))
             case ast.Item():
                 label = self._shape(node.label, leaves, INDEX)
                 core = self._shape(node.core, leaves, hint)
-                return ("item", label, core, self._shape(node.count or written.literal(1), leaves, "n"))
+                return ("item", label, core, self._shape(node.count or literal(1), leaves, "n"))
             case ast.Node():
                 names = [each.name for each in fields(node) if each.name not in SKIPPED]
                 return (type(node).__name__, *(self._shape(getattr(node, name), leaves, hint) for name in names))
@@ -110,6 +113,8 @@ class _Shapes:
 
 
 DIGITS = r"(?<![A-Za-z_0-9])(?:0|[1-9]\d*)(?![A-Za-z_0-9])|(?<=[A-Za-z_])(?:[1-9]\d*|0)(?=\.|$)"
+RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.05)
+MOST_TOTAL = 130  # units over which a rate rises
 LABELLED = re.compile(r"([^-]*?)(0|[1-9]\d*)")
 DASHED = re.compile(r"([A-Za-z_][^-]*?)(0|[1-9]\d*)-(0|[1-9]\d*)")
 SKIPPED = {"span", "word_span", "opening", "branch_spans", "name_span", "claim", "claim_span", "text"}
@@ -145,6 +150,11 @@ class _Fill:
                 return self._reference(node)
             case ast.Op():
                 return self._op(node)
+            case ast.Output(index=None) if (found := LABELLED.fullmatch(node.name)):
+                expr = next(self.exprs)
+                args, chain = self.node(node.args), self.node(node.chain)
+                fixed = _is_number(expr) and expr.value == int(found[2])  # type: ignore[union-attr]
+                return ast.Output(NOWHERE, node.name, args, chain) if fixed else ast.Output(NOWHERE, found[1], args, chain, expr)
             case ast.Item():
                 label, core = self.node(node.label), self.node(node.core)
                 count = next(self.exprs)
@@ -220,8 +230,8 @@ class _Folder:
             case ast.Item(core=ast.Group() as group):
                 return replace(statement, core=replace(group, body=tuple(self.body(group.body))))
             case ast.Item(core=ast.Merge() as merge):
-                branches = tuple(tuple(self.body(branch)) for branch in merge.branches)
-                return replace(statement, core=replace(merge, branches=branches))
+                branches = [tuple(self.body(branch)) for branch in merge.branches]
+                return replace(statement, core=replace(merge, branches=tuple(self._branches(branches))))
             case ast.Block() | ast.Share():
                 return replace(statement, body=tuple(self.body(statement.body)))
             case ast.If():
@@ -229,9 +239,29 @@ class _Folder:
             case _:
                 return statement
 
+    def _branches(self, branches: list[tuple[ast.Statement, ...]]) -> list[tuple[ast.Statement, ...]]:
+        """Write branches that differ in numbers as one for each element of a list."""
+        split = [self.shapes.split(branch) for branch in branches]
+        at, done = 0, []
+        while at < len(branches):
+            end = at + 1
+            while end < len(branches) and split[end][0] == split[at][0]:
+                end += 1
+            plan = _Plan(end - at, _variables(branches[at]))
+            columns = list(zip(*(leaves for _, leaves in split[at:end]), strict=True))
+            exprs = [plan.expression([leaf.value for leaf in column], column[0].hint) for column in columns]
+            loop = plan.loop(_Fill(self.shapes, exprs).node(branches[at]))
+            before = sum(tokens(branch) + 1 for branch in branches[at:end])
+            if before - tokens(loop) >= max(LEAST_GAIN, LEAST_SHARE * before):
+                done.append((ast.Turns(NOWHERE, loop.pattern, loop.values, loop.body),))
+            else:
+                done.extend(branches[at:end])
+            at = end
+        return done
+
     def _best(self, body: Sequence[ast.Statement]) -> _Run | None:
         """Return the loop that saves most."""
-        split = [self.shapes.split(each) if isinstance(each, (ast.Item, ast.If)) else (None, []) for each in body]
+        split = [self.shapes.split(each) if isinstance(each, (ast.Item, ast.If, ast.Output)) else (None, []) for each in body]
         numbers: dict[Any, int] = {}
         keys = [-1 - at if shape is None else numbers.setdefault(shape, len(numbers)) for at, (shape, _) in enumerate(split)]
         best: _Run | None = None
@@ -287,7 +317,7 @@ def _repeated(body: list[ast.Statement]) -> list[ast.Statement]:
                 first = window[0]
                 assert isinstance(first, ast.Item)
                 core = first.core if period == 1 else ast.Group(NOWHERE, tuple(window), numbered=False)
-                done.append(ast.Item(NOWHERE, None, core, written.literal(turns), None))
+                done.append(ast.Item(NOWHERE, None, core, literal(turns), None))
                 at += turns * period
             else:
                 done.append(body[at])
@@ -329,7 +359,7 @@ class _Plan:
     def expression(self, values: Sequence[int | float], hint: str) -> ast.Expr:
         """Return what a number is in every turn."""
         if all(value == values[0] and type(value) is type(values[0]) for value in values):
-            return written.literal(values[0])
+            return literal(values[0])
         if all(isinstance(value, int) for value in values):
             step = values[1] - values[0]
             if all(value == values[0] + turn * step for turn, value in enumerate(values)) and (hint == INDEX or self.turns > 2):
@@ -337,8 +367,11 @@ class _Plan:
                 return _linear(self.index, int(step), int(values[0]))
             if hint != INDEX and self.turns > 2 and values[0] and all(value == values[0] * 2**turn for turn, value in enumerate(values)):
                 self.uses_index = True
-                power = ast.Fold(NOWHERE, written.literal(2), (("**", ast.Name(NOWHERE, self.index)),))
-                return ast.Fold(NOWHERE, written.literal(values[0]), (("*", power),))
+                power = ast.Fold(NOWHERE, literal(2), (("**", ast.Name(NOWHERE, self.index)),))
+                return ast.Fold(NOWHERE, literal(values[0]), (("*", power),))
+        elif (rate := _rate(values)) is not None:
+            self.uses_index = True
+            return _rising(self.index, *rate)
         for name, row in self.rows.items():
             if row == list(values):
                 return ast.Name(NOWHERE, name)
@@ -356,12 +389,29 @@ class _Plan:
         row = names[0] if len(names) == 1 else ast.Pattern(NOWHERE, None, tuple(names))
         index = ast.Pattern(NOWHERE, self.index, ())
         if not self.rows:
-            return ast.For(NOWHERE, index, _call("range", written.literal(self.turns)), body)
+            return ast.For(NOWHERE, index, _call("range", literal(self.turns)), body)
         listed = list(zip(*self.rows.values(), strict=True))
-        rows = ast.List(NOWHERE, tuple(written.literal(each[0] if len(names) == 1 else each) for each in listed))
+        rows = ast.List(NOWHERE, tuple(literal(each[0] if len(names) == 1 else each) for each in listed))
         if not self.uses_index:
             return ast.For(NOWHERE, row, rows, body)
         return ast.For(NOWHERE, ast.Pattern(NOWHERE, None, (index, row)), _call("enumerate", rows), body)
+
+
+def _rate(values: Sequence[int | float]) -> tuple[float, int, int, int] | None:
+    """Return rate, first, step and total where the values are `rate*(first + step*i)/total`, bit by bit, as drop rates rise with depth."""
+    if len(values) < 3 or not all(isinstance(value, float) for value in values):
+        return None
+    for total in range(2, MOST_TOTAL):
+        for rate in RATES:
+            first, second = (round(value * total / rate) for value in values[:2])
+            step = second - first
+            if step and all(rate * (first + step * turn) / total == value for turn, value in enumerate(values)):
+                return rate, first, step, total
+    return None
+
+
+def _rising(index: str, rate: float, first: int, step: int, total: int) -> ast.Expr:
+    return ast.Fold(NOWHERE, literal(rate), (("*", _linear(index, step, first)), ("/", literal(total))))
 
 
 def _call(name: str, value: ast.Expr) -> ast.CallExpr:
@@ -371,12 +421,12 @@ def _call(name: str, value: ast.Expr) -> ast.CallExpr:
 def _linear(name: str, step: int, first: int) -> ast.Expr:
     index: ast.Expr = ast.Name(NOWHERE, name)
     if step < 0:
-        scaled = index if step == -1 else ast.Fold(NOWHERE, written.literal(-step), (("*", index),))
-        return ast.Fold(NOWHERE, written.literal(first), (("-", scaled),))
-    scaled = index if step == 1 else ast.Fold(NOWHERE, written.literal(step), (("*", index),))
+        scaled = index if step == -1 else ast.Fold(NOWHERE, literal(-step), (("*", index),))
+        return ast.Fold(NOWHERE, literal(first), (("-", scaled),))
+    scaled = index if step == 1 else ast.Fold(NOWHERE, literal(step), (("*", index),))
     if first == 0:
         return scaled
-    return ast.Fold(NOWHERE, scaled, (("+" if first > 0 else "-", written.literal(abs(first))),))
+    return ast.Fold(NOWHERE, scaled, (("+" if first > 0 else "-", literal(abs(first))),))
 
 
 def tokens(node: Any) -> int:
@@ -388,10 +438,8 @@ def tokens(node: Any) -> int:
         if isinstance(each, tuple):
             waiting.extend(each)
         elif isinstance(each, ast.Node):
-            total += 2 if isinstance(each, (ast.Group, ast.Merge, ast.List, ast.If)) else HEAD - 2 if isinstance(each, ast.For) else 1
+            total += 2 if isinstance(each, (ast.Group, ast.Merge, ast.List, ast.If)) else HEAD - 2 if isinstance(each, (ast.For, ast.Turns)) else 1
             total += isinstance(each, ast.Op) and not each.word.isalpha()
+            total += each.path.count(".") if isinstance(each, ast.Ref) else 2 * isinstance(each, ast.Output)
             waiting.extend(ast.inside(each))
     return total
-
-
-Change = Callable[[ast.Expr], ast.Expr]

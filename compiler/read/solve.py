@@ -188,7 +188,12 @@ class Solver:
         if all(isinstance(value, bool) for value in held):
             self.flags.append((id(item), option, column, at))
             return
-        expr = self._number(column, at) if all(_is_number(value) for value in held) else self._same(column)
+        if all(_is_number(value) for value in held):
+            expr = self._number(column, at)
+        elif all(isinstance(value, tuple) and value for value in held):
+            expr = self._same(column) or self._tuple(column, at, hint)
+        else:
+            expr = self._same(column)
         if expr is None:
             expr = name(self._new(column, hint).name)
         elif isinstance(expr, ast.Fold):
@@ -200,6 +205,25 @@ class Solver:
             if _agree(column, parameter.column):
                 return name(parameter.name)
         return None
+
+    def _tuple(self, column: Column, at: Column, hint: str) -> ast.Expr | None:
+        """Return a list of expressions, of which one may be a new parameter; None where that takes several."""
+        held = [value for value in column if value is not ANY]
+        if len({len(value) for value in held}) > 1:
+            return None
+        parts: list[ast.Expr | None] = []
+        columns = [tuple(ANY if value is ANY else value[place] for value in column) for place in range(len(held[0]))]
+        if not all(_is_number(value) for each in columns for value in each if value is not ANY):
+            return None
+        for each in columns:
+            parts.append(literal(constant(each)) if is_constant(each) else self._number(each, at))
+        missing = [place for place, part in enumerate(parts) if part is None]
+        if len({columns[place] for place in missing}) > 1:
+            return None
+        if missing:
+            new = name(self._new(columns[missing[0]], hint).name)
+            parts = [new if part is None else part for part in parts]
+        return ast.List(NOWHERE, tuple(part for part in parts if part is not None))
 
     def _number(self, column: Column, at: Column) -> ast.Expr | None:
         """Return the shortest expression that a column of numbers equals."""
