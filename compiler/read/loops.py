@@ -18,7 +18,7 @@ from archc.dsl import ast
 
 LONGEST = 12  # statements in a turn
 HEAD = 8  # tokens of the head of a loop
-LEAST_GAIN = 8
+LEAST_GAIN = 5
 LEAST_SHARE = 0.2  # of the tokens, that a loop must save
 INDEX = "i"
 INDICES = ("i", "j", "k", "l", *(f"i{number}" for number in range(2, 200)))
@@ -249,10 +249,11 @@ class _Folder:
                 end += 1
             plan = _Plan(end - at, _variables(branches[at]))
             columns = list(zip(*(leaves for _, leaves in split[at:end]), strict=True))
-            exprs = [plan.expression([leaf.value for leaf in column], column[0].hint) for column in columns]
-            loop = plan.loop(_Fill(self.shapes, exprs).node(branches[at]))
+            exprs = plan.expressions(columns)
+            made = _Fill(self.shapes, exprs).node(branches[at])
+            loop = plan.loop(made)
             before = sum(tokens(branch) + 1 for branch in branches[at:end])
-            if before - tokens(loop) >= max(LEAST_GAIN, LEAST_SHARE * before):
+            if not _fixed(made, {plan.index, *plan.rows}) and before - tokens(loop) >= max(LEAST_GAIN, LEAST_SHARE * before):
                 done.append((ast.Turns(NOWHERE, loop.pattern, loop.values, loop.body),))
             else:
                 done.extend(branches[at:end])
@@ -281,13 +282,47 @@ class _Folder:
         windows = [range(first + turn * period, first + (turn + 1) * period) for turn in range(turns)]
         columns = list(zip(*([leaf for at in window for leaf in leaves[at]] for window in windows), strict=True))
         plan = _Plan(turns, _variables(body[first : first + period]))
-        exprs = [plan.expression([leaf.value for leaf in column], column[0].hint) for column in columns]
+        exprs = plan.expressions(columns)
         fill = _Fill(self.shapes, exprs)
         made = tuple(fill.node(body[at]) for at in windows[0])
+        if _fixed(made, {plan.index, *plan.rows}):
+            return None
         loop = plan.loop(made)
-        before = sum(tokens(body[at]) for window in windows for at in window)
-        gain = before - tokens(loop)
+        before = sum(tokens(body[at]) + 1 for window in windows for at in window)
+        gain = before - tokens(loop) - period - 1
         return _Run(first, period, turns, gain, (loop,)) if gain >= max(LEAST_GAIN, LEAST_SHARE * before) else None
+
+
+def _fixed(body: Sequence[ast.Statement], variables: set[str]) -> bool:
+    """Return whether a body gives a name to its scope that is the same in every turn."""
+    for statement in body:
+        inner: tuple[Sequence[ast.Statement], ...] = ()
+        match statement:
+            case ast.Item(label=ast.Label() as label):
+                if not _mentions((label.index, label.second), variables):
+                    return True
+                inner = statement.core.branches if isinstance(statement.core, ast.Merge) else ()
+            case ast.Item(core=ast.Merge() as merge):
+                inner = merge.branches
+            case ast.Item(core=ast.Group(numbered=False) as group):
+                inner = (group.body,)
+            case ast.Output():
+                if not _mentions((statement.index,), variables):
+                    return True
+                inner = (statement.chain,)
+            case ast.If():
+                inner = (statement.then, statement.otherwise)
+            case ast.For() | ast.Turns():
+                inner = (statement.body,)
+            case ast.Share() | ast.Block():
+                return True
+        if any(_fixed(each, variables) for each in inner):
+            return True
+    return False
+
+
+def _mentions(exprs: Sequence[ast.Expr | None], variables: set[str]) -> bool:
+    return any(isinstance(node, ast.Name) and node.name in variables for expr in exprs if expr is not None for node in ast.walk(expr))
 
 
 def _runs(keys: Sequence[int], period: int) -> Iterator[tuple[int, int]]:
@@ -356,10 +391,25 @@ class _Plan:
         self.start = 0
         self.rows: dict[str, list[int | float]] = {}
 
-    def expression(self, values: Sequence[int | float], hint: str) -> ast.Expr:
+    def expressions(self, columns: Sequence[Sequence[_Leaf]]) -> list[ast.Expr]:
+        """Return what the numbers of a body are in every turn. A variable that is in a label too is called by its other use."""
+        hints: dict[tuple[int | float, ...], str] = {}
+        for column in columns:
+            if column[0].hint != INDEX:
+                hints.setdefault(tuple(leaf.value for leaf in column), column[0].hint)
+        made = []
+        for column in columns:
+            values = tuple(leaf.value for leaf in column)
+            made.append(self.expression(values, column[0].hint, hints.get(values, "m")))
+        return made
+
+    def expression(self, values: Sequence[int | float], hint: str, called: str) -> ast.Expr:
         """Return what a number is in every turn."""
         if all(value == values[0] and type(value) is type(values[0]) for value in values):
             return literal(values[0])
+        related = next((expr for name, row in self.rows.items() if (expr := _multiple(name, row, values)) is not None), None)
+        if related is not None:
+            return related
         if all(isinstance(value, int) for value in values):
             step = values[1] - values[0]
             if all(value == values[0] + turn * step for turn, value in enumerate(values)) and (hint == INDEX or self.turns > 2):
@@ -372,10 +422,7 @@ class _Plan:
         elif (rate := _rate(values)) is not None:
             self.uses_index = True
             return _rising(self.index, *rate)
-        for name, row in self.rows.items():
-            if row == list(values):
-                return ast.Name(NOWHERE, name)
-        name, at = hint if hint != INDEX else "m", 2
+        name, at = hint if hint != INDEX else called, 2
         base = name
         while name in self.taken:
             name, at = f"{base}{at}", at + 1
@@ -395,6 +442,21 @@ class _Plan:
         if not self.uses_index:
             return ast.For(NOWHERE, row, rows, body)
         return ast.For(NOWHERE, ast.Pattern(NOWHERE, None, (index, row)), _call("enumerate", rows), body)
+
+
+def _multiple(name: str, row: Sequence[int | float], values: Sequence[int | float]) -> ast.Expr | None:
+    """Return values as a variable of the rows, a multiple of it, or a quotient."""
+    variable = ast.Name(NOWHERE, name)
+    if list(row) == list(values):
+        return variable
+    if not all(isinstance(value, int) and value > 0 for value in (*row, *values)) or len(set(row)) < 2:
+        return None
+    for top, bottom, op in ((values, row, "*"), (row, values, "//")):
+        factor = int(top[0] // bottom[0])
+        if factor > 1 and all(a == factor * b for a, b in zip(top, bottom, strict=True)):
+            pair = (literal(factor), variable) if op == "*" else (variable, literal(factor))
+            return ast.Fold(NOWHERE, pair[0], ((op, pair[1]),))
+    return None
 
 
 def _rate(values: Sequence[int | float]) -> tuple[float, int, int, int] | None:

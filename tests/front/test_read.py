@@ -1,0 +1,194 @@
+"""Graphs read back: the text is the same graph, has blocks and loops where a person would write them, and is about as short as ours."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from archc.compiler.analysis.written import NOWHERE
+from archc.compiler.driver import check, check_text
+from archc.compiler.graph import ArchGraph, Node
+from archc.compiler.read import Reading, UnreadableError, difference, read_graph
+from archc.tests.support import ROOT
+from archc.tests.support.programs import checked, programs, relaxed
+from archc.tests.support.reading import code_lines, own_lines
+
+ARCHS = ROOT / "archs"
+BY_DAY = ["resnet18", "resnet50", "vgg16", "googlenet", "densenet121", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x1_0",
+          "squeezenet1_0", "unet", "vit_b_16", "swin_t", "wavenet", "seq2seq_attention"]  # fmt: skip
+
+
+def graph_of(name: str) -> ArchGraph:
+    return check(ARCHS / f"{name}.arch", mend=False).graph
+
+
+def graph(text: str) -> ArchGraph:
+    report = check_text(text, mend=False)
+    assert report.ok, report
+    return report.graph
+
+
+def read(text: str) -> Reading:
+    """Read the graph of a text; the text that is read is checked to be that graph."""
+    made = graph(text)
+    reading = read_graph(made)
+    assert graph(reading.text).same_as(made)
+    return reading
+
+
+def body(text: str) -> str:
+    """Return the read text without its claims and its input."""
+    lines = read(text).text.splitlines()
+    return "\n".join(line for line in lines if not line.startswith(("arch ", "input ", "expect ")))
+
+
+@pytest.mark.parametrize("name", BY_DAY)
+def test_a_network_comes_back(name: str) -> None:
+    made = graph_of(name)
+    reading = read_graph(made)
+    assert reading.form == "blocks"
+    assert difference(made, reading.text) == ""
+    assert reading.nodes == sum(not node.is_input for node in made)
+    assert reading.lines == code_lines(reading.text) <= 2 * own_lines(ARCHS / f"{name}.arch")
+
+
+@pytest.mark.slow
+def test_all_networks_come_back_about_as_short_as_ours() -> None:
+    ratios: dict[str, float] = {}
+    for path in sorted(ARCHS.glob("*.arch")):
+        reading = read_graph(graph_of(path.stem))
+        assert reading.form == "blocks", path.stem
+        ratios[path.stem] = reading.lines / own_lines(path)
+    print("\n".join(f"{name:32} {ratio:.2f}" for name, ratio in ratios.items()))
+    assert len(ratios) > 100
+    assert statistics.median(ratios.values()) <= 1.3
+    assert max(ratios.values()) <= 2.0
+
+
+def test_resnet_50_reads_as_a_person_would_write_it() -> None:
+    reading = read_graph(graph_of("resnet50"), title="torchvision:resnet50")
+    assert reading.text.splitlines()[3:] == [
+        "block bottleneck(w, s=1) {",
+        "  residual<",
+        "    conv1-{w}; conv3-{w}/{s}; conv1-{4*w}(act=none)",
+        "  | if in.c != 4*w { downsample: [ conv1-{4*w}/{s}(act=none) ] }",
+        "  >",
+        "  relu",
+        "}",
+        "conv7-64/2; maxpool3/2(pad=same)",
+        "layer1: [ bottleneck(64) x3 ] => 256x56x56",
+        "for (i, n) in enumerate([3, 5, 2]) {",
+        "  layer{i + 2}: [ bottleneck(128*2**i, s=2); bottleneck(128*2**i) x{n} ]",
+        "}",
+        "adaptive_avgpool1",
+        "fc: fc-1000",
+        "expect params == 25_557_032",
+        "expect macs == 4_089_184_256",
+    ]
+    assert reading.text.startswith('arch resnet50 "torchvision:resnet50"\ninput 3x224x224(')
+    assert (reading.nodes, reading.blocks) == (175, 1)
+
+
+def test_the_same_text_every_time() -> None:
+    texts = {read_graph(graph_of("mobilenet_v3_small")).text for _ in range(2)}
+    texts.add(read_graph(ArchGraph.from_json(graph_of("mobilenet_v3_small").to_json())).text)
+    assert len(texts) == 1
+
+
+HEAD = "input 8x16x16\n"
+UNIT = "a{i}: {{ conv1-{{{0}}}(act=relu); conv3-{{{1}}}(pad=same, act=relu); bn; conv1-{{{2}}} }}"
+
+
+def test_numbers_become_expressions() -> None:
+    rows = {"x": 8, "y": 16, "z": 48}
+    text = HEAD + "".join(f"{name}: {{ conv1-{w}; conv3-{2 * w}(pad=1); bn; conv1-{w // 4}; relu; tanh; lrn(5); conv3-{w}(pad=1); sigmoid }}\n" for name, w in rows.items())
+    assert body(text) == (
+        "default conv(pad=same)\nblock unit(w) { conv1-{w}; conv3-{2*w}(norm=bn); conv1-{w//4}(act=relu); tanh; lrn(5); conv3-{w}(act=sigmoid) }\n"
+        "x: unit(8)\ny: unit(16) => 16x16x16\nz: unit(48) => 48x16x16"
+    )
+    assert "for w in [8, 16, 48] {\n  a{w}: { conv1-{w}; conv3-{2*w}(norm=bn); conv1-{w//4}(act=relu); tanh }" in body(
+        HEAD + "".join(f"a{w}: {{ conv1-{w}; conv3-{2 * w}(pad=1); bn; conv1-{w // 4}; relu; tanh }}\n" for w in (8, 16, 48))
+    )
+
+
+def test_the_incoming_channels_need_no_parameter() -> None:
+    text = HEAD + "stem: conv1-4\n" + "".join(
+        f"{name}: {{ conv3-{{in.c}}(pad=1, groups=in.c, bias=no); bn; conv1-{{2*in.c}}; bn; relu6; tanh }}\n" for name in ("x", "y", "z")
+    )
+    assert "block" in body(text) and "groups=in.c" in body(text) and "conv1-{2*in.c}" in body(text)
+    assert "()" in body(text).partition("{")[0]
+
+
+def test_tensors_from_outside_are_parameters() -> None:
+    skip = "{{ conv3-4(pad=1); bn; relu; tanh; conv3-8(pad=1); bn; add<. | @{0}>; relu }}\n"
+    text = HEAD + "a: relu\nb: tanh\nx: " + skip.format("a") + "y: " + skip.format("b") + "z: " + skip.format("a")
+    found = body(text)
+    assert "(skip)" in found and "(@a)" in found and "(@b)" in found
+
+
+def test_repeats_and_loops() -> None:
+    assert body(HEAD + "f: [ " + "conv3-8(pad=1); relu; tanh; " * 4 + "]") .count("x4") == 1
+    assert "for i in range(6)" in body(HEAD + "\n".join(f"step{i}: {{ conv3-8(pad=1); bn; relu; tanh }}" for i in range(6)))
+    rows = body(HEAD + "\n".join(f"step{i}: {{ conv3-{w}(pad=1); bn; relu; tanh }}" for i, w in enumerate((8, 12, 8, 20, 8))))
+    assert "for (i, w) in enumerate([8, 12, 8, 20, 8])" in rows
+
+
+def test_what_shares_weights_comes_back() -> None:
+    read(HEAD + "share tower { conv3-8(pad=1); relu }\na: { tower }\nb: { tower }\nconcat<@a | @b>")
+    text = HEAD + "".join(
+        f"g{i}: {{ share mlp {{ fc1: channel_fc-4; relu; fc2: channel_fc-8 }}\nadd<mlp | relu; mlp>; sigmoid; tanh }}\n" for i in range(3)
+    )
+    assert "block" in body(text) and body(text).count("share mlp") == 1
+
+
+def test_training_only_heads_and_several_outputs_come_back() -> None:
+    text = HEAD + "stem: conv3-8(pad=1)\noutput side(when=training): relu; fc-4\nrelu\noutput a: @stem; fc-2\nfc-3"
+    assert "when=training" in read(text).text
+
+
+def test_open_sizes_and_preprocessing_come_back() -> None:
+    assert "input 3xHxW(mean=" in read("input 3xHxW(mean=[0.1, 0.2, 0.3])\nconv3-8/2(pad=1); relu").text
+
+
+def test_a_name_that_means_the_tensor_after_the_activation_is_not_joined() -> None:
+    assert "act=" not in read(HEAD + "c: conv3-8(pad=1)\nrelu\nadd<. | @c>").text
+
+
+def test_what_cannot_be_written_is_refused() -> None:
+    made = graph(HEAD + "conv1-8")
+    made.add(Node("again", "conv", made["conv1"].attrs, (8, 16, 16), NOWHERE, key="conv1"), ["conv1"])
+    with pytest.raises(UnreadableError, match="the weights of again are those of conv1"):
+        read_graph(made)
+
+
+def test_another_network_is_told_apart() -> None:
+    made = graph(HEAD + "conv1-8; relu")
+    assert "conv1" in difference(made, HEAD + "conv3-8; relu") or difference(made, HEAD + "conv3-8; relu")
+    assert difference(made, HEAD + "conv1-8; tanh") == "relu1 (relu) is tanh1 (tanh) in the text"
+    assert difference(made, HEAD + "conv1-8; relu\nexpect params == 1")
+    assert difference(made, HEAD + "conv1-8; relu; relu")
+    assert difference(made, HEAD + "conv1-8; relu") == ""
+
+
+def test_classes_name_blocks() -> None:
+    made = graph(HEAD + "".join(f"p{i}.x: ".replace(".x", "") + "{ conv3-8(pad=1); bn; relu; tanh; lrn }\n" for i in range(3)))
+    kinds = {f"p{i}": "ConvBNBlock" for i in range(3)}
+    assert "block conv_bn_block()" in read_graph(made, kinds=kinds).text
+
+
+@settings(relaxed, max_examples=40)
+@given(programs())
+def test_random_programs_come_back(text: str) -> None:
+    made = checked(text).graph
+    reading = read_graph(made)
+    assert reading.form != "expanded"
+    assert difference(made, reading.text) == ""
+
+
+def test_own_lines_count_what_a_network_uses(tmp_path: Path) -> None:
+    path = tmp_path / "net.arch"
+    path.write_text('# a comment\nuse "std/residual.arch"\n\ninput 8x8x8\nplain(8)\n')
+    assert own_lines(path) == 3 + 1 + 3  # the file; the default and the block of the other
