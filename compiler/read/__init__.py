@@ -8,8 +8,9 @@ the expanded program; a text that is not the graph is never returned.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from archc.compiler.analysis import written
 from archc.compiler.analysis.cost import cost
@@ -22,6 +23,7 @@ from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import OPERATORS
 from archc.compiler.read.folding import Folded, folded, unfolded
 from archc.compiler.read.layout import laid_out
+from archc.compiler.read.regions import UNIT, counted, flat, regions, renamed
 from archc.dsl import ast
 from archc.dsl.errors import ArchError
 from archc.dsl.formatter import format_text
@@ -40,7 +42,7 @@ class Reading:
     """A graph as a text.
 
     `form` is how far it was folded: "blocks", "flat" without blocks, or "expanded" with every option; `nodes` counts the operators,
-    `lines` those of the text that are neither blank nor comments.
+    `lines` those of the text that are neither blank nor comments. `names` has the name in the text of each node, where names were free.
     """
 
     text: str
@@ -48,6 +50,7 @@ class Reading:
     nodes: int
     lines: int
     blocks: int
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @without_collection()
@@ -70,6 +73,62 @@ def read_graph(graph: ArchGraph, title: str = "", kinds: Mapping[str, str] | Non
             return Reading(text, form, sum(not node.is_input for node in graph), lines, blocks)
         problem = differs
     raise UnreadableError(problem)
+
+
+@without_collection()
+def read_nameless(graph: ArchGraph, title: str = "") -> Reading:
+    """Return the shortest text for a graph whose names mean nothing: the text has names of its own.
+
+    Its elaboration is the same graph but for the names, which `Reading.names` lists. Raises UnreadableError as `read_graph` does.
+    """
+    if not flat(graph):
+        return read_graph(graph, title)
+    first = counted(graph, {})
+    plain = renamed(graph, first)
+    scopes = regions(plain)
+    second = counted(plain, scopes)
+    scoped = renamed(plain, second)
+    best: Reading | None = None
+    tried = [(scoped, {old: second[new] for old, new in first.items()}), (plain, first)]
+    try:
+        called = folded(scoped, {}).called
+    except ValueError:
+        called = {}
+    if called:
+        third = _called_by_their_blocks(scoped, called)
+        kinds = {third[path]: block for path, block in called.items()}
+        names = counted(scoped, {node.name: third[node.name.rpartition(".")[0]] for node in scoped})
+        tried.insert(0, (renamed(scoped, names), {old: names[second[new]] for old, new in first.items()}))
+    else:
+        kinds = {}
+    for at, (made, names) in enumerate(tried):
+        try:
+            reading = read_graph(made, title, kinds if called and at == 0 else {})
+        except UnreadableError:
+            continue
+        if best is None or _rank(reading) < _rank(best):
+            best = replace(reading, names=names)
+    return best or read_graph(graph, title)
+
+
+def _rank(reading: Reading) -> tuple[bool, int]:
+    return reading.form != "blocks", reading.lines
+
+
+def _called_by_their_blocks(graph: ArchGraph, called: Mapping[str, str]) -> dict[str, str]:
+    """Return a new path for each scope, in which a call is named after its block and its number."""
+    counts: Counter[tuple[str, str]] = Counter()
+    paths: dict[str, str] = {"": ""}
+    for node in graph:
+        parts = node.name.split(".")[:-1]
+        for depth in range(1, len(parts) + 1):
+            path = ".".join(parts[:depth])
+            if path not in paths:
+                outer, block = paths[".".join(parts[: depth - 1])], called.get(path, UNIT)
+                counts[outer, block] += 1
+                label = f"{block}{counts[outer, block]}"
+                paths[path] = f"{outer}.{label}" if outer else label
+    return paths
 
 
 def _forms(graph: ArchGraph, title: str, kinds: Mapping[str, str]) -> Iterator[tuple[str, Callable[[], tuple[str, int]]]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archc.compiler.analysis import written
@@ -13,9 +14,10 @@ from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import OPERATORS
 from archc.compiler.read.emit import Emitter, Unwritable, World
 from archc.compiler.read.families import Families, Family
-from archc.compiler.read.items import Body, Group, Item, Op, Ref, SharedCall, Slot, walk
+from archc.compiler.read.items import ANY, Body, Group, Item, Op, Out, Ref, SharedCall, Slot, walk
 from archc.compiler.read.lift import lifted
 from archc.compiler.read.loops import tokens, with_loops
+from archc.compiler.read.regions import UNIT
 from archc.compiler.read.size import Sizes
 from archc.compiler.read.solve import Solver, arguments
 from archc.compiler.read.usual import defaults_of, name_same_padding
@@ -33,6 +35,7 @@ class Folded:
 
     statements: list[ast.Statement]
     blocks: int = 0
+    called: dict[str, str] = field(default_factory=dict)  # the block of each scope that is a call of one
 
 
 def unfolded(graph: ArchGraph) -> Folded:
@@ -92,11 +95,35 @@ def _written(graph: ArchGraph, emitter: Emitter, families: Families) -> Folded:
         except Unwritable:
             raise _FailedError(family) from None
         blocks.append(ast.Block(NOWHERE, family.name, tuple(world.params), tuple(statements), family.numbered, NOWHERE))
+    called = {root: family.name for family in families.blocks() for root in family.roots}
+    _name_calls(families.body, called, "", Counter())
+    for family in families.blocks():
+        if not family.numbered:
+            _name_calls(family.body, called, family.roots[0], Counter())
     top = World(families.body, ("",))
     Solver(graph, emitter, families.index, top, ("",)).top()
-    body = [_claimed(graph, families, item, statement) for item, statement in zip(families.body, emitter.body(top, families.body), strict=True)]
+    body = [
+        _claimed(graph, families, item, statement) for item, statement in zip(families.body, emitter.body(top, families.body), strict=True)
+    ]
     inputs = [statement for statement in body[:1] if isinstance(statement, ast.Input)]
-    return Folded([*inputs, *emitter.default_lines(), *with_loops([*blocks, *body[len(inputs) :]])], len(blocks))
+    return Folded([*inputs, *emitter.default_lines(), *with_loops([*blocks, *body[len(inputs) :]])], len(blocks), called)
+
+
+def _name_calls(body: Body, called: Mapping[str, str], scope: str, counts: Counter[str]) -> None:
+    """Mark the calls that need no label, since they have the name of their block and their number among the calls of the scope."""
+    for item in body:
+        if isinstance(item, Slot):
+            block = called[next(path for path in item.paths if path is not ANY)]
+            counts[block] += 1
+            if not item.auto and all(item.present) and set(item.names) == {f"{block}{counts[block]}"}:
+                item.auto = True
+        elif isinstance(item, Op):
+            for branch in item.branches or ():
+                _name_calls(branch, called, scope, counts)
+        elif isinstance(item, Group):
+            _name_calls(item.body, called, item.paths[0], Counter())
+        elif isinstance(item, Out):
+            _name_calls(item.body, called, scope, counts)
 
 
 def _claimed(graph: ArchGraph, families: Families, item: Item, statement: ast.Statement) -> ast.Statement:
@@ -127,13 +154,20 @@ def _result(families: Families, item: Item, at: int) -> str:
 def _named(family: Family, taken: set[str]) -> str:
     """Return a name for a block: that of the class, or what it is."""
     name = re.sub(r"\W", "", re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", family.kind)).lower().strip("_")
-    name = name or kind_of(family.body)
+    name = name or _label(family) or kind_of(family.body)
     if name in OPERATORS or name in WORDS or not name or not name[0].isalpha() or name[-1].isdigit():
         name = f"{name}_block" if name and name[0].isalpha() else "part"
     chosen, at = name, 0
     while chosen in taken:
         chosen, at = f"{name}_{'bcdefghijklmnopqrstuvwxyz'[at % 25]}{'' if at < 25 else at}", at + 1
     return chosen
+
+
+def _label(family: Family) -> str:
+    """Return the label that all scopes of a family have, up to numbers; "" where they have none."""
+    labels = {re.sub(r"[-_]?\d+(-\d+)?$", "", root.rpartition(".")[2]) for root in family.roots}
+    label = labels.pop().lower() if len(labels) == 1 else ""
+    return label if len(label) > 2 and re.fullmatch(r"[a-z]\w*[a-z]", label) and label != UNIT else ""
 
 
 def kind_of(body: Sequence[Item]) -> str:

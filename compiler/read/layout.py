@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-WIDTH = 100
+WIDTH = 116
 SMALL = 60  # of a statement with a body, next to which others may be
-LONGEST = 120  # of a line that is not broken
+LONGEST = 126  # of a line that is not broken
 OPENERS = "{[<"
 CLOSERS = "}]>"
 LABEL = re.compile(r"[\w{} +*-]+: ")
@@ -86,14 +86,18 @@ def _packed(nodes: list[_Node], indent: int) -> list[str]:
         flat = _flat(node)
         leaf = not node.parts
         small = indent > 0 and len(flat) <= SMALL and not flat.startswith(("for ", "if ", "|"))
-        simple = (leaf or small) and not (indent == 0 and LABEL.match(flat)) and not flat.startswith(("use ", "arch ", "input ", "default ", "let ", "expect ", "output ", "|"))
+        simple = (
+            (leaf or small)
+            and not (indent == 0 and LABEL.match(flat))
+            and not flat.startswith(("use ", "arch ", "input ", "default ", "let ", "expect ", "output ", "|"))
+        )
         limit = WIDTH - indent if leaf or not node.head.startswith(("block ", "share ")) else 72
         if len(flat) <= limit or leaf:
             if simple and joinable and len(lines[-1]) + len(flat) + 2 <= WIDTH - indent:
                 lines[-1] += f"; {flat}"
             else:
                 lines.append(flat)
-            joinable = simple or (flat.startswith("|") and len(flat) <= SMALL)
+            joinable = (simple or (flat.startswith("|") and len(flat) <= SMALL)) and " => " not in flat
             continue
         lines.append(node.head)
         for inner, closing in node.parts:

@@ -59,10 +59,10 @@ class _Shapes:
             case ast.Number():
                 leaves.append(_Leaf(node.value, hint))
                 return (type(node.value).__name__,)
-            case ast.Label(index=None, second=None) if (found := DASHED.fullmatch(node.text)):
+            case ast.Label(index=None, second=None) if found := DASHED.fullmatch(node.text):
                 leaves.extend(_Leaf(int(digits), INDEX) for digits in found.groups()[1:])
                 return ("labels", found[1])
-            case ast.Label(index=None, second=None) if (found := LABELLED.fullmatch(node.text)):
+            case ast.Label(index=None, second=None) if found := LABELLED.fullmatch(node.text):
                 leaves.append(_Leaf(int(found[2]), INDEX))
                 return ("label", found[1])
             case ast.Ref(indices=()):
@@ -74,7 +74,7 @@ class _Shapes:
                 stride = tuple(self._shape(size, leaves, "s") for size in node.stride)
                 args = tuple((arg.name, self._shape(arg.value, leaves, name)) for name, arg in self.named(node))
                 return ("op", word, sizes, out, stride, args)
-            case ast.Output(index=None) if (found := LABELLED.fullmatch(node.name)):
+            case ast.Output(index=None) if found := LABELLED.fullmatch(node.name):
                 leaves.append(_Leaf(int(found[2]), INDEX))
                 return ("output", found[1], self._shape(node.args, leaves, hint), self._shape(node.chain, leaves, hint))
             case ast.Item():
@@ -139,18 +139,18 @@ class _Fill:
         match node:
             case ast.Number():
                 return next(self.exprs)
-            case ast.Label(index=None, second=None) if (found := DASHED.fullmatch(node.text)):
+            case ast.Label(index=None, second=None) if found := DASHED.fullmatch(node.text):
                 both = next(self.exprs), next(self.exprs)
                 same = [_is_number(expr) and expr.text == digits for expr, digits in zip(both, found.groups()[1:], strict=True)]  # type: ignore[union-attr]
                 return node if all(same) else ast.Label(NOWHERE, found[1], *both)
-            case ast.Label(index=None, second=None) if (found := LABELLED.fullmatch(node.text)):
+            case ast.Label(index=None, second=None) if found := LABELLED.fullmatch(node.text):
                 expr = next(self.exprs)
                 return node if _is_number(expr) and expr.value == int(found[2]) else ast.Label(NOWHERE, found[1], expr)  # type: ignore[union-attr]
             case ast.Ref(indices=()):
                 return self._reference(node)
             case ast.Op():
                 return self._op(node)
-            case ast.Output(index=None) if (found := LABELLED.fullmatch(node.name)):
+            case ast.Output(index=None) if found := LABELLED.fullmatch(node.name):
                 expr = next(self.exprs)
                 args, chain = self.node(node.args), self.node(node.chain)
                 fixed = _is_number(expr) and expr.value == int(found[2])  # type: ignore[union-attr]
@@ -275,9 +275,7 @@ class _Folder:
                         best = run
         return best
 
-    def _loop(
-        self, body: Sequence[ast.Statement], leaves: Sequence[list[_Leaf]], first: int, period: int, turns: int
-    ) -> _Run | None:
+    def _loop(self, body: Sequence[ast.Statement], leaves: Sequence[list[_Leaf]], first: int, period: int, turns: int) -> _Run | None:
         """Return the loop over windows, if it saves enough."""
         windows = [range(first + turn * period, first + (turn + 1) * period) for turn in range(turns)]
         columns = list(zip(*([leaf for at in window for leaf in leaves[at]] for window in windows), strict=True))
@@ -500,7 +498,13 @@ def tokens(node: Any) -> int:
         if isinstance(each, tuple):
             waiting.extend(each)
         elif isinstance(each, ast.Node):
-            total += 2 if isinstance(each, (ast.Group, ast.Merge, ast.List, ast.If)) else HEAD - 2 if isinstance(each, (ast.For, ast.Turns)) else 1
+            total += (
+                2
+                if isinstance(each, (ast.Group, ast.Merge, ast.List, ast.If))
+                else HEAD - 2
+                if isinstance(each, (ast.For, ast.Turns))
+                else 1
+            )
             total += isinstance(each, ast.Op) and not each.word.isalpha()
             total += each.path.count(".") if isinstance(each, ast.Ref) else 2 * isinstance(each, ast.Output)
             waiting.extend(ast.inside(each))

@@ -98,7 +98,7 @@ def _ratios(column: Column) -> Column:
 
 def _repeated(body: Body) -> list[bool]:
     """Return for each item whether it and those before it repeat what stands before them, up to numbers."""
-    keys = [_key(item) for item in body]
+    keys = [key_of(item) for item in body]
     again = [False] * len(body)
     for period in range(1, LONGEST + 1):
         for at in range(2 * period - 1, len(keys)):
@@ -107,14 +107,15 @@ def _repeated(body: Body) -> list[bool]:
     return again
 
 
-def _key(item: Item) -> Any:
+def key_of(item: Item) -> Any:
+    """Return the shape of an item up to numbers, those in labels included."""
     label = "" if item.auto else re.sub(r"\d+", "", str(next((name for name in item.names if name is not ANY), "")))
     match item:
         case Op():
-            branches = None if item.branches is None else tuple(tuple(map(_key, branch)) for branch in item.branches)
+            branches = None if item.branches is None else tuple(tuple(map(key_of, branch)) for branch in item.branches)
             return (label, item.op, branches)
         case Group():
-            return (label, tuple(map(_key, item.body)))
+            return (label, tuple(map(key_of, item.body)))
         case Slot():
             return (label, id(item.family.root))
         case _:

@@ -133,8 +133,7 @@ class Solver:
                 case _:
                     result = current
             current = tuple(
-                there if there is not ANY and has else before
-                for has, there, before in zip(item.present, result, current, strict=True)
+                there if there is not ANY and has else before for has, there, before in zip(item.present, result, current, strict=True)
             )
         return current
 

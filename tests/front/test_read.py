@@ -104,7 +104,10 @@ UNIT = "a{i}: {{ conv1-{{{0}}}(act=relu); conv3-{{{1}}}(pad=same, act=relu); bn;
 
 def test_numbers_become_expressions() -> None:
     rows = {"x": 8, "y": 16, "z": 48}
-    text = HEAD + "".join(f"{name}: {{ conv1-{w}; conv3-{2 * w}(pad=1); bn; conv1-{w // 4}; relu; tanh; lrn(5); conv3-{w}(pad=1); sigmoid }}\n" for name, w in rows.items())
+    text = HEAD + "".join(
+        f"{name}: {{ conv1-{w}; conv3-{2 * w}(pad=1); bn; conv1-{w // 4}; relu; tanh; lrn(5); conv3-{w}(pad=1); sigmoid }}\n"
+        for name, w in rows.items()
+    )
     assert body(text) == (
         "default conv(pad=same)\nblock unit(w) { conv1-{w}; conv3-{2*w}(norm=bn); conv1-{w//4}(act=relu); tanh; lrn(5); conv3-{w}(act=sigmoid) }\n"
         "x: unit(8)\ny: unit(16) => 16x16x16\nz: unit(48) => 48x16x16"
@@ -115,8 +118,13 @@ def test_numbers_become_expressions() -> None:
 
 
 def test_the_incoming_channels_need_no_parameter() -> None:
-    text = HEAD + "stem: conv1-4\n" + "".join(
-        f"{name}: {{ conv3-{{in.c}}(pad=1, groups=in.c, bias=no); bn; conv1-{{2*in.c}}; bn; relu6; tanh }}\n" for name in ("x", "y", "z")
+    text = (
+        HEAD
+        + "stem: conv1-4\n"
+        + "".join(
+            f"{name}: {{ conv3-{{in.c}}(pad=1, groups=in.c, bias=no); bn; conv1-{{2*in.c}}; bn; relu6; tanh }}\n"
+            for name in ("x", "y", "z")
+        )
     )
     assert "block" in body(text) and "groups=in.c" in body(text) and "conv1-{2*in.c}" in body(text)
     assert "()" in body(text).partition("{")[0]
@@ -130,7 +138,7 @@ def test_tensors_from_outside_are_parameters() -> None:
 
 
 def test_repeats_and_loops() -> None:
-    assert body(HEAD + "f: [ " + "conv3-8(pad=1); relu; tanh; " * 4 + "]") .count("x4") == 1
+    assert body(HEAD + "f: [ " + "conv3-8(pad=1); relu; tanh; " * 4 + "]").count("x4") == 1
     assert "for i in range(6)" in body(HEAD + "\n".join(f"step{i}: {{ conv3-8(pad=1); bn; relu; tanh }}" for i in range(6)))
     rows = body(HEAD + "\n".join(f"step{i}: {{ conv3-{w}(pad=1); bn; relu; tanh }}" for i, w in enumerate((8, 12, 8, 20, 8))))
     assert "for (i, w) in enumerate([8, 12, 8, 20, 8])" in rows

@@ -33,7 +33,11 @@ def _lines(path: Path, words: set[str] | None, seen: set[Path]) -> int:
     blocks = {each.name: part for each, part in statements if isinstance(each, ast.Block)}
     named = next((each.name for each, _ in statements if isinstance(each, ast.Arch)), "")
     whole = words is None or named in words
-    kept = [part for each, part in statements if not isinstance(each, (ast.Block, ast.Use)) and (whole or isinstance(each, (ast.Default, ast.Let)))]
+    kept = [
+        part
+        for each, part in statements
+        if not isinstance(each, (ast.Block, ast.Use)) and (whole or isinstance(each, (ast.Default, ast.Let)))
+    ]
     waiting, used = [*kept, *(words or ())], set[str]()
     while waiting:
         for word in re.findall(r"[A-Za-z_]\w*", waiting.pop()):
