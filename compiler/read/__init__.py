@@ -18,7 +18,7 @@ from archc.compiler.analysis.nesting import Stated
 from archc.compiler.analysis.printing import program
 from archc.compiler.analysis.written import NOWHERE
 from archc.compiler.collection import without_collection
-from archc.compiler.driver import check_text
+from archc.compiler.driver import proved_text
 from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import OPERATORS
 from archc.compiler.read.folding import Folded, folded, unfolded
@@ -88,8 +88,7 @@ def read_nameless(graph: ArchGraph, title: str = "") -> Reading:
     scopes = regions(plain)
     second = counted(plain, scopes)
     scoped = renamed(plain, second)
-    best: Reading | None = None
-    tried = [(scoped, {old: second[new] for old, new in first.items()}), (plain, first)]
+    tried = [(plain, first, dict[str, str]())]
     try:
         called = folded(scoped, {}).called
     except ValueError:
@@ -98,12 +97,11 @@ def read_nameless(graph: ArchGraph, title: str = "") -> Reading:
         third = _called_by_their_blocks(scoped, called)
         kinds = {third[path]: block for path, block in called.items()}
         names = counted(scoped, {node.name: third[node.name.rpartition(".")[0]] for node in scoped})
-        tried.insert(0, (renamed(scoped, names), {old: names[second[new]] for old, new in first.items()}))
-    else:
-        kinds = {}
-    for at, (made, names) in enumerate(tried):
+        tried.append((renamed(scoped, names), {old: names[second[new]] for old, new in first.items()}, kinds))
+    best: Reading | None = None
+    for made, names, kinds in tried:
         try:
-            reading = read_graph(made, title, kinds if called and at == 0 else {})
+            reading = read_graph(made, title, kinds)
         except UnreadableError:
             continue
         if best is None or _rank(reading) < _rank(best):
@@ -162,7 +160,7 @@ def _expects(graph: ArchGraph) -> Iterator[ast.Statement]:
 
 def difference(graph: ArchGraph, text: str) -> str:
     """Return how the network of a text differs from a graph, in one line; "" where it is the same graph, its claims hold included."""
-    report = check_text(text, mend=False)
+    report = proved_text(text)
     if not report.ok:
         first = report.diagnostics[0]
         return f"line {first.span.line if first.span else 0}: {first.message}"

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archc.compiler.analysis import written
 from archc.compiler.analysis.written import NOWHERE
 from archc.compiler.graph import ArchGraph
-from archc.compiler.ops import OPERATORS
 from archc.compiler.read.emit import Emitter, Unwritable, World
 from archc.compiler.read.families import Families, Family
 from archc.compiler.read.items import ANY, Body, Group, Item, Op, Out, Ref, SharedCall, Slot, walk
-from archc.compiler.read.lift import lifted
-from archc.compiler.read.loops import tokens, with_loops
-from archc.compiler.read.regions import UNIT
+from archc.compiler.read.kinds import named
+from archc.compiler.read.lift import Lift
+from archc.compiler.read.loops import with_loops
 from archc.compiler.read.size import Sizes
 from archc.compiler.read.solve import Solver, arguments
+from archc.compiler.read.turns import tokens
 from archc.compiler.read.usual import defaults_of, name_same_padding
 from archc.dsl import ast
-
-WORDS = frozenset({"in", "for", "if", "else", "let", "block", "share", "use", "arch", "input", "output", "default", "expect", "and", "or", "not",
-                   "next", "with", "residual", "none", "same", "yes", "no", "training", "start"})  # fmt: skip
 
 CONDITIONS = (4.0, 8.0, 40.0)
 
@@ -40,7 +36,7 @@ class Folded:
 
 def unfolded(graph: ArchGraph) -> Folded:
     """Return the program without blocks."""
-    body, emitter = _prepared(graph)
+    body, emitter = _prepared(Lift(graph))
     statements = emitter.body(World(body, ("",)), body)
     inputs = [statement for statement in statements[:1] if isinstance(statement, ast.Input)]
     return Folded([*inputs, *emitter.default_lines(), *with_loops(statements[len(inputs) :])])
@@ -51,12 +47,20 @@ def folded(graph: ArchGraph, kinds: Mapping[str, str]) -> Folded:
 
     How much two scopes must have in common is tried out: the cost of a condition in the body of a block for both.
     """
-    return min((_folded(graph, kinds, condition) for condition in CONDITIONS), key=lambda made: sum(map(tokens, made.statements)))
+    tried: dict[Any, Folded] = {}
+    lift = Lift(graph)
+    for condition in CONDITIONS:
+        body, emitter = _prepared(lift)
+        families = Families(body, Sizes(emitter.defaults, condition), kinds)
+        found = tuple(family.roots for family in families.blocks())
+        if found not in tried:
+            tried[found] = _folded(graph, emitter, families)
+        if not families.all:
+            break
+    return min(tried.values(), key=lambda made: sum(map(tokens, made.statements)))
 
 
-def _folded(graph: ArchGraph, kinds: Mapping[str, str], condition: float) -> Folded:
-    body, emitter = _prepared(graph)
-    families = Families(body, Sizes(emitter.defaults, condition), kinds)
+def _folded(graph: ArchGraph, emitter: Emitter, families: Families) -> Folded:
     while True:
         try:
             return _written(graph, emitter, families)
@@ -72,11 +76,11 @@ class _FailedError(Exception):
         self.family = family
 
 
-def _prepared(graph: ArchGraph) -> tuple[Body, Emitter]:
-    body = lifted(graph)
+def _prepared(lift: Lift) -> tuple[Body, Emitter]:
+    body = lift.items()
     ops = [item for item in walk(body) if isinstance(item, Op)]
     name_same_padding(ops)
-    return body, Emitter(graph, defaults_of(ops))
+    return body, Emitter(lift.graph, defaults_of(ops))
 
 
 def _written(graph: ArchGraph, emitter: Emitter, families: Families) -> Folded:
@@ -84,7 +88,7 @@ def _written(graph: ArchGraph, emitter: Emitter, families: Families) -> Folded:
     names: set[str] = set()
     emitter.arguments_of = lambda world, slot: arguments(world, slot, families.index)
     for family in families.blocks():
-        family.name = _named(family, names)
+        family.name = named(family, names)
         names.add(family.name)
         try:
             world = World(family.body, family.roots, family.numbered, is_block=True)
@@ -149,45 +153,3 @@ def _result(families: Families, item: Item, at: int) -> str:
             return _result(families, present[-1], at)
         case _:
             return str(item.taken[at])
-
-
-def _named(family: Family, taken: set[str]) -> str:
-    """Return a name for a block: that of the class, or what it is."""
-    name = re.sub(r"\W", "", re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", family.kind)).lower().strip("_")
-    name = name or _label(family) or kind_of(family.body)
-    if name in OPERATORS or name in WORDS or not name or not name[0].isalpha() or name[-1].isdigit():
-        name = f"{name}_block" if name and name[0].isalpha() else "part"
-    chosen, at = name, 0
-    while chosen in taken:
-        chosen, at = f"{name}_{'bcdefghijklmnopqrstuvwxyz'[at % 25]}{'' if at < 25 else at}", at + 1
-    return chosen
-
-
-def _label(family: Family) -> str:
-    """Return the label that all scopes of a family have, up to numbers; "" where they have none."""
-    labels = {re.sub(r"[-_]?\d+(-\d+)?$", "", root.rpartition(".")[2]) for root in family.roots}
-    label = labels.pop().lower() if len(labels) == 1 else ""
-    return label if len(label) > 2 and re.fullmatch(r"[a-z]\w*[a-z]", label) and label != UNIT else ""
-
-
-def kind_of(body: Sequence[Item]) -> str:
-    """Return what a body is, in the words of papers."""
-    ops = [item for item in walk(list(body)) if isinstance(item, Op)]
-    layers: list[Any] = [op for op in ops if op.op == "conv"]
-    merges = [op.op for op in ops if op.branches is not None]
-    attends = any("attention" in op.op for op in ops)
-    kernels = [op.values["kernel"][0] for op in layers]
-    grouped = any(op.values["groups"][0] != 1 for op in layers)
-    if attends:
-        return "transformer_layer" if "add" in merges else "attention_part"
-    if "add" in merges and not grouped:
-        return "bottleneck" if kernels[:3] == [1, 3, 1] else "residual_unit"
-    if "add" in merges:
-        return "inverted_residual" if kernels[:1] == [1] else "residual_unit"
-    if "concat" in merges:
-        return "inception" if len([m for m in merges if m == "concat"]) == 1 and len(layers) > 3 else "dense_part"
-    if "mul" in merges:
-        return "gate"
-    if grouped:
-        return "separable"
-    return "unit"

@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass, field
 
 WIDTH = 116
+OWN_LINES = ("block ", "share ", "for ", "if ")  # statements whose bodies are on lines of their own, unless the whole is short
+SHORT = 80
+ALONE = ("use ", "arch ", "input ", "default ", "let ", "expect ", "output ", "|")
 SMALL = 60  # of a statement with a body, next to which others may be
 LONGEST = 126  # of a line that is not broken
 OPENERS = "{[<"
@@ -91,7 +94,7 @@ def _packed(nodes: list[_Node], indent: int) -> list[str]:
             and not (indent == 0 and LABEL.match(flat))
             and not flat.startswith(("use ", "arch ", "input ", "default ", "let ", "expect ", "output ", "|"))
         )
-        limit = WIDTH - indent if leaf or not node.head.startswith(("block ", "share ")) else 72
+        limit = WIDTH - indent if leaf or not node.head.startswith(OWN_LINES) else SHORT
         if len(flat) <= limit or leaf:
             if simple and joinable and len(lines[-1]) + len(flat) + 2 <= WIDTH - indent:
                 lines[-1] += f"; {flat}"

@@ -36,10 +36,17 @@ class Located(Program):
         return item
 
 
-def lifted(graph: ArchGraph) -> Body:
-    """Return the items of a graph. Raises ValueError for names that cannot be written (see `printing.program`)."""
-    program = Located(graph)
-    return _Lifter(graph, program).file(list(program.statements()))
+class Lift:
+    """The nesting of a graph, found once; each call of `items` makes new items. Raises ValueError for names that cannot be written."""
+
+    def __init__(self, graph: ArchGraph) -> None:
+        self.graph = graph
+        self.program = Located(graph)
+        self.statements = list(self.program.statements())
+
+    def items(self) -> Body:
+        """Return the items of the graph."""
+        return _Lifter(self.graph, self.program).file(self.statements)
 
 
 class _Naming:
@@ -49,6 +56,7 @@ class _Naming:
         self.named: Body = []  # whose names take a position
         self.counted: dict[int, bool] = {}  # whether an item has the name that counting gives it
         self.counts: Counter[str] = Counter()
+        self.last: dict[int, str] = {}  # the last items of outputs, which are named as these where they have no label
 
     def add(self, item: Item, kind: str) -> None:
         self.counts[kind] += 1
@@ -68,7 +76,8 @@ class _Naming:
             place += not implied
         numbered = may_be_numbered and sum(at) > sum(self.counted.values())
         for item, placed in zip(self.named, at, strict=True):
-            item.auto = placed if numbered else self.counted[id(item)]
+            counted = placed if numbered else self.counted[id(item)]
+            item.auto = item.names == (self.last[id(item)],) if id(item) in self.last else counted
         return numbered
 
 
@@ -109,6 +118,8 @@ class _Lifter:
                 case ast.Output():
                     inner, _ = self.body(statement.chain, path, current, naming)
                     training = bool(statement.args)
+                    if inner:
+                        naming.last[id(inner[-1])] = statement.name
                     body.append(Out(("",), True, (current,), HERE, statement.name, training, inner))
                 case ast.Share():
                     call = self.calls[f"{self.key(path)}.{statement.name}" if path else statement.name]
@@ -171,7 +182,7 @@ class _Lifter:
                 case Op(branches=list()):
                     item.branches = [self.joined(branch) for branch in item.branches]
                 case Out():
-                    item.body = self.joined(item.body)
+                    item.body = [*self.joined(item.body[:-1]), *item.body[-1:]]
             before = done[-1] if done else None
             if isinstance(item, Op) and isinstance(before, Op) and item.taken == before.nodes:
                 if self.follows(before, item):

@@ -15,11 +15,12 @@ from typing import Any
 from archc.compiler.graph import ArchGraph, Node, Output
 from archc.compiler.ops import operator_of
 from archc.compiler.read.items import Body, Item, Op, bodies
-from archc.compiler.read.lift import lifted
+from archc.compiler.read.lift import Lift
 from archc.compiler.read.size import key_of
 
 UNIT = "unit"
 LONGEST = 6  # elements of a region that repeats
+MOST = 600  # elements that are looked at from one place
 
 
 def renamed(graph: ArchGraph, names: Mapping[str, str]) -> ArchGraph:
@@ -63,17 +64,18 @@ class _Element:
     """A region, or an item alone, of a body."""
 
     items: tuple[Item, ...]
-    key: Any
+    key: int  # of its shape
     is_region: bool
 
 
 class _Regions:
     def __init__(self, graph: ArchGraph) -> None:
         self.graph = graph
-        self.body = lifted(graph)
+        self.body = Lift(graph).items()
         self.scopes: dict[str, str] = {}
         self.counts: Counter[str] = Counter()
-        self.often: Counter[Any] = Counter()
+        self.often: Counter[int] = Counter()
+        self.numbers: dict[Any, int] = {}  # shapes by number
 
     def count(self, body: Body) -> None:
         """Count how often each shape of a region occurs."""
@@ -93,7 +95,7 @@ class _Regions:
                 while end < len(body) and _is_light(body[end]):
                     end += 1
             items = tuple(body[at:end])
-            done.append(_Element(items, tuple(key_of(item) for item in items), _is_merge(body[at])))
+            done.append(_Element(items, self.numbers.setdefault(tuple(map(key_of, items)), len(self.numbers)), _is_merge(body[at])))
             at = end
         return done
 
@@ -117,12 +119,12 @@ class _Regions:
     def _tandem(self, elements: Sequence[_Element], at: int) -> tuple[int, int]:
         """Return the period and the turns of the longest repeat of several elements from a place; else one element, once."""
         best = (1, 1)
-        keys = [element.key for element in elements[at : at + 400]]
+        if not elements[at].is_region:
+            return best
+        keys = [element.key for element in elements[at : at + MOST]]
         for period in range(2, LONGEST + 1):
             window = keys[:period]
-            if len(set(window)) < period or not any(element.is_region for element in elements[at : at + period]):
-                continue
-            if not elements[at].is_region:
+            if len(set(window)) < period:
                 continue
             turns = 1
             while keys[turns * period : (turns + 1) * period] == window:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from archc.compiler.analysis.written import NOWHERE
 from archc.compiler.driver import check, check_text
 from archc.compiler.graph import ArchGraph, Node
-from archc.compiler.read import Reading, UnreadableError, difference, read_graph
+from archc.compiler.read import Reading, UnreadableError, difference, read_graph, read_nameless
+from archc.compiler.read.regions import flat, renamed
 from archc.tests.support import ROOT
 from archc.tests.support.programs import checked, programs, relaxed
 from archc.tests.support.reading import code_lines, own_lines
@@ -99,22 +100,25 @@ def test_the_same_text_every_time() -> None:
 
 
 HEAD = "input 8x16x16\n"
-UNIT = "a{i}: {{ conv1-{{{0}}}(act=relu); conv3-{{{1}}}(pad=same, act=relu); bn; conv1-{{{2}}} }}"
+
+
+def scope(w: int) -> str:
+    return f"{{ conv1-{w}; conv3-{2 * w}(pad=1); bn; conv1-{w // 4}; relu; tanh; lrn; conv3-{w}(pad=1); sigmoid }}"
 
 
 def test_numbers_become_expressions() -> None:
-    rows = {"x": 8, "y": 16, "z": 48}
-    text = HEAD + "".join(
-        f"{name}: {{ conv1-{w}; conv3-{2 * w}(pad=1); bn; conv1-{w // 4}; relu; tanh; lrn(5); conv3-{w}(pad=1); sigmoid }}\n"
-        for name, w in rows.items()
-    )
-    assert body(text) == (
-        "default conv(pad=same)\nblock unit(w) { conv1-{w}; conv3-{2*w}(norm=bn); conv1-{w//4}(act=relu); tanh; lrn(5); conv3-{w}(act=sigmoid) }\n"
-        "x: unit(8)\ny: unit(16) => 16x16x16\nz: unit(48) => 48x16x16"
-    )
-    assert "for w in [8, 16, 48] {\n  a{w}: { conv1-{w}; conv3-{2*w}(norm=bn); conv1-{w//4}(act=relu); tanh }" in body(
-        HEAD + "".join(f"a{w}: {{ conv1-{w}; conv3-{2 * w}(pad=1); bn; conv1-{w // 4}; relu; tanh }}\n" for w in (8, 16, 48))
-    )
+    widths = {"x": 8, "y": 16, "z": 48}
+    assert body(HEAD + "".join(f"{name}: {scope(w)}\n" for name, w in widths.items())).splitlines() == [
+        "default conv(pad=same)",
+        "block unit(w) {",
+        "  conv1-{w}; conv3-{2*w}(norm=bn); conv1-{w//4}(act=relu); tanh; lrn; conv3-{w}(act=sigmoid)",
+        "}",
+        "x: unit(8)",
+        "y: unit(16) => 16x16x16",
+        "z: unit(48) => 48x16x16",
+    ]
+    in_a_loop = body(HEAD + "".join(f"a{w}: {scope(w)}\n" for w in (8, 16, 48, 20, 12)))
+    assert in_a_loop.splitlines()[-1] == "for w in [8, 16, 48, 20, 12] { a{w}: unit(w) }"
 
 
 def test_the_incoming_channels_need_no_parameter() -> None:
@@ -182,9 +186,38 @@ def test_another_network_is_told_apart() -> None:
 
 
 def test_classes_name_blocks() -> None:
-    made = graph(HEAD + "".join(f"p{i}.x: ".replace(".x", "") + "{ conv3-8(pad=1); bn; relu; tanh; lrn }\n" for i in range(3)))
+    made = graph(HEAD + "".join(f"p{i}: {{ conv3-8(pad=1); bn; relu; tanh; lrn }}\n" for i in range(3)))
     kinds = {f"p{i}": "ConvBNBlock" for i in range(3)}
     assert "block conv_bn_block()" in read_graph(made, kinds=kinds).text
+
+
+def anonymous(made: ArchGraph) -> ArchGraph:
+    """Return a graph with names that mean nothing."""
+    return renamed(made, {node.name: node.name if node.is_input else f"n{at}" for at, node in enumerate(made)})
+
+
+@pytest.mark.parametrize("name", ["resnet50", "vit_b_16", "mobilenet_v2", "unet", "squeezenet1_0", "deeplabv3_resnet50"])
+def test_a_graph_without_names_comes_back_up_to_names(name: str) -> None:
+    made = anonymous(graph_of(name))
+    reading = read_nameless(made)
+    assert reading.form == "blocks"
+    assert graph(reading.text).same_as(renamed(made, reading.names))
+    assert reading.lines <= 1.3 * own_lines(ARCHS / f"{name}.arch")
+
+
+@pytest.mark.slow
+def test_all_graphs_without_names_come_back_up_to_names() -> None:
+    for path in sorted(ARCHS.glob("*.arch")):
+        made = graph_of(path.stem)
+        if flat(made):
+            reading = read_nameless(anonymous(made))
+            assert reading.form == "blocks", path.stem
+            assert graph(reading.text).same_as(renamed(anonymous(made), reading.names)), path.stem
+
+
+def test_blocks_without_names_are_called_what_they_are() -> None:
+    text = read_nameless(anonymous(graph_of("resnet50"))).text
+    assert "block bottleneck(w, s=1) {" in text and "bottleneck(256) x5" in text
 
 
 @settings(relaxed, max_examples=40)
@@ -194,6 +227,9 @@ def test_random_programs_come_back(text: str) -> None:
     reading = read_graph(made)
     assert reading.form != "expanded"
     assert difference(made, reading.text) == ""
+    if flat(made):
+        nameless = read_nameless(anonymous(made))
+        assert graph(nameless.text).same_as(renamed(anonymous(made), nameless.names))
 
 
 def test_own_lines_count_what_a_network_uses(tmp_path: Path) -> None:
