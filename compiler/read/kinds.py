@@ -11,35 +11,9 @@ from archc.compiler.read.families import Family
 from archc.compiler.read.items import Item, Op, walk
 from archc.compiler.read.regions import UNIT
 
-WORDS = frozenset(
-    [
-        "in",
-        "for",
-        "if",
-        "else",
-        "let",
-        "block",
-        "share",
-        "use",
-        "arch",
-        "input",
-        "output",
-        "default",
-        "expect",
-        "and",
-        "or",
-        "not",
-        "next",
-        "with",
-        "residual",
-        "none",
-        "same",
-        "yes",
-        "no",
-        "training",
-        "start",
-    ]
-)
+RESERVED = """in for if else let block share use arch input output default expect and or not next with residual none same yes no
+training start"""
+WORDS = frozenset(RESERVED.split())
 
 
 def named(family: Family, taken: set[str]) -> str:
