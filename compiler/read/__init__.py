@@ -21,9 +21,10 @@ from archc.compiler.collection import without_collection
 from archc.compiler.driver import proved_text
 from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import OPERATORS
+from archc.compiler.read.chains import chained, moved_out
 from archc.compiler.read.folding import Folded, folded, unfolded
 from archc.compiler.read.layout import laid_out
-from archc.compiler.read.regions import UNIT, counted, flat, regions, renamed
+from archc.compiler.read.regions import UNIT, counted, flat, regions, renamed, without_labels
 from archc.dsl import ast
 from archc.dsl.errors import ArchError
 from archc.dsl.formatter import format_text
@@ -54,12 +55,20 @@ class Reading:
 
 
 @without_collection()
-def read_graph(graph: ArchGraph, title: str = "", kinds: Mapping[str, str] | None = None) -> Reading:
+def read_graph(graph: ArchGraph, title: str = "", kinds: Mapping[str, str] | None = None, free: bool = False) -> Reading:
     """Return the shortest text for a graph whose elaboration is the same graph.
 
-    `title` names the source, and `kinds` the classes of scopes by their paths, after which blocks are named. Raises UnreadableError for a
-    graph that cannot be written: weights shared otherwise than by whole scopes, a scope that is not in one piece, names that are none.
+    `title` names the source, and `kinds` the classes of scopes by their paths, after which blocks are named. With `free`, operators
+    without weights may get the names that the language gives, as `Reading.names` lists, and joins of growing lists are chained: the text
+    computes the same values, under the same keys of weights.
+
+    Raises UnreadableError for a graph that cannot be written: weights shared otherwise than by whole scopes, a scope that is not in one
+    piece, names that are none.
     """
+    if free and flat(graph):
+        made = chained(graph)
+        names = without_labels(made, moved_out(made))
+        return replace(read_graph(renamed(made, names), title, kinds), names=names)
     problem = ""
     for form, make in _forms(graph, title, kinds or {}):
         try:
@@ -167,6 +176,12 @@ def difference(graph: ArchGraph, text: str) -> str:
     for ours, theirs in zip(graph, report.graph, strict=False):
         if (ours.name, ours.op, ours.key) != (theirs.name, theirs.op, theirs.key):
             return f"{ours.name} ({ours.op}) is {theirs.name} ({theirs.op}) in the text"
-    if not report.graph.same_as(graph) or list(report.graph.outputs) != list(graph.outputs):
+    if not report.graph.same_as(graph) or _outputs(report.graph) != _outputs(graph):
         return "the text is another network"
     return "" if report.graph.preprocess == graph.preprocess else "the text prepares samples in another way"
+
+
+def _outputs(graph: ArchGraph) -> tuple[list[str], list[str]]:
+    """Return the outputs, and those of training alone, each in order; how the two are mixed says nothing."""
+    names = list(graph.outputs)
+    return [name for name in names if not graph.outputs[name].training_only], [name for name in names if graph.outputs[name].training_only]

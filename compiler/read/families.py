@@ -17,6 +17,7 @@ from archc.compiler.read.unify import is_closed, skeleton, unify, zipped
 
 BLOCK = 6  # what the definition of a block costs besides its body
 CALL = 3
+CONTAINERS = {"Sequential", "ModuleList", "ModuleDict", "Module"}  # classes that say nothing of what is in them
 LEAST_GAIN = 4.0
 LEAST_SHARE = 0.3  # of the smaller body, that merging two families must save
 MOST_FAMILIES = 150  # of one height, that are compared with each other
@@ -76,11 +77,15 @@ class Families:
             if isinstance(item, Group):
                 inner += 1
                 if is_closed(item.body) and self.sizes.body(item.body) > CALL:
-                    family = Family(item.body, item.numbered, item.paths, item.taken, self.kinds.get(item.paths[0], ""), inner)
+                    family = Family(item.body, item.numbered, item.paths, item.taken, self._kind(item.paths[0]), inner)
                     self.all.append(family)
                     body[at] = Slot(item.names, item.auto, item.taken, item.present, item.paths, family)
             height = max(height, inner)
         return height
+
+    def _kind(self, path: str) -> str:
+        kind = self.kinds.get(path, "")
+        return "" if kind in CONTAINERS else kind
 
     def _merge_alike(self, families: Sequence[Family]) -> None:
         """Merge families whose bodies have one shape, from the inside out."""

@@ -8,7 +8,7 @@ would name them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,32 @@ def counted(graph: ArchGraph, scopes: Mapping[str, str]) -> dict[str, str]:
         name = f"{node.op}{counts[scope, node.op]}"
         names[node.name] = f"{scope}.{name}" if scope else name
     return names
+
+
+def without_labels(graph: ArchGraph, moved: Mapping[str, str]) -> dict[str, str]:
+    """Return the name of each node, that which the language gives for operators without weights; those in `moved` go to other scopes.
+
+    The members of a numbered scope keep their numbers.
+    """
+    numbered = {node.name.rpartition(".")[0] for node in graph if node.name.rpartition(".")[2].isdigit()}
+    scopes = {node.name: moved.get(node.name, node.name.rpartition(".")[0]) for node in graph}
+    held = {node.name for node in graph if kept_names(node)}
+    taken = {*held, *(scope for name in held for scope in _around(name))}
+    names: dict[str, str] = {}
+    for old, new in counted(graph, scopes).items():
+        kept = old in held or new in taken or (scopes[old] in numbered and old not in moved)
+        names[old] = old if kept else new
+    return names if len(set(names.values())) == len(names) else {node.name: node.name for node in graph}
+
+
+def kept_names(node: Node) -> bool:
+    """Return whether the name of a node is that of an input or of weights."""
+    return node.is_input or bool(node.operator.weights(node.call)) or bool(node.operator.buffers(node.call))
+
+
+def _around(name: str) -> Iterator[str]:
+    while name := name.rpartition(".")[0]:
+        yield name
 
 
 def regions(graph: ArchGraph) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from archc.compiler.analysis.notation import _canonical
 from archc.compiler.ops import operator_of
-from archc.compiler.ops.kinds import NONE, PerAxis, Word
+from archc.compiler.ops.kinds import NONE, PerAxis, Whole, Word
 from archc.compiler.ops.record import Like, Required
 from archc.compiler.ops.windows import same_padding
 from archc.compiler.read.items import Op
@@ -100,10 +100,13 @@ def _chosen(uses: Uses) -> dict[str, dict[str, Any]]:
     for (op, option), counts in uses.items():
         record = operator_of(op)
         kept = {*record.short, "place", "from", *(attr.name for attr in record.attrs if isinstance(attr.default, (Required, Like)))}
-        if option in kept or not (option in FOLLOWERS or any(attr.name == option for attr in record.attrs)):
+        kinds = {attr.name: attr.kind for attr in record.attrs}
+        if option in kept or not (option in FOLLOWERS or option in kinds):
             continue
         value, count = max(counts.items(), key=lambda pair: pair[1])
         usual = recorded(op, option, value)
+        if isinstance(kinds.get(option), (Whole, PerAxis)) and value != SAME:
+            continue  # sizes and counts are those of a layer, not of a file
         if value != usual and count - counts[usual] >= LEAST:
             chosen.setdefault(op, {})[option] = value
     return chosen

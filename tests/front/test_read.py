@@ -191,6 +191,37 @@ def test_classes_name_blocks() -> None:
     assert "block conv_bn_block()" in read_graph(made, kinds=kinds).text
 
 
+def test_joins_of_growing_lists_are_a_chain() -> None:
+    """As in torchvision's DenseNet, where every layer joins what all layers before it have made."""
+    unit = "{{ {0}n: bn; a: relu; c: conv3-4(pad=1); b: conv3-4(pad=1) }}\n"
+    text = HEAD + "g: {\nl1: " + unit.format("")
+    for at in range(2, 7):
+        text += f"l{at}: " + unit.format(
+            f"concat<@.input | {' | '.join(f'@l{i}' for i in range(1, at))}>; ".replace("concat<", "j: concat<")
+        )
+    text += f"concat<@.input | {' | '.join(f'@l{i}' for i in range(1, 7))}>\n}}"
+    made = graph(text)
+    reading = read_graph(made, free=True)
+    assert reading.form == "blocks"
+    assert "for i in range(6) { concat<. | l{i + 1}: " in reading.text
+    again = graph(reading.text)
+    assert [(reading.names[node.name], node.op, node.shape) for node in made] == [(node.name, node.op, node.shape) for node in again]
+    assert {node.key for node in again if node.operator.weights(node.call)} == {
+        node.key for node in made if not node.is_input and node.operator.weights(node.call)
+    }
+
+
+def test_names_without_weights_are_free() -> None:
+    made = graph(HEAD + "stem: { conv: conv3-8(pad=1); bn: bn; activation: relu }\npool: maxpool\nhead: fc-3")
+    reading = read_graph(made, free=True)
+    assert "activation" not in reading.text and "pool:" not in reading.text and "head: fc-3" in reading.text
+    assert reading.names["stem.activation"] == "stem.relu1" and reading.names["stem.conv"] == "stem.conv"
+
+
+def test_sizes_are_no_defaults_of_a_file() -> None:
+    assert "groups=8" not in body(HEAD + "conv3-8(groups=8); relu; " * 6).splitlines()[0]
+
+
 def anonymous(made: ArchGraph) -> ArchGraph:
     """Return a graph with names that mean nothing."""
     return renamed(made, {node.name: node.name if node.is_input else f"n{at}" for at, node in enumerate(made)})
