@@ -207,18 +207,20 @@ class Emitter:
                 bare = False
                 continue
             value = given.pop(attr.name)
-            expr = value if isinstance(value, ast.Node) else literal(value, attr.kind)
+            expr: Any = value if isinstance(value, ast.Node) else literal(value, attr.kind)
             bare = bare and isinstance(attr.default, Required)
             args.append(ast.Arg(NOWHERE, None if bare or isinstance(expr, ast.Text) else attr.name, expr))
         for name, value in given.items():
-            args.append(ast.Arg(NOWHERE, name, value if isinstance(value, ast.Node) else literal(value, kinds.get(name))))
+            held: Any = value if isinstance(value, ast.Node) else literal(value, kinds.get(name))
+            args.append(ast.Arg(NOWHERE, name, held))
         return tuple(args)
 
     def operator(self, world: World, item: Op) -> ast.Op:
         kernel, out, stride = operator_of(item.op).short
         options = dict(self.visible(world, item))
         size, width, step = (options.pop(name, None) if name else None for name in (kernel, out, stride))
-        word, sizes = item.op, ()
+        word = item.op
+        sizes: tuple[Any, ...] = ()
         if isinstance(size, ast.Node):
             sizes = (size,)
         elif size is not None:

@@ -179,8 +179,8 @@ class _Lifter:
         done: Body = []
         for item in body:
             match item:
-                case Op(branches=list()):
-                    item.branches = [self.joined(branch) for branch in item.branches]
+                case Op(branches=list() as branches):
+                    item.branches = [self.joined(branch) for branch in branches]
                 case Out():
                     item.body = [*self.joined(item.body[:-1]), *item.body[-1:]]
             before = done[-1] if done else None

@@ -84,7 +84,8 @@ class _Folder:
     def _branches(self, branches: list[tuple[ast.Statement, ...]]) -> list[tuple[ast.Statement, ...]]:
         """Write branches that differ in numbers as one for each element of a list."""
         split = [self.shapes.split(branch) for branch in branches]
-        at, done = 0, []
+        at = 0
+        done: list[tuple[ast.Statement, ...]] = []
         while at < len(branches):
             end = at + 1
             while end < len(branches) and split[end][0] == split[at][0]:

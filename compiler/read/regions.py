@@ -180,7 +180,7 @@ def _starts(graph: ArchGraph, name: str, item: Op) -> bool:
     node = graph[name]
     if item.branches is not None:
         return True
-    return node.operands[0].name == item.taken[0]
+    return bool(node.operands[0].name == item.taken[0])
 
 
 def _is_merge(item: Item) -> bool:

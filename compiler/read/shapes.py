@@ -86,11 +86,10 @@ class Shapes:
             given[arg.name or free[at]] = arg
         full = []
         for param in self.params[op.word]:
-            arg = given.get(param.name)
-            if arg is None and param.default is not None:
-                arg = ast.Arg(NOWHERE, param.name, param.default)
-            if arg is not None:
-                full.append((param.name, arg))
+            if param.name in given:
+                full.append((param.name, given[param.name]))
+            elif param.default is not None:
+                full.append((param.name, ast.Arg(NOWHERE, param.name, param.default)))
         return full
 
 
@@ -171,7 +170,7 @@ class Fill:
             if defaults.get(name) is None or value != defaults[name]:
                 args.append(ast.Arg(NOWHERE, name if defaults.get(name) is not None else arg.name, value))
         if len(sizes) == 1 and kernel is not node.kernel and _is_number(sizes[0]):
-            word, sizes = word + sizes[0].text, ()  # type: ignore[union-attr]
+            word, sizes = word + sizes[0].text, ()
         return ast.Op(NOWHERE, word, sizes, out, stride, tuple(args), NOWHERE)
 
 

@@ -39,9 +39,9 @@ def name_same_padding(ops: Iterable[Op]) -> None:
 
 
 def _is_same(op: Op) -> bool:
-    sizes = {name: op.values[name][0] for name in ("kernel", "stride", "dilation") if name in op.values}
+    sizes: dict[str, Any] = {name: op.values[name][0] for name in ("kernel", "stride", "dilation") if name in op.values}
     axes = max((len(size) for size in sizes.values() if isinstance(size, tuple)), default=1)
-    attrs = {name: size if isinstance(size, tuple) else (size,) * axes for name, size in sizes.items()}
+    attrs: dict[str, Any] = {name: size if isinstance(size, tuple) else (size,) * axes for name, size in sizes.items()}
     attrs["pad"] = SAME
     try:
         same_padding(attrs)
