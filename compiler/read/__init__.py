@@ -69,12 +69,16 @@ def read_graph(graph: ArchGraph, title: str = "", kinds: Mapping[str, str] | Non
         made = chained(graph)
         names = without_labels(made, moved_out(made))
         return replace(read_graph(renamed(made, names), title, kinds), names=names)
+    deepest = max((node.name.count(".") for node in graph), default=0)
+    if deepest > MAX_NESTING // 2:
+        raise UnreadableError(f"scopes nest {deepest} deep, and those of a text at most {MAX_NESTING // 2}")
     problem = ""
     for form, make in _forms(graph, title, kinds or {}):
         try:
-            text, blocks = make()
+            with deep_stack(_nesting(graph)):
+                text, blocks = make()
         except (ArchError, ValueError) as found:
-            problem = problem or str(found)
+            problem = problem or str(found).partition("\n")[0]
             continue
         differs = difference(graph, text)
         if not differs:
@@ -153,10 +157,13 @@ def _forms(graph: ArchGraph, title: str, kinds: Mapping[str, str]) -> Iterator[t
 
 def _text(graph: ArchGraph, title: str, made: Folded) -> str:
     statements = [*written.header(graph, title or graph.title), *made.statements, *_expects(graph)]
-    nesting = 2 * max((node.name.count(".") for node in graph), default=0) + MAX_NESTING
-    with deep_stack(nesting):
-        printed = laid_out(print_file(ast.File(NOWHERE, tuple(statements))))
-        return format_text(Source("read", printed), OPERATORS, max_nesting=nesting, hold=False)
+    printed = laid_out(print_file(ast.File(NOWHERE, tuple(statements))))
+    return format_text(Source("read", printed), OPERATORS, max_nesting=_nesting(graph), hold=False)
+
+
+def _nesting(graph: ArchGraph) -> int:
+    """Return how deep the brackets of a text may nest: every dot of a name is a group, which may be in merges."""
+    return 2 * max((node.name.count(".") for node in graph), default=0) + MAX_NESTING
 
 
 def _expects(graph: ArchGraph) -> Iterator[ast.Statement]:

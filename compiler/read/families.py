@@ -141,8 +141,6 @@ class Families:
         if first.kind != second.kind or first.numbered != second.numbered:
             return 0.0, None
         one, two = self.sizes.body(first.body), self.sizes.body(second.body)
-        if self._inside(first, second) or self._inside(second, first):
-            return 0.0, None
         body = unify(first.body, second.body, (len(first.roots), len(second.roots)))
         if body is None:
             return 0.0, None
@@ -150,7 +148,9 @@ class Families:
         gain += 2 * max(self.sizes.variety(first.body), self.sizes.variety(second.body))
         if len(first.roots) == len(second.roots) == 1:
             gain -= BLOCK + 2 * CALL
-        return gain if gain > max(LEAST_GAIN, LEAST_SHARE * min(one, two)) else 0.0, body
+        if gain <= max(LEAST_GAIN, LEAST_SHARE * min(one, two)) or self._inside(first, second) or self._inside(second, first):
+            return 0.0, None
+        return gain, body
 
     def _inside(self, inner: Family, outer: Family) -> bool:
         """Return whether a family has instances within those of another, however deep."""

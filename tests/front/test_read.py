@@ -176,9 +176,19 @@ def test_what_cannot_be_written_is_refused() -> None:
         read_graph(made)
 
 
+def test_names_and_depths_that_no_text_has_are_refused() -> None:
+    made = graph(HEAD + "conv1-8; relu; conv1-8")
+    for name, why in {"class": "keyword of Python", "a b": "did not expect `b`", "\u00e9": "cannot read the name"}.items():
+        with pytest.raises(UnreadableError, match=why):
+            read_graph(renamed(made, {node.name: name if node.name == "relu1" else node.name for node in made}))
+    deep = {node.name: node.name if node.is_input else "a." * 1000 + node.name for node in made}
+    with pytest.raises(UnreadableError, match="scopes nest 1000 deep"):
+        read_graph(renamed(made, deep))
+
+
 def test_another_network_is_told_apart() -> None:
     made = graph(HEAD + "conv1-8; relu")
-    assert "conv1" in difference(made, HEAD + "conv3-8; relu") or difference(made, HEAD + "conv3-8; relu")
+    assert difference(made, HEAD + "conv3-8(pad=1); relu") == "the text is another network"
     assert difference(made, HEAD + "conv1-8; tanh") == "relu1 (relu) is tanh1 (tanh) in the text"
     assert difference(made, HEAD + "conv1-8; relu\nexpect params == 1")
     assert difference(made, HEAD + "conv1-8; relu; relu")
