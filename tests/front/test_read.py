@@ -94,9 +94,8 @@ def test_resnet_50_reads_as_a_person_would_write_it() -> None:
 
 
 def test_the_same_text_every_time() -> None:
-    texts = {read_graph(graph_of("mobilenet_v3_small")).text for _ in range(2)}
-    texts.add(read_graph(ArchGraph.from_json(graph_of("mobilenet_v3_small").to_json())).text)
-    assert len(texts) == 1
+    made = graph_of("resnet18")
+    assert read_graph(made).text == read_graph(ArchGraph.from_json(made.to_json())).text == read_graph(graph_of("resnet18")).text
 
 
 HEAD = "input 8x16x16\n"
@@ -261,7 +260,7 @@ def test_blocks_without_names_are_called_what_they_are() -> None:
     assert "block bottleneck(w, s=1) {" in text and "bottleneck(256) x5" in text
 
 
-@settings(relaxed, max_examples=40)
+@settings(relaxed, max_examples=25)
 @given(programs())
 def test_random_programs_come_back(text: str) -> None:
     made = checked(text).graph
