@@ -34,15 +34,20 @@ def chained(graph: ArchGraph) -> ArchGraph:
 
 
 def moved_out(graph: ArchGraph) -> dict[str, str]:
-    """Return the scopes of joins that go in front of the scope that they begin."""
+    """Return the scopes of joins that go in front of the scope that they begin.
+
+    So does what has no weights and no number in a scope whose members are numbered: a shuffle in front of an `nn.Sequential`.
+    """
     scopes: dict[str, str] = {}
+    numbered = {node.name.rpartition(".")[0] for node in graph if node.name.rpartition(".")[2].isdigit()}
     begun: set[str] = set()
     for node in graph:
-        scope = node.name.rpartition(".")[0]
+        scope, _, name = node.name.rpartition(".")
         joins = not node.is_input and len(node.operands) > 1 and node.operator.joined_axis(node.call) is not None
-        if scope and scope not in begun and joins and not kept_names(node):
+        stray = scope in numbered and not name.isdigit()
+        if scope and scope not in begun and (joins or stray) and not kept_names(node):
             inside = f"{scope}."
-            if not any(operand.name.startswith(inside) for operand in node.operands):
+            if not any(operand.name.startswith(inside) and operand.name not in scopes for operand in node.operands):
                 scopes[node.name] = scope.rpartition(".")[0]
                 begun.update(_around(scope.rpartition(".")[0]))
                 continue

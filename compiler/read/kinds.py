@@ -32,6 +32,8 @@ def _label(family: Family) -> str:
     """Return the label that all scopes of a family have, up to numbers; "" where they have none."""
     labels = {re.sub(r"[-_]?\d+(-\d+)?$", "", root.rpartition(".")[2]) for root in family.roots}
     label = labels.pop().lower() if len(labels) == 1 else ""
+    if label in OPERATORS or label in WORDS:
+        return ""
     return label if len(label) > 2 and re.fullmatch(r"[a-z]\w*[a-z]", label) and label != UNIT else ""
 
 

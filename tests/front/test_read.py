@@ -227,6 +227,13 @@ def test_names_without_weights_are_free() -> None:
     assert reading.names["stem.activation"] == "stem.relu1" and reading.names["stem.conv"] == "stem.conv"
 
 
+def test_what_stands_in_front_of_a_numbered_scope_leaves_it() -> None:
+    scope = "s{0}: {{ shuffle: channel_shuffle(2); 0: conv3-8(pad=1); 1: bn; 2: relu }}\n"
+    reading = read_graph(graph(HEAD + scope.format(1) + "tanh\n" + scope.format(2)), free=True)
+    assert "channel_shuffle(2)\ns2: [ conv3-8(pad=1, norm=bn, act=relu) ]" in reading.text
+    assert reading.names["s2.shuffle"] == "channel_shuffle2" and reading.names["s2.0"] == "s2.0"
+
+
 def test_sizes_are_no_defaults_of_a_file() -> None:
     assert "groups=8" not in body(HEAD + "conv3-8(groups=8); relu; " * 6).splitlines()[0]
 
