@@ -230,7 +230,7 @@ def test_names_without_weights_are_free() -> None:
 def test_what_stands_in_front_of_a_numbered_scope_leaves_it() -> None:
     scope = "s{0}: {{ shuffle: channel_shuffle(2); 0: conv3-8(pad=1); 1: bn; 2: relu }}\n"
     reading = read_graph(graph(HEAD + scope.format(1) + "tanh\n" + scope.format(2)), free=True)
-    assert "channel_shuffle(2)\ns2: [ conv3-8(pad=1, norm=bn, act=relu) ]" in reading.text
+    assert "channel_shuffle(2)\ns2: [ conv3-8(pad=same, norm=bn, act=relu) ]" in reading.text
     assert reading.names["s2.shuffle"] == "channel_shuffle2" and reading.names["s2.0"] == "s2.0"
 
 
