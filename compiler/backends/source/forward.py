@@ -1,0 +1,312 @@
+"""The forward of a class: statements whose values are variables of Python, or parts of the expression that takes them."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archc.compiler.backends.source.classes import Class
+from archc.compiler.backends.source.expressions import ATOM, PRODUCT, SUM, Expression, literal
+from archc.compiler.backends.source.layout import Doc, Group, call, flat, lines, named
+from archc.compiler.backends.source.library import BY_FUNCTION, POSITIONS
+from archc.compiler.backends.source.units import Applied, Do, Leaf, Own, Ref, Slice
+
+LONG = 96  # characters of an expression, from which on its parts are statements of their own
+UNFIT = frozenset({*keyword.kwlist, *dir(builtins), "self", "torch", "nn", "F", "Tensor", "gelu"})  # no names of variables
+LETTERS = ("x", "y", "z", "u", "v", "w", "a", "b", "c", "d", "e", "f", "g", "h")
+INFIX: Mapping[str, tuple[str, int]] = {
+    "operator.add": ("+", SUM),
+    "operator.sub": ("-", SUM),
+    "operator.mul": ("*", PRODUCT),
+    "operator.truediv": ("/", PRODUCT),
+}
+
+
+@dataclass
+class Text:
+    """An expression as a document, how tightly it binds, whether it holds a layer, and the values whose variables it reads."""
+
+    doc: Doc
+    binds: int = ATOM
+    leads: bool = False
+    reads: frozenset[int] = frozenset()
+
+
+class Forward:
+    """Writes the statements of one class. `results` are the outputs of a network by name, of evaluation and of training; None elsewhere."""
+
+    def __init__(self, made: Class, takes: Sequence[str], results: tuple[Mapping[str, int], Mapping[str, int]] | None) -> None:
+        self.made, self.unit, self.results = made, made.first, results
+        self.body = self.unit.body
+        self.used = {name.text for name in made.texts.values()}
+        self.helpers: set[str] = set()
+        self.names: dict[int, str] = {-1 - place: name for place, name in enumerate(takes)}
+        self.pending: dict[int, Text] = {}
+        self.shape: dict[int, str] = {}
+        self.uses, self.last = self._counted()
+        self.depth = 2
+        self.lines: list[str] = []
+
+    def _counted(self) -> tuple[dict[int, int], dict[int, int]]:
+        uses: dict[int, int] = {}
+        last: dict[int, int] = {}
+        for place, do in enumerate(self.body):
+            for number in refs(do.call):
+                uses[number] = uses.get(number, 0) + 1
+                last[number] = place
+        for number in self._returned():
+            uses[number] = uses.get(number, 0) + 1
+            last[number] = len(self.body)
+        return uses, last
+
+    def _returned(self) -> list[int]:
+        if self.results is None:
+            return [ref.number for ref in self.unit.returns]
+        evaluation, training = self.results
+        return [*evaluation.values(), *(training.values() if training != evaluation else ())]
+
+    # ---- statements
+
+    def write(self) -> list[str]:
+        """Return the lines of the body."""
+        place = 0
+        while place < len(self.body):
+            if self.body[place].training_only:
+                end = place
+                while end < len(self.body) and self.body[end].training_only:
+                    end += 1
+                place = self._trained(place, end)
+            else:
+                self._do(place)
+                place += 1
+        self._finish()
+        return self.lines
+
+    def _trained(self, place: int, end: int) -> int:
+        self._flush()
+        self.lines.append("        if self.training:")
+        self.depth = 3
+        for number in range(place, end):
+            self._do(number)
+        if end == len(self.body) and self.results is not None and self.results[0] != self.results[1]:
+            self._return(self.results[1])
+        else:
+            self._flush()
+        self.depth = 2
+        return end
+
+    def _do(self, place: int) -> None:
+        do = self.body[place]
+        for number, shape in zip(do.results, self.made.shapes[place], strict=True):
+            self.shape[number] = shape
+        taken = [number for number in refs(do.call) if number in self.pending]
+        order = list(self.pending)
+        if taken != order[len(order) - len(taken) :] or not self._fits(do, taken):
+            self._flush()
+            taken = []
+        text = self._call(do.call)
+        text.leads = do.leads or any(self.pending[number].leads for number in taken)
+        text.reads = frozenset(refs(do.call)).difference(taken).union(*(self.pending[number].reads for number in taken))
+        for number in taken:
+            del self.pending[number]
+        number = do.results[0]
+        if len(do.results) == 1 and self.uses.get(number) == 1 and self._may_wait(place, number):
+            for read in text.reads:  # a variable that is read later is not free before
+                self.last[read] = max(self.last[read], self.last[number])
+            self.pending[number] = text
+            return
+        self._assign(do, text, place)
+
+    def _fits(self, do: Do, taken: Sequence[int]) -> bool:
+        if not taken:
+            return True
+        length = sum(len(flat(self.pending[number].doc)) for number in taken) + len(flat(self._call(do.call, sketch=True).doc))
+        return length <= LONG and not (do.leads and any(self.pending[number].leads for number in taken))
+
+    def _may_wait(self, place: int, number: int) -> bool:
+        """Return whether a value may be written where it is used: not across the beginning or the end of what only training runs."""
+        end = self.last[number]
+        kinds = {do.training_only for do in self.body[place : end + 1]}
+        return len(kinds) == 1
+
+    def _assign(self, do: Do, text: Text, place: int) -> None:
+        if not any(self.uses.get(number) for number in do.results):
+            self._flush()
+            self.lines += lines(text.doc, self.depth)
+            return
+        before, self.pending = self.pending, {}
+        for number, waiting in before.items():
+            self._bind(number, waiting, place)
+        names = [self._variable(number, do.label if len(do.results) == 1 else "", place, text.reads) for number in do.results]
+        self.names.update(zip(do.results, names, strict=True))
+        comment = ", ".join(shape for number in do.results if (shape := self.shape.get(number)))
+        self.lines += lines(text.doc, self.depth, f"{', '.join(names)} = ", "", comment)
+
+    def _bind(self, number: int, text: Text, place: int) -> None:
+        do = next(do for do in self.body if number in do.results)
+        self.names[number] = self._variable(number, do.label, place - 1 if place else 0, text.reads)
+        self.lines += lines(text.doc, self.depth, f"{self.names[number]} = ", "", self.shape.get(number, ""))
+
+    def _flush(self) -> None:
+        before, self.pending = self.pending, {}
+        for number, text in before.items():
+            place = next(place for place, do in enumerate(self.body) if number in do.results)
+            self._bind(number, text, place + 1)
+
+    def _variable(self, number: int, label: str, place: int, reads: Iterable[int]) -> str:
+        """Return the name of a variable: the label of a value that is used later, that of an operand that ends here, or a free letter."""
+        end = self.last.get(number, place)
+        live = {name for value, name in self.names.items() if self.last.get(value, -1) > place}
+        ending = [self.names[value] for value in sorted(reads, reverse=True) if value in self.names and self.last.get(value, -1) <= place]
+        apart = self.uses.get(number, 0) > 1 or end > place + 4
+        if apart and label.isidentifier() and label not in live and label not in UNFIT:
+            return label
+        for name in ending:
+            if name not in live:
+                return name
+        return next((letter for letter in LETTERS if letter not in live), f"x{number}")
+
+    def _finish(self) -> None:
+        if self.results is None:
+            values = self._returned()
+            if len(values) == 1 and values[0] in self.pending and len(self.pending) == 1:
+                self._returning(self.pending.pop(values[0]).doc, self.shape.get(values[0], ""))
+                return
+            self._flush()
+            self._returning(", ".join(self.names[number] for number in values))
+            return
+        evaluation, training = self.results
+        if evaluation != training and not (self.body and self.body[-1].training_only):
+            self._flush()
+            self.lines.append("        if self.training:")
+            self.depth = 3
+            self._return(training)
+            self.depth = 2
+        self._return(evaluation)
+
+    def _return(self, outputs: Mapping[str, int]) -> None:
+        waiting = list(self.pending)
+        numbers = list(outputs.values())
+        if waiting != numbers or (len(numbers) > 1 and sum(len(flat(text.doc)) for text in self.pending.values()) > LONG):
+            self._flush()
+        docs = [self.pending.pop(number).doc if number in self.pending else self.names[number] for number in numbers]
+        if len(outputs) == 1:
+            self._returning(docs[0], self.shape.get(numbers[0], ""))
+            return
+        rows = [Group(f"{literal(name).text}: ", (doc,), "") if isinstance(doc, Group) else f"{literal(name).text}: {doc}" for name, doc in zip(outputs, docs, strict=True)]
+        self._returning(Group("{", tuple(rows), "}"))
+
+    def _returning(self, doc: Doc, comment: str = "") -> None:
+        self.lines += lines(doc, self.depth, "return ", "", comment)
+
+    # ---- expressions
+
+    def _call(self, applied: Applied, sketch: bool = False) -> Text:
+        if isinstance(applied.target, Own):
+            return Text(call(reached(applied.target.path), [self._value(arg, sketch).doc for arg in applied.args]))
+        name = self.made.texts[id(applied.target)].text
+        args = applied.args
+        if name in INFIX:
+            return self._infix(name, args, sketch)
+        if name == "operator.getitem":
+            base, index = args
+            parts = index if isinstance(index, tuple) else (index,)
+            return Text(f"{self._atom(base, sketch)}[{', '.join(map(self._index, parts))}]")
+        if name == "operator.neg":
+            return Text(f"-{self._atom(args[0], sketch)}", PRODUCT)
+        if name == "torch.flatten":
+            return Text(call(f"{self._atom(args[0], sketch)}.flatten", [self._value(arg, sketch).doc for arg in args[1:]]))
+        if name == "archc.learned":
+            return self._learned(applied, sketch)
+        return self._function(name, applied, sketch)
+
+    def _function(self, name: str, applied: Applied, sketch: bool) -> Text:
+        known = BY_FUNCTION.get(name)
+        count, positions = POSITIONS.get(name, (len(applied.args), ()))
+        docs = [self._value(arg, sketch).doc for arg in applied.args[:count]]
+        docs += [named(key, self._value(arg, sketch).doc) for key, arg in zip(positions, applied.args[count:], strict=False)]
+        first = known.first if known is not None else ()
+        given = dict(applied.kwargs)
+        docs += [self._text(given.pop(key)).text for key in first if key in given]
+        docs += ["self.training"] if known is not None and known.trains else []
+        for key, leaf in given.items():
+            text = self._text(leaf).text
+            if known is None or known.defaults is None or key not in known.defaults or text != literal(known.defaults[key]).text:
+                docs.append(f"{key}={text}")
+        return Text(call(self._named(name), docs))
+
+    def _named(self, name: str) -> str:
+        space, _, rest = name.partition(".")
+        if space != "archc":
+            return name
+        self.helpers.add(rest)
+        return rest
+
+    def _learned(self, applied: Applied, sketch: bool) -> Text:
+        """Return a trained tensor as a view with a copy for each sample, channels first."""
+        given = dict(applied.kwargs)
+        axes = given["axes"].value
+        own = applied.args[1]
+        tensor = reached(own.path) + (".movedim(-1, -2)" if axes == 1 else "")
+        return Text(f"{tensor}.expand({self._atom(applied.args[0], sketch)}.shape[0]{', -1' * (axes + 1)})")
+
+    def _infix(self, name: str, args: Sequence[Any], sketch: bool) -> Text:
+        sign, binds = INFIX[name]
+        left, right = self._value(args[0], sketch), self._value(args[1], sketch)
+        one = flat(left.doc) if left.binds >= binds else f"({flat(left.doc)})"
+        other = flat(right.doc) if right.binds > binds else f"({flat(right.doc)})"
+        return Text(f"{one} {sign} {other}", binds)
+
+    def _value(self, arg: Any, sketch: bool) -> Text:
+        match arg:
+            case Ref(number):
+                if number in self.pending:
+                    return Text("") if sketch else self.pending[number]
+                return Text(self.names[number])
+            case Own(path):
+                return Text(reached(path))
+            case Leaf():
+                found = self._text(arg)
+                return Text(found.text, found.binds)
+            case Applied():
+                return self._call(arg, sketch)
+            case tuple():
+                return Text(Group("[", tuple(self._value(item, sketch).doc for item in arg), "]"))
+        raise AssertionError(arg)
+
+    def _index(self, part: Leaf | Slice) -> str:
+        if isinstance(part, Leaf):
+            return self._text(part).text
+        bounds = [part.start, part.stop] if part.step is None else [part.start, part.stop, part.step]
+        found = [self._text(bound) if bound is not None else Expression("") for bound in bounds]
+        return (":" if all(bound.binds == ATOM for bound in found) else " : ").join(bound.text for bound in found).strip()
+
+    def _text(self, leaf: Leaf) -> Expression:
+        return self.made.texts[id(leaf)]
+
+    def _atom(self, arg: Any, sketch: bool) -> str:
+        text = self._value(arg, sketch)
+        return flat(text.doc) if text.binds == ATOM else f"({flat(text.doc)})"
+
+
+def reached(path: Sequence[str]) -> str:
+    """Return how a forward reaches a member."""
+    text = "self"
+    for name in path:
+        text += f".{name}" if name.isidentifier() and not keyword.iskeyword(name) else f'.get_submodule("{name}")'
+    return text
+
+
+def refs(part: Any) -> Iterator[int]:
+    """Yield the values that a call takes, in order."""
+    match part:
+        case Ref(number):
+            yield number
+        case Applied():
+            yield from refs(part.args)
+        case tuple() | list():
+            for item in part:
+                yield from refs(item)

@@ -1,0 +1,181 @@
+"""A lowered program as the text of a file of Python that depends on PyTorch alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from archc.compiler.backends.source.classes import Class, Classes
+from archc.compiler.backends.source.constructor import Constructor
+from archc.compiler.backends.source.forward import LETTERS, UNFIT, Forward
+from archc.compiler.backends.source.helpers import copied
+from archc.compiler.backends.source.initial import initialization
+from archc.compiler.backends.source.layout import Group, lines
+from archc.compiler.backends.source.units import Unit, Units
+from archc.compiler.lowering.program import LoweredProgram, Step
+from archc.dsl.source import Span
+
+SHOWN = 9  # lines of a block whose text its class shows
+
+
+class Writer:
+    """Writes the file of one network, from its programs for training and for inference."""
+
+    def __init__(self, training: LoweredProgram, inference: LoweredProgram) -> None:
+        self.training, self.inference = training, inference
+        self.units = Units(training)
+        self.classes = Classes(self.units)
+        self.initial = initialization(training.parts)
+        self.helpers: set[str] = {"Spectral"} if self.initial.settles else set()
+
+    def write(self) -> str:
+        """Return the text."""
+        bodies = [self._class(made) for made in self.classes.ordered]
+        parts = ["\n".join(body) for body in bodies]
+        if function := self.initial.function():
+            parts.append("\n".join(function))
+        constants, helpers, imports = copied(self.helpers)
+        code = "\n\n\n".join([*helpers, *parts])
+        head = _docstring(self._head(), "")
+        blocks = ["\n".join(head), *self._imports("\n".join([*constants, code]), imports)]
+        text = "\n\n".join(blocks)
+        if constants:
+            text += "\n\n" + "\n".join(constants)
+        return f"{text}\n\n\n{code}\n"
+
+    def _head(self) -> list[str]:
+        graph = self.training.graph
+        title = graph.title or graph.name
+        return [title if title.endswith(".") else f"{title}."]
+
+    def _imports(self, code: str, wanted: set[str]) -> list[str]:
+        """Return the imports of the names in a text: those of the standard library, then those of PyTorch."""
+        words = set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", re.sub(r'"""(.|\n)*?"""|"[^"\n]*"', "", code)))
+        standard = sorted(line for line in wanted if "torch" not in line and line.split()[-1] in words)
+        if "Callable" in words:
+            standard = sorted({*standard, "from collections.abc import Callable"})
+        if "Any" in words:
+            standard = sorted({*standard, "from typing import Any"})
+        own = ["import torch"] if "torch" in words else []
+        own += ["import torch.nn.functional as F"] if "F" in words else []
+        names = [name for name in ("Tensor", "nn") if name in words]
+        own += [f"from torch import {', '.join(names)}"] if names else []
+        merged: dict[str, list[str]] = {}
+        plain = []
+        for line in standard:
+            module, _, name = line.partition(" import ")
+            if name:
+                merged.setdefault(module, []).append(name)
+            else:
+                plain.append(line)
+        standard = [*plain, *(f"{module} import {', '.join(sorted(set(names)))}" for module, names in sorted(merged.items()))]
+        return ["\n".join(group) for group in (standard, own) if group]
+
+    # ---- classes
+
+    def _class(self, made: Class) -> list[str]:
+        unit = made.first
+        is_network = unit.key == ""
+        base = "nn.Sequential" if unit.chain is not None else "nn.Module"
+        constructor = Constructor(made, self.classes)
+        body = constructor.write()
+        self.helpers |= constructor.helpers
+        result = [f"class {made.name}({base}):", *_docstring(self._said(made), "    ")]
+        annotated = [f"{a.name}: {a.annotation}" + (f" = {a.default}" if a.default else "") for a in made.arguments]
+        result += ["", *lines(Group("def __init__(", ("self", *annotated), ")"), 1, "", " -> None:")]
+        result += body
+        if is_network:
+            result += self.initial.constructor()
+        if unit.chain is None and not unit.loose:
+            result += ["", *self._forward(made)]
+        return result
+
+    def _forward(self, made: Class) -> list[str]:
+        unit = made.first
+        if unit.key == "":
+            takes = self._input_names()
+            outputs = self._outputs(unit)
+            several = [len(found) > 1 for found in outputs]
+            kind = "dict[str, Tensor]" if all(several) else "Tensor | dict[str, Tensor]" if any(several) else "Tensor"
+        else:
+            takes, outputs = self._names(unit), None
+            kind = "Tensor" if len(unit.returns) == 1 else f"tuple[{', '.join(['Tensor'] * len(unit.returns))}]"
+        forward = Forward(made, takes, outputs)
+        body = forward.write()
+        self.helpers |= forward.helpers
+        signature = Group("def forward(", ("self", *(f"{name}: Tensor" for name in takes)), ")")
+        return [*lines(signature, 1, "", f" -> {kind}:"), *body]
+
+    def _input_names(self) -> list[str]:
+        names = [re.sub(r"\W", "_", name) for name in self.training.inputs]
+        return ["x"] if names == ["input"] else [f"{name}_" if name in UNFIT else name for name in names]
+
+    def _names(self, unit: Unit) -> list[str]:
+        """Return names of what enters a class: x alone, and otherwise the labels of the values, or letters."""
+        return list(LETTERS[: len(unit.takes)]) if len(unit.takes) <= 3 else [f"x{number}" for number in range(1, len(unit.takes) + 1)]
+
+    def _outputs(self, unit: Unit) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """Return the numbers of the values that a network returns, by name, in evaluation and in training."""
+        numbers = self.units.numbers
+        return tuple({name: numbers[step] for name, step in program.outputs.items()} for program in (self.inference, self.training))  # type: ignore[return-value]
+
+    # ---- docstrings
+
+    def _said(self, made: Class) -> list[str]:
+        unit = made.first
+        if unit.key == "":
+            first = next(step for step in self.training.steps if step.kind == "input")
+            said = _comment_at_top(first)
+            return said or [f"The network `{self.training.name}`."]
+        if unit.frame is not None and unit.frame.block is not None:
+            return _block_text(unit.frame.block.span)
+        label = unit.key.rpartition(".")[2]
+        around = unit.key.rpartition(".")[0]
+        within = self.classes.of.get(around)
+        where = f" of {within.name}" if within is not None and around else ""
+        return [f"The part `{label}`{where}."]
+
+
+def _docstring(said: Sequence[str], indent: str) -> list[str]:
+    rows = [line.replace("\\", "\\\\").replace('"""', "'''").rstrip() for line in said]
+    end = '"""'
+    if len(rows) == 1:
+        return [f'{indent}"""{rows[0]}' + (" " if rows[0].endswith('"') else "") + end]
+    return [f'{indent}"""{rows[0]}', *(f"{indent}{row}" if row else "" for row in rows[1:]), f"{indent}{end}"]
+
+
+def _comment_above(source_lines: Sequence[str], line: int) -> list[str]:
+    """Return the comment that ends right above a line, without its signs."""
+    start = line - 1
+    while start > 0 and source_lines[start - 1].startswith("#"):
+        start -= 1
+    return [text.removeprefix("#").strip() for text in source_lines[start : line - 1]]
+
+
+def _comment_at_top(step: Step) -> list[str]:
+    """Return the comment at the beginning of the file of a step."""
+    rows = step.span.source.text.split("\n")
+    end = 0
+    while end < len(rows) and rows[end].startswith("#"):
+        end += 1
+    return [row.removeprefix("#").strip() for row in rows[:end]]
+
+
+def _block_text(span: Span) -> list[str]:
+    """Return the comment above a block and its text; the place of a long one."""
+    rows = span.source.text.split("\n")
+    said = _comment_above(rows, span.line)
+    text = span.text.split("\n")
+    place = f"{span.source.label}, line {span.line}"
+    if len(text) > SHOWN:
+        shown = [f"`{text[0].rstrip(' {[')}` of {place}."]
+    else:
+        shown = text
+    if not said:
+        return [f"{text[0].rstrip(' {[')}, {place}.", *(["", *text] if len(text) <= SHOWN else [])] if len(text) > 1 else text
+    return [*said, "", *shown]
+
+
+def written(training: LoweredProgram, inference: LoweredProgram) -> str:
+    """Return a network as Python."""
+    return Writer(training, inference).write()

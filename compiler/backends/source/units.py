@@ -1,0 +1,365 @@
+"""A lowered program as units, one for each scope: the members that it constructs, and the statements of its forward.
+
+Units are plain data, and equal up to their leaves where two scopes can be instances of one class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from archc.compiler.backends.source.initial import drawn
+from archc.compiler.backends.source.library import FUNCTIONS, OPTIONS, canonical
+from archc.compiler.graph import Frame
+from archc.compiler.lowering.program import FunctionCall, LoweredProgram, Part, Scope, Step, Trained, Value
+from archc.compiler.ops import operator_of
+from archc.compiler.shapes.dim import show_shape
+
+# ---- constants, and what is constructed
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A constant of one instance: its value, what it is called, and the words of the text that it was written in."""
+
+    value: Any
+    role: str = ""
+    words: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Code:
+    """A value of a leaf that is a name of Python, such as `nn.ReLU`."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class New:
+    """A module: its class, which is a leaf so that instances may differ in it, and the arguments of its constructor."""
+
+    target: Leaf
+    args: tuple[tuple[str, Leaf], ...]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A trained tensor, and the call that initializes it, with `{}` in place of the tensor; "" where none does."""
+
+    shape: Leaf
+    start: str
+
+
+@dataclass(frozen=True)
+class Chain:
+    """An `nn.Sequential` of members by name, in order."""
+
+    items: tuple[tuple[str, Member], ...]
+
+
+@dataclass(frozen=True)
+class Child:
+    """An instance of a class: the unit of a key."""
+
+    key: str
+
+
+Member = New | Weight | Chain | Child
+
+# ---- statements
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A value: what enters has the numbers -1, -2, ...; statements have those of their results."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Own:
+    """A member, by its path below the unit."""
+
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A range in an index: its bounds and its step, where it has them."""
+
+    start: Leaf | None
+    stop: Leaf | None
+    step: Leaf | None
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A call of a function or of a member."""
+
+    target: Leaf | Own
+    args: tuple[Any, ...]  # Ref, Own, Leaf, Slice, Applied, and lists of them
+    kwargs: tuple[tuple[str, Leaf], ...] = ()
+
+
+@dataclass(frozen=True)
+class Do:
+    """A statement: a call, and the numbers of its results. What a reader is told about it does not distinguish statements."""
+
+    results: tuple[int, ...]
+    call: Applied
+    training_only: bool
+    leads: bool = field(compare=False)  # a layer or a scope, which begins a line
+    label: str = field(compare=False, default="")
+    shapes: tuple[str, ...] = field(compare=False, default=())
+
+
+@dataclass
+class Unit:
+    """A scope: `members` by name, `body`, the numbers of what it returns, and the text that it comes from.
+
+    One that cannot be run by itself is `loose`: it has members, and the statements around it call them.
+    """
+
+    key: str
+    members: tuple[tuple[str, Member], ...]
+    body: tuple[Do, ...]
+    returns: tuple[Ref, ...]
+    chain: Chain | None = None
+    frame: Frame | None = None
+    takes: tuple[str, ...] = ()
+    entering: tuple[tuple[Any, ...], ...] = ()
+    group: tuple[Any, ...] = ()
+    loose: bool = False
+    args: dict[str, Leaf] = field(default_factory=dict)  # of its constructor, once its class is known
+
+    @property
+    def block(self) -> str:
+        """Return the name of the block that it is a call of, or ""."""
+        return self.frame.block.name if self.frame is not None and self.frame.block is not None else ""
+
+
+def words_of(text: str) -> frozenset[str]:
+    """Return the names and numbers in a text of the language: of `conv3-{4*w}`, `conv`, `3`, `4` and `w`."""
+    return frozenset(re.findall(r"[A-Za-z_]\w*?(?=\d|\b)|[A-Za-z_]\w*|\d+", text))
+
+
+class Units:
+    """The units of a program by key, inner ones after the ones around them."""
+
+    def __init__(self, program: LoweredProgram) -> None:
+        self.program = program
+        self.found: dict[str, Unit] = {}
+        self.scopes = {scope.key: scope for scope in reversed(list(program.body.scopes()))}
+        self.shapes = {step.name: step.shape for step in program.steps}
+        self.calls = {scope.path: scope for scope in program.body.scopes()}
+        self.frames = _frames(program)
+        self._written = {step.key: step.name for step in reversed(program.steps)}
+        self.numbers: dict[str, int] = {}  # of the values in the forward of the network
+        self._add(program.body, ("network",))
+
+    def _add(self, scope: Scope, group: tuple[Any, ...]) -> None:
+        frame = self.frames.get(scope.path)
+        if scope.key and frame is not None and frame.block is not None:
+            group = ("block", frame.block.name, frame.block.span.source.label, frame.block.span.start)
+        unit = Unit(scope.key, (), (), (), frame=frame, takes=scope.takes, group=group)
+        unit.entering = tuple(self.shapes[name] for name in scope.takes)
+        self.found[scope.key] = unit
+        chain = self.chain(scope)
+        if chain is not None and scope.key and is_numbered(chain):
+            unit.chain, unit.members = chain, chain.items
+        else:
+            unit.members = tuple(self._members(scope.key))
+            numbers = {name: -1 - place for place, name in enumerate(scope.takes)}
+            unit.body = tuple(self._body(scope, numbers))
+            unit.returns = tuple(Ref(numbers[name]) for name in scope.returns)
+            if not scope.key:
+                self.numbers = numbers
+        self._add_children(unit)
+
+    def _add_children(self, unit: Unit) -> None:
+        for key in children(unit.members):
+            if key in self.found:
+                continue
+            label = re.sub(r"\d+", "#", key[len(unit.key) + 1 :] if unit.key else key)
+            group = (*unit.group, label)
+            if key in self.scopes:
+                self._add(self.scopes[key], group)
+            else:
+                self.found[key] = Unit(key, tuple(self._members(key)), (), (), group=group, loose=True)
+                self._add_children(self.found[key])
+
+    # ---- members
+
+    def _members(self, key: str) -> Iterator[tuple[str, Member]]:
+        for name, inner in self.program.members.get(key, {}).items():
+            part = self.program.parts.get(inner)
+            if part is not None and part.target in FUNCTIONS:
+                continue  # the forward calls a function
+            yield name, self._member(inner)
+
+    def _member(self, key: str, inner: bool = False) -> Member:
+        part = self.program.parts.get(key)
+        if part is not None:
+            return self._part(part)
+        if key in self.program.loose:
+            return Child(key)
+        scope = self.scopes[key]
+        chain = self.chain(scope) if self._is_plain(scope) else None
+        if chain is None or (inner and not is_numbered(chain)):
+            return Child(key)
+        return chain
+
+    def _is_plain(self, scope: Scope) -> bool:
+        """Return whether a scope is a group of the text, and no call of a block."""
+        frame = self.frames.get(scope.path)
+        return frame is None or frame.block is None
+
+    def _part(self, part: Part) -> Member:
+        words = self._options(self._written[part.key])
+        if part.kind == "tensor":
+            return Weight(Leaf(tuple(part.weights[""]), "shape"), drawn(part.initial[""]) if part.initial else "")
+        args = tuple((name, Leaf(value, name, words(name))) for name, value in canonical(part.target, part.settings).items())
+        return New(Leaf(Code(part.target), "activation"), args)
+
+    def _options(self, node: str) -> Callable[[str], frozenset[str]]:
+        """Return what finds the words with which the text sets an argument."""
+        origins = self.program.graph[node].origins
+
+        def words(name: str) -> frozenset[str]:
+            origin = origins.get(OPTIONS.get(name, name))
+            return words_of(origin.text) if origin is not None else frozenset()
+
+        return words
+
+    def chain(self, scope: Scope) -> Chain | None:
+        """Return the members of a scope that only runs all of them in sequence; None for any other scope."""
+        if len(scope.takes) != 1 or len(scope.returns) != 1:
+            return None
+        names = []
+        before = scope.takes[0]
+        for item in scope.body:
+            step = item if isinstance(item, Step) else None
+            inputs = step.operands if step is not None else item.takes if isinstance(item, Scope) else ()
+            if tuple(inputs) != (before,) or (step is not None and (step.kind != "module" or step.training_only)):
+                return None
+            if isinstance(item, Scope) and len(item.returns) != 1:
+                return None
+            names.append(item.key[len(scope.key) + 1 :])
+            before = step.name if step is not None else item.returns[0]  # type: ignore[union-attr]
+        members = self.program.members.get(scope.key, {})
+        if before != scope.returns[0] or list(members) != names or scope.key in self.program.loose:
+            return None
+        if self.frames.get(scope.path) is not None and not all(name.isdigit() for name in names):
+            frame = self.frames[scope.path]
+            if frame is not None and frame.block is not None:
+                return None  # a block with names is a class with a forward
+        return Chain(tuple((name, self._member(key, inner=True)) for name, key in members.items()))
+
+    # ---- statements
+
+    def _body(self, scope: Scope, numbers: dict[str, int]) -> Iterator[Do]:
+        count = 0
+        for item in scope.body:
+            if isinstance(item, Step):
+                if item.kind == "input":
+                    numbers[item.name] = -1 - self.program.inputs.index(item.name)
+                    continue
+                numbers[item.name] = count
+                label = _label(item.name, item.op)
+                call = self._call(scope, item, numbers)
+                leads = bool(item.part and (item.part.weights or item.part.buffers)) and not operator_of(item.op).is_attached
+                yield Do((count,), call, item.training_only, leads, label, (show_shape(item.shape),))
+                count += 1
+                continue
+            path = tuple(item.key[len(scope.key) + 1 if scope.key else 0 :].split("."))
+            operands = tuple(Ref(numbers[name]) for name in item.takes)
+            results = tuple(range(count, count + len(item.returns)))
+            only = all(step.training_only for step in _steps(item))
+            shapes = tuple(show_shape(self.shapes[name]) for name in item.returns)
+            label = _label(item.path, item.block or "seq")
+            yield Do(results, Applied(Own(path), operands), only, True, label, shapes)
+            numbers.update(zip(item.returns, results, strict=True))
+            count += len(results)
+
+    def _call(self, scope: Scope, step: Step, numbers: Mapping[str, int]) -> Applied:
+        operands = tuple(Ref(numbers[name]) for name in step.operands)
+        own = Own(tuple(step.key[len(scope.key) + 1 if scope.key else 0 :].split(".")))
+        words = self._options(step.name)
+        if step.kind == "module":
+            assert step.part is not None
+            known = FUNCTIONS.get(step.part.target)
+            if known is None:
+                return Applied(own, operands)
+            settings = canonical(step.part.target, step.part.settings)
+            kwargs = _named(settings, words)
+            return Applied(Leaf(Code(known.name), "activation"), operands, kwargs)
+
+        def argument(value: Any) -> Any:
+            match value:
+                case Value(name):
+                    return Ref(numbers[name])
+                case Trained():
+                    return own
+                case FunctionCall(target, args, kwargs):
+                    return Applied(Leaf(Code(target)), tuple(map(argument, args)), _named(kwargs, words))
+                case list() if any(isinstance(item, Value | FunctionCall) for item in value):
+                    return tuple(argument(item) for item in value)
+                case slice(start=start, stop=stop, step=by):
+                    return Slice(_bound(start or None, "start", words), _bound(stop, "stop", words), _bound(by, "step", words))
+                case tuple() if any(isinstance(item, slice) for item in value):
+                    return tuple(argument(item) for item in value)
+            return Leaf(value, step.op)
+
+        return Applied(Leaf(Code(step.target)), tuple(map(argument, step.args)), _named(step.kwargs, words))
+
+
+def _named(kwargs: Mapping[str, Any], words: Callable[[str], frozenset[str]]) -> tuple[tuple[str, Leaf], ...]:
+    return tuple((name, Leaf(value, name, words(name))) for name, value in kwargs.items())
+
+
+def _bound(value: Any, role: str, words: Callable[[str], frozenset[str]]) -> Leaf | None:
+    return None if value is None or (role == "step" and value == 1) else Leaf(value, role, words(role))
+
+
+def _label(path: str, stem: str) -> str:
+    """Return the label of a step or scope where the file gives it one; "" for a name that was counted, such as `conv3`."""
+    name = path.rpartition(".")[2]
+    return "" if re.fullmatch(rf"({re.escape(stem)}|seq)\d*|\d+", name) else name
+
+
+def _steps(scope: Scope) -> Iterator[Step]:
+    for item in scope.body:
+        if isinstance(item, Step):
+            yield item
+        else:
+            yield from _steps(item)
+
+
+def is_numbered(chain: Chain) -> bool:
+    """Return whether the names of a chain are numbers in order, with few missing: those of an `nn.Sequential`."""
+    names = [name for name, _ in chain.items]
+    if not all(name.isdigit() and str(int(name)) == name for name in names):
+        return False
+    numbers = [int(name) for name in names]
+    return numbers == sorted(set(numbers)) and numbers[-1] < 2 * len(numbers)
+
+
+def children(members: Sequence[tuple[str, Member]]) -> Iterator[str]:
+    """Yield the keys of the units that members construct."""
+    for _, member in members:
+        if isinstance(member, Child):
+            yield member.key
+        elif isinstance(member, Chain):
+            yield from children(member.items)
+
+
+def _frames(program: LoweredProgram) -> dict[str, Frame]:
+    """Return the calls of blocks by the path of what they create."""
+    frames: dict[str, Frame] = {}
+    for node in program.graph:
+        for frame in node.frame.chain() if node.frame else ():
+            if frame.scope:
+                frames.setdefault(frame.scope, frame)
+    return frames
