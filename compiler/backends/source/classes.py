@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
-from archc.compiler.backends.source.expressions import Expression, Known, alike, literal
+from archc.compiler.backends.source.expressions import ABSENT, Expression, Known, alike, literal
 from archc.compiler.backends.source.helpers import defined
-from archc.compiler.backends.source.units import Child, Code, Leaf, Unit, Units, children, words_of
+from archc.compiler.backends.source.merging import Missing, merged
+from archc.compiler.backends.source.units import Applied, Child, Code, Leaf, Own, Ref, Unit, Units, children
 from archc.dsl import ast
 
 RESERVED = frozenset({"self", "x", "torch", "nn", "F", "Tensor", "training"})
@@ -44,6 +45,48 @@ class Class:
     units: list[Unit]
     arguments: list[Argument] = field(default_factory=list)
     texts: dict[int, Expression] = field(default_factory=dict)
+    conditions: dict[tuple[bool, ...], Expression] = field(default_factory=dict)
+
+    @property
+    def arguments_by_name(self) -> dict[str, Argument]:
+        """Return the arguments of the constructor by name."""
+        return {argument.name: argument for argument in self.arguments}
+
+    def presence(self, kind: str, place: int) -> tuple[bool, ...]:
+        """Return which instances have a member or a statement, by its place."""
+        parts = [unit.members[place][1] if kind == "member" else unit.body[place] for unit in self.units]
+        return tuple(not isinstance(part, Missing) for part in parts)
+
+    def condition(self, kind: str, place: int) -> Expression | None:
+        """Return the condition under which an instance has a member or a statement; None where all have it."""
+        present = self.presence(kind, place)
+        return None if all(present) else self.conditions[present]
+
+    def replaced(self, place: int) -> bool:
+        """Return whether an optional member is one that does nothing where an instance lacks it: it is called once, with one tensor."""
+        name = self.first.members[place][0]
+        calls = [(at, do.call) for at, do in enumerate(self.first.body) if self._names(do.call, name)]
+        if len(calls) != 1:
+            return False
+        at, call = calls[0]
+        alone = isinstance(call.target, Own) and call.target.path == (name,) and len(call.args) == 1 and isinstance(call.args[0], Ref)
+        return alone and self.presence("statement", at) == self.presence("member", place)
+
+    def _names(self, part: Any, name: str) -> bool:
+        match part:
+            case Own(path):
+                return path[0] == name
+            case Applied():
+                return self._names(part.target, name) or any(self._names(arg, name) for arg in part.args)
+            case tuple():
+                return any(self._names(item, name) for item in part)
+        return False
+
+    def stands_in(self, place: int) -> bool:
+        """Return whether a statement calls a member that does nothing in the instances that lack it."""
+        target = self.first.body[place].call.target
+        names = [name for name, _ in self.first.members]
+        return isinstance(target, Own) and target.path[0] in names and self.replaced(names.index(target.path[0]))
 
     @property
     def first(self) -> Unit:
@@ -54,7 +97,7 @@ class Class:
     def shapes(self) -> list[tuple[str, ...]]:
         """Return the shapes of each statement, as far as all instances agree; "" for others."""
         rows = zip(*(unit.body for unit in self.units), strict=True)
-        return [tuple(s[0] if len(set(s)) == 1 else "" for s in zip(*(do.shapes for do in row), strict=True)) for row in rows]
+        return [tuple(s[0] if len(set(s)) == 1 else "" for s in zip(*map(_shapes, row), strict=True)) for row in rows]
 
 
 class Classes:
@@ -94,7 +137,15 @@ class Classes:
         clusters: dict[Any, list[Unit]] = {}
         for unit in group:
             clusters.setdefault(self._skeleton(unit), []).append(unit)
-        for units in clusters.values():
+        variants = list(clusters.values())
+        if len(variants) > 1 and merged(variants, self._bare):
+            units = [unit for variant in variants for unit in variant]
+            forms = {self._skeleton(unit) for unit in units}
+            if len(forms) == 1:
+                model = max(variants, key=lambda variant: (len(variant[0].members), len(variant[0].body)))
+                complete = [unit for unit in units if not unit.lacks]
+                variants = [[*complete, *(unit for unit in units if unit.lacks)]] if model else variants
+        for units in variants:
             found = Class(self._name(units[0]), units)
             self._parametrize(found)
             self.ordered.append(found)
@@ -123,6 +174,8 @@ class Classes:
         match part:
             case Leaf():
                 return "leaf", part.role
+            case Missing():
+                return self._bare(part.part)
             case Child(key):
                 return "child", self.of[key].name
             case tuple():
@@ -137,6 +190,10 @@ class Classes:
 
         def visit(part: Any) -> None:
             match part:
+                case Missing():
+                    before = len(found)
+                    visit(part.part)
+                    found[before:] = [Leaf(ABSENT, leaf.role) for leaf in found[before:]]
                 case Leaf():
                     found.append(part)
                 case Child(key):
@@ -156,18 +213,23 @@ class Classes:
     def _parametrize(self, made: Class) -> None:
         """Find an expression for every constant of a class, and the arguments that these need."""
         rows = [self.leaves(unit) for unit in made.units]
-        known = Known(_given(made.units))
+        known = Known(_given(made.units), _definitions_of(made.first))
         for column in zip(*rows, strict=True):
             made.texts[id(column[0])] = _expression(column, known)
+        for kind, parts in (("member", made.first.members), ("statement", made.first.body)):
+            for place in range(len(parts)):
+                present = made.presence(kind, place)
+                if not all(present) and present not in made.conditions:
+                    made.conditions[present] = known.asked(present, _conditions_of(made.first)) or known.condition(present) or known.added(_free("full", known), present, False)
         _order(made, known)
         for place, unit in enumerate(made.units):
-            words = _call_words(unit)
+            text = unit.frame.span.text if unit.frame is not None else ""
             for argument in made.arguments:
-                unit.args[argument.name] = Leaf(argument.values[place], argument.name, words)
+                unit.args[argument.name] = Leaf(argument.values[place], argument.name, text)
 
 
-def _call_words(unit: Unit) -> frozenset[str]:
-    return words_of(unit.frame.span.text) if unit.frame is not None else frozenset()
+def _shapes(do: Any) -> tuple[str, ...]:
+    return do.part.shapes if isinstance(do, Missing) else do.shapes  # type: ignore[no-any-return]
 
 
 def _given(units: Sequence[Unit]) -> dict[str, tuple[Any, ...]]:
@@ -187,17 +249,33 @@ def _given(units: Sequence[Unit]) -> dict[str, tuple[Any, ...]]:
 def _expression(column: Sequence[Leaf], known: Known) -> Expression:
     values = tuple(leaf.value for leaf in column)
     role = column[0].role
-    words = frozenset.intersection(*(leaf.words for leaf in column))
-    constant = all(alike(value, values[0]) for value in values)
+    texts = {leaf.text for leaf in column if leaf.value is not ABSENT}
+    text = texts.pop() if len(texts) == 1 else ""
+    present = next(value for value in values if value is not ABSENT)
+    constant = all(alike(value, present) for value in values)
     size = role in INPUTS or role in OUTPUTS
     if constant:
-        found = known.repeated(values) if role in INPUTS else known.constant(values, words, size)
-        return found or literal(values[0])
-    found = None if role in INPUTS else known.written(values, words, size)
+        found = known.entered(values) if role in INPUTS else known.constant(values, text, size)
+        return found or literal(present)
+    found = None if role in INPUTS else known.written(values, text, size)
     return found or known.searched(values, role in INPUTS, size) or known.added(_free(role, known), values, size)
 
 
-def _free(role: str, known: Known) -> str:
+def _definitions_of(unit: Unit) -> dict[str, str]:
+    """Return what `let` defines at the beginning of a block, as text by name."""
+    body = unit.frame.block.body if unit.frame is not None and unit.frame.block is not None else ()
+    return {statement.name: statement.value.span.text for statement in body if isinstance(statement, ast.Let)}
+
+
+def _conditions_of(unit: Unit) -> list[str]:
+    """Return the conditions in the text of a block."""
+    body = unit.frame.block.body if unit.frame is not None and unit.frame.block is not None else ()
+    return [node.condition.span.text for statement in body for node in ast.walk(statement) if isinstance(node, ast.If)]
+
+
+def _free(role: str, known: Known, values: Sequence[Any] = (), unit: Unit | None = None) -> str:
+    if role == "activation" and unit is not None:
+        role = "act"
     name = role if role.isidentifier() and not keyword.iskeyword(role) and role not in RESERVED else "value"
     number = 1
     while (chosen := name if number == 1 else f"{name}{number}") in known.names:

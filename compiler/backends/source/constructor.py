@@ -9,10 +9,11 @@ from typing import Any
 from archc.compiler.backends.source.classes import Argument, Class, Classes
 from archc.compiler.backends.source.expressions import literal
 from archc.compiler.backends.source.folding import Item, Loop, folded, one_line
-from archc.compiler.backends.source.layout import Doc, Group, call, lines
+from archc.compiler.backends.source.layout import WIDTH, Doc, Group, call, flat, lines
 from archc.compiler.backends.source.library import MODULES, Signature
 from archc.compiler.backends.source.units import Chain, Child, Member, New, Weight, is_numbered
 
+DECLARED = "        layers: list[nn.Module] = []"
 KEEPS = "keeps the numbers of the keys"
 
 
@@ -31,13 +32,41 @@ class Constructor:
             self._sequence("super().__init__(", unit.chain)
             return self.lines
         self.lines.append("        super().__init__()")
-        for name, member in unit.members:
+        open_under = ""
+        for place, (name, member) in enumerate(unit.members):
+            found = self.made.condition("member", place)
+            condition = found.text if found is not None else ""
+            if condition and self.made.replaced(place):
+                self._replaced(name, member, condition)
+                open_under = ""
+                continue
+            if condition and condition != open_under:
+                self.lines.append(f"        if {condition}:")
+            open_under = condition
+            before = len(self.lines)
             self._member(name, member)
+            if condition:
+                self.lines[before:] = [f"    {line}" for line in self.lines[before:]]
         return self.lines
+
+    def _replaced(self, name: str, member: Member, condition: str) -> None:
+        """Write a member that does nothing in the instances that lack it."""
+        doc = self._doc(self.item(member))
+        short = f"{flat(doc)} if {condition} else nn.Identity()"
+        if name.isidentifier() and len(short) + len(name) + 16 <= WIDTH and not isinstance(member, Chain):
+            self.lines.append(f"        self.{name} = {short}")
+            return
+        self.lines.append(f"        if {condition}:")
+        before = len(self.lines)
+        self._member(name, member)
+        self.lines[before:] = [f"    {line}" for line in self.lines[before:]]
+        self.lines.append("        else:")
+        nothing = f"self.{name} = nn.Identity()" if name.isidentifier() else f'self.add_module("{name}", nn.Identity())'
+        self.lines.append(f"            {nothing}")
 
     def _member(self, name: str, member: Member) -> None:
         plain = name.isidentifier()
-        before, after = (f"self.{name} = ", "") if plain else (f'self.add_module("{name}", ', ")")
+        before = f"self.{name} = "
         match member:
             case Weight():
                 self._weight(name, member)
@@ -45,11 +74,12 @@ class Constructor:
                 if plain:
                     self._sequence(f"self.{name} = nn.Sequential(", member)
                 else:
-                    self._sequence("nn.Sequential(", member, f'self.add_module("{name}", ', ")")
+                    self._sequence("nn.Sequential(", member, name)
             case Chain():
                 self._named_chain(name if plain else "", name, member)
             case New() | Child():
-                self.lines += lines(self._doc(self.item(member)), 2, before, after)
+                doc = self._doc(self.item(member))
+                self.lines += lines(doc, 2, before) if plain else lines(call("self.add_module", [f'"{name}"', doc]), 2)
 
     def _weight(self, name: str, member: Weight) -> None:
         shape = self.made.texts[id(member.shape)].text.removeprefix("(").removesuffix(")").removesuffix(",")
@@ -118,28 +148,50 @@ class Constructor:
 
     # ---- sequences
 
-    def _sequence(self, opening: str, chain: Chain, before: str = "", after: str = "") -> None:
+    def _sequence(self, opening: str, chain: Chain, name: str = "") -> None:
+        if self.made.first.chain is chain and any(self.made.condition("member", place) for place in range(len(chain.items))):
+            self._optional_items(chain)
+            self.lines.append(f'        self.add_module("{name}", nn.Sequential(*layers))' if name else f"        {opening}*layers)")
+            return
         parts = folded(self._items(chain))
         if any(isinstance(part, Loop) and one_line(part) is None for part in parts):
-            self.lines.append("        layers: list[nn.Module] = []")
+            self.lines.append(DECLARED)
             self._statements(parts, 2)
-            self.lines.append(f"        {before}{opening}*layers){after}")
+            self.lines.append(f'        self.add_module("{name}", nn.Sequential(*layers))' if name else f"        {opening}*layers)")
             return
         docs: list[Doc] = []
         comments = []
         for part in parts:
             docs.append(one_line(part) or "" if isinstance(part, Loop) else self._doc(part))
             comments.append("" if isinstance(part, Loop) else part.comment)
-        self.lines += lines(Group(opening, tuple(docs), ")", tuple(comments)), 2, before, after)
+        made = Group(opening, tuple(docs), ")", tuple(comments))
+        self.lines += lines(call("self.add_module", [f'"{name}"', made]) if name else made, 2)
+
+    def _optional_items(self, chain: Chain) -> None:
+        """Write the members of a sequence some of which only some instances have."""
+        self.lines.append(DECLARED)
+        place = 0
+        while place < len(chain.items):
+            present = self.made.presence("member", place)
+            end = place
+            while end < len(chain.items) and self.made.presence("member", end) == present:
+                end += 1
+            condition = self.made.condition("member", place)
+            if condition is not None:
+                self.lines.append(f"        if {condition.text}:")
+            self._statements([self.item(member) for _, member in chain.items[place:end]], 3 if condition is not None else 2)
+            place = end
 
     def _statements(self, parts: Sequence[Item | Loop], depth: int) -> None:
         waiting: list[Item] = []
 
         def flush() -> None:
-            if len(waiting) == 1:
-                self.lines.extend(lines(self._doc(waiting[0]), depth, "layers.append(", ")", waiting[0].comment))
+            docs, comments = tuple(map(self._doc, waiting)), tuple(item.comment for item in waiting)
+            if waiting and self.lines[-1] == DECLARED:
+                self.lines[-1:] = lines(Group("[", docs, "]", comments), depth, DECLARED.strip().removesuffix("[]"))
+            elif len(waiting) == 1:
+                self.lines.extend(lines(Group("layers.append(", docs, ")", comments), depth))
             elif waiting:
-                docs, comments = tuple(map(self._doc, waiting)), tuple(item.comment for item in waiting)
                 self.lines.extend(lines(Group("[", docs, "]", comments), depth, "layers += "))
             waiting.clear()
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-ATOM, PRODUCT, SUM = 3, 2, 1  # how tightly the outermost operator of an expression binds
+ATOM, PRODUCT, SUM, CHOICE = 3, 2, 1, 0  # how tightly the outermost operator of an expression binds
+
+
+class Absent:
+    """The value of a constant in an instance that lacks what it belongs to: equal to any."""
+
+
+ABSENT = Absent()
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,8 @@ class Expression:
 
 def alike(one: Any, other: Any) -> bool:
     """Return whether two values are the same constant: equal, and of one type, all that they contain included."""
+    if one is ABSENT or other is ABSENT:
+        return True
     return type(one) is type(other) and repr(one) == repr(other)
 
 
@@ -48,27 +59,110 @@ def _literal(value: Any) -> str:
     return str(value.text) if hasattr(value, "text") else repr(value)
 
 
+SAFE = {"min": min, "max": max, "abs": abs, "round": round, "len": len, "sum": sum}
+ALLOWED = (ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Name, ast.Constant, ast.Call, ast.Load, ast.operator)
+ALSO = (ast.unaryop, ast.boolop, ast.cmpop)
+LONGEST = 80  # characters of an expression of the language that is translated
+
+
+def words_of(text: str) -> frozenset[str]:
+    """Return the names and numbers in a text of the language: of `conv3-{4*w}`, `conv`, `3`, `4` and `w`."""
+    found = re.findall(r"[A-Za-z_]\w*?(?=\d|\b)|[A-Za-z_]\w*|\d+", text)
+    return frozenset([*found, "in_channels"] if "in.c" in text else found)
+
+
+def translated(text: str, lets: Mapping[str, str], names: frozenset[str]) -> ast.expr | None:
+    """Return an expression of the language as one of Python, with some names defined by `let`; None where it has other names."""
+    for _ in range(3):
+        for name, value in lets.items():
+            if name not in names:
+                text = re.sub(rf"(?<![\w.]){name}(?![\w(])", f"({value})" if not value.isalnum() else value, text)
+        if len(text) > LONGEST:
+            return None
+    text = re.sub(r"\bin\.c\b", "in_channels", text)
+    text = re.sub(r"\byes\b", "True", re.sub(r"\bno\b", "False", text))
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError):
+        return None
+    for node in ast.walk(tree):
+        if not isinstance(node, (*ALLOWED, *ALSO)):
+            return None
+        if isinstance(node, ast.Call):
+            if not isinstance(node.func, ast.Name) or node.func.id not in (*SAFE, "ceil", "floor"):
+                return None
+            if node.func.id in ("ceil", "floor"):
+                node.func = ast.Attribute(ast.Name("math", ast.Load()), node.func.id, ast.Load())
+                ast.fix_missing_locations(node)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+            return None
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - set(SAFE) - {"math"}
+    return tree if used <= names else None
+
+
 class Known:
     """The arguments that a class may have, and the expressions that it has used so far."""
 
-    def __init__(self, given: Mapping[str, tuple[Any, ...]]) -> None:
+    def __init__(self, given: Mapping[str, tuple[Any, ...]], lets: Mapping[str, str]) -> None:
         self.names: dict[str, tuple[Any, ...]] = dict(given)
+        self.lets = lets
         self.used: set[str] = set()
         self._seen: list[tuple[tuple[Any, ...], Expression]] = []
 
-    def written(self, values: tuple[Any, ...], words: frozenset[str], size: bool) -> Expression | None:
-        """Return an expression of names that the text has, too. `size`: it is a number of channels or values."""
-        names = [name for name in self.names if name in words]
-        return self._use(values, next(self._candidates(values, names, pairs=True), None), size)
+    def written(self, values: tuple[Any, ...], text: str, size: bool) -> Expression | None:
+        """Return the expression of the text, or one of the names in it. `size`: it is a number of channels or values."""
+        found = self._translated(values, text)
+        names = [name for name in self.names if name in words_of(text)]
+        return self._use(values, found or next(self._candidates(values, names, pairs=True), None), size)
 
-    def constant(self, values: tuple[Any, ...], words: frozenset[str], size: bool) -> Expression | None:
+    def constant(self, values: tuple[Any, ...], text: str, size: bool) -> Expression | None:
         """Return an expression of names for what is equal in all instances; its numbers, too, must be in the text."""
-        if isinstance(values[0], bool):
+        if isinstance(_present(values), bool):
             return None
+        if found := self._translated(values, text):
+            return self._use(values, found, size)
+        words = words_of(text)
         names = [name for name in self.names if name in words]
-        found = self._candidates(values, names, pairs=True)
-        texts = (each for each in found if all(part in words for part in re.findall(r"\d+", each.text) if part not in each.names))
+        candidates = self._candidates(values, names, pairs=True)
+        texts = (each for each in candidates if all(part in words for part in re.findall(r"\b\d+\b", each.text)))
         return self._use(values, next(texts, None), size)
+
+    def asked(self, truths: tuple[bool, ...], conditions: Sequence[str]) -> Expression | None:
+        """Return a condition of the text that has these truths, or the opposite of one."""
+        for text in conditions:
+            for tried in (text, f"not ({text})"):
+                if found := self._translated(truths, tried):
+                    return self._use(truths, Expression(found.text, CHOICE, found.names), False)
+        return None
+
+    def _translated(self, values: tuple[Any, ...], text: str) -> Expression | None:
+        """Return an expression of the language as Python, where it has these values; None for one that has not, or has no names."""
+        inside = re.search(r"\{([^{}]*)\}", text)
+        tree = translated(inside[1] if inside else text, self.lets, frozenset(self.names))
+        if tree is None:
+            return None
+        names = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name)) & frozenset(self.names)
+        if not names:
+            return None
+        code = compile(ast.Expression(tree), "", "eval")
+        for place, value in enumerate(values):
+            try:
+                own = {name: self.names[name][place] for name in names}
+                if not alike(eval(code, {"__builtins__": {}, "math": math, **SAFE}, own), value):
+                    return None
+            except (ArithmeticError, TypeError, ValueError):
+                return None
+        binds = {ast.Name: ATOM, ast.Call: ATOM, ast.Attribute: ATOM}.get(type(tree), CHOICE)
+        if isinstance(tree, ast.BinOp):
+            binds = SUM if isinstance(tree.op, ast.Add | ast.Sub) else PRODUCT
+        return Expression(ast.unparse(tree), binds, names)
+
+    def entered(self, values: tuple[Any, ...]) -> Expression | None:
+        """Return an expression for the number of channels that a layer takes, equal in all instances."""
+        found = self.repeated(values)
+        if found is None and _same(self.names.get("in_channels", (None,) * len(values)), values) and self.lets is not None:
+            found = Expression("in_channels", ATOM, frozenset({"in_channels"}))
+        return self._use(values, found, True)
 
     def searched(self, values: tuple[Any, ...], enters: bool, size: bool) -> Expression | None:
         """Return an expression of any names; `enters`: the number of channels that a layer takes."""
@@ -83,10 +177,41 @@ class Known:
 
     def added(self, name: str, values: tuple[Any, ...], size: bool) -> Expression:
         """Return a new argument."""
-        self.names[name] = values
+        self.names[name] = values = tuple(_present(values) if value is ABSENT else value for value in values)
         found = self._use(values, Expression(name, ATOM, frozenset({name})), size)
         assert found is not None
         return found
+
+    def condition(self, truths: tuple[bool, ...]) -> Expression | None:
+        """Return a condition on names, or on sizes in the text of the class, that has these truths."""
+        atoms = list(self._atoms(len(truths)))
+        for computed, found in atoms:
+            if computed == truths:
+                return self._use(truths, found, False)
+        for (a, one), (b, other) in combinations(atoms, 2):
+            if tuple(x and y for x, y in zip(a, b, strict=True)) == truths:
+                return self._use(truths, Expression(f"{one.text} and {other.text}", CHOICE, one.names | other.names), False)
+            if tuple(x or y for x, y in zip(a, b, strict=True)) == truths:
+                return self._use(truths, Expression(f"{one.text} or {other.text}", CHOICE, one.names | other.names), False)
+        return None
+
+    def _atoms(self, count: int) -> Iterator[tuple[tuple[bool, ...], Expression]]:
+        """Yield simple conditions: a name that is yes or no, two sizes, a number and 1, in this order."""
+        for name, values in self.names.items():
+            if all(isinstance(value, bool) for value in values):
+                yield values, Expression(name, CHOICE, frozenset({name}))
+                yield tuple(not value for value in values), Expression(f"not {name}", CHOICE, frozenset({name}))
+        whole = [(values, Expression(name, ATOM, frozenset({name}))) for name, values in self.names.items() if type(values[0]) is int]
+        sizes = [*whole, *((values, found) for values, found in self._seen if found.binds != ATOM)]
+        named = {found.text: (values, found) for values, found in sizes if found.names and ABSENT not in values}
+        for (a, one), (b, other) in combinations(named.values(), 2):
+            names = one.names | other.names
+            yield tuple(x == y for x, y in zip(a, b, strict=True)), Expression(f"{one.text} == {other.text}", CHOICE, names)
+            yield tuple(x != y for x, y in zip(a, b, strict=True)), Expression(f"{one.text} != {other.text}", CHOICE, names)
+        for values, found in whole:
+            for value in sorted(set(values)) if len(set(values)) <= 3 else ():
+                yield tuple(x == value for x in values), Expression(f"{found.text} == {value}", CHOICE, found.names)
+                yield tuple(x != value for x in values), Expression(f"{found.text} != {value}", CHOICE, found.names)
 
     def _use(self, values: tuple[Any, ...], found: Expression | None, size: bool) -> Expression | None:
         if found is not None:
@@ -104,7 +229,7 @@ class Known:
     def _formulas(self, values: tuple[Any, ...], names: list[str], pairs: bool) -> Iterator[tuple[tuple[Any, ...], Expression]]:
         for name in names:
             yield self.names[name], Expression(name, ATOM, frozenset({name}))
-        if not all(type(value) is int for value in values):
+        if not all(type(value) is int for value in values if value is not ABSENT):
             return
         whole = [name for name in names if all(type(value) is int for value in self.names[name])]
         for name in whole:
@@ -123,14 +248,19 @@ class Known:
 def _multiples(name: str, have: tuple[int, ...], want: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Expression]]:
     """Yield the multiple and the part of an argument that has the first value."""
     names = frozenset({name})
-    if have[0] > 0 and want[0] > 0:
-        times, rest = divmod(want[0], have[0])
+    place = next(place for place, value in enumerate(want) if value is not ABSENT)
+    if have[place] > 0 and want[place] > 0:
+        times, rest = divmod(want[place], have[place])
         if rest == 0 and times > 1:
             yield tuple(times * x for x in have), Expression(f"{times} * {name}", PRODUCT, names)
-        by, rest = divmod(have[0], want[0])
+        by, rest = divmod(have[place], want[place])
         if by > 1 and rest <= 1:
             yield tuple(x // by for x in have), Expression(f"{name} // {by}", PRODUCT, names)
 
 
 def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     return all(alike(x, y) for x, y in zip(one, other, strict=True))
+
+
+def _present(values: tuple[Any, ...]) -> Any:
+    return next(value for value in values if value is not ABSENT)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import builtins
 import keyword
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from archc.compiler.backends.source.classes import Class
-from archc.compiler.backends.source.expressions import ATOM, PRODUCT, SUM, Expression, literal
+from archc.compiler.backends.source.expressions import ATOM, CHOICE, PRODUCT, SUM, Expression, literal
 from archc.compiler.backends.source.layout import Doc, Group, call, flat, lines, named
 from archc.compiler.backends.source.library import BY_FUNCTION, POSITIONS
+from archc.compiler.backends.source.merging import passed_on
 from archc.compiler.backends.source.units import Applied, Do, Leaf, Own, Ref, Slice
 
 LONG = 96  # characters of an expression, from which on its parts are statements of their own
@@ -48,7 +50,10 @@ class Forward:
         self.shape: dict[int, str] = {}
         self.uses, self.last = self._counted()
         self.depth = 2
+        self.now = 0
         self.lines: list[str] = []
+        self.flags: dict[tuple[bool, ...], tuple[str, str]] = {}
+        self.kept: set[str] = set()  # the arguments of the constructor that the forward needs
 
     def _counted(self) -> tuple[dict[int, int], dict[int, int]]:
         uses: dict[int, int] = {}
@@ -79,6 +84,8 @@ class Forward:
                 while end < len(self.body) and self.body[end].training_only:
                     end += 1
                 place = self._trained(place, end)
+            elif self._is_optional(place):
+                place = self._optional(place)
             else:
                 self._do(place)
                 place += 1
@@ -98,8 +105,69 @@ class Forward:
         self.depth = 2
         return end
 
+    def _is_optional(self, place: int) -> bool:
+        return self.made.condition("statement", place) is not None and not self.made.stands_in(place)
+
+    def _optional(self, place: int) -> int:
+        """Write the statements that only some instances have; return the place after them."""
+        present = self.made.presence("statement", place)
+        end = place
+        while end < len(self.body) and self.made.presence("statement", end) == present and not self.made.stands_in(end):
+            end += 1
+        flag = self._flag(place)
+        self.now = place
+        self._flush()
+        passed = passed_on(self.body[place])
+        result = self.body[end - 1].results[0]
+        if end - place == 1:
+            text = self._call(self.body[place].call)
+            self.shape[result] = ""
+            both = Text(f"{flat(text.doc)} if {flag} else {self.names[passed]}", CHOICE, True, frozenset(refs(self.body[place].call)))
+            if self.uses.get(result) == 1 and len(flat(both.doc)) < LONG:
+                self.pending[result] = both
+            else:
+                self._assign(self.body[place], both, place)
+            return end
+        name = self.names[passed]
+        if self.last.get(passed, 0) >= end:
+            self.names[result] = self._variable(result, "", (), place, [name])
+            self.lines.append(f"        {self.names[result]} = {name}")
+            name = self.names[result]
+        self.lines.append(f"        if {flag}:")
+        self.depth += 1
+        for number in range(place, end):
+            self._do(number)
+        self._flush()
+        if self.names[result] != name:
+            last = self.lines.pop()
+            head = f"{self.names[result]} = "
+            if not last.lstrip().startswith(head):
+                self.lines += [last, f"            {name} = {self.names[result]}"]
+            else:
+                self.lines.append(last.replace(head, f"{name} = ", 1))
+            self.names[result] = name
+        self.depth -= 1
+        return end
+
+    def _flag(self, place: int) -> str:
+        """Return what the forward asks before an optional statement: an attribute with a condition on the arguments."""
+        condition = self.made.condition("statement", place)
+        assert condition is not None
+        if condition.text in self.made.arguments_by_name:
+            return self._kept(condition).text
+        present = self.made.presence("statement", place)
+        if present not in self.flags:
+            call = self.body[place].call.target
+            name = self._text(call).text.rpartition(".")[2] if isinstance(call, Leaf) else call.path[-1]
+            stem = {"add": "shortcut", "mul": "gated"}.get(name, f"has_{name}")
+            while stem in {member for member, _ in self.unit.members} or stem in {flag for flag, _ in self.flags.values()}:
+                stem = f"has_{stem}"
+            self.flags[present] = (stem, condition.text)
+        return f"self.{self.flags[present][0]}"
+
     def _do(self, place: int) -> None:
         do = self.body[place]
+        self.now = place
         for number, shape in zip(do.results, self.made.shapes[place], strict=True):
             self.shape[number] = shape
         taken = [number for number in refs(do.call) if number in self.pending]
@@ -114,8 +182,6 @@ class Forward:
             del self.pending[number]
         number = do.results[0]
         if len(do.results) == 1 and self.uses.get(number) == 1 and self._may_wait(place, number):
-            for read in text.reads:  # a variable that is read later is not free before
-                self.last[read] = max(self.last[read], self.last[number])
             self.pending[number] = text
             return
         self._assign(do, text, place)
@@ -134,42 +200,44 @@ class Forward:
 
     def _assign(self, do: Do, text: Text, place: int) -> None:
         if not any(self.uses.get(number) for number in do.results):
-            self._flush()
+            self._flush(text.reads)
             self.lines += lines(text.doc, self.depth)
             return
-        before, self.pending = self.pending, {}
-        for number, waiting in before.items():
-            self._bind(number, waiting, place)
-        names = [self._variable(number, do.label if len(do.results) == 1 else "", place, text.reads) for number in do.results]
+        self._flush(text.reads)
+        names: list[str] = []
+        for number in do.results:
+            label = do.label if len(do.results) == 1 else ""
+            names.append(self._variable(number, label, text.reads, place + 1, names))
         self.names.update(zip(do.results, names, strict=True))
         comment = ", ".join(shape for number in do.results if (shape := self.shape.get(number)))
         self.lines += lines(text.doc, self.depth, f"{', '.join(names)} = ", "", comment)
 
-    def _bind(self, number: int, text: Text, place: int) -> None:
-        do = next(do for do in self.body if number in do.results)
-        self.names[number] = self._variable(number, do.label, place - 1 if place else 0, text.reads)
-        self.lines += lines(text.doc, self.depth, f"{self.names[number]} = ", "", self.shape.get(number, ""))
+    def _flush(self, reads: Iterable[int] = ()) -> None:
+        """Assign what waits to variables, in order; `reads` are values that must keep theirs."""
+        while self.pending:
+            number, text = next(iter(self.pending.items()))
+            del self.pending[number]
+            label = next(do.label for do in self.body if number in do.results)
+            waiting = frozenset(reads).union(*(other.reads for other in self.pending.values()))
+            kept = [self.names[value] for value in waiting if value in self.names]
+            self.names[number] = self._variable(number, label, text.reads, self.now, kept)
+            self.lines += lines(text.doc, self.depth, f"{self.names[number]} = ", "", self.shape.get(number, ""))
 
-    def _flush(self) -> None:
-        before, self.pending = self.pending, {}
-        for number, text in before.items():
-            place = next(place for place, do in enumerate(self.body) if number in do.results)
-            self._bind(number, text, place + 1)
+    def _variable(self, number: int, label: str, reads: Iterable[int], place: int, kept: Sequence[str]) -> str:
+        """Return the name of a variable: the label of a value that is used later, that of an operand that ends here, or a free letter.
 
-    def _variable(self, number: int, label: str, place: int, reads: Iterable[int]) -> str:
-        """Return the name of a variable: the label of a value that is used later, that of an operand that ends here, or a free letter."""
-        end = self.last.get(number, place)
-        live = {name for value, name in self.names.items() if self.last.get(value, -1) > place}
-        ending = [self.names[value] for value in sorted(reads, reverse=True) if value in self.names and self.last.get(value, -1) <= place]
-        apart = self.uses.get(number, 0) > 1 or end > place + 4
+        Names of values that statements from `place` on take are not free, and neither are the `kept` ones.
+        """
+        live = {name for value, name in self.names.items() if self.last.get(value, -1) >= place} | set(kept)
+        apart = self.uses.get(number, 0) > 1 or self.last.get(number, 0) > self.now + 4
         if apart and label.isidentifier() and label not in live and label not in UNFIT:
             return label
-        for name in ending:
-            if name not in live:
-                return name
-        return next((letter for letter in LETTERS if letter not in live), f"x{number}")
+        ending = [self.names[value] for value in sorted(reads, reverse=True) if value in self.names]
+        letters = [name for name in ending if name not in live and name in LETTERS]
+        return next((name for name in (*letters, *LETTERS) if name not in live), f"x{number}")
 
     def _finish(self) -> None:
+        self.now = len(self.body)
         if self.results is None:
             values = self._returned()
             if len(values) == 1 and values[0] in self.pending and len(self.pending) == 1:
@@ -207,7 +275,7 @@ class Forward:
     def _call(self, applied: Applied, sketch: bool = False) -> Text:
         if isinstance(applied.target, Own):
             return Text(call(reached(applied.target.path), [self._value(arg, sketch).doc for arg in applied.args]))
-        name = self.made.texts[id(applied.target)].text
+        name = self._text(applied.target).text
         args = applied.args
         if name in INFIX:
             return self._infix(name, args, sketch)
@@ -285,11 +353,29 @@ class Forward:
         return (":" if all(bound.binds == ATOM for bound in found) else " : ").join(bound.text for bound in found).strip()
 
     def _text(self, leaf: Leaf) -> Expression:
-        return self.made.texts[id(leaf)]
+        return self._kept(self.made.texts[id(leaf)])
+
+    def _kept(self, found: Expression) -> Expression:
+        """Return an expression of arguments as one of attributes."""
+        self.kept |= found.names
+        text = found.text
+        for name in found.names:
+            text = re.sub(rf"\b{name}\b", f"self.{attribute(self.made, name)}", text)
+        return Expression(text, found.binds, found.names)
 
     def _atom(self, arg: Any, sketch: bool) -> str:
         text = self._value(arg, sketch)
         return flat(text.doc) if text.binds == ATOM else f"({flat(text.doc)})"
+
+
+def attribute(made: Class, name: str) -> str:
+    """Return the attribute that holds an argument of the constructor."""
+    return f"{name}_" if name in {member for member, _ in made.first.members} or hasattr_module(name) else name
+
+
+def hasattr_module(name: str) -> bool:
+    """Return whether `nn.Module` has an attribute of this name that an argument may have, too."""
+    return name in ("training", "type", "half", "double", "float", "train", "eval", "apply", "forward", "dump_patches")
 
 
 def reached(path: Sequence[str]) -> str:

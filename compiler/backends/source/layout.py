@@ -46,16 +46,11 @@ def lines(doc: Doc, depth: int, before: str = "", after: str = "", comment: str 
     if len(indent) + len(INDENT) + len(inner) <= WIDTH and not doc.is_commented:
         result.append(f"{indent}{INDENT}{inner}")
     else:
-        comma = "" if len(doc.elements) == 1 and _is_sole(doc.elements[0]) else ","
+        comma = "" if len(doc.elements) == 1 else ","
         for place, element in enumerate(doc.elements):
             said = doc.comments[place] if doc.comments else ""
             result += lines(element, depth + 1, "", comma, said)
     return [*result, f"{indent}{doc.closing}{after}{end}"]
-
-
-def _is_sole(element: Doc) -> bool:
-    """Return whether a single element takes no comma: a generator."""
-    return isinstance(element, str) and " for " in element and not element.startswith("*")
 
 
 def call(function: str, arguments: Sequence[Doc]) -> Group:

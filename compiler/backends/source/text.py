@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from archc.compiler.backends.source.classes import Class, Classes
 from archc.compiler.backends.source.constructor import Constructor
-from archc.compiler.backends.source.forward import LETTERS, UNFIT, Forward
+from archc.compiler.backends.source.forward import LETTERS, UNFIT, Forward, attribute
 from archc.compiler.backends.source.helpers import copied
 from archc.compiler.backends.source.initial import initialization
 from archc.compiler.backends.source.layout import Group, lines
@@ -80,17 +80,22 @@ class Writer:
         constructor = Constructor(made, self.classes)
         body = constructor.write()
         self.helpers |= constructor.helpers
+        forward = self._forward(made) if unit.chain is None and not unit.loose else None
         result = [f"class {made.name}({base}):", *_docstring(self._said(made), "    ")]
         annotated = [f"{a.name}: {a.annotation}" + (f" = {a.default}" if a.default else "") for a in made.arguments]
         result += ["", *lines(Group("def __init__(", ("self", *annotated), ")"), 1, "", " -> None:")]
         result += body
+        if forward is not None:
+            kept = [argument.name for argument in made.arguments if argument.name in forward[1].kept]
+            result += [f"        self.{attribute(made, name)} = {name}" for name in kept]
+            result += [f"        self.{flag} = {condition}" for flag, condition in forward[1].flags.values()]
         if is_network:
             result += self.initial.constructor()
-        if unit.chain is None and not unit.loose:
-            result += ["", *self._forward(made)]
+        if forward is not None:
+            result += ["", *forward[0]]
         return result
 
-    def _forward(self, made: Class) -> list[str]:
+    def _forward(self, made: Class) -> tuple[list[str], Forward]:
         unit = made.first
         if unit.key == "":
             takes = self._input_names()
@@ -104,7 +109,7 @@ class Writer:
         body = forward.write()
         self.helpers |= forward.helpers
         signature = Group("def forward(", ("self", *(f"{name}: Tensor" for name in takes)), ")")
-        return [*lines(signature, 1, "", f" -> {kind}:"), *body]
+        return [*lines(signature, 1, "", f" -> {kind}:"), *body], forward
 
     def _input_names(self) -> list[str]:
         names = [re.sub(r"\W", "_", name) for name in self.training.inputs]

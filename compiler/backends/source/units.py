@@ -22,11 +22,11 @@ from archc.compiler.shapes.dim import show_shape
 
 @dataclass(frozen=True)
 class Leaf:
-    """A constant of one instance: its value, what it is called, and the words of the text that it was written in."""
+    """A constant of one instance: its value, what it is called, and the text that it was written in."""
 
     value: Any
     role: str = ""
-    words: frozenset[str] = frozenset()
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class New:
 
     target: Leaf
     args: tuple[tuple[str, Leaf], ...]
+    place: int = field(default=-1, compare=False)  # of its text
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Child:
     """An instance of a class: the unit of a key."""
 
     key: str
+    place: int = field(default=-1, compare=False)
 
 
 Member = New | Weight | Chain | Child
@@ -113,6 +115,7 @@ class Do:
     leads: bool = field(compare=False)  # a layer or a scope, which begins a line
     label: str = field(compare=False, default="")
     shapes: tuple[str, ...] = field(compare=False, default=())
+    place: int = field(compare=False, default=-1)
 
 
 @dataclass
@@ -132,17 +135,13 @@ class Unit:
     entering: tuple[tuple[Any, ...], ...] = ()
     group: tuple[Any, ...] = ()
     loose: bool = False
+    lacks: bool = False  # another instance has what it lacks
     args: dict[str, Leaf] = field(default_factory=dict)  # of its constructor, once its class is known
 
     @property
     def block(self) -> str:
         """Return the name of the block that it is a call of, or ""."""
         return self.frame.block.name if self.frame is not None and self.frame.block is not None else ""
-
-
-def words_of(text: str) -> frozenset[str]:
-    """Return the names and numbers in a text of the language: of `conv3-{4*w}`, `conv`, `3`, `4` and `w`."""
-    return frozenset(re.findall(r"[A-Za-z_]\w*?(?=\d|\b)|[A-Za-z_]\w*|\d+", text))
 
 
 class Units:
@@ -206,9 +205,11 @@ class Units:
         if key in self.program.loose:
             return Child(key)
         scope = self.scopes[key]
+        frame = self.frames.get(scope.path)
+        place = frame.span.start if frame is not None else -1
         chain = self.chain(scope) if self._is_plain(scope) else None
         if chain is None or (inner and not is_numbered(chain)):
-            return Child(key)
+            return Child(key, place)
         return chain
 
     def _is_plain(self, scope: Scope) -> bool:
@@ -221,17 +222,17 @@ class Units:
         if part.kind == "tensor":
             return Weight(Leaf(tuple(part.weights[""]), "shape"), drawn(part.initial[""]) if part.initial else "")
         args = tuple((name, Leaf(value, name, words(name))) for name, value in canonical(part.target, part.settings).items())
-        return New(Leaf(Code(part.target), "activation"), args)
+        return New(Leaf(Code(part.target), "activation"), args, self.program.graph[self._written[part.key]].span.start)
 
-    def _options(self, node: str) -> Callable[[str], frozenset[str]]:
-        """Return what finds the words with which the text sets an argument."""
+    def _options(self, node: str) -> Callable[[str], str]:
+        """Return what finds the text that sets an argument."""
         origins = self.program.graph[node].origins
 
-        def words(name: str) -> frozenset[str]:
+        def text(name: str) -> str:
             origin = origins.get(OPTIONS.get(name, name))
-            return words_of(origin.text) if origin is not None else frozenset()
+            return origin.text if origin is not None else ""
 
-        return words
+        return text
 
     def chain(self, scope: Scope) -> Chain | None:
         """Return the members of a scope that only runs all of them in sequence; None for any other scope."""
@@ -261,6 +262,7 @@ class Units:
 
     def _body(self, scope: Scope, numbers: dict[str, int]) -> Iterator[Do]:
         count = 0
+        whole = all(step.training_only for step in _steps(scope))  # what is around it asks for the mode
         for item in scope.body:
             if isinstance(item, Step):
                 if item.kind == "input":
@@ -270,13 +272,13 @@ class Units:
                 label = _label(item.name, item.op)
                 call = self._call(scope, item, numbers)
                 leads = bool(item.part and (item.part.weights or item.part.buffers)) and not operator_of(item.op).is_attached
-                yield Do((count,), call, item.training_only, leads, label, (show_shape(item.shape),))
+                yield Do((count,), call, item.training_only and not whole, leads, label, (show_shape(item.shape),), item.span.start)
                 count += 1
                 continue
             path = tuple(item.key[len(scope.key) + 1 if scope.key else 0 :].split("."))
             operands = tuple(Ref(numbers[name]) for name in item.takes)
             results = tuple(range(count, count + len(item.returns)))
-            only = all(step.training_only for step in _steps(item))
+            only = all(step.training_only for step in _steps(item)) and not whole
             shapes = tuple(show_shape(self.shapes[name]) for name in item.returns)
             label = _label(item.path, item.block or "seq")
             yield Do(results, Applied(Own(path), operands), only, True, label, shapes)
@@ -310,16 +312,16 @@ class Units:
                     return Slice(_bound(start or None, "start", words), _bound(stop, "stop", words), _bound(by, "step", words))
                 case tuple() if any(isinstance(item, slice) for item in value):
                     return tuple(argument(item) for item in value)
-            return Leaf(value, step.op)
+            return Leaf(value, "sizes" if isinstance(value, tuple | list) else "value")
 
         return Applied(Leaf(Code(step.target)), tuple(map(argument, step.args)), _named(step.kwargs, words))
 
 
-def _named(kwargs: Mapping[str, Any], words: Callable[[str], frozenset[str]]) -> tuple[tuple[str, Leaf], ...]:
+def _named(kwargs: Mapping[str, Any], words: Callable[[str], str]) -> tuple[tuple[str, Leaf], ...]:
     return tuple((name, Leaf(value, name, words(name))) for name, value in kwargs.items())
 
 
-def _bound(value: Any, role: str, words: Callable[[str], frozenset[str]]) -> Leaf | None:
+def _bound(value: Any, role: str, words: Callable[[str], str]) -> Leaf | None:
     return None if value is None or (role == "step" and value == 1) else Leaf(value, role, words(role))
 
 
