@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
-from archc.compiler.backends.source.expressions import ABSENT, Expression, Known, alike, literal
+from archc.compiler.backends.source.expressions import ABSENT, PRODUCT, SUM, Expression, Known, alike, literal
 from archc.compiler.backends.source.helpers import defined
 from archc.compiler.backends.source.merging import Missing, merged
+from archc.compiler.backends.source.series import Affine, Series, looped
 from archc.compiler.backends.source.units import Applied, Child, Code, Leaf, Own, Ref, Unit, Units, children
 from archc.dsl import ast
 
@@ -100,6 +101,9 @@ class Class:
         return [tuple(s[0] if len(set(s)) == 1 else "" for s in zip(*map(_shapes, row), strict=True)) for row in rows]
 
 
+FOLLOWED = 3  # arguments of a merged class that its block does not have
+
+
 class Classes:
     """The classes of a program, in the order in which a file defines them: inner ones first."""
 
@@ -112,45 +116,65 @@ class Classes:
             self._classify(group)
 
     def _groups(self) -> list[list[Unit]]:
-        """Return the units by origin, so that what a unit contains comes before it."""
-        levels: dict[str, int] = {}
-        for key in reversed(self.units.found):
-            levels[key] = 1 + max((levels[inner] for inner in children(self.units.found[key].members)), default=0)
+        """Return the units by origin, so that what a unit contains comes before it; a block that calls itself by its depth, too."""
         groups: dict[tuple[Any, ...], list[Unit]] = {}
         for unit in self.units.found.values():
             groups.setdefault(unit.group, []).append(unit)
-        split: list[tuple[int, list[Unit]]] = []
-        for group in groups.values():
-            if any(inner in {unit.key for unit in group} for unit in group for inner in self._within(unit)):
-                for level in sorted({levels[unit.key] for unit in group}):  # a block that calls itself
-                    split.append((level, [unit for unit in group if levels[unit.key] == level]))
-            else:
-                split.append((max(levels[unit.key] for unit in group), group))
-        return [group for _, group in sorted(split, key=lambda row: row[0])]
+        ordered: list[tuple[Any, ...]] = []
+        opened: set[tuple[Any, ...]] = set()
 
-    def _within(self, unit: Unit) -> Iterator[str]:
-        for key in children(unit.members):
-            yield key
-            yield from self._within(self.units.found[key])
+        def place(group: tuple[Any, ...]) -> bool:
+            """Put a group after those that it contains; return False for one that contains itself."""
+            if group in ordered:
+                return True
+            if group in opened:
+                return False
+            opened.add(group)
+            inner = dict.fromkeys(self.units.found[key].group for unit in groups[group] for key in children(unit.members))
+            fits = all([place(each) for each in inner])
+            ordered.append(group)
+            return fits
+
+        if all([place(group) for group in groups]):
+            return [groups[group] for group in ordered]
+        levels: dict[str, int] = {}
+        for key in reversed(self.units.found):
+            levels[key] = 1 + max((levels[inner] for inner in children(self.units.found[key].members)), default=0)
+        split: dict[tuple[int, tuple[Any, ...]], list[Unit]] = {}
+        for unit in self.units.found.values():
+            split.setdefault((levels[unit.key], unit.group), []).append(unit)
+        return [split[key] for key in sorted(split, key=lambda key: key[0])]
 
     def _classify(self, group: Sequence[Unit]) -> None:
         clusters: dict[Any, list[Unit]] = {}
         for unit in group:
+            numbers = looped(unit, self._bare, self._constants)
+            if not unit.key:
+                self.units.numbers = {name: numbers.get(number, number) for name, number in self.units.numbers.items()}
             clusters.setdefault(self._skeleton(unit), []).append(unit)
         variants = list(clusters.values())
-        if len(variants) > 1 and merged(variants, self._bare):
-            units = [unit for variant in variants for unit in variant]
-            forms = {self._skeleton(unit) for unit in units}
-            if len(forms) == 1:
-                model = max(variants, key=lambda variant: (len(variant[0].members), len(variant[0].body)))
-                complete = [unit for unit in units if not unit.lacks]
-                variants = [[*complete, *(unit for unit in units if unit.lacks)]] if model else variants
-        for units in variants:
-            found = Class(self._name(units[0]), units)
-            self._parametrize(found)
-            self.ordered.append(found)
-            for unit in units:
-                self.of[unit.key] = found
+        one = self._merged(variants) if len(variants) > 1 else None
+        for made in [one] if one is not None else [Class("", units) for units in variants]:
+            if one is None:
+                self._parametrize(made)
+            made.name = self._name(made.units[0])
+            self._hand_out(made)
+            self.ordered.append(made)
+            for unit in made.units:
+                self.of[unit.key] = made
+
+    def _merged(self, variants: Sequence[Sequence[Unit]]) -> Class | None:
+        """Return all variants of a block as one class; None where that takes more arguments than a reader would follow."""
+        units = [unit for variant in variants for unit in variant]
+        before = [(unit, unit.members, unit.body, unit.returns, unit.chain) for unit in units]
+        if merged(variants, self._bare) and len({self._skeleton(unit) for unit in units}) == 1:
+            made = Class("", [*(unit for unit in units if not unit.lacks), *(unit for unit in units if unit.lacks)])
+            given = set(_given(units))
+            if self._parametrize(made) and len([name for name in made.arguments_by_name if name not in given]) <= FOLLOWED:
+                return made
+        for unit, members, body, returns, chain in before:
+            unit.members, unit.body, unit.returns, unit.chain, unit.lacks = members, body, returns, chain, False
+        return None
 
     def _name(self, unit: Unit) -> str:
         stem = unit.block or unit.key.rpartition(".")[2] or self.units.program.name
@@ -186,6 +210,9 @@ class Classes:
 
     def leaves(self, unit: Unit) -> list[Leaf]:
         """Return the constants of a unit in order, with the arguments of the units that it contains."""
+        return [*self._constants(unit.members), *self._constants(unit.body)]
+
+    def _constants(self, whole: Any) -> list[Leaf]:
         found: list[Leaf] = []
 
         def visit(part: Any) -> None:
@@ -206,22 +233,42 @@ class Classes:
                         if f.compare:
                             visit(getattr(part, f.name))
 
-        visit(unit.members)
-        visit(unit.body)
+        visit(whole)
         return found
 
-    def _parametrize(self, made: Class) -> None:
-        """Find an expression for every constant of a class, and the arguments that these need."""
+    def _parametrize(self, made: Class) -> bool:
+        """Find an expression for every constant of a class, and the arguments that these need; return whether all conditions have one."""
         rows = [self.leaves(unit) for unit in made.units]
-        known = Known(_given(made.units), _definitions_of(made.first))
+        known = Known(_given(made.units), _definitions_of(made.first), _takes(made.units))
         for column in zip(*rows, strict=True):
-            made.texts[id(column[0])] = _expression(column, known)
+            made.texts[id(column[0])] = _expression(column, known, made.units)
         for kind, parts in (("member", made.first.members), ("statement", made.first.body)):
             for place in range(len(parts)):
                 present = made.presence(kind, place)
                 if not all(present) and present not in made.conditions:
-                    made.conditions[present] = known.asked(present, _conditions_of(made.first)) or known.condition(present) or known.added(_free("full", known), present, False)
+                    condition = known.asked(present, _conditions_of(made.first)) or known.condition(present)
+                    if condition is None:
+                        return False
+                    made.conditions[present] = condition
+        self._series(made)
         _order(made, known)
+        return True
+
+    def _series(self, made: Class) -> None:
+        """Give the constants of the members of a loop their expressions of the number of the turn."""
+        for _, series in made.first.members:
+            if not isinstance(series, Series):
+                continue
+            for leaf, cell in zip(self._constants(series.items), series.cells, strict=True):
+                if isinstance(cell, Affine):
+                    base, step = made.texts[id(cell.base)], made.texts[id(cell.step)]
+                    times = "i" if step.text == "1" else f"i * {step.text}" if step.binds >= PRODUCT else f"i * ({step.text})"
+                    made.texts[id(leaf)] = Expression(times if base.text == "0" else f"{base.text} + {times}", SUM)
+                else:
+                    made.texts[id(leaf)] = made.texts[id(cell)]
+
+    def _hand_out(self, made: Class) -> None:
+        """Give each instance its arguments."""
         for place, unit in enumerate(made.units):
             text = unit.frame.span.text if unit.frame is not None else ""
             for argument in made.arguments:
@@ -246,7 +293,7 @@ def _given(units: Sequence[Unit]) -> dict[str, tuple[Any, ...]]:
     return given
 
 
-def _expression(column: Sequence[Leaf], known: Known) -> Expression:
+def _expression(column: Sequence[Leaf], known: Known, units: Sequence[Unit]) -> Expression:
     values = tuple(leaf.value for leaf in column)
     role = column[0].role
     texts = {leaf.text for leaf in column if leaf.value is not ABSENT}
@@ -255,10 +302,20 @@ def _expression(column: Sequence[Leaf], known: Known) -> Expression:
     constant = all(alike(value, present) for value in values)
     size = role in INPUTS or role in OUTPUTS
     if constant:
+        if role == "step":
+            return known.named(values) or literal(present)
         found = known.entered(values) if role in INPUTS else known.constant(values, text, size)
         return found or literal(present)
     found = None if role in INPUTS else known.written(values, text, size)
-    return found or known.searched(values, role in INPUTS, size) or known.added(_free(role, known), values, size)
+    found = found or known.searched(values, role in INPUTS, size)
+    named = _parameter(units, values) if found is None and isinstance(present, Code) else ""
+    return found or known.added(_free(role, known, named), values, size)
+
+
+def _takes(units: Sequence[Unit]) -> bool:
+    """Return whether units are calls of a block that says nothing of the channels that enter it, or asks for them."""
+    frame = units[0].frame
+    return frame is not None and frame.block is not None and (len(units) > 1 or "in.c" in frame.block.span.text)
 
 
 def _definitions_of(unit: Unit) -> dict[str, str]:
@@ -273,14 +330,28 @@ def _conditions_of(unit: Unit) -> list[str]:
     return [node.condition.span.text for statement in body for node in ast.walk(statement) if isinstance(node, ast.If)]
 
 
-def _free(role: str, known: Known, values: Sequence[Any] = (), unit: Unit | None = None) -> str:
-    if role == "activation" and unit is not None:
-        role = "act"
-    name = role if role.isidentifier() and not keyword.iskeyword(role) and role not in RESERVED else "value"
+def _free(role: str, known: Known, named: str = "") -> str:
+    name = named or (role if role.isidentifier() and not keyword.iskeyword(role) and role not in RESERVED else "value")
     number = 1
     while (chosen := name if number == 1 else f"{name}{number}") in known.names:
         number += 1
     return chosen
+
+
+def _parameter(units: Sequence[Unit], values: Sequence[Any]) -> str:
+    """Return the parameter of the block that says which class or function an instance has; "" for none."""
+    frames = [unit.frame for unit in units]
+    if any(frame is None or frame.block is None for frame in frames):
+        return ""
+    for param in frames[0].block.params:  # type: ignore[union-attr]
+        pairs = {
+            (str(frame.values.get(param.name)), value.text)  # type: ignore[union-attr]
+            for frame, value in zip(frames, values, strict=True)
+            if value is not ABSENT
+        }
+        if len(pairs) == len({word for word, _ in pairs}) == len({text for _, text in pairs}) and param.name not in RESERVED:
+            return param.name
+    return ""
 
 
 def _order(made: Class, known: Known) -> None:
@@ -288,7 +359,7 @@ def _order(made: Class, known: Known) -> None:
     used = [name for name in known.names if name in known.used]
     block = made.first.frame.block if made.first.frame is not None else None
     defaults = {param.name: param.default for param in block.params} if block is not None else {}
-    plain = [Argument(name, known.names[name]) for name in used]
+    plain = [Argument(name, known.filled(name)) for name in used]
     for argument in plain:
         default = defaults.get(argument.name)
         if isinstance(default, ast.Number) and all(isinstance(value, int | float) for value in argument.values):

@@ -11,6 +11,7 @@ from archc.compiler.backends.source.expressions import literal
 from archc.compiler.backends.source.folding import Item, Loop, folded, one_line
 from archc.compiler.backends.source.layout import WIDTH, Doc, Group, call, flat, lines
 from archc.compiler.backends.source.library import MODULES, Signature
+from archc.compiler.backends.source.series import Series
 from archc.compiler.backends.source.units import Chain, Child, Member, New, Weight, is_numbered
 
 DECLARED = "        layers: list[nn.Module] = []"
@@ -44,10 +45,22 @@ class Constructor:
                 self.lines.append(f"        if {condition}:")
             open_under = condition
             before = len(self.lines)
-            self._member(name, member)
+            if isinstance(member, Series):
+                self._series(member)
+            else:
+                self._member(name, member)
             if condition:
                 self.lines[before:] = [f"    {line}" for line in self.lines[before:]]
         return self.lines
+
+    def _series(self, series: Series) -> None:
+        """Write the members of a loop."""
+        count = self.made.texts[id(series.count)].text
+        self.lines.append(f"        for i in range({count}):")
+        number = f"i + {series.first}" if series.first else "i"
+        for stem, member in zip(series.stems, series.items, strict=True):
+            doc = self._doc(self.item(member))
+            self.lines += lines(call("self.add_module", [f'f"{stem}{{{number}}}"', doc]), 3)
 
     def _replaced(self, name: str, member: Member, condition: str) -> None:
         """Write a member that does nothing in the instances that lack it."""
@@ -153,7 +166,7 @@ class Constructor:
             self._optional_items(chain)
             self.lines.append(f'        self.add_module("{name}", nn.Sequential(*layers))' if name else f"        {opening}*layers)")
             return
-        parts = folded(self._items(chain))
+        parts = folded(self._items(chain), self.made.arguments_by_name)
         if any(isinstance(part, Loop) and one_line(part) is None for part in parts):
             self.lines.append(DECLARED)
             self._statements(parts, 2)
@@ -218,7 +231,7 @@ class Constructor:
             label, item = rows[place]
             if end - place >= 3 and isinstance(item, Item):
                 stem, number = re.fullmatch(r"(.*?)(\d+)", label).groups()  # type: ignore[union-attr]
-                loop = folded([row for _, row in rows[place:end] if isinstance(row, Item)])
+                loop = folded([row for _, row in rows[place:end] if isinstance(row, Item)], self.made.arguments_by_name)
                 if len(loop) == 1 and isinstance(loop[0], Loop) and len(loop[0].body) == 1:
                     self._counted(target, stem, int(number), loop[0])
                     place = end
@@ -261,4 +274,4 @@ def _numbered_run(rows: Sequence[tuple[str, Any]], start: int) -> int:
 def _is_clear(argument: Argument, child: Class) -> bool:
     """Return whether an argument needs no name where a class is called: the first three, unless they are yes or no."""
     place = child.arguments.index(argument)
-    return place < 6 and not all(isinstance(value, bool) for value in argument.values)
+    return place < 8 and not all(isinstance(value, bool) for value in argument.values)

@@ -103,8 +103,9 @@ def translated(text: str, lets: Mapping[str, str], names: frozenset[str]) -> ast
 class Known:
     """The arguments that a class may have, and the expressions that it has used so far."""
 
-    def __init__(self, given: Mapping[str, tuple[Any, ...]], lets: Mapping[str, str]) -> None:
+    def __init__(self, given: Mapping[str, tuple[Any, ...]], lets: Mapping[str, str], takes: bool) -> None:
         self.names: dict[str, tuple[Any, ...]] = dict(given)
+        self.takes = takes  # whether the class is for any number of channels that enter
         self.lets = lets
         self.used: set[str] = set()
         self._seen: list[tuple[tuple[Any, ...], Expression]] = []
@@ -157,12 +158,22 @@ class Known:
             binds = SUM if isinstance(tree.op, ast.Add | ast.Sub) else PRODUCT
         return Expression(ast.unparse(tree), binds, names)
 
+    def named(self, values: tuple[Any, ...]) -> Expression | None:
+        """Return the one parameter that has these values, where it is the only one."""
+        names = [name for name, have in self.names.items() if _same(have, values)]
+        return self._use(values, Expression(names[0], ATOM, frozenset(names)), False) if len(names) == 1 else None
+
     def entered(self, values: tuple[Any, ...]) -> Expression | None:
         """Return an expression for the number of channels that a layer takes, equal in all instances."""
         found = self.repeated(values)
-        if found is None and _same(self.names.get("in_channels", (None,) * len(values)), values) and self.lets is not None:
+        if found is None and self.takes and _same(self.names.get("in_channels", (None,)), values):
             found = Expression("in_channels", ATOM, frozenset({"in_channels"}))
         return self._use(values, found, True)
+
+    def filled(self, name: str) -> tuple[Any, ...]:
+        """Return the values of an argument; where no use of it is there, that of another instance."""
+        values = self.names[name]
+        return tuple(_present(values) if value is ABSENT else value for value in values)
 
     def searched(self, values: tuple[Any, ...], enters: bool, size: bool) -> Expression | None:
         """Return an expression of any names; `enters`: the number of channels that a layer takes."""
@@ -177,7 +188,7 @@ class Known:
 
     def added(self, name: str, values: tuple[Any, ...], size: bool) -> Expression:
         """Return a new argument."""
-        self.names[name] = values = tuple(_present(values) if value is ABSENT else value for value in values)
+        self.names[name] = values
         found = self._use(values, Expression(name, ATOM, frozenset({name})), size)
         assert found is not None
         return found
@@ -197,11 +208,12 @@ class Known:
 
     def _atoms(self, count: int) -> Iterator[tuple[tuple[bool, ...], Expression]]:
         """Yield simple conditions: a name that is yes or no, two sizes, a number and 1, in this order."""
-        for name, values in self.names.items():
+        known = {name: values for name, values in self.names.items() if ABSENT not in values}
+        for name, values in known.items():
             if all(isinstance(value, bool) for value in values):
                 yield values, Expression(name, CHOICE, frozenset({name}))
                 yield tuple(not value for value in values), Expression(f"not {name}", CHOICE, frozenset({name}))
-        whole = [(values, Expression(name, ATOM, frozenset({name}))) for name, values in self.names.items() if type(values[0]) is int]
+        whole = [(values, Expression(name, ATOM, frozenset({name}))) for name, values in known.items() if all(type(value) is int for value in values)]
         sizes = [*whole, *((values, found) for values, found in self._seen if found.binds != ATOM)]
         named = {found.text: (values, found) for values, found in sizes if found.names and ABSENT not in values}
         for (a, one), (b, other) in combinations(named.values(), 2):
@@ -216,6 +228,9 @@ class Known:
     def _use(self, values: tuple[Any, ...], found: Expression | None, size: bool) -> Expression | None:
         if found is not None:
             self.used |= found.names
+            if found.text in self.names:  # an instance that lacked one use of an argument may have another
+                both = zip(self.names[found.text], values, strict=True)
+                self.names[found.text] = tuple(new if old is ABSENT else old for old, new in both)
             if size:
                 self._seen.append((values, found))
         return found
@@ -231,7 +246,7 @@ class Known:
             yield self.names[name], Expression(name, ATOM, frozenset({name}))
         if not all(type(value) is int for value in values if value is not ABSENT):
             return
-        whole = [name for name in names if all(type(value) is int for value in self.names[name])]
+        whole = [name for name in names if all(type(value) is int for value in self.names[name])]  # present in all instances
         for name in whole:
             yield from _multiples(name, self.names[name], values)
         for one, other in combinations(whole, 2) if pairs else ():
@@ -259,7 +274,7 @@ def _multiples(name: str, have: tuple[int, ...], want: tuple[int, ...]) -> Itera
 
 
 def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    return all(alike(x, y) for x, y in zip(one, other, strict=True))
+    return len(one) == len(other) and all(alike(x, y) for x, y in zip(one, other, strict=True))
 
 
 def _present(values: tuple[Any, ...]) -> Any:

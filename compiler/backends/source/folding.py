@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from archc.compiler.backends.source.layout import WIDTH, Doc, Group, flat
@@ -50,12 +50,28 @@ def _row(cells: tuple[Doc, ...]) -> Doc:
     return cells[0] if len(cells) == 1 else Group("(", cells, ")")
 
 
-def folded(items: Sequence[Item]) -> list[Item | Loop]:
-    """Return items with loops in place of what repeats, inner loops first."""
+def folded(items: Sequence[Item], taken: Iterable[str] = ()) -> list[Item | Loop]:
+    """Return items with loops in place of what repeats, inner loops first. `taken` are no names for variables.
+
+    What one layer returns, the next takes: such pairs are written out in all loops or in none, whichever is shorter.
+    """
+    ways = [_folded(items, paired, frozenset(taken)) for paired in (False, True)]
+    found = min(ways, key=_length)
+    if _length(found) + 8 > len(items) and any(isinstance(part, Loop) and one_line(part) is None for part in found):
+        found = [part if isinstance(part, Item) else part for part in _folded(items, False, frozenset(taken), statements=False)]
+    return found
+
+
+def _length(parts: Sequence[Item | Loop]) -> int:
+    """Return about how many lines some parts take."""
+    return sum(1 if isinstance(part, Item) or one_line(part) is not None else 1 + _length(part.body) for part in parts)
+
+
+def _folded(items: Sequence[Item], paired: bool, taken: frozenset[str], statements: bool = True) -> list[Item | Loop]:
     parts: list[Item | Loop] = list(items)
     period = 1
     while period <= len(parts) // 2 and period <= 8:
-        shorter = _fold(parts, period)
+        shorter = _fold(parts, period, paired, taken, statements)
         if shorter is None:
             period += 1
         else:
@@ -63,7 +79,7 @@ def folded(items: Sequence[Item]) -> list[Item | Loop]:
     return parts
 
 
-def _fold(parts: list[Item | Loop], period: int) -> list[Item | Loop] | None:
+def _fold(parts: list[Item | Loop], period: int, paired: bool, taken: frozenset[str], statements: bool) -> list[Item | Loop] | None:
     """Replace each run of a period by a loop; None where there is no run."""
     result: list[Item | Loop] = []
     place = 0
@@ -73,8 +89,9 @@ def _fold(parts: list[Item | Loop], period: int) -> list[Item | Loop] | None:
         body = parts[place : place + period]
         while _fits(body, parts[place + count * period : place + (count + 1) * period]):
             count += 1
-        loop = _loop([parts[place + turn * period : place + (turn + 1) * period] for turn in range(count)]) if count > 1 else None
-        if loop is None:
+        turns = [parts[place + turn * period : place + (turn + 1) * period] for turn in range(count)]
+        loop = _loop(turns, paired, taken) if count > 1 else None
+        if loop is None or (not statements and one_line(loop) is None):
             result.append(parts[place])
             place += 1
             continue
@@ -115,14 +132,18 @@ def _listed(loop: Loop) -> str:
     return flat(loop.values())
 
 
-def _loop(turns: Sequence[Sequence[Item | Loop]]) -> Loop | None:
+def _loop(turns: Sequence[Sequence[Item | Loop]], paired: bool, reserved: frozenset[str]) -> Loop | None:
     """Return turns as a loop; None where that saves nothing."""
     columns = [[cell for part in turn for cell in _cells(part)] for turn in turns]
     names: dict[tuple[str, ...], str] = {}  # the values of a column -> its variable
     variables: list[str | None] = []
-    taken: set[str] = set()
-    for column in zip(*columns, strict=True):
+    taken: set[str] = set(reserved)
+    chained = _chained(columns) if paired and len(turns[0]) > 1 else ()
+    for place, column in enumerate(zip(*columns, strict=True)):
         texts = tuple(text for _, text in column)
+        if place in chained:
+            variables.append(names.setdefault((*texts, str(place)), _fresh(column[0][0], taken)))
+            continue
         if len(set(texts)) == 1:
             variables.append(None)
             continue
@@ -138,8 +159,17 @@ def _loop(turns: Sequence[Sequence[Item | Loop]]) -> Loop | None:
         return None
     cells = iter(variables)
     body = tuple(_replaced(part, cells) for part in turns[0])
-    rows = tuple(zip(*names, strict=True)) if names else ()
+    rows = tuple(zip(*(texts[: len(turns)] for texts in names), strict=True)) if names else ()
     return Loop(len(turns), body, tuple(names.values()), rows)
+
+
+def _chained(columns: Sequence[Sequence[tuple[str, str]]]) -> tuple[int, ...]:
+    """Return the first two columns where the second value of each turn is the first of the next; none elsewhere."""
+    if any(len(row) < 2 for row in columns):
+        return ()
+    if all(a[1][1] == b[0][1] for a, b in zip(columns, columns[1:], strict=False)) and not columns[0][0][1].startswith("["):
+        return 0, 1
+    return ()
 
 
 def _fresh(name: str, taken: set[str]) -> str:

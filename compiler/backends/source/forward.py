@@ -11,13 +11,15 @@ from typing import Any
 
 from archc.compiler.backends.source.classes import Class
 from archc.compiler.backends.source.expressions import ATOM, CHOICE, PRODUCT, SUM, Expression, literal
-from archc.compiler.backends.source.layout import Doc, Group, call, flat, lines, named
+from archc.compiler.backends.source.layout import INDENT, Doc, Group, call, flat, lines, named
 from archc.compiler.backends.source.library import BY_FUNCTION, POSITIONS
 from archc.compiler.backends.source.merging import passed_on
-from archc.compiler.backends.source.units import Applied, Do, Leaf, Own, Ref, Slice
+from archc.compiler.backends.source.series import CARRIED, INNER, Series, Turns
+from archc.compiler.backends.source.units import Applied, Do, Leaf, Own, Ref, Slice, Weight
 
 LONG = 96  # characters of an expression, from which on its parts are statements of their own
 UNFIT = frozenset({*keyword.kwlist, *dir(builtins), "self", "torch", "nn", "F", "Tensor", "gelu"})  # no names of variables
+SHORT = 48  # and up to which the last line may hold two layers
 LETTERS = ("x", "y", "z", "u", "v", "w", "a", "b", "c", "d", "e", "f", "g", "h")
 INFIX: Mapping[str, tuple[str, int]] = {
     "operator.add": ("+", SUM),
@@ -40,9 +42,12 @@ class Text:
 class Forward:
     """Writes the statements of one class. `results` are the outputs of a network by name, of evaluation and of training; None elsewhere."""
 
-    def __init__(self, made: Class, takes: Sequence[str], results: tuple[Mapping[str, int], Mapping[str, int]] | None) -> None:
+    def __init__(self, made: Class, takes: Sequence[str], results: tuple[Mapping[str, int], Mapping[str, int]] | None, body: Sequence[Any] = ()) -> None:
         self.made, self.unit, self.results = made, made.first, results
-        self.body = self.unit.body
+        self.body: Sequence[Any] = body or self.unit.body
+        self.shapes = made.shapes
+        self.called: dict[str, str] = {}  # the variables of the members of a loop, by the stems of their names
+        self.inner = bool(body)
         self.used = {name.text for name in made.texts.values()}
         self.helpers: set[str] = set()
         self.names: dict[int, str] = {-1 - place: name for place, name in enumerate(takes)}
@@ -59,7 +64,7 @@ class Forward:
         uses: dict[int, int] = {}
         last: dict[int, int] = {}
         for place, do in enumerate(self.body):
-            for number in refs(do.call):
+            for number in refs(do.call) if isinstance(do, Do) else taken(do):
                 uses[number] = uses.get(number, 0) + 1
                 last[number] = place
         for number in self._returned():
@@ -68,6 +73,8 @@ class Forward:
         return uses, last
 
     def _returned(self) -> list[int]:
+        if self.inner:
+            return [self.body[-1].results[0]]
         if self.results is None:
             return [ref.number for ref in self.unit.returns]
         evaluation, training = self.results
@@ -79,7 +86,10 @@ class Forward:
         """Return the lines of the body."""
         place = 0
         while place < len(self.body):
-            if self.body[place].training_only:
+            if isinstance(self.body[place], Turns):
+                self._turns(place)
+                place += 1
+            elif self.body[place].training_only:
                 end = place
                 while end < len(self.body) and self.body[end].training_only:
                     end += 1
@@ -104,6 +114,44 @@ class Forward:
             self._flush()
         self.depth = 2
         return end
+
+    def _turns(self, place: int) -> None:
+        """Write a loop."""
+        loop: Any = self.body[place]
+        self.now = place
+        self._flush()
+        start, result = loop.start.number, loop.results[0]
+        name = self.names[start]
+        if self.last.get(start, 0) > place:
+            name = self._variable(result, "", (), place, [name])
+            self.lines.append(f"{INDENT * self.depth}{name} = {self.names[start]}")
+        series: Any = next(member for _, member in self.unit.members if isinstance(member, Series))
+        called = {stem: _singular(stem) for stem in series.stems}
+        whole = len(series.stems) == 1 and all(isinstance(member, Series | Weight) for _, member in self.unit.members)
+        if whole:
+            self.lines.append(f"{INDENT * self.depth}for {called[series.stems[0]]} in self.children():")
+        else:
+            self.lines.append(f"{INDENT * self.depth}for i in range({self._text(loop.count).text}):")
+            number = f"i + {series.first}" if series.first else "i"
+            for stem, variable in called.items():
+                self.lines.append(f'{INDENT * (self.depth + 1)}{variable} = self.get_submodule(f"{stem}{{{number}}}")')
+        inner = Forward(self.made, (), None, loop.body)
+        inner.names = {**self.names, CARRIED: name}
+        inner.last |= dict.fromkeys(self.names, 10**6)
+        inner.depth, inner.called, inner.shapes = self.depth + 1, called, [("",)] * len(loop.body)
+        for number in range(len(loop.body)):
+            inner._do(number)
+        inner.now = len(loop.body)
+        end = loop.body[-1].results[0]
+        doc = inner.pending.pop(end).doc if end in inner.pending and len(inner.pending) == 1 else None
+        inner._flush()
+        self.lines += [*inner.lines, *lines(doc if doc is not None else inner.names[end], inner.depth, f"{name} = ")]
+        self.kept |= inner.kept
+        self.helpers |= inner.helpers
+        self.names[result] = name
+        shape = self.shapes[place][0]
+        if shape:
+            self.lines[-1] += f"  # {shape} after the last"
 
     def _is_optional(self, place: int) -> bool:
         return self.made.condition("statement", place) is not None and not self.made.stands_in(place)
@@ -168,7 +216,7 @@ class Forward:
     def _do(self, place: int) -> None:
         do = self.body[place]
         self.now = place
-        for number, shape in zip(do.results, self.made.shapes[place], strict=True):
+        for number, shape in zip(do.results, self.shapes[place], strict=True):
             self.shape[number] = shape
         taken = [number for number in refs(do.call) if number in self.pending]
         order = list(self.pending)
@@ -190,7 +238,9 @@ class Forward:
         if not taken:
             return True
         length = sum(len(flat(self.pending[number].doc)) for number in taken) + len(flat(self._call(do.call, sketch=True).doc))
-        return length <= LONG and not (do.leads and any(self.pending[number].leads for number in taken))
+        if do.leads and any(self.pending[number].leads for number in taken):
+            return length <= SHORT and do is self.body[-1]
+        return length <= LONG
 
     def _may_wait(self, place: int, number: int) -> bool:
         """Return whether a value may be written where it is used: not across the beginning or the end of what only training runs."""
@@ -258,7 +308,7 @@ class Forward:
     def _return(self, outputs: Mapping[str, int]) -> None:
         waiting = list(self.pending)
         numbers = list(outputs.values())
-        if waiting != numbers or (len(numbers) > 1 and sum(len(flat(text.doc)) for text in self.pending.values()) > LONG):
+        if waiting != numbers[len(numbers) - len(waiting) :] or (len(numbers) > 1 and sum(len(flat(text.doc)) for text in self.pending.values()) > LONG):
             self._flush()
         docs = [self.pending.pop(number).doc if number in self.pending else self.names[number] for number in numbers]
         if len(outputs) == 1:
@@ -274,7 +324,8 @@ class Forward:
 
     def _call(self, applied: Applied, sketch: bool = False) -> Text:
         if isinstance(applied.target, Own):
-            return Text(call(reached(applied.target.path), [self._value(arg, sketch).doc for arg in applied.args]))
+            path = applied.target.path
+            return Text(call(self.called.get(path[0]) or reached(path), [self._value(arg, sketch).doc for arg in applied.args]))
         name = self._text(applied.target).text
         args = applied.args
         if name in INFIX:
@@ -366,6 +417,19 @@ class Forward:
     def _atom(self, arg: Any, sketch: bool) -> str:
         text = self._value(arg, sketch)
         return flat(text.doc) if text.binds == ATOM else f"({flat(text.doc)})"
+
+
+def taken(loop: Any) -> Iterator[int]:
+    """Yield the values that a loop takes from outside."""
+    yield loop.start.number
+    for do in loop.body:
+        yield from (number for number in refs(do.call) if CARRIED < number < INNER)
+
+
+def _singular(stem: str) -> str:
+    """Return the variable for a member of a loop."""
+    name = stem.rstrip("_-.")
+    return name if name.isidentifier() and name not in UNFIT and name not in LETTERS else "layer"
 
 
 def attribute(made: Class, name: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archc.compiler.backends.source.expressions import literal
-from archc.compiler.backends.source.layout import INDENT, Group, lines
+from archc.compiler.backends.source.layout import INDENT, WIDTH, Doc, Group, flat, lines
 from archc.compiler.lowering.program import Fill, Part
 
 BASES = {"archc.ChannelLinear": "nn.Linear", "archc.Embedding": "nn.Embedding"}  # what a class of archc is by inheritance
@@ -65,14 +65,15 @@ class Initialization:
         """Return the lines at the end of the constructor of the network."""
         result = [f"{INDENT * 2}self.apply(init_weights)"] if self.rules else []
         word = "if"
-        if self.named:
-            result.append(f"{INDENT * 2}for name, parameter in self.named_parameters():")
+        several = {call: names for call, names in self.named.items() if len(names) > 3}
         for call, names in self.named.items():
+            if call not in several:
+                result += [INDENT * 2 + call.format(f"self.get_parameter({_quoted(name)})") for name in names]
+        if several:
+            result.append(f"{INDENT * 2}for name, parameter in self.named_parameters():")
+        for call, names in several.items():
             tested = list(self._tests(names))
-            if len(tested) == 1:
-                result.append(f"{INDENT * 3}{word} {tested[0]}:")
-            else:
-                result += lines(Group("(", (" or ".join(tested),), ")") if len(" or ".join(tested)) > 90 else " or ".join(tested), 3, f"{word} ", ":")
+            result += _condition(word, tested)
             result.append(f"{INDENT * 4}{call.format('parameter')}")
             word = "elif"
         if self.settles:
@@ -83,7 +84,7 @@ class Initialization:
             ]
         return result
 
-    def _tests(self, names: list[str]) -> Iterator[str]:
+    def _tests(self, names: list[str]) -> Iterator[Doc]:
         """Yield conditions on a name that together hold for these parameters and for no other."""
         left = dict.fromkeys(names)
         endings: list[str] = []
@@ -103,22 +104,23 @@ class Initialization:
             continue
         exact = list(left)
         if endings:
-            shown = f'"{endings[0]}"' if len(endings) == 1 else f"({', '.join(_quoted(end) for end in endings)})"
-            yield f"name.endswith({shown})"
+            ends = tuple(map(_quoted, endings))
+            yield Group("name.endswith(", (Group("(", ends, ")") if ends[1:] else ends[0],), ")")
         if len(exact) == 1:
             yield f"name == {_quoted(exact[0])}"
         elif exact:
-            yield f"name in ({', '.join(map(_quoted, exact))})"
+            yield Group("name in (", tuple(map(_quoted, exact)), ")")
 
     def function(self) -> list[str]:
         """Return the lines of the function `init_weights`; none where there are no rules."""
         if not self.rules:
             return []
         result = ["def init_weights(module: nn.Module) -> None:"]
+        shared = {calls["bias"] for calls in self.rules.values() if "bias" in calls}
+        common = shared.pop() if len(shared) == 1 and len(self.rules) > 1 and all(len(calls) == 2 for calls in self.rules.values()) else ""
         word = "if"
-        for calls, kinds in self._grouped().items():
-            tested = kinds[0] if len(kinds) == 1 else f"({', '.join(kinds)})"
-            result.append(f"{INDENT}{word} isinstance(module, {tested}):")
+        for calls, kinds in self._grouped(common).items():
+            result.append(f"{INDENT}{word} isinstance(module, {_classes(kinds)}):")
             word = "elif"
             for tensor, call in calls:
                 depth = 2
@@ -126,13 +128,35 @@ class Initialization:
                     result.append(f"{INDENT * 2}if module.bias is not None:")
                     depth = 3
                 result.append(INDENT * depth + call.format(f"module.{tensor}"))
+        if common:
+            result.append(f"{INDENT}if isinstance(module, {_classes(list(self.rules))}) and module.bias is not None:")
+            result.append(INDENT * 2 + common.format("module.bias"))
         return result
 
-    def _grouped(self) -> dict[tuple[tuple[str, str], ...], list[str]]:
+    def _grouped(self, common: str) -> dict[tuple[tuple[str, str], ...], list[str]]:
         grouped: dict[tuple[tuple[str, str], ...], list[str]] = {}
         for kind, calls in self.rules.items():
-            grouped.setdefault(tuple(calls.items()), []).append(kind)
+            grouped.setdefault(tuple((tensor, call) for tensor, call in calls.items() if call != common), []).append(kind)
         return grouped
+
+
+def _classes(kinds: Sequence[str]) -> str:
+    """Return what `isinstance` asks for."""
+    names = [kind.removeprefix("archc.") for kind in kinds]
+    return names[0] if len(names) == 1 else f"({', '.join(names)})"
+
+
+def _condition(word: str, tested: Sequence[Doc]) -> list[str]:
+    """Return the head of an `if`."""
+    whole = f"{word} {' or '.join(map(flat, tested))}:"
+    if len(whole) + 3 * len(INDENT) <= WIDTH:
+        return [INDENT * 3 + whole]
+    if len(tested) == 1:
+        return lines(tested[0], 3, f"{word} ", ":")
+    result = [f"{INDENT * 3}{word} ("]
+    for place, doc in enumerate(tested):
+        result += lines(doc, 4, "or " if place else "")
+    return [*result, f"{INDENT * 3}):"]
 
 
 def _quoted(text: str) -> str:
@@ -147,9 +171,17 @@ def initialization(parts: Mapping[str, Part]) -> Initialization:
     kinds: dict[str, list[Layer]] = {}
     for layer in layers:
         kinds.setdefault(layer.kind, []).append(layer)
-    for kind, members in kinds.items():
+    for kind, members in sorted(kinds.items(), key=lambda row: row[0] not in BASES):  # what inherits comes before what it inherits from
         for tensor in dict.fromkeys(name for layer in members for name in layer.calls):
             _settle(made, kind, tensor, members)
+    for kind, base in BASES.items():
+        if kind in kinds and base in made.rules and kind not in made.rules:  # its layers would follow a rule that is not theirs
+            for tensor, call in made.rules.pop(base).items():
+                names = [f"{layer.key}.{tensor}" for layer in kinds[base] if layer.calls.get(tensor) == call]
+                made.named.setdefault(call, []).extend(names)
+        if made.rules.get(kind) == made.rules.get(base) and kind in made.rules:
+            made.partial |= {(base, tensor) for own, tensor in made.partial if own == kind}
+            del made.rules[kind]
     return made
 
 
@@ -159,7 +191,7 @@ def _settle(made: Initialization, kind: str, tensor: str, members: list[Layer]) 
     usual = max(dict.fromkeys(calls), key=calls.count)
     if not any(calls):
         return
-    if "" not in calls and tensor in ("weight", "bias") and not kind.startswith("?") and calls.count(usual) > 1 - (len(calls) == 1):
+    if "" not in calls and tensor in ("weight", "bias") and not kind.startswith("?") and calls.count(usual) > 1:
         made.rules.setdefault(kind, {})[tensor] = usual
         if len(having) < len(members):
             made.partial.add((kind, tensor))
@@ -180,10 +212,10 @@ def _layers(part: Part) -> Iterator[Layer]:
             rank = len(part.weights.get(f"{inner}.weight", ()))
             found[inner] = Layer(BY_RANK.get(rank, f"?{part.target}.{inner}"), f"{part.key}.{inner}")
         elif inner not in found:
-            kind = BASES.get(part.target, part.target)
+            kind = part.target
             if kind.startswith("archc.") and "Conv" in kind and "Table" not in kind and "Spectral" not in kind:
                 kind = "nn." + kind[kind.index("Conv") :]
-            found[inner] = Layer(f"?{kind}" if kind.startswith("archc.") else kind, part.key)
+            found[inner] = Layer(f"?{kind}" if kind.startswith("archc.") and kind not in BASES else kind, part.key)
         fill = part.initial.get(name)
         found[inner].calls[tensor] = drawn(fill) if fill is not None else ""
     yield from found.values()

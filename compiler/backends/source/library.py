@@ -59,7 +59,11 @@ MODULES: Mapping[str, Signature] = {
     "archc.ChannelRMSNorm": Signature(("normalized_shape",), {"elementwise_affine": True}),
     "archc.Embedding": Signature(("num_embeddings", "embedding_dim")),
     "archc.Gelu": Signature((), {"approximate": "none"}),
-    "archc.ResponseNorm": Signature(("size",)),
+    "nn.LocalResponseNorm": Signature(("size",), {"alpha": 1e-4, "beta": 0.75, "k": 1.0}),
+    "archc.MultiheadAttention": Signature(
+        ("embed_dim", "num_heads"), {"dropout": 0.0, "bias": True, "kdim": None, "vdim": None, "causal": False}
+    ),
+    "archc.SelfAttention": Signature(("embed_dim", "num_heads"), {"dropout": 0.0, "bias": True}),
     "archc.StochasticDepth": Signature(("p", "mode")),
     "archc.Gru": Signature((), _RECURRENT),
     "archc.Lstm": Signature((), _RECURRENT),
@@ -108,7 +112,7 @@ FUNCTIONS: Mapping[str, Function] = {
     **{f"nn.AvgPool{axes}d": Function(f"F.avg_pool{axes}d", (), _AVG) for axes in _AXES},
     **{f"nn.AdaptiveAvgPool{axes}d": Function(f"F.adaptive_avg_pool{axes}d", ("output_size",)) for axes in _AXES},
     **{f"nn.AdaptiveMaxPool{axes}d": Function(f"F.adaptive_max_pool{axes}d", ("output_size",)) for axes in _AXES},
-    "archc.Gelu": Function("archc.gelu", ("approximate",)),
+    "nn.LocalResponseNorm": Function("F.local_response_norm", ("size",), MODULES["nn.LocalResponseNorm"].defaults),
 }
 BY_FUNCTION: Mapping[str, Function] = {function.name: function for function in FUNCTIONS.values()}
 
@@ -141,6 +145,8 @@ POSITIONS: Mapping[str, tuple[int, tuple[str, ...]]] = {
 
 def canonical(target: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a module as people write them: one number for equal sizes, and no stride that a pool has anyway."""
+    if "kdim" in settings and settings["kdim"] == settings["vdim"] == settings["embed_dim"]:
+        return {name: value for name, value in settings.items() if name not in ("kdim", "vdim")}
     if not target.startswith("nn.") and not target.startswith(("archc.Spectral", "archc.Standardized", "archc.Scaled")):
         return dict(settings)
     plain = {name: _single(value) for name, value in settings.items()}

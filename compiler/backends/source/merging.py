@@ -20,6 +20,8 @@ class Missing:
 
 def merged(units: Sequence[Sequence[Unit]], bare: Bare) -> bool:
     """Make all variants equal, in place, to the one with the most in it, with what they lack as Missing; return whether they are."""
+    if any(not isinstance(do, Do) for variant in units for unit in variant for do in unit.body):
+        return False  # a loop
     model = max(units, key=lambda variant: (len(variant[0].members), len(variant[0].body)))[0]
     found: list[tuple[Unit, Sequence[tuple[str, Any]], Sequence[Any]]] = []
     for variant in units:

@@ -15,6 +15,7 @@ from archc.compiler.backends.source.units import Unit, Units
 from archc.compiler.lowering.program import LoweredProgram, Step
 from archc.dsl.source import Span
 
+ALLOWED = re.compile(r"\s*\(?allow: W\d{4}(, W\d{4})*\)?")  # a warning that the file silences
 SHOWN = 9  # lines of a block whose text its class shows
 
 
@@ -154,7 +155,7 @@ def _comment_above(source_lines: Sequence[str], line: int) -> list[str]:
     start = line - 1
     while start > 0 and source_lines[start - 1].startswith("#"):
         start -= 1
-    return [text.removeprefix("#").strip() for text in source_lines[start : line - 1]]
+    return [ALLOWED.sub("", text.removeprefix("#").strip()) for text in source_lines[start : line - 1]]
 
 
 def _comment_at_top(step: Step) -> list[str]:
@@ -163,7 +164,7 @@ def _comment_at_top(step: Step) -> list[str]:
     end = 0
     while end < len(rows) and rows[end].startswith("#"):
         end += 1
-    return [row.removeprefix("#").strip() for row in rows[:end]]
+    return [said for row in rows[:end] if (said := ALLOWED.sub("", row.removeprefix("#").strip()))]
 
 
 def _block_text(span: Span) -> list[str]:
@@ -177,8 +178,9 @@ def _block_text(span: Span) -> list[str]:
     else:
         shown = text
     if not said:
-        return [f"{text[0].rstrip(' {[')}, {place}.", *(["", *text] if len(text) <= SHOWN else [])] if len(text) > 1 else text
-    return [*said, "", *shown]
+        named = text[0].removeprefix("block ").removeprefix("share ").rstrip(" {[")
+        return [f"`{named}` of {place}.", *(["", *text] if len(text) <= SHOWN else [])] if len(text) > 1 else text
+    return [*said, *([""] if len(shown) > 1 else []), *shown]
 
 
 def written(training: LoweredProgram, inference: LoweredProgram) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archc.compiler.backends.source.initial import drawn
@@ -148,7 +148,8 @@ class Units:
     """The units of a program by key, inner ones after the ones around them."""
 
     def __init__(self, program: LoweredProgram) -> None:
-        self.program = program
+        self.program = _simplified(program)
+        program = self.program
         self.found: dict[str, Unit] = {}
         self.scopes = {scope.key: scope for scope in reversed(list(program.body.scopes()))}
         self.shapes = {step.name: step.shape for step in program.steps}
@@ -315,6 +316,31 @@ class Units:
             return Leaf(value, "sizes" if isinstance(value, tuple | list) else "value")
 
         return Applied(Leaf(Code(step.target)), tuple(map(argument, step.args)), _named(step.kwargs, words))
+
+
+def _simplified(program: LoweredProgram) -> LoweredProgram:
+    """Return a program with PyTorch's own modules, or shorter ones, where these compute the same values from float32.
+
+    `archc.ResponseNorm` computes in float32 for shorter dtypes, and `archc.MultiheadAttention` takes operands of any kind.
+    """
+    parts = dict(program.parts)
+    for step in program.steps:
+        part = step.part
+        if part is None:
+            continue
+        if part.target == "archc.ResponseNorm":
+            parts[part.key] = replace(part, target="nn.LocalResponseNorm")
+        elif part.target == "archc.MultiheadAttention" and not part.settings["causal"] and len(step.operand_shapes) == 1:
+            one = len(step.operand_shapes[0]) == 2 and part.settings["kdim"] == part.settings["vdim"] == part.settings["embed_dim"]
+            settings = {name: part.settings[name] for name in ("embed_dim", "num_heads", "dropout", "bias")} | {"batch_first": True}
+            parts[part.key] = replace(part, target="archc.SelfAttention", settings=settings) if one else part
+    steps = {step.name: replace(step, part=parts[step.key]) if step.part is not None else step for step in program.steps}
+    return replace(program, parts=parts, steps=tuple(steps.values()), body=_with(program.body, steps))
+
+
+def _with(scope: Scope, steps: Mapping[str, Step]) -> Scope:
+    body = tuple(steps[item.name] if isinstance(item, Step) else _with(item, steps) for item in scope.body)
+    return replace(scope, body=body)
 
 
 def _named(kwargs: Mapping[str, Any], words: Callable[[str], str]) -> tuple[tuple[str, Leaf], ...]:
