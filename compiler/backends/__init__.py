@@ -100,6 +100,14 @@ BACKENDS: tuple[Backend, ...] = (
         extra="torch",
         needs=("torch", "safetensors"),
     ),
+    Backend(
+        name="source",
+        suffixes=(".py",),
+        writes="PyTorch source",
+        writer="archc.compiler.backends.source.write",
+        levels=(0,),
+        beyond="source is the network as the file writes it",
+    ),
     Backend(name="graph", suffixes=(".json",), writes="graph", writer="archc.compiler.backends.graph_json.write"),
 )
 

@@ -32,7 +32,7 @@ class Loop:
         if not self.names:
             return "_", f"range({self.source or self.count})"
         if self.source:
-            paired = f"zip({self.source}, {self.source}[1:])" if self.is_paired else self.source
+            paired = f"pairwise({self.source})" if self.is_paired else self.source
             return ", ".join(self.names), paired
         return ", ".join(self.names), self.values()
 

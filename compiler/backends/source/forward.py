@@ -11,7 +11,7 @@ from typing import Any
 
 from archc.compiler.backends.source.classes import Class
 from archc.compiler.backends.source.expressions import ATOM, CHOICE, PRODUCT, SUM, Expression, literal
-from archc.compiler.backends.source.layout import INDENT, Doc, Group, call, flat, lines, named
+from archc.compiler.backends.source.layout import INDENT, Doc, Group, Terms, call, flat, lines, named
 from archc.compiler.backends.source.library import BY_FUNCTION, POSITIONS
 from archc.compiler.backends.source.merging import passed_on
 from archc.compiler.backends.source.series import CARRIED, INNER, Series, Turns
@@ -375,9 +375,10 @@ class Forward:
     def _infix(self, name: str, args: Sequence[Any], sketch: bool) -> Text:
         sign, binds = INFIX[name]
         left, right = self._value(args[0], sketch), self._value(args[1], sketch)
-        one = flat(left.doc) if left.binds >= binds else f"({flat(left.doc)})"
-        other = flat(right.doc) if right.binds > binds else f"({flat(right.doc)})"
-        return Text(f"{one} {sign} {other}", binds)
+        one: Doc = left.doc if left.binds >= binds else f"({flat(left.doc)})"
+        other: Doc = right.doc if right.binds > binds else f"({flat(right.doc)})"
+        first = one.operands if isinstance(one, Terms) and one.sign == sign else (one,)
+        return Text(Terms((*first, other), sign), binds)
 
     def _value(self, arg: Any, sketch: bool) -> Text:
         match arg:

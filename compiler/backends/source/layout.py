@@ -19,18 +19,33 @@ class Group:
     comments: tuple[str, ...] = ()
 
     @property
+    def is_call(self) -> bool:
+        """Return whether the brackets are those of a call or a definition, whose elements may share a line, and not of a list."""
+        return self.opening.endswith("(") and self.opening[-2:-1].isidentifier()
+
+    @property
     def is_commented(self) -> bool:
         """Return whether an element has a comment."""
         return any(self.comments) or any(isinstance(element, Group) and element.is_commented for element in self.elements)
 
 
-Doc = str | Group
+@dataclass(frozen=True)
+class Terms:
+    """Operands of one operator of arithmetic, such as those of a long sum."""
+
+    operands: tuple[Doc, ...]
+    sign: str
+
+
+Doc = str | Group | Terms
 
 
 def flat(doc: Doc) -> str:
     """Return a text on one line."""
     if isinstance(doc, str):
         return doc
+    if isinstance(doc, Terms):
+        return f" {doc.sign} ".join(map(flat, doc.operands))
     return doc.opening + ", ".join(map(flat, doc.elements)) + doc.closing
 
 
@@ -39,14 +54,19 @@ def lines(doc: Doc, depth: int, before: str = "", after: str = "", comment: str 
     indent = INDENT * depth
     whole = f"{indent}{before}{flat(doc)}{after}"
     end = f"  # {comment}" if comment else ""
-    if isinstance(doc, str) or (len(whole) <= WIDTH and not doc.is_commented):
+    if isinstance(doc, str) or (len(whole) <= WIDTH and not (isinstance(doc, Group) and doc.is_commented)):
         return [whole + end]
+    if isinstance(doc, Terms):
+        result = [f"{indent}{before}("]
+        for place, operand in enumerate(doc.operands):
+            result += lines(operand, depth + 1, f"{doc.sign} " if place else "")
+        return [*result, f"{indent}){after}{end}"]
     inner = ", ".join(map(flat, doc.elements))
     result = [f"{indent}{before}{doc.opening}"]
-    if len(indent) + len(INDENT) + len(inner) <= WIDTH and not doc.is_commented:
+    if doc.is_call and len(indent) + len(INDENT) + len(inner) <= WIDTH and not doc.is_commented:
         result.append(f"{indent}{INDENT}{inner}")
     else:
-        comma = "" if len(doc.elements) == 1 else ","
+        comma = "" if len(doc.elements) == 1 and doc.is_call else ","
         for place, element in enumerate(doc.elements):
             said = doc.comments[place] if doc.comments else ""
             result += lines(element, depth + 1, "", comma, said)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 
 from archc.compiler.backends.source.classes import Class, Classes
 from archc.compiler.backends.source.constructor import Constructor
@@ -35,6 +36,7 @@ class Writer:
         parts = ["\n".join(body) for body in bodies]
         if function := self.initial.function():
             parts.append("\n".join(function))
+        closing = self._closing()
         constants, helpers, imports = copied(self.helpers)
         code = "\n\n\n".join([*helpers, *parts])
         head = _docstring(self._head(), "")
@@ -42,7 +44,16 @@ class Writer:
         text = "\n\n".join(blocks)
         if constants:
             text += "\n\n" + "\n".join(constants)
-        return f"{text}\n\n\n{code}\n"
+        return f"{text}\n\n\n{code}\n" + (f"\n\n{closing}" if closing else "")
+
+    def _closing(self) -> str:
+        """Return a comment on loops of the file that are written turn by turn; "" where there are none."""
+        runs: list[str] = []
+        for made in self.classes.ordered:
+            for first, last in unrolled(made.first.members) if made.first.chain is None else ():
+                runs.append(f"`{first}` to `{last}` of {made.name}")
+        rows = textwrap.wrap(f"Loops that are written turn by turn: {', '.join(runs)}.", 116) if runs else []
+        return "".join(f"# {row}\n" for row in rows)
 
     def _head(self) -> list[str]:
         graph = self.training.graph
@@ -53,6 +64,10 @@ class Writer:
         """Return the imports of the names in a text: those of the standard library, then those of PyTorch."""
         words = set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", re.sub(r'"""(.|\n)*?"""|"[^"\n]*"', "", code)))
         standard = sorted(line for line in wanted if "torch" not in line and line.split()[-1] in words)
+        if "math" in words and "import math" not in standard:
+            standard = ["import math", *standard]
+        if "pairwise" in words:
+            standard = sorted({*standard, "from itertools import pairwise"})
         if "Callable" in words:
             standard = sorted({*standard, "from collections.abc import Callable"})
         if "Any" in words:
@@ -142,12 +157,32 @@ class Writer:
         return [f"The part `{label}`{where}."]
 
 
+def unrolled(members: Sequence[tuple[str, object]]) -> Iterator[tuple[str, str]]:
+    """Yield the first and the last name of each run of members that one place of the text makes under numbers that count up."""
+    place = 0
+    rows = [(name, re.fullmatch(r"(.*?)(\d+)", name), getattr(member, "place", -1)) for name, member in members]
+    while place < len(rows):
+        end = place + 1
+        first = rows[place][1]
+        while end < len(rows) and first is not None and rows[place][2] != -1:
+            name, found, at = rows[end]
+            if found is None or at != rows[place][2] or found[1] != first[1] or int(found[2]) != int(first[2]) + end - place:
+                break
+            end += 1
+        if end - place >= 3:
+            yield rows[place][0], rows[end - 1][0]
+        place = end
+
+
 def _docstring(said: Sequence[str], indent: str) -> list[str]:
     rows = [line.replace("\\", "\\\\").replace('"""', "'''").rstrip() for line in said]
     end = '"""'
     if len(rows) == 1:
         return [f'{indent}"""{rows[0]}' + (" " if rows[0].endswith('"') else "") + end]
-    return [f'{indent}"""{rows[0]}', *(f"{indent}{row}" if row else "" for row in rows[1:]), f"{indent}{end}"]
+    if "" not in rows and len(rows[-1]) < 110 and not rows[-1].endswith('"'):  # a paragraph
+        rows[-1] += end
+        end = ""
+    return [f'{indent}"""{rows[0]}', *(f"{indent}{row}" if row else "" for row in rows[1:]), *([f"{indent}{end}"] if end else [])]
 
 
 def _comment_above(source_lines: Sequence[str], line: int) -> list[str]:
