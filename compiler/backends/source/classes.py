@@ -7,40 +7,23 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
-from archc.compiler.backends.source.expressions import ABSENT, PRODUCT, SUM, Expression, Known, alike, literal
+from archc.compiler.backends.source.arguments import Argument, conditions_of, definitions_of, expression_of, given_to, in_order, takes_any
+from archc.compiler.backends.source.expressions import ABSENT, PRODUCT, SUM, Expression, Known
 from archc.compiler.backends.source.helpers import defined
 from archc.compiler.backends.source.merging import Missing, merged
+from archc.compiler.backends.source.parts import Applied, Child, Leaf, Own, Ref, Unit, children
 from archc.compiler.backends.source.series import Affine, Series, looped
-from archc.compiler.backends.source.units import Applied, Child, Code, Leaf, Own, Ref, Unit, Units, children
-from archc.dsl import ast
-
-RESERVED = frozenset({"self", "x", "torch", "nn", "F", "Tensor", "training"})
-INPUTS = ("in_channels", "in_features", "num_features", "normalized_shape", "num_channels", "embed_dim", "channels", "kdim", "vdim", "input_size")
-OUTPUTS = ("out_channels", "out_features", "hidden_size")
-
-
-@dataclass
-class Argument:
-    """An argument of a constructor: its name, its value for each instance, and its default as Python, or ""."""
-
-    name: str
-    values: tuple[Any, ...]
-    default: str = ""
-
-    @property
-    def annotation(self) -> str:
-        """Return the type of its values as Python."""
-        return _annotation(self.values)
+from archc.compiler.backends.source.units import Units
 
 
 @dataclass
 class Class:
-    """A class of the file, and its instances. `texts` are the expressions of its constants, by the identity of the leaf in the first one."""
+    """A class of the file, and its instances. `texts` are the expressions of its constants, by the identity of the leaf in the first."""
 
     name: str
     units: list[Unit]
@@ -107,8 +90,8 @@ FOLLOWED = 3  # arguments of a merged class that its block does not have
 class Classes:
     """The classes of a program, in the order in which a file defines them: inner ones first."""
 
-    def __init__(self, units: Units) -> None:
-        self.units = units
+    def __init__(self, units: Units, plain: bool = False) -> None:
+        self.units, self.plain = units, plain
         self.of: dict[str, Class] = {}  # by the key of an instance
         self.ordered: list[Class] = []
         self._names: set[str] = {*defined(), "Tensor"}
@@ -119,7 +102,7 @@ class Classes:
         """Return the units by origin, so that what a unit contains comes before it; a block that calls itself by its depth, too."""
         groups: dict[tuple[Any, ...], list[Unit]] = {}
         for unit in self.units.found.values():
-            groups.setdefault(unit.group, []).append(unit)
+            groups.setdefault(unit.group if not self.plain else (unit.key,), []).append(unit)
         ordered: list[tuple[Any, ...]] = []
         opened: set[tuple[Any, ...]] = set()
 
@@ -130,12 +113,15 @@ class Classes:
             if group in opened:
                 return False
             opened.add(group)
-            inner = dict.fromkeys(self.units.found[key].group for unit in groups[group] for key in children(unit.members))
-            fits = all([place(each) for each in inner])
+            inner = dict.fromkeys(
+                self.units.found[key].group if not self.plain else (key,) for unit in groups[group] for key in children(unit.members)
+            )
+            fits = [place(each) for each in inner]
             ordered.append(group)
-            return fits
+            return all(fits)
 
-        if all([place(group) for group in groups]):
+        placed = [place(group) for group in groups]
+        if all(placed):
             return [groups[group] for group in ordered]
         levels: dict[str, int] = {}
         for key in reversed(self.units.found):
@@ -148,7 +134,7 @@ class Classes:
     def _classify(self, group: Sequence[Unit]) -> None:
         clusters: dict[Any, list[Unit]] = {}
         for unit in group:
-            numbers = looped(unit, self._bare, self._constants)
+            numbers = looped(unit, self._bare, self._constants) if not self.plain else {}
             if not unit.key:
                 self.units.numbers = {name: numbers.get(number, number) for name, number in self.units.numbers.items()}
             clusters.setdefault(self._skeleton(unit), []).append(unit)
@@ -169,7 +155,7 @@ class Classes:
         before = [(unit, unit.members, unit.body, unit.returns, unit.chain) for unit in units]
         if merged(variants, self._bare) and len({self._skeleton(unit) for unit in units}) == 1:
             made = Class("", [*(unit for unit in units if not unit.lacks), *(unit for unit in units if unit.lacks)])
-            given = set(_given(units))
+            given = set(given_to(units))
             if self._parametrize(made) and len([name for name in made.arguments_by_name if name not in given]) <= FOLLOWED:
                 return made
         for unit, members, body, returns, chain in before:
@@ -239,19 +225,19 @@ class Classes:
     def _parametrize(self, made: Class) -> bool:
         """Find an expression for every constant of a class, and the arguments that these need; return whether all conditions have one."""
         rows = [self.leaves(unit) for unit in made.units]
-        known = Known(_given(made.units), _definitions_of(made.first), _takes(made.units))
+        known = Known(given_to(made.units), definitions_of(made.first), takes_any(made.units))
         for column in zip(*rows, strict=True):
-            made.texts[id(column[0])] = _expression(column, known, made.units)
+            made.texts[id(column[0])] = expression_of(column, known, made.units)
         for kind, parts in (("member", made.first.members), ("statement", made.first.body)):
             for place in range(len(parts)):
                 present = made.presence(kind, place)
                 if not all(present) and present not in made.conditions:
-                    condition = known.asked(present, _conditions_of(made.first)) or known.condition(present)
+                    condition = known.asked(present, conditions_of(made.first)) or known.condition(present)
                     if condition is None:
                         return False
                     made.conditions[present] = condition
         self._series(made)
-        _order(made, known)
+        made.arguments = in_order(made.first, known)
         return True
 
     def _series(self, made: Class) -> None:
@@ -277,111 +263,3 @@ class Classes:
 
 def _shapes(do: Any) -> tuple[str, ...]:
     return do.part.shapes if isinstance(do, Missing) else do.shapes  # type: ignore[no-any-return]
-
-
-def _given(units: Sequence[Unit]) -> dict[str, tuple[Any, ...]]:
-    """Return what may be an argument: the channels that enter, and the parameters of the block, or of the block around."""
-    given: dict[str, tuple[Any, ...]] = {}
-    if all(unit.entering and unit.entering[0] and isinstance(unit.entering[0][0], int) for unit in units):
-        given["in_channels"] = tuple(unit.entering[0][0] for unit in units)
-    frames = [unit.frame for unit in units]
-    if all(frame is not None and frame.block is not None for frame in frames):
-        for param in frames[0].block.params:  # type: ignore[union-attr]
-            values = tuple(frame.values.get(param.name) for frame in frames)  # type: ignore[union-attr]
-            if all(isinstance(value, bool | int | float) for value in values) and param.name not in RESERVED:
-                given[param.name] = values
-    return given
-
-
-def _expression(column: Sequence[Leaf], known: Known, units: Sequence[Unit]) -> Expression:
-    values = tuple(leaf.value for leaf in column)
-    role = column[0].role
-    texts = {leaf.text for leaf in column if leaf.value is not ABSENT}
-    text = texts.pop() if len(texts) == 1 else ""
-    present = next(value for value in values if value is not ABSENT)
-    constant = all(alike(value, present) for value in values)
-    size = role in INPUTS or role in OUTPUTS
-    if constant:
-        if role == "step":
-            return known.named(values) or literal(present)
-        found = known.entered(values) if role in INPUTS else known.constant(values, text, size)
-        return found or literal(present)
-    found = None if role in INPUTS else known.written(values, text, size)
-    found = found or known.searched(values, role in INPUTS, size)
-    named = _parameter(units, values) if found is None and isinstance(present, Code) else ""
-    return found or known.added(_free(role, known, named), values, size)
-
-
-def _takes(units: Sequence[Unit]) -> bool:
-    """Return whether units are calls of a block that says nothing of the channels that enter it, or asks for them."""
-    frame = units[0].frame
-    return frame is not None and frame.block is not None and (len(units) > 1 or "in.c" in frame.block.span.text)
-
-
-def _definitions_of(unit: Unit) -> dict[str, str]:
-    """Return what `let` defines at the beginning of a block, as text by name."""
-    body = unit.frame.block.body if unit.frame is not None and unit.frame.block is not None else ()
-    return {statement.name: statement.value.span.text for statement in body if isinstance(statement, ast.Let)}
-
-
-def _conditions_of(unit: Unit) -> list[str]:
-    """Return the conditions in the text of a block."""
-    body = unit.frame.block.body if unit.frame is not None and unit.frame.block is not None else ()
-    return [node.condition.span.text for statement in body for node in ast.walk(statement) if isinstance(node, ast.If)]
-
-
-def _free(role: str, known: Known, named: str = "") -> str:
-    name = named or (role if role.isidentifier() and not keyword.iskeyword(role) and role not in RESERVED else "value")
-    number = 1
-    while (chosen := name if number == 1 else f"{name}{number}") in known.names:
-        number += 1
-    return chosen
-
-
-def _parameter(units: Sequence[Unit], values: Sequence[Any]) -> str:
-    """Return the parameter of the block that says which class or function an instance has; "" for none."""
-    frames = [unit.frame for unit in units]
-    if any(frame is None or frame.block is None for frame in frames):
-        return ""
-    for param in frames[0].block.params:  # type: ignore[union-attr]
-        pairs = {
-            (str(frame.values.get(param.name)), value.text)  # type: ignore[union-attr]
-            for frame, value in zip(frames, values, strict=True)
-            if value is not ABSENT
-        }
-        if len(pairs) == len({word for word, _ in pairs}) == len({text for _, text in pairs}) and param.name not in RESERVED:
-            return param.name
-    return ""
-
-
-def _order(made: Class, known: Known) -> None:
-    """Put the arguments in order: the channels that enter, the parameters of the block, and what is not in its text."""
-    used = [name for name in known.names if name in known.used]
-    block = made.first.frame.block if made.first.frame is not None else None
-    defaults = {param.name: param.default for param in block.params} if block is not None else {}
-    plain = [Argument(name, known.filled(name)) for name in used]
-    for argument in plain:
-        default = defaults.get(argument.name)
-        if isinstance(default, ast.Number) and all(isinstance(value, int | float) for value in argument.values):
-            argument.default = literal(default.value).text
-    made.arguments = sorted(plain, key=lambda argument: bool(argument.default))
-
-
-def _annotation(values: Sequence[Any]) -> str:
-    kinds = {type(value) for value in values}
-    if kinds <= {int, float} and float in kinds:
-        return "float"
-    if len(kinds) == 1:
-        kind = kinds.pop()
-        if kind is Code:
-            module = all(value.text.startswith(("nn.", "archc.")) and value.text.rpartition(".")[2][:1].isupper() for value in values)
-            return "type[nn.Module]" if module else "Callable[..., Tensor]"
-        if kind in (tuple, list):
-            inner = {_annotation([item]) for value in values for item in value}
-            name = "tuple" if kind is tuple else "list"
-            end = ", ..." if kind is tuple else ""
-            return f"{name}[{inner.pop() if len(inner) == 1 else 'Any'}{end}]"
-        return kind.__name__
-    if type(None) in kinds:
-        return _annotation([value for value in values if value is not None]) + " | None"
-    return "Any"

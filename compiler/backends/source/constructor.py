@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 from archc.compiler.backends.source.classes import Argument, Class, Classes
 from archc.compiler.backends.source.expressions import literal
 from archc.compiler.backends.source.folding import Item, Loop, folded, one_line
-from archc.compiler.backends.source.layout import WIDTH, Doc, Group, call, flat, lines
+from archc.compiler.backends.source.layout import WIDTH, Doc, Group, call, flat, lines, named
 from archc.compiler.backends.source.library import MODULES, Signature
+from archc.compiler.backends.source.parts import Chain, Child, Member, New, Weight, is_numbered
 from archc.compiler.backends.source.series import Series
-from archc.compiler.backends.source.units import Chain, Child, Member, New, Weight, is_numbered
 
 DECLARED = "        layers: list[nn.Module] = []"
 KEEPS = "keeps the numbers of the keys"
@@ -148,7 +149,7 @@ class Constructor:
                 docs.append(self._doc(inner))
                 comments.append(inner.comment)
             return Group(f"{item.head}(", tuple(docs), ")", tuple(comments))
-        return call(item.head, [f"{key}={text}" if key else text for key, text, _ in item.args])
+        return call(item.head, [named(key, _literal(text)) if key else _literal(text) for key, text, _ in item.args])
 
     def _items(self, chain: Chain) -> list[Item]:
         """Return the members of a numbered sequence; a module that does nothing takes the place of a missing number."""
@@ -255,8 +256,21 @@ class Constructor:
                 extra = (f"start={first}",) if first else ()
                 self.lines += lines(Group("enumerate(", (values, *extra), ")"), 2, f"for i, {head} in ", ":")
         else:
-            self.lines.append(f"        for i in range({first}, {first + loop.count}):" if first else f"        for i in range({loop.count}):")
+            self.lines.append(
+                f"        for i in range({first}, {first + loop.count}):" if first else f"        for i in range({loop.count}):"
+            )
         self.lines += lines(call(f"{target}.add_module", [f'f"{stem}{{i}}"', self._doc(body)]), 3)
+
+
+def _literal(text: str) -> Doc:
+    """Return a long list of lists as a document with a line for each."""
+    if len(text) < 80 or text[0] not in "[(":
+        return text
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return Group(text[0], tuple(literal(item).text for item in value), text[-1])
 
 
 def _numbered_run(rows: Sequence[tuple[str, Any]], start: int) -> int:

@@ -213,7 +213,11 @@ class Known:
             if all(isinstance(value, bool) for value in values):
                 yield values, Expression(name, CHOICE, frozenset({name}))
                 yield tuple(not value for value in values), Expression(f"not {name}", CHOICE, frozenset({name}))
-        whole = [(values, Expression(name, ATOM, frozenset({name}))) for name, values in known.items() if all(type(value) is int for value in values)]
+        whole = [
+            (values, Expression(name, ATOM, frozenset({name})))
+            for name, values in known.items()
+            if all(type(value) is int for value in values)
+        ]
         sizes = [*whole, *((values, found) for values, found in self._seen if found.binds != ATOM)]
         named = {found.text: (values, found) for values, found in sizes if found.names and ABSENT not in values}
         for (a, one), (b, other) in combinations(named.values(), 2):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from archc.compiler.backends.source.layout import WIDTH, Doc, Group, flat
+
 
 @dataclass(frozen=True)
 class Item:
@@ -39,7 +41,7 @@ class Loop:
     @property
     def is_paired(self) -> bool:
         """Return whether the second value of each row is the first of the next: what one layer returns, the next takes."""
-        return len(self.names) == 2 and len(self.rows) > 1 and all(a[1] == b[0] for a, b in zip(self.rows, self.rows[1:], strict=False))
+        return len(self.names) == 2 and len(self.rows) > 1 and all(a[1] == b[0] for a, b in pairwise(self.rows))
 
     def values(self) -> Doc:
         """Return the rows as a list."""
@@ -58,7 +60,7 @@ def folded(items: Sequence[Item], taken: Iterable[str] = ()) -> list[Item | Loop
     ways = [_folded(items, paired, frozenset(taken)) for paired in (False, True)]
     found = min(ways, key=_length)
     if _length(found) + 8 > len(items) and any(isinstance(part, Loop) and one_line(part) is None for part in found):
-        found = [part if isinstance(part, Item) else part for part in _folded(items, False, frozenset(taken), statements=False)]
+        found = _folded(items, False, frozenset(taken), statements=False)
     return found
 
 
@@ -167,7 +169,7 @@ def _chained(columns: Sequence[Sequence[tuple[str, str]]]) -> tuple[int, ...]:
     """Return the first two columns where the second value of each turn is the first of the next; none elsewhere."""
     if any(len(row) < 2 for row in columns):
         return ()
-    if all(a[1][1] == b[0][1] for a, b in zip(columns, columns[1:], strict=False)) and not columns[0][0][1].startswith("["):
+    if all(a[1][1] == b[0][1] for a, b in pairwise(columns)) and not columns[0][0][1].startswith("["):
         return 0, 1
     return ()
 

@@ -4,61 +4,41 @@ from __future__ import annotations
 
 import builtins
 import keyword
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from archc.compiler.backends.source.calls import Calls, Text, refs
 from archc.compiler.backends.source.classes import Class
-from archc.compiler.backends.source.expressions import ATOM, CHOICE, PRODUCT, SUM, Expression, literal
-from archc.compiler.backends.source.layout import INDENT, Doc, Group, Terms, call, flat, lines, named
-from archc.compiler.backends.source.library import BY_FUNCTION, POSITIONS
+from archc.compiler.backends.source.expressions import CHOICE, literal
+from archc.compiler.backends.source.layout import INDENT, Doc, Group, flat, lines
 from archc.compiler.backends.source.merging import passed_on
+from archc.compiler.backends.source.parts import Do, Leaf, Weight
 from archc.compiler.backends.source.series import CARRIED, INNER, Series, Turns
-from archc.compiler.backends.source.units import Applied, Do, Leaf, Own, Ref, Slice, Weight
 
 LONG = 96  # characters of an expression, from which on its parts are statements of their own
 UNFIT = frozenset({*keyword.kwlist, *dir(builtins), "self", "torch", "nn", "F", "Tensor", "gelu"})  # no names of variables
 SHORT = 48  # and up to which the last line may hold two layers
 LETTERS = ("x", "y", "z", "u", "v", "w", "a", "b", "c", "d", "e", "f", "g", "h")
-INFIX: Mapping[str, tuple[str, int]] = {
-    "operator.add": ("+", SUM),
-    "operator.sub": ("-", SUM),
-    "operator.mul": ("*", PRODUCT),
-    "operator.truediv": ("/", PRODUCT),
-}
 
 
-@dataclass
-class Text:
-    """An expression as a document, how tightly it binds, whether it holds a layer, and the values whose variables it reads."""
-
-    doc: Doc
-    binds: int = ATOM
-    leads: bool = False
-    reads: frozenset[int] = frozenset()
-
-
-class Forward:
+class Forward(Calls):
     """Writes the statements of one class. `results` are the outputs of a network by name, of evaluation and of training; None elsewhere."""
 
-    def __init__(self, made: Class, takes: Sequence[str], results: tuple[Mapping[str, int], Mapping[str, int]] | None, body: Sequence[Any] = ()) -> None:
-        self.made, self.unit, self.results = made, made.first, results
+    def __init__(
+        self, made: Class, takes: Sequence[str], results: tuple[Mapping[str, int], Mapping[str, int]] | None, body: Sequence[Any] = ()
+    ) -> None:
+        super().__init__(made)
+        self.unit, self.results = made.first, results
         self.body: Sequence[Any] = body or self.unit.body
         self.shapes = made.shapes
-        self.called: dict[str, str] = {}  # the variables of the members of a loop, by the stems of their names
         self.inner = bool(body)
-        self.used = {name.text for name in made.texts.values()}
-        self.helpers: set[str] = set()
-        self.names: dict[int, str] = {-1 - place: name for place, name in enumerate(takes)}
-        self.pending: dict[int, Text] = {}
+        self.names = {-1 - place: name for place, name in enumerate(takes)}
         self.shape: dict[int, str] = {}
         self.uses, self.last = self._counted()
         self.depth = 2
         self.now = 0
         self.lines: list[str] = []
         self.flags: dict[tuple[bool, ...], tuple[str, str]] = {}
-        self.kept: set[str] = set()  # the arguments of the constructor that the forward needs
 
     def _counted(self) -> tuple[dict[int, int], dict[int, int]]:
         uses: dict[int, int] = {}
@@ -308,116 +288,22 @@ class Forward:
     def _return(self, outputs: Mapping[str, int]) -> None:
         waiting = list(self.pending)
         numbers = list(outputs.values())
-        if waiting != numbers[len(numbers) - len(waiting) :] or (len(numbers) > 1 and sum(len(flat(text.doc)) for text in self.pending.values()) > LONG):
+        if waiting != numbers[len(numbers) - len(waiting) :] or (
+            len(numbers) > 1 and sum(len(flat(text.doc)) for text in self.pending.values()) > LONG
+        ):
             self._flush()
         docs = [self.pending.pop(number).doc if number in self.pending else self.names[number] for number in numbers]
         if len(outputs) == 1:
             self._returning(docs[0], self.shape.get(numbers[0], ""))
             return
-        rows = [Group(f"{literal(name).text}: ", (doc,), "") if isinstance(doc, Group) else f"{literal(name).text}: {doc}" for name, doc in zip(outputs, docs, strict=True)]
+        rows = [
+            Group(f"{literal(name).text}: ", (doc,), "") if isinstance(doc, Group) else f"{literal(name).text}: {doc}"
+            for name, doc in zip(outputs, docs, strict=True)
+        ]
         self._returning(Group("{", tuple(rows), "}"))
 
     def _returning(self, doc: Doc, comment: str = "") -> None:
         self.lines += lines(doc, self.depth, "return ", "", comment)
-
-    # ---- expressions
-
-    def _call(self, applied: Applied, sketch: bool = False) -> Text:
-        if isinstance(applied.target, Own):
-            path = applied.target.path
-            return Text(call(self.called.get(path[0]) or reached(path), [self._value(arg, sketch).doc for arg in applied.args]))
-        name = self._text(applied.target).text
-        args = applied.args
-        if name in INFIX:
-            return self._infix(name, args, sketch)
-        if name == "operator.getitem":
-            base, index = args
-            parts = index if isinstance(index, tuple) else (index,)
-            return Text(f"{self._atom(base, sketch)}[{', '.join(map(self._index, parts))}]")
-        if name == "operator.neg":
-            return Text(f"-{self._atom(args[0], sketch)}", PRODUCT)
-        if name == "torch.flatten":
-            return Text(call(f"{self._atom(args[0], sketch)}.flatten", [self._value(arg, sketch).doc for arg in args[1:]]))
-        if name == "archc.learned":
-            return self._learned(applied, sketch)
-        return self._function(name, applied, sketch)
-
-    def _function(self, name: str, applied: Applied, sketch: bool) -> Text:
-        known = BY_FUNCTION.get(name)
-        count, positions = POSITIONS.get(name, (len(applied.args), ()))
-        docs = [self._value(arg, sketch).doc for arg in applied.args[:count]]
-        docs += [named(key, self._value(arg, sketch).doc) for key, arg in zip(positions, applied.args[count:], strict=False)]
-        first = known.first if known is not None else ()
-        given = dict(applied.kwargs)
-        docs += [self._text(given.pop(key)).text for key in first if key in given]
-        docs += ["self.training"] if known is not None and known.trains else []
-        for key, leaf in given.items():
-            text = self._text(leaf).text
-            if known is None or known.defaults is None or key not in known.defaults or text != literal(known.defaults[key]).text:
-                docs.append(f"{key}={text}")
-        return Text(call(self._named(name), docs))
-
-    def _named(self, name: str) -> str:
-        space, _, rest = name.partition(".")
-        if space != "archc":
-            return name
-        self.helpers.add(rest)
-        return rest
-
-    def _learned(self, applied: Applied, sketch: bool) -> Text:
-        """Return a trained tensor as a view with a copy for each sample, channels first."""
-        given = dict(applied.kwargs)
-        axes = given["axes"].value
-        own = applied.args[1]
-        tensor = reached(own.path) + (".movedim(-1, -2)" if axes == 1 else "")
-        return Text(f"{tensor}.expand({self._atom(applied.args[0], sketch)}.shape[0]{', -1' * (axes + 1)})")
-
-    def _infix(self, name: str, args: Sequence[Any], sketch: bool) -> Text:
-        sign, binds = INFIX[name]
-        left, right = self._value(args[0], sketch), self._value(args[1], sketch)
-        one: Doc = left.doc if left.binds >= binds else f"({flat(left.doc)})"
-        other: Doc = right.doc if right.binds > binds else f"({flat(right.doc)})"
-        first = one.operands if isinstance(one, Terms) and one.sign == sign else (one,)
-        return Text(Terms((*first, other), sign), binds)
-
-    def _value(self, arg: Any, sketch: bool) -> Text:
-        match arg:
-            case Ref(number):
-                if number in self.pending:
-                    return Text("") if sketch else self.pending[number]
-                return Text(self.names[number])
-            case Own(path):
-                return Text(reached(path))
-            case Leaf():
-                found = self._text(arg)
-                return Text(found.text, found.binds)
-            case Applied():
-                return self._call(arg, sketch)
-            case tuple():
-                return Text(Group("[", tuple(self._value(item, sketch).doc for item in arg), "]"))
-        raise AssertionError(arg)
-
-    def _index(self, part: Leaf | Slice) -> str:
-        if isinstance(part, Leaf):
-            return self._text(part).text
-        bounds = [part.start, part.stop] if part.step is None else [part.start, part.stop, part.step]
-        found = [self._text(bound) if bound is not None else Expression("") for bound in bounds]
-        return (":" if all(bound.binds == ATOM for bound in found) else " : ").join(bound.text for bound in found).strip()
-
-    def _text(self, leaf: Leaf) -> Expression:
-        return self._kept(self.made.texts[id(leaf)])
-
-    def _kept(self, found: Expression) -> Expression:
-        """Return an expression of arguments as one of attributes."""
-        self.kept |= found.names
-        text = found.text
-        for name in found.names:
-            text = re.sub(rf"\b{name}\b", f"self.{attribute(self.made, name)}", text)
-        return Expression(text, found.binds, found.names)
-
-    def _atom(self, arg: Any, sketch: bool) -> str:
-        text = self._value(arg, sketch)
-        return flat(text.doc) if text.binds == ATOM else f"({flat(text.doc)})"
 
 
 def taken(loop: Any) -> Iterator[int]:
@@ -431,33 +317,3 @@ def _singular(stem: str) -> str:
     """Return the variable for a member of a loop."""
     name = stem.rstrip("_-.")
     return name if name.isidentifier() and name not in UNFIT and name not in LETTERS else "layer"
-
-
-def attribute(made: Class, name: str) -> str:
-    """Return the attribute that holds an argument of the constructor."""
-    return f"{name}_" if name in {member for member, _ in made.first.members} or hasattr_module(name) else name
-
-
-def hasattr_module(name: str) -> bool:
-    """Return whether `nn.Module` has an attribute of this name that an argument may have, too."""
-    return name in ("training", "type", "half", "double", "float", "train", "eval", "apply", "forward", "dump_patches")
-
-
-def reached(path: Sequence[str]) -> str:
-    """Return how a forward reaches a member."""
-    text = "self"
-    for name in path:
-        text += f".{name}" if name.isidentifier() and not keyword.iskeyword(name) else f'.get_submodule("{name}")'
-    return text
-
-
-def refs(part: Any) -> Iterator[int]:
-    """Yield the values that a call takes, in order."""
-    match part:
-        case Ref(number):
-            yield number
-        case Applied():
-            yield from refs(part.args)
-        case tuple() | list():
-            for item in part:
-                yield from refs(item)

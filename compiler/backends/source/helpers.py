@@ -89,7 +89,7 @@ def copied(names: Iterable[str]) -> tuple[list[str], list[str], set[str]]:
             return
         bases = found[name].text.partition("\n")[0]
         for other in found:
-            if other != name and f"({other}" in bases or f", {other})" in bases:
+            if (other != name and f"({other}" in bases) or f", {other})" in bases:
                 place(other)
         ordered.append(name)
 

@@ -150,9 +150,8 @@ def canonical(target: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     if not target.startswith("nn.") and not target.startswith(("archc.Spectral", "archc.Standardized", "archc.Scaled")):
         return dict(settings)
     plain = {name: _single(value) for name, value in settings.items()}
-    if ".MaxPool" in target or ".AvgPool" in target:
-        if plain.get("stride") == plain.get("kernel_size"):
-            plain.pop("stride", None)
+    if (".MaxPool" in target or ".AvgPool" in target) and plain.get("stride") == plain.get("kernel_size"):
+        plain.pop("stride", None)
     return plain
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from archc.compiler.backends.source.units import Applied, Chain, Do, Leaf, Member, Own, Ref, Unit
+from archc.compiler.backends.source.parts import Applied, Chain, Do, Leaf, Member, Own, Ref, Unit
 
 Bare = Callable[[Any], Any]  # a part without its constants
 
@@ -66,7 +66,12 @@ def _items(model: Sequence[tuple[str, Member]], items: Sequence[tuple[str, Membe
     waiting = list(items)
     for place, (name, member) in enumerate(model):
         # An item that also fits further on is the last of its kind: what follows it must have room.
-        if waiting and bare(waiting[0][1]) == forms[place] and _near(waiting[0][1], member) and _room(forms[place + 1 :], [bare(each) for _, each in waiting[1:]]):
+        if (
+            waiting
+            and bare(waiting[0][1]) == forms[place]
+            and _near(waiting[0][1], member)
+            and _room(forms[place + 1 :], [bare(each) for _, each in waiting[1:]])
+        ):
             result.append((name, waiting.pop(0)[1]))
         else:
             result.append((name, Missing(member)))

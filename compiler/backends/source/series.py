@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from archc.compiler.backends.source.expressions import alike
-from archc.compiler.backends.source.units import Applied, Do, Leaf, Member, Own, Ref, Unit
+from archc.compiler.backends.source.parts import Applied, Do, Leaf, Member, Own, Ref, Unit
 
 CARRIED = -1000  # in the body of a loop: what a turn takes from the one before
 INNER = 1000  # and from here on the results of its statements
@@ -194,7 +195,9 @@ def _replace(unit: Unit, start: int, period: int, count: int, bare: Bare, leaves
             if not all(alike(a.value, b.value) for a, b in zip(_constants(one), _constants(two), strict=True)):
                 return False
     last = first[-1].results[0]
-    entering = {a for one, two in zip(first, second, strict=True) for a, b in zip(_refs(one.call), _refs(two.call), strict=True) if b == last}
+    entering = {
+        a for one, two in zip(first, second, strict=True) for a, b in zip(_refs(one.call), _refs(two.call), strict=True) if b == last
+    }
     numbers = {do.results[0]: INNER + place for place, do in enumerate(first)} | {entering.pop(): CARRIED}
     inner = tuple(replace(do, results=(INNER + at,), call=_renamed(do.call, numbers)) for at, do in enumerate(first))
     turns = Turns(body[-1].results, Ref(next(key for key, value in numbers.items() if value == CARRIED)), series.count, inner)
@@ -226,9 +229,7 @@ def _names(series: Series, count: int) -> list[str]:
     return [f"{stem}{series.first + turn}" for turn in range(count) for stem in series.stems]
 
 
-def _series(
-    unit: Unit, body: Sequence[Do], period: int, count: int, bare: Bare, leaves: Leaves
-) -> tuple[Series, int] | None:
+def _series(unit: Unit, body: Sequence[Do], period: int, count: int, bare: Bare, leaves: Leaves) -> tuple[Series, int] | None:
     """Return the members of a loop, and their place among those of the unit; None where they are not alike, or not in order."""
     paths = [path[0] for do in body[:period] for path in _own(do.call)]
     rows = [_numbered(path) for path in dict.fromkeys(paths)]
@@ -261,7 +262,7 @@ def _cell(column: Sequence[Leaf]) -> Leaf | Affine | None:
     if all(alike(value, values[0]) for value in values):
         return column[0]
     if all(type(value) is int for value in values):
-        steps = {b - a for a, b in zip(values, values[1:], strict=False)}
+        steps = {b - a for a, b in pairwise(values)}
         if len(steps) == 1:
             return Affine(column[0], Leaf(steps.pop(), "step"))
     return None

@@ -6,13 +6,15 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
+from archc.compiler.backends.source.calls import attribute
 from archc.compiler.backends.source.classes import Class, Classes
 from archc.compiler.backends.source.constructor import Constructor
-from archc.compiler.backends.source.forward import LETTERS, UNFIT, Forward, attribute
+from archc.compiler.backends.source.forward import LETTERS, UNFIT, Forward
 from archc.compiler.backends.source.helpers import copied
 from archc.compiler.backends.source.initial import initialization
 from archc.compiler.backends.source.layout import Group, lines
-from archc.compiler.backends.source.units import Unit, Units
+from archc.compiler.backends.source.parts import Unit
+from archc.compiler.backends.source.units import Units
 from archc.compiler.lowering.program import LoweredProgram, Step
 from archc.dsl.source import Span
 
@@ -23,10 +25,10 @@ SHOWN = 9  # lines of a block whose text its class shows
 class Writer:
     """Writes the file of one network, from its programs for training and for inference."""
 
-    def __init__(self, training: LoweredProgram, inference: LoweredProgram) -> None:
+    def __init__(self, training: LoweredProgram, inference: LoweredProgram, plain: bool = False) -> None:
         self.training, self.inference = training, inference
         self.units = Units(training)
-        self.classes = Classes(self.units)
+        self.classes = Classes(self.units, plain)
         self.initial = initialization(training.parts)
         self.helpers: set[str] = {"Spectral"} if self.initial.settles else set()
 
@@ -165,7 +167,7 @@ def unrolled(members: Sequence[tuple[str, object]]) -> Iterator[tuple[str, str]]
         end = place + 1
         first = rows[place][1]
         while end < len(rows) and first is not None and rows[place][2] != -1:
-            name, found, at = rows[end]
+            _, found, at = rows[end]
             if found is None or at != rows[place][2] or found[1] != first[1] or int(found[2]) != int(first[2]) + end - place:
                 break
             end += 1
@@ -208,16 +210,13 @@ def _block_text(span: Span) -> list[str]:
     said = _comment_above(rows, span.line)
     text = span.text.split("\n")
     place = f"{span.source.label}, line {span.line}"
-    if len(text) > SHOWN:
-        shown = [f"`{text[0].rstrip(' {[')}` of {place}."]
-    else:
-        shown = text
+    shown = text if len(text) <= SHOWN else [f"`{text[0].rstrip(' {[')}` of {place}."]
     if not said:
         named = text[0].removeprefix("block ").removeprefix("share ").rstrip(" {[")
         return [f"`{named}` of {place}.", *(["", *text] if len(text) <= SHOWN else [])] if len(text) > 1 else text
-    return [*said, *([""] if len(shown) > 1 else []), *shown]
+    return [*said, *([""] if len(text) <= SHOWN else []), *shown]
 
 
-def written(training: LoweredProgram, inference: LoweredProgram) -> str:
-    """Return a network as Python."""
-    return Writer(training, inference).write()
+def written(training: LoweredProgram, inference: LoweredProgram, plain: bool = False) -> str:
+    """Return a network as Python. `plain`: a class for each scope, and its statements one by one."""
+    return Writer(training, inference, plain).write()

@@ -1,0 +1,84 @@
+"""Run the source that was written of a network, and compare it with the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archc.compiler.backends.torch.arch_module import ArchModule, source_of
+from archc.compiler.backends.torch.lower import lower, random_inputs
+
+MOST = 2 * 1024**3  # bytes of weights up to which the source is also run; above, its keys and shapes are compared
+
+
+def network_of(text: str) -> type[nn.Module]:
+    """Execute source and return its network: the last class that it defines."""
+    space: dict[str, Any] = {"__name__": "emitted"}
+    exec(compile(text, "<emitted>", "exec"), space)
+    classes = [value for value in space.values() if isinstance(value, type) and value.__module__ == "emitted"]
+    found: type[nn.Module] = classes[-1]
+    return found
+
+
+def difference(text: str, module: ArchModule, inputs: Sequence[Tensor]) -> str:
+    """Return how the network that some source defines differs from a lowered one; "" where it does not.
+
+    Compared are the keys and shapes of the state_dict, in order; then, in evaluation and, from the same seed, in training, the outputs
+    for the given inputs, bit by bit: on the CPU in float32, which may need another module. `module` is afterwards as it was.
+    """
+    first = next(iter(module.state_dict().values()), torch.zeros(()))
+    if first.device.type != "cpu" or any(weight.dtype != torch.float32 for weight in module.parameters()):
+        module = lower(source_of(module))
+        inputs = random_inputs(source_of(module), len(inputs[0]))
+    kind = network_of(text)
+    with torch.device("meta"):
+        ours, theirs = _keys(module), _keys(kind())
+    if ours != theirs:
+        pair = next((pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), (len(ours), len(theirs)))
+        return f"its state_dict has {pair[1]} where the network has {pair[0]}"
+    if sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()) > MOST:
+        return ""
+    before = {key: tensor.clone() for key, tensor in module.state_dict().items()}
+    written = kind()
+    written.load_state_dict(before)
+    mode = module.training
+    try:
+        for training in (False, True):
+            outputs = []
+            for each in (module, written):
+                each.train(training)
+                with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(0)
+                    try:
+                        outputs.append(_named(each(*inputs)))
+                    except ValueError as error:  # one value for each channel, of which no batch norm can learn
+                        if not training:
+                            raise
+                        outputs.append({str(error): torch.zeros(())})
+            if why := _unequal(*outputs):
+                return f"in {'training' if training else 'evaluation'}, {why}"
+    finally:
+        module.load_state_dict(before)
+        module.train(mode)
+    return ""
+
+
+def _keys(module: nn.Module) -> list[tuple[str, tuple[int, ...]]]:
+    return [(key, tuple(tensor.shape)) for key, tensor in module.state_dict().items()]
+
+
+def _named(outputs: Any) -> Mapping[str, Tensor]:
+    return outputs if isinstance(outputs, dict) else {"": outputs}
+
+
+def _unequal(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> str:
+    if list(ours) != list(theirs):
+        return f"its outputs are {', '.join(theirs)}, and those of the network {', '.join(ours)}"
+    for name, tensor in ours.items():
+        other = theirs[name]
+        if tensor.shape != other.shape or not torch.equal(tensor.nan_to_num(), other.nan_to_num()):
+            return f"its output {name} has other values".replace("  ", " ")
+    return ""
