@@ -110,6 +110,8 @@ def _parameter(units: Sequence[Unit], values: Sequence[Any]) -> str:
     if any(frame is None or frame.block is None for frame in frames):
         return ""
     for param in frames[0].block.params:  # type: ignore[union-attr]
+        if any(isinstance(frame.values.get(param.name), bool | int | float) for frame in frames):  # type: ignore[union-attr]
+            continue
         pairs = {
             (str(frame.values.get(param.name)), value.text)  # type: ignore[union-attr]
             for frame, value in zip(frames, values, strict=True)

@@ -60,6 +60,13 @@ class Constructor:
         self.lines.append(f"        for i in range({count}):")
         number = f"i + {series.first}" if series.first else "i"
         for stem, member in zip(series.stems, series.items, strict=True):
+            if isinstance(member, Chain) and not is_numbered(member):
+                self.lines.append("            chain = nn.Sequential()")
+                before = len(self.lines)
+                self._named_chain("chain", member)
+                self.lines[before:] = [f"    {line}" for line in self.lines[before:]]
+                self.lines.append(f'            self.add_module(f"{stem}{{{number}}}", chain)')
+                continue
             doc = self._doc(self.item(member))
             self.lines += lines(call("self.add_module", [f'f"{stem}{{{number}}}"', doc]), 3)
 
@@ -90,7 +97,11 @@ class Constructor:
                 else:
                     self._sequence("nn.Sequential(", member, name)
             case Chain():
-                self._named_chain(name if plain else "", name, member)
+                target = f"self.{name}" if plain else "chain"
+                self.lines.append(f"        {target} = nn.Sequential()")
+                self._named_chain(target, member)
+                if not plain:
+                    self.lines.append(f'        self.add_module("{name}", chain)')
             case New() | Child():
                 doc = self._doc(self.item(member))
                 self.lines += lines(doc, 2, before) if plain else lines(call("self.add_module", [f'"{name}"', doc]), 2)
@@ -219,10 +230,8 @@ class Constructor:
             self._statements(part.body, depth + 1)
         flush()
 
-    def _named_chain(self, attribute: str, name: str, chain: Chain) -> None:
-        """Write a sequence whose members have names: they are added one by one, or in a loop over numbered names."""
-        target = f"self.{attribute}" if attribute else "chain"
-        self.lines.append(f"        {target} = nn.Sequential()")
+    def _named_chain(self, target: str, chain: Chain) -> None:
+        """Add members with names to a sequence: one by one, or in a loop over numbered names."""
         rows: list[tuple[str, Item | Chain]] = []
         for label, member in chain.items:
             rows.append((label, member if isinstance(member, Chain) else self.item(member)))
@@ -240,8 +249,6 @@ class Constructor:
             doc = self._doc(item if isinstance(item, Item) else Item("nn.Sequential", (), tuple(self._items(item))))
             self.lines += lines(call(f"{target}.add_module", [f'"{label}"', doc]), 2)
             place += 1
-        if not attribute:
-            self.lines.append(f'        self.add_module("{name}", chain)')
 
     def _counted(self, target: str, stem: str, first: int, loop: Loop) -> None:
         body = loop.body[0]

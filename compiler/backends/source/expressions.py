@@ -272,6 +272,8 @@ def _multiples(name: str, have: tuple[int, ...], want: tuple[int, ...]) -> Itera
         times, rest = divmod(want[place], have[place])
         if rest == 0 and times > 1:
             yield tuple(times * x for x in have), Expression(f"{times} * {name}", PRODUCT, names)
+        if have[place] // 2 == want[place]:
+            yield tuple(x // 2 for x in have), Expression(f"{name} // 2", PRODUCT, names)
         by, rest = divmod(have[place], want[place])
         if by > 1 and rest <= 1:
             yield tuple(x // by for x in have), Expression(f"{name} // {by}", PRODUCT, names)

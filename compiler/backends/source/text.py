@@ -60,7 +60,7 @@ class Writer:
     def _head(self) -> list[str]:
         graph = self.training.graph
         title = graph.title or graph.name
-        return [title if title.endswith(".") else f"{title}."]
+        return [title[:1].upper() + title[1:] + ("" if title.endswith(".") else ".")]
 
     def _imports(self, code: str, wanted: set[str]) -> list[str]:
         """Return the imports of the names in a text: those of the standard library, then those of PyTorch."""

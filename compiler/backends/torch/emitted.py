@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -16,9 +18,13 @@ MOST = 2 * 1024**3  # bytes of weights up to which the source is also run; above
 
 def network_of(text: str) -> type[nn.Module]:
     """Execute source and return its network: the last class that it defines."""
-    space: dict[str, Any] = {"__name__": "emitted"}
-    exec(compile(text, "<emitted>", "exec"), space)
-    classes = [value for value in space.values() if isinstance(value, type) and value.__module__ == "emitted"]
+    module = ModuleType("archc_emitted")
+    sys.modules[module.__name__] = module  # where dataclasses look for the names of their file
+    try:
+        exec(compile(text, f"<{module.__name__}>", "exec"), vars(module))
+    finally:
+        del sys.modules[module.__name__]
+    classes = [value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__]
     found: type[nn.Module] = classes[-1]
     return found
 
