@@ -32,14 +32,16 @@ from archc.tests.support import ROOT
 
 ARCHS = sorted((ROOT / "archs").glob("*.arch"))
 CASES = sorted((ROOT / "tests/cases/source").glob("*.arch"))
-SMALL = ("lenet5_modern", "cifar_resnet20", "pointnet")  # by day
+SMALL = ("lenet5_modern", "cifar_resnet20")  # by day
 WRITE = os.environ.get("ARCHC_WRITE") == "1"
 
 # What a bare process does: for each case, it imports the source and compares its network with tensors of ours.
 RUNNER = """
 import importlib.util, sys, torch
 from pathlib import Path
-torch.set_num_threads(1)
+torch.set_num_threads(int(sys.argv[2]))
+def same(one, other):
+    return torch.equal(one.isnan(), other.isnan()) and torch.equal(one.nan_to_num(), other.nan_to_num())
 for path in sorted(Path(sys.argv[1]).glob("*.py")):
     wanted = torch.load(path.with_suffix(".pt"))
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -58,15 +60,15 @@ for path in sorted(Path(sys.argv[1]).glob("*.py")):
         ours = wanted[mode]
         assert list(result) == list(ours), f"{path.stem}: outputs in {mode}"
         for name, tensor in ours.items():
-            assert torch.equal(tensor, result[name]), f"{path.stem}: {name} in {mode}"
+            assert same(tensor, result[name]), f"{path.stem}: {name} in {mode}"
     if any(tensor.requires_grad for tensor in result.values()):
         sum(tensor.square().mean() for tensor in result.values() if tensor.requires_grad).backward()
     for name, parameter in net.named_parameters():
         ours = wanted["gradients"].get(name)
         assert (parameter.grad is None) == (ours is None), f"{path.stem}: gradient of {name}"
-        assert ours is None or torch.equal(parameter.grad, ours), f"{path.stem}: gradient of {name}"
+        assert ours is None or same(parameter.grad, ours), f"{path.stem}: gradient of {name}"
     for key, tensor in net.state_dict().items():
-        assert torch.equal(tensor, wanted["after"][key]), f"{path.stem}: {key} after training"
+        assert same(tensor, wanted["after"][key]), f"{path.stem}: {key} after training"
     print(path.stem)
 assert not any(name == "archc" or name.startswith("archc.") for name in sys.modules)
 """
@@ -102,7 +104,8 @@ def put(net: Network, folder: Path, name: str) -> None:
 
 def run_bare(folder: Path) -> list[str]:
     """Run the sources of a folder in a process that sees torch, the standard library, and nothing of this checkout."""
-    process = subprocess.run([sys.executable, "-I", "-c", RUNNER, folder], cwd=folder, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-I", "-c", RUNNER, folder, str(torch.get_num_threads())]
+    process = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr[-2000:]
     return process.stdout.split()
 
@@ -184,7 +187,7 @@ def compiled(net: Network) -> Compiled:
     [
         ("nn.Linear(16", "nn.Linear(8", "state_dict has"),
         ("self.fc = ", "self.head = ", "state_dict has"),
-        ("F.relu(x)", "F.relu6(10 * x)", "in evaluation, its output"),
+        ("F.relu(", "F.relu6(10 * ", "in evaluation, its output"),
         ("0.5, self.training", "0.25, self.training", "in training, its output"),
         ('"side"', '"aside"', "in training, its outputs are"),
     ],
@@ -218,20 +221,12 @@ def test_what_differs_is_written_plainly_or_not_at_all(monkeypatch: pytest.Monke
 
 
 def test_the_backend_writes_the_network_as_it_was_set(tmp_path: Path) -> None:
-    net = load(ROOT / "archs/cifar_resnet20.arch", {"classes": 7}) if _has_parameter("cifar_resnet20") else loads("input 4\nfc-7")
+    net = loads("arch tiny(classes=10)\ninput 1x28x28\nconv5-4; relu; maxpool\nfc-{classes}", inputs="1x40x40", classes=7)
     target = tmp_path / "net.py"
     backend = next(backend for backend in BACKENDS if backend.name == "source")
     backend.write(compiled(net), target)
     assert difference(target.read_text(), lower(net.graph), random_inputs(net.graph, 2)) == ""
     assert re.search(r", 7\)", target.read_text())
-
-
-def _has_parameter(name: str) -> bool:
-    try:
-        load(ROOT / f"archs/{name}.arch", {"classes": 7})
-    except archc.ArchError:
-        return False
-    return True
 
 
 # ---- the tables
@@ -250,7 +245,7 @@ def test_defaults_and_the_order_of_arguments_are_pytorchs(target: str) -> None:
         if target.startswith("nn.") and parameters[name].default is not inspect.Parameter.empty:
             assert parameters[name].default == value, name
     if target.startswith("nn.") and known.first:
-        order = [name for name in inspect.signature(resolve(target)).parameters][: len(known.first)]
+        order = list(inspect.signature(resolve(target)).parameters)[: len(known.first)]
         assert tuple(order) == known.first
 
 

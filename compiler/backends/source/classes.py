@@ -168,6 +168,8 @@ class Classes:
             stem = "_".join(part for part in unit.key.split(".")[-2:])
         name = "".join(part[:1].upper() + part[1:] for part in re.split(r"\W|_", stem)) or "Network"
         name = name if name.isidentifier() and not keyword.iskeyword(name) else f"Net{name}"
+        if not unit.key and name in self._names:
+            name += "Network"
         number = 1
         while (chosen := name if number == 1 else f"{name}{number}") in self._names:
             number += 1

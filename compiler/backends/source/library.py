@@ -67,15 +67,9 @@ MODULES: Mapping[str, Signature] = {
     "archc.StochasticDepth": Signature(("p", "mode")),
     "archc.Gru": Signature((), _RECURRENT),
     "archc.Lstm": Signature((), _RECURRENT),
-    **{
-        f"archc.{kind}{name}": signature
-        for kind in ("Spectral", "Standardized", "Scaled")
-        for name, signature in (
-            *((f"Conv{axes}d", Signature((), _CONV)) for axes in _AXES),
-            *((f"ConvTranspose{axes}d", Signature((), _CONVT)) for axes in _AXES),
-            ("Linear", Signature((), {"bias": True})),
-        )
-    },
+    **{f"archc.{kind}Conv{axes}d": Signature((), _CONV) for kind in ("Spectral", "Standardized", "Scaled") for axes in _AXES},
+    **{f"archc.SpectralConvTranspose{axes}d": Signature((), _CONVT) for axes in _AXES},
+    "archc.SpectralLinear": Signature((), {"bias": True}),
 }
 
 
