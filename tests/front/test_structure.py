@@ -30,6 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.lowering": FRONT | {"compiler.analysis", "compiler.passes"},
     "compiler.backends": FRONT | {"compiler.lowering", "compiler.files", "compiler.backends.torch"},  # the last for types only
     "compiler.backends.source": FRONT | {f"compiler.{room}" for room in ("backends", "backends.torch", "files", "lowering")},
+    "compiler.backends.onnxruntime": {"compiler.backends"},
     "compiler.backends.torch": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
     "compiler.repair": FRONT,
@@ -41,8 +42,11 @@ ROOMS: dict[str, set[str]] = {
     "compiler.draw": FRONT | {"compiler.elaborate", "compiler.analysis"},
     "compiler.stages": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends.torch", "driver", "report", "errors", "lowering", "passes")},
+    "compiler.configuration": FRONT | {"compiler.files", "compiler.report"},
+    "compiler.revisions": {"compiler.errors"},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
-    "compiler.results": FRONT | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "files", "tables")},
+    "compiler.results": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "backends", "backends.torch", "draw", "files", "lowering", "tables")},
     "compiler.network": FRONT
     | {
         f"compiler.{room}"
@@ -59,6 +63,7 @@ ROOMS: dict[str, set[str]] = {
             "analysis",
             "backends",
             "backends.torch",
+            "configuration",
             "draw",
             "driver",
             "elaborate",
@@ -67,9 +72,11 @@ ROOMS: dict[str, set[str]] = {
             "network",
             "pages",
             "report",
+            "revisions",
         )
     }
     | {f"compiler.{room}" for room in ("passes", "results", "stages", "tables", "version", "why_not", "zoo")},
+    "ui.highlighting": FRONT,
     "ui": set(),
     "cli": {"ui.verbs"},
     "__init__": FRONT | {f"compiler.{room}" for room in ("analysis", "elaborate", "library", "network", "report", "results", "version")},
@@ -79,11 +86,14 @@ OUTSIDE = {
     "dsl": {"lark", "platformdirs"},
     "compiler.graph": {"networkx"},
     "compiler.draw": {"graphviz", "pygraphviz"},
-    "ui.verbs": {"typer"},
+    "ui.verbs": {"typer", "watchfiles"},
     "compiler.tables": {"tabulate"},
     "compiler.results": {"matplotlib"},
     "ui.show": {"rich"},
+    "compiler.backends": {"ml_dtypes", "numpy", "safetensors"},  # weights as arrays
+    "compiler.backends.onnxruntime": {"onnxruntime"},
     "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
+    "ui.highlighting": {"pygments"},
 }
 
 

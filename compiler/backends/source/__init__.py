@@ -14,6 +14,7 @@ layout        lines in the form of `ruff format`  text        the file
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from archc.compiler.backends import Compiled
@@ -25,17 +26,26 @@ from archc.compiler.lowering import lowered_modes
 def write(compiled: Compiled, path: Path) -> None:
     """Write the network as Python, atomically.
 
-    Before, the source is run: it must have the keys of the network and return its outputs, bit by bit. Source that does not is written
-    again with a class for each scope and no loops. Raises CannotWrite where that differs, too.
+    Where torch is installed, the source is run before: it must have the keys of the network and return its outputs, bit by bit. Source
+    that does not is written again with a class for each scope and no loops. Raises CannotWrite where that differs, too, and ArchError at
+    an operator that needs a size which is open.
     """
-    from archc.compiler.backends.torch.emitted import difference
-
     programs = lowered_modes(compiled.graph)
     why = ""
     for plain in (False, True):
         text = written(*programs, plain=plain)
-        why = difference(text, compiled.module, compiled.inputs)
+        why = _difference(text, compiled)
         if not why:
             write_text(path, text)
             return
     raise CannotWrite(path, f"the source would not be the network: {why}")
+
+
+def _difference(text: str, compiled: Compiled) -> str:
+    """Return how the network of some source differs, as far as it can be run here; "" where it does not."""
+    if find_spec("torch") is None:
+        compile(text, "<source>", "exec")
+        return ""
+    from archc.compiler.backends.torch.emitted import difference
+
+    return difference(text, compiled.graph)
