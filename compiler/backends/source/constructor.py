@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from archc.compiler.backends.source.classes import Argument, Class, Classes
+from archc.compiler.backends.source.arguments import Argument
+from archc.compiler.backends.source.classes import Class, Classes
 from archc.compiler.backends.source.expressions import literal
 from archc.compiler.backends.source.folding import Item, Loop, folded, one_line
 from archc.compiler.backends.source.layout import WIDTH, Doc, Group, call, flat, lines, named

@@ -267,7 +267,8 @@ class Known:
 def _multiples(name: str, have: tuple[int, ...], want: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Expression]]:
     """Yield the multiple and the part of an argument that has the first value."""
     names = frozenset({name})
-    place = next(place for place, value in enumerate(want) if value is not ABSENT)
+    wanted: tuple[Any, ...] = want
+    place = next(place for place, value in enumerate(wanted) if value is not ABSENT)
     if have[place] > 0 and want[place] > 0:
         times, rest = divmod(want[place], have[place])
         if rest == 0 and times > 1:

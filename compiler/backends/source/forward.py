@@ -119,8 +119,8 @@ class Forward(Calls):
         inner.names = {**self.names, CARRIED: name}
         inner.last |= dict.fromkeys(self.names, 10**6)
         inner.depth, inner.called, inner.shapes = self.depth + 1, called, [("",)] * len(loop.body)
-        for number in range(len(loop.body)):
-            inner._do(number)
+        for at in range(len(loop.body)):
+            inner._do(at)
         inner.now = len(loop.body)
         end = loop.body[-1].results[0]
         doc = inner.pending.pop(end).doc if end in inner.pending and len(inner.pending) == 1 else None

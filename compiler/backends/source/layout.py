@@ -80,6 +80,6 @@ def call(function: str, arguments: Sequence[Doc]) -> Group:
 
 def named(name: str, doc: Doc) -> Doc:
     """Return an argument by name."""
-    if isinstance(doc, str):
-        return f"{name}={doc}"
+    if not isinstance(doc, Group):
+        return f"{name}={flat(doc)}"
     return Group(f"{name}={doc.opening}", doc.elements, doc.closing, doc.comments)

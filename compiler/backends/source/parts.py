@@ -117,8 +117,8 @@ class Unit:
     """
 
     key: str
-    members: tuple[tuple[str, Member], ...]
-    body: tuple[Do, ...]
+    members: tuple[tuple[str, Any], ...]  # a Member, or a loop of them
+    body: tuple[Any, ...]  # a Do, or a loop of them
     returns: tuple[Ref, ...]
     chain: Chain | None = None
     frame: Frame | None = None

@@ -202,9 +202,9 @@ def _replace(unit: Unit, start: int, period: int, count: int, bare: Bare, leaves
     inner = tuple(replace(do, results=(INNER + at,), call=_renamed(do.call, numbers)) for at, do in enumerate(first))
     turns = Turns(body[-1].results, Ref(next(key for key, value in numbers.items() if value == CARRIED)), series.count, inner)
     turns = replace(turns, shapes=body[-1].shapes, place=body[0].place)
-    unit.body = (*unit.body[:start], turns, *unit.body[end:])  # type: ignore[assignment]
+    unit.body = (*unit.body[:start], turns, *unit.body[end:])
     kept = [row for row in unit.members if row[0] not in _names(series, count)]
-    unit.members = (*kept[:place], ("*", series), *kept[place:])  # type: ignore[assignment]
+    unit.members = (*kept[:place], ("*", series), *kept[place:])
     return True
 
 
