@@ -68,14 +68,18 @@ class Initialization:
         several = {call: names for call, names in self.named.items() if len(names) > 3}
         for call, names in self.named.items():
             if call not in several:
-                result += [INDENT * 2 + call.format(f"self.get_parameter({_quoted(name)})") for name in names]
+                for name in names:
+                    head, _, rest = call.partition("({}")
+                    settings = [each for each in rest.removesuffix(")").split(", ") if each]
+                    result += lines(Group(f"{head}(", (f"self.get_parameter({_quoted(name)})", *settings), ")"), 2)
         if several:
             result.append(f"{INDENT * 2}for name, parameter in self.named_parameters():")
         for call, names in several.items():
-            tested = list(self._tests(names))
-            result += _condition(word, tested)
-            result.append(f"{INDENT * 4}{call.format('parameter')}")
-            word = "elif"
+            for tested in self._tests(names):
+                whole = f"{INDENT * 3}{word} {flat(tested)}:"
+                result += [whole] if len(whole) <= WIDTH else lines(tested, 3, f"{word} ", ":")
+                result.append(f"{INDENT * 4}{call.format('parameter')}")
+                word = "elif"
         if self.settles:
             result += [
                 f"{INDENT * 2}for module in self.modules():",
@@ -144,19 +148,6 @@ def _classes(kinds: Sequence[str]) -> str:
     """Return what `isinstance` asks for."""
     names = [kind.removeprefix("archc.") for kind in kinds]
     return names[0] if len(names) == 1 else f"({', '.join(names)})"
-
-
-def _condition(word: str, tested: Sequence[Doc]) -> list[str]:
-    """Return the head of an `if`."""
-    whole = f"{word} {' or '.join(map(flat, tested))}:"
-    if len(whole) + 3 * len(INDENT) <= WIDTH:
-        return [INDENT * 3 + whole]
-    if len(tested) == 1:
-        return lines(tested[0], 3, f"{word} ", ":")
-    result = [f"{INDENT * 3}{word} ("]
-    for place, doc in enumerate(tested):
-        result += lines(doc, 4, "or " if place else "")
-    return [*result, f"{INDENT * 3}):"]
 
 
 def _quoted(text: str) -> str:

@@ -53,7 +53,7 @@ def lines(doc: Doc, depth: int, before: str = "", after: str = "", comment: str 
     """Return a text as lines, indented by `depth` steps. `before` and `after` stand on its first and last line."""
     indent = INDENT * depth
     whole = f"{indent}{before}{flat(doc)}{after}"
-    end = f"  # {comment}" if comment else ""
+    end = f"  # {comment}" if comment and len(whole) + len(comment) + 4 <= WIDTH else ""
     if isinstance(doc, str) or (len(whole) <= WIDTH and not (isinstance(doc, Group) and doc.is_commented)):
         return [whole + end]
     if isinstance(doc, Terms):
