@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -69,12 +69,30 @@ def check_text(
     overrides: Overrides | None = None,
     limits: Limits | None = None,
     mend: bool = True,
+    loader: Loader | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Report:
-    """Check a text that is in no file; otherwise as `check`."""
+    """Check a text that is in no file; otherwise as `check`.
+
+    A `loader` reads the files that it uses. Between trials of repairs, `stop` is asked whether to give up: raises Stopped.
+    """
     data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
-    task = Task(Path(name).stem.strip("<>"), folder or Path.cwd(), overrides or Overrides(), limits or Limits())
-    loader, watch = task.loader(), Stopwatch()
+    task = Task(Path(name).stem.strip("<>"), folder or Path.cwd(), overrides or Overrides(), limits or Limits(), loader, stop)
+    loader, watch = loader or task.loader(), Stopwatch()
     return _checked(loader.text(name, data, task.folder), loader, task, mend, watch)
+
+
+def glance(text: str, name: str, folder: Path, limits: Limits, loader: Loader) -> Report:
+    """Check a text without warnings and repairs, for an answer while somebody types. The errors are those of `check_text`."""
+    task = Task(Path(name).stem, folder, Overrides(), limits)
+    watch = Stopwatch()
+    with without_collection():
+        loaded = loader.text(name, text.encode(errors="surrogatepass"), folder)
+        return _proved(loaded, loader, task, watch)
+
+
+class Stopped(Exception):
+    """A check was given up, since whoever asked for it no longer needs it."""
 
 
 def unreadable(path: Path, error: OSError) -> Report:
@@ -94,10 +112,12 @@ class Task:
     folder: Path
     overrides: Overrides
     limits: Limits
+    base: Loader | None = None  # what `archs/` holds, and the texts of an editor, are read as this one reads them
+    stop: Callable[[], bool] = lambda: False
 
     def loader(self) -> Loader:
-        """Create a loader that has read nothing yet."""
-        return Loader(self.limits.max_nesting, self.limits.max_nodes)
+        """Create a loader that has read nothing of the user's yet."""
+        return Loader(self.limits.max_nesting, self.limits.max_nodes) if self.base is None else self.base.renewed()
 
 
 @dataclass
@@ -227,7 +247,9 @@ class Attempts:
         return self._of(self.source.text, replace(self.task, overrides=parse_overrides({}, {"": sizes})), linted=False)
 
     def _of(self, text: str, task: Task, linted: bool) -> Tried:
-        loader = Loader(task.limits.max_nesting)
+        if task.stop():
+            raise Stopped
+        loader = replace(task.loader(), max_statements=None)
         changed = loader.text(self.source.name, text.encode(), task.folder)
         report = _proved(changed, loader, task, Stopwatch(), explained=False)
         warnings = lint(report.graph, changed.tree, report.warnings) if linted and report.ok and changed.tree is not None else []
