@@ -82,13 +82,13 @@ def check_text(
     return _checked(loader.text(name, data, task.folder), loader, task, mend, watch)
 
 
-def glance(text: str, name: str, folder: Path, limits: Limits, loader: Loader) -> Report:
-    """Check a text without warnings and repairs, for an answer while somebody types. The errors are those of `check_text`."""
-    task = Task(Path(name).stem, folder, Overrides(), limits)
-    watch = Stopwatch()
+def glance(loaded: Loaded, name: str, loader: Loader, limits: Limits) -> Report:
+    """Report on a text that `loader` has read, without warnings and repairs, for an answer while somebody types.
+
+    The errors are those of `check_text`.
+    """
     with without_collection():
-        loaded = loader.text(name, text.encode(errors="surrogatepass"), folder)
-        return _proved(loaded, loader, task, watch)
+        return _proved(loaded, loader, Task(name, loaded.folder, Overrides(), limits), Stopwatch())
 
 
 class Stopped(Exception):
@@ -160,6 +160,7 @@ def _proved(loaded: Loaded, loader: Loader, task: Task, watch: Stopwatch, explai
     elaboration = _elaborated(loaded.tree, loaded.folder, loader, task)
     watch.lap("elaborate")
     report.graph, report.name, report.failures = elaboration.graph, elaboration.graph.name, elaboration.failures
+    report.passed = elaboration.passed
     report.claims, report.warnings = list(elaboration.claims.values()), list(elaboration.doubts.values())
     report.diagnostics += without_guesses(elaboration.problems, loaded.problems)
     if not elaboration.problems and (loaded.whole or not report.diagnostics):

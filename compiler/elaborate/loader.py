@@ -52,7 +52,7 @@ class Loader:
                 data = self.texts[real] if real in self.texts else read_regular(path, MAX_BYTES)
             except (OSError, ValueError) as error:  # a ValueError: a name that no file can have
                 raise self.fault(path, error) from None
-            self._read[real] = self.text(_shown(path), data, path.parent)
+            self._read[real] = self.text(shown(path), data, path.parent)
         return self._read[real]
 
     def renewed(self) -> Loader:
@@ -123,7 +123,7 @@ class Loader:
         return label
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """Return the path as messages show it: relative to the current folder, if it is below it."""
     try:
         return str(path.relative_to(Path.cwd())) if path.is_absolute() else str(path)

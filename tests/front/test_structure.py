@@ -40,6 +40,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.draw": FRONT | {"compiler.elaborate", "compiler.analysis"},
     "compiler.stages": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends.torch", "driver", "report", "errors", "lowering", "passes")},
+    "compiler.index": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "report")},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
     "compiler.results": FRONT | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "files", "tables")},
     "compiler.network": FRONT
@@ -50,8 +51,9 @@ ROOMS: dict[str, set[str]] = {
     "compiler.library": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "network", "report", "results")},
     "compiler": set(),
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "report", "pages", "files", "tables", "verdict", "version")},
+    "ui.lsp": FRONT | {f"compiler.{room}" for room in ("analysis", "draw", "driver", "elaborate", "index", "pages", "report", "version")},
     "ui.verbs": FRONT
-    | {"ui.show"}
+    | {"ui.show", "ui.lsp"}
     | {
         f"compiler.{room}"
         for room in (
@@ -79,6 +81,7 @@ OUTSIDE = {
     "compiler.graph": {"networkx"},
     "compiler.draw": {"graphviz", "pygraphviz"},
     "ui.verbs": {"typer"},
+    "ui.lsp": {"lsprotocol", "pygls"},
     "compiler.tables": {"tabulate"},
     "compiler.results": {"matplotlib"},
     "ui.show": {"rich"},

@@ -22,7 +22,7 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render_all, visible
 from archc.ui.show.colour import painter
-from archc.ui.verbs import checking, completion, looking, reference, running, streams
+from archc.ui.verbs import checking, completion, looking, reference, running, serving, streams
 from archc.ui.verbs.terminal import say, talk
 
 app = typer.Typer(
@@ -50,10 +50,18 @@ for verb in (
     running.weights,
     reference.ops,
     reference.explain,
+    serving.lsp,
 ):
     app.command(verb.__name__.rstrip("_"))(verb)
 
-OPTIONAL = {"torch": "torch", "safetensors": "torch", "numpy": "torch", "matplotlib": "plots"}  # module -> the extra that installs it
+OPTIONAL = {
+    "torch": "torch",
+    "safetensors": "torch",
+    "numpy": "torch",
+    "matplotlib": "plots",
+    "pygls": "lsp",
+    "lsprotocol": "lsp",
+}  # module -> the extra that installs it
 
 
 INSTALL = "Install completion of verbs, options and names for bash, zsh or fish."
