@@ -51,7 +51,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler.library": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "network", "report", "results")},
     "compiler": set(),
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "report", "pages", "files", "tables", "verdict", "version")},
-    "ui.lsp": FRONT | {f"compiler.{room}" for room in ("analysis", "draw", "driver", "elaborate", "index", "pages", "report", "version")},
+    "ui.lsp": FRONT | {f"compiler.{room}" for room in ("analysis", "draw", "driver", "elaborate", "index", "pages", "report", "version")}
+    | {"ui.highlighting"},
     "ui.verbs": FRONT
     | {"ui.show", "ui.lsp"}
     | {
@@ -71,6 +72,7 @@ ROOMS: dict[str, set[str]] = {
         )
     }
     | {f"compiler.{room}" for room in ("passes", "results", "stages", "tables", "version", "why_not", "zoo")},
+    "ui.highlighting": FRONT,
     "ui": set(),
     "cli": {"ui.verbs"},
     "__init__": FRONT | {f"compiler.{room}" for room in ("analysis", "elaborate", "library", "network", "report", "results", "version")},
@@ -85,7 +87,8 @@ OUTSIDE = {
     "compiler.tables": {"tabulate"},
     "compiler.results": {"matplotlib"},
     "ui.show": {"rich"},
-    "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
+    "ui.highlighting": {"pygments"},
+    "compiler.backends.torch": {"torch", "torchvision", "safetensors", "ml_dtypes"},
 }
 
 

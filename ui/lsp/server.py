@@ -178,12 +178,15 @@ class ArchServer(LanguageServer):
         """Return the expanded text of an open text, by its URI."""
         return actions.expanded(self.space, _uri(arguments))
 
-    async def _draw(self, *arguments: Any) -> dict[str, Any]:
-        """Return the picture of an open text, as SVG."""
+    async def _draw(self, *arguments: Any) -> dict[str, Any] | str | None:
+        """Draw an open text: by its URI, return the SVG, and None while it has errors; by an object, return what `drawn` does."""
         asked = pictures.wanted(arguments[0] if arguments else None)
         if asked is None:
             raise renaming.Refused("archc.draw takes a URI, or an object with a `uri`")
-        return await self.pictures.draw(asked)
+        answer = await self.pictures.draw(asked)
+        if isinstance(arguments[0], str):  # of a sound text, the picture alone
+            return answer.get("svg") if answer.get("ok") else None
+        return answer
 
     def _explain(self, *arguments: Any) -> str:
         """Return the page of a code, in Markdown."""

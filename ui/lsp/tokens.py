@@ -24,6 +24,7 @@ from archc.compiler.index.symbols import (
     WORD,
     Index,
 )
+from archc.ui.highlighting.table import keywords
 from archc.ui.lsp.analysis import Analysis
 from archc.ui.lsp.workspace import Workspace
 
@@ -60,12 +61,7 @@ KINDS = {
     WORD: "enumMember",
     FUNCTION: "function",
 }
-KEYWORDS = frozenset(
-    (
-        *("use", "arch", "input", "output", "default", "block", "share", "let", "next", "expect"),
-        *("for", "in", "with", "if", "else", "and", "or", "not", "within"),
-    )
-)
+KEYWORDS = frozenset(keywords())
 _TOKEN = re.compile(
     r'(?P<comment>#[^\n]*)|(?P<string>"[^"\n]*"?)|(?P<word>[A-Za-z_][A-Za-z_0-9]*)'
     r"|(?P<number>[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?[KMG]?(?![A-Za-z]))|(?P<operator>=>|\*\*|//|[=!<>]=|[-+*/%@])"
