@@ -51,8 +51,9 @@ ROOMS: dict[str, set[str]] = {
     "compiler.library": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "network", "report", "results")},
     "compiler": set(),
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "report", "pages", "files", "tables", "verdict", "version")},
-    "ui.lsp": FRONT | {f"compiler.{room}" for room in ("analysis", "draw", "driver", "elaborate", "index", "pages", "report", "version")}
-    | {"ui.highlighting"},
+    "ui.lsp": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "draw", "driver", "elaborate", "files", "index", "pages", "report")}
+    | {"compiler.version", "ui.highlighting"},
     "ui.verbs": FRONT
     | {"ui.show", "ui.lsp"}
     | {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
 
 from lsprotocol import types
 
@@ -65,7 +66,7 @@ def _touches(full: Analysis, found: Diagnostic, start: int, end: int) -> bool:
 
 
 def _fix(found: Diagnostic, repair: Repair, full: Analysis) -> types.CodeAction:
-    title = str(repair) if repair.changes != WRITING else f"{repair.what} (only how it is written)"
+    title = f"Repair: {repair if repair.changes != WRITING else f'{repair.what} (only how it is written)'}"
     title = title if repair.complete else f"{title}; other errors are left"
     title = " ".join(title.split())
     edits = [types.TextEdit(full.lines.of(edit.span), edit.text) for edit in repair.edits if edit.span.source is full.source]
@@ -116,13 +117,11 @@ def _all_fixed(space: Workspace, full: Analysis) -> str:
 
 def replaced(lines: Lines, text: str, first: int = 0, last: int | None = None) -> list[types.TextEdit]:
     """Return the edits, line by line, that turn the lines of a text into another; only those within some lines, from 0."""
-    from difflib import SequenceMatcher
-
     before, after = lines.text.split("\n"), text.split("\n")
     stop = len(before) if last is None else last + 1
     edits = []
-    for tag, a, b, c, d in _opcodes(SequenceMatcher(None, before, after, autojunk=False)):
-        if tag == "equal" or not (first <= a and max(b, a + 1) <= stop):
+    for a, b, c, d in _changed(SequenceMatcher(None, before, after, autojunk=False)):
+        if not (first <= a and max(b, a + 1) <= stop):
             continue
         if b < len(before):
             place, new = types.Range(_start(lines, a), _start(lines, b)), "".join(f"{line}\n" for line in after[c:d])
@@ -133,8 +132,13 @@ def replaced(lines: Lines, text: str, first: int = 0, last: int | None = None) -
     return edits
 
 
-def _opcodes(matcher: object) -> Iterator[tuple[str, int, int, int, int]]:
-    yield from matcher.get_opcodes()  # type: ignore[attr-defined]
+def _changed(matcher: SequenceMatcher[str]) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the lines that change, before and after: one by one where as many lines take their place."""
+    for tag, a, b, c, d in matcher.get_opcodes():
+        if tag == "replace" and b - a == d - c:
+            yield from ((a + step, a + step + 1, c + step, c + step + 1) for step in range(b - a))
+        elif tag != "equal":
+            yield a, b, c, d
 
 
 def _start(lines: Lines, line: int) -> types.Position:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from archc.compiler.elaborate.loader import ARCHS, Loader
+from archc.compiler.elaborate.loader import ARCHS, MAX_BYTES, Loader
+from archc.compiler.files import read_regular
 from archc.compiler.index.files import Indexes
 from archc.compiler.index.symbols import Index
 from archc.dsl.diagnostics import Fault
@@ -49,8 +50,11 @@ def _below(folders: list[Path]) -> Iterator[Path]:
                 return
 
 
-def index_of_file(space: Workspace, path: Path) -> Index | None:
-    """Return the names of a file, as a client has it open or as it is on the disk; None where it cannot be read."""
+def index_of_file(space: Workspace, path: Path, word: str = "") -> Index | None:
+    """Return the names of a file, as a client has it open or as it is on the disk; None where it cannot be read.
+
+    None also for a file on the disk that does not contain a word, in whatever case.
+    """
     for uri, held in space.open.items():
         if held.document.path is not None and os.path.realpath(held.document.path) == str(path):
             now = space.analysis(uri)
@@ -63,6 +67,8 @@ def index_of_file(space: Workspace, path: Path) -> Index | None:
     before = space.indexed.get(key)
     if before is not None and before[:2] == (stat.st_mtime_ns, stat.st_size):
         return before[2]
+    if word and not _contains(path, word):
+        return None
     loader = space.loader("")
     index = _read(loader, path)
     if len(space.indexed) > MOST:
@@ -76,3 +82,10 @@ def _read(loader: Loader, path: Path) -> Index | None:
         return Indexes(loader).of(loader.open(path))
     except Fault:
         return None
+
+
+def _contains(path: Path, word: str) -> bool:
+    try:
+        return word.lower().encode() in read_regular(path, MAX_BYTES).lower()
+    except OSError:
+        return False

@@ -9,7 +9,7 @@ from pathlib import Path
 from lsprotocol import types
 
 from archc.compiler.elaborate.loader import ARCHS
-from archc.compiler.index.symbols import CALLABLE, Index, Occurrence, Symbol, same_symbol
+from archc.compiler.index.symbols import CALLABLE, Occurrence, Symbol, same_symbol
 from archc.dsl import ast
 from archc.dsl.source import Source, Span
 from archc.ui.lsp.analysis import Analysis
@@ -97,18 +97,13 @@ def occurrences(space: Workspace, now: Analysis, symbol: Symbol) -> Iterator[tup
     for path in arch_files(space, own=Path(home).is_relative_to(ARCHS)):
         if str(path) == own or now.uri == uri_of(path):
             continue
-        index = index_of_file(space, path)
-        if index is None or not (str(path) == home or _reaches(index, symbol)):
+        index = index_of_file(space, path, symbol.name)
+        if index is None:
             continue
         lines = Lines(index.source.text, space.encoding)
         for occurrence in index.occurrences:
             if _same(occurrence.symbol, symbol):
                 yield _uri(space, path), lines, occurrence
-
-
-def _reaches(index: Index, symbol: Symbol) -> bool:
-    """Return whether a file mentions what a symbol means."""
-    return symbol.name in index.source.text
 
 
 def _same(a: Symbol, b: Symbol) -> bool:

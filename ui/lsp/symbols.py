@@ -50,12 +50,15 @@ def document_symbols(space: Workspace, params: types.DocumentSymbolParams) -> li
     now = space.analysis(params.text_document.uri)
     if now is None:
         return None
-    index, lines = now.index, now.lines
-    if index is None and (before := space.good(params.text_document.uri)) is not None:  # nothing can be read: where they were
-        good, carried = before
-        rows = _tree(good.index, good.lines) if good.index is not None else []
-        return [moved for each in rows if (moved := _moved(each, carried.line)) is not None]
-    return _tree(index, lines) if index is not None else []
+    found = _tree(now.index, now.lines) if now.index is not None else []
+    if any(each.is_of_writing for each in now.report.diagnostics) and (before := space.good(params.text_document.uri)) is not None:
+        good, carried = before  # what cannot be read now stays where it was
+        known = {(each.name, each.kind) for each in found}
+        for each in _tree(good.index, good.lines) if good.index is not None else []:
+            if (each.name, each.kind) not in known and (moved := _moved(each, carried.line)) is not None:
+                found.append(moved)
+        found.sort(key=lambda each: (each.range.start.line, each.range.start.character))
+    return found
 
 
 def _tree(index: Index, lines: Lines) -> list[types.DocumentSymbol]:
@@ -116,7 +119,7 @@ def workspace_symbols(space: Workspace, params: types.WorkspaceSymbolParams) -> 
     query = params.query.lower()
     found: list[types.WorkspaceSymbol] = []
     for path in arch_files(space, own=bool(query)):
-        index = index_of_file(space, path)
+        index = index_of_file(space, path, query)
         if index is None:
             continue
         uri, lines = uri_of(path), Lines(index.source.text, space.encoding)
