@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import inspect
 import logging
@@ -82,6 +83,7 @@ class ArchServer(LanguageServer):
         super().__init__("archc", __version__, protocol_cls=ArchProtocol)
         self.space = Workspace(self.text_document_publish_diagnostics)
         self.space.say = self._say
+        self.space.failed = partial(self.report_server_error, source=None)
         self.pictures = pictures.Pictures(self.space, self.protocol.notify)
         for method, answer, options in FEATURES:
             self.feature(method, options)(_answering(self.space, answer))
@@ -103,12 +105,17 @@ class ArchServer(LanguageServer):
         if source is not FeatureRequestError and not isinstance(error, Answered):
             self.window_log_message(types.LogMessageParams(types.MessageType.Error, f"archc: {type(error).__name__}: {error}"))
 
+    def _uncaught(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log what went wrong outside of every handler."""
+        self.report_server_error(context.get("exception") or RuntimeError(context.get("message")), None)
+
     def _say(self, text: str) -> None:
         self.window_show_message(types.ShowMessageParams(types.MessageType.Info, text))
 
     # ---- the life of a session
 
     def _initialize(self, params: types.InitializeParams) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._uncaught)
         space = self.space
         encoding = self.workspace.position_encoding
         space.encoding = str(getattr(encoding, "value", encoding) or "utf-16")

@@ -23,7 +23,7 @@ from archc.dsl.source import Source
 from archc.dsl.stack import FRAMES_A_LEVEL
 from archc.ui.lsp.analysis import Analysis, is_included
 from archc.ui.lsp.carrying import Carried
-from archc.ui.lsp.documents import Document, path_of, uri_of
+from archc.ui.lsp.documents import Document, Lines, path_of, uri_of
 from archc.ui.lsp.reporting import published, reported
 from archc.ui.lsp.settings import Settings
 
@@ -46,6 +46,7 @@ class Open:
     soon: asyncio.TimerHandle | None = None
     idle: asyncio.TimerHandle | None = None
     running: asyncio.Task[Analysis | None] | None = None
+    failed: Lines | None = None  # the text on which a bug of archc has shown
     edits: int = 0
     looked_at: dict[str, str] = field(default_factory=dict)  # by block: the path of the call that was last looked at
     carried: Carried | None = None
@@ -68,6 +69,7 @@ class Workspace:
         self.open: dict[str, Open] = {}
         self.annotates = False  # whether the client shows notes on edits
         self.say: Callable[[str], None] = lambda text: None  # tells the user something
+        self.failed: Callable[[Exception], None] = lambda error: None  # takes a bug of archc
         self.on_check: list[Callable[[Analysis], None]] = []
         self.indexed: dict[str, tuple[int, int, Index | None]] = {}  # by path: time and size of a file that is not open, and its names
         self._publish = publish
@@ -122,9 +124,11 @@ class Workspace:
         held = self.open.get(uri)
         if held is None:
             return None
+        if held.failed is held.document.lines:
+            return None
         if held.quick is None or held.quick.lines is not held.document.lines:
             self._check(uri, held)
-        return held.quick
+        return held.quick if held.failed is not held.document.lines else None
 
     def good(self, uri: str) -> tuple[Analysis, Carried] | None:
         """Return the last check without errors, and how its lines became those of the text now; None where there was none."""
@@ -207,8 +211,13 @@ class Workspace:
         loader = self.loader(uri)
         loader.earlier = held.trees
         data = held.document.text.encode(errors="surrogatepass")
-        loaded = loader.text(self.name(uri), data, self.folder(uri))
-        report = glance(loaded, Path(self.name(uri)).stem, loader, self.settings.limits)
+        try:
+            loaded = loader.text(self.name(uri), data, self.folder(uri))
+            report = glance(loaded, Path(self.name(uri)).stem, loader, self.settings.limits)
+        except Exception as error:  # a bug; what is known of the earlier text stays until the next edit
+            held.failed, held.trees = held.document.lines, Trees()
+            self.failed(error)
+            return
         self._base = loader
         held.quick = Analysis(held.document, loaded, loader, report)
         if report.ok:
@@ -262,6 +271,9 @@ class Workspace:
         try:
             done = await asyncio.get_running_loop().run_in_executor(self._pool, work)
         except RuntimeError:  # the pool is closed
+            return None
+        except Exception as error:  # a bug; the errors that are known stay
+            self.failed(error)
             return None
         if done is None or self.open.get(uri) is not held or held.document.lines is not lines:
             return None
