@@ -16,7 +16,7 @@ from archc.compiler.analysis.nesting import Stated
 from archc.compiler.analysis.printing import program
 from archc.compiler.collection import without_collection
 from archc.compiler.elaborate.claims import ClaimResult
-from archc.compiler.elaborate.elaboration import Elaboration, Limits, Overrides
+from archc.compiler.elaborate.elaboration import Elaboration, Limits, Overrides, Stopped
 from archc.compiler.elaborate.loader import Loaded, Loader
 from archc.compiler.elaborate.networks import begin, network
 from archc.compiler.graph import ArchGraph
@@ -70,14 +70,10 @@ def check_text(
     limits: Limits | None = None,
     mend: bool = True,
     loader: Loader | None = None,
-    stop: Callable[[], bool] = lambda: False,
 ) -> Report:
-    """Check a text that is in no file; otherwise as `check`.
-
-    A `loader` reads the files that it uses. Between trials of repairs, `stop` is asked whether to give up: raises Stopped.
-    """
+    """Check a text that is in no file; otherwise as `check`. A `loader` reads the files that it uses."""
     data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
-    task = Task(Path(name).stem.strip("<>"), folder or Path.cwd(), overrides or Overrides(), limits or Limits(), loader, stop)
+    task = Task(Path(name).stem.strip("<>"), folder or Path.cwd(), overrides or Overrides(), limits or Limits(), loader)
     loader, watch = loader or task.loader(), Stopwatch()
     return _checked(loader.text(name, data, task.folder), loader, task, mend, watch)
 
@@ -91,8 +87,13 @@ def glance(loaded: Loaded, name: str, loader: Loader, limits: Limits) -> Report:
         return _proved(loaded, loader, Task(name, loaded.folder, Overrides(), limits), Stopwatch())
 
 
-class Stopped(Exception):
-    """A check was given up, since whoever asked for it no longer needs it."""
+def completed(seen: Report, loaded: Loaded, name: str, loader: Loader, limits: Limits, stop: Callable[[], bool]) -> Report:
+    """Return what `check_text` returns of a text that was glanced at: with warnings and repairs. That report is not changed.
+
+    `stop` is asked again and again whether to give up: raises Stopped.
+    """
+    with without_collection():
+        return _completed(replace(seen), loaded, Task(name, loaded.folder, Overrides(), limits, loader, stop), mend=True)
 
 
 def unreadable(path: Path, error: OSError) -> Report:
@@ -136,9 +137,15 @@ class Stopwatch:
 
 def _checked(loaded: Loaded, loader: Loader, task: Task, mend: bool, watch: Stopwatch) -> Report:
     """Report on a file: its network and claims, errors, warnings, and repairs of both."""
-    report = _proved(loaded, loader, task, watch)
+    return _completed(_proved(loaded, loader, task, watch), loaded, task, mend)
+
+
+def _completed(report: Report, loaded: Loaded, task: Task, mend: bool) -> Report:
+    """Add warnings and repairs to the report on a file."""
     if loaded.tree is None:
         return report
+    if task.stop():
+        raise Stopped
     if report.ok:
         report.warnings = lint(report.graph, loaded.tree, report.warnings)
     else:
@@ -185,6 +192,7 @@ def _proved(loaded: Loaded, loader: Loader, task: Task, watch: Stopwatch, explai
 
 def _elaborated(tree: ast.File, folder: Path, loader: Loader, task: Task) -> Elaboration:
     elaboration = begin(loader, task.limits, task.overrides)
+    elaboration.stop = task.stop
     elaboration.graph.name = task.name
     with deep_stack(task.limits.max_nesting):
         try:

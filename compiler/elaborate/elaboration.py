@@ -74,6 +74,10 @@ class Passed:
         return frame.scope if frame is not None else ""
 
 
+class Stopped(Exception):
+    """A check was given up, since whoever asked for it no longer needs it."""
+
+
 class Abort(Exception):
     """The elaboration cannot go on; what is wrong has been reported."""
 
@@ -102,6 +106,7 @@ class Elaboration:
     using: list[Using] = field(default_factory=list)  # the files on the way to the statement at hand
     inputs: dict[str, None] = field(default_factory=dict)  # the names of the inputs, in order
     output_places: dict[str, Span] = field(default_factory=dict)
+    stop: Callable[[], bool] = lambda: False  # asked with every statement whether to give up
     own_expects: bool = True  # of another file's network, what it claims of itself is not checked
     _reported: dict[tuple[str, str, int, int], int] = field(default_factory=dict)  # -> the number among the problems
     _again: Counter[int] = field(default_factory=Counter)  # how often a problem came again, in other copies or calls
@@ -159,8 +164,10 @@ class Elaboration:
     # ---- limits
 
     def step(self, site: Site, span: Span, count: int = 1) -> None:
-        """Count statements, turns and copies before they are elaborated, so that the limit is met at once."""
+        """Count statements, turns and copies before they are elaborated, so that the limit is met at once. Raises Stopped."""
         self._steps += count
+        if self.stop():
+            raise Stopped
         if self._steps > self.limits.max_nodes:
             self.report(LimitReached(files.too_many_nodes(self.limits.max_nodes)), site, span)
 

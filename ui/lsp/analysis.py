@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 
@@ -27,6 +28,12 @@ class Analysis:
         self.loader = loader
         self.report = report
         self._lines: dict[int, Lines] = {}
+
+    def with_report(self, report: Report) -> Analysis:
+        """Return the analysis of the same text with another report."""
+        made = copy(self)
+        made.report = report
+        return made
 
     @property
     def source(self) -> Source:

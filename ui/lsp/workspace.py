@@ -15,11 +15,11 @@ from pathlib import Path
 
 from lsprotocol import types
 
-from archc.compiler.driver import Stopped, check_text, glance
-from archc.compiler.elaborate.loader import ARCHS, Loaded, Loader, shown
+from archc.compiler.driver import completed, glance
+from archc.compiler.elaborate.elaboration import Stopped
+from archc.compiler.elaborate.loader import ARCHS, Loader, shown
 from archc.compiler.index.symbols import Index
 from archc.dsl.parser import Trees
-from archc.dsl.source import Source
 from archc.dsl.stack import FRAMES_A_LEVEL
 from archc.ui.lsp.analysis import Analysis, is_included
 from archc.ui.lsp.carrying import Carried
@@ -252,21 +252,18 @@ class Workspace:
 
     async def _fully(self, uri: str, held: Open) -> Analysis | None:
         """Check a text in full on another thread, and publish what is found; None if it changed meanwhile, or was closed."""
-        edits, document, lines = held.edits, held.document, held.document.lines
-        loader, name, folder, limits = self.loader(uri), self.name(uri), self.folder(uri), self.settings.limits
-        snapshot = Document(uri, document.raw, document.version, self.encoding)
-        snapshot.lines = lines
+        quick, edits, name = self.analysis(uri), held.edits, Path(self.name(uri)).stem
+        if quick is None:
+            return None
+        loader, limits = quick.loader.renewed(), self.settings.limits
 
         def work() -> Analysis | None:
-            if held.edits != edits:
-                return None
+            stop = lambda: held.edits != edits  # noqa: E731
             try:
-                report = check_text(lines.text, name, folder, limits=limits, loader=loader, stop=lambda: held.edits != edits)
+                report = completed(quick.report, quick.loaded, name, loader, limits, stop)
             except Stopped:
                 return None
-            places = [each.span for each in report.diagnostics if each.span is not None]
-            source = report.tree.span.source if report.tree is not None else places[0].source if places else Source(name, lines.text)
-            return Analysis(snapshot, Loaded(source, folder, report.tree, ()), loader, report)
+            return quick.with_report(report)
 
         try:
             done = await asyncio.get_running_loop().run_in_executor(self._pool, work)
@@ -275,7 +272,7 @@ class Workspace:
         except Exception as error:  # a bug; the errors that are known stay
             self.failed(error)
             return None
-        if done is None or self.open.get(uri) is not held or held.document.lines is not lines:
+        if done is None or self.open.get(uri) is not held or held.document.lines is not quick.lines:
             return None
         held.full = done
         self._contribute_all(uri, reported(done))
