@@ -16,6 +16,7 @@ from archc.compiler.index.renaming import CannotRename, check_name, effect
 from archc.compiler.index.resolve import index_of
 from archc.compiler.index.symbols import Index
 from archc.compiler.report import Report
+from archc.compiler.shapes.dim import unknown
 from archc.dsl import ast
 from archc.dsl.parser import Trees, parse
 from archc.dsl.source import Source
@@ -182,6 +183,8 @@ def test_legal_numbers_are_those_that_check() -> None:
     assert set(found) == {"1", "2", "4", "8", "16"}  # they divide 48 and 64
     assert set(dict(legal("maxpool", map(str, numbers((4, 6, 6))), "/1", (4, 6, 6)))) == {"1", "2", "3", "4", "5", "6"}
     assert found["4"] == (64, 6, 6)
+    height = unknown("H")
+    assert set(dict(legal("conv3-64(groups=", map(str, numbers((6, height, height))), ")", (6, height, height)))) == {"1", "2"}
 
 
 # ---- renaming

@@ -360,6 +360,26 @@ async def test_use_stays_within_the_workspace(client: LanguageClient, folder: Pa
     await text.diagnostics(lambda held: codes(held) == [])
 
 
+async def test_settings_of_a_project_and_files_that_change(client: LanguageClient, folder: Path) -> None:
+    project = folder / "project"
+    project.mkdir()
+    (project / "archc.toml").write_text('warnings-off = ["W0106"]\n')
+    (project / "part.arch").write_text("block part() { conv3-8 }\n")
+    text = Text(client, project / "net.arch", 'use "part.arch"\ninput 3x9x9\npart()\nconv3-8\nconv9-8\nfc-10\n')
+    await text.diagnostics(lambda held: codes(held) == ["E0301"])
+    assert await fixes(text, "conv9-8")  # the full check is done
+    (project / "part.arch").write_text("block part() { conv1-8 }\n")
+    text.replace("conv9-8", "conv7-8")
+    changes = [types.FileEvent((project / "part.arch").as_uri(), types.FileChangeType.Changed)]
+    client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams(changes))
+    await text.diagnostics(lambda held: codes(held) == [])
+    await fixes(text, "conv3-8")
+    assert codes(client.diagnostics[text.uri]) == []
+    (project / "archc.toml").write_text("")
+    client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams(changes))
+    await text.diagnostics(lambda held: "W0106" in codes(held))
+
+
 async def test_nothing_is_written(client: LanguageClient, folder: Path) -> None:
     text = Text(client, folder / "unsaved.arch", SOUND)
     await text.diagnostics(lambda held: True)
