@@ -28,7 +28,7 @@ from archc.compiler.shapes.dim import Dim
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Fault
 from archc.dsl.errors import ArchError
-from archc.dsl.parser import parse_size, parse_value
+from archc.dsl.parser import Trees, parse_size, parse_value
 from archc.dsl.source import Source, Span
 from archc.dsl.stack import deep_stack
 from archc.dsl.trees import deeper
@@ -246,6 +246,7 @@ class Attempts:
         self.source = source
         self.task = replace(task, limits=limits)
         self.linted = linted
+        self.trees = Trees() if task.base is not None else None  # a trial changes little, and is given up soon where somebody types
 
     def text(self, text: str) -> Tried:
         """Check a changed text."""
@@ -258,7 +259,7 @@ class Attempts:
     def _of(self, text: str, task: Task, linted: bool) -> Tried:
         if task.stop():
             raise Stopped
-        loader = replace(task.loader(), max_statements=None)
+        loader = replace(task.loader(), max_statements=None, earlier=self.trees)
         changed = loader.text(self.source.name, text.encode(), task.folder)
         report = _proved(changed, loader, task, Stopwatch(), explained=False)
         warnings = lint(report.graph, changed.tree, report.warnings) if linted and report.ok and changed.tree is not None else []
