@@ -142,6 +142,7 @@ class Operator:
     `rectifies`: it does not change its own output.
     `identity_in_eval`: in evaluation it returns its input; `identity_in_training` returns whether a call does so in training too.
     `detached`: its values do not depend on those of its operand, only on its shape, so no gradient passes through it.
+    `draws`: returns whether a call draws random numbers in evaluation, so that two runs differ.
     `fusable`: it can be computed within the call of the layer before it.
     `overwrites`: its result may be written over its input, since its backward pass needs only the result.
     """
@@ -187,6 +188,7 @@ class Operator:
     identity_in_eval: bool = False
     identity_in_training: Callable[[Call], bool] = never
     detached: bool = False
+    draws: Callable[[Call], bool] = never
     fusable: bool = False
     overwrites: bool = False
 

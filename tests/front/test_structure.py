@@ -29,6 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.pages": {"dsl"},
     "compiler.lowering": FRONT | {"compiler.analysis", "compiler.passes"},
     "compiler.backends": FRONT | {"compiler.lowering", "compiler.files", "compiler.backends.torch"},  # the last for types only
+    "compiler.backends.onnxruntime": {"compiler.backends"},
     "compiler.backends.torch": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
     "compiler.repair": FRONT,
@@ -44,7 +45,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler.configuration": FRONT | {"compiler.files", "compiler.report"},
     "compiler.revisions": {"compiler.errors"},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
-    "compiler.results": FRONT | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "files", "tables")},
+    "compiler.results": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "backends", "backends.torch", "draw", "files", "lowering", "tables")},
     "compiler.network": FRONT
     | {
         f"compiler.{room}"
@@ -92,8 +94,10 @@ OUTSIDE = {
     "compiler.tables": {"tabulate"},
     "compiler.results": {"matplotlib"},
     "ui.show": {"rich"},
+    "compiler.backends": {"ml_dtypes", "numpy", "safetensors"},  # weights as arrays
+    "compiler.backends.onnxruntime": {"onnxruntime"},
+    "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
     "ui.highlighting": {"pygments"},
-    "compiler.backends.torch": {"torch", "torchvision", "safetensors", "ml_dtypes"},
 }
 
 
