@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from archc.compiler.driver import check_text
+from archc.compiler.driver import check_text, completed, glance
+from archc.compiler.elaborate.elaboration import Limits, Stopped
 from archc.compiler.elaborate.loader import Loader
 from archc.compiler.index.files import Indexes
 from archc.compiler.index.legal import legal, numbers
@@ -271,3 +272,41 @@ def test_an_edited_text_is_read_as_a_new_one() -> None:
 @pytest.mark.slow
 def test_every_edited_text_is_read_as_a_new_one() -> None:
     edits_agree([*ARCHS, *CASES], 12)
+
+
+def shown(report: Report) -> list[object]:
+    found = [*report.diagnostics, *report.warnings]
+    return [(d.code, d.message, d.span and (d.span.start, d.span.end), [str(repair) for repair in d.repairs]) for d in found]
+
+
+def glances_are_checks(paths: list[Path]) -> None:
+    """What is checked in two steps while somebody types is what is checked at once, with the same errors in the first step."""
+    for path in paths:
+        text, limits, trees = path.read_text(encoding="utf-8", errors="replace"), Limits(), Trees()
+        for version in (text, f"{text}\n# changed\n"):
+            loader = Loader(limits.max_nesting, limits.max_nodes, earlier=trees)
+            loaded = loader.text(path.name, version.encode(), path.parent)
+            glanced = glance(loaded, path.stem, loader, limits)
+            before = shown(glanced)
+            whole = completed(glanced, loaded, path.stem, loader.renewed(), limits, lambda: False)
+            once = check_text(version, path.name, path.parent)
+            assert shown(whole) == shown(once), path
+            assert [each[:3] for each in shown(glanced) if str(each[0]).startswith("E")] == [each[:3] for each in before]
+            assert {each[:2] for each in before} >= {(d.code, d.message) for d in once.diagnostics if not d.facts.get("incoming")}, path
+
+
+def test_a_glance_has_the_errors_of_a_check() -> None:
+    glances_are_checks([ROOT / "archs/unet.arch", *CASES[7::60]])
+
+
+@pytest.mark.slow
+def test_every_glance_has_the_errors_of_a_check() -> None:
+    glances_are_checks(CASES)
+
+
+def test_a_check_can_be_given_up() -> None:
+    loader, limits = Loader(), Limits()
+    loaded = loader.text("net.arch", b"input 3x8x8\nconvv3-8\n", Path())
+    glanced = glance(loaded, "net", loader, limits)
+    with pytest.raises(Stopped):
+        completed(glanced, loaded, "net", loader.renewed(), limits, lambda: True)
