@@ -81,7 +81,8 @@ def check_text(
 def glance(loaded: Loaded, name: str, loader: Loader, limits: Limits) -> Report:
     """Report on a text that `loader` has read, without warnings and repairs, for an answer while somebody types.
 
-    The errors are those of `check_text`.
+    The errors are those of `check_text`, which may add failed claims on counts, or leave out errors that another one causes: both show
+    only while repairs are sought. The warnings are those of elaboration alone.
     """
     with without_collection():
         return _proved(loaded, loader, Task(name, loaded.folder, Overrides(), limits), Stopwatch())
