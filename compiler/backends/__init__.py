@@ -127,11 +127,14 @@ class Backend:
         """Return the first needed module that is not installed; "" where all are installed."""
         return next((name for name in self.needs if not installed(name)), "")
 
-    def check(self, compiled: Compiled) -> None:
-        """Raise, before anything is written, what `write` would for a network that cannot be lowered, or that the format cannot say."""
+    def check(self, compiled: Compiled) -> str:
+        """Raise, before anything is written, what `write` would for a network that cannot be lowered, or that the format cannot say.
+
+        Return the suffix of a second file that is written beside the first, `.data`, or "".
+        """
         compiled.program()
-        if self.checker:
-            _function(self.checker)(compiled)
+        found: str | None = _function(self.checker)(compiled) if self.checker else None
+        return found or ""
 
     def write(self, compiled: Compiled, path: Path) -> None:
         """Write a file atomically. Raises CannotWrite, and ModuleNotFoundError where a module is `missing`."""

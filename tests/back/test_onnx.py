@@ -17,6 +17,7 @@ from archc.compiler.backends import Compiled
 from archc.compiler.backends.onnx.write import OPSET, write
 from archc.compiler.files import CannotWrite
 from archc.compiler.ops.record import Operator
+from archc.compiler.results.compilation import Request, compilation
 from archc.dsl.errors import ArchError
 from archc.tests.support import ARCHS, ROOT
 from archc.tests.support.onnx_files import (
@@ -369,3 +370,16 @@ def test_what_an_opset_cannot_say_is_refused_at_its_line(tmp_path: Path) -> None
 def test_opsets_that_do_not_exist_are_refused(opset: object, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=re.escape(f"not {opset}")):
         write(compiled(small("lenet5"), opset=opset), tmp_path / "net.onnx")
+
+
+def test_a_second_file_is_said_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archc.compiler.backends.onnx.write.MOST", 1000)
+    path = tmp_path / "net.onnx"
+    said: list[str] = []
+
+    def note(text: str) -> None:
+        said.append(f"{text}; there {'is' if path.exists() else 'is not'} a file")
+
+    made = compilation(load(ROOT / "archs/lenet5.arch").graph, Request((path,)), note)
+    assert any("its weights are written to net.onnx.data" in text and "there is not a file" in text for text in said)
+    assert made.written[0].size == path.stat().st_size + (tmp_path / "net.onnx.data").stat().st_size > 240_000

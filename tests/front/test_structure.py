@@ -34,6 +34,7 @@ ROOMS: dict[str, set[str]] = {
     | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
     "compiler.backends.onnx": FRONT | {f"compiler.{room}" for room in ("backends", "files", "lowering", "passes")},
     "compiler.repair": FRONT,
+    "compiler.read": FRONT | {f"compiler.{room}" for room in ("analysis", "collection", "driver", "elaborate")},
     "compiler.tables": {"dsl"},
     "compiler.verdict": FRONT | {"compiler.elaborate", "compiler.analysis"},
     "compiler.report": FRONT | {f"compiler.{room}" for room in ("elaborate", "analysis", "verdict")},
@@ -169,6 +170,8 @@ BY_NAME = {
     "compiler/passes/fold_batch_norm.py",
     "compiler/passes/merge_siblings.py",
     "compiler/passes/relu_after_pool.py",
+    "compiler/read/emit.py",  # `residual` for an `add`
+    "compiler/read/kinds.py",  # what papers call a body
     "compiler/repair/merges.py",  # options of `conv` that a repair writes
     "compiler/repair/shapes.py",
     "compiler/repair/windows.py",
