@@ -43,7 +43,7 @@ class Item:
     """An operator that is not named yet: its canonical options, operands and shape, and the `weights` that it holds, by their keys.
 
     `path` is where the source has it: the path of a module that is the operator (`leaf`), or of the scope in which it is computed.
-    `data` is what a front end notes of it.
+    `data` is what a front end notes of it; `incomplete` says why it is wrong until a pattern replaces it.
     """
 
     op: str
@@ -55,6 +55,7 @@ class Item:
     leaf: bool
     weights: Mapping[str, tuple[int, ...]]
     data: Any = None
+    incomplete: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ class Flat:
     ) -> int:
         """Append an operator and return its number. Its weights are those that its record states, under one key.
 
-        `expected` is the shape that the source states; `holder` is the key of an operator that has buffers alone. Raises CannotRead where the record does not accept the operands, infers another
-        shape or holds other weights.
+        `expected` is the shape that the source states; `holder` is the key of an operator that has buffers alone. Raises CannotRead
+        where the record does not accept the operands, infers another shape or holds other weights.
         """
         record, held = OPERATORS[op], dict(weights or {})
         taken = tuple(self.items[operand].shape for operand in operands)
@@ -167,9 +168,11 @@ class Flat:
         """
         live = self._live(outputs.values())
         for number in live:
-            if self.items[number].op.startswith(PSEUDO):
-                item = self.items[number]
-                raise CannotRead(f"its result is used in a way that is not known ({item.op.lstrip(PSEUDO)})", path=item.path)
+            item = self.items[number]
+            if item.op.startswith(PSEUDO) or item.incomplete:
+                raise CannotRead(
+                    f"its result is used in a way that is not known ({item.incomplete or item.op.lstrip(PSEUDO)})", path=item.path
+                )
         names, named = _named([self.items[number] for number in live])
         called = dict(zip(live, names, strict=True))
         graph = ArchGraph(name, title)

@@ -50,6 +50,8 @@ class Length:
     eps: float = 0.0
 
 
+KEYLESS = "a projection whose keys have no bias"
+
 LEADS = frozenset(
     {"mul", "div", "add", "view", "reshape", "softmax", "_softmax", "clone", "contiguous", "alias", "unsqueeze", "squeeze", "masked_fill"}
 )

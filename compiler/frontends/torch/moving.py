@@ -178,10 +178,11 @@ def owning(reader: Reader, view: View, dim: int) -> tuple[View, int]:
         return view, view.axes.index(wanted)
     dims = reader.sample_dims(view)
     batch = reader.batch_dim(view)
-    want: Axes = tuple(axis for place, axis in enumerate(dims) if place != batch or axis)
-    item = reader.as_axes(view, want)
-    place = len([None for at in range(dim) if at != batch or dims[at]])
-    return replace(view, item=item, axes=want), place
+    order = [place for place, axis in enumerate(dims) if place != batch or axis]
+    if view.axes[0] and view.axes[0] in dims:  # the channels stay first
+        order.sort(key=lambda place: dims[place] != view.axes[0])
+    want: Axes = tuple(dims[place] for place in order)
+    return replace(view, item=reader.as_axes(view, want), axes=want), order.index(dim)
 
 
 @rule("index_select")

@@ -93,9 +93,9 @@ class Reader:
                     self._check(node)
                 except CannotRead as refusal:
                     if not refusal.operator:
-                        refusal.operator = _operator(node)
+                        refusal.operator = operator(node)
                         refusal.path = refusal.path or self.path
-                        refusal.count = sum(_operator(other) == refusal.operator for other in self.program.graph.nodes)
+                        refusal.count = sum(operator(other) == refusal.operator for other in self.program.graph.nodes)
                     raise
             elif node.op == "output":
                 self._outputs(node)
@@ -150,7 +150,7 @@ class Reader:
             self.outputs.append(self.sample(held, 1)[0])
 
     def _called(self, node: fx.Node) -> Any:
-        name = _operator(node)
+        name = operator(node)
         if name == "getitem":
             held = self.value(node.args[0])
             return Fixed(node) if isinstance(held, Fixed) else held[node.args[1]]
@@ -190,10 +190,9 @@ class Reader:
         written = node.args[0]
         assert isinstance(written, fx.Node)
         root, order = _storage(written), {each: place for place, each in enumerate(self.program.graph.nodes)}
-        for other in order:
-            if other is not written and other is not node and order[other] < order[node] and _storage(other) is root:
-                if any(order[user] > order[node] for user in other.users):
-                    raise CannotRead("it overwrites a tensor that another view of it reads later")
+        views = [other for other in order if order[other] < order[node] and other is not written and _storage(other) is root]
+        if any(order[user] > order[node] for other in views for user in other.users):
+            raise CannotRead("it overwrites a tensor that another view of it reads later")
 
     def _check(self, node: fx.Node) -> None:
         """Hold the value of a node against the shape that the program states. Raises CannotRead."""
@@ -322,12 +321,13 @@ class Reader:
     def _learnt(self, node: fx.Node, item: int) -> View:
         if node.op == "placeholder":
             return self._parameter(node, item)
-        name = _operator(node)
+        name = operator(node)
         plain = name.removesuffix("_")
         if plain not in RULES or not node.all_input_nodes or plain != name:
             raise CannotRead(f"it takes what {name} computes of weights, or a constant")
         saved = self.node, self.path, self.leaf
         try:
+            self.node = node
             given = self.arguments(node).given
             beside = View(item, (), ())
             held = {key: self.data(each, beside) if isinstance(each, Fixed) else each for key, each in given.items()}
@@ -368,7 +368,7 @@ CONSTANT = frozenset(
 )
 
 
-def _operator(node: fx.Node) -> str:
+def operator(node: fx.Node) -> str:
     """Return the name of what a node calls: that of the operator of aten, without its overload."""
     if node.op != "call_function":
         return node.op
@@ -391,7 +391,7 @@ VIEWS = frozenset(
 def _storage(node: fx.Node) -> fx.Node:
     """Return the node whose memory a node may share."""
     while node.op == "call_function" and node.args and isinstance(node.args[0], fx.Node):
-        name = _operator(node)
+        name = operator(node)
         if name not in VIEWS and not (name.endswith("_") and not name.startswith("_")):
             break
         node = node.args[0]
@@ -402,5 +402,9 @@ def attempt(view: View, sizes: Sequence[int]) -> View:
     """Return a view in another shape. Raises CannotRead where the axes do not allow it."""
     try:
         return view.reshaped(sizes)
+    except NotAligned:
+        pass
+    try:
+        return view.coalesced().reshaped(sizes)
     except NotAligned:
         raise CannotRead(f"a reshape from {view.shape} to {tuple(sizes)} splits positions across axes") from None

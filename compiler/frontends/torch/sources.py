@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -36,11 +36,19 @@ def read_program(program: torch.export.ExportedProgram, name: str, title: str, m
     return FlatNetwork(graph, title, classes, named)
 
 
+def built(make: Callable[[], nn.Module]) -> nn.Module:
+    """Return a module without memory for its weights, even where it computes sizes by tensors."""
+    try:
+        with torch.device("meta"):
+            return make()
+    except (NotImplementedError, RuntimeError):
+        return make().to("meta")
+
+
 def torchvision(name: str, shape: Sequence[int] = (3, 224, 224)) -> FlatNetwork:
     """Return the graph of a network of torchvision."""
     models = torchvision_models()
-    with torch.device("meta"):
-        module = models.get_model(name, weights=None)
+    module = built(lambda: models.get_model(name, weights=None))
     return read_module(module, [shape], name, f"torchvision.models.{name}")
 
 
@@ -49,8 +57,7 @@ def timm(name: str, shape: Sequence[int] | None = None, **options: Any) -> FlatN
     torchvision_models()
     import timm
 
-    with torch.device("meta"):
-        module = timm.create_model(name, **options)
+    module = built(lambda: timm.create_model(name, **options))
     shape = shape or module.pretrained_cfg["input_size"]
     return read_module(module, [shape], name.replace(".", "_"), f"timm {name}")
 
