@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keyword
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -185,7 +185,23 @@ class Flat:
         _check_state(graph, state, set(unused))
         return graph, frozenset(called[number] for number, own in zip(live, named, strict=True) if own)
 
-    def _live(self, outputs: Any) -> list[int]:
+    def unread(self, outputs: Iterable[int], state: Iterable[str]) -> list[str]:
+        """Return the tensors that the source stores and no operator holds."""
+        held = {f"{self.items[number].key}." for number in self._live(outputs) if self.items[number].key}
+        return [key for key in state if not any(f"{key}.".startswith(each) for each in held)]
+
+    def digest(self, outputs: Iterable[int]) -> list[Any]:
+        """Return what outputs are computed by, as a value: equal for equal networks, whatever else there is beside them."""
+        ends = list(outputs)
+        live = self._live(ends)
+        place = {number: at for at, number in enumerate(live)}
+        items = [(self.items[number], number) for number in live]
+        return [
+            [(item.op, dict(item.attrs), item.key, item.shape, [place[operand] for operand in item.operands]) for item, _ in items],
+            [place[end] for end in ends],
+        ]
+
+    def _live(self, outputs: Iterable[int]) -> list[int]:
         seen: set[int] = {number for number, item in enumerate(self.items) if item.op == INPUT}
         stack = list(outputs)
         while stack:

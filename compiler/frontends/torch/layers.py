@@ -111,7 +111,7 @@ def affine(a: Any) -> bool:
 def batch_norm(reader: Reader, a: Any) -> View:
     """Read a batch norm."""
     view = reader.data(a.input)
-    if a.running_mean is None or a.training:
+    if a.running_mean is None or bool(a.training) != reader.training:
         raise CannotRead("it normalizes by the statistics of the batch")
     view = reader.along(view, 1)
     reader.weights(a.running_mean, a.running_var)

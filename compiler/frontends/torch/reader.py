@@ -17,6 +17,7 @@ from archc.compiler.frontends.views import Atom, Axes, NotAligned, View, atoms_o
 from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
+from torch.utils._pytree import tree_unflatten
 
 Rule = Callable[["Reader", Any], Any]
 RULES: dict[str, Rule] = {}
@@ -62,7 +63,8 @@ class Arguments:
 class Reader:
     """The state of the walk: the operators so far, and the value of each node."""
 
-    def __init__(self, program: ExportedProgram, source: str, batch: int) -> None:
+    def __init__(self, program: ExportedProgram, source: str, batch: int, training: bool = False) -> None:
+        self.training = training
         self.program, self.flat, self.batch = program, Flat(source), Atom(batch)
         self.values: dict[fx.Node, Any] = {}
         self.keys: dict[fx.Node, str] = {}
@@ -73,7 +75,7 @@ class Reader:
         self.slices: dict[tuple[int, Atom, int], int] = {}
         self.learnt: dict[fx.Node, View] = {}
         self.inputs: list[int] = []
-        self.outputs: list[int] = []
+        self.outputs: dict[str, int] = {}
         self.zero_pads: set[int] = set()  # what is padded, but by nothing at this size
         self.trained = set(program.graph_signature.parameters)
         self.modes: dict[str, str] = {}  # of modules that drop samples, by path
@@ -142,12 +144,13 @@ class Reader:
             self.values[node] = View(number, axes, ((self.batch,), *axes))
 
     def _outputs(self, node: fx.Node) -> None:
-        for value in node.args[0]:
+        names = _output_names(self.program)
+        self.path, self.leaf = "", False
+        for name, value in zip(names, node.args[0][-len(names) :], strict=True):  # type: ignore[index, union-attr]
             held = self.value(value)
             if not isinstance(held, View):
-                raise CannotRead("an output does not depend on the input")
-            self.path, self.leaf = "", False
-            self.outputs.append(self.sample(held, 1)[0])
+                raise CannotRead(f"its output {name} does not depend on the input")
+            self.outputs[name] = self.sample(held, 1)[0]
 
     def _called(self, node: fx.Node) -> Any:
         name = operator(node)
@@ -374,6 +377,29 @@ def operator(node: fx.Node) -> str:
         return node.op
     schema = getattr(node.target, "_schema", None)
     return str(schema.name).rpartition("::")[2] if schema is not None else getattr(node.target, "__name__", str(node.target))
+
+
+def _output_names(program: ExportedProgram) -> list[str]:
+    """Return the names of the outputs: keys of dicts, fields of named tuples, or numbers."""
+    spec = program.call_spec.out_spec
+    assert spec is not None
+    names: list[str] = []
+
+    def name(value: Any, label: str) -> None:
+        if isinstance(value, Mapping):
+            parts: Any = value.items()
+        elif hasattr(value, "_fields"):
+            parts = zip(value._fields, value, strict=True)
+        elif isinstance(value, list | tuple):
+            parts = enumerate(value, 1)
+        else:
+            names.append(label)
+            return
+        for key, part in parts:
+            name(part, f"{label}_{key}" if label else str(key) if isinstance(key, str) else f"output{key}")
+
+    name(tree_unflatten(range(spec.num_leaves), spec), "")
+    return ["output"] if len(names) == 1 else names
 
 
 def _path(path: str) -> str:

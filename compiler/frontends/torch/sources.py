@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,24 +18,46 @@ from torch import nn
 BATCH = 2
 
 
-def exported(module: nn.Module, shapes: Sequence[Sequence[int]]) -> torch.export.ExportedProgram:
-    """Return the exported program of a module on the meta device, in evaluation."""
-    module.eval()
+def exported(module: nn.Module, shapes: Sequence[Sequence[int]], training: bool = False) -> torch.export.ExportedProgram:
+    """Return the exported program of a module on the meta device, for evaluation or for training."""
+    module.train(training)
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return torch.export.export(module, tuple(torch.empty(BATCH, *shape) for shape in shapes), strict=False)
 
 
-def read_program(program: torch.export.ExportedProgram, name: str, title: str, modes: Mapping[str, str] | None = None) -> FlatNetwork:
-    """Return the graph of an exported program. Raises CannotRead."""
-    reader = Reader(program, title, BATCH)
-    reader.modes.update(modes or {})
+def read(program: torch.export.ExportedProgram, title: str, modes: Mapping[str, str], training: bool = False) -> Reader:
+    """Return a reader that has read an exported program. Raises CannotRead."""
+    reader = Reader(program, title, BATCH, training)
+    reader.modes.update(modes)
     reader.read()
-    state = {key: tuple(tensor.shape) for key, tensor in program.state_dict.items()}
-    outputs = {"output" if len(reader.outputs) == 1 else f"output{place + 1}": number for place, number in enumerate(reader.outputs)}
-    graph, named = reader.flat.finished(name, title, outputs, state)
-    classes = {path: kind for path, kind in reader.classes.items() if path}
-    return FlatNetwork(graph, title, classes, named)
+    return reader
+
+
+def network(reader: Reader, name: str, title: str, only_training: Sequence[str] = ()) -> FlatNetwork:
+    """Return what a reader has read. Raises CannotRead."""
+    state = {key: tuple(tensor.shape) for key, tensor in reader.program.state_dict.items()}
+    graph, named = reader.flat.finished(name, title, reader.outputs, state)
+    for output in only_training:
+        graph.outputs[output] = replace(graph.outputs[output], training_only=True)
+    graph.mark_training_only()
+    return FlatNetwork(graph, title, {path: kind for path, kind in reader.classes.items() if path}, named)
+
+
+def read_module(module: nn.Module, shapes: Sequence[Sequence[int]], name: str, title: str) -> FlatNetwork:
+    """Return the graph of a module: as it is in evaluation, with what else it computes in training. Raises CannotRead."""
+    modes = marked(module)
+    reader = read(exported(module, shapes), title, modes)
+    if not reader.flat.unread(reader.outputs.values(), reader.program.state_dict):
+        return network(reader, name, title)
+    evaluated = reader.flat.digest(reader.outputs.values())
+    trained = read(exported(module, shapes, training=True), title, modes, training=True)
+    outputs = dict(trained.outputs)
+    main = next((output for output, number in outputs.items() if trained.flat.digest([number]) == evaluated), None)
+    if main is None or len(reader.outputs) != 1:
+        return network(reader, name, title)  # which says what is not used
+    trained.outputs = {output: number for output, number in outputs.items() if output != main} | {"output": outputs[main]}
+    return network(trained, name, title, [output for output in trained.outputs if output != "output"])
 
 
 def built(make: Callable[[], nn.Module]) -> nn.Module:
@@ -45,11 +69,25 @@ def built(make: Callable[[], nn.Module]) -> nn.Module:
         return make().to("meta")
 
 
-def torchvision(name: str, shape: Sequence[int] = (3, 224, 224)) -> FlatNetwork:
+def torchvision(name: str, shape: Sequence[int] | None = None) -> FlatNetwork:
     """Return the graph of a network of torchvision."""
     models = torchvision_models()
-    module = built(lambda: models.get_model(name, weights=None))
-    return read_module(module, [shape], name, f"torchvision.models.{name}")
+    takes = inspect.signature(models.get_model_builder(name)).parameters
+    none = dict.fromkeys(("weights", "weights_backbone") if "weights_backbone" in takes else ("weights",))
+    module = built(lambda: models.get_model(name, **none))
+    return read_module(module, [shape or published_shape(models, name)], name, f"torchvision.models.{name}")
+
+
+def published_shape(models: Any, name: str) -> tuple[int, ...]:
+    """Return the shape of a sample that the first published weights of a network of torchvision were trained for."""
+    weights = next(iter(models.get_model_weights(name)))
+    transforms = getattr(weights.transforms, "keywords", {})
+    crop = transforms.get("crop_size") or transforms.get("resize_size") or 224
+    sizes = tuple(crop) if isinstance(crop, (tuple, list)) else (crop, crop)
+    sizes = sizes if len(sizes) == 2 else sizes * 2
+    return (
+        (3, weights.meta.get("min_temporal_size", 16), *sizes) if weights.__class__.__module__.split(".")[2:3] == ["video"] else (3, *sizes)
+    )
 
 
 def timm(name: str, shape: Sequence[int] | None = None, **options: Any) -> FlatNetwork:
@@ -60,12 +98,6 @@ def timm(name: str, shape: Sequence[int] | None = None, **options: Any) -> FlatN
     module = built(lambda: timm.create_model(name, **options))
     shape = shape or module.pretrained_cfg["input_size"]
     return read_module(module, [shape], name.replace(".", "_"), f"timm {name}")
-
-
-def read_module(module: nn.Module, shapes: Sequence[Sequence[int]], name: str, title: str) -> FlatNetwork:
-    """Return the graph of a module."""
-    modes = marked(module)
-    return read_program(exported(module, shapes), name, title, modes)
 
 
 def marked(module: nn.Module) -> dict[str, str]:

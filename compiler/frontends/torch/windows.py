@@ -13,7 +13,7 @@ from archc.compiler.frontends.views import View, fresh, size
 from torch import fx
 
 ROLLED, PADDED = "a map that was moved", "a map that was padded"  # pseudo operators: what undoes them follows
-TABLE = frozenset(["index", "view", "reshape", "permute", "contiguous", "unsqueeze", "clone", "alias"])
+TABLE = frozenset(["index", "view", "reshape", "permute", "contiguous", "unsqueeze", "clone", "alias", "flatten"])
 CONTINUOUS = TABLE | frozenset(["linear", "relu", "relu_", "sigmoid", "mul"])
 SHARPEST = ("clamp", "exp")
 
