@@ -10,6 +10,9 @@ import keyword
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
+from itertools import pairwise
 from typing import Any
 
 from archc.compiler.elaborate.reserved import MODULE_NAMES
@@ -176,7 +179,7 @@ class Flat:
         names, named = _named([self.items[number] for number in live])
         called = dict(zip(live, names, strict=True))
         graph = ArchGraph(name, title)
-        for number in live:
+        for number in _gathered(live, called, {number: self.items[number].operands for number in live}):
             item = self.items[number]
             key = item.key or called[number]
             node = Node(called[number], item.op, item.attrs, item.shape, self.span, key=key)
@@ -285,20 +288,66 @@ def _named(items: Sequence[Item]) -> tuple[list[str], list[bool]]:
             name, given = item.path, True
         else:
             path, prefix, given = item.path, "", False
-            if item.leaf and item.path not in groups:
+            owner = next((around for around in (item.path, *_around(item.path)) if around in keyed), "")
+            if owner:
+                path, _, prefix = owner.rpartition(".")
+            elif item.leaf and item.path not in groups:
                 path, _, prefix = item.path.rpartition(".")
                 if item.path not in taken | scopes and writable(prefix):
                     name, given = item.path, True
             if not name:
-                owner = next((around for around in (item.path, *_around(item.path)) if around in keyed), "")
-                if owner:
-                    path, _, prefix = owner.rpartition(".")
-                stem = prefix if item.leaf and prefix and not owner else f"{prefix}_{item.op}" if prefix else item.op
-                name = _fresh(path, stem if writable(stem) and not stem.isdigit() else item.op, taken | scopes, spent)
+                stem = f"{prefix}_{item.op}" if owner else prefix or item.op
+                name = _fresh(path, stem if writable(stem) and not stem[0].isdigit() else item.op, taken | scopes, spent)
         taken.add(name)
         names.append(name)
         own.append(given)
     return names, own
+
+
+def _gathered(order: Sequence[int], names: Mapping[int, str], operands: Mapping[int, Sequence[int]], depth: int = 0) -> list[int]:
+    """Return items in an order in which each scope is in one piece, where there is one; otherwise in their own order."""
+    groups: dict[str, list[int]] = {}
+    for number in order:
+        parts = names[number].split(".")
+        groups.setdefault(".".join(parts[: depth + 1]), []).append(number)
+    if len(groups) == len(order):
+        return list(order)
+    group_of = {number: group for group, numbers in groups.items() for number in numbers}
+    before = {
+        group: {group_of[operand] for number in numbers for operand in operands[number] if operand in group_of} - {group}
+        for group, numbers in groups.items()
+    }
+    try:
+        sequence = list(TopologicalSorter(before).static_order()) if _is_split(order, group_of) else list(groups)
+    except CycleError:
+        return list(order)
+    if sequence != list(groups):
+        sequence = _earliest(groups, before)
+    return [
+        number
+        for group in sequence
+        for number in (groups[group] if len(groups[group]) == 1 else _gathered(groups[group], names, operands, depth + 1))
+    ]
+
+
+def _is_split(order: Sequence[int], group_of: Mapping[int, str]) -> bool:
+    """Return whether a group is not in one piece."""
+    pieces = 1 + sum(group_of[one] != group_of[two] for one, two in pairwise(order))
+    return pieces > len(set(group_of.values()))
+
+
+def _earliest(groups: Mapping[str, Sequence[int]], before: Mapping[str, set[str]]) -> list[str]:
+    """Return groups in a topological order, of those that are ready always the one that begins first."""
+    sorter, sequence = TopologicalSorter(before), list[str]()
+    sorter.prepare()
+    ready: list[tuple[int, str]] = []
+    while sorter.is_active():
+        for group in sorter.get_ready():
+            heappush(ready, (groups[group][0], group))
+        _, group = heappop(ready)
+        sequence.append(group)
+        sorter.done(group)
+    return sequence
 
 
 def _is_group(items: Sequence[Item], numbers: Sequence[int]) -> bool:

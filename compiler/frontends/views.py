@@ -111,6 +111,8 @@ class View:
         left = atoms_of(view.dims)
         for wanted in sizes:
             group: list[Atom] = []
+            while left and left[0].size == 1:  # the batch of one sample
+                group.append(left.pop(0))
             missing = wanted
             while missing > 1:
                 if not left:
@@ -127,8 +129,10 @@ class View:
                 else:
                     raise NotAligned
             groups.append(tuple(group))
-        if left:
+        if any(atom.size > 1 for atom in left):
             raise NotAligned
+        if left and groups:
+            groups[-1] += tuple(left)
         return view.with_dims(groups)
 
     def picked(self, dim: int, index: int) -> View:

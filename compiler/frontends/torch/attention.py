@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
+from torch import fx
+
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.torch.reader import Fixed, Reader, rule
 from archc.compiler.frontends.views import Atom, Axes, Axis, View, atoms_of, fresh, size
-from torch import fx
 
 
 @dataclass(frozen=True)

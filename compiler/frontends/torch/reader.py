@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from archc.compiler.frontends.arranging import arrange, words
-from archc.compiler.frontends.flat import CannotRead, Flat
-from archc.compiler.frontends.views import Atom, Axes, NotAligned, View, atoms_of, fresh, size
 from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.utils._pytree import tree_unflatten
+
+from archc.compiler.frontends.arranging import arrange, words
+from archc.compiler.frontends.flat import CannotRead, Flat
+from archc.compiler.frontends.views import Atom, Axes, NotAligned, View, atoms_of, fresh, size
 
 Rule = Callable[["Reader", Any], Any]
 RULES: dict[str, Rule] = {}
@@ -160,6 +161,8 @@ class Reader:
         values = [self.value(each) for each in node.all_input_nodes]
         if name in CONSTANT or (all(isinstance(value, Fixed) for value in values)):
             return Fixed(node)
+        if name in NOTHING:
+            return None
         plain = name.removesuffix("_") if name.endswith("_") and not name.startswith("_") else name
         known = RULES.get(plain)
         if known is None:
@@ -233,8 +236,10 @@ class Reader:
 
     def settled(self, view: View) -> View:
         """Return a view without picks: each is made a slice."""
-        if view.factor != 1.0 or view.unit:
+        if view.unit:
             raise CannotRead("queries or keys of an attention are used otherwise")
+        if view.factor != 1.0:
+            view = replace(view, item=self.add("scale", [view.item], {"factor": view.factor}), factor=1.0)
         for atom, index in view.picks:
             axis = next(number for number, each in enumerate(view.axes) if atom in each)
             at = view.axes[axis].index(atom)
@@ -333,13 +338,18 @@ class Reader:
             self.node = node
             given = self.arguments(node).given
             beside = View(item, (), ())
-            held = {key: self.data(each, beside) if isinstance(each, Fixed) else each for key, each in given.items()}
+            held = {key: self._all_data(each, beside) for key, each in given.items()}
             result = RULES[plain](self, Arguments(held))
         finally:
             self.node, self.path, self.leaf = saved
         if not isinstance(result, View):
             raise CannotRead(f"it takes what {name} computes of weights")
         return result
+
+    def _all_data(self, value: Any, beside: View) -> Any:
+        if isinstance(value, list | tuple):
+            return type(value)(self._all_data(part, beside) for part in value)
+        return self.data(value, beside) if isinstance(value, Fixed) else value
 
     def _parameter(self, node: fx.Node, item: int) -> View:
         key, stored = self.keys[node], tuple(node.meta["val"].shape)
@@ -365,6 +375,7 @@ class Reader:
         return View(number, axes, ((), *dims) if batch else dims)
 
 
+NOTHING = frozenset({"_assert_tensor_metadata", "_assert_async", "_assert_scalar", "sym_constrain_range_for_size"})  # checks alone
 CONSTANT = frozenset(
     {"arange", "zeros", "ones", "full", "empty", "eye", "linspace", "scalar_tensor", "tensor"}
     | {"new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like", "full_like", "empty_like"}

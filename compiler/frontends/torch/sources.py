@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import copy
+import importlib
 import inspect
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+
 from archc.compiler.backends.torch.published import torchvision_models
 from archc.compiler.frontends.flat import CannotRead, FlatNetwork
 from archc.compiler.frontends.torch import attention, layers, moving, pointwise, windows  # noqa: F401  # they register their rules
+from archc.compiler.frontends.torch.exported_file import fixed, loaded
 from archc.compiler.frontends.torch.reader import Reader
-from torch import nn
+from archc.dsl.vocabulary.spelling import near
 
 BATCH = 2
 
@@ -26,9 +34,9 @@ def exported(module: nn.Module, shapes: Sequence[Sequence[int]], training: bool 
         return torch.export.export(module, tuple(torch.empty(BATCH, *shape) for shape in shapes), strict=False)
 
 
-def read(program: torch.export.ExportedProgram, title: str, modes: Mapping[str, str], training: bool = False) -> Reader:
+def read(program: torch.export.ExportedProgram, title: str, modes: Mapping[str, str], training: bool = False, batch: int = BATCH) -> Reader:
     """Return a reader that has read an exported program. Raises CannotRead."""
-    reader = Reader(program, title, BATCH, training)
+    reader = Reader(program, title, batch, training)
     reader.modes.update(modes)
     reader.read()
     return reader
@@ -72,10 +80,12 @@ def built(make: Callable[[], nn.Module]) -> nn.Module:
 def torchvision(name: str, shape: Sequence[int] | None = None) -> FlatNetwork:
     """Return the graph of a network of torchvision."""
     models = torchvision_models()
+    if name not in models.list_models():
+        raise CannotRead(f"torchvision has no network {name}{meant(name, models.list_models())}")
     takes = inspect.signature(models.get_model_builder(name)).parameters
     none = dict.fromkeys(("weights", "weights_backbone") if "weights_backbone" in takes else ("weights",))
     module = built(lambda: models.get_model(name, **none))
-    return read_module(module, [shape or published_shape(models, name)], name, f"torchvision.models.{name}")
+    return read_module(module, [shape or published_shape(models, name)], label(name), f"torchvision {version('torchvision')}, {name}")
 
 
 def published_shape(models: Any, name: str) -> tuple[int, ...]:
@@ -90,14 +100,71 @@ def published_shape(models: Any, name: str) -> tuple[int, ...]:
     )
 
 
-def timm(name: str, shape: Sequence[int] | None = None, **options: Any) -> FlatNetwork:
-    """Return the graph of a network of timm."""
+def timm(name: str, shape: Sequence[int] | None = None, options: Mapping[str, Any] | None = None) -> FlatNetwork:
+    """Return the graph of a network of timm, built with options. Raises CannotRead."""
     torchvision_models()
     import timm
 
-    module = built(lambda: timm.create_model(name, **options))
+    if name not in timm.list_models():
+        raise CannotRead(f"timm {timm.__version__} has no network {name}{meant(name, timm.list_models())}")
+    module = built(lambda: timm.create_model(name, **(options or {})))
     shape = shape or module.pretrained_cfg["input_size"]
-    return read_module(module, [shape], name.replace(".", "_"), f"timm {name}")
+    title = f"timm {timm.__version__}, {name}" + "".join(f", {key}={value}" for key, value in (options or {}).items())
+    return read_module(module, [tuple(shape)], label(name), title)  # type: ignore[arg-type]
+
+
+def meant(name: str, known: Sequence[str]) -> str:
+    """Return the nearest known names, as the end of a message."""
+    found = near(name, known)
+    return f" (did you mean {' or '.join(found)}?)" if found else ""
+
+
+def exported_file(path: str) -> FlatNetwork:
+    """Return the graph of an exported program in a file, with its weights. Raises CannotRead."""
+    file = Path(path)
+    program = loaded(file)
+    whole = fixed(program, BATCH)
+    sizes = [node.meta["val"].shape[0] for node in whole.graph.nodes if node.name in whole.graph_signature.user_inputs]
+    title = f"{file.name}, exported by torch"
+    reader = read(whole, title, {}, batch=sizes[0] if sizes else BATCH)
+    return replace(network(reader, label(file.stem), title), weights=lambda: arrays(program.state_dict), oracle=program)
+
+
+def python_module(source: str, shapes: Sequence[Sequence[int]]) -> FlatNetwork:
+    """Return the graph of what a function of a Python module returns, `module:callable`. It executes that module. Raises CannotRead."""
+    name, _, function = source.partition(":")
+    if name.partition(".")[0] in ("torchvision", "timm"):
+        torchvision_models()
+    try:
+        make: Any = importlib.import_module(name)
+        for part in function.split("."):
+            make = getattr(make, part)
+    except (ImportError, AttributeError) as error:
+        raise CannotRead(f"there is no {source}: {error}") from None
+    module = make if isinstance(make, nn.Module) else built(make)
+    if not isinstance(module, nn.Module):
+        raise CannotRead(f"{source} returns {type(module).__name__}, and no module of torch")
+    return read_module(module, shapes, label(function.rpartition(".")[2]), source)
+
+
+def module_object(module: nn.Module, example: Any) -> FlatNetwork:
+    """Return the graph of a module, with its weights, from an example of its inputs: one tensor or several. Raises CannotRead."""
+    tensors = tuple(example) if isinstance(example, (tuple, list)) else (example,)
+    kind = type(module).__name__
+    copied = copy.deepcopy(module).to("meta")
+    flat = read_module(copied, [tuple(tensor.shape[1:]) for tensor in tensors], label(kind), kind)
+    return replace(flat, weights=lambda: arrays(module.state_dict()), oracle=module)
+
+
+def arrays(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """Return tensors as numpy arrays."""
+    return {key: tensor.detach().cpu().numpy() for key, tensor in state.items()}
+
+
+def label(text: str) -> str:
+    """Return a text as the name of a network."""
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "network"
+    return f"n{name}" if name[0].isdigit() else name
 
 
 def marked(module: nn.Module) -> dict[str, str]:

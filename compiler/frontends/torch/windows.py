@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from torch import fx
+
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.flat import PSEUDO, CannotRead
 from archc.compiler.frontends.torch.attention import KEYLESS, Core, _usual
 from archc.compiler.frontends.torch.reader import CONSTANT, Fixed, Reader, operator
 from archc.compiler.frontends.views import View, fresh, size
-from torch import fx
 
 ROLLED, PADDED = "a map that was moved", "a map that was padded"  # pseudo operators: what undoes them follows
 TABLE = frozenset(["index", "view", "reshape", "permute", "contiguous", "unsqueeze", "clone", "alias", "flatten"])
