@@ -291,12 +291,13 @@ def _named(items: Sequence[Item]) -> tuple[list[str], list[bool]]:
             owner = next((around for around in (item.path, *_around(item.path)) if around in keyed), "")
             if owner:
                 path, _, prefix = owner.rpartition(".")
+                prefix = "" if owner == item.path else f"{prefix}_{item.op}"
             elif item.leaf and item.path not in groups:
                 path, _, prefix = item.path.rpartition(".")
                 if item.path not in taken | scopes and writable(prefix):
                     name, given = item.path, True
             if not name:
-                stem = f"{prefix}_{item.op}" if owner else prefix or item.op
+                stem = prefix or item.op
                 name = _fresh(path, stem if writable(stem) and not stem[0].isdigit() else item.op, taken | scopes, spent)
         taken.add(name)
         names.append(name)

@@ -10,7 +10,8 @@ from typing import Any
 from torch import fx
 
 from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.torch.reader import Fixed, Reader, rule
+from archc.compiler.frontends.torch.nodes import Fixed, rule
+from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.views import Atom, Axes, Axis, View, atoms_of, fresh, size
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.torch import attention
+from archc.compiler.frontends.torch.nodes import Fixed, attempt, rule
 from archc.compiler.frontends.torch.pointwise import _named_alike, tensor
-from archc.compiler.frontends.torch.reader import Fixed, Reader, attempt, rule
+from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.torch.windows import cropped, rolled
 from archc.compiler.frontends.views import Atom, Axes, View, fresh, size
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.torch import attention
-from archc.compiler.frontends.torch.reader import Fixed, Reader, operator, rule
+from archc.compiler.frontends.torch.nodes import Fixed, operator, rule
+from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.views import NotAligned, View, size
 
 # ---- functions of one tensor

@@ -8,7 +8,8 @@ from typing import Any
 from torch import fx
 
 from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.torch.reader import Fixed, Reader, operator
+from archc.compiler.frontends.torch.nodes import Fixed, operator
+from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.ops.kinds import Word
 
 RESHAPES = frozenset({"view", "reshape", "reshape_as", "view_as", "flatten"})

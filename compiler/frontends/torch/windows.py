@@ -10,7 +10,8 @@ from torch import fx
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.flat import PSEUDO, CannotRead
 from archc.compiler.frontends.torch.attention import KEYLESS, Core, _usual
-from archc.compiler.frontends.torch.reader import CONSTANT, Fixed, Reader, operator
+from archc.compiler.frontends.torch.nodes import CONSTANT, Fixed, operator
+from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.views import View, fresh, size
 
 ROLLED, PADDED = "a map that was moved", "a map that was padded"  # pseudo operators: what undoes them follows
