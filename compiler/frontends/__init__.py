@@ -101,7 +101,7 @@ def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False) 
     """
     row, name, options = find(source)
     if row.runs and not call:
-        raise UsageError(f"{source} is Python, which reading it executes: allow that with --call", option="source", given=source)
+        raise UsageError(f"{source} is Python, which reading it executes: allow that with --call", given=source)
     if row.missing:
         raise ModuleNotFoundError(f"{row.written} needs {row.missing}: pip install 'archc[{row.extra}]'", name=row.missing)
     given: dict[str, Any] = {}
@@ -129,14 +129,14 @@ def find(source: str) -> tuple[Frontend, str, Mapping[str, Any]]:
     if row is not None:
         name, question, query = rest.partition("?")
         if question and not row.options:
-            raise UsageError(f"{row.written} takes no options, and {source} has some", option="source", given=source)
+            raise UsageError(f"{row.written} takes no options, and {source} has some", given=source)
         return row, name, _options(query, source)
     row = next((row for row in FRONTENDS if Path(source).suffix in row.suffixes), None)
     if row is None and colon and all(part.isidentifier() for part in f"{prefix}.{rest}".split(".")):
         row = next(row for row in FRONTENDS if row.runs)
     if row is None:
         known = ", ".join(row.written for row in FRONTENDS)
-        raise UsageError(f"{source} is nothing that can be read: a source is {known}", option="source", given=source)
+        raise UsageError(f"{source} is nothing that can be read: a source is {known}", given=source)
     return row, source, {}
 
 
@@ -145,7 +145,7 @@ def _options(query: str, source: str) -> dict[str, Any]:
     for part in query.split("&") if query else ():
         name, equals, value = part.partition("=")
         if not equals or not name.isidentifier():
-            raise UsageError(f"{source}: an option is written NAME=VALUE, not {part}", option="source", given=part)
+            raise UsageError(f"{source}: an option is written NAME=VALUE, not {part}", given=part)
         try:
             options[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from archc.compiler.frontends import CannotRead, read
 from archc.compiler.frontends.torch.sources import module_object
 from archc.tests.support.pytorch import torchvision_models
-from archc.tests.support.reading import compared, read_module
+from archc.tests.support.torch_reading import compared, read_module
 
 
 class Shuffle(nn.Module):

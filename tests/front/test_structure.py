@@ -64,6 +64,8 @@ ROOMS: dict[str, set[str]] = {
             "driver",
             "elaborate",
             "files",
+            "frontends",
+            "frontends.torch",
             "library",
             "network",
             "pages",
@@ -130,7 +132,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 
 HEAVY = {"torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "playwright", "matplotlib"}
-OF_TORCH = ("pytorch", "reading", "oracles", "oracles_arithmetic", "transformers", "wavenet")  # of tests/support
+OF_TORCH = ("pytorch", "torch_reading", "oracles", "oracles_arithmetic", "transformers", "wavenet")  # of tests/support
 WITH_TORCH = {f"archc.tests.support.{name}" for name in OF_TORCH}
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and path.stem not in OF_TORCH]

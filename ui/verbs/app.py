@@ -22,7 +22,7 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render_all, visible
 from archc.ui.show.colour import painter
-from archc.ui.verbs import checking, completion, looking, reference, running, streams
+from archc.ui.verbs import checking, completion, looking, reading, reference, running, streams
 from archc.ui.verbs.terminal import say, talk
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ for verb in (
     running.bench,
     checking.check_,
     checking.expand,
+    reading.read,
     looking.draw,
     checking.fmt,
     checking.graph,
@@ -53,7 +54,14 @@ for verb in (
 ):
     app.command(verb.__name__.rstrip("_"))(verb)
 
-OPTIONAL = {"torch": "torch", "safetensors": "torch", "numpy": "torch", "matplotlib": "plots"}  # module -> the extra that installs it
+OPTIONAL = {
+    "torchvision": "read",
+    "timm": "read",
+    "torch": "torch",
+    "safetensors": "torch",
+    "numpy": "torch",
+    "matplotlib": "plots",
+}  # module -> the extra that installs it
 
 
 INSTALL = "Install completion of verbs, options and names for bash, zsh or fish."
