@@ -10,6 +10,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+from archc.compiler import frontends
+from archc.compiler.analysis.printing import program
 from archc.compiler.driver import check as check_file
 from archc.compiler.driver import check_text, parse_overrides, require_network
 from archc.compiler.elaborate.elaboration import Limits, Overrides
@@ -51,6 +53,27 @@ def loads(text: str, *, inputs: Inputs = None, limits: Limits | None = None, set
     again = partial(check_text, text, folder=folder, limits=limits, mend=False)
     report = check_text(text, folder=folder, overrides=overrides, limits=limits)
     return Network(require_network(report), Again(again, overrides))
+
+
+def read(source: Any, example: Any = None, *, inputs: Inputs = None, call: bool = False) -> Network:
+    """Read a network of another framework, and return it as one of ours; its keys are those of the source.
+
+    `source` is what `archc read` takes, `"torchvision:resnet18"`, `"timm:resnet18?num_classes=10"` or a `.pt2` file, or a module of
+    torch with an `example` of its inputs: a tensor, or several, with a batch. `inputs` is the shape of the input, where the source does
+    not say; `call` permits a source to run Python: `"package.models:make"`. The text of the network is that of its expanded program.
+    Raises UsageError for a source that nothing reads, and `frontends.CannotRead`, with the operator and its place, for a network that
+    cannot be read.
+    """
+    if isinstance(source, (str, PathLike)):
+        if example is not None:
+            raise UsageError("is for a module of torch, and the source is text", option="example")
+        shapes = [tuple(shape) for shape in _overrides(inputs, None, {}).inputs.values()]
+        return loads(program(frontends.read(str(source), shapes, call).graph))  # type: ignore[arg-type]
+    if example is None:
+        raise UsageError("is needed for a module of torch: a tensor, or several, with a batch", option="example")
+    if inputs is not None:
+        raise UsageError("is for sources that are named by text; the example says what the inputs of a module are", option="inputs")
+    return loads(program(frontends.read_module(source, example).graph))
 
 
 def check(

@@ -122,6 +122,16 @@ def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False) 
     return network
 
 
+def read_module(module: Any, example: Any) -> FlatNetwork:
+    """Return the network of a module of torch, with its weights, from an example of its inputs. Raises UsageError and CannotRead."""
+    kinds = {kind.__module__.partition(".")[0] for kind in type(module).__mro__}
+    if "torch" not in kinds or not callable(getattr(module, "named_modules", None)):
+        raise UsageError(f"is text or a module of torch, not {type(module).__name__}", option="source", given=type(module).__name__)
+    reader: Any = import_module(_TORCH)
+    network: FlatNetwork = reader.module_object(module, example)
+    return network
+
+
 def find(source: str) -> tuple[Frontend, str, Mapping[str, Any]]:
     """Return the front end of a source, the name or the path in it, and its options. Raises UsageError."""
     prefix, colon, rest = source.partition(":")

@@ -200,7 +200,7 @@ class Flat:
                 around = next((group for group in tangle.groups if any(name.startswith(f"{group}.") for name in names.values())), "")
                 free = [number for number in live if names[number] in tangle.groups and not self.items[number].key]
                 if not free or not around:
-                    return live
+                    raise CannotRead(f"{' and '.join(tangle.groups)} depend on each other, and here a scope is in one piece") from None
                 for number in free:
                     self.items[number] = replace(self.items[number], path=around, leaf=False)
         return live

@@ -49,7 +49,8 @@ ROOMS: dict[str, set[str]] = {
         f"compiler.{room}"
         for room in ("analysis", "backends.torch", "draw", "driver", "elaborate", "report", "results", "stages", "why_not")
     },
-    "compiler.library": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "network", "report", "results")},
+    "compiler.library": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "frontends", "network", "report", "results")},
     "compiler": set(),
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "report", "pages", "files", "tables", "verdict", "version")},
     "ui.verbs": FRONT

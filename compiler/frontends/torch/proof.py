@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,8 @@ def proved(flat: FlatNetwork, graph: ArchGraph, batch: int = 2) -> Proof:
 def stirred(module: nn.Module) -> dict[str, Tensor]:
     """Return the weights of a module after a small random change in place: those of the start hide differences, as biases of 0 do."""
     torch.manual_seed(0)
-    module.eval()
+    with suppress(NotImplementedError):  # an exported program is in evaluation, and cannot be asked to
+        module.eval()
     state: dict[str, Tensor] = module.state_dict()
     with torch.no_grad():
         for key, tensor in state.items():
