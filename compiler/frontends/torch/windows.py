@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import fx
 
+from archc.compiler.backends.torch.modules.windowed import Windows
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.flat import PSEUDO, CannotRead
 from archc.compiler.frontends.torch.attention import KEYLESS, Core, _usual
@@ -58,6 +61,7 @@ def window_attention(reader: Reader, view: View, a: Any) -> View:
     }
     if a.bias is not None and not layer.attrs["bias"] and f"{layer.key}.bias" not in layer.weights:
         raise CannotRead("one projection of an attention has a bias and the other has none")
+    _check_mask(reader, products.biases, window, given["shift"], tuple(size(axis) for axis in view.axes[1:]))
     held |= {**layer.weights, **reader.weights(a.weight, a.bias)}
     item = reader.add("window_attention", [base], given, weights=held)
     sizes = [size(axis) for axis in view.axes[1:]]
@@ -115,7 +119,7 @@ def _positions(reader: Reader, core: Core) -> tuple[str, dict[str, tuple[int, ..
         nodes = sources(bias)
         trained = {reader.keys[node]: tuple(node.meta["val"].shape) for node in nodes if is_trained(reader, node)}
         if not trained:
-            continue  # the mask
+            continue  # the mask, which `_check_mask` compares
         called = {operator(node) for node in nodes if hasattr(node.target, "_schema")}  # type: ignore[union-attr]
         if position != "none":
             raise CannotRead("an attention with two biases of positions")
@@ -127,6 +131,41 @@ def _positions(reader: Reader, core: Core) -> tuple[str, dict[str, tuple[int, ..
             raise CannotRead(f"the bias of an attention is computed of {', '.join(trained)} in a way that is not known")
         held |= trained
     return position, held
+
+
+def _check_mask(reader: Reader, biases: tuple[Fixed, ...], window: Sequence[int], shift: Sequence[int], sizes: Sequence[int]) -> None:
+    """Raise CannotRead where the constants that an attention adds to its products are not the mask of its shift."""
+    masks = [bias for bias in biases if not any(is_trained(reader, node) for node in sources(bias))]
+    wanted = Windows(tuple(window), tuple(shift), grid=False).mask(torch.empty(1, *sizes, 1))
+    if (wanted is None) != (not masks) or len(masks) > 1:
+        raise CannotRead("an attention within windows adds constants that are not the mask of a shift, or has a shift without a mask")
+    if wanted is not None:
+        found = constant(masks[0])
+        if found is None:
+            raise CannotRead("the mask of an attention within windows is a stored tensor, whose values are not known here")
+        if found.numel() != wanted.numel() or not torch.equal(found.reshape(wanted.shape), wanted):
+            raise CannotRead("the mask of an attention within windows is not that of its shift")
+
+
+def constant(value: Fixed) -> torch.Tensor | None:
+    """Return a value that depends neither on inputs nor on stored tensors, computed; None for any other."""
+    stack = (value.node.meta.get("nn_module_stack") or {}).keys()
+    known: dict[fx.Node, Any] = {}
+    for node in value.node.graph.nodes:
+        if (node.meta.get("nn_module_stack") or {}).keys() != stack or node.op != "call_function":
+            continue
+        options = {name: held for name, held in node.kwargs.items() if name not in ("device", "layout", "pin_memory")}
+        if operator(node) in CONSTANT:
+            made = node.meta["val"]
+            like = [torch.empty(tuple(made.shape), dtype=made.dtype)] if node.all_input_nodes else []
+            known[node] = node.target(*like, *node.args[len(like) :], **options)  # type: ignore[operator]
+        elif node.all_input_nodes and all(each in known for each in node.all_input_nodes):
+            arguments = fx.node.map_arg(node.args, known.__getitem__)
+            known[node] = node.target(*arguments, **fx.node.map_arg(options, known.__getitem__))  # type: ignore[operator]
+        if node is value.node:
+            break
+    found = known.get(value.node)
+    return found if isinstance(found, torch.Tensor) else None
 
 
 MASKS = frozenset(["add", "expand", "new_zeros", "sub", "ne", "eq", "masked_fill", "copy_", "slice", "scalar_tensor"])
