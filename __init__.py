@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from archc.compiler.network import Network
     from archc.compiler.report import Report
     from archc.compiler.results.benchmarks import Benchmark
+    from archc.compiler.results.compilation import Compilation, Written
     from archc.compiler.results.differences import Diff
     from archc.compiler.results.explanations import Explanation
     from archc.compiler.results.families import Comparison
@@ -43,6 +44,7 @@ _PLACES = {
     "compiler.analysis.family": ("Entry",),
     "compiler.analysis.summary": ("Row",),
     "compiler.results.benchmarks": ("Benchmark",),
+    "compiler.results.compilation": ("Compilation", "Written"),
     "compiler.results.differences": ("Diff",),
     "compiler.results.explanations": ("Explanation",),
     "compiler.results.families": ("Comparison",),
@@ -59,6 +61,7 @@ __all__ = [
     "Change",
     "ClaimResult",
     "Comparison",
+    "Compilation",
     "Diagnostic",
     "Diff",
     "Entry",
@@ -71,6 +74,7 @@ __all__ = [
     "Summary",
     "UnknownName",
     "UsageError",
+    "Written",
     "__version__",
     "check",
     "format",

@@ -77,6 +77,13 @@ def check_text(
     return _checked(loader.text(name, data, task.folder), loader, task, mend, watch)
 
 
+def proved_text(text: str, limits: Limits | None = None) -> Report:
+    """Elaborate a text and prove its claims, without warnings, explanations and repairs."""
+    task = Task("text", Path.cwd(), Overrides(), limits or Limits())
+    loader = task.loader()
+    return _proved(loader.text("text.arch", text.encode(), task.folder), loader, task, Stopwatch(), explained=False)
+
+
 def unreadable(path: Path, error: OSError) -> Report:
     """Return the report of a file that cannot be read."""
     return _unread(path, Loader.fault(path, error))

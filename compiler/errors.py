@@ -31,6 +31,17 @@ class UsageError(ValueError):
         return f"{self.option} {self.problem}".lstrip() + meant
 
 
+class NotInstalled(ModuleNotFoundError):
+    """A module or a program that is needed is not installed; the message says what to install.
+
+    `wants` is what needs it, as the subject of the sentence; `cure` replaces the advice to install the `extra` of this package.
+    """
+
+    def __init__(self, module: str, extra: str = "", *, wants: str = "this", cure: str = "") -> None:
+        cure = cure or f"pip install 'archc[{extra}]'"
+        super().__init__(f"{wants} needs {module}, which is not installed: {cure}", name=module)
+
+
 class UnknownName(UsageError, KeyError):
     """A network has no node, part or block of the given name."""
 

@@ -120,6 +120,15 @@ def replacing(path: Path) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
+def unwritable(path: Path) -> str:
+    """Return why a file cannot be written, as far as that shows before it is; "" where nothing speaks against it."""
+    if not os.path.isdir(path.parent):
+        return f"there is no folder {path.parent} to write {path.name} into"
+    if os.path.isdir(path):
+        return f"{path} is a folder; give the name of a file"
+    return ""
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, with `\\n` line ends. Raises CannotWrite."""
     write_bytes(path, text.encode())

@@ -11,7 +11,6 @@ from types import NoneType
 from typing import Any
 
 from archc.compiler import frontends
-from archc.compiler.analysis.printing import program
 from archc.compiler.driver import check as check_file
 from archc.compiler.driver import check_text, parse_overrides, require_network
 from archc.compiler.elaborate.elaboration import Limits, Overrides
@@ -20,6 +19,7 @@ from archc.compiler.errors import UsageError, at_least, one_type
 from archc.compiler.network import Network
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Word, exact
+from archc.compiler.read import read_graph
 from archc.compiler.report import Report
 from archc.compiler.results.families import Comparison
 from archc.compiler.results.summaries import Units
@@ -60,7 +60,7 @@ def read(source: Any, example: Any = None, *, inputs: Inputs = None, call: bool 
 
     `source` is what `archc read` takes, `"torchvision:resnet18"`, `"timm:resnet18?num_classes=10"` or a `.pt2` file, or a module of
     torch with an `example` of its inputs: a tensor, or several, with a batch. `inputs` is the shape of the input, where the source does
-    not say; `call` permits a source to run Python: `"package.models:make"`. The text of the network is that of its expanded program.
+    not say; `call` permits a source to run Python: `"package.models:make"`.
     Raises UsageError for a source that nothing reads, and `frontends.CannotRead`, with the operator and its place, for a network that
     cannot be read.
     """
@@ -68,12 +68,16 @@ def read(source: Any, example: Any = None, *, inputs: Inputs = None, call: bool 
         if example is not None:
             raise UsageError("is for a module of torch, and the source is text", option="example")
         shapes = [tuple(shape) for shape in _overrides(inputs, None, {}).inputs.values()]
-        return loads(program(frontends.read(str(source), shapes, call).graph))  # type: ignore[arg-type]
+        return _as_network(frontends.read(str(source), shapes, call))  # type: ignore[arg-type]
     if example is None:
         raise UsageError("is needed for a module of torch: a tensor, or several, with a batch", option="example")
     if inputs is not None:
         raise UsageError("is for sources that are named by text; the example says what the inputs of a module are", option="inputs")
-    return loads(program(frontends.read_module(source, example).graph))
+    return _as_network(frontends.read_module(source, example))
+
+
+def _as_network(flat: frontends.FlatNetwork) -> Network:
+    return loads(read_graph(flat.graph, flat.title, flat.classes).text)
 
 
 def check(

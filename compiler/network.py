@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 from archc.compiler.driver import expanded_text
 from archc.compiler.elaborate.claims import ClaimResult
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from archc.compiler.backends.torch.arch_module import ArchModule
     from archc.compiler.backends.torch.foreign import Fit, State
     from archc.compiler.results.benchmarks import Benchmark
+    from archc.compiler.results.compilation import Compilation
     from archc.compiler.results.differences import Diff
     from archc.compiler.results.explanations import Explanation
     from archc.compiler.results.memory import Memory
@@ -254,6 +257,38 @@ class Network:
         tensor = next(module.parameters(), None)
         inputs = random_inputs(self.graph, batch) if tensor is None else random_inputs(self.graph, batch, tensor.device, tensor.dtype)
         return optimized(module, self.graph, inputs, level)
+
+    def compile(
+        self,
+        *paths: str | Path,
+        level: int = 0,
+        device: str = "auto",
+        dtype: str = "float32",
+        batch: int = 1,
+        weights: str | Path = "",
+        allow_nan: bool = False,
+        run: bool = True,
+        verify: bool = False,
+        **settings: Any,
+    ) -> Compilation:
+        """Lower the network, run it once on random input, and write files, by their suffixes, as `archc compile -o` does.
+
+        Everything is checked before the first file is written, and a file is written completely or not at all. `level` is that of
+        optimization. `weights` is a file of weights, or `torchvision:NAME`; otherwise they are drawn as the file states. Without `run`, or
+        where torch is not installed, the network runs only where something that is written needs that: a `.json` needs only the graph.
+        `verify` runs what was written, and compares it with the network. `settings` are the options of the formats: `opset=18`.
+
+        Raises UsageError, NoDevice, NoMemory, Unfit and Unreadable for weights, CannotWrite, and NotInstalled, which is a
+        ModuleNotFoundError, where a module that is needed is missing.
+        """
+        from archc.compiler.results.compilation import Request, compilation
+
+        for path in paths:
+            one_type("path", path, (str, PathLike))
+        one_type("weights", weights, (str, PathLike))
+        places = tuple(Path(path) for path in paths)
+        request = Request(places, level, device, dtype, batch, str(weights), allow_nan, run, verify, settings)
+        return compilation(self.graph, request, warn)
 
     def bench(self, *, device: str = "auto", dtype: str = "float32", batch: int = 1, runs: int = 9, upto: int = 2) -> Benchmark:
         """Time the levels of optimization up to `upto` on this machine.

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from archc.compiler.errors import UsageError
+from archc.compiler.errors import NotInstalled, UsageError
 from archc.compiler.frontends.flat import CannotRead as CannotRead
 from archc.compiler.frontends.flat import FlatNetwork as FlatNetwork
 
@@ -96,14 +96,14 @@ FRONTENDS: tuple[Frontend, ...] = (
 def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False) -> FlatNetwork:
     """Return the network that a source names. `shapes` are those of its inputs, where the source does not say; `call` permits code to run.
 
-    Raises UsageError for a source that none of FRONTENDS reads, or that runs code without `call`; ModuleNotFoundError where a module
-    that a front end needs is not installed; CannotRead for a network that cannot be read.
+    Raises UsageError for a source that none of FRONTENDS reads, or that runs code without `call`; NotInstalled where a module that
+    a front end needs is not installed; CannotRead for a network that cannot be read.
     """
     row, name, options = find(source)
     if row.runs and not call:
         raise UsageError(f"{source} is Python, which reading it executes: allow that with --call", given=source)
     if row.missing:
-        raise ModuleNotFoundError(f"{row.written} needs {row.missing}: pip install 'archc[{row.extra}]'", name=row.missing)
+        raise NotInstalled(row.missing, row.extra, wants=row.written)
     given: dict[str, Any] = {}
     if row.runs:
         if not shapes:

@@ -9,6 +9,11 @@ from archc.compiler.ops.targets import ModuleTarget
 WHEN = Attr("when", Choice(("training", "always")), Word("training"), "whether numbers are drawn in training only or always")
 
 
+def always(call: Call) -> bool:
+    """Return whether numbers are drawn in evaluation too."""
+    return bool(call.attrs["when"] == "always")
+
+
 def lower_normal(call: Call) -> ModuleTarget:
     """Lower to archc.NormalNoise."""
     return ModuleTarget("archc.NormalNoise", {"when": call.attrs["when"]})
@@ -33,6 +38,7 @@ OPERATORS = (
         example="input 20; normal_noise => 20",
         attrs=(WHEN,),
         detached=True,
+        draws=always,
         picture="regularization",
         lower=lower_normal,
     ),
@@ -48,6 +54,7 @@ OPERATORS = (
         example="input 16x28x28; bernoulli(0.5) => 16x28x28",
         attrs=(Attr("p", Real(0, 1), REQUIRED, "the probability of a 1"), WHEN),
         detached=True,
+        draws=always,
         picture="regularization",
         lower=lower_bernoulli,
     ),

@@ -149,7 +149,17 @@ def cannot_read(path: str, why: str) -> Wording:
 
 @diagnostic("E0609")
 def cannot_lower(problem: str, help: str) -> Wording:
-    """A network is well-formed but cannot be lowered: some of its sizes are open where PyTorch needs numbers."""
+    """A network is well-formed but cannot be lowered: some of its sizes are open where numbers are needed."""
+    return Wording(problem, help=help)
+
+
+@diagnostic("E0616")
+def cannot_say(problem: str, help: str) -> Wording:
+    """A network cannot be written in a format, which has nothing that an operator of it can be written as.
+
+    `archc compile -o net.onnx --opset 15` of a network with `layer_norm` is an example: ONNX has that operator since opset 17. Nothing is
+    written.
+    """
     return Wording(problem, help=help)
 
 
@@ -161,6 +171,17 @@ def wrong_inputs(problem: str, takes: str, help: str = "") -> Wording:
     `input 3x224x224`. The error is raised when the module is called, and is also a ValueError.
     """
     return Wording(problem, notes=(f"it takes {takes}",), help=help or "pass one tensor for each `input` line, in order")
+
+
+@diagnostic("E0615")
+def wrong_configuration(problem: str, help: str = "") -> Wording:
+    """The settings of a project cannot be read: the section `[tool.archc]` of its pyproject.toml, or its archc.toml.
+
+    They are those of the nearest folder above a file that has some: `paths`, what `archc check` and `archc fmt` take where no file
+    is given; `warnings-off`, the codes of warnings that are not reported; `width`, the columns of tables that are not printed to a
+    terminal.
+    """
+    return Wording(problem, help=help)
 
 
 @diagnostic("E0610")

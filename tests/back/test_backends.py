@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from archc import load
 from archc.compiler.backends import BACKENDS, Backend, backend_of, listed
+from archc.compiler.backends.onnx import rules as onnx_rules
 from archc.compiler.backends.torch import modules, targets
 from archc.compiler.backends.torch.initialize import FILLS, initialize
 from archc.compiler.backends.torch.lower import lower, random_inputs
@@ -100,6 +101,7 @@ def test_namespaces_and_modules_are_those_that_operators_use() -> None:
         for item in ("conv3-2(from=[[0, 1], [2]])", *computed, "fc-4(weight=spectral)"):
             report = check_text(f"input 3x{sizes}\n{item}\n")
             used |= {name for node in report.graph if not node.is_input for name in names(node.operator.lower(node.call))}
+    assert used <= set(onnx_rules.RULES)
     own = {f"archc.{name}" for name, kind in vars(modules).items() if callable(kind)}
     assert {name for name in used if name.startswith("archc.")} == own
     assert {name.partition(".")[0] for name in used} == set(NAMESPACES)
@@ -213,7 +215,10 @@ def test_rows_are_whole() -> None:
     for backend in BACKENDS:
         module, _, name = backend.writer.rpartition(".")
         assert list(inspect.signature(getattr(import_module(module), name)).parameters) == ["compiled", "path"]
-        assert backend.writes and not backend.missing
+        assert backend.writes and backend.load and not backend.missing
+        verifier = getattr(import_module(backend.verifier.rpartition(".")[0]), backend.verifier.rpartition(".")[2])
+        assert list(inspect.signature(verifier).parameters) == ["compiled", "path", "inputs"]
+        assert backend.takes != "module" or "torch" in backend.needs
         assert bool(backend.needs) == bool(backend.extra)
         assert bool(backend.beyond) == (backend.levels != (0, 1, 2, 3))
         assert all(backend_of(Path(f"net{suffix}")) is backend for suffix in backend.suffixes)
@@ -225,10 +230,12 @@ def test_rows_are_whole() -> None:
 def test_every_row_is_told_of_where_compile_is() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     line = next(line for line in readme.splitlines() if "`archc compile FILE [-o" in line)
-    assert re.findall(r"\[-o net(\.\w+)\]", line) == [backend.suffixes[0] for backend in BACKENDS]
+    assert re.findall(r"\[-o net([.\w]+)\]", line) == [backend.suffixes[0] for backend in BACKENDS]
     extras = re.search(r"\[project\.optional-dependencies\]\n(.*?)\n\n", (ROOT / "pyproject.toml").read_text(), re.DOTALL)
     assert extras is not None
     assert {backend.extra for backend in BACKENDS} - {""} <= {line.partition(" ")[0] for line in extras[1].splitlines()}
+    table = readme.partition("## Writing a network")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\.[.\w]+)`", table, re.MULTILINE)) == {suffix for backend in BACKENDS for suffix in backend.suffixes}
     assert "BACKENDS" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 

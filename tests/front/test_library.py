@@ -68,6 +68,20 @@ REFUSALS: dict[str, tuple[Callable[[archc.Network], object], str]] = {
     "batch of a table": (lambda net: archc.table([net], batch=-1), "batch is a whole number, 1 or more, not -1"),
     "optimizer": (lambda net: net.memory(optimizer="adma"), "optimizer is sgd, momentum or adam, not adma; did you mean `adam`?"),
     "device": (lambda net: net.bench(device="tpu"), "device is auto, cpu or cuda, not tpu"),
+    "no format": (lambda net: net.compile("net.txt"), "-o writes .pt2 (torch.export), .aoti.pt2"),
+    "suffix alone": (lambda net: net.compile(".json"), "-o writes .pt2 (torch.export)"),
+    "twice written": (lambda net: net.compile("a.json", Path("a.json")), "a.json is to be written twice"),
+    "no folder": (lambda net: net.compile("none/a.json"), "there is no folder none to write a.json into"),
+    "path": (lambda net: net.compile(7), "path is text or a path, not 7"),  # type: ignore[arg-type]
+    "compiled level": (lambda net: net.compile("a.json", level=4), "level is 0, 1, 2 or 3, not 4"),
+    "compiled dtype": (lambda net: net.compile("a.json", dtype="float64"), "dtype is float32, bfloat16 or float16, not float64"),
+    "compiled batch": (lambda net: net.compile("a.json", batch=0), "batch is a whole number, 1 or more, not 0"),
+    "compiled device": (lambda net: net.compile("a.json", device="tpu"), "device is auto, cpu or cuda, not tpu"),
+    "compiled weights": (lambda net: net.compile("a.json", weights=None), "weights is text or a path, not None"),  # type: ignore[arg-type]
+    "level of a format": (lambda net: net.compile("a.pt2", level=2), "a .pt2 holds the network of level 0 or 1; the result of level 2 is"),
+    "level of a longer suffix": (lambda net: net.compile("a.aoti.pt2"), "a .aoti.pt2 holds the network of level 2 or 3; its code is"),
+    "option of no format": (lambda net: net.compile("a.json", colour=3), "no format has an option colour"),
+    "nothing to verify": (lambda net: net.compile(verify=True), "verify compares what was written with the network: give a file"),
     "bench level": (lambda net: net.bench(upto=4), "upto is 0, 1, 2 or 3, not 4"),
     "bench runs": (lambda net: net.bench(runs=0), "runs is a whole number, 1 or more, not 0"),
     "other": (lambda net: net.diff("net"), "a network is compared with a network, not with a str"),  # type: ignore[arg-type]

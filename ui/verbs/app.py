@@ -15,8 +15,10 @@ from typing import Annotated
 
 import typer
 
-from archc.compiler.errors import UsageError
+from archc.compiler.backends import BACKENDS
+from archc.compiler.errors import NotInstalled, UsageError
 from archc.compiler.files import CannotWrite, reason
+from archc.compiler.frontends import FRONTENDS
 from archc.compiler.version import __version__
 from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError
@@ -54,14 +56,10 @@ for verb in (
 ):
     app.command(verb.__name__.rstrip("_"))(verb)
 
-OPTIONAL = {
-    "torchvision": "read",
-    "timm": "read",
-    "torch": "torch",
-    "safetensors": "torch",
-    "numpy": "torch",
-    "matplotlib": "plots",
-}  # module -> the extra that installs it
+# module -> the extra that installs it
+OPTIONAL = {module: row.extra for table in (FRONTENDS, BACKENDS) for row in table for module in row.needs}
+OPTIONAL |= {"matplotlib": "plots", "watchfiles": "watch"}
+FLAGS = {"level": "optimize", "functions": "onnx-functions"}  # an argument of the library -> its option, where the name differs
 
 
 INSTALL = "Install completion of verbs, options and names for bash, zsh or fish."
@@ -103,6 +101,9 @@ def _outcome() -> int:
         app(prog_name="archc")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except NotInstalled as error:
+        talk(f"archc: {error}")
+        return 3
     except ModuleNotFoundError as error:
         extra = OPTIONAL.get((error.name or "").partition(".")[0])
         if extra is None:
@@ -137,7 +138,7 @@ def _outcome() -> int:
 
 def _as_option(error: UsageError) -> str:
     """Return the text of an error with the argument of the library as an option: `--print-after` for `print_after`."""
-    option = f"--{error.option.replace('_', '-')}" if error.option else ""
+    option = f"--{FLAGS.get(error.option, error.option).replace('_', '-')}" if error.option else ""
     return option + str(error)[len(error.option) :]
 
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from archc.compiler.analysis.printing import program
 from archc.compiler.frontends import FRONTENDS, CannotRead, FlatNetwork
 from archc.compiler.frontends import read as read_source
 from archc.compiler.library import loads
+from archc.compiler.read import UnreadableError, read_graph
 from archc.compiler.shapes.dim import Shape
 from archc.ui.verbs.options import Input, Json, Out
 from archc.ui.verbs.terminal import fail, must_be_writable, overrides, print_json, say, talk, write
@@ -26,9 +26,10 @@ def read(source: Source, output: Out = None, input: Input = None, call: Call = F
     shapes = [_sizes(shape) for shape in overrides(None, input).inputs.values()]
     try:
         flat = read_source(source, shapes, call)
-        text = program(flat.graph)
-        found = _facts(flat, text, proof)
-    except CannotRead as refusal:
+        made = read_graph(flat.graph, flat.title, flat.classes)
+        text = made.text
+        found = {"operators": made.nodes, "lines": made.lines, "blocks": made.blocks, **_facts(flat, text, proof)}
+    except (CannotRead, UnreadableError) as refusal:
         fail(f"{source} cannot be read: {refusal}")
     if as_json:
         print_json({"source": source, "title": flat.title, **found, "text": text})
@@ -53,7 +54,7 @@ def _sizes(shape: Shape) -> tuple[int, ...]:
 def _facts(flat: FlatNetwork, text: str, proof: bool) -> dict[str, Any]:
     """Return what is known of a reading: sizes, and the largest difference between the results of the source and of the text."""
     net = loads(text)
-    facts: dict[str, Any] = {"operators": len(flat.graph), "lines": text.count("\n"), "parameters": net.params}
+    facts: dict[str, Any] = {"parameters": net.params}
     if proof and flat.oracle is not None:
         from archc.compiler.frontends.torch.proof import proved
 

@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
-from archc.compiler.backends import Backend, Compiled, backend_of, listed
+from archc.compiler.backends import listed
+from archc.compiler.backends.errors import Unfit
 from archc.compiler.elaborate.elaboration import MAX_NODES, Limits
+from archc.compiler.results.compilation import Request, compilation
 from archc.dsl.parser import MAX_NESTING
 from archc.ui.show.reports import summary
 from archc.ui.verbs.completion import any_files, words
@@ -48,6 +50,11 @@ def compile(
     optimize: Annotated[
         int, typer.Option(min=0, max=3, help="0 as written; 1 bit-equal, activations in place; 2 folded and packed; 3 torch.compile")
     ] = 0,
+    verify: Annotated[bool, typer.Option("--verify", help="run what was written, and compare it with the network")] = False,
+    opset: Annotated[int | None, typer.Option(min=1, help="the opset of a .onnx")] = None,
+    functions: Annotated[
+        bool | None, typer.Option("--onnx-functions/--no-onnx-functions", help="blocks as functions of a .onnx", show_default=False)
+    ] = None,
     print_after: Annotated[
         str, typer.Option(metavar="STAGE", help="print the result of a stage: parse, elaborate, a pass, lower, torch; or `all`")
     ] = "",
@@ -57,52 +64,38 @@ def compile(
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
-    """Check a network, lower it to torch.fx, and run one forward pass on random input."""
-    if device not in ("auto", "cpu", "cuda"):
-        usage(f"--device is auto, cpu or cuda, not {device}")
-    if dtype not in ("float32", "bfloat16", "float16"):
-        usage(f"--dtype is float32, bfloat16 or float16, not {dtype}")
-    targets = [(target, backend_for(target, optimize)) for target in output or []]
+    """Check a network, lower it to torch.fx, run one forward pass on random input, and write it."""
+    given = {"opset": opset, "functions": functions}
+    request = Request(
+        paths=tuple(output or ()),
+        level=optimize,
+        device=device,
+        dtype=dtype,
+        batch=batch,
+        weights=weights,
+        allow_nan=allow_nan,
+        verify=verify,
+        settings={name: value for name, value in given.items() if value is not None},
+    )
     report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
     if print_after:
         print_stages(report, optimize, print_after)
-    from archc.compiler.backends.torch import run as torch_run
-    from archc.compiler.backends.torch import weight_files
-
     with refusals():
         try:
-            ran = torch_run.compile_and_run(report.graph, device, dtype, batch, weights, optimize, allow_nan, talk)
-        except weight_files.Unfit as error:
+            found = compilation(report.graph, request, talk, talk)
+        except Unfit as error:
             talk(unfit_table(error.rows))
-            found = "shows what fits under other names, and writes it"
-            fail(f"{error}\n`archc weights {file} --from {weights} -o fitted.safetensors` {found}")
-    compiled = Compiled(report.graph, optimize, ran.module, ran.inputs, dtype)
-    for target, backend in targets:
-        backend.write(compiled, target)
-        talk(f"wrote {target}")
-    seconds = {**report.seconds, **ran.seconds}
+            shows = "shows what fits under other names, and writes it"
+            fail(f"{error}\n`archc weights {file} --from {weights} -o fitted.safetensors` {shows}")
     if json_:
-        shapes = {name: list(tensor.shape[1:]) for name, tensor in ran.outputs.items()}
-        run = {"device": ran.device, "dtype": dtype, "batch": batch, "seconds": seconds, "ran_outputs": shapes}
-        print_json({**report.facts(), **run, "written": [str(target) for target, _ in targets]})
+        print_json({**report.facts(), **found.facts(), "seconds": {**report.seconds, **found.seconds}})
     else:
         say(summary(report))
-        say(f"  ran         on {ran.device}, {dtype}, batch {batch}" + f", level {optimize}" * bool(optimize))
-        say("  seconds     " + ", ".join(f"{stage} {time:.3f}" for stage, time in seconds.items()))
-
-
-def backend_for(target: Path, level: int) -> Backend:
-    """Return the backend for a file. Ends with an exit code where there is none, or the level or a missing module excludes it."""
-    backend = backend_of(target)
-    if backend is None:
-        usage(f"-o writes {listed(words=True)}, not {target.name}")
-    must_be_writable(target)
-    if level not in backend.levels:
-        usage(f"a {target.suffix} holds the network of level {' or '.join(map(str, backend.levels))}; {backend.beyond}")
-    if backend.missing:
-        talk(f"archc: this needs {backend.missing}, which is not installed: pip install 'archc[{backend.extra}]'")
-        raise typer.Exit(3)
-    return backend
+        for head, text in [*found.ran(report.seconds), *found.verified()]:
+            say(f"  {head:<11} {text}")
+    if not found.ok:
+        wrong = " and ".join(written.path for written in found.written if not written.ok)
+        fail(f"{wrong} does not compute what the network does; the file was written, to be looked at")
 
 
 def bench(

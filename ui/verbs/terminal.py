@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -14,10 +13,12 @@ from typing import Any, NoReturn, Protocol
 
 import typer
 
+from archc.compiler.backends.errors import NoDevice, NoMemory, Unreadable
+from archc.compiler.configuration import NARROWEST, configuration
 from archc.compiler.driver import parse_overrides, require_network
 from archc.compiler.elaborate.elaboration import Limits, Overrides
-from archc.compiler.errors import UsageError, one_of
-from archc.compiler.files import write_text
+from archc.compiler.errors import one_of
+from archc.compiler.files import unwritable, write_text
 from archc.compiler.network import Network
 from archc.compiler.report import Report
 from archc.compiler.stages import stages
@@ -29,8 +30,6 @@ from archc.ui.show import fixing
 from archc.ui.show.colour import painter
 from archc.ui.verbs import sources
 from archc.ui.verbs.sources import STDIN, checked
-
-NARROWEST = 40  # columns; narrower output is unreadable
 
 
 class Tabulated(Protocol):
@@ -69,6 +68,14 @@ def arch_files(files: list[Path]) -> list[Path]:
     found = sources.arch_files(files)
     if not found:
         fail(f"there is no `.arch` file in {', '.join(map(str, files))}")
+    return found
+
+
+def or_configured(files: list[Path] | None) -> list[Path]:
+    """Return the files that are given, or else those that the configuration of the current folder names. Ends where there are none."""
+    found = files or list(configuration(Path()).paths)
+    if not found:
+        usage("give a file or folder, or name some by `paths` in [tool.archc] of pyproject.toml")
     return found
 
 
@@ -117,20 +124,13 @@ def network(file: Path, changed: Overrides, limits: Limits, as_json: bool, wrong
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Turn errors of a backend into a plain message and an exit code. Never loads torch where it was not loaded before."""
+    """Turn errors of a backend into a plain message and an exit code."""
     try:
         yield
-    except (UsageError, ImportError):
-        raise
-    except Exception as error:
-        from archc.compiler.backends.torch import free_memory, published
-        from archc.compiler.backends.torch import run as torch_run
-
-        if isinstance(error, torch_run.NoDevice):
-            usage(str(error))
-        if isinstance(error, published.Unreadable | free_memory.NoMemory):
-            fail(str(error))
-        raise
+    except NoDevice as error:
+        usage(str(error))
+    except (Unreadable, NoMemory) as error:
+        fail(str(error))
 
 
 def print_stages(report: Report, level: int, after: str) -> None:
@@ -151,16 +151,14 @@ def unfit_table(rows: list[tuple[str, str, str, str]], most: int = 10) -> str:
 
 
 def width() -> int | None:
-    """Return the columns of the terminal; None where stdout is none, and lines may have any length."""
-    return max(NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+    """Return the columns of the terminal; where stdout is none, those of the configuration, or None: lines may have any length."""
+    return max(NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else configuration(Path()).width
 
 
 def must_be_writable(path: Path) -> None:
     """End with an exit code where a file cannot be written, before any work is done."""
-    if not os.path.isdir(path.parent):
-        usage(f"there is no folder {path.parent} to write {path.name} into")
-    if os.path.isdir(path):
-        usage(f"{path} is a folder; give the name of a file")
+    if problem := unwritable(path):
+        usage(problem)
 
 
 def write(path: Path, text: str) -> None:

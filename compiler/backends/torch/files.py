@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,8 @@ from torch import Tensor, nn
 from archc.compiler.backends import Compiled
 from archc.compiler.backends.torch.arch_module import ArchModule, source_of
 from archc.compiler.backends.torch.nodes import stack_trace
+from archc.compiler.backends.weights import numpy_dtype
 from archc.compiler.files import CannotWrite, Lenient, replacing
-
-
-def write_weights(compiled: Compiled, path: Path) -> None:
-    """Write the state_dict as safetensors, atomically. Raises CannotWrite."""
-    save_tensors(compiled.module.state_dict(), path)
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -41,17 +37,14 @@ def arrays(module: nn.Module) -> dict[str, Any]:
 def _array(tensor: Tensor) -> Any:
     if tensor.dtype != torch.bfloat16:
         return tensor.numpy()
-    from ml_dtypes import bfloat16  # numpy has no such type
-
-    return tensor.view(torch.int16).numpy().view(bfloat16)
+    return tensor.view(torch.int16).numpy().view(numpy_dtype("bfloat16"))
 
 
 def write_exported(compiled: Compiled, path: Path) -> None:
     """Write the network as a program of torch.export, for inputs `(N, *shape)` of any batch size, atomically. Raises CannotWrite."""
     module = compiled.module
     batch = torch.export.Dim("batch", min=1)
-    # An example with a batch of one would fix the batch size at one.
-    example = tuple(torch.cat([x, x])[: max(2, len(x))] for x in compiled.inputs)
+    example = doubled(compiled.inputs)
     program = torch.export.export(module, example, dynamic_shapes=tuple({0: batch} for _ in example))
     _name_no_machine(program, module)
     with replacing(path) as temporary:
@@ -59,6 +52,11 @@ def write_exported(compiled: Compiled, path: Path) -> None:
             torch.export.save(program, file)
         if file.error is not None:
             raise file.error
+
+
+def doubled(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Return inputs of at least two samples: an example with a batch of one would fix the batch size at one."""
+    return tuple(torch.cat([x, x])[: max(2, len(x))] for x in inputs)
 
 
 def _name_no_machine(program: torch.export.ExportedProgram, module: ArchModule) -> None:

@@ -12,15 +12,12 @@ import torch
 
 from archc.compiler.analysis.cost import cost
 from archc.compiler.analysis.memory import usage
+from archc.compiler.backends.errors import NoMemory
 from archc.compiler.graph import ArchGraph
 
 CGROUPS = Path("/sys/fs/cgroup")
 FAR = 1.5  # an estimate above this multiple of the free memory is refused
 UNLIMITED = 2**60  # version 1 of control groups represents "no limit" by a number near 2^63
-
-
-class NoMemory(Exception):
-    """A network does not fit into the free memory."""
 
 
 def check_memory(graph: ArchGraph, dtype: str, batch: int, device: torch.device, copies: int = 1) -> str:

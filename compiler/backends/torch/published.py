@@ -9,14 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from archc.compiler.backends.errors import Unreadable
 from archc.dsl.vocabulary.spelling import near
 
 PREFIX = "torchvision:"
 _LEGACY = re.compile(r"\bmlp\.linear_([12])\.(?=weight$|bias$)")
-
-
-class Unreadable(Exception):
-    """Weights cannot be read or cannot be used; the message says why."""
 
 
 def torchvision_models() -> Any:

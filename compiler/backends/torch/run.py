@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from archc.compiler.backends.errors import NoDevice
 from archc.compiler.backends.torch.arch_module import ArchModule
 from archc.compiler.backends.torch.free_memory import check_memory, memory_errors
 from archc.compiler.backends.torch.lower import lower, random_inputs
@@ -21,13 +22,9 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 SEED = 0
 
 
-class NoDevice(Exception):
-    """The requested device does not exist."""
-
-
 @dataclass
 class RunResult:
-    """A network that has run once: its inputs `(N, *shape)`, its outputs by name, and the seconds that each stage took."""
+    """A lowered network, the seconds that each stage took, and, where it has run, its inputs `(N, *shape)` and its outputs by name."""
 
     module: ArchModule
     inputs: list[Tensor]
@@ -55,20 +52,23 @@ def compile_and_run(
     level: int = 0,
     any_value: bool = False,
     talk: Callable[[str], object] = lambda text: None,
+    run: bool = True,
 ) -> RunResult:
     """Lower, load weights, move to the device, optimize, and run one forward pass in evaluation mode on seeded random input.
 
-    `talk` is called with a warning where memory may be short. Seeds torch's random number generator. Raises NoDevice, NoMemory,
-    Unreadable and Unfit.
+    `talk` is called with a warning where memory may be short. Without `run`, sizes may be open. Seeds torch's random number generator.
+    Raises NoDevice, NoMemory, Unreadable and Unfit.
     """
     where = pick_device(device)
     if doubt := check_memory(graph, dtype, batch, where, copies=2 if level > 1 else 1):
         talk(doubt)
     with memory_errors(graph):
-        return _compile_and_run(graph, where, dtype, batch, weights, level, any_value)
+        return _compile_and_run(graph, where, dtype, batch, weights, level, any_value, run)
 
 
-def _compile_and_run(graph: ArchGraph, where: torch.device, dtype: str, batch: int, weights: str, level: int, any_value: bool) -> RunResult:
+def _compile_and_run(
+    graph: ArchGraph, where: torch.device, dtype: str, batch: int, weights: str, level: int, any_value: bool, run: bool
+) -> RunResult:
     seconds: dict[str, float] = {}
     clock = perf_counter()
 
@@ -84,22 +84,29 @@ def _compile_and_run(graph: ArchGraph, where: torch.device, dtype: str, batch: i
     if weights:
         load_weights(module, weights, graph.name, any_value)
         lap("weights")
-    inputs = random_inputs(graph, batch, where, DTYPES[dtype])
+    inputs = random_inputs(graph, batch, where, DTYPES[dtype]) if run else []
     module.to(device=where, dtype=DTYPES[dtype])
     lap("to device")
-    run: Callable[..., Any] = module
+    shown = f"cuda ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else "cpu"
+    params = sum(weight.numel() for weight in module.parameters())
+    if not run:
+        return RunResult(module, inputs, {}, shown, params, seconds)
+    forward: Callable[..., Any] = module
     if level > 1:
-        run = optimized(module, graph, inputs, level)
+        forward = optimized(module, graph, inputs, level)
         lap("optimize")
     with torch.no_grad():
-        result = run(*inputs)
+        result = forward(*inputs)
     if where.type == "cuda":
         torch.cuda.synchronize()
     lap("forward")
+    return RunResult(module, inputs, by_name(graph, result), shown, params, seconds)
+
+
+def by_name(graph: ArchGraph, result: Any) -> dict[str, Any]:
+    """Return the outputs of a network in evaluation by name, where a single one comes without it."""
     names = [name for name, output in graph.outputs.items() if not output.training_only]
-    outputs = result if isinstance(result, dict) else {names[0]: result}
-    shown = f"cuda ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else "cpu"
-    return RunResult(module, inputs, outputs, shown, sum(weight.numel() for weight in module.parameters()), seconds)
+    return dict(result) if isinstance(result, Mapping) else {names[0]: result}
 
 
 def measured(graph: ArchGraph, dtype: str, batch: int) -> tuple[int, int]:

@@ -10,21 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archc.compiler.backends.errors import Unreadable, check_keys, empty, not_finite, other_kind, unreadable
 from archc.compiler.backends.torch.foreign import Fit, converted, fit
 from archc.compiler.backends.torch.lower import lower
-from archc.compiler.backends.torch.published import PREFIX, Unreadable, published
+from archc.compiler.backends.torch.published import PREFIX, published
 from archc.compiler.graph import ArchGraph
-
-PARALLEL = "module."  # the prefix of the keys that nn.DataParallel and DistributedDataParallel save
-
-
-class Unfit(Exception):
-    """Weights do not fit the network. `rows` are the differences: (what, key, shape in the file, shape in the network)."""
-
-    def __init__(self, source: str, rows: list[tuple[str, str, str, str]], parallel: bool = False) -> None:
-        prefix = f"; its keys begin with `{PARALLEL}`, as DistributedDataParallel saves them" if parallel else ""
-        super().__init__(f"{source} does not fit the network in {len(rows)} keys{prefix}")
-        self.rows = rows
 
 
 def load_weights(module: nn.Module, source: str, network: str = "", any_value: bool = False) -> None:
@@ -35,16 +25,7 @@ def load_weights(module: nn.Module, source: str, network: str = "", any_value: b
     """
     state = published(network, source.removeprefix(PREFIX)) if source.startswith(PREFIX) else read_weights(Path(source))
     own = module.state_dict()
-    rows: list[tuple[str, str, str, str]] = []
-    for key, tensor in own.items():
-        if key not in state:
-            if not key.endswith("num_batches_tracked"):  # a counter that older files do not have
-                rows.append(("missing", key, "", _size(tensor)))
-        elif state[key].shape != tensor.shape:
-            rows.append(("misshapen", key, _size(state[key]), _size(tensor)))
-    rows.extend(("unexpected", key, _size(tensor), "") for key, tensor in state.items() if key not in own)
-    if rows:
-        raise Unfit(source, rows, parallel=bool(state) and all(key.startswith(PARALLEL) for key in state))
+    check_keys(source, _sizes(state), _sizes(own))
     _check_values(source, state, own, any_value)
     module.load_state_dict(state, strict=False)
 
@@ -72,21 +53,20 @@ def _check_values(source: str, state: Mapping[str, Tensor], own: Mapping[str, Te
         if tensor.is_meta:
             raise Unreadable(f"{key} of {source} is on the meta device ({tensor.dtype}): it has a shape and no values")
         if key in own and own[key].is_floating_point() and not tensor.is_floating_point():
-            raise Unreadable(f"{key} of {source} is {tensor.dtype}, and the network has {own[key].dtype} there")
+            raise other_kind(source, key, tensor.dtype, own[key].dtype)
         if not any_value and tensor.is_floating_point() and not tensor.isfinite().all():
-            what = "NaN" if tensor.isnan().any() else "an infinite value"
-            raise Unreadable(f"{key} of {source} ({tensor.dtype}) contains {what}; --allow-nan loads it anyway")
+            raise not_finite(source, key, tensor.dtype, bool(tensor.isnan().any()))
 
 
-def _size(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "scalar"
+def _sizes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(tensor.shape) for key, tensor in state.items()}
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a state_dict from a .safetensors file, or from a file of torch.save that contains only tensors. Raises Unreadable."""
     try:
         if path.is_file() and not path.stat().st_size:
-            raise Unreadable(f"cannot read weights from {path}: the file is empty")
+            raise empty(path)
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
@@ -97,30 +77,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except UnpicklingError as error:
         raise Unreadable(f"cannot read weights from {path}: {_why(str(error))}") from error
     except Exception as error:
-        raise Unreadable(f"cannot read weights from {path}: {_plain(error)}") from error
+        raise unreadable(path, error) from error
     if isinstance(data, dict) and isinstance(data.get("state_dict"), dict):
         data = data["state_dict"]
     if not isinstance(data, dict) or not all(isinstance(value, Tensor) for value in data.values()):
         raise Unreadable(f"{path} contains no state_dict (tensors by name)")
     return data
-
-
-BROKEN = "it is truncated or damaged; copy it again"
-PLAIN = {  # part of a message of torch or safetensors -> the message of archc
-    "failed finding central directory": BROKEN,
-    "unexpected EOF": BROKEN,
-    "Invalid argument": BROKEN,
-    "Error while deserializing header": BROKEN,
-    "file data.pkl": "it is an archive without weights, as torch.export writes; save the state_dict",
-    "TorchScript": "it is a TorchScript program; save the state_dict of the module",
-}
-
-
-def _plain(error: Exception) -> str:
-    text = str(error)
-    if isinstance(error, EOFError):
-        return BROKEN
-    return next((plain for part, plain in PLAIN.items() if part in text), text.splitlines()[0] if text else type(error).__name__)
 
 
 def _why(text: str) -> str:
