@@ -10,12 +10,13 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from archc.compiler import frontends
 from archc.compiler.driver import check as check_file
 from archc.compiler.driver import check_text, parse_overrides, require_network
 from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.elaborate.loader import Loader
 from archc.compiler.errors import UsageError, at_least, one_type
+from archc.compiler.frontends import FlatNetwork, read_module
+from archc.compiler.frontends import read as read_source
 from archc.compiler.network import Network
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Word, exact
@@ -68,15 +69,15 @@ def read(source: Any, example: Any = None, *, inputs: Inputs = None, call: bool 
         if example is not None:
             raise UsageError("is for a module of torch, and the source is text", option="example")
         shapes = [tuple(shape) for shape in _overrides(inputs, None, {}).inputs.values()]
-        return _as_network(frontends.read(str(source), shapes, call))  # type: ignore[arg-type]
+        return _as_network(read_source(str(source), shapes, call))  # type: ignore[arg-type]
     if example is None:
         raise UsageError("is needed for a module of torch: a tensor, or several, with a batch", option="example")
     if inputs is not None:
         raise UsageError("is for sources that are named by text; the example says what the inputs of a module are", option="inputs")
-    return _as_network(frontends.read_module(source, example))
+    return _as_network(read_module(source, example))
 
 
-def _as_network(flat: frontends.FlatNetwork) -> Network:
+def _as_network(flat: FlatNetwork) -> Network:
     return loads(read_graph(flat.graph, flat.title, flat.classes).text)
 
 
