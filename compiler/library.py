@@ -15,7 +15,7 @@ from archc.compiler.driver import check_text, parse_overrides, require_network
 from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.elaborate.loader import Loader
 from archc.compiler.errors import UsageError, at_least, one_type
-from archc.compiler.frontends import FlatNetwork, read_module
+from archc.compiler.frontends import FlatNetwork, read_module, shape_of
 from archc.compiler.frontends import read as read_source
 from archc.compiler.network import Network
 from archc.compiler.ops import OPERATORS
@@ -68,8 +68,8 @@ def read(source: Any, example: Any = None, *, inputs: Inputs = None, call: bool 
     if isinstance(source, (str, PathLike)):
         if example is not None:
             raise UsageError("is for a module of torch, and the source is text", option="example")
-        shapes = [tuple(shape) for shape in _overrides(inputs, None, {}).inputs.values()]
-        return _as_network(read_source(str(source), shapes, call))  # type: ignore[arg-type]
+        listed = [inputs] if isinstance(inputs, str) else list((inputs or {}).values())
+        return _as_network(read_source(str(source), [shape_of(shape) for shape in listed], call))
     if example is None:
         raise UsageError("is needed for a module of torch: a tensor, or several, with a batch", option="example")
     if inputs is not None:

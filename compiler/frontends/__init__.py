@@ -132,6 +132,14 @@ def read_module(module: Any, example: Any) -> FlatNetwork:
     return network
 
 
+def shape_of(text: str) -> tuple[int, ...]:
+    """Return the sizes of a shape as it is written: `3x224x224`. Raises UsageError for open sizes, and for what is no shape."""
+    parts = text.strip().split("x")
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise UsageError(f"is a shape of numbers here, as 3x224x224, not {text}", option="input", given=text)
+    return tuple(map(int, parts))
+
+
 def find(source: str) -> tuple[Frontend, str, Mapping[str, Any]]:
     """Return the front end of a source, the name or the path in it, and its options. Raises UsageError."""
     prefix, colon, rest = source.partition(":")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 from archc.compiler.elaborate.reserved import MODULE_NAMES
@@ -94,6 +95,8 @@ def options(operator: Operator, given: Mapping[str, Any], axes: int) -> dict[str
         else:
             attrs[attr.name] = attr.kind.read(attr.name, attr.default, axes)
     operator.canonicalize(attrs)
+    if bad := next((name for name, held in attrs.items() if isinstance(held, float) and not isfinite(held)), ""):
+        raise CannotRead(f"`{operator.name}` takes no infinite `{bad}`")
     return attrs
 
 

@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from archc.compiler.frontends import FRONTENDS, CannotRead, FlatNetwork
+from archc.compiler.frontends import FRONTENDS, CannotRead, FlatNetwork, shape_of
 from archc.compiler.frontends import read as read_source
 from archc.compiler.library import loads
 from archc.compiler.read import UnreadableError, read_graph
-from archc.compiler.shapes.dim import Shape
 from archc.ui.verbs.options import Input, Json, Out
-from archc.ui.verbs.terminal import fail, must_be_writable, overrides, print_json, say, talk, write
+from archc.ui.verbs.terminal import fail, must_be_writable, print_json, say, talk, write
 
 Source = Annotated[str, typer.Argument(help=", ".join(row.written for row in FRONTENDS), show_default=False, metavar="SOURCE")]
 Call = Annotated[bool, typer.Option("--call", help="allow that reading the source executes Python: MODULE:FUNCTION")]
@@ -23,7 +22,7 @@ def read(source: Source, output: Out = None, input: Input = None, call: Call = F
     """Read a network of another framework as a text, and hold it against its source."""
     if output is not None:
         must_be_writable(output)
-    shapes = [_sizes(shape) for shape in overrides(None, input).inputs.values()]
+    shapes = [shape_of(given.rpartition("=")[2]) for given in input or ()]
     try:
         flat = read_source(source, shapes, call)
         made = read_graph(flat.graph, flat.title, flat.classes)
@@ -43,12 +42,6 @@ def read(source: Source, output: Out = None, input: Input = None, call: Call = F
 
 def _shown(name: str, value: Any) -> str:
     return f"{value:,} {name}" if isinstance(value, int) else f"{name} {value:.2g}"
-
-
-def _sizes(shape: Shape) -> tuple[int, ...]:
-    if not all(isinstance(size, int) for size in shape):
-        fail(f"the sizes of an input are numbers here, and not open: {'x'.join(map(str, shape))}")
-    return tuple(int(size) for size in shape)  # type: ignore[arg-type]
 
 
 def _facts(flat: FlatNetwork, text: str, proof: bool) -> dict[str, Any]:

@@ -30,6 +30,8 @@ def proved(flat: FlatNetwork, graph: ArchGraph, batch: int = 2) -> Proof:
 
     Raises CannotRead where keys or shapes differ.
     """
+    if flat.oracle is None:
+        raise CannotRead("there is nothing to compare it with")
     source: nn.Module = flat.oracle()
     state = stirred(source)
     network = lower(graph).eval()

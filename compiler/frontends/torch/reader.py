@@ -106,8 +106,9 @@ class Reader:
 
     def _outputs(self, node: fx.Node) -> None:
         names = output_names(self.program)
+        values: Any = node.args[0]
         self.path, self.leaf = "", False
-        for name, value in zip(names, node.args[0][-len(names) :], strict=True):  # type: ignore[index, union-attr]
+        for name, value in zip(names, values[-len(names) :], strict=True):
             held = self.value(value)
             if not isinstance(held, View):
                 raise CannotRead(f"its output {name} does not depend on the input")
@@ -208,7 +209,8 @@ class Reader:
             axes: Axes = (*view.axes[:axis], less, *view.axes[axis + 1 :])
             word = words(view.axes)[axis]
             if not less and len(view.axes) == 2 and axis == 1:
-                op, given, axes = "token", {"at": index}, view.axes[:1]
+                op, axes = "token", view.axes[:1]
+                given: dict[str, Any] = {"at": index}
             elif at == 0:
                 op, given = "slice", {"start": index * inner, "stop": (index + 1) * inner, "axis": word}
             elif inner == 1:
@@ -234,7 +236,8 @@ class Reader:
         dims = self.sample_dims(view)
         channel = channel % len(view.dims)
         want = (dims[channel], *(axis for place, axis in enumerate(dims) if place not in (channel, self.batch_dim(view))))
-        rest = dims[self.batch_dim(view)] if self.batch_dim(view) is not None else ()
+        batch = self.batch_dim(view)
+        rest = dims[batch] if batch is not None else ()
         if rest:
             want = (want[0], rest, *want[1:])
         return self.as_axes(view, want), want
@@ -321,7 +324,9 @@ class Reader:
         sizes = stored[1:] if batch else stored
         if len(sizes) == 1:
             if len(self.flat.items[item].shape) > 1:
-                item = self.as_axes(View(item, axes := fresh(self.flat.items[item].shape), axes), (tuple(atoms_of(axes)),))
+                item = self.as_axes(
+                    View(item, axes := fresh([int(count) for count in self.flat.items[item].shape]), axes), (tuple(atoms_of(axes)),)
+                )
             given: dict[str, Any] = {"channels": sizes[0], "batch": False}
             axes = fresh(sizes)
         elif len(sizes) == 2:

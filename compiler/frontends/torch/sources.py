@@ -115,7 +115,7 @@ def timm(name: str, shape: Sequence[int] | None = None, options: Mapping[str, An
     def make() -> nn.Module:
         return timm.create_model(name, **(options or {}))  # type: ignore[no-any-return]
 
-    module = built(make)
+    module: Any = built(make)
     shape = shape or module.pretrained_cfg["input_size"]
     title = f"timm {timm.__version__}, {name}" + "".join(f", {key}={value}" for key, value in (options or {}).items())
     return replace(read_module(module, [tuple(shape)], label(name), title), oracle=make)  # type: ignore[arg-type]

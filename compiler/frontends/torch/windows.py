@@ -15,7 +15,7 @@ from archc.compiler.frontends.flat import PSEUDO, CannotRead
 from archc.compiler.frontends.torch.attention import KEYLESS, Core, _usual
 from archc.compiler.frontends.torch.nodes import CONSTANT, Fixed, operator
 from archc.compiler.frontends.torch.reader import Reader
-from archc.compiler.frontends.views import View, fresh, size
+from archc.compiler.frontends.views import Atom, View, fresh, size
 
 ROLLED, PADDED = "a map that was moved", "a map that was padded"  # pseudo operators: what undoes them follows
 TABLE = frozenset(["index", "view", "reshape", "permute", "contiguous", "unsqueeze", "clone", "alias", "flatten"])
@@ -46,10 +46,11 @@ def window_attention(reader: Reader, view: View, a: Any) -> View:
     if (layer.incomplete == KEYLESS) != (cosine and a.bias is not None):
         raise CannotRead("keys with a bias in an attention between cosines, or without one in another")
     known = words(view.axes)
+    shifts = tuple(shift.get(known[axis], 0) for axis in range(1, len(view.axes)))
     given = {
         "heads": core.heads,
         "window": window,
-        "shift": tuple(shift.get(known[axis], 0) for axis in range(1, len(view.axes))),
+        "shift": shifts,
         "grid": grid,
         "pad": bool(pad) or base in reader.zero_pads,
         "position": position,
@@ -61,7 +62,7 @@ def window_attention(reader: Reader, view: View, a: Any) -> View:
     }
     if a.bias is not None and not layer.attrs["bias"] and f"{layer.key}.bias" not in layer.weights:
         raise CannotRead("one projection of an attention has a bias and the other has none")
-    _check_mask(reader, products.biases, window, given["shift"], tuple(size(axis) for axis in view.axes[1:]))
+    _check_mask(reader, products.biases, window, shifts, tuple(size(axis) for axis in view.axes[1:]))
     held |= {**layer.weights, **reader.weights(a.weight, a.bias)}
     item = reader.add("window_attention", [base], given, weights=held)
     sizes = [size(axis) for axis in view.axes[1:]]
@@ -96,7 +97,7 @@ def _windows(core: Core, view: View) -> tuple[tuple[int, ...], bool]:
     """Return the positions of a window along each axis, and whether they are spread over the map."""
     inside = set(core.positions)
     window, kinds = [], set()
-    order = []
+    order: list[Atom] = []
     for axis in view.axes[1:]:
         own = tuple(atom for atom in axis if atom in inside)
         rest = tuple(atom for atom in axis if atom not in inside)
@@ -120,7 +121,7 @@ def _positions(reader: Reader, core: Core) -> tuple[str, dict[str, tuple[int, ..
         trained = {reader.keys[node]: tuple(node.meta["val"].shape) for node in nodes if is_trained(reader, node)}
         if not trained:
             continue  # the mask, which `_check_mask` compares
-        called = {operator(node) for node in nodes if hasattr(node.target, "_schema")}  # type: ignore[union-attr]
+        called = {operator(node) for node in nodes if hasattr(node.target, "_schema")}
         if position != "none":
             raise CannotRead("an attention with two biases of positions")
         if len(trained) == 1 and next(iter(trained)).endswith("relative_position_bias_table") and called <= TABLE | MASKS:
@@ -158,10 +159,10 @@ def constant(value: Fixed) -> torch.Tensor | None:
         if operator(node) in CONSTANT:
             made = node.meta["val"]
             like = [torch.empty(tuple(made.shape), dtype=made.dtype)] if node.all_input_nodes else []
-            known[node] = node.target(*like, *node.args[len(like) :], **options)  # type: ignore[operator]
+            known[node] = node.target(*like, *node.args[len(like) :], **options)
         elif node.all_input_nodes and all(each in known for each in node.all_input_nodes):
             arguments = fx.node.map_arg(node.args, known.__getitem__)
-            known[node] = node.target(*arguments, **fx.node.map_arg(options, known.__getitem__))  # type: ignore[operator]
+            known[node] = node.target(*arguments, **fx.node.map_arg(options, known.__getitem__))
         if node is value.node:
             break
     found = known.get(value.node)
@@ -173,7 +174,7 @@ MASKS = frozenset(["add", "expand", "new_zeros", "sub", "ne", "eq", "masked_fill
 
 def _cosine(reader: Reader, scale: Fixed) -> dict[str, tuple[int, ...]]:
     nodes = sources(scale)
-    names = {operator(node) for node in nodes if hasattr(node.target, "_schema")}  # type: ignore[union-attr]
+    names = {operator(node) for node in nodes if hasattr(node.target, "_schema")}
     trained = {reader.keys[node]: tuple(node.meta["val"].shape) for node in nodes if node in reader.keys}
     if names != {"clamp", "exp"} or len(trained) != 1:
         raise CannotRead("the scale of cosines is computed in a way that is not known")
