@@ -156,7 +156,8 @@ def same(reader: Reader, a: Any) -> Any:
 @rule("to", "_to_copy", "type_as")
 def converted(reader: Reader, a: Any) -> Any:
     """Read a conversion to the same type."""
-    before, after = reader.node.args[0], reader.node.meta["val"]
+    before: Any = reader.node.args[0]
+    after = reader.node.meta["val"]
     if before.meta["val"].dtype != after.dtype:
         raise CannotRead(f"it converts {before.meta['val'].dtype} to {after.dtype}")
     return a.x
@@ -216,7 +217,7 @@ def _scaled(reader: Reader, view: View, weight: Any) -> View | None:
     if not isinstance(weight, Fixed):
         return None
     node, shape = weight.node, weight.shape
-    while node not in reader.keys and len(node.all_input_nodes) == 1 and node.target.__name__.split(".")[0] in RESHAPES:
+    while node not in reader.keys and len(node.all_input_nodes) == 1 and operator(node) in RESHAPES:
         node = node.all_input_nodes[0]
     if node not in reader.keys:
         return None

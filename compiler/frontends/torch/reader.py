@@ -324,9 +324,8 @@ class Reader:
         sizes = stored[1:] if batch else stored
         if len(sizes) == 1:
             if len(self.flat.items[item].shape) > 1:
-                item = self.as_axes(
-                    View(item, axes := fresh([int(count) for count in self.flat.items[item].shape]), axes), (tuple(atoms_of(axes)),)
-                )
+                own = fresh([int(count) for count in self.flat.items[item].shape])  # type: ignore[arg-type]
+                item = self.as_axes(View(item, own, own), (tuple(atoms_of(own)),))
             given: dict[str, Any] = {"channels": sizes[0], "batch": False}
             axes = fresh(sizes)
         elif len(sizes) == 2:

@@ -113,12 +113,12 @@ def timm(name: str, shape: Sequence[int] | None = None, options: Mapping[str, An
         raise CannotRead(f"timm {timm.__version__} has no network {name}{meant(name, timm.list_models())}")
 
     def make() -> nn.Module:
-        return timm.create_model(name, **(options or {}))  # type: ignore[no-any-return]
+        return timm.create_model(name, **(options or {}))
 
     module: Any = built(make)
     shape = shape or module.pretrained_cfg["input_size"]
     title = f"timm {timm.__version__}, {name}" + "".join(f", {key}={value}" for key, value in (options or {}).items())
-    return replace(read_module(module, [tuple(shape)], label(name), title), oracle=make)  # type: ignore[arg-type]
+    return replace(read_module(module, [tuple(shape)], label(name), title), oracle=make)
 
 
 def meant(name: str, known: Sequence[str]) -> str:
@@ -191,5 +191,5 @@ def marked(module: nn.Module) -> dict[str, str]:
         if kind == "DropPath" and not getattr(part, "scale_by_keep", True):
             raise CannotRead("it drops samples without scaling the others", kind, path)
         modes[path] = getattr(part, "mode", "row")
-        part.forward = lambda x, p=float(p or 0.0): nn.functional.dropout(x, p, training=False)  # type: ignore[method-assign]
+        part.forward = lambda x, p=float(p or 0.0): nn.functional.dropout(x, p, training=False)
     return modes
