@@ -73,7 +73,7 @@ def softplus(reader: Reader, a: Any) -> View:
 def clamp(reader: Reader, a: Any) -> View:
     """Read a clamp: from 0 to 6 it is `relu6`."""
     low, high = (a.min_val, a.max_val) if a.min_val is not None else (a.min, a.max)
-    is_hard = reader.node.target._schema.name.startswith("aten::hardtanh")
+    is_hard = operator(reader.node).startswith("hardtanh")
     if (low, high) == (0, 6) and is_hard:
         return reader.on(tensor(reader, a), "relu6")
     return reader.on(tensor(reader, a), "hardtanh" if is_hard else "clamp", {"min": low, "max": high})
