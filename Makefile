@@ -36,11 +36,13 @@ docs: $(VENV)/tested-with
 	$(BIN)/python cli.py ops --markdown > docs/operators.md
 	$(BIN)/python cli.py explain --markdown > docs/errors.md
 	$(BIN)/python docs/build.py
+	$(BIN)/python editors/build.py
 
 docs-check: $(VENV)/tested-with
 	$(BIN)/python cli.py ops --markdown | diff - docs/operators.md
 	$(BIN)/python cli.py explain --markdown | diff - docs/errors.md
 	$(BIN)/python docs/build.py --check
+	$(BIN)/python editors/build.py --check
 
 gallery: $(VENV)/installed
 	$(BIN)/python docs/gallery.py

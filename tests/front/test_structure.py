@@ -40,6 +40,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler.draw": FRONT | {"compiler.elaborate", "compiler.analysis"},
     "compiler.stages": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends.torch", "driver", "report", "errors", "lowering", "passes")},
+    "compiler.configuration": FRONT | {"compiler.files", "compiler.report"},
+    "compiler.revisions": {"compiler.errors"},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
     "compiler.results": FRONT | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "files", "tables")},
     "compiler.network": FRONT
@@ -58,6 +60,7 @@ ROOMS: dict[str, set[str]] = {
             "analysis",
             "backends",
             "backends.torch",
+            "configuration",
             "draw",
             "driver",
             "elaborate",
@@ -66,9 +69,11 @@ ROOMS: dict[str, set[str]] = {
             "network",
             "pages",
             "report",
+            "revisions",
         )
     }
     | {f"compiler.{room}" for room in ("passes", "results", "stages", "tables", "version", "why_not", "zoo")},
+    "ui.highlighting": FRONT,
     "ui": set(),
     "cli": {"ui.verbs"},
     "__init__": FRONT | {f"compiler.{room}" for room in ("analysis", "elaborate", "library", "network", "report", "results", "version")},
@@ -78,11 +83,12 @@ OUTSIDE = {
     "dsl": {"lark", "platformdirs"},
     "compiler.graph": {"networkx"},
     "compiler.draw": {"graphviz", "pygraphviz"},
-    "ui.verbs": {"typer"},
+    "ui.verbs": {"typer", "watchfiles"},
     "compiler.tables": {"tabulate"},
     "compiler.results": {"matplotlib"},
     "ui.show": {"rich"},
-    "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
+    "ui.highlighting": {"pygments"},
+    "compiler.backends.torch": {"torch", "torchvision", "safetensors", "ml_dtypes"},
 }
 
 

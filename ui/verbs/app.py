@@ -53,7 +53,13 @@ for verb in (
 ):
     app.command(verb.__name__.rstrip("_"))(verb)
 
-OPTIONAL = {"torch": "torch", "safetensors": "torch", "numpy": "torch", "matplotlib": "plots"}  # module -> the extra that installs it
+OPTIONAL = {
+    "torch": "torch",
+    "safetensors": "torch",
+    "numpy": "torch",
+    "matplotlib": "plots",
+    "watchfiles": "watch",
+}  # module -> the extra that installs it
 
 
 INSTALL = "Install completion of verbs, options and names for bash, zsh or fish."
