@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -418,6 +419,38 @@ def _label(name: str) -> str:
     return ".".join(parts)
 
 
-def read(path: Path) -> FlatNetwork:
-    """Read a `.prototxt` file. Raises CannotRead, with the layer and its line, and OSError."""
-    return Reader(re.sub(r"\W", "_", path.stem), parse(read_regular(path, MAX_BYTES).decode(errors="replace"))).read()
+def read(path: Path, weights: Path | None = None) -> FlatNetwork:
+    """Read a `.prototxt` file, with the `.caffemodel` that belongs to it. Raises CannotRead, with the layer and its line, and OSError."""
+    reader = Reader(re.sub(r"\W", "_", path.stem), parse(read_regular(path, MAX_BYTES).decode(errors="replace")))
+    network = reader.read()
+    return network if weights is None else replace(network, weights=partial(tensors, weights, reader.stored, reader.state))
+
+
+def tensors(path: Path, stored: Mapping[str, list[str]], state: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Return the tensors of a `.caffemodel` file by key. Raises CannotRead where a layer or a blob is missing or has another size."""
+    import numpy as np
+
+    from archc.compiler.frontends.caffe_weights import blobs
+
+    held = blobs(path)
+    found: dict[str, Any] = {}
+    for layer, keys in stored.items():
+        values = held.get(layer)
+        if values is None:
+            raise CannotRead(f"{path.name} has no layer {layer}")
+        if len(values) != len(keys):
+            raise CannotRead(f"{path.name} has {len(values)} blobs, and the network takes {len(keys)}", path=layer)
+        for key, value in zip(keys, values, strict=True):
+            if key.endswith("num_batches_tracked"):  # there Caffe keeps the factor by which it has scaled mean and variance
+                factor = float(value.reshape(-1)[0]) or 1.0
+                for other in keys[:2]:
+                    found[other] = found[other] / np.float32(factor)
+                found[key] = np.zeros((), np.int64)
+                continue
+            size = 1
+            for length in state[key]:
+                size *= length
+            if value.size != size:
+                raise CannotRead(f"{path.name} has {value.size:,} values, and {key} {size:,}", path=layer)
+            found[key] = value.reshape(state[key])
+    return found

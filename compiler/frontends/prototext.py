@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -64,16 +65,18 @@ def _parser() -> Lark:
 def parse(text: str) -> Message:
     """Return a text as a message. Raises CannotRead, with the line, for a text that is not of this format or nested too deeply."""
     depth = 0
-    for number, line in enumerate(text.split("\n"), 1):
-        bare = line.partition("#")[0]
-        depth += bare.count("{") - bare.count("}")
+    for bracket in re.finditer(r"[{}<>]", text):
+        depth += 1 if bracket[0] in "{<" else -1
         if depth > MAX_DEPTH:
-            raise CannotRead(f"messages are nested more than {MAX_DEPTH} deep", path=f"line {number}")
+            line = text.count("\n", 0, bracket.start()) + 1
+            raise CannotRead(f"messages are nested more than {MAX_DEPTH} deep", "prototxt", f"line {line}")
     try:
         tree = _parser().parse(text)
     except UnexpectedInput as error:
         near = error.get_context(text, 20).split("\n")[0].strip()
-        raise CannotRead(f"this is not protobuf's text format, near `{near[:60]}`", path=f"line {getattr(error, 'line', 0)}") from None
+        raise CannotRead(
+            f"this is not protobuf's text format, near `{near[:60]}`", "prototxt", f"line {getattr(error, 'line', 0)}"
+        ) from None
     except RecursionError:
         raise CannotRead("messages are nested too deeply") from None
     return _message(tree.children, 1)

@@ -47,9 +47,9 @@ def alexnet(reference: bool = False) -> str:
     """Krizhevsky et al. 2012; CaffeNet, the reference model, pools before it normalizes."""
     text = [old_head("CaffeNet" if reference else "AlexNet", 3, 227, 227)]
     blob = "data"
-    for number, (out, kernel, settings) in enumerate(
-        ((96, 11, {"stride": 4}), (256, 5, {"pad": 2, "group": 2}), (384, 3, {"pad": 1}), (384, 3, {"pad": 1, "group": 2}), (256, 3, {"pad": 1, "group": 2})), 1
-    ):  # fmt: skip
+    in_halves = {"pad": 1, "group": 2}
+    layers = ((96, 11, {"stride": 4}), (256, 5, {"pad": 2, "group": 2}), (384, 3, {"pad": 1}), (384, 3, in_halves), (256, 3, in_halves))
+    for number, (out, kernel, settings) in enumerate(layers, 1):
         text += [conv(f"conv{number}", blob, out, kernel, **settings), relu(f"relu{number}", f"conv{number}")]
         blob = f"conv{number}"
         if number <= 2:
@@ -89,7 +89,9 @@ def vgg16() -> str:
         text.append(f'layers {{ bottom: "{blob}" top: "{name}" name: "{name}" type: INNER_PRODUCT {param} }}\n')
         if number < 8:
             text.append(f'layers {{ bottom: "{name}" top: "{name}" name: "relu{number}" type: RELU }}\n')
-            text.append(f'layers {{ bottom: "{name}" top: "{name}" name: "drop{number}" type: DROPOUT dropout_param {{ dropout_ratio: 0.5 }} }}\n')
+            text.append(
+                f'layers {{ bottom: "{name}" top: "{name}" name: "drop{number}" type: DROPOUT dropout_param {{ dropout_ratio: 0.5 }} }}\n'
+            )
         blob = name
     return "".join([*text, 'layers { bottom: "fc8" top: "prob" name: "prob" type: SOFTMAX }\n'])
 
@@ -143,7 +145,10 @@ def _normalized(number: str, blob: str, out: int, kernel: int, active: bool = Tr
 def resnet50() -> str:
     """He et al. 2016, table 1, with the stride in the first convolution of a unit."""
     text = [head("ResNet-50", 3, 224, 224), conv("conv1", "data", 64, 7, pad=3, stride=2, bias_term="false")]
-    text += [layer("BatchNorm", "bn_conv1", "conv1", "conv1", param="batch_norm"), layer("Scale", "scale_conv1", "conv1", "conv1", param="scale", bias_term="true")]
+    text += [
+        layer("BatchNorm", "bn_conv1", "conv1", "conv1", param="batch_norm"),
+        layer("Scale", "scale_conv1", "conv1", "conv1", param="scale", bias_term="true"),
+    ]
     text += [relu("conv1_relu", "conv1"), pool("pool1", "conv1", 3, 2)]
     blob = "pool1"
     for stage, (width, count) in enumerate(((64, 3), (128, 4), (256, 6), (512, 3)), 2):
