@@ -264,7 +264,7 @@ class Reader:
     def prelu(self, layer: Layer, operands: list[int]) -> list[int]:
         layer.known("channel_shared")
         count = 1 if layer.parameters.get("channel_shared", False) else self.size(operands[0])[0]
-        return [self.weighted(layer, "prelu", operands[0], {"shared": count == 1}, {"weight": (count,)})]
+        return [self.weighted(layer, "prelu", operands[0], {"slopes": count, "start": 0.25}, {"weight": (count,)})]
 
     # ---- operators without weights
 

@@ -1,10 +1,12 @@
-"""Files of Darknet and Caffe as graphs: counts as published, structure as of our own files, and wrong or hostile files refused."""
+"""Files of Darknet, Caffe and Keras as graphs: counts as published, structure as of our own files, and wrong or hostile files refused."""
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from math import prod
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +14,12 @@ from archc.compiler.analysis.cost import cost
 from archc.compiler.analysis.diff import diff
 from archc.compiler.frontends import caffe as caffe_front
 from archc.compiler.frontends import darknet as darknet_front
+from archc.compiler.frontends import keras as keras_front
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.prototext import parse
 from archc.compiler.graph import ArchGraph
 from archc.compiler.library import load
-from archc.tests.support import ROOT, caffe, darknet
+from archc.tests.support import ROOT, caffe, darknet, keras
 
 
 def of_darknet(text: str) -> tuple[ArchGraph, int]:
@@ -133,3 +136,72 @@ def test_wrong_caffe(text: str, said: str) -> None:
     with pytest.raises(CannotRead) as refused:
         of_caffe(text)
     assert said in str(refused.value)
+
+
+def of_keras(data: object) -> ArchGraph:
+    return keras_front.Reader("net").read(data).graph
+
+
+@pytest.mark.parametrize(
+    ("config", "params"),
+    [
+        (keras.lenet, 61_706),
+        (keras.vgg16, 138_357_544),  # as keras.applications documents them, without the statistics of batch norms
+        (keras.resnet50, 25_583_592),
+    ],
+)
+def test_keras_counts(config: Callable[[], object], params: int) -> None:
+    assert cost(of_keras(config())).params == params
+
+
+def test_keras_flattens_in_its_own_order() -> None:
+    flattening = next(node for node in of_keras(keras.lenet()) if node.op == "rearrange")
+    assert str(flattening.attrs["pattern"]).strip('"') == "c h w -> (h w c)"
+
+
+def test_keras_pads_the_end_more() -> None:
+    net = keras.sequential([keras.source("x", 8, 8, 3), keras.layer("Conv2D", "a", filters=4, kernel_size=3, strides=2, padding="same")])
+    pads = [node.attrs for node in of_keras(net) if node.op == "pad"]
+    assert [(attrs["h"], attrs["w"]) for attrs in pads] == [((0, 1), (0, 1))]
+
+
+SMALL = [keras.source("x", 8, 8, 3), keras.layer("Conv2D", "a", "x", filters=4, kernel_size=3)]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ([], "lacks class_name and config"),
+        ({"class_name": "Mine", "config": {"layers": []}}, "a class of its own is code"),
+        (keras.sequential([]), "no layer in it"),
+        (keras.sequential([keras.layer("Dense", "a", units=3)]), "the shape of its input is not in the file"),
+        (keras.sequential([keras.source("x", 4), keras.layer("Lambda", "a", function="x")]), "Lambda in a"),
+        (keras.sequential([keras.source("x", 4), keras.layer("Dense", "a", units="3")]), "`units` is a whole number, not 3"),
+        (keras.sequential([keras.source("x", 4), keras.layer("Dense", "a", units=3, activation="stairs")]), "activation stairs"),
+        (keras.sequential([keras.source("x", 4), keras.layer("Dense", "a", units=3, sparsity=2)]), "its setting `sparsity` (2)"),
+        (keras.sequential([keras.source("x", 4, 4), keras.layer("Conv1D", "a", filters=2, kernel_size=5)]), "does not accept it"),
+        (keras.functional(SMALL, ["x"], ["b"]), "its output b is no layer"),
+        (keras.functional([*SMALL, keras.layer("ReLU", "b", "c")], ["x"], ["b"]), "its operands are not in the file"),
+        (keras.functional([keras.source("x", None, None, 3)], ["x"], ["x"]), "build the model for an input of fixed sizes"),  # type: ignore[arg-type]
+        (keras.functional([*SMALL, keras.layer("Reshape", "b", "a", target_shape=[4, 36])], ["x"], ["b"]), "a reshape"),
+        (keras.functional([*SMALL, keras.layer("Conv2D", "b", "a", filters=2, kernel_size=3, data_format="channels_first")], ["x"], ["b"]),
+         "only the layout channels_last"),
+    ],
+)  # fmt: skip
+def test_wrong_keras(data: object, said: str) -> None:
+    with pytest.raises(CannotRead) as refused:
+        of_keras(data)
+    assert said in str(refused.value)
+
+
+def test_hostile_keras_files(tmp_path: Path) -> None:
+    deep = tmp_path / "deep.json"
+    deep.write_text("[" * 100_000)
+    bomb = tmp_path / "bomb.keras"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", b" " * (keras_front.MAX_BYTES + 1))
+    empty = tmp_path / "empty.keras"
+    empty.write_bytes(b"")
+    for path, said in ((deep, "nested more than"), (bomb, "larger than 64 MiB"), (empty, "no `.keras` archive")):
+        with pytest.raises(CannotRead, match=said):
+            keras_front.read(path)
