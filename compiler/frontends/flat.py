@@ -137,6 +137,9 @@ class Flat:
         where the record does not accept the operands, infers another shape or holds other weights.
         """
         record, held = OPERATORS[op], dict(weights or {})
+        least, most = record.operands
+        if not least <= len(operands) <= (len(operands) if most is None else most):
+            raise CannotRead(f"`{op}` does not take {len(operands)} operands")
         taken = tuple(self.items[operand].shape for operand in operands)
         try:
             attrs = options(record, given or {}, len(taken[0]) - 1)
