@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,11 +125,18 @@ def write(compiled: Compiled, path: Path) -> None:
 
         save_tensors(compiled.module.state_dict(), path)
         return
+    save_arrays(compiled.weights(), path)
+
+
+def save_arrays(arrays: Mapping[str, Any], path: Path) -> None:
+    """Write numpy arrays by name as safetensors, atomically. Raises CannotWrite, and NotInstalled without safetensors."""
+    if find_spec("safetensors") is None:
+        raise NotInstalled("safetensors", wants=f"writing {path.name}", cure="pip install safetensors")
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     with replacing(path) as temporary:
         try:
-            save_file(dict(compiled.weights()), temporary)
+            save_file(dict(arrays), temporary)
         except SafetensorError as error:  # raised, for example, when the disk is full
             raise CannotWrite(path, str(error)) from error

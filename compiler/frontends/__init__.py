@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from archc.compiler.errors import NotInstalled, UsageError
+from archc.compiler.files import reason
 from archc.compiler.frontends.flat import CannotRead as CannotRead
 from archc.compiler.frontends.flat import FlatNetwork as FlatNetwork
 
@@ -26,7 +27,8 @@ class Frontend:
     A source is `prefix:NAME`, with `?option=value` if it takes `options`, or a file with one of the `suffixes`; `runs` is whether
     reading it executes code that the source names, which must be asked for. `reader` is the dotted path of the function, which gets
     the name or the path, shapes of inputs and options, as the row says. `extra` is the extra of this package that installs the modules
-    which it `needs`.
+    which it `needs`. `apart` is the suffix of the file that holds the weights of a source, where that is another file. The names of a
+    `nameless` source say nothing of blocks, which are found in the graph alone.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Frontend:
     options: bool = False
     shapes: bool = False
     runs: bool = False
+    apart: str = ""
+    nameless: bool = False
     extra: str = ""
     needs: tuple[str, ...] = ()
 
@@ -81,6 +85,32 @@ FRONTENDS: tuple[Frontend, ...] = (
         needs=("torch",),
     ),
     Frontend(
+        name="keras",
+        reads="a model of Keras 3: its archive, or its JSON",
+        written="FILE.keras",
+        reader="archc.compiler.frontends.keras.read",
+        suffixes=(".keras", ".json"),
+        nameless=True,
+    ),
+    Frontend(
+        name="caffe",
+        reads="a network of Caffe",
+        written="FILE.prototxt",
+        reader="archc.compiler.frontends.caffe.read",
+        suffixes=(".prototxt",),
+        apart=".caffemodel",
+        nameless=True,
+    ),
+    Frontend(
+        name="darknet",
+        reads="a network of Darknet",
+        written="FILE.cfg",
+        reader="archc.compiler.frontends.darknet.read",
+        suffixes=(".cfg",),
+        apart=".weights",
+        nameless=True,
+    ),
+    Frontend(
         name="python",
         reads="what a function of a Python module returns, a module of torch; it is executed",
         written="MODULE:FUNCTION",
@@ -93,8 +123,17 @@ FRONTENDS: tuple[Frontend, ...] = (
 )
 
 
-def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False) -> FlatNetwork:
-    """Return the network that a source names. `shapes` are those of its inputs, where the source does not say; `call` permits code to run.
+def is_source(text: str) -> bool:
+    """Return whether a text names a source: by the prefix of a front end, or as a file with one of its suffixes."""
+    prefix, colon, _ = text.partition(":")
+    return any((colon and prefix == row.prefix) or Path(text).suffix in row.suffixes for row in FRONTENDS)
+
+
+def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, weights: str = "") -> FlatNetwork:
+    """Return the network that a source names.
+
+    `shapes` are those of its inputs, where the source does not say; `call` permits code to run; `weights` is the file with its weights,
+    for a source that has them in another file.
 
     Raises UsageError for a source that none of FRONTENDS reads, or that runs code without `call`; NotInstalled where a module that
     a front end needs is not installed; CannotRead for a network that cannot be read.
@@ -117,8 +156,15 @@ def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False) 
         raise UsageError(f"{source} states the shapes of its inputs itself", option="input", given=len(shapes))
     if row.options:
         given["options"] = options
+    if weights and not row.apart:
+        raise UsageError(f"{source} has its weights itself", option="weights", given=weights)
+    if weights:
+        given["weights"] = Path(weights)
     module, _, function = row.reader.rpartition(".")
-    network: FlatNetwork = getattr(import_module(module), function)(name, **given)
+    try:
+        network: FlatNetwork = getattr(import_module(module), function)(name if row.prefix or row.runs else Path(name), **given)
+    except OSError as error:
+        raise CannotRead(f"{name}: {reason(error)}") from None
     return network
 
 

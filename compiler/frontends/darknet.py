@@ -31,7 +31,7 @@ ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, Any]] | None] = {
     "logistic": ("sigmoid", {}),
     "tanh": ("tanh", {}),
 }
-LOWEST = -3.4028234663852886e38  # of float32: what padding is before a maximum
+LOWEST = -1e18  # what padding is before a maximum: less than any value
 EPSILON = 1e-5
 TITLE = "read from Darknet"
 # Settings of training and of predictions, which no shape and no value of inference depends on.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -12,14 +13,19 @@ import pytest
 
 from archc.compiler.analysis.cost import cost
 from archc.compiler.analysis.diff import diff
-from archc.compiler.frontends import caffe as caffe_front
+from archc.compiler.driver import check_text
+from archc.compiler.errors import UsageError
 from archc.compiler.frontends import darknet as darknet_front
 from archc.compiler.frontends import keras as keras_front
+from archc.compiler.frontends.caffe import reader as caffe_front
+from archc.compiler.frontends.caffe.prototext import parse
 from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.prototext import parse
+from archc.compiler.frontends.keras import reader as keras_reader
 from archc.compiler.graph import ArchGraph
 from archc.compiler.library import load
+from archc.compiler.reading import read_text
 from archc.tests.support import ROOT, caffe, darknet, keras
+from archc.ui.verbs.sources import checked
 
 
 def of_darknet(text: str) -> tuple[ArchGraph, int]:
@@ -139,7 +145,7 @@ def test_wrong_caffe(text: str, said: str) -> None:
 
 
 def of_keras(data: object) -> ArchGraph:
-    return keras_front.Reader("net").read(data).graph
+    return keras_reader.Reader("net").read(data).graph
 
 
 @pytest.mark.parametrize(
@@ -205,3 +211,35 @@ def test_hostile_keras_files(tmp_path: Path) -> None:
     for path, said in ((deep, "nested more than"), (bomb, "larger than 64 MiB"), (empty, "no `.keras` archive")):
         with pytest.raises(CannotRead, match=said):
             keras_front.read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "most"),
+    [
+        ("yolov3.cfg", darknet.yolov3, 19),
+        ("darknet53.cfg", darknet.darknet53, 12),
+        ("vgg16.prototxt", caffe.vgg16, 14),
+        ("googlenet.prototxt", caffe.googlenet, 18),
+        ("resnet50.prototxt", caffe.resnet50, 17),
+        ("resnet50.json", lambda: json.dumps(keras.resnet50()), 18),
+    ],
+)
+def test_files_become_short_texts(name: str, text: Callable[[], str], most: int, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text())
+    made = read_text(str(path))
+    report = check_text(made.text)
+    assert report.ok and len(report.claims) >= 2
+    assert cost(report.graph) == cost(made.flat.graph)
+    assert made.reading.lines <= most
+
+
+def test_tools_take_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lenet.prototxt").write_text(caffe.lenet())
+    monkeypatch.chdir(tmp_path)
+    report = checked(Path("lenet.prototxt"))
+    assert report.ok and cost(report.graph).params == 431_080
+    with pytest.raises(CannotRead, match="No such file"):
+        checked(Path("none.prototxt"))
+    with pytest.raises(UsageError, match="has its weights itself"):
+        read_text("lenet.json", weights="x")

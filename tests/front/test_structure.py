@@ -33,7 +33,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler.backends.onnxruntime": {"compiler.backends"},
     "compiler.backends.torch": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
-    "compiler.frontends": FRONT | {"compiler.elaborate"},  # the labels that are taken
+    "compiler.reading": FRONT | {"compiler.frontends", "compiler.read"},
+    "compiler.frontends": FRONT | {"compiler.elaborate", "compiler.files"},  # the labels that are taken
     "compiler.frontends.torch": FRONT | {"compiler.frontends", "compiler.backends.torch"},  # how torchvision is imported
     "compiler.backends.onnx": FRONT | {f"compiler.{room}" for room in ("backends", "files", "lowering", "passes")},
     "compiler.repair": FRONT,
@@ -58,7 +59,7 @@ ROOMS: dict[str, set[str]] = {
         for room in ("analysis", "backends.torch", "draw", "driver", "elaborate", "report", "results", "stages", "why_not")
     },
     "compiler.library": FRONT
-    | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "frontends", "network", "read", "report", "results")},
+    | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "frontends", "network", "reading", "report", "results")},
     "compiler": set(),
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "report", "pages", "files", "tables", "verdict", "version")},
     "ui.lsp": FRONT
@@ -79,6 +80,7 @@ ROOMS: dict[str, set[str]] = {
             "files",
             "frontends",
             "frontends.torch",
+            "reading",
             "library",
             "read",
             "network",
@@ -106,6 +108,7 @@ OUTSIDE = {
     "compiler.backends": {"ml_dtypes", "numpy", "safetensors"},  # weights as arrays
     "compiler.backends.onnxruntime": {"onnxruntime"},
     "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
+    "compiler.frontends": {"numpy", "lark", "h5py", "google"},
     "compiler.frontends.torch": {"torch", "timm"},
     "ui.highlighting": {"pygments"},
     "compiler.backends.onnx": {"onnx", "numpy"},

@@ -18,7 +18,8 @@ import typer
 from archc.compiler.backends import BACKENDS
 from archc.compiler.errors import NotInstalled, UsageError
 from archc.compiler.files import CannotWrite, reason
-from archc.compiler.frontends import FRONTENDS
+from archc.compiler.frontends import FRONTENDS, CannotRead
+from archc.compiler.read import UnreadableError
 from archc.compiler.version import __version__
 from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError
@@ -118,7 +119,7 @@ def _outcome() -> int:
     except UsageError as error:
         talk(f"archc: {visible(_as_option(error))}")
         return 2
-    except CannotWrite as error:
+    except (CannotWrite, CannotRead, UnreadableError) as error:
         talk(f"archc: {error}")
         return 1
     except KeyboardInterrupt:

@@ -12,6 +12,8 @@ from archc.compiler.driver import check, check_text, unreadable
 from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.elaborate.loader import MAX_BYTES, Loaded, Loader
 from archc.compiler.files import bounded
+from archc.compiler.frontends import is_source
+from archc.compiler.reading import read_text
 from archc.compiler.report import Report
 from archc.compiler.revisions import old
 
@@ -52,9 +54,13 @@ def checked(
 ) -> Report:
     """Check a file, stdin, or a file of another revision, and return the report, without the warnings that its project switches off.
 
-    Raises UsageError for a revision or file that does not exist, Fault for a configuration that cannot be read.
+    A network of another framework is read first. Raises UsageError for a revision or file that does not exist, Fault for a configuration
+    that cannot be read, and CannotRead and UnreadableError for a network that cannot be read.
     """
     if path is not STDIN:
+        if is_source(str(path)):
+            text = read_text(str(path)).text
+            return check_text(text, str(path), Path(), changed, limits, mend)
         before = old(str(path))
         if before is not None:
             data = before.path.read_bytes()

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-from archc.compiler.files import read_regular
+from archc.compiler.frontends.caffe.prototext import Message
 from archc.compiler.frontends.flat import CannotRead, Flat, FlatNetwork, writable
-from archc.compiler.frontends.prototext import Message, parse
 
-MAX_BYTES = 2**24
 TITLE = "read from Caffe"
 SOURCES = {"Data", "ImageData", "HDF5Data", "WindowData", "MemoryData", "DummyData", "AnnotatedData"}
 LOSSES = {"SoftmaxWithLoss", "Accuracy", "EuclideanLoss", "SigmoidCrossEntropyLoss", "HingeLoss", "MultinomialLogisticLoss", "InfogainLoss"}
@@ -417,40 +413,3 @@ def _label(name: str) -> str:
         plain = re.sub(r"\W", "_", part).strip("_") or "layer"
         parts.append(plain if writable(plain) and not plain[0].isdigit() else f"n{plain}")
     return ".".join(parts)
-
-
-def read(path: Path, weights: Path | None = None) -> FlatNetwork:
-    """Read a `.prototxt` file, with the `.caffemodel` that belongs to it. Raises CannotRead, with the layer and its line, and OSError."""
-    reader = Reader(re.sub(r"\W", "_", path.stem), parse(read_regular(path, MAX_BYTES).decode(errors="replace")))
-    network = reader.read()
-    return network if weights is None else replace(network, weights=partial(tensors, weights, reader.stored, reader.state))
-
-
-def tensors(path: Path, stored: Mapping[str, list[str]], state: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """Return the tensors of a `.caffemodel` file by key. Raises CannotRead where a layer or a blob is missing or has another size."""
-    import numpy as np
-
-    from archc.compiler.frontends.caffe_weights import blobs
-
-    held = blobs(path)
-    found: dict[str, Any] = {}
-    for layer, keys in stored.items():
-        values = held.get(layer)
-        if values is None:
-            raise CannotRead(f"{path.name} has no layer {layer}")
-        if len(values) != len(keys):
-            raise CannotRead(f"{path.name} has {len(values)} blobs, and the network takes {len(keys)}", path=layer)
-        for key, value in zip(keys, values, strict=True):
-            if key.endswith("num_batches_tracked"):  # there Caffe keeps the factor by which it has scaled mean and variance
-                factor = float(value.reshape(-1)[0]) or 1.0
-                for other in keys[:2]:
-                    found[other] = found[other] / np.float32(factor)
-                found[key] = np.zeros((), np.int64)
-                continue
-            size = 1
-            for length in state[key]:
-                size *= length
-            if value.size != size:
-                raise CannotRead(f"{path.name} has {value.size:,} values, and {key} {size:,}", path=layer)
-            found[key] = value.reshape(state[key])
-    return found

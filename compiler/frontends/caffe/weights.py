@@ -6,6 +6,7 @@ protobuf skips the others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -59,4 +60,32 @@ def blobs(path: Path) -> dict[str, list[Any]]:
             found[layer.name] = [np.array(blob.data if len(blob.data) else blob.double_data, np.float32) for blob in layer.blobs]
     if not found:
         raise CannotRead(f"{path.name} holds no weights of layers")
+    return found
+
+
+def tensors(path: Path, stored: Mapping[str, list[str]], state: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Return the tensors of a `.caffemodel` file by key. Raises CannotRead where a layer or a blob is missing or has another size."""
+    import numpy as np
+
+    held = blobs(path)
+    found: dict[str, Any] = {}
+    for layer, keys in stored.items():
+        values = held.get(layer)
+        if values is None:
+            raise CannotRead(f"{path.name} has no layer {layer}")
+        if len(values) != len(keys):
+            raise CannotRead(f"{path.name} has {len(values)} blobs, and the network takes {len(keys)}", path=layer)
+        for key, value in zip(keys, values, strict=True):
+            if key.endswith("num_batches_tracked"):  # there Caffe keeps the factor by which it has scaled mean and variance
+                factor = float(value.reshape(-1)[0]) or 1.0
+                for other in keys[:2]:
+                    found[other] = found[other] / np.float32(factor)
+                found[key] = np.zeros((), np.int64)
+                continue
+            size = 1
+            for length in state[key]:
+                size *= length
+            if value.size != size:
+                raise CannotRead(f"{path.name} has {value.size:,} values, and {key} {size:,}", path=layer)
+            found[key] = value.reshape(state[key])
     return found

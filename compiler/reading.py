@@ -1,0 +1,70 @@
+"""Read a source as a text of this language: a front end, and the engine that finds blocks and loops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from archc.compiler.frontends import FlatNetwork, find
+from archc.compiler.frontends import read as read_source
+from archc.compiler.graph import ArchGraph
+from archc.compiler.read import Reading, read_graph, read_nameless
+
+
+@dataclass(frozen=True)
+class Read:
+    """A network of another framework: what its front end has found, and the text."""
+
+    flat: FlatNetwork
+    reading: Reading
+
+    @property
+    def text(self) -> str:
+        """Return the text."""
+        return self.reading.text
+
+    def tensors(self) -> Mapping[str, Any] | None:
+        """Return the weights as numpy arrays under the keys of the text; None where the source has none. Raises CannotRead."""
+        if self.flat.weights is None:
+            return None
+        names = self.reading.names
+        keys = {node.key: names.get(node.name, node.key) for node in self.flat.graph if node.key == node.name}
+        return {_renamed(key, keys): tensor for key, tensor in self.flat.weights().items()}
+
+
+def _renamed(key: str, keys: Mapping[str, str]) -> str:
+    owner, _, part = key.rpartition(".")
+    return f"{keys[owner]}.{part}" if owner in keys else keys.get(key, key)
+
+
+def read_text(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, weights: str = "") -> Read:
+    """Read what a source names. Raises UsageError, NotInstalled, CannotRead and UnreadableError."""
+    flat = read_source(source, shapes, call, weights)
+    if not find(source)[0].nameless:
+        return Read(flat, folded(flat))
+    flat = replace(flat, graph=by_branches(flat.graph))
+    return Read(flat, read_nameless(flat.graph, flat.title))
+
+
+def by_branches(graph: ArchGraph) -> ArchGraph:
+    """Return the same graph with the operators of each branch in a row; files list them in any order in which they can be computed."""
+    order: dict[str, None] = dict.fromkeys(node.name for node in graph.inputs)
+    stack = [output.node for output in reversed(graph.outputs.values())]
+    while stack:
+        name = stack[-1]
+        waiting = [operand for operand in graph.operands(name) if operand not in order] if name not in order else []
+        if waiting:
+            stack.append(waiting[0])
+        else:
+            order[stack.pop()] = None
+    made = ArchGraph(graph.name, graph.title)
+    for name in order:
+        made.add(replace(graph[name]), list(graph.operands(name)))
+    made.outputs.update(graph.outputs)
+    return made
+
+
+def folded(flat: FlatNetwork) -> Reading:
+    """Return the text for what a front end has found. Raises UnreadableError."""
+    return read_graph(flat.graph, flat.title, flat.classes, free=True)
