@@ -56,12 +56,19 @@ def forked(
     What it reads from stdin is a file. Variables of `env` are set after Python has started and the command line has been imported.
     The conditions are those of `hostile`.
     """
-    heavy = (args[0] in RUNNING or "--verify" in args) and find_spec("torch") is not None
+    heavy = ({*args[:1]} & {*RUNNING} or "--verify" in args) and find_spec("torch") is not None
     process, scratch = server(*(HEAVY if heavy else ()))
     assert process.stdin is not None and process.stdout is not None
     given = Path(scratch) / "given"
     given.write_text(stdin, encoding="utf-8")
-    case = {"folder": str(folder), "scratch": scratch, "args": args, "environment": {**os.environ, **env}, "stdin": str(given), **conditions}
+    case = {
+        "folder": str(folder),
+        "scratch": scratch,
+        "args": args,
+        "environment": {**os.environ, **env},
+        "stdin": str(given),
+        **conditions,
+    }
     print(json.dumps(case), file=process.stdin, flush=True)
     answer = json.loads(process.stdout.readline())
     return subprocess.CompletedProcess(list(args), answer["code"], answer["out"], answer["err"])
