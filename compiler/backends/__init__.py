@@ -221,6 +221,18 @@ BACKENDS: tuple[Backend, ...] = (
         verifier="archc.compiler.backends.onnxruntime.run",
         tolerance=1e-5,
     ),
+    Backend(
+        name="source",
+        suffixes=(".py",),
+        writes="PyTorch source",
+        writer="archc.compiler.backends.source.write",
+        levels=(0,),
+        beyond="source is the network as the file writes it",
+        takes="graph",
+        open=True,
+        load="from {stem} import {name}",
+        verifier="archc.compiler.backends.torch.verify.source",
+    ),
 )
 
 
