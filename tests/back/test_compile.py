@@ -126,8 +126,20 @@ SEVERAL = {
 }
 
 
-@pytest.mark.parametrize("name", SEVERAL)
-@pytest.mark.parametrize(("row", "suffix"), ROWS)
+def by_night(row: str, name: str) -> bool:
+    """A file of source is run in a process of its own, which takes seconds: by day once."""
+    return row == "package" or (row == "source" and name != "two inputs and outputs")
+
+
+VERIFIED = [
+    pytest.param(row, suffix, name, id=f"{suffix}-{name}", marks=[pytest.mark.slow] if by_night(row.name, name) else [])
+    for row in BACKENDS
+    for suffix in row.suffixes
+    for name in SEVERAL
+]
+
+
+@pytest.mark.parametrize(("row", "suffix", "name"), VERIFIED)
 def test_what_is_written_is_the_network(row: Backend, suffix: str, name: str, tmp_path: Path) -> None:
     net = loads(SEVERAL[name])
     found = net.compile(tmp_path / f"net{suffix}", level=row.levels[0], verify=True)
