@@ -13,7 +13,7 @@ WORKERS ?= 2
 run: $(VENV)/installed
 	$(BIN)/python cli.py compile $(FILE)
 
-# What needs no torch, with a dozen of the networks and a tenth of the random programs: under a minute.
+# What needs no torch, with a dozen of the networks and a third of the random programs: under a minute.
 check: $(CHECK_VENV)/installed
 	ARCHC_EXAMPLES=100 $(CHECK_VENV)/bin/python -m pytest -n $(WORKERS) -m "not slow and not thorough and not every_network" tests/front
 
@@ -21,9 +21,9 @@ check: $(CHECK_VENV)/installed
 test: $(VENV)/tested-with
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-# What only nights run: all of torchvision's classifiers, the page in a browser, the long random runs.
+# What only nights run: all of torchvision's classifiers, the page in a browser, and three times as many random programs as `test`.
 test-slow: $(VENV)/tested-with
-	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+	ARCHC_EXAMPLES=1000 $(BIN)/python -m pytest -n $(WORKERS) -m "slow or hypothesis"
 
 lint: $(VENV)/tested-with
 	$(BIN)/ruff check .

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -25,7 +24,7 @@ from archc.compiler.files import CannotWrite
 from archc.compiler.graph import ArchGraph
 from archc.dsl.errors import ArchError
 from archc.tests.support import ROOT
-from archc.tests.support.commands import archc, facts
+from archc.tests.support.commands import archc, facts, forked
 
 RESNET18 = "archs/resnet18.arch"
 
@@ -87,12 +86,11 @@ def test_a_full_disk_is_told_and_leaves_the_old_file(row: Backend, suffix: str, 
     # What is compiled goes to other files first, which are larger than the limit: there the writer alone meets it.
     limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))"
     early = limit if row.name != "package" else f"packages._repack = (lambda old: lambda *a: ({limit}, old(*a)))(packages._repack)"
-    names = "import resource, torch.export\nfrom archc.compiler.backends.torch import packages\nfrom archc import cli\n"
+    first = f"import resource, sys\nfrom archc.compiler.backends.torch import packages\nsys.dont_write_bytecode = True\n{early}\n"
     target = tiny.parent / f"net{suffix}"
     target.write_text(OLD)
-    args = [sys.executable, "-B", "-c", f"{names}{early}\ncli.main()", "compile", str(tiny), "-o", str(target)]
-    args += ["--optimize", str(row.levels[0])]
-    done = subprocess.run(args, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    args = ["compile", str(tiny), "-o", str(target), "--optimize", str(row.levels[0])]
+    done = forked(*args, first=first, stdout="/dev/null")
     assert done.returncode == 1, done.stderr
     assert f"archc: cannot write {target}: " in done.stderr and "File too large" in done.stderr
     assert target.read_text() == OLD
@@ -128,8 +126,20 @@ SEVERAL = {
 }
 
 
-@pytest.mark.parametrize("name", SEVERAL)
-@pytest.mark.parametrize(("row", "suffix"), ROWS)
+def by_night(row: str, name: str) -> bool:
+    """A file of source is run in a process of its own, which takes seconds: by day once."""
+    return row == "package" or (row == "source" and name != "two inputs and outputs")
+
+
+VERIFIED = [
+    pytest.param(row, suffix, name, id=f"{suffix}-{name}", marks=[pytest.mark.slow] if by_night(row.name, name) else [])
+    for row in BACKENDS
+    for suffix in row.suffixes
+    for name in SEVERAL
+]
+
+
+@pytest.mark.parametrize(("row", "suffix", "name"), VERIFIED)
 def test_what_is_written_is_the_network(row: Backend, suffix: str, name: str, tmp_path: Path) -> None:
     net = loads(SEVERAL[name])
     found = net.compile(tmp_path / f"net{suffix}", level=row.levels[0], verify=True)
@@ -137,7 +147,8 @@ def test_what_is_written_is_the_network(row: Backend, suffix: str, name: str, tm
     assert found.ok and file.difference is not None and not file.difference.constant
     assert file.difference.relative <= row.tolerance
     assert file.size == (tmp_path / f"net{suffix}").stat().st_size
-    assert str(tmp_path) in file.load and file.load in found.text() and file.load in found._repr_html_().replace("&quot;", '"')
+    assert file.load == "from net import Text" if row.name == "source" else str(tmp_path) in file.load
+    assert file.load in found.text() and file.load in found._repr_html_().replace("&quot;", '"')
     assert found.facts()["written"][0]["difference"]["tolerance"] == row.tolerance
 
 
@@ -163,10 +174,8 @@ def test_a_file_that_is_not_the_network_ends_with_1(tiny: Path) -> None:
     program = (
         "from archc.compiler.backends.torch import files\nwrite = files.save_tensors\n"
         "files.save_tensors = lambda tensors, path: write({key: tensor + 1 for key, tensor in tensors.items()}, path)\n"
-        "from archc import cli; cli.main()"
     )
-    args = [sys.executable, "-c", program, "compile", str(tiny), "-o", "net.safetensors", "--verify"]
-    done = subprocess.run(args, cwd=tiny.parent, capture_output=True, text=True, timeout=120)
+    done = forked("compile", str(tiny), "-o", "net.safetensors", "--verify", folder=tiny.parent, first=program)
     assert done.returncode == 1
     assert "  WRONG       net.safetensors: largest difference" in done.stdout
     assert "net.safetensors does not compute what the network does" in done.stderr
@@ -288,7 +297,8 @@ def test_a_package_names_no_folder_and_takes_any_batch(tiny: Path, monkeypatch: 
 def test_a_package_needs_a_compiler(tiny: Path) -> None:
     target = tiny.parent / "net.aoti.pt2"
     env = {"CXX": "no-such-compiler", "PATH": str(tiny.parent)}
-    done = archc("compile", str(tiny), "--optimize", "2", "-o", str(tiny.parent / "net.json"), "-o", str(target), code=3, env=env)
+    done = forked("compile", str(tiny), "--optimize", "2", "-o", str(tiny.parent / "net.json"), "-o", str(target), env=env)
+    assert done.returncode == 3, done.stderr
     assert "a .aoti.pt2 needs a C++ compiler, which is not installed: install g++" in done.stderr
     assert sorted(path.name for path in tiny.parent.iterdir()) == ["tiny.arch"]
 

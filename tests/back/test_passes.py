@@ -39,6 +39,11 @@ from archc.tests.support.pytorch import torchvision_models
 CASES = sorted((ROOT / "tests/cases/passes").glob("*.arch"))
 EVERY = {rewrite.__name__: rewrite for pipeline in (*INFERENCE, *TRAINING) for rewrite in pipeline}
 LIVELY = ["lenet5", "alexnet", "googlenet", "googlenet_torchvision", "resnet18", "resnet50_v1", "mobilenet_v2", "cifar_resnet20"]
+SMALLER = {"resnet18": "3x64x64", "mobilenet_v2": "3x64x64"}  # by day
+SIZED = [
+    *(pytest.param(n, None, id=n, marks=[] if n in ("lenet5", "cifar_resnet20", "googlenet") else [pytest.mark.slow]) for n in LIVELY),
+    *(pytest.param(name, size, id=f"{name}-{size}") for name, size in SMALLER.items()),
+]
 
 
 def pipeline_of(path: Path) -> tuple[Pass, ...]:
@@ -97,9 +102,9 @@ def test_every_pass_has_a_golden_case() -> None:
     assert set(EVERY) <= {path.stem for path in CASES}
 
 
-@pytest.mark.parametrize("path", [*CASES, *(ROOT / f"archs/{name}.arch" for name in LIVELY)], ids=lambda path: path.stem)
-def test_the_program_behind_every_pass_is_the_same_network(path: Path) -> None:
-    graph = network(path)
+@pytest.mark.parametrize(("name", "size"), [*(pytest.param(path, None, id=path.stem) for path in CASES), *SIZED])
+def test_the_program_behind_every_pass_is_the_same_network(name: str | Path, size: str | None) -> None:
+    graph = load(name if isinstance(name, Path) else ROOT / f"archs/{name}.arch", inputs=size).graph
     module = lively(graph).double()
     inputs = random_inputs(graph, 2, dtype=torch.float64)
     with torch.no_grad():
@@ -118,9 +123,9 @@ def test_the_program_behind_every_pass_is_the_same_network(path: Path) -> None:
         assert apart(got, expected) < DIFFERENT / 1000
 
 
-@pytest.mark.parametrize("name", LIVELY)
-def test_levels_agree_and_leave_the_network_as_it_is(name: str) -> None:
-    graph = network(ROOT / f"archs/{name}.arch")
+@pytest.mark.parametrize(("name", "size"), SIZED)
+def test_levels_agree_and_leave_the_network_as_it_is(name: str, size: str | None) -> None:
+    graph = load(ROOT / f"archs/{name}.arch", inputs=size).graph
     module = lively(graph)
     before = {key: (tensor.clone(), tensor.stride()) for key, tensor in module.state_dict().items()}
     inputs = random_inputs(graph, 2)
@@ -361,7 +366,7 @@ def test_levels_0_and_1_train_as_torchvision_does() -> None:
     torch.manual_seed(0)
     peer = torchvision_models().resnet18(num_classes=10)
     graph = check(ROOT / "archs/resnet18.arch", parse_overrides({"classes": "10"}, {"": "3x64x64"})).graph
-    batches = [(torch.randn(4, 3, 64, 64), torch.randint(0, 10, (4,))) for _ in range(20)]
+    batches = [(torch.randn(4, 3, 64, 64), torch.randint(0, 10, (4,))) for _ in range(8)]
     mine = [lower(graph, level=level) for level in (0, 1)]
     for module in mine:
         module.load_state_dict(peer.state_dict())
@@ -371,6 +376,7 @@ def test_levels_0_and_1_train_as_torchvision_does() -> None:
     assert expected[-1] != expected[0]
 
 
+@pytest.mark.slow  # by day the test of Winograd's algorithm compiles a network
 def test_the_compiler_of_torch_gives_the_same() -> None:
     graph = network(ROOT / "archs/lenet5_modern.arch")
     module, inputs = lively(graph), random_inputs(graph, 2)

@@ -22,6 +22,7 @@ import archc
 from archc.compiler.draw.picture import FORMATS, listed
 from archc.compiler.draw.svg import inline
 from archc.compiler.tables import html_table, latex_table, markdown_table, text_table
+from archc.tests.support.commands import forked
 from archc.ui.verbs.app import app
 
 ROOT = Path(archc.__file__).parent
@@ -155,7 +156,7 @@ def test_a_verb_says_what_the_library_says(line: str, tmp_path: Path) -> None:
     path = tmp_path / "net.arch"
     path.write_text(NET)
     verb, *options = line.split()
-    done = subprocess.run([sys.executable, "-m", "archc", verb, str(path), *options], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = forked(verb, str(path), *options)
     assert done.returncode == 2
     assert done.stderr.startswith(VERBS[line])
 

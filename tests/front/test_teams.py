@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from archc.tests.support import ROOT
+from archc.tests.support.commands import forked
 
 CLI = [sys.executable, str(ROOT / "cli.py")]
 FIRST = "arch net\n\ninput 3x8x8\nconv3-4\n"
@@ -23,7 +24,7 @@ SECOND = "arch net\n\ninput 3x8x8\nconv3-8\nrelu\nrelu\n"
 
 
 def archc(folder: Path, *args: str, code: int = 0) -> str:
-    done = subprocess.run([*CLI, *args], cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60)
+    done = forked(*args, folder=folder)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -19,7 +19,7 @@ import pytest
 
 from archc.compiler.driver import check_text
 from archc.tests.support import ROOT
-from archc.tests.support.commands import archc
+from archc.tests.support.commands import archc, forked
 from archc.ui.show import formats
 
 pytestmark = pytest.mark.thorough  # processes, and files at the limits
@@ -29,7 +29,7 @@ MESSY = "input  3x8x8\nconv3-4(strde=1)\n"
 
 
 def piped(text: str, *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([sys.executable, "cli.py", *args], cwd=ROOT, input=text, capture_output=True, text=True, timeout=60)
+    done = forked(*args, stdin=text)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -42,6 +42,11 @@ def test_the_version() -> None:
 
 
 # ---- stdin
+
+
+def test_stdin_as_a_pipe() -> None:
+    done = subprocess.run([sys.executable, "cli.py", "check", "-"], cwd=ROOT, input=GOOD, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "4x6x6" in done.stdout
 
 
 def test_stdin_as_a_file(tmp_path: Path) -> None:
@@ -67,8 +72,7 @@ def test_stdin_as_a_file(tmp_path: Path) -> None:
 
 def test_use_from_stdin_looks_in_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "part.arch").write_text("block part() { relu }\n")
-    command = [sys.executable, str(ROOT / "cli.py"), "check", "-"]
-    done = subprocess.run(command, cwd=tmp_path, input='use "part.arch"\ninput 3x8x8\npart()\n', capture_output=True, text=True, timeout=60)
+    done = forked("check", "-", folder=tmp_path, stdin='use "part.arch"\ninput 3x8x8\npart()\n')
     assert done.returncode == 0, done.stderr
 
 
@@ -77,11 +81,11 @@ def test_use_from_stdin_looks_in_the_current_folder(tmp_path: Path) -> None:
 
 def completed(shell: str, *words: str) -> list[str]:
     """What a shell is told that may follow; the last word is the one being written."""
-    environment = {**os.environ, "_ARCHC_COMPLETE": f"complete_{shell}"}
+    environment = {"_ARCHC_COMPLETE": f"complete_{shell}"}
     line = " ".join(["archc", *words])
     environment |= {"COMP_WORDS": line.replace(" ", "\n"), "COMP_CWORD": str(len(words))}
     environment |= {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    done = subprocess.run([sys.executable, "cli.py"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    done = forked(env=environment)
     assert done.stderr == ""
     return [row.partition("\t")[0] for row in done.stdout.splitlines()]
 
@@ -115,7 +119,8 @@ def test_completion_is_installed(shell: str, tmp_path: Path) -> None:
     start = tmp_path / {"bash": ".bashrc", "zsh": ".zshrc", "fish": "none"}[shell]
     start.write_bytes(b"alias l=ls  # \xff")
     for _ in range(2):
-        done = archc("--install-completion", shell, env={"HOME": str(tmp_path)})
+        done = forked("--install-completion", shell, env={"HOME": str(tmp_path)})
+        assert done.returncode == 0, done.stderr
     (script,) = [path for path in tmp_path.rglob("*") if path.is_file() and path.name not in (".bashrc", ".zshrc", "none")]
     assert str(script) in done.stderr
     assert f"complete_{shell}" in script.read_text()

@@ -1,8 +1,9 @@
 """Runs the command line many times in a short while: one process imports it, and a fork of that runs each case.
 
-`python -m archc.tests.support.hostile` is that process.
+`python -m archc.tests.support.hostile` is that process; the words after it are further modules that it imports first.
 
-Reads cases as JSON lines, and answers each with its exit code, what went to stdout and to stderr.
+Reads cases as JSON lines, and answers each with its exit code, what went to stdout and to stderr. Of a case, `first` is code that is run
+before the verb, and `limit` the size in bytes that no file may exceed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ def main() -> None:
     from archc.ui.verbs import app
 
     assert app
+    for name in sys.argv[1:]:
+        import_module(name)
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)
 
@@ -63,6 +67,7 @@ def run(case: dict[str, Any], places: dict[str, Path]) -> None:
     sys.argv = ["archc", *case["args"]]
     code: Any = 99
     try:
+        exec(case.get("first", ""), {})
         from archc.ui.verbs.app import run as archc
 
         archc()

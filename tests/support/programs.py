@@ -11,9 +11,9 @@ from archc.compiler.driver import check_text
 from archc.compiler.report import Report
 from archc.dsl.rendering import render_all
 
-# `make test` tries the same programs every time, and `make check` fewer; `make fuzz` tries many new ones.
+# `make test` tries the same programs every time, `make check` fewer, and `make test-slow` more; `make fuzz` tries many new ones.
 FUZZ = "ARCHC_FUZZ" in os.environ
-EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "1000"))
+EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "300"))
 relaxed = settings(max_examples=EXAMPLES, derandomize=not FUZZ, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 fewer = settings(relaxed, max_examples=max(EXAMPLES // 4, 1))
 
