@@ -201,6 +201,23 @@ BACKENDS: tuple[Backend, ...] = (
         load="archc.compiler.graph.ArchGraph.from_json(json.load(open({path})))",
         verifier="archc.compiler.backends.torch.verify.graph",
     ),
+    Backend(
+        name="onnx",
+        suffixes=(".onnx",),
+        writes="ONNX",
+        writer="archc.compiler.backends.onnx.write.write",
+        extra="onnx",
+        needs=("onnx",),
+        levels=(0, 1, 2),
+        beyond="the result of level 3 is specific to the machine that it was computed on",
+        takes="weights",
+        open=True,
+        settings=("opset", "functions"),
+        checker="archc.compiler.backends.onnx.write.check",
+        load="onnxruntime.InferenceSession({path})",
+        verifier="archc.compiler.backends.onnxruntime.run",
+        tolerance=1e-5,
+    ),
 )
 
 

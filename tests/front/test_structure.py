@@ -32,6 +32,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.backends.onnxruntime": {"compiler.backends"},
     "compiler.backends.torch": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
+    "compiler.backends.onnx": FRONT | {f"compiler.{room}" for room in ("backends", "files", "lowering", "passes")},
     "compiler.repair": FRONT,
     "compiler.tables": {"dsl"},
     "compiler.verdict": FRONT | {"compiler.elaborate", "compiler.analysis"},
@@ -93,6 +94,7 @@ OUTSIDE = {
     "compiler.backends.onnxruntime": {"onnxruntime"},
     "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
     "ui.highlighting": {"pygments"},
+    "compiler.backends.onnx": {"onnx", "numpy"},
 }
 
 
@@ -128,8 +130,11 @@ def test_imports_go_one_way(path: Path) -> None:
             assert top in OUTSIDE.get(room, set()), f"{module} uses {top}"
 
 
-HEAVY = {"torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "playwright", "matplotlib"}
-OF_TORCH = ("pytorch", "oracles", "oracles_arithmetic", "transformers", "wavenet")  # of tests/support
+HEAVY = {
+    *("torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "onnx", "onnxruntime", "playwright"),
+    "matplotlib",
+}
+OF_TORCH = ("pytorch", "oracles", "oracles_arithmetic", "transformers", "wavenet", "onnx_files")  # of tests/support
 WITH_TORCH = {f"archc.tests.support.{name}" for name in OF_TORCH}
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and path.stem not in OF_TORCH]
