@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead, quoted
-from archc.compiler.frontends.views import Axes, Axis, atoms_of, size
+from archc.compiler.frontends.views import Axes, Axis, atoms_of, runs, size
 from archc.compiler.ops.call import AXIS_NUMBERS
 from archc.compiler.ops.kinds import Word
 
@@ -85,14 +85,14 @@ def _blocks(maps: Axes, deep: Axes) -> int:
 
 def _pattern(have: Axes, want: Axes) -> dict[str, Any]:
     """Return the options of `rearrange`: the pattern in the notation of einops, and sizes of parts."""
-    runs = _runs(have, want)
-    pool = [letter for letter in "ijkmnopqrstuvxyzabefg"]
+    found = runs(have, want)
+    pool = list("ijkmnopqrstuvxyzabefg")
     base = {1: "c", 2: "cl", 3: "chw", 4: "cdhw"}[len(have)]
     names: dict[Axis, str] = {}
     sizes: list[tuple[str, int]] = []
     left = []
     for letter, axis in zip(base, have, strict=True):
-        parts = [run for run in runs if run[0] in axis]
+        parts = [run for run in found if run[0] in axis]
         parts.sort(key=lambda run: axis.index(run[0]))
         for place, part in enumerate(parts):
             names[part] = letter if place == 0 else pool.pop(0)
@@ -101,25 +101,10 @@ def _pattern(have: Axes, want: Axes) -> dict[str, Any]:
         left.append(_side([names[part] for part in parts]))
     right = []
     for axis in want:
-        parts = sorted((run for run in runs if run[0] in axis), key=lambda run: axis.index(run[0]))
+        parts = sorted((run for run in found if run[0] in axis), key=lambda run: axis.index(run[0]))
         right.append(_side([names[part] for part in parts]))
     return {"pattern": quoted(f"{' '.join(left)} -> {' '.join(right)}"), "sizes": Word("", tuple(sizes))}
 
 
 def _side(parts: list[str]) -> str:
     return "1" if not parts else parts[0] if len(parts) == 1 else f"({' '.join(parts)})"
-
-
-def _runs(have: Axes, want: Axes) -> list[Axis]:
-    """Return the longest runs of atoms that are next to each other in both."""
-    after = {one: two for axis in want for one, two in zip(axis, axis[1:], strict=False)}
-    runs: list[Axis] = []
-    for axis in have:
-        run: list[Axis] = []
-        for atom in axis:
-            if run and after.get(run[-1][-1]) is atom:
-                run[-1] = (*run[-1], atom)
-            else:
-                run.append((atom,))
-        runs.extend(run)
-    return runs

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import keyword
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
+from itertools import pairwise
 from typing import Any
 
 from archc.compiler.elaborate.reserved import MODULE_NAMES
@@ -43,7 +46,7 @@ class Item:
     """An operator that is not named yet: its canonical options, operands and shape, and the `weights` that it holds, by their keys.
 
     `path` is where the source has it: the path of a module that is the operator (`leaf`), or of the scope in which it is computed.
-    `data` is what a front end notes of it.
+    `data` is what a front end notes of it; `incomplete` says why it is wrong until a pattern replaces it.
     """
 
     op: str
@@ -55,6 +58,7 @@ class Item:
     leaf: bool
     weights: Mapping[str, tuple[int, ...]]
     data: Any = None
+    incomplete: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,8 +130,8 @@ class Flat:
     ) -> int:
         """Append an operator and return its number. Its weights are those that its record states, under one key.
 
-        `expected` is the shape that the source states; `holder` is the key of an operator that has buffers alone. Raises CannotRead where the record does not accept the operands, infers another
-        shape or holds other weights.
+        `expected` is the shape that the source states; `holder` is the key of an operator that has buffers alone. Raises CannotRead
+        where the record does not accept the operands, infers another shape or holds other weights.
         """
         record, held = OPERATORS[op], dict(weights or {})
         least, most = record.operands
@@ -170,13 +174,15 @@ class Flat:
         """
         live = self._live(outputs.values())
         for number in live:
-            if self.items[number].op.startswith(PSEUDO):
-                item = self.items[number]
-                raise CannotRead(f"its result is used in a way that is not known ({item.op.lstrip(PSEUDO)})", path=item.path)
+            item = self.items[number]
+            if item.op.startswith(PSEUDO) or item.incomplete:
+                raise CannotRead(
+                    f"its result is used in a way that is not known ({item.incomplete or item.op.lstrip(PSEUDO)})", path=item.path
+                )
         names, named = _named([self.items[number] for number in live])
         called = dict(zip(live, names, strict=True))
         graph = ArchGraph(name, title)
-        for number in live:
+        for number in _gathered(live, called, {number: self.items[number].operands for number in live}):
             item = self.items[number]
             key = item.key or called[number]
             node = Node(called[number], item.op, item.attrs, item.shape, self.span, key=key)
@@ -185,7 +191,23 @@ class Flat:
         _check_state(graph, state, set(unused))
         return graph, frozenset(called[number] for number, own in zip(live, named, strict=True) if own)
 
-    def _live(self, outputs: Any) -> list[int]:
+    def unread(self, outputs: Iterable[int], state: Iterable[str]) -> list[str]:
+        """Return the tensors that the source stores and no operator holds."""
+        held = {f"{self.items[number].key}." for number in self._live(outputs) if self.items[number].key}
+        return [key for key in state if not any(f"{key}.".startswith(each) for each in held)]
+
+    def digest(self, outputs: Iterable[int]) -> list[Any]:
+        """Return what outputs are computed by, as a value: equal for equal networks, whatever else there is beside them."""
+        ends = list(outputs)
+        live = self._live(ends)
+        place = {number: at for at, number in enumerate(live)}
+        items = [(self.items[number], number) for number in live]
+        return [
+            [(item.op, dict(item.attrs), item.key, item.shape, [place[operand] for operand in item.operands]) for item, _ in items],
+            [place[end] for end in ends],
+        ]
+
+    def _live(self, outputs: Iterable[int]) -> list[int]:
         seen: set[int] = {number for number, item in enumerate(self.items) if item.op == INPUT}
         stack = list(outputs)
         while stack:
@@ -269,20 +291,67 @@ def _named(items: Sequence[Item]) -> tuple[list[str], list[bool]]:
             name, given = item.path, True
         else:
             path, prefix, given = item.path, "", False
-            if item.leaf and item.path not in groups:
+            owner = next((around for around in (item.path, *_around(item.path)) if around in keyed), "")
+            if owner:
+                path, _, prefix = owner.rpartition(".")
+                prefix = "" if owner == item.path else f"{prefix}_{item.op}"
+            elif item.leaf and item.path not in groups:
                 path, _, prefix = item.path.rpartition(".")
                 if item.path not in taken | scopes and writable(prefix):
                     name, given = item.path, True
             if not name:
-                owner = next((around for around in (item.path, *_around(item.path)) if around in keyed), "")
-                if owner:
-                    path, _, prefix = owner.rpartition(".")
-                stem = prefix if item.leaf and prefix and not owner else f"{prefix}_{item.op}" if prefix else item.op
-                name = _fresh(path, stem if writable(stem) and not stem.isdigit() else item.op, taken | scopes, spent)
+                stem = prefix or item.op
+                name = _fresh(path, stem if writable(stem) and not stem[0].isdigit() else item.op, taken | scopes, spent)
         taken.add(name)
         names.append(name)
         own.append(given)
     return names, own
+
+
+def _gathered(order: Sequence[int], names: Mapping[int, str], operands: Mapping[int, Sequence[int]], depth: int = 0) -> list[int]:
+    """Return items in an order in which each scope is in one piece, where there is one; otherwise in their own order."""
+    groups: dict[str, list[int]] = {}
+    for number in order:
+        parts = names[number].split(".")
+        groups.setdefault(".".join(parts[: depth + 1]), []).append(number)
+    if len(groups) == len(order):
+        return list(order)
+    group_of = {number: group for group, numbers in groups.items() for number in numbers}
+    before = {
+        group: {group_of[operand] for number in numbers for operand in operands[number] if operand in group_of} - {group}
+        for group, numbers in groups.items()
+    }
+    try:
+        sequence = list(TopologicalSorter(before).static_order()) if _is_split(order, group_of) else list(groups)
+    except CycleError:
+        return list(order)
+    if sequence != list(groups):
+        sequence = _earliest(groups, before)
+    return [
+        number
+        for group in sequence
+        for number in (groups[group] if len(groups[group]) == 1 else _gathered(groups[group], names, operands, depth + 1))
+    ]
+
+
+def _is_split(order: Sequence[int], group_of: Mapping[int, str]) -> bool:
+    """Return whether a group is not in one piece."""
+    pieces = 1 + sum(group_of[one] != group_of[two] for one, two in pairwise(order))
+    return pieces > len(set(group_of.values()))
+
+
+def _earliest(groups: Mapping[str, Sequence[int]], before: Mapping[str, set[str]]) -> list[str]:
+    """Return groups in a topological order, of those that are ready always the one that begins first."""
+    sorter, sequence = TopologicalSorter(before), list[str]()
+    sorter.prepare()
+    ready: list[tuple[int, str]] = []
+    while sorter.is_active():
+        for group in sorter.get_ready():
+            heappush(ready, (groups[group][0], group))
+        _, group = heappop(ready)
+        sequence.append(group)
+        sorter.done(group)
+    return sequence
 
 
 def _is_group(items: Sequence[Item], numbers: Sequence[int]) -> bool:

@@ -9,17 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import prod
 
 
 class Atom:
     """A part of an axis that nothing has split yet. Two atoms are the same only if they are the same object."""
 
-    __slots__ = ("_halves", "size")
+    __slots__ = ("_halves", "_joined", "size")
 
     def __init__(self, size: int) -> None:
         self.size = size
         self._halves: dict[int, tuple[Atom, Atom]] = {}
+        self._joined: dict[tuple[Atom, ...], Atom] = {}
+
+    def joined(self, after: tuple[Atom, ...]) -> Atom:
+        """Return one atom of this and those after it: the same each time."""
+        if after not in self._joined:
+            self._joined[after] = Atom(self.size * prod(atom.size for atom in after))
+        return self._joined[after]
 
     def halves(self, outer: int) -> tuple[Atom, Atom]:
         """Return its two factors, the outer one of the given size: the same two each time."""
@@ -87,12 +95,24 @@ class View:
         """Return a tensor with other axes."""
         return replace(self, dims=tuple(dims))
 
+    def coalesced(self) -> View:
+        """Return the same tensor with one atom in place of those that are next to each other wherever they are."""
+        picked = {atom for atom, _ in self.picks}
+        parts: dict[Atom, Axis] = {}
+        for run in runs(self.axes, self.dims):
+            if len(run) > 1 and not picked & set(run):
+                parts[run[0]] = (run[0].joined(run[1:]),)
+                parts.update(dict.fromkeys(run[1:], ()))
+        return self.substituted(parts)
+
     def reshaped(self, sizes: Sequence[int]) -> View:
         """Return the tensor in another shape of as many values. Raises NotAligned."""
         view, groups = self, list[Axis]()
         left = atoms_of(view.dims)
         for wanted in sizes:
             group: list[Atom] = []
+            while left and left[0].size == 1:  # the batch of one sample
+                group.append(left.pop(0))
             missing = wanted
             while missing > 1:
                 if not left:
@@ -109,8 +129,10 @@ class View:
                 else:
                     raise NotAligned
             groups.append(tuple(group))
-        if left:
+        if any(atom.size > 1 for atom in left):
             raise NotAligned
+        if left and groups:
+            groups[-1] += tuple(left)
         return view.with_dims(groups)
 
     def picked(self, dim: int, index: int) -> View:
@@ -143,3 +165,18 @@ class View:
                 at += 1
             names.update(zip(two.dims[theirs], one.dims[mine], strict=True))
         return one, two, names
+
+
+def runs(have: Axes, want: Axes) -> list[Axis]:
+    """Return the longest runs of atoms that are next to each other in both."""
+    after = {one: two for axis in want for one, two in pairwise(axis)}
+    found: list[Axis] = []
+    for axis in have:
+        run: list[Axis] = []
+        for atom in axis:
+            if run and after.get(run[-1][-1]) is atom:
+                run[-1] = (*run[-1], atom)
+            else:
+                run.append((atom,))
+        found.extend(run)
+    return found

@@ -33,6 +33,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler.backends.torch": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
     "compiler.backends.onnx": FRONT | {f"compiler.{room}" for room in ("backends", "files", "lowering", "passes")},
+    "compiler.frontends": FRONT | {"compiler.elaborate"},  # the labels that are taken
+    "compiler.frontends.torch": FRONT | {"compiler.frontends", "compiler.backends.torch"},  # how torchvision is imported
     "compiler.repair": FRONT,
     "compiler.tables": {"dsl"},
     "compiler.verdict": FRONT | {"compiler.elaborate", "compiler.analysis"},
@@ -95,7 +97,16 @@ OUTSIDE = {
     "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
     "ui.highlighting": {"pygments"},
     "compiler.backends.onnx": {"onnx", "numpy"},
+    "compiler.frontends.torch": {"torch", "timm"},
 }
+
+
+# The packages that import torch, and no others: what writes torch's programs, and what reads them.
+TORCH = {"compiler.backends.torch", "compiler.frontends.torch"}
+
+
+def test_two_packages_import_torch() -> None:
+    assert {room for room, outside in OUTSIDE.items() if "torch" in outside} == TORCH
 
 
 def room_of(module: str) -> str | None:
@@ -134,7 +145,7 @@ HEAVY = {
     *("torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "onnx", "onnxruntime", "playwright"),
     "matplotlib",
 }
-OF_TORCH = ("pytorch", "oracles", "oracles_arithmetic", "transformers", "wavenet", "onnx_files")  # of tests/support
+OF_TORCH = ("pytorch", "reading", "oracles", "oracles_arithmetic", "transformers", "wavenet", "onnx_files")  # of tests/support
 WITH_TORCH = {f"archc.tests.support.{name}" for name in OF_TORCH}
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and path.stem not in OF_TORCH]
@@ -161,6 +172,8 @@ BY_NAME = {
     "compiler/analysis/fusion.py",  # the calls that oneDNN has
     "compiler/analysis/graph_warnings.py",  # softmax before a loss that has its own
     "compiler/analysis/slips.py",  # arguments in the order of PyTorch's layers
+    "compiler/frontends/torch/attention.py",  # the patterns that a front end recognizes
+    "compiler/frontends/torch/windows.py",
     "compiler/passes/fold_batch_norm.py",
     "compiler/passes/merge_siblings.py",
     "compiler/passes/relu_after_pool.py",

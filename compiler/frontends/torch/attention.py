@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
-from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.torch.reader import Fixed, Reader, rule
-from archc.compiler.frontends.views import Atom, Axes, Axis, View, atoms_of, fresh, size
 from torch import fx
+
+from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.torch.nodes import Fixed, rule
+from archc.compiler.frontends.torch.reader import Reader
+from archc.compiler.frontends.views import Atom, Axes, Axis, View, atoms_of, fresh, size
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Length:
     dim: int
     eps: float = 0.0
 
+
+KEYLESS = "a projection whose keys have no bias"
 
 LEADS = frozenset(
     {"mul", "div", "add", "view", "reshape", "softmax", "_softmax", "clone", "contiguous", "alias", "unsqueeze", "squeeze", "masked_fill"}

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.torch.attention import length, projected
-from archc.compiler.frontends.torch.reader import Reader, rule
+from archc.compiler.frontends.torch.attention import KEYLESS, length, projected
+from archc.compiler.frontends.torch.nodes import Fixed, operator, rule
+from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.torch.weights import kernels
 from archc.compiler.frontends.views import View
 
@@ -67,12 +68,29 @@ def linear(reader: Reader, a: Any) -> View:
     view = reader.data(a.input)
     if (done := projected(reader, view, a)) is not None:
         return done
+    if isinstance(a.bias, Fixed) and a.bias.node not in reader.keys:
+        return without_key_bias(reader, view, a)
     held, given = reader.weights(a.weight, a.bias), {"out": a.weight.shape[0], "bias": a.bias is not None}
     if len(view.dims) == 2 and view.dims[0] == (reader.batch,):
         item = reader.add("fc", [reader.as_axes(view, (view.dims[1],))], given, weights=renamed(held))
         return reader.mapped(item)
     view = reader.along(view, -1)
     return reader.rechanneled(view, reader.add("channel_fc", [view.item], given, weights=renamed(held)), -1)
+
+
+def without_key_bias(reader: Reader, view: View, a: Any) -> View:
+    """Read the projection of an attention between cosines, whose keys have no bias: a third of the stored one is set to 0."""
+    node = a.bias.node
+    parts = [user for user in node.users if operator(user) == "slice"]
+    third = a.weight.shape[0] // 3
+    cleared = [part for part in parts if part.args[1:] == (0, third, 2 * third) and [operator(user) for user in part.users] == ["zero_"]]
+    if operator(node) != "clone" or node.args[0] not in reader.keys or len(parts) != 1 or cleared != parts:
+        raise CannotRead("its bias is computed in the network")
+    held = reader.weights(a.weight, Fixed(node.args[0]))
+    view = reader.along(view, -1)
+    item = reader.add("channel_fc", [view.item], {"out": a.weight.shape[0]}, weights=held)
+    reader.flat.items[item].incomplete = KEYLESS
+    return reader.rechanneled(view, item, -1)
 
 
 def renamed(held: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
@@ -94,7 +112,7 @@ def affine(a: Any) -> bool:
 def batch_norm(reader: Reader, a: Any) -> View:
     """Read a batch norm."""
     view = reader.data(a.input)
-    if a.running_mean is None or a.training:
+    if a.running_mean is None or bool(a.training) != reader.training:
         raise CannotRead("it normalizes by the statistics of the batch")
     view = reader.along(view, 1)
     reader.weights(a.running_mean, a.running_var)

@@ -9,8 +9,9 @@ from typing import Any
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.torch import attention
+from archc.compiler.frontends.torch.nodes import Fixed, attempt, rule
 from archc.compiler.frontends.torch.pointwise import _named_alike, tensor
-from archc.compiler.frontends.torch.reader import Fixed, Reader, attempt, rule
+from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.torch.windows import cropped, rolled
 from archc.compiler.frontends.views import Atom, Axes, View, fresh, size
 
@@ -178,10 +179,11 @@ def owning(reader: Reader, view: View, dim: int) -> tuple[View, int]:
         return view, view.axes.index(wanted)
     dims = reader.sample_dims(view)
     batch = reader.batch_dim(view)
-    want: Axes = tuple(axis for place, axis in enumerate(dims) if place != batch or axis)
-    item = reader.as_axes(view, want)
-    place = len([None for at in range(dim) if at != batch or dims[at]])
-    return replace(view, item=item, axes=want), place
+    order = [place for place, axis in enumerate(dims) if place != batch or axis]
+    if view.axes[0] and view.axes[0] in dims:  # the channels stay first
+        order.sort(key=lambda place: dims[place] != view.axes[0])
+    want: Axes = tuple(dims[place] for place in order)
+    return replace(view, item=reader.as_axes(view, want), axes=want), order.index(dim)
 
 
 @rule("index_select")

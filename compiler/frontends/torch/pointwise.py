@@ -8,7 +8,8 @@ from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.torch import attention
-from archc.compiler.frontends.torch.reader import Fixed, Reader, rule
+from archc.compiler.frontends.torch.nodes import Fixed, operator, rule
+from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.views import NotAligned, View, size
 
 # ---- functions of one tensor
@@ -115,7 +116,7 @@ def softmax(reader: Reader, a: Any) -> Any:
     if isinstance(held, attention.Products):
         return attention.weighted(reader, held, a.dim)
     view = reader.along(reader.data(held), a.dim)
-    name = reader.node.target._schema.name.rpartition("::")[2].strip("_")  # type: ignore[union-attr]
+    name = operator(reader.node).strip("_")  # type: ignore[union-attr]
     return reader.on(view, name)
 
 
@@ -160,7 +161,7 @@ def converted(reader: Reader, a: Any) -> Any:
 @rule("add", "sub", "rsub", "mul", "div", "maximum", "minimum")
 def arithmetic(reader: Reader, a: Any) -> Any:
     """Read a merge value by value, or arithmetic with a number."""
-    name = reader.node.target._schema.name.rpartition("::")[2].strip("_")  # type: ignore[union-attr]
+    name = operator(reader.node).strip("_")  # type: ignore[union-attr]
     one, two = a.x, a.other
     if a.alpha not in (None, 1) or a.rounding_mode is not None:
         raise CannotRead("it scales its second operand, or rounds")

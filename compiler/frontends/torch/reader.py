@@ -6,63 +6,26 @@ for the operators of aten are functions in the other files of this package, regi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
-from archc.compiler.frontends.arranging import arrange, words
-from archc.compiler.frontends.flat import CannotRead, Flat
-from archc.compiler.frontends.views import Atom, Axes, NotAligned, View, atoms_of, fresh, size
 from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
-Rule = Callable[["Reader", Any], Any]
-RULES: dict[str, Rule] = {}
-
-
-def rule(*names: str) -> Callable[[Rule], Rule]:
-    """Register a function for operators of aten. It gets the reader and the arguments, and returns the value of the node."""
-
-    def register(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(names, function))
-        return function
-
-    return register
-
-
-@dataclass(frozen=True)
-class Fixed:
-    """A value that depends on no input, computed by a node."""
-
-    node: fx.Node
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Return the sizes of the tensor."""
-        return tuple(self.node.meta["val"].shape)
-
-
-class Arguments:
-    """The arguments of a node by their names in the schema; what is not given has its default."""
-
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self.given = given
-
-    @property
-    def x(self) -> Any:
-        """Return the tensor that an operator works on, which schemas call `self` or `input`."""
-        return self.given["self"] if "self" in self.given else self.given.get("input")
-
-    def __getattr__(self, name: str) -> Any:
-        return self.given.get(name)
+from archc.compiler.frontends.arranging import arrange, words
+from archc.compiler.frontends.flat import CannotRead, Flat
+from archc.compiler.frontends.torch.nodes import CONSTANT, NOTHING, RULES, Arguments, Fixed, operator, output_names, storage
+from archc.compiler.frontends.views import Atom, Axes, View, atoms_of, fresh, size
 
 
 class Reader:
     """The state of the walk: the operators so far, and the value of each node."""
 
-    def __init__(self, program: ExportedProgram, source: str, batch: int) -> None:
+    def __init__(self, program: ExportedProgram, source: str, batch: int, training: bool = False) -> None:
+        self.training = training
         self.program, self.flat, self.batch = program, Flat(source), Atom(batch)
         self.values: dict[fx.Node, Any] = {}
         self.keys: dict[fx.Node, str] = {}
@@ -73,7 +36,7 @@ class Reader:
         self.slices: dict[tuple[int, Atom, int], int] = {}
         self.learnt: dict[fx.Node, View] = {}
         self.inputs: list[int] = []
-        self.outputs: list[int] = []
+        self.outputs: dict[str, int] = {}
         self.zero_pads: set[int] = set()  # what is padded, but by nothing at this size
         self.trained = set(program.graph_signature.parameters)
         self.modes: dict[str, str] = {}  # of modules that drop samples, by path
@@ -93,9 +56,9 @@ class Reader:
                     self._check(node)
                 except CannotRead as refusal:
                     if not refusal.operator:
-                        refusal.operator = _operator(node)
+                        refusal.operator = operator(node)
                         refusal.path = refusal.path or self.path
-                        refusal.count = sum(_operator(other) == refusal.operator for other in self.program.graph.nodes)
+                        refusal.count = sum(operator(other) == refusal.operator for other in self.program.graph.nodes)
                     raise
             elif node.op == "output":
                 self._outputs(node)
@@ -142,21 +105,24 @@ class Reader:
             self.values[node] = View(number, axes, ((self.batch,), *axes))
 
     def _outputs(self, node: fx.Node) -> None:
-        for value in node.args[0]:
+        names = output_names(self.program)
+        self.path, self.leaf = "", False
+        for name, value in zip(names, node.args[0][-len(names) :], strict=True):  # type: ignore[index, union-attr]
             held = self.value(value)
             if not isinstance(held, View):
-                raise CannotRead("an output does not depend on the input")
-            self.path, self.leaf = "", False
-            self.outputs.append(self.sample(held, 1)[0])
+                raise CannotRead(f"its output {name} does not depend on the input")
+            self.outputs[name] = self.sample(held, 1)[0]
 
     def _called(self, node: fx.Node) -> Any:
-        name = _operator(node)
+        name = operator(node)
         if name == "getitem":
             held = self.value(node.args[0])
             return Fixed(node) if isinstance(held, Fixed) else held[node.args[1]]
         values = [self.value(each) for each in node.all_input_nodes]
         if name in CONSTANT or (all(isinstance(value, Fixed) for value in values)):
             return Fixed(node)
+        if name in NOTHING:
+            return None
         plain = name.removesuffix("_") if name.endswith("_") and not name.startswith("_") else name
         known = RULES.get(plain)
         if known is None:
@@ -189,11 +155,10 @@ class Reader:
         """Raise CannotRead where what an operator overwrites is read later through another view of it."""
         written = node.args[0]
         assert isinstance(written, fx.Node)
-        root, order = _storage(written), {each: place for place, each in enumerate(self.program.graph.nodes)}
-        for other in order:
-            if other is not written and other is not node and order[other] < order[node] and _storage(other) is root:
-                if any(order[user] > order[node] for user in other.users):
-                    raise CannotRead("it overwrites a tensor that another view of it reads later")
+        root, order = storage(written), {each: place for place, each in enumerate(self.program.graph.nodes)}
+        views = [other for other in order if order[other] < order[node] and other is not written and storage(other) is root]
+        if any(order[user] > order[node] for other in views for user in other.users):
+            raise CannotRead("it overwrites a tensor that another view of it reads later")
 
     def _check(self, node: fx.Node) -> None:
         """Hold the value of a node against the shape that the program states. Raises CannotRead."""
@@ -231,8 +196,10 @@ class Reader:
 
     def settled(self, view: View) -> View:
         """Return a view without picks: each is made a slice."""
-        if view.factor != 1.0 or view.unit:
+        if view.unit:
             raise CannotRead("queries or keys of an attention are used otherwise")
+        if view.factor != 1.0:
+            view = replace(view, item=self.add("scale", [view.item], {"factor": view.factor}), factor=1.0)
         for atom, index in view.picks:
             axis = next(number for number, each in enumerate(view.axes) if atom in each)
             at = view.axes[axis].index(atom)
@@ -322,21 +289,27 @@ class Reader:
     def _learnt(self, node: fx.Node, item: int) -> View:
         if node.op == "placeholder":
             return self._parameter(node, item)
-        name = _operator(node)
+        name = operator(node)
         plain = name.removesuffix("_")
         if plain not in RULES or not node.all_input_nodes or plain != name:
             raise CannotRead(f"it takes what {name} computes of weights, or a constant")
         saved = self.node, self.path, self.leaf
         try:
+            self.node = node
             given = self.arguments(node).given
             beside = View(item, (), ())
-            held = {key: self.data(each, beside) if isinstance(each, Fixed) else each for key, each in given.items()}
+            held = {key: self._all_data(each, beside) for key, each in given.items()}
             result = RULES[plain](self, Arguments(held))
         finally:
             self.node, self.path, self.leaf = saved
         if not isinstance(result, View):
             raise CannotRead(f"it takes what {name} computes of weights")
         return result
+
+    def _all_data(self, value: Any, beside: View) -> Any:
+        if isinstance(value, list | tuple):
+            return type(value)(self._all_data(part, beside) for part in value)
+        return self.data(value, beside) if isinstance(value, Fixed) else value
 
     def _parameter(self, node: fx.Node, item: int) -> View:
         key, stored = self.keys[node], tuple(node.meta["val"].shape)
@@ -362,45 +335,6 @@ class Reader:
         return View(number, axes, ((), *dims) if batch else dims)
 
 
-CONSTANT = frozenset(
-    {"arange", "zeros", "ones", "full", "empty", "eye", "linspace", "scalar_tensor", "tensor"}
-    | {"new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like", "full_like", "empty_like"}
-)
-
-
-def _operator(node: fx.Node) -> str:
-    """Return the name of what a node calls: that of the operator of aten, without its overload."""
-    if node.op != "call_function":
-        return node.op
-    schema = getattr(node.target, "_schema", None)
-    return str(schema.name).rpartition("::")[2] if schema is not None else getattr(node.target, "__name__", str(node.target))
-
-
 def _path(path: str) -> str:
     """Return the path of a module as the language writes it: the second call of `head` is `head@1` in a program."""
     return path.removeprefix("L['self'].").removeprefix("L['self']").replace("@", "-")
-
-
-VIEWS = frozenset(
-    {"view", "reshape", "permute", "transpose", "swapaxes", "unsqueeze", "squeeze", "expand", "expand_as", "select", "slice", "narrow"}
-    | {"unbind", "chunk", "split", "split_with_sizes", "getitem", "alias", "detach", "flatten", "unflatten", "contiguous", "movedim"}
-    | {"t", "view_as", "to", "dropout", "feature_dropout"}
-)
-
-
-def _storage(node: fx.Node) -> fx.Node:
-    """Return the node whose memory a node may share."""
-    while node.op == "call_function" and node.args and isinstance(node.args[0], fx.Node):
-        name = _operator(node)
-        if name not in VIEWS and not (name.endswith("_") and not name.startswith("_")):
-            break
-        node = node.args[0]
-    return node
-
-
-def attempt(view: View, sizes: Sequence[int]) -> View:
-    """Return a view in another shape. Raises CannotRead where the axes do not allow it."""
-    try:
-        return view.reshaped(sizes)
-    except NotAligned:
-        raise CannotRead(f"a reshape from {view.shape} to {tuple(sizes)} splits positions across axes") from None

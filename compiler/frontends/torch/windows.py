@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from archc.compiler.frontends.arranging import words
-from archc.compiler.frontends.flat import PSEUDO, CannotRead
-from archc.compiler.frontends.torch.attention import Core, _usual
-from archc.compiler.frontends.torch.reader import Fixed, Reader
-from archc.compiler.frontends.views import View, fresh, size
 from torch import fx
 
+from archc.compiler.frontends.arranging import words
+from archc.compiler.frontends.flat import PSEUDO, CannotRead
+from archc.compiler.frontends.torch.attention import KEYLESS, Core, _usual
+from archc.compiler.frontends.torch.nodes import CONSTANT, Fixed, operator
+from archc.compiler.frontends.torch.reader import Reader
+from archc.compiler.frontends.views import View, fresh, size
+
 ROLLED, PADDED = "a map that was moved", "a map that was padded"  # pseudo operators: what undoes them follows
-TABLE = frozenset(["index", "view", "reshape", "permute", "contiguous", "unsqueeze", "clone", "alias"])
+TABLE = frozenset(["index", "view", "reshape", "permute", "contiguous", "unsqueeze", "clone", "alias", "flatten"])
 CONTINUOUS = TABLE | frozenset(["linear", "relu", "relu_", "sigmoid", "mul"])
 SHARPEST = ("clamp", "exp")
 
@@ -38,6 +40,8 @@ def window_attention(reader: Reader, view: View, a: Any) -> View:
     cosine = products.cosine is not None
     if cosine != (bool(products.queries.unit) and bool(products.keys.unit)):
         raise CannotRead("an attention with a trained scale and without cosines, or the reverse")
+    if (layer.incomplete == KEYLESS) != (cosine and a.bias is not None):
+        raise CannotRead("keys with a bias in an attention between cosines, or without one in another")
     known = words(view.axes)
     given = {
         "heads": core.heads,
@@ -112,7 +116,7 @@ def _positions(reader: Reader, core: Core) -> tuple[str, dict[str, tuple[int, ..
         trained = {reader.keys[node]: tuple(node.meta["val"].shape) for node in nodes if is_trained(reader, node)}
         if not trained:
             continue  # the mask
-        called = {node.target._schema.name.rpartition("::")[2] for node in nodes if hasattr(node.target, "_schema")}  # type: ignore[union-attr]
+        called = {operator(node) for node in nodes if hasattr(node.target, "_schema")}  # type: ignore[union-attr]
         if position != "none":
             raise CannotRead("an attention with two biases of positions")
         if len(trained) == 1 and next(iter(trained)).endswith("relative_position_bias_table") and called <= TABLE | MASKS:
@@ -130,7 +134,7 @@ MASKS = frozenset(["add", "expand", "new_zeros", "sub", "ne", "eq", "masked_fill
 
 def _cosine(reader: Reader, scale: Fixed) -> dict[str, tuple[int, ...]]:
     nodes = sources(scale)
-    names = {node.target._schema.name.rpartition("::")[2] for node in nodes if hasattr(node.target, "_schema")}  # type: ignore[union-attr]
+    names = {operator(node) for node in nodes if hasattr(node.target, "_schema")}  # type: ignore[union-attr]
     trained = {reader.keys[node]: tuple(node.meta["val"].shape) for node in nodes if node in reader.keys}
     if names != {"clamp", "exp"} or len(trained) != 1:
         raise CannotRead("the scale of cosines is computed in a way that is not known")
@@ -145,7 +149,7 @@ def sources(value: Fixed) -> list[fx.Node]:
         node = stack.pop()
         if node not in seen:
             seen[node] = None
-            stack.extend(node.all_input_nodes)
+            stack.extend(() if operator(node) in CONSTANT else node.all_input_nodes)
     return list(seen)
 
 
