@@ -6,7 +6,6 @@ for the operators of aten are functions in the other files of this package, regi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
