@@ -179,10 +179,12 @@ class Flat:
                 raise CannotRead(
                     f"its result is used in a way that is not known ({item.incomplete or item.op.lstrip(PSEUDO)})", path=item.path
                 )
+        names, _ = _named([self.items[number] for number in live])
+        live = _gathered(live, dict(zip(live, names, strict=True)), {number: self.items[number].operands for number in live})
         names, named = _named([self.items[number] for number in live])
         called = dict(zip(live, names, strict=True))
         graph = ArchGraph(name, title)
-        for number in _gathered(live, called, {number: self.items[number].operands for number in live}):
+        for number in live:
             item = self.items[number]
             key = item.key or called[number]
             node = Node(called[number], item.op, item.attrs, item.shape, self.span, key=key)
@@ -261,8 +263,8 @@ def writable(label: str) -> bool:
 def _named(items: Sequence[Item]) -> tuple[list[str], list[bool]]:
     """Return the names of items in order, and whether each is the source's.
 
-    An operator with weights is called after their key, and one that is a module after its path. Any other is called after its operator,
-    with a number, in the scope that computes it.
+    An operator with weights is called after their key, and one that is a numbered module after its path. Any other is called as the
+    language calls what has no label: after its operator, with its number among those of the scope that computes it.
     """
     keyed = {item.key for item in items if item.key}
     for key in keyed:
@@ -276,36 +278,48 @@ def _named(items: Sequence[Item]) -> tuple[list[str], list[bool]]:
     for number, item in enumerate(items):
         if item.leaf and not item.key:
             wishes.setdefault(item.path, []).append(number)
-    scopes = {around for item in items for around in _around(item.key or item.path)}
     groups = {path for path, numbers in wishes.items() if _is_group([items[number] for number in numbers], numbers)}
-    scopes |= groups
+    scopes = {around for item in items for around in _around(item.key or item.path)} | groups
     scopes |= {item.path for item in items if not item.leaf and not item.key}
-    taken, first, spent = set(keyed), set[str](), Counter[str]()
+    taken, counts = set(keyed), Counter[str]()
+    first: set[str] = set()
     names, own = [], []
     for item in items:
-        name = ""
+        label = item.path.rpartition(".")[2]
+        is_kept = label.isdigit() and item.leaf and item.path not in taken | scopes and not _owner(item.path, keyed)
         if item.key and item.key not in first:
             first.add(item.key)
             name, given = item.key, True
-        elif item.op == INPUT:
-            name, given = item.path, True
         else:
-            path, prefix, given = item.path, "", False
-            owner = next((around for around in (item.path, *_around(item.path)) if around in keyed), "")
-            if owner:
-                path, _, prefix = owner.rpartition(".")
-                prefix = "" if owner == item.path else f"{prefix}_{item.op}"
-            elif item.leaf and item.path not in groups:
-                path, _, prefix = item.path.rpartition(".")
-                if item.path not in taken | scopes and writable(prefix):
-                    name, given = item.path, True
-            if not name:
-                stem = prefix or item.op
-                name = _fresh(path, stem if writable(stem) and not stem[0].isdigit() else item.op, taken | scopes, spent)
+            name, given = item.path, item.op == INPUT or is_kept
+        scope = name.rpartition(".")[0] if given else _scope(item, keyed, groups)
+        stem = f"{scope}.{item.op}" if scope else item.op
+        counts[stem] += 1
+        if not given:
+            while (name := f"{stem}{counts[stem]}") in taken | scopes:
+                counts[stem] += 1
         taken.add(name)
         names.append(name)
         own.append(given)
     return names, own
+
+
+def _owner(path: str, keyed: set[str]) -> str:
+    """Return the operator with weights that is at a path or around it; "" where there is none."""
+    return next((around for around in (path, *_around(path)) if around in keyed), "")
+
+
+def _scope(item: Item, keyed: set[str], groups: set[str]) -> str:
+    """Return the scope of an operator that is named after itself."""
+    if owner := _owner(item.path, keyed):
+        return owner.rpartition(".")[0]
+    path = item.path.rpartition(".")[0] if item.leaf and item.path not in groups else item.path
+    return ".".join(label for label in path.split(".") if writable(label))
+
+
+def _is_group(items: Sequence[Item], numbers: Sequence[int]) -> bool:
+    """Return whether a module computes several operators, rather than one each time that it is called."""
+    return len({item.op for item in items}) > 1 and numbers[-1] - numbers[0] == len(numbers) - 1
 
 
 def _gathered(order: Sequence[int], names: Mapping[int, str], operands: Mapping[int, Sequence[int]], depth: int = 0) -> list[int]:
@@ -352,20 +366,6 @@ def _earliest(groups: Mapping[str, Sequence[int]], before: Mapping[str, set[str]
         sequence.append(group)
         sorter.done(group)
     return sequence
-
-
-def _is_group(items: Sequence[Item], numbers: Sequence[int]) -> bool:
-    """Return whether a module computes several operators, rather than one each time that it is called."""
-    return len({item.op for item in items}) > 1 and numbers[-1] - numbers[0] == len(numbers) - 1
-
-
-def _fresh(scope: str, word: str, taken: set[str], spent: Counter[str]) -> str:
-    stem = f"{scope}.{word}" if scope else word
-    while True:
-        spent[stem] += 1
-        name = f"{stem}{spent[stem]}"
-        if name not in taken:
-            return name
 
 
 def _around(path: str) -> list[str]:

@@ -128,8 +128,8 @@ BUFFERS: dict[str, tuple[int, ...]] = {"a.bn.running_mean": (4,), "a.bn.running_
 
 def test_names_are_the_sources_where_they_can_be() -> None:
     graph, named = a_network().finished("net", "a test", {"output": 6}, {**STATE, **BUFFERS})
-    assert [node.name for node in graph] == ["input", "a.conv", "a.act", "a.bn", "a.bn_relu1", "a.act1", "a.add1"]
-    assert named == {"input", "a.conv", "a.act", "a.bn"}
+    assert [node.name for node in graph] == ["input", "a.conv", "a.relu1", "a.bn", "a.relu2", "a.relu3", "a.add1"]
+    assert named == {"input", "a.conv", "a.bn"}
     assert graph["a.conv"].key == "a.conv"
 
 
@@ -176,7 +176,7 @@ def test_scopes_are_put_in_one_piece() -> None:
     b = flat.add("relu", [a], path="b", leaf=True)
     c = flat.add("relu", [x], path="a.two", leaf=True)
     graph, _ = flat.finished("net", "", {"output": flat.add("add", [b, c])}, {})
-    assert [node.name for node in graph] == ["input", "a.one", "a.two", "b", "add1"]
+    assert [node.name for node in graph] == ["input", "a.relu1", "a.relu2", "relu1", "add1"]
 
 
 # ---- the table

@@ -250,6 +250,15 @@ def upsample(reader: Reader, a: Any) -> View:
     return reader.mapped(reader.add("upsample", [view.item], given))
 
 
+@rule("_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa")
+def antialiased(reader: Reader, a: Any) -> View:
+    """Read an interpolation to the size that its input has already, as of positions at the size that they were trained for."""
+    view = reader.data(a.x)
+    if view.shape != tuple(reader.node.meta["val"].shape):
+        raise CannotRead("it interpolates with a filter before")
+    return view
+
+
 @rule("pixel_shuffle")
 def pixel_shuffle(reader: Reader, a: Any) -> View:
     """Read a pixel shuffle."""

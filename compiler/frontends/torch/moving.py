@@ -234,8 +234,12 @@ def pad(reader: Reader, a: Any) -> View:
         return view
     if a.mode not in (None, "constant"):
         raise CannotRead(f"it pads with values of the map (mode {a.mode})")
-    if any(amount < 0 for pair in pairs.values() for amount in pair):
-        raise CannotRead("it pads by a negative amount")
+    for dim, (before, after) in pairs.items():  # a negative amount cuts
+        if min(before, after) < 0:
+            view = part(reader, view, dim, max(-before, 0), size(view.dims[dim]) - max(-after, 0))
+    pairs = {dim: (max(before, 0), max(after, 0)) for dim, (before, after) in pairs.items() if max(before, after) > 0}
+    if not pairs:
+        return view
     given: dict[str, Any] = {"value": float(a.value or 0)}
     axes: dict[int, int] = {}
     for dim, pair in pairs.items():
