@@ -107,3 +107,7 @@ class Walk:
         channel = channel % len(view.dims)
         (new,) = fresh([int(self.flat.items[item].shape[0])])  # type: ignore[arg-type]
         return View(item, (new, *view.axes[1:]), (*view.dims[:channel], new, *view.dims[channel + 1 :]))
+
+    def data(self, value: Any, beside: View | None = None) -> View:
+        """Return a value as a view; `beside` is the one for whose samples a trained tensor is repeated."""
+        raise NotImplementedError

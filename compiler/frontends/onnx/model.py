@@ -168,9 +168,7 @@ class Inlining:
             step = _below(path, node.name.partition("/")[0]) if self.net.own and node.op_type != "Constant" else ""
             self.net.nodes.append(Node(node.op_type, label, given, made, attributes(node), scopes, classes, step))
 
-    def _call(
-        self, function: FunctionProto, node: NodeProto, given: Sequence[str], made: Sequence[str], label: str, depth: int
-    ) -> None:
+    def _call(self, function: FunctionProto, node: NodeProto, given: Sequence[str], made: Sequence[str], label: str, depth: int) -> None:
         if len(given) > len(function.input) or len(made) > len(function.output):
             raise CannotRead("a call has more operands or results than its function", node.op_type, node.name)
         self.calls += 1
