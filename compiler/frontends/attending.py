@@ -17,7 +17,8 @@ class Products:
     """Products of queries and keys, `(..., queries, keys)`, and what was done to them.
 
     `queries` and `keys` are `(..., positions, channels of a head)`; `scale` is the factor of the products, `cosine` a trained one;
-    `biases` are what was added. `weights` is whether they went through a softmax, and `dropout` what was dropped of these.
+    `biases` are what was added. `weights` is whether they went through a softmax, `dropout` what was dropped of these, and `causal`
+    whether a query looks at no later key.
     """
 
     queries: View
@@ -28,6 +29,7 @@ class Products:
     biases: tuple[Any, ...] = ()
     weights: bool = False
     dropout: float = 0.0
+    causal: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def attended(reader: Walk, products: Products, values: View, causal: bool = Fals
     heads = _heads(queries)
     count = prod_of(heads)
     head = size(queries.dims[-1])
-    given = {"heads": count, "causal": causal, "dropout": products.dropout, "scale": usual(products.scale, head)}
+    given = {"heads": count, "causal": causal or products.causal, "dropout": products.dropout, "scale": usual(products.scale, head)}
     positions = _positions(queries)
     packed = _packed(queries, keys, values, heads)
     if packed is not None:
@@ -130,7 +132,7 @@ def prod_of(axis: Sequence[Atom]) -> int:
 
 def usual(scale: float, head: int) -> float | None:
     """Return the factor of products, None where it is the usual one."""
-    return None if abs(scale * sqrt(head) - 1) < 1e-9 else scale
+    return None if abs(scale * sqrt(head) - 1) < 1e-6 else scale
 
 
 def _heads(view: View) -> Axis:

@@ -187,3 +187,27 @@ def cropped(reader: Walk, view: View, dim: int, start: int, stop: int, step: int
     if left:
         number = reader.flat.add_pseudo(PADDED, [number], tuple(map(size, axes)), left, reader.path)
     return View(number, axes, (*view.dims[:dim], new, *view.dims[dim + 1 :]), ())
+
+
+def reduced(reader: Walk, view: View, dims: Sequence[int], keep: bool, op: str, pools: bool = True) -> View:
+    """Append a reduction over axes of a tensor; where it `pools`, the mean over all positions of a map is a global average pool."""
+    view = reader.settled(view)
+    numbers = sorted({number % len(view.dims) for number in dims})
+    gone = {atom for number in numbers for atom in view.dims[number]}
+    if reader.batch in gone:
+        raise CannotRead("it reduces the batch")
+    left = tuple(() if number in numbers else axis for number, axis in enumerate(view.dims))
+    kept = left if keep else tuple(axis for number, axis in enumerate(left) if number not in numbers)
+    if not all(set(axis) <= gone or not set(axis) & gone for axis in view.axes):
+        view = reader.along(view, 1) if 1 not in numbers else reader.along(view, -1)
+        item, axes = reader.sample(view, 1 if 1 not in numbers else -1)
+        view = View(item, axes, view.dims)
+    hit = [number for number, axis in enumerate(view.axes) if axis and set(axis) <= gone]
+    every = hit == [number for number in range(1, len(view.axes)) if view.axes[number]]
+    if pools and op == "reduce_mean" and len(view.axes) > 2 and every:
+        return View(reader.add("adaptive_avgpool", [view.item], {"out": 1}), (view.axes[0], *((),) * (len(view.axes) - 1)), kept)
+    known = {1: "cw", 2: "chw", 3: "cdhw", 0: "c"}[len(view.axes) - 1]
+    stays = len(view.axes) == len(hit) or len(view.axes) > 2
+    item = reader.add(op, [view.item], {"axis": tuple(known[number] for number in hit), "keep": stays})
+    axes = tuple(() if number in hit else axis for number, axis in enumerate(view.axes))
+    return View(item, axes if stays else tuple(axis for number, axis in enumerate(axes) if number not in hit), kept)
