@@ -109,6 +109,7 @@ class Flat:
     """The operators of a network in their order, each by its number."""
 
     def __init__(self, source: str) -> None:
+        self.labeled = False  # whether paths of operators are their names in a program of archc, which are kept
         self.items: list[Item] = []
         self.span = Span(Source(source, "", source), 0, 0)
 
@@ -181,7 +182,7 @@ class Flat:
                 )
         names, _ = _named([self.items[number] for number in live])
         live = _gathered(live, dict(zip(live, names, strict=True)), {number: self.items[number].operands for number in live})
-        names, named = _named([self.items[number] for number in live])
+        names, named = _named([self.items[number] for number in live], self.labeled)
         called = dict(zip(live, names, strict=True))
         graph = ArchGraph(name, title)
         for number in live:
@@ -260,7 +261,7 @@ def writable(label: str) -> bool:
     return known and plain.isascii() and not label.startswith(("_", "-")) and not keyword.iskeyword(label) and label not in MODULE_NAMES
 
 
-def _named(items: Sequence[Item]) -> tuple[list[str], list[bool]]:
+def _named(items: Sequence[Item], labeled: bool = False) -> tuple[list[str], list[bool]]:
     """Return the names of items in order, and whether each is the source's.
 
     An operator with weights is called after their key, and one that is a numbered module after its path. Any other is called as the
@@ -283,11 +284,13 @@ def _named(items: Sequence[Item]) -> tuple[list[str], list[bool]]:
     scopes |= {item.path for item in items if not item.leaf and not item.key}
     taken, counts = set(keyed), Counter[str]()
     first: set[str] = set()
-    names, own = [], []
+    names: dict[str, bool] = {}
     for item in items:
         label = item.path.rpartition(".")[2]
         is_kept = label.isdigit() and item.leaf and item.path not in taken | scopes and not _owner(item.path, keyed)
-        if item.key and item.key not in first:
+        if labeled and item.leaf and item.path and item.path not in names:
+            name, given = item.path, True
+        elif item.key and item.key not in first and item.key not in names:
             first.add(item.key)
             name, given = item.key, True
         else:
@@ -299,9 +302,8 @@ def _named(items: Sequence[Item]) -> tuple[list[str], list[bool]]:
             while (name := f"{stem}{counts[stem]}") in taken | scopes:
                 counts[stem] += 1
         taken.add(name)
-        names.append(name)
-        own.append(given)
-    return names, own
+        names[name] = given
+    return list(names), list(names.values())
 
 
 def _owner(path: str, keyed: set[str]) -> str:

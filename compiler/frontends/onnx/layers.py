@@ -141,6 +141,9 @@ def linear(reader: Reader, view: View, weight: Fixed, bias: Fixed | None) -> Vie
     if len(view.dims) == 2 and view.dims[0] == (reader.batch,):
         return reader.mapped(reader.layer("fc", [reader.as_axes(view, (view.dims[1],))], given, held))
     view = reader.along(view, -1)
+    if bias is None and weight.origin and weight.origin in reader.tables and len(view.axes) == 2:  # scores of all rows of a table
+        given = {"count": weight.shape[0], "width": weight.shape[1]}
+        return reader.rechanneled(view, reader.layer("embedding", [view.item], given, held), -1)
     return reader.rechanneled(view, reader.layer("channel_fc", [view.item], given, held), -1)
 
 

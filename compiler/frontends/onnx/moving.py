@@ -200,6 +200,7 @@ def _rows(reader: Reader, node: Node, table: Fixed, index: View) -> View:
     if node.attrs.get("axis", 0) != 0 or len(table.shape) != 2 or len(index.dims) != 2:
         raise CannotRead("it reads a table in another way than row by row")
     count, width = table.shape
+    reader.tables.add(table.origin)
     item = reader.layer("embedding", [reader.as_axes(index, (index.dims[1],))], {"count": count, "width": width}, {"weight": table})
     made = reader.mapped(item)
     return made.with_dims((made.dims[0], made.dims[2], made.dims[1]))

@@ -62,6 +62,7 @@ class Reader(Walk):
             self.steps.setdefault(node.step, []).append(node)
         self.held: dict[int, dict[str, Fixed]] = {}
         self.zero_pads: set[int] = set()
+        self.tables: set[str] = set()  # stored tensors of which an input takes rows
         self.inputs: list[int] = []
         self.node: Node = Node("", "", (), (), {})
 
@@ -101,6 +102,8 @@ class Reader(Walk):
         given = [self.values.get(name) if name else None for name in node.inputs]
         if node.op in ("Shape", "Size") and not isinstance(given[0], CannotRead):
             return [self._shape(node, given[0])]
+        if node.op == "Expand" and (beside := self.beside(node)) is not None:
+            return [self.repeated(node, beside)]
         if all(value is None or isinstance(value, Fixed) for value in given) and not node.op.startswith("Random"):
             return list(folding.folded(node, given))
         known = RULES.get(node.op)
@@ -236,7 +239,37 @@ class Reader(Walk):
             raise CannotRead("it takes something that is no tensor")
         return self.learned(value, self.inputs[0] if beside is None else beside.item)
 
-    def learned(self, fixed: Fixed, item: int, batch: bool | None = None) -> View:
+    def beside(self, node: Node) -> View | None:
+        """Return the operator for whose samples a tensor is repeated; None where what is repeated depends on the input."""
+        held = self.values.get(node.inputs[0])
+        if not isinstance(held, Fixed) or not held.origin:
+            return None
+        name = node.inputs[1]
+        for _ in range(4):  # the sizes begin with the batch, which is read of a shape
+            maker = self.makers.get(name)
+            if maker is None or not maker.inputs:
+                return None
+            name = maker.inputs[0]
+            if maker.op == "Shape":
+                found = self.values.get(name)
+                return found if isinstance(found, View) else None
+        return None
+
+    def repeated(self, node: Node, beside: View) -> View:
+        """Return a trained tensor for each sample, whose axes may be in another order than those that are stored."""
+        held = self.values[node.inputs[0]]
+        tensor = self.values.get(held.origin)
+        if not isinstance(tensor, Fixed):
+            raise CannotRead("it repeats what is computed of weights")
+        view = self.learned(tensor, beside.item)
+        if held.shape != tensor.shape:
+            if held.shape != (*tensor.shape[:-2], tensor.shape[-1], tensor.shape[-2]):
+                raise CannotRead("it repeats a weight whose axes are in another order")
+            view = view.with_dims((*view.dims[:-2], view.dims[-1], view.dims[-2]))
+        dims = view.dims[len(view.dims) - len(self.flat.items[view.item].shape) :]
+        return view.with_dims(((self.batch,), *dims))
+
+    def learned(self, fixed: Fixed, item: int) -> View:
         """Return a trained tensor, for each sample of an operator. Raises CannotRead for a constant."""
         if fixed.is_constant:
             raise CannotRead("it takes a constant tensor, and here tensors are trained")
@@ -256,8 +289,13 @@ class Reader(Walk):
         else:
             given = {"channels": sizes[0], "sizes": sizes[1:], "batch": lead}
             axes = fresh(sizes)
-        if len(sizes) == 1 and len(self.flat.items[item].shape) > 1:
+        if len(sizes) == 1 and len(self.flat.items[item].shape) > 1 and not self.net.own:
             item = self.flat.add("flatten", [item])
+        channels, *positions = self.flat.items[item].shape
+        if given["channels"] == channels:
+            del given["channels"]
+        if tuple(given.get("sizes", ())) == tuple(positions):
+            given.pop("sizes", None)
         number = self.layer("learned", [item], given, {"": fixed})
         dims = (axes[1], axes[0]) if len(sizes) == 2 else axes
         return View(number, axes, ((), *dims) if lead else dims)

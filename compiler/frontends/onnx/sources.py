@@ -37,6 +37,7 @@ def read(path: Path | str, shapes: Sequence[Sequence[int]] = ()) -> FlatNetwork:
         number = reader.flat.add_input(name if net.own else "input" if len(sizes) == 1 else names[name], size[1:])
         reader.inputs.append(number)
         reader.values[name] = View(number, axes, ((reader.batch,), *axes))
+    reader.flat.labeled = net.own
     reader.read()
     outputs = _outputs(reader)
     numbers = live(reader.flat, list(outputs.values()))
