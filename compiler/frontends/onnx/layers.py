@@ -244,7 +244,7 @@ def pool(reader: Reader, node: Node) -> list[Any]:
     largest, counted = node.op == "MaxPool", bool(node.attrs.get("count_include_pad", 0))
     before, after = pads(node, sizes, kernel, stride, dilation)
     ceil = bool(node.attrs.get("ceil_mode", 0))
-    if not largest and kernel == list(sizes) and not any((*before, *after)) and set(dilation) == {1}:
+    if not largest and not reader.net.own and kernel == list(sizes) and not any((*before, *after)) and set(dilation) == {1}:
         return [reader.mapped(reader.add("adaptive_avgpool", [view.item], {"out": 1}))]
     if not largest and set(kernel) == {1} and set(stride) == {1}:
         return [reader.mapped(reader.add("adaptive_avgpool", [view.item], {"out": tuple(sizes)}))]

@@ -12,25 +12,10 @@ from archc.compiler.frontends.attending import Products
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.onnx import folding
 from archc.compiler.frontends.onnx.model import Node
-from archc.compiler.frontends.onnx.reader import Reader, rule
+from archc.compiler.frontends.onnx.reader import Reader, rule, settled
 from archc.compiler.frontends.onnx.tensors import Fixed
 from archc.compiler.frontends.selecting import attempt, is_outermost, owning, part
 from archc.compiler.frontends.views import View, atoms_of, fresh, size
-
-ARRANGING = frozenset({"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze"})
-
-
-def settled(reader: Reader, node: Node, view: View) -> View:
-    """Return a view; in a file of archc, that of the operator that the step is, where it only arranges values."""
-    if not reader.net.own or node.name != node.step:
-        return view
-    inside = [other for other in reader.within(node.step) if other.op != "Constant"]
-    if any(other.op not in ARRANGING for other in inside) or view.dims[:1] != ((reader.batch,),):
-        return view
-    if view.picks or set(atoms_of(view.dims)) - {reader.batch} != set(atoms_of(view.axes)):
-        return view
-    return reader.plain(view)
-
 
 # ---- other shapes
 
@@ -184,7 +169,9 @@ def gather(reader: Reader, node: Node) -> View:
         raise CannotRead("it takes positions that there are none of")
     places = np.where(places < 0, places + whole, places)
     if places.ndim == 0:
-        return view.picked(dim, int(places))
+        picked = view.picked(dim, int(places))
+        alone = reader.net.own and len(reader.within(node.step)) == 1
+        return reader.settled(picked) if alone else picked
     if places.ndim > 1:
         raise CannotRead("it takes positions by a table")
     numbers = [int(place) for place in places]

@@ -9,7 +9,7 @@ from typing import Any
 from archc.compiler.frontends.attending import Products, scored
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.onnx.model import Node
-from archc.compiler.frontends.onnx.reader import Reader, exact, rule
+from archc.compiler.frontends.onnx.reader import Reader, exact, rule, settled
 from archc.compiler.frontends.onnx.tensors import Fixed
 from archc.compiler.frontends.selecting import merged
 from archc.compiler.frontends.views import View
@@ -179,7 +179,8 @@ def same(reader: Reader, node: Node) -> Any:
     """Read what returns its operand, or converts it to another type of floating-point numbers."""
     if node.op == "Cast" and node.attrs.get("to") not in (1, 10, 11, 16, 7, 6):
         raise CannotRead("it converts values to a type that is not known here")
-    return reader.given(node, 0)
+    held = reader.given(node, 0)
+    return settled(reader, node, held) if isinstance(held, View) else held
 
 
 @rule("Dropout")
@@ -220,8 +221,9 @@ def arithmetic(reader: Reader, node: Node) -> Any:
         return made
     if len(node.inputs) == 1:
         return reader.given(node, 0)
-    if len(node.inputs) > 2 or node.op in ("Sum", "Mean"):
-        return _several(reader, node)
+    chain = _chain(reader, node)
+    if len(chain) > 2 or node.op in ("Sum", "Mean"):
+        return _several(reader, chain, MERGES[node.op])
     one, two = reader.given(node, 0), reader.given(node, 1)
     numbers = reader.scalar(node.inputs[0]), reader.scalar(node.inputs[1])
     for place, other in ((0, two), (1, one)):
@@ -241,8 +243,20 @@ def arithmetic(reader: Reader, node: Node) -> Any:
     return merged(reader, MERGES[node.op], one, two)
 
 
-def _several(reader: Reader, node: Node) -> View:
-    views = [reader.view(node, place) for place in range(len(node.inputs))]
+def _chain(reader: Reader, node: Node) -> list[str]:
+    """Return the values that a step of archc merges: it writes several as a chain of nodes."""
+    if not reader.net.own or node.op not in ("Add", "Mul", "Max", "Min"):
+        return list(node.inputs)
+    found: list[str] = []
+    for name in node.inputs:
+        inner = reader.made(name, node.op)
+        found.extend([name] if inner is None else _chain(reader, inner))
+    return found
+
+
+def _several(reader: Reader, names: list[str], op: str) -> View:
+    first = next((held for name in names if isinstance(held := reader.value(name), View)), None)
+    views = [reader.data(reader.value(name), first) for name in names]
     frame = reader.settled(views[0])
     if any(view.shape != frame.shape for view in views):
         raise CannotRead("its operands have several shapes")
@@ -252,7 +266,7 @@ def _several(reader: Reader, node: Node) -> View:
         items.append(reader.flat.items[pair.item].operands[1])
         if pair.axes != frame.axes or reader.flat.items[pair.item].operands[0] != frame.item:
             raise CannotRead("its operands are arranged in several ways")
-    return replace(frame, item=reader.add(MERGES[node.op], items))
+    return replace(frame, item=reader.add(op, items))
 
 
 def _with_number(reader: Reader, node: Node, view: View, number: float, first: bool) -> View:

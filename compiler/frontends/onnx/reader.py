@@ -42,6 +42,23 @@ def exact(value: float) -> float:
     return float(str(np.float32(value)))
 
 
+ARRANGING = frozenset({"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"})
+
+
+def settled(reader: Reader, node: Node, view: View) -> View:
+    """Return a view; in a file of archc, that of the operator that the step is, where it only arranges values.
+
+    There a value that is named as its step has the channels first.
+    """
+    if not reader.net.own or node.name != node.step or node.outputs[0] not in (node.name, *reader.results):
+        return view
+    if any(other.op not in ARRANGING for other in reader.within(node.step)) or view.dims[:1] != ((reader.batch,),):
+        return view
+    if view.picks or set(atoms_of(view.dims)) - {reader.batch} != set(atoms_of(view.axes)):
+        return view
+    return reader.plain(view)
+
+
 class Reader(Walk):
     """The state of the walk: the operators so far, the value of each name, and the tensors that each operator holds."""
 
@@ -59,7 +76,8 @@ class Reader(Walk):
         self.inner = {path for node in net.nodes for path in node.scopes[:-1]}
         self.steps: dict[str, list[Node]] = {}
         for node in net.nodes:
-            self.steps.setdefault(node.step, []).append(node)
+            if node.op != "Constant":
+                self.steps.setdefault(node.step, []).append(node)
         self.held: dict[int, dict[str, Fixed]] = {}
         self.zero_pads: set[int] = set()
         self.tables: set[str] = set()  # stored tensors of which an input takes rows
@@ -261,7 +279,7 @@ class Reader(Walk):
         tensor = self.values.get(held.origin)
         if not isinstance(tensor, Fixed):
             raise CannotRead("it repeats what is computed of weights")
-        view = self.learned(tensor, beside.item)
+        view = self.learned(tensor, self.plain(beside).item)
         if held.shape != tensor.shape:
             if held.shape != (*tensor.shape[:-2], tensor.shape[-1], tensor.shape[-2]):
                 raise CannotRead("it repeats a weight whose axes are in another order")
