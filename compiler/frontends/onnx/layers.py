@@ -246,6 +246,9 @@ def pool(reader: Reader, node: Node) -> list[Any]:
     ceil = bool(node.attrs.get("ceil_mode", 0))
     if not largest and not reader.net.own and kernel == list(sizes) and not any((*before, *after)) and set(dilation) == {1}:
         return [reader.mapped(reader.add("adaptive_avgpool", [view.item], {"out": 1}))]
+    reach = [length + b + e for length, b, e in zip(sizes, before, after, strict=True)]
+    if not largest and not counted and any((*before, *after)) and kernel == reach and set(dilation) == {1}:
+        return [reader.mapped(reader.add("adaptive_avgpool", [view.item], {"out": 1}))]  # one window, whose padding does not count
     if not largest and set(kernel) == {1} and set(stride) == {1}:
         return [reader.mapped(reader.add("adaptive_avgpool", [view.item], {"out": tuple(sizes)}))]
     if set(dilation) != {1} and not largest:

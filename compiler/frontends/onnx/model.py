@@ -31,8 +31,8 @@ CONTROL = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 class Node:
     """One call of an operator of ONNX: its name, the values that it takes ("" for one that is left out) and makes, its attributes.
 
-    `scopes` are the paths of the modules around it, the outermost first, and `classes` theirs, where the file states them. `step` is the
-    label of the operator that it is a part of, in a file that archc has written.
+    `scopes` are the paths of the modules around it, the outermost first, and `classes` theirs, where the file states them. In a file
+    that archc has written, `step` is the label of the operator that it is a part of, and `plain` whether its value has the channels first.
     """
 
     op: str
@@ -43,6 +43,7 @@ class Node:
     scopes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     step: str = ""
+    plain: bool = False
 
 
 @dataclass
@@ -166,7 +167,8 @@ class Inlining:
                 raise CannotRead(f"it has more than {MAX_NODES:,} nodes")
             scopes, classes = _scopes(node)
             step = _below(path, node.name.partition("/")[0]) if self.net.own and node.op_type != "Constant" else ""
-            self.net.nodes.append(Node(node.op_type, label, given, made, attributes(node), scopes, classes, step))
+            plain = self.net.own and bool(node.output) and node.output[0] in (node.name, *(() if path else self.net.outputs))
+            self.net.nodes.append(Node(node.op_type, label, given, made, attributes(node), scopes, classes, step, plain))
 
     def _call(self, function: FunctionProto, node: NodeProto, given: Sequence[str], made: Sequence[str], label: str, depth: int) -> None:
         if len(given) > len(function.input) or len(made) > len(function.output):

@@ -243,23 +243,30 @@ def arithmetic(reader: Reader, node: Node) -> Any:
     return merged(reader, MERGES[node.op], one, two)
 
 
-def _chain(reader: Reader, node: Node) -> list[str]:
-    """Return the values that a step of archc merges: it writes several as a chain of nodes."""
+def _chain(reader: Reader, node: Node) -> list[tuple[str, Node | None]]:
+    """Return the values that a step of archc merges, which it writes as a chain of nodes, each with the transpose after it."""
     if not reader.net.own or node.op not in ("Add", "Mul", "Max", "Min"):
-        return list(node.inputs)
-    found: list[str] = []
+        return [(name, None) for name in node.inputs]
+    found: list[tuple[str, Node | None]] = []
     for name in node.inputs:
-        inner = reader.made(name, node.op)
-        found.extend([name] if inner is None else _chain(reader, inner))
+        turn = reader.made(name, "Transpose")
+        inner = reader.made(name if turn is None else turn.inputs[0], node.op)
+        if inner is None:
+            found.append((name, None))
+        elif turn is None:
+            found.extend(_chain(reader, inner))
+        else:
+            found.extend((each, turn) for each, other in _chain(reader, inner) if other is None)
     return found
 
 
-def _several(reader: Reader, names: list[str], op: str) -> View:
-    first = next((held for name in names if isinstance(held := reader.value(name), View)), None)
-    views = [reader.data(reader.value(name), first) for name in names]
+def _several(reader: Reader, names: list[tuple[str, Node | None]], op: str) -> View:
+    first = next((held for name, _ in names if isinstance(held := reader.value(name), View)), None)
+    views = []
+    for name, turn in names:
+        view = reader.data(reader.value(name), first)
+        views.append(view if turn is None else view.with_dims(view.dims[axis] for axis in turn.attrs["perm"]))
     frame = reader.settled(views[0])
-    if any(view.shape != frame.shape for view in views):
-        raise CannotRead("its operands have several shapes")
     items = [frame.item]
     for view in views[1:]:
         pair = merged(reader, "add", frame, view)  # dropped: it finds out how the operand is arranged

@@ -46,11 +46,8 @@ ARRANGING = frozenset({"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze"
 
 
 def settled(reader: Reader, node: Node, view: View) -> View:
-    """Return a view; in a file of archc, that of the operator that the step is, where it only arranges values.
-
-    There a value that is named as its step has the channels first.
-    """
-    if not reader.net.own or node.name != node.step or node.outputs[0] not in (node.name, *reader.results):
+    """Return a view; in a file of archc, that of the operator that the step is, where it only arranges values."""
+    if not node.plain or node.name != node.step:
         return view
     if any(other.op not in ARRANGING for other in reader.within(node.step)) or view.dims[:1] != ((reader.batch,),):
         return view
