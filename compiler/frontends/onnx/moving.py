@@ -29,7 +29,7 @@ def reshape(reader: Reader, node: Node) -> Any:
         return replace(held, shape=folding.target(held.shape, wanted, bool(node.attrs.get("allowzero"))))
     view = reader.view(node)
     target = folding.target(view.shape, wanted, bool(node.attrs.get("allowzero")))
-    return settled(reader, node, attempt(view, target))
+    return settled(reader, node, reader.reshaped(view, target))
 
 
 @rule("Flatten")
@@ -39,7 +39,7 @@ def flatten(reader: Reader, node: Node) -> View:
     axis = node.attrs.get("axis", 1)
     shape = view.shape
     outer = folding.target(shape, [-1])[0] if axis == len(shape) else int(np.prod(shape[:axis]))
-    return settled(reader, node, attempt(view, (outer, int(np.prod(shape[axis:])))))
+    return settled(reader, node, reader.reshaped(view, (outer, int(np.prod(shape[axis:])))))
 
 
 @rule("Transpose")
@@ -161,6 +161,8 @@ def gather(reader: Reader, node: Node) -> View:
         raise CannotRead("its positions depend on the input, or are too many")
     view = reader.view(node)
     dim = node.attrs.get("axis", 0) % len(view.dims)
+    if index.small.size == size(view.dims[dim]) > 1 and (index.small.reshape(-1) == np.arange(index.small.size)).all():
+        return reader.reshaped(view, (*view.shape[:dim], *index.small.shape, *view.shape[dim + 1 :]))
     if reader.batch in view.dims[dim]:
         raise CannotRead("it takes samples of the batch")
     whole = size(view.dims[dim])

@@ -19,6 +19,7 @@ from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.onnx import folding, tensors
 from archc.compiler.frontends.onnx.model import Network, Node
 from archc.compiler.frontends.onnx.tensors import Fixed
+from archc.compiler.frontends.selecting import attempt
 from archc.compiler.frontends.views import View, atoms_of, fresh, size
 from archc.compiler.frontends.walk import Walk
 
@@ -158,6 +159,21 @@ class Reader(Walk):
             len(stated) != len(view.shape) or any(isinstance(a, int) and a != b for a, b in zip(stated, view.shape, strict=True))
         ):
             raise CannotRead(f"it was read as {view.shape}, and the file states {stated}")
+
+    def placed(self, view: View) -> View:
+        """Return a view in which a batch of one sample is an axis of its own: the first of size 1, where there is one."""
+        if self.batch.size != 1:
+            return view
+        bare = [tuple(atom for atom in axis if atom is not self.batch) for axis in view.dims]
+        empty = next((place for place, axis in enumerate(bare) if not axis), None)
+        if empty is None or bare == list(view.dims):
+            return view
+        bare[empty] = (self.batch,)
+        return view.with_dims(bare)
+
+    def reshaped(self, view: View, shape: Sequence[int]) -> View:
+        """Return a view in another shape. Raises CannotRead where the axes do not allow it."""
+        return self.placed(attempt(view, shape))
 
     # ---- what a rule asks
 
