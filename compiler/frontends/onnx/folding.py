@@ -226,6 +226,8 @@ def _split(node: Node, given: Sequence[Fixed | None]) -> list[Fixed]:
     whole = given[0]
     assert whole is not None
     axis = node.attrs.get("axis", 0)
+    if not -len(whole.shape) <= axis < len(whole.shape):
+        raise CannotRead(f"it asks for axis {axis} of {len(whole.shape)}")
     counts = parts(node, whole.shape[axis], given[1].small if len(given) > 1 and given[1] is not None else None)
     found, start = [], 0
     for count in counts:

@@ -6,7 +6,7 @@ from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.onnx.model import Node
-from archc.compiler.frontends.onnx.reader import Reader, rule
+from archc.compiler.frontends.onnx.reader import Reader, counted, rule
 from archc.compiler.frontends.selecting import joined, reduced
 from archc.compiler.frontends.views import View
 
@@ -22,7 +22,8 @@ def concat(reader: Reader, node: Node) -> Any:
     held = [reader.given(node, place) for place in range(len(node.inputs))]
     if any(isinstance(value, View) is False and getattr(value, "shape", None) is None for value in held):
         raise CannotRead("it joins something that is no tensor")
-    return joined(reader, held, node.attrs["axis"])
+    rank = len(next(value.shape for value in held if isinstance(value, View)))
+    return joined(reader, held, reader.axis(node, rank, rank))
 
 
 @rule(*REDUCTIONS)
@@ -34,4 +35,5 @@ def reduction(reader: Reader, node: Node) -> View:
         if node.attrs.get("noop_with_empty_axes", 0):
             return view
         axes = list(range(len(view.dims)))
+    axes = [counted(axis, len(view.dims)) for axis in axes]
     return reduced(reader, view, axes, bool(node.attrs.get("keepdims", 1)), REDUCTIONS[node.op], not reader.net.own)

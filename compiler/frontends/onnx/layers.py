@@ -9,7 +9,7 @@ from typing import Any
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.onnx.model import Node
 from archc.compiler.frontends.onnx.pointwise import setting
-from archc.compiler.frontends.onnx.reader import Reader, rule
+from archc.compiler.frontends.onnx.reader import Reader, counted, rule
 from archc.compiler.frontends.onnx.tensors import Fixed
 from archc.compiler.frontends.views import View, size
 
@@ -181,7 +181,7 @@ def is_constant(fixed: Fixed | None, value: float) -> bool:
 def layer_norm(reader: Reader, node: Node) -> list[Any]:
     """Read a layer norm or an RMS norm over the last axis."""
     view = reader.view(node)
-    if node.attrs.get("axis", -1) % len(view.dims) != len(view.dims) - 1:
+    if reader.axis(node, len(view.dims), -1) != len(view.dims) - 1:
         raise CannotRead("it normalizes over several axes")
     view = reader.along(view, -1)
     scale, shift = reader.fixed(node, 1), reader.fixed(node, 2)
@@ -299,7 +299,7 @@ def resize(reader: Reader, node: Node) -> View:
     old = node.op == "Upsample" or reader.net.opset < 11
     scales = reader.numbers(node, 1 if old else 2, "scales")
     sizes = None if old else reader.numbers(node, 3)
-    axes = [axis % count for axis in node.attrs.get("axes", range(count))]
+    axes = [counted(axis, count) for axis in node.attrs.get("axes", range(count))]
     mode = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}.get(node.attrs.get("mode", "nearest"))
     where = "asymmetric" if old else node.attrs.get("coordinate_transformation_mode", "half_pixel")
     rounding = "floor" if old else node.attrs.get("nearest_mode", "round_prefer_floor")

@@ -98,6 +98,7 @@ def network(model: ModelProto) -> Network:
     net.known = {value.name: _shape(value) for value in graph.value_info if value.type.HasField("tensor_type")}
     functions = {(function.domain, function.name): function for function in model.functions}
     _known_kinds(graph.node, functions)
+    _check_calls(graph.node, functions)
     Inlining(net, functions).body(graph.node, {}, "", 0)
     net.nodes = _ordered(net)
     return net
@@ -140,6 +141,25 @@ def _known_kinds(nodes: Sequence[NodeProto], functions: Mapping[tuple[str, str],
             raise CannotRead(reason, node.op_type[:60], node.name[:120], kinds[kind])
 
 
+def _check_calls(nodes: Sequence[NodeProto], functions: Mapping[tuple[str, str], FunctionProto]) -> None:
+    """Raise CannotRead where functions call each other without an end, or the network has too many nodes without them."""
+    counts: dict[tuple[str, str], int] = {}
+
+    def count(body: Sequence[NodeProto], depth: int) -> int:
+        if depth > MAX_DEPTH:
+            raise CannotRead(f"its functions call each other more than {MAX_DEPTH} deep")
+        total = 0
+        for node in body:
+            kind = (node.domain, node.op_type)
+            if kind in functions and kind not in counts:
+                counts[kind] = count(functions[kind].node, depth + 1)
+            total += 1 + counts.get(kind, 0)
+        return total
+
+    if count(nodes, 0) > MAX_NODES:
+        raise CannotRead(f"it has more than {MAX_NODES:,} nodes")
+
+
 @dataclass
 class Inlining:
     """The nodes of a model so far, with the bodies of functions in place of their calls."""
@@ -149,12 +169,7 @@ class Inlining:
     calls: int = 0
 
     def body(self, nodes: Sequence[NodeProto], names: dict[str, str], path: str, depth: int, prefix: str = "") -> None:
-        """Append nodes; `names` are those of values outside by their names in the body, `path` is the scope that is the body.
-
-        Raises CannotRead where functions call each other without an end, or there are too many nodes.
-        """
-        if depth > MAX_DEPTH:
-            raise CannotRead(f"its functions call each other more than {MAX_DEPTH} deep")
+        """Append nodes; `names` are those of values outside by their names in the body, `path` is the scope that is the body."""
         for node in nodes:
             function = self.functions.get((node.domain, node.op_type))
             given = tuple(names.get(name, f"{prefix}{name}" if name else "") for name in node.input)
@@ -163,8 +178,6 @@ class Inlining:
             if function is not None:
                 self._call(function, node, given, made, label, depth)
                 continue
-            if len(self.net.nodes) >= MAX_NODES:
-                raise CannotRead(f"it has more than {MAX_NODES:,} nodes")
             scopes, classes = _scopes(node)
             step = _below(path, node.name.partition("/")[0]) if self.net.own and node.op_type != "Constant" else ""
             plain = self.net.own and bool(node.output) and node.output[0] in (node.name, *(() if path else self.net.outputs))
@@ -174,8 +187,6 @@ class Inlining:
         if len(given) > len(function.input) or len(made) > len(function.output):
             raise CannotRead("a call has more operands or results than its function", node.op_type, node.name)
         self.calls += 1
-        if self.calls > MAX_NODES:
-            raise CannotRead(f"it calls functions more than {MAX_NODES:,} times")
         inner = dict.fromkeys(function.input, "") | dict(zip(function.input, given, strict=False))
         inner |= dict(zip(function.output, made, strict=False))
         if function.attribute or function.attribute_proto:

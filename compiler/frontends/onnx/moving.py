@@ -12,7 +12,7 @@ from archc.compiler.frontends.attending import Products
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.onnx import folding
 from archc.compiler.frontends.onnx.model import Node
-from archc.compiler.frontends.onnx.reader import Reader, rule, settled
+from archc.compiler.frontends.onnx.reader import Reader, counted, rule, settled
 from archc.compiler.frontends.onnx.tensors import Fixed
 from archc.compiler.frontends.selecting import attempt, is_outermost, owning, part
 from archc.compiler.frontends.views import View, atoms_of, fresh, size
@@ -36,8 +36,11 @@ def reshape(reader: Reader, node: Node) -> Any:
 def flatten(reader: Reader, node: Node) -> View:
     """Read all axes before one, and all from it on, as one each."""
     view = reader.view(node)
-    axis = node.attrs.get("axis", 1)
     shape = view.shape
+    axis = node.attrs.get("axis", 1)
+    if not -len(shape) <= axis <= len(shape):
+        raise CannotRead(f"it asks for axis {axis} of {len(shape)}")
+    axis += len(shape) if axis < 0 else 0
     outer = folding.target(shape, [-1])[0] if axis == len(shape) else int(np.prod(shape[:axis]))
     return settled(reader, node, reader.reshaped(view, (outer, int(np.prod(shape[axis:])))))
 
@@ -62,7 +65,7 @@ def squeeze(reader: Reader, node: Node) -> View:
     axes = reader.numbers(node, 1, "axes")
     gone = [axis for axis, count in enumerate(view.shape) if count == 1 and reader.batch not in view.dims[axis]]
     if axes is not None:
-        gone = [axis % len(view.dims) for axis in axes]
+        gone = [counted(axis, len(view.dims)) for axis in axes]
     if any(view.shape[axis] != 1 or reader.batch in view.dims[axis] for axis in gone):
         raise CannotRead("it leaves out an axis that is not of size 1, or the batch")
     return settled(reader, node, view.with_dims(axis for place, axis in enumerate(view.dims) if place not in gone))
@@ -78,7 +81,9 @@ def unsqueeze(reader: Reader, node: Node) -> Any:
         return replace(held, shape=shape)
     view = reader.view(node)
     rank = len(view.dims) + len(axes)
-    places = {axis % rank for axis in axes}
+    places = {counted(axis, rank) for axis in axes}
+    if len(places) < len(axes):
+        raise CannotRead("it inserts an axis twice")
     left = iter(view.dims)
     return settled(reader, node, view.with_dims([() if place in places else next(left) for place in range(rank)]))
 
@@ -135,7 +140,7 @@ def cut(reader: Reader, node: Node) -> View:
 def split(reader: Reader, node: Node) -> list[Any]:
     """Read parts of an axis: of equal sizes as views, of others as slices."""
     view = reader.view(node)
-    dim = node.attrs.get("axis", 0) % len(view.dims)
+    dim = reader.axis(node, len(view.dims), 0)
     if reader.batch in view.dims[dim]:
         raise CannotRead("it takes the samples of the batch apart")
     given = reader.numbers(node, 1, "split")
@@ -160,7 +165,7 @@ def gather(reader: Reader, node: Node) -> View:
     if not isinstance(index, Fixed) or index.small is None:
         raise CannotRead("its positions depend on the input, or are too many")
     view = reader.view(node)
-    dim = node.attrs.get("axis", 0) % len(view.dims)
+    dim = reader.axis(node, len(view.dims), 0)
     if index.small.size == size(view.dims[dim]) > 1 and (index.small.reshape(-1) == np.arange(index.small.size)).all():
         return reader.reshaped(view, (*view.shape[:dim], *index.small.shape, *view.shape[dim + 1 :]))
     if reader.batch in view.dims[dim]:
@@ -205,7 +210,7 @@ def pad(reader: Reader, node: Node) -> View:
     amounts = [int(amount) for amount in reader.numbers(node, 1, "pads") or []]
     axes = reader.numbers(node, 3)
     value = reader.numbers(node, 2, "value")
-    places = [axis % len(view.dims) for axis in axes] if axes else list(range(len(view.dims)))
+    places = [counted(axis, len(view.dims)) for axis in axes] if axes else list(range(len(view.dims)))
     if len(amounts) != 2 * len(places):
         raise CannotRead("its padding is not that of its axes")
     if node.attrs.get("mode", "constant") != "constant":

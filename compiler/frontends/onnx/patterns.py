@@ -69,7 +69,7 @@ def glu(reader: Reader, node: Node) -> View | None:
         view = operand(reader, split.inputs[0])
         halves = [value.shape for name in split.outputs if (value := operand(reader, name)) is not None]
         if view is not None and len(halves) == 2 and halves[0] == halves[1]:
-            axis = split.attrs.get("axis", 0)
+            axis = reader.axis(split, len(view.dims), 0)
             view = reader.along(view, axis)
             return reader.rechanneled(view, reader.add("glu", [view.item]), axis)
     return None
@@ -192,7 +192,7 @@ def softmin(reader: Reader, node: Node) -> View | None:
     """Read the softmax of negated values."""
     negated = reader.made(node.inputs[0], "Neg")
     view = operand(reader, negated.inputs[0]) if negated is not None else None
-    return None if view is None else reader.on(reader.along(view, node.attrs.get("axis", -1)), "softmin")
+    return None if view is None else reader.on(reader.along(view, reader.axis(node, len(view.dims), -1)), "softmin")
 
 
 @pattern("Div")

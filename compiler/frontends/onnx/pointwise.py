@@ -156,13 +156,13 @@ def shaped(fixed: Fixed, shape: tuple[int, ...]) -> Fixed:
 def softmax(reader: Reader, node: Node) -> Any:
     """Read a softmax over an axis; that of products of queries and keys is part of an attention."""
     held = reader.given(node, 0)
-    axis = node.attrs.get("axis", -1 if reader.net.opset >= 13 else 1)
+    default = -1 if reader.net.opset >= 13 else 1
     if isinstance(held, Products):
-        if axis % len(held.shape) != len(held.shape) - 1 or node.op != "Softmax" or held.weights:
+        if reader.axis(node, len(held.shape), default) != len(held.shape) - 1 or node.op != "Softmax" or held.weights:
             raise CannotRead("the softmax of an attention is not over its keys")
         return replace(held, weights=True)
     view = reader.view(node)
-    axis %= len(view.dims)
+    axis = reader.axis(node, len(view.dims), default)
     if reader.net.opset < 13 and any(count != 1 for count in view.shape[axis + 1 :]):
         raise CannotRead("before opset 13 it is over all axes from one on, and here it is over one")
     if (made := found(reader, node)) is not None:

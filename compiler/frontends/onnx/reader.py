@@ -43,6 +43,13 @@ def exact(value: float) -> float:
     return float(str(np.float32(value)))
 
 
+def counted(axis: int, rank: int) -> int:
+    """Return an axis, counted from the first. Raises CannotRead where there is no such axis."""
+    if not -rank <= axis < rank:
+        raise CannotRead(f"it asks for axis {axis} of {rank}")
+    return axis % rank
+
+
 ARRANGING = frozenset({"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"})
 
 
@@ -228,6 +235,10 @@ class Reader(Walk):
         if node is None or node.op not in ops or (self.net.own and node.step != self.node.step):
             return None
         return node
+
+    def axis(self, node: Node, rank: int, default: int) -> int:
+        """Return the attribute `axis`, counted from the first. Raises CannotRead where there is no such axis."""
+        return counted(node.attrs.get("axis", default), rank)
 
     def within(self, step: str) -> list[Node]:
         """Return the nodes of a step of archc."""
