@@ -19,6 +19,7 @@ from archc.compiler.frontends.flat import FlatNetwork
 from archc.compiler.frontends.onnx.sources import read
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.lowering import lowered
+from archc.compiler.ops.kinds import Word
 from archc.compiler.passes import run
 from archc.compiler.passes.drop_identities import drop_identities
 
@@ -95,6 +96,8 @@ def same(one: Any, two: Any) -> bool:
     """Whether two options are equal, as far as 32 bits say."""
     if isinstance(one, float) and isinstance(two, int | float):
         return abs(one - two) <= 1e-6 * max(1.0, abs(one))
+    if isinstance(one, Word) and isinstance(two, Word):
+        return one.text == two.text and same(tuple(value for _, value in one.args), tuple(value for _, value in two.args))
     if isinstance(one, tuple) and isinstance(two, tuple):
         return len(one) == len(two) and all(map(same, one, two))
     return bool(one == two)

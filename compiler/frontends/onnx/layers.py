@@ -12,6 +12,7 @@ from archc.compiler.frontends.onnx.pointwise import setting
 from archc.compiler.frontends.onnx.reader import Reader, counted, rule
 from archc.compiler.frontends.onnx.tensors import Fixed
 from archc.compiler.frontends.views import View, size
+from archc.compiler.ops.kinds import Word
 
 
 def needed(fixed: Fixed | None) -> Fixed:
@@ -93,7 +94,26 @@ def conv(reader: Reader, node: Node) -> View:
         "groups": node.attrs.get("group", 1),
         "bias": bias is not None,
     }
-    return reader.mapped(reader.layer("conv", [view.item], given, {"weight": weight, "bias": bias}))
+    held: dict[str, Fixed | None] = {"weight": weight, "bias": bias}
+    if not weight.origin and (computed := standardized(reader, node.inputs[1])) is not None:
+        given["weight"], held["weight"] = computed
+    return reader.mapped(reader.layer("conv", [view.item], given, held))
+
+
+def standardized(reader: Reader, name: str) -> tuple[Word, Fixed] | None:
+    """Return how kernels are computed, and what they are computed of, if it is by their mean and deviation; None otherwise."""
+    last = reader.made(name, "Reshape")
+    norm = reader.made(last.inputs[0], "InstanceNormalization") if last is not None else None
+    first = reader.made(norm.inputs[0], "Reshape") if norm is not None else None
+    if norm is None or first is None:
+        return None
+    weight, scale, shift = (reader.values.get(each) for each in (first.inputs[0], norm.inputs[1], norm.inputs[2]))
+    rows = reader.values.get(norm.inputs[0])
+    if not isinstance(weight, Fixed) or not isinstance(rows, Fixed) or rows.shape[:2] != (1, weight.shape[0]):
+        return None
+    if not isinstance(scale, Fixed) or not isinstance(shift, Fixed) or not is_constant(scale, 1.0) or not is_constant(shift, 0.0):
+        return None
+    return Word("standardized", (("eps", setting(norm, "epsilon", 1e-5)),)), weight
 
 
 @rule("ConvTranspose")

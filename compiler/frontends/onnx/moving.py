@@ -118,6 +118,8 @@ def _all_arranged(reader: Reader, node: Node, view: View) -> View:
 @rule("Slice")
 def cut(reader: Reader, node: Node) -> View:
     """Read ranges of axes."""
+    if (done := _center(reader, node)) is not None:
+        return done
     view = reader.view(node)
     given = [None] * 5
     for place in range(1, len(node.inputs)):
@@ -134,6 +136,24 @@ def cut(reader: Reader, node: Node) -> View:
         else:
             view = part(reader, view, dim, start, stop, step)
     return view
+
+
+def _center(reader: Reader, node: Node) -> View | None:
+    """Return a crop, of which archc writes each axis as a node of one step; None where it is something else."""
+    first = reader.made(node.inputs[0], "Slice")
+    before = reader.values.get(first.inputs[0]) if first is not None else None
+    whole = reader.values.get(node.inputs[0])
+    if not isinstance(before, View) or not isinstance(whole, View) or len(reader.within(node.step)) != len(before.dims) - 2:
+        return None
+    sizes = list(whole.shape)
+    steps = [reader.numbers(node, place) for place in (1, 2, 3)]
+    start, stop, axis = (int(numbers[0]) for numbers in steps if numbers)
+    full = before.shape[axis]
+    sizes[axis] = stop - start
+    if start != (full - sizes[axis]) // 2:
+        return None
+    view = reader.plain(before)
+    return reader.mapped(reader.add("crop", [view.item], {"size": tuple(sizes[2:])}))
 
 
 @rule("Split")
