@@ -33,7 +33,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler.backends.torch": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
     "compiler.backends.onnx": FRONT | {f"compiler.{room}" for room in ("backends", "files", "lowering", "passes")},
-    "compiler.frontends": FRONT | {"compiler.elaborate"},  # the labels that are taken
+    "compiler.frontends": FRONT | {"compiler.elaborate", "compiler.files"},  # the labels that are taken
+    "compiler.frontends.onnx": FRONT | {"compiler.frontends", "compiler.files"},
     "compiler.frontends.torch": FRONT | {"compiler.frontends", "compiler.backends.torch"},  # how torchvision is imported
     "compiler.repair": FRONT,
     "compiler.tables": {"dsl"},
@@ -97,6 +98,8 @@ OUTSIDE = {
     "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
     "ui.highlighting": {"pygments"},
     "compiler.backends.onnx": {"onnx", "numpy"},
+    "compiler.frontends": {"numpy", "google"},  # weights as arrays, and messages of protobuf
+    "compiler.frontends.onnx": {"onnx", "numpy", "google"},  # onnx's files are those of google.protobuf
     "compiler.frontends.torch": {"torch", "timm"},
 }
 
@@ -145,7 +148,7 @@ HEAVY = {
     *("torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "onnx", "onnxruntime", "playwright"),
     "matplotlib",
 }
-OF_TORCH = ("pytorch", "reading", "oracles", "oracles_arithmetic", "transformers", "wavenet", "onnx_files")  # of tests/support
+OF_TORCH = ("pytorch", "reading", "oracles", "oracles_arithmetic", "transformers", "wavenet", "onnx_files", "onnx_reading")  # of tests/support
 WITH_TORCH = {f"archc.tests.support.{name}" for name in OF_TORCH}
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and path.stem not in OF_TORCH]
@@ -172,6 +175,8 @@ BY_NAME = {
     "compiler/analysis/fusion.py",  # the calls that oneDNN has
     "compiler/analysis/graph_warnings.py",  # softmax before a loss that has its own
     "compiler/analysis/slips.py",  # arguments in the order of PyTorch's layers
+    "compiler/frontends/onnx/attention.py",  # the patterns that a front end recognizes
+    "compiler/frontends/onnx/patterns.py",
     "compiler/frontends/torch/attention.py",  # the patterns that a front end recognizes
     "compiler/frontends/torch/windows.py",
     "compiler/passes/fold_batch_norm.py",

@@ -16,6 +16,11 @@ from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.record import Call
 
 
+def file(path: str, shape: Sequence[int] | None = None) -> FlatNetwork:
+    """Read an ONNX file; `shape` is that of its one input, where the file leaves it open. Raises what `read` does."""
+    return read(path, [shape] if shape else ())
+
+
 def read(path: Path | str, shapes: Sequence[Sequence[int]] = ()) -> FlatNetwork:
     """Read an ONNX file. `shapes` are those of its inputs without the batch, where the file leaves them open.
 
