@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from archc.bench import frontend, memory, onnx_files, passes, runtime, scaling, startup, tables, verbs
+from archc.bench import frontend, lsp, memory, onnx_files, passes, runtime, scaling, startup, tables, verbs
 from archc.bench.machine import machine
 from archc.compiler.files import replacing, write_text
 
@@ -99,6 +99,29 @@ GPU = """## On a GPU
 
 Open: no figures yet. `python bench/gpu.py` runs every network on a GPU in float32, bfloat16 and float16, compares the
 outputs with float64 on the CPU, times every level and torchvision, and writes docs/gpu.json and docs/gpu.md.
+"""
+
+
+def lsp_section() -> str:
+    """Time the language server, and return the section on it."""
+    measured = lsp.measure()
+    rows = []
+    for text, goal in lsp.GOALS.items():
+        found = {name: f"{1000 * seconds:.0f}" for name, seconds in measured[text].items()}
+        cells = (found["median"], f"under {1000 * goal:.0f}: {verdict(measured[text]['median'] < goal)}", found["longest"])
+        rows.append(f"| {' | '.join((text, *cells, found['opened'], found['hints'], found['hover'], found['completion']))} |")
+    listed = "\n".join(rows)
+    return f"""## The language server
+
+`archc lsp` over stdio. From an edit that a client sends to the diagnostics that come back, {lsp.EDITS} edits of each text, in
+milliseconds; then the time until the first diagnostics of a text that is opened, and of other requests. The server is ready
+{measured["start"]["ready"]:.1f} seconds after it is started.
+
+| text | an edit, median | goal | longest | opened | hints | hover | completion |
+|--|--:|--|--:|--:|--:|--:|--:|
+{listed}
+
+Command: `python bench/lsp.py`.
 """
 
 
@@ -233,8 +256,8 @@ def onnx_section(folder: Path) -> str:
     goals = [
         f"* Writing DenseNet-121 at least {onnx_files.GOAL} times faster than torch's exporter: {dense['faster']:.0f}, "
         f"{verdict(dense['faster'] >= onnx_files.GOAL)}.",
-        f"* The file runs no slower than torch's, within 3 %: the least is {slowest['ratio']:.2f} ({slowest['network']}), "
-        f"{verdict(slowest['ratio'] >= 0.97)}.",
+        f"* The file runs no slower than torch's, on every network: the least is {slowest['ratio']:.2f} ({slowest['network']}), "
+        f"{verdict(slowest['ratio'] >= 1)}.",
     ]
     listed = "\n".join(goals)
     runs, threads = onnx_files.RUNS, onnx_files.THREADS
@@ -262,6 +285,7 @@ def main() -> None:
         verbs_section(),
         scaling_section(folder),
         startup_section(),
+        lsp_section(),
         memory_section(),
         runtime_section(folder),
         transformers_section(folder),

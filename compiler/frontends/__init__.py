@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from archc.compiler.errors import UsageError
+from archc.compiler.errors import NotInstalled, UsageError
 from archc.compiler.frontends.flat import CannotRead as CannotRead
 from archc.compiler.frontends.flat import FlatNetwork as FlatNetwork
 
@@ -106,14 +106,14 @@ FRONTENDS: tuple[Frontend, ...] = (
 def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False) -> FlatNetwork:
     """Return the network that a source names. `shapes` are those of its inputs, where the source does not say; `call` permits code to run.
 
-    Raises UsageError for a source that none of FRONTENDS reads, or that runs code without `call`; ModuleNotFoundError where a module
-    that a front end needs is not installed; CannotRead for a network that cannot be read.
+    Raises UsageError for a source that none of FRONTENDS reads, or that runs code without `call`; NotInstalled where a module that
+    a front end needs is not installed; CannotRead for a network that cannot be read.
     """
     row, name, options = find(source)
     if row.runs and not call:
-        raise UsageError(f"{source} is Python, which reading it executes: allow that with --call", option="source", given=source)
+        raise UsageError(f"{source} is Python, which reading it executes: allow that with --call", given=source)
     if row.missing:
-        raise ModuleNotFoundError(f"{row.written} needs {row.missing}: pip install 'archc[{row.extra}]'", name=row.missing)
+        raise NotInstalled(row.missing, row.extra, wants=row.written)
     given: dict[str, Any] = {}
     if row.runs:
         if not shapes:
@@ -132,6 +132,24 @@ def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False) 
     return network
 
 
+def read_module(module: Any, example: Any) -> FlatNetwork:
+    """Return the network of a module of torch, with its weights, from an example of its inputs. Raises UsageError and CannotRead."""
+    kinds = {kind.__module__.partition(".")[0] for kind in type(module).__mro__}
+    if "torch" not in kinds or not callable(getattr(module, "named_modules", None)):
+        raise UsageError(f"is text or a module of torch, not {type(module).__name__}", option="source", given=type(module).__name__)
+    reader: Any = import_module(_TORCH)
+    network: FlatNetwork = reader.module_object(module, example)
+    return network
+
+
+def shape_of(text: str) -> tuple[int, ...]:
+    """Return the sizes of a shape as it is written: `3x224x224`. Raises UsageError for open sizes, and for what is no shape."""
+    parts = text.strip().split("x")
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise UsageError(f"is a shape of numbers here, as 3x224x224, not {text}", option="input", given=text)
+    return tuple(map(int, parts))
+
+
 def find(source: str) -> tuple[Frontend, str, Mapping[str, Any]]:
     """Return the front end of a source, the name or the path in it, and its options. Raises UsageError."""
     prefix, colon, rest = source.partition(":")
@@ -139,14 +157,14 @@ def find(source: str) -> tuple[Frontend, str, Mapping[str, Any]]:
     if row is not None:
         name, question, query = rest.partition("?")
         if question and not row.options:
-            raise UsageError(f"{row.written} takes no options, and {source} has some", option="source", given=source)
+            raise UsageError(f"{row.written} takes no options, and {source} has some", given=source)
         return row, name, _options(query, source)
     row = next((row for row in FRONTENDS if Path(source).suffix in row.suffixes), None)
     if row is None and colon and all(part.isidentifier() for part in f"{prefix}.{rest}".split(".")):
         row = next(row for row in FRONTENDS if row.runs)
     if row is None:
         known = ", ".join(row.written for row in FRONTENDS)
-        raise UsageError(f"{source} is nothing that can be read: a source is {known}", option="source", given=source)
+        raise UsageError(f"{source} is nothing that can be read: a source is {known}", given=source)
     return row, source, {}
 
 
@@ -155,7 +173,7 @@ def _options(query: str, source: str) -> dict[str, Any]:
     for part in query.split("&") if query else ():
         name, equals, value = part.partition("=")
         if not equals or not name.isidentifier():
-            raise UsageError(f"{source}: an option is written NAME=VALUE, not {part}", option="source", given=part)
+            raise UsageError(f"{source}: an option is written NAME=VALUE, not {part}", given=part)
         try:
             options[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import keyword
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 from archc.compiler.elaborate.reserved import MODULE_NAMES
@@ -67,7 +68,7 @@ class FlatNetwork:
 
     `classes` are the names of the classes of scopes and of modules, by their paths; `named` are the nodes whose names are the source's.
     `weights` returns the tensors by key as numpy arrays; None where the source has none. `title` names the source, and the versions of
-    what has built it. `oracle` is the source itself, for comparison, in the form that its front end knows.
+    what has built it. `oracle` returns the source itself, with weights, in the form that its front end compares with; None where it cannot.
     """
 
     graph: ArchGraph
@@ -75,7 +76,7 @@ class FlatNetwork:
     classes: Mapping[str, str] = field(default_factory=dict)
     named: frozenset[str] = frozenset()
     weights: Callable[[], Mapping[str, Any]] | None = None
-    oracle: Any = None
+    oracle: Callable[[], Any] | None = None
 
 
 def options(operator: Operator, given: Mapping[str, Any], axes: int) -> dict[str, Any]:
@@ -94,6 +95,8 @@ def options(operator: Operator, given: Mapping[str, Any], axes: int) -> dict[str
         else:
             attrs[attr.name] = attr.kind.read(attr.name, attr.default, axes)
     operator.canonicalize(attrs)
+    if bad := next((name for name, held in attrs.items() if isinstance(held, float) and not isfinite(held)), ""):
+        raise CannotRead(f"`{operator.name}` takes no infinite `{bad}`")
     return attrs
 
 
@@ -180,8 +183,7 @@ class Flat:
                 raise CannotRead(
                     f"its result is used in a way that is not known ({item.incomplete or item.op.lstrip(PSEUDO)})", path=item.path
                 )
-        names, _ = _named([self.items[number] for number in live])
-        live = _gathered(live, dict(zip(live, names, strict=True)), {number: self.items[number].operands for number in live})
+        live = self._untangled(live)
         names, named = _named([self.items[number] for number in live], self.labeled)
         called = dict(zip(live, names, strict=True))
         graph = ArchGraph(name, title)
@@ -193,6 +195,22 @@ class Flat:
         graph.outputs.update({output: Output(called[number]) for output, number in outputs.items()})
         _check_state(graph, state, set(unused))
         return graph, frozenset(called[number] for number, own in zip(live, named, strict=True) if own)
+
+    def _untangled(self, live: list[int]) -> list[int]:
+        """Return items in an order in which each scope is in one piece; an operator between two parts of a scope moves into it."""
+        operands = {number: self.items[number].operands for number in live}
+        for _ in live:
+            names = dict(zip(live, _named([self.items[number] for number in live], self.labeled)[0], strict=True))
+            try:
+                return _gathered(live, names, operands)
+            except _TangledError as tangle:
+                around = next((group for group in tangle.groups if any(name.startswith(f"{group}.") for name in names.values())), "")
+                free = [number for number in live if names[number] in tangle.groups and not self.items[number].key]
+                if not free or not around:
+                    raise CannotRead(f"{' and '.join(tangle.groups)} depend on each other, and here a scope is in one piece") from None
+                for number in free:
+                    self.items[number] = replace(self.items[number], path=around, leaf=False)
+        return live
 
     def unread(self, outputs: Iterable[int], state: Iterable[str]) -> list[str]:
         """Return the tensors that the source stores and no operator holds."""
@@ -324,8 +342,16 @@ def _is_group(items: Sequence[Item], numbers: Sequence[int]) -> bool:
     return len({item.op for item in items}) > 1 and numbers[-1] - numbers[0] == len(numbers) - 1
 
 
+class _TangledError(Exception):
+    """Groups of items depend on each other, so that none can be in one piece."""
+
+    def __init__(self, groups: Sequence[str]) -> None:
+        super().__init__()
+        self.groups = list(dict.fromkeys(groups))
+
+
 def _gathered(order: Sequence[int], names: Mapping[int, str], operands: Mapping[int, Sequence[int]], depth: int = 0) -> list[int]:
-    """Return items in an order in which each scope is in one piece, where there is one; otherwise in their own order."""
+    """Return items in an order in which each scope is in one piece. Raises _TangledError where there is none."""
     groups: dict[str, list[int]] = {}
     for number in order:
         parts = names[number].split(".")
@@ -339,8 +365,8 @@ def _gathered(order: Sequence[int], names: Mapping[int, str], operands: Mapping[
     }
     try:
         sequence = list(TopologicalSorter(before).static_order()) if _is_split(order, group_of) else list(groups)
-    except CycleError:
-        return list(order)
+    except CycleError as cycle:
+        raise _TangledError(cycle.args[1]) from None
     if sequence != list(groups):
         sequence = _earliest(groups, before)
     return [

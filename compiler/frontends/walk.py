@@ -43,7 +43,8 @@ class Walk:
             axes: Axes = (*view.axes[:axis], less, *view.axes[axis + 1 :])
             word = words(view.axes)[axis]
             if not less and len(view.axes) == 2 and axis == 1:
-                op, given, axes = "token", {"at": index}, view.axes[:1]
+                op, axes = "token", view.axes[:1]
+                given: dict[str, Any] = {"at": index}
             elif at == 0:
                 op, given = "slice", {"start": index * inner, "stop": (index + 1) * inner, "axis": word}
             elif inner == 1:
@@ -69,7 +70,8 @@ class Walk:
         dims = self.sample_dims(view)
         channel = channel % len(view.dims)
         want = (dims[channel], *(axis for place, axis in enumerate(dims) if place not in (channel, self.batch_dim(view))))
-        rest = dims[self.batch_dim(view)] if self.batch_dim(view) is not None else ()
+        batch = self.batch_dim(view)
+        rest = dims[batch] if batch is not None else ()
         if rest:
             want = (want[0], rest, *want[1:])
         return self.as_axes(view, want), want

@@ -13,10 +13,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import archc
 from archc.compiler.frontends import CannotRead, read
+from archc.compiler.frontends.torch import windows
 from archc.compiler.frontends.torch.sources import module_object
+from archc.tests.support import commands
 from archc.tests.support.pytorch import torchvision_models
-from archc.tests.support.reading import compared, read_module
+from archc.tests.support.torch_reading import compared, read_module
 
 
 class Shuffle(nn.Module):
@@ -119,6 +122,15 @@ def test_windows_with_their_projections() -> None:
         assert found.ops.count("window_attention") == 2 and "rearrange" in found.ops and "roll" not in found.ops
         assert found.ops.count("stochastic_depth") == 2
         assert found.difference == 0
+
+
+def test_another_mask_than_that_of_the_shift_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    torchvision_models()
+    from torchvision.models.swin_transformer import SwinTransformerBlock
+
+    monkeypatch.setattr(windows, "constant", lambda mask: torch.zeros(6, 16, 16))
+    with pytest.raises(CannotRead, match="mask of an attention within windows is not that of its shift"):
+        module_object(Channels(SwinTransformerBlock(12, 2, [4, 4], [2, 2])), torch.empty(2, 12, 8, 12))
 
 
 class Channels(nn.Module):
@@ -303,6 +315,34 @@ def test_what_is_no_exported_program_is_refused(tmp_path: Path) -> None:
         read(str(rewritten(exported(tmp_path, SMALL), lambda name, text: text, zipfile.ZIP_DEFLATED)))
     with pytest.raises(CannotRead, match="No such file"):
         read(str(tmp_path / "none.pt2"))
+
+
+# ---- the library and the command line
+
+
+def test_the_library_reads_modules_and_sources(tmp_path: Path) -> None:
+    net = archc.read(SMALL, torch.empty(2, 3, 8, 8))
+    ours = net.lower().eval()
+    ours.load_state_dict(SMALL.state_dict(), strict=True)
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(ours(x), SMALL.eval()(x))
+    assert archc.read(str(exported(tmp_path, SMALL))).params == net.params
+    for arguments, says in (
+        ((SMALL,), "example is needed"),
+        (("net.pt2", x), "example is for a module"),
+        ((3, x), "source is text or a module"),
+    ):
+        with pytest.raises(archc.UsageError, match=says):
+            archc.read(*arguments)
+
+
+def test_the_verb_proves_what_it_reads(tmp_path: Path) -> None:
+    made = exported(tmp_path, SMALL)
+    done = commands.archc("read", str(made), "-o", str(tmp_path / "net.arch"))
+    assert "9 keys, difference 0" in done.stderr, done.stderr
+    assert archc.load(tmp_path / "net.arch").params == sum(tensor.numel() for tensor in SMALL.parameters())
+    assert "cannot read none.pt2" in commands.archc("read", str(tmp_path / "none.pt2"), code=1).stderr
+    commands.archc("read", "models:make", code=2)
 
 
 # ---- networks

@@ -208,7 +208,7 @@ def test_a_source_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, source: s
 
 def test_a_missing_framework_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("archc.compiler.frontends.find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"needs torch: pip install 'archc\[read\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"needs torch, which is not installed: pip install 'archc\[read\]'"):
         read("timm:resnet18")
 
 

@@ -29,6 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.pages": {"dsl"},
     "compiler.lowering": FRONT | {"compiler.analysis", "compiler.passes"},
     "compiler.backends": FRONT | {"compiler.lowering", "compiler.files", "compiler.backends.torch"},  # the last for types only
+    "compiler.backends.source": FRONT | {f"compiler.{room}" for room in ("backends", "backends.torch", "files", "lowering")},
     "compiler.backends.onnxruntime": {"compiler.backends"},
     "compiler.backends.torch": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
@@ -37,6 +38,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.frontends.onnx": FRONT | {"compiler.frontends", "compiler.files"},
     "compiler.frontends.torch": FRONT | {"compiler.frontends", "compiler.backends.torch"},  # how torchvision is imported
     "compiler.repair": FRONT,
+    "compiler.read": FRONT | {f"compiler.{room}" for room in ("analysis", "collection", "driver", "elaborate")},
     "compiler.tables": {"dsl"},
     "compiler.verdict": FRONT | {"compiler.elaborate", "compiler.analysis"},
     "compiler.report": FRONT | {f"compiler.{room}" for room in ("elaborate", "analysis", "verdict")},
@@ -45,6 +47,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.draw": FRONT | {"compiler.elaborate", "compiler.analysis"},
     "compiler.stages": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends.torch", "driver", "report", "errors", "lowering", "passes")},
+    "compiler.index": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "report")},
     "compiler.configuration": FRONT | {"compiler.files", "compiler.report"},
     "compiler.revisions": {"compiler.errors"},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
@@ -55,11 +58,15 @@ ROOMS: dict[str, set[str]] = {
         f"compiler.{room}"
         for room in ("analysis", "backends.torch", "draw", "driver", "elaborate", "report", "results", "stages", "why_not")
     },
-    "compiler.library": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "network", "report", "results")},
+    "compiler.library": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "frontends", "network", "read", "report", "results")},
     "compiler": set(),
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "report", "pages", "files", "tables", "verdict", "version")},
+    "ui.lsp": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "draw", "driver", "elaborate", "files", "index", "pages", "report")}
+    | {"compiler.configuration", "compiler.version", "ui.highlighting"},
     "ui.verbs": FRONT
-    | {"ui.show"}
+    | {"ui.show", "ui.lsp"}
     | {
         f"compiler.{room}"
         for room in (
@@ -71,7 +78,10 @@ ROOMS: dict[str, set[str]] = {
             "driver",
             "elaborate",
             "files",
+            "frontends",
+            "frontends.torch",
             "library",
+            "read",
             "network",
             "pages",
             "report",
@@ -89,6 +99,7 @@ OUTSIDE = {
     "dsl": {"lark", "platformdirs"},
     "compiler.graph": {"networkx"},
     "compiler.draw": {"graphviz", "pygraphviz"},
+    "ui.lsp": {"lsprotocol", "pygls"},
     "ui.verbs": {"typer", "watchfiles"},
     "compiler.tables": {"tabulate"},
     "compiler.results": {"matplotlib"},
@@ -148,7 +159,7 @@ HEAVY = {
     *("torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "onnx", "onnxruntime", "playwright"),
     "matplotlib",
 }
-OF_TORCH = ("pytorch", "reading", "oracles", "oracles_arithmetic", "transformers", "wavenet", "onnx_files", "onnx_reading")  # of tests/support
+OF_TORCH = ("pytorch", "oracles", "oracles_arithmetic", "transformers", "wavenet", "onnx_files", "onnx_reading", "torch_reading")
 WITH_TORCH = {f"archc.tests.support.{name}" for name in OF_TORCH}
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and path.stem not in OF_TORCH]
@@ -182,6 +193,8 @@ BY_NAME = {
     "compiler/passes/fold_batch_norm.py",
     "compiler/passes/merge_siblings.py",
     "compiler/passes/relu_after_pool.py",
+    "compiler/read/emit.py",  # `residual` for an `add`
+    "compiler/read/kinds.py",  # what papers call a body
     "compiler/repair/merges.py",  # options of `conv` that a repair writes
     "compiler/repair/shapes.py",
     "compiler/repair/windows.py",

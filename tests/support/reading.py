@@ -1,70 +1,53 @@
-"""Compare a network that was read with its source: the printed text, the keys, and the results with stirred weights. Imports torch."""
+"""How long our own files are, to compare with what is read back from their graphs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import re
+from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-
-import archc
-from archc.compiler.analysis.printing import program
-from archc.compiler.backends.torch.lower import lower
-from archc.compiler.frontends import FlatNetwork
-from archc.compiler.frontends.torch.sources import module_object
+from archc.dsl import ast
+from archc.dsl.parser import parse
+from archc.dsl.source import Source
+from archc.tests.support import ROOT
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What a comparison has found: the network that was read, its text, and the largest difference of a result, relative to the largest."""
-
-    flat: FlatNetwork
-    text: str
-    difference: float
-
-    @property
-    def ops(self) -> list[str]:
-        """The operators in order, without inputs."""
-        return [node.op for node in self.flat.graph if not node.is_input]
+def code_lines(text: str) -> int:
+    """Count the lines that are neither blank nor comments."""
+    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in text.splitlines())
 
 
-def stirred(module: nn.Module) -> nn.Module:
-    """The module with weights that are not those of the start, for evaluation."""
-    torch.manual_seed(1)
-    for key, tensor in module.state_dict().items():
-        if key.endswith("running_var"):
-            tensor.uniform_(0.5, 1.5)
-        elif tensor.is_floating_point():
-            tensor.add_(torch.randn_like(tensor) * (0.1 if tensor.dim() < 2 or tensor.abs().max() < 1e-3 else 0.01))
-    return module.eval()
+def own_lines(path: Path) -> int:
+    """Count the lines of a network of ours: of its file and of what it uses of others, blocks by their names."""
+    return _lines(path, None, set())
 
 
-def compared(flat: FlatNetwork, module: nn.Module, batch: int = 2) -> Reading:
-    """Print, check and lower what was read, load the module's weights strictly by key, and compare results."""
-    text = program(flat.graph)
-    net = archc.loads(text)
-    assert [(n.name, n.op, n.key, n.shape, dict(n.attrs)) for n in net.graph] == [
-        (n.name, n.op, n.key, n.shape, dict(n.attrs)) for n in flat.graph
+def _lines(path: Path, words: set[str] | None, seen: set[Path]) -> int:
+    """Count a file: all of it, or, for the `words` of the file that uses it, what these lead to."""
+    if path in seen:
+        return 0
+    seen.add(path)
+    text = path.read_text(encoding="utf-8")
+    parsed = parse(Source(str(path), text))
+    assert parsed.file is not None
+    statements = [(statement, statement.span.text) for statement in parsed.file.statements]
+    blocks = {each.name: part for each, part in statements if isinstance(each, ast.Block)}
+    named = next((each.name for each, _ in statements if isinstance(each, ast.Arch)), "")
+    whole = words is None or named in words
+    kept = [
+        part
+        for each, part in statements
+        if not isinstance(each, (ast.Block, ast.Use)) and (whole or isinstance(each, (ast.Default, ast.Let)))
     ]
-    ours = lower(net.graph).eval()
-    ours.load_state_dict(stirred(module).state_dict(), strict=True)
-    torch.manual_seed(2)
-    inputs = [torch.randn(batch, *(int(size) for size in node.shape)) for node in flat.graph.inputs]
-    with torch.no_grad():
-        theirs, mine = leaves(module(*inputs)), leaves(ours(*inputs))
-    assert len(theirs) == len(mine)
-    return Reading(flat, text, max(float((a - b.reshape(a.shape)).abs().max() / a.abs().max()) for a, b in zip(theirs, mine, strict=True)))
-
-
-def leaves(result: Any) -> list[Tensor]:
-    """The tensors of a result, in order."""
-    if isinstance(result, Tensor):
-        return [result]
-    parts = result.values() if isinstance(result, dict) else result
-    return [tensor for part in parts for tensor in leaves(part)]
-
-
-def read_module(module: nn.Module, *shapes: tuple[int, ...]) -> Reading:
-    """Read a module with inputs of the given shapes, without the batch, and compare it with what was read."""
-    return compared(module_object(module, [torch.empty(2, *shape) for shape in shapes]), module)
+    waiting, used = [*kept, *(words or ())], set[str]()
+    while waiting:
+        for word in re.findall(r"[A-Za-z_]\w*", waiting.pop()):
+            if word in blocks and word not in used:
+                used.add(word)
+                waiting.append(blocks[word])
+    lines = sum(code_lines(part) for part in [*kept, *(blocks[word] for word in used)])
+    reached = {word for part in [*kept, *(blocks[word] for word in used)] for word in re.findall(r"[A-Za-z_]\w*", part)} | (words or set())
+    for each, _ in statements:
+        if isinstance(each, ast.Use):
+            inner = path.parent / each.path
+            lines += 1 + _lines(inner if inner.exists() else ROOT / "archs" / each.path, reached, seen)
+    return lines

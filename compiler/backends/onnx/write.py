@@ -16,6 +16,7 @@ OPSET = min(28, defs.onnx_opset_version())  # the latest that onnxruntime runs
 FUNCTIONS = False  # onnxruntime runs both equally fast, and loads a file without functions faster
 OLDEST = 13  # whose operators take axes as the later ones do
 MOST = 2**31 - 2**20  # bytes of one file: protobuf reads no message of 2 GiB
+BESIDE = ".data"  # the suffix of the second file, after that of the first
 ALIGNED = 64  # bytes, at which a tensor of external data begins
 
 
@@ -35,14 +36,12 @@ def write(compiled: Compiled, path: Path) -> None:
         temporary.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def check(compiled: Compiled) -> None:
-    """Raise what `write` would, before it writes: UsageError, and ArchError for what the opset cannot say."""
-    _made(compiled)
+def check(compiled: Compiled) -> str:
+    """Raise what `write` would, before it writes: UsageError, and ArchError for what the opset cannot say.
 
-
-def is_large(compiled: Compiled) -> bool:
-    """Return whether the weights are written to a second file. Raises what `check` does."""
-    return _is_large(*_made(compiled), compiled)
+    Return the suffix of the second file, where the weights need one, or "".
+    """
+    return BESIDE if _is_large(*_made(compiled), compiled) else ""
 
 
 def _made(compiled: Compiled) -> tuple[ModelProto, Arrays]:
@@ -63,7 +62,7 @@ def _is_large(model: ModelProto, weights: Arrays, compiled: Compiled) -> bool:
 
 def _write_two(model: ModelProto, weights: Arrays, path: Path) -> None:
     """Write a model, and its weights into a second file."""
-    beside = path.with_name(f"{path.name}.data")
+    beside = path.with_name(path.name + BESIDE)
     with replacing(beside) as data, replacing(path) as temporary:
         with data.open("wb") as file:
             for key, array in weights.items():

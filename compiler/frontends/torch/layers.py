@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead
@@ -292,7 +293,7 @@ def over_axes(reader: Reader, a: Any, op: str) -> View:
 
 
 for _name, _op in {"mean": "reduce_mean", "sum": "reduce_sum", "amax": "reduce_max", "amin": "reduce_min"}.items():
-    rule(_name)(lambda reader, a, op=_op: over_axes(reader, a, op))
+    rule(_name)(partial(over_axes, op=_op))
 
 
 @rule("linalg_vector_norm")

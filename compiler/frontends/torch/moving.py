@@ -85,7 +85,7 @@ def expand(reader: Reader, a: Any) -> Any:
 
 
 @rule("repeat")
-def repeat(reader: Reader, a: Any) -> View:
+def repeat(reader: Reader, a: Any) -> Any:
     """Read a repetition along the batch."""
     view = tensor(reader, a)
     if any(count != 1 for count in a.repeats[1:]) or view.dims[0]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from archc.compiler.frontends.attending import Products, dropped, scored, weighted
@@ -20,8 +21,14 @@ PLAIN = {
     **{name: name for name in ("neg", "abs", "exp", "log", "sqrt", "square", "sin", "cos")},
     "log_sigmoid": "logsigmoid",
 }
+
+
+def _function(reader: Reader, a: Any, op: str) -> View:
+    return reader.on(tensor(reader, a), op)
+
+
 for _name, _op in PLAIN.items():
-    rule(_name)(lambda reader, a, op=_op: reader.on(tensor(reader, a), op))
+    rule(_name)(partial(_function, op=_op))
 
 
 def tensor(reader: Reader, a: Any) -> View:
@@ -67,7 +74,7 @@ def softplus(reader: Reader, a: Any) -> View:
 def clamp(reader: Reader, a: Any) -> View:
     """Read a clamp: from 0 to 6 it is `relu6`."""
     low, high = (a.min_val, a.max_val) if a.min_val is not None else (a.min, a.max)
-    is_hard = reader.node.target._schema.name.startswith("aten::hardtanh")  # type: ignore[union-attr]
+    is_hard = operator(reader.node).startswith("hardtanh")
     if (low, high) == (0, 6) and is_hard:
         return reader.on(tensor(reader, a), "relu6")
     return reader.on(tensor(reader, a), "hardtanh" if is_hard else "clamp", {"min": low, "max": high})
@@ -117,7 +124,7 @@ def softmax(reader: Reader, a: Any) -> Any:
     if isinstance(held, Products):
         return weighted(reader, held, a.dim)
     view = reader.along(reader.data(held), a.dim)
-    name = operator(reader.node).strip("_")  # type: ignore[union-attr]
+    name = operator(reader.node).strip("_")
     return reader.on(view, name)
 
 
@@ -150,9 +157,10 @@ def same(reader: Reader, a: Any) -> Any:
 @rule("to", "_to_copy", "type_as")
 def converted(reader: Reader, a: Any) -> Any:
     """Read a conversion to the same type."""
-    before, after = reader.node.args[0], reader.node.meta["val"]
-    if before.meta["val"].dtype != after.dtype:  # type: ignore[union-attr]
-        raise CannotRead(f"it converts {before.meta['val'].dtype} to {after.dtype}")  # type: ignore[union-attr]
+    before: Any = reader.node.args[0]
+    after = reader.node.meta["val"]
+    if before.meta["val"].dtype != after.dtype:
+        raise CannotRead(f"it converts {before.meta['val'].dtype} to {after.dtype}")
     return a.x
 
 
@@ -162,7 +170,7 @@ def converted(reader: Reader, a: Any) -> Any:
 @rule("add", "sub", "rsub", "mul", "div", "maximum", "minimum")
 def arithmetic(reader: Reader, a: Any) -> Any:
     """Read a merge value by value, or arithmetic with a number."""
-    name = operator(reader.node).strip("_")  # type: ignore[union-attr]
+    name = operator(reader.node).strip("_")
     one, two = a.x, a.other
     if a.alpha not in (None, 1) or a.rounding_mode is not None:
         raise CannotRead("it scales its second operand, or rounds")
@@ -210,7 +218,7 @@ def _scaled(reader: Reader, view: View, weight: Any) -> View | None:
     if not isinstance(weight, Fixed):
         return None
     node, shape = weight.node, weight.shape
-    while node not in reader.keys and len(node.all_input_nodes) == 1 and node.target.__name__.split(".")[0] in RESHAPES:  # type: ignore[union-attr]
+    while node not in reader.keys and len(node.all_input_nodes) == 1 and operator(node) in RESHAPES:
         node = node.all_input_nodes[0]
     if node not in reader.keys:
         return None

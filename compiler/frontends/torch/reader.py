@@ -101,8 +101,9 @@ class Reader(Walk):
 
     def _outputs(self, node: fx.Node) -> None:
         names = output_names(self.program)
+        values: Any = node.args[0]
         self.path, self.leaf = "", False
-        for name, value in zip(names, node.args[0][-len(names) :], strict=True):  # type: ignore[index, union-attr]
+        for name, value in zip(names, values[-len(names) :], strict=True):
             held = self.value(value)
             if not isinstance(held, View):
                 raise CannotRead(f"its output {name} does not depend on the input")
@@ -226,7 +227,8 @@ class Reader(Walk):
         sizes = stored[1:] if batch else stored
         if len(sizes) == 1:
             if len(self.flat.items[item].shape) > 1:
-                item = self.as_axes(View(item, axes := fresh(self.flat.items[item].shape), axes), (tuple(atoms_of(axes)),))
+                own = fresh([int(count) for count in self.flat.items[item].shape])  # type: ignore[arg-type]
+                item = self.as_axes(View(item, own, own), (tuple(atoms_of(own)),))
             given: dict[str, Any] = {"channels": sizes[0], "batch": False}
             axes = fresh(sizes)
         elif len(sizes) == 2:

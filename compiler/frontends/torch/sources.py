@@ -84,8 +84,12 @@ def torchvision(name: str, shape: Sequence[int] | None = None) -> FlatNetwork:
         raise CannotRead(f"torchvision has no network {name}{meant(name, models.list_models())}")
     takes = inspect.signature(models.get_model_builder(name)).parameters
     none = dict.fromkeys(("weights", "weights_backbone") if "weights_backbone" in takes else ("weights",))
-    module = built(lambda: models.get_model(name, **none))
-    return read_module(module, [shape or published_shape(models, name)], label(name), f"torchvision {version('torchvision')}, {name}")
+
+    def make() -> nn.Module:
+        return models.get_model(name, **none)  # type: ignore[no-any-return]
+
+    flat = read_module(built(make), [shape or published_shape(models, name)], label(name), f"torchvision {version('torchvision')}, {name}")
+    return replace(flat, oracle=make)
 
 
 def published_shape(models: Any, name: str) -> tuple[int, ...]:
@@ -107,10 +111,14 @@ def timm(name: str, shape: Sequence[int] | None = None, options: Mapping[str, An
 
     if name not in timm.list_models():
         raise CannotRead(f"timm {timm.__version__} has no network {name}{meant(name, timm.list_models())}")
-    module = built(lambda: timm.create_model(name, **(options or {})))
+
+    def make() -> nn.Module:
+        return timm.create_model(name, **(options or {}))
+
+    module: Any = built(make)
     shape = shape or module.pretrained_cfg["input_size"]
     title = f"timm {timm.__version__}, {name}" + "".join(f", {key}={value}" for key, value in (options or {}).items())
-    return read_module(module, [tuple(shape)], label(name), title)  # type: ignore[arg-type]
+    return replace(read_module(module, [tuple(shape)], label(name), title), oracle=make)
 
 
 def meant(name: str, known: Sequence[str]) -> str:
@@ -127,7 +135,11 @@ def exported_file(path: str) -> FlatNetwork:
     sizes = [node.meta["val"].shape[0] for node in whole.graph.nodes if node.name in whole.graph_signature.user_inputs]
     title = f"{file.name}, exported by torch"
     reader = read(whole, title, {}, batch=sizes[0] if sizes else BATCH)
-    return replace(network(reader, label(file.stem), title), weights=lambda: arrays(program.state_dict), oracle=program)
+    return replace(
+        network(reader, label(file.stem), title),
+        weights=lambda: arrays(program.state_dict),
+        oracle=lambda: program.module(check_guards=False),
+    )
 
 
 def python_module(source: str, shapes: Sequence[Sequence[int]]) -> FlatNetwork:
@@ -144,7 +156,8 @@ def python_module(source: str, shapes: Sequence[Sequence[int]]) -> FlatNetwork:
     module = make if isinstance(make, nn.Module) else built(make)
     if not isinstance(module, nn.Module):
         raise CannotRead(f"{source} returns {type(module).__name__}, and no module of torch")
-    return read_module(module, shapes, label(function.rpartition(".")[2]), source)
+    flat = read_module(module.to("meta"), shapes, label(function.rpartition(".")[2]), source)
+    return replace(flat, oracle=None if isinstance(make, nn.Module) else make)
 
 
 def module_object(module: nn.Module, example: Any) -> FlatNetwork:
@@ -153,7 +166,7 @@ def module_object(module: nn.Module, example: Any) -> FlatNetwork:
     kind = type(module).__name__
     copied = copy.deepcopy(module).to("meta")
     flat = read_module(copied, [tuple(tensor.shape[1:]) for tensor in tensors], label(kind), kind)
-    return replace(flat, weights=lambda: arrays(module.state_dict()), oracle=module)
+    return replace(flat, weights=lambda: arrays(module.state_dict()), oracle=lambda: copy.deepcopy(module))
 
 
 def arrays(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
@@ -178,5 +191,5 @@ def marked(module: nn.Module) -> dict[str, str]:
         if kind == "DropPath" and not getattr(part, "scale_by_keep", True):
             raise CannotRead("it drops samples without scaling the others", kind, path)
         modes[path] = getattr(part, "mode", "row")
-        part.forward = lambda x, p=float(p or 0.0): nn.functional.dropout(x, p, training=False)  # type: ignore[method-assign]
+        part.forward = lambda x, p=float(p or 0.0): nn.functional.dropout(x, p, training=False)
     return modes

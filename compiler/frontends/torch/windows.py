@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import fx
 
+from archc.compiler.backends.torch.modules.windowed import Windows
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.attending import Core, usual
 from archc.compiler.frontends.flat import CannotRead
@@ -13,7 +16,7 @@ from archc.compiler.frontends.selecting import PADDED, ROLLED
 from archc.compiler.frontends.torch.attention import KEYLESS
 from archc.compiler.frontends.torch.nodes import CONSTANT, Fixed, operator
 from archc.compiler.frontends.torch.reader import Reader
-from archc.compiler.frontends.views import View, size
+from archc.compiler.frontends.views import Atom, View, size
 
 TABLE = frozenset(["index", "view", "reshape", "permute", "contiguous", "unsqueeze", "clone", "alias", "flatten"])
 CONTINUOUS = TABLE | frozenset(["linear", "relu", "relu_", "sigmoid", "mul"])
@@ -43,10 +46,11 @@ def window_attention(reader: Reader, view: View, a: Any) -> View:
     if (layer.incomplete == KEYLESS) != (cosine and a.bias is not None):
         raise CannotRead("keys with a bias in an attention between cosines, or without one in another")
     known = words(view.axes)
+    shifts = tuple(shift.get(known[axis], 0) for axis in range(1, len(view.axes)))
     given = {
         "heads": core.heads,
         "window": window,
-        "shift": tuple(shift.get(known[axis], 0) for axis in range(1, len(view.axes))),
+        "shift": shifts,
         "grid": grid,
         "pad": bool(pad) or base in reader.zero_pads,
         "position": position,
@@ -58,6 +62,7 @@ def window_attention(reader: Reader, view: View, a: Any) -> View:
     }
     if a.bias is not None and not layer.attrs["bias"] and f"{layer.key}.bias" not in layer.weights:
         raise CannotRead("one projection of an attention has a bias and the other has none")
+    _check_mask(reader, products.biases, window, shifts, tuple(size(axis) for axis in view.axes[1:]))
     held |= {**layer.weights, **reader.weights(a.weight, a.bias)}
     item = reader.add("window_attention", [base], given, weights=held)
     sizes = [size(axis) for axis in view.axes[1:]]
@@ -92,7 +97,7 @@ def _windows(core: Core, view: View) -> tuple[tuple[int, ...], bool]:
     """Return the positions of a window along each axis, and whether they are spread over the map."""
     inside = set(core.positions)
     window, kinds = [], set()
-    order = []
+    order: list[Atom] = []
     for axis in view.axes[1:]:
         own = tuple(atom for atom in axis if atom in inside)
         rest = tuple(atom for atom in axis if atom not in inside)
@@ -115,8 +120,8 @@ def _positions(reader: Reader, core: Core) -> tuple[str, dict[str, tuple[int, ..
         nodes = sources(bias)
         trained = {reader.keys[node]: tuple(node.meta["val"].shape) for node in nodes if is_trained(reader, node)}
         if not trained:
-            continue  # the mask
-        called = {operator(node) for node in nodes if hasattr(node.target, "_schema")}  # type: ignore[union-attr]
+            continue  # the mask, which `_check_mask` compares
+        called = {operator(node) for node in nodes if hasattr(node.target, "_schema")}
         if position != "none":
             raise CannotRead("an attention with two biases of positions")
         if len(trained) == 1 and next(iter(trained)).endswith("relative_position_bias_table") and called <= TABLE | MASKS:
@@ -129,12 +134,47 @@ def _positions(reader: Reader, core: Core) -> tuple[str, dict[str, tuple[int, ..
     return position, held
 
 
+def _check_mask(reader: Reader, biases: tuple[Fixed, ...], window: Sequence[int], shift: Sequence[int], sizes: Sequence[int]) -> None:
+    """Raise CannotRead where the constants that an attention adds to its products are not the mask of its shift."""
+    masks = [bias for bias in biases if not any(is_trained(reader, node) for node in sources(bias))]
+    wanted = Windows(tuple(window), tuple(shift), grid=False).mask(torch.empty(1, *sizes, 1))
+    if (wanted is None) != (not masks) or len(masks) > 1:
+        raise CannotRead("an attention within windows adds constants that are not the mask of a shift, or has a shift without a mask")
+    if wanted is not None:
+        found = constant(masks[0])
+        if found is None:
+            raise CannotRead("the mask of an attention within windows is a stored tensor, whose values are not known here")
+        if found.numel() != wanted.numel() or not torch.equal(found.reshape(wanted.shape), wanted):
+            raise CannotRead("the mask of an attention within windows is not that of its shift")
+
+
+def constant(value: Fixed) -> torch.Tensor | None:
+    """Return a value that depends neither on inputs nor on stored tensors, computed; None for any other."""
+    stack = (value.node.meta.get("nn_module_stack") or {}).keys()
+    known: dict[fx.Node, Any] = {}
+    for node in value.node.graph.nodes:
+        if (node.meta.get("nn_module_stack") or {}).keys() != stack or node.op != "call_function":
+            continue
+        options = {name: held for name, held in node.kwargs.items() if name not in ("device", "layout", "pin_memory")}
+        if operator(node) in CONSTANT:
+            made = node.meta["val"]
+            like = [torch.empty(tuple(made.shape), dtype=made.dtype)] if node.all_input_nodes else []
+            known[node] = node.target(*like, *node.args[len(like) :], **options)
+        elif node.all_input_nodes and all(each in known for each in node.all_input_nodes):
+            arguments = fx.node.map_arg(node.args, known.__getitem__)
+            known[node] = node.target(*arguments, **fx.node.map_arg(options, known.__getitem__))
+        if node is value.node:
+            break
+    found = known.get(value.node)
+    return found if isinstance(found, torch.Tensor) else None
+
+
 MASKS = frozenset(["add", "expand", "new_zeros", "sub", "ne", "eq", "masked_fill", "copy_", "slice", "scalar_tensor"])
 
 
 def _cosine(reader: Reader, scale: Fixed) -> dict[str, tuple[int, ...]]:
     nodes = sources(scale)
-    names = {operator(node) for node in nodes if hasattr(node.target, "_schema")}  # type: ignore[union-attr]
+    names = {operator(node) for node in nodes if hasattr(node.target, "_schema")}
     trained = {reader.keys[node]: tuple(node.meta["val"].shape) for node in nodes if node in reader.keys}
     if names != {"clamp", "exp"} or len(trained) != 1:
         raise CannotRead("the scale of cosines is computed in a way that is not known")

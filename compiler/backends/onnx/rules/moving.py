@@ -17,6 +17,11 @@ def cat(b: Building, parts: Sequence[Value], dim: int) -> Value:
     return b.concat(parts, dim)
 
 
+def stack(b: Building, parts: Sequence[Value], dim: int) -> Value:
+    """Write tensors one after the other along a new axis."""
+    return b.concat([b.unsqueeze(part, dim) for part in parts], dim)
+
+
 def pad(b: Building, x: Value, amounts: Sequence[int], value: float) -> Value:
     """Write padding by a constant: the amounts before and after each axis, the last axis first."""
     before, after = [0] * x.rank, [0] * x.rank
@@ -89,6 +94,7 @@ def patches(
 
 RULES: dict[str, Rule] = {
     "torch.cat": cat,
+    "torch.stack": stack,
     "F.pad": pad,
     "operator.getitem": getitem,
     "torch.roll": roll,

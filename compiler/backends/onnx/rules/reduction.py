@@ -23,9 +23,9 @@ def norm(b: Building, x: Value, p: float, dim: Sequence[int], keepdim: bool) -> 
     return b.reduce("ReduceL2", x, dim, keepdim)
 
 
-def normalize(b: Building, x: Value, p: float, dim: int, eps: float) -> Value:
-    """Write vectors along an axis divided by their lengths, which are `eps` at least."""
-    length = b.reduce("ReduceL2", x, [dim])
+def normalize(b: Building, x: Value, p: float, dim: int | Sequence[int], eps: float) -> Value:
+    """Write vectors along one axis or several, divided by their lengths, which are `eps` at least."""
+    length = b.reduce("ReduceL2", x, [dim] if isinstance(dim, int) else dim)
     return x / b.op("Max", length, b.const(float(eps)))
 
 
