@@ -279,6 +279,9 @@ REFUSED: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
     ),
     "an unknown operator": ([node("NonZero", "x")], {}, {}, "NonZero in NonZero_1"),
     "a wrong reshape": ([node("Reshape", "x s")], {"s": np.array([1, 7, -1], np.int64)}, {}, "reshape"),
+    "no operand": ([helper.make_node("Sub", ["x"], ["y"])], {}, {}, "number of operands"),
+    "no attribute": ([node("Concat", "x x")], {}, {}, "lacks the attribute axis"),
+    "an attribute of another kind": ([node("Softmax", "x", axis="one")], {}, {}, "another kind"),
     "no axis": ([node("Softmax", "x", axis=9)], {}, {}, ""),
     "no dependence": ([node("Identity", "w")], {"w": kernels(3)}, {}, "does not depend"),
 }  # fmt: skip

@@ -109,7 +109,7 @@ OUTSIDE = {
     "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
     "ui.highlighting": {"pygments"},
     "compiler.backends.onnx": {"onnx", "numpy"},
-    "compiler.frontends": {"numpy", "google"},  # weights as arrays, and messages of protobuf
+    "compiler.frontends": {"google", "h5py", "lark", "numpy"},  # weights as arrays, and the formats of files
     "compiler.frontends.onnx": {"onnx", "numpy", "google"},  # onnx's files are those of google.protobuf
     "compiler.frontends.torch": {"torch", "timm"},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -88,7 +89,7 @@ def _divide(node: Node, a: Sequence[Array]) -> Array:
 
 
 def _range(node: Node, a: Sequence[Array]) -> Array:
-    first, last, step = (each.reshape(()) for each in a)
+    first, last, step = (each.reshape(()).item() for each in a)
     if step == 0 or abs((last - first) / step) > SMALL:
         raise CannotRead("a Range of too many numbers")
     return np.arange(first, last, step, a[0].dtype)
@@ -236,9 +237,13 @@ def _split(node: Node, given: Sequence[Fixed | None]) -> list[Fixed]:
         shape = list(whole.shape)
         shape[axis] = count
         small = None if whole.small is None else whole.small[tuple(place)]
-        found.append(Fixed(tuple(shape), whole.kind, lambda place=tuple(place): whole.array()[place], small))
+        found.append(Fixed(tuple(shape), whole.kind, partial(_taken, whole, tuple(place)), small))
         start += count
     return found
+
+
+def _taken(whole: Fixed, place: tuple[slice, ...]) -> Array:
+    return whole.array()[place]
 
 
 def parts(node: Node, size: int, given: Array | None) -> list[int]:

@@ -218,7 +218,7 @@ def layer_norm(reader: Reader, node: Node) -> list[Any]:
 def instance_norm(reader: Reader, node: Node) -> View:
     """Read an instance norm, or the group norm that is written as one."""
     view = reader.view(node)
-    scale, shift = reader.fixed(node, 1), reader.fixed(node, 2)
+    scale, shift = needed(reader.fixed(node, 1)), needed(reader.fixed(node, 2))
     plain = is_constant(scale, 1.0) and is_constant(shift, 0.0)
     eps = setting(node, "epsilon", 1e-5)
     first, rest = view.dims[1], tuple(atom for axis in view.dims[2:] for atom in axis)

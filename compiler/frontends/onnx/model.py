@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
 from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TensorProto
 
 from archc.compiler.files import read_regular
@@ -64,9 +65,23 @@ class Network:
 def parse(path: Path) -> ModelProto:
     """Return the message of a file, without tensors from other files. Raises CannotRead and OSError."""
     try:
-        return ModelProto.FromString(read_regular(path, MAX_BYTES))
+        model: ModelProto = ModelProto.FromString(read_regular(path, MAX_BYTES))
     except (DecodeError, ValueError) as error:
         raise CannotRead(f"{path.name} is no ONNX file, or one that is damaged: {error}") from None
+    _check_texts(model, path.name)
+    return model
+
+
+def _check_texts(model: Message, name: str) -> None:
+    """Raise CannotRead where a text of a message is none: protobuf returns its bytes."""
+    stack: list[Message] = [model]
+    while stack:
+        for kind, value in stack.pop().ListFields():
+            several = value if kind.is_repeated else (value,)
+            if kind.type == kind.TYPE_MESSAGE:
+                stack.extend(several)
+            elif kind.type == kind.TYPE_STRING and not all(isinstance(text, str) for text in several):
+                raise CannotRead(f"{name} is damaged: the {kind.name} of a {kind.containing_type.name} is not text")
 
 
 def network(model: ModelProto) -> Network:
@@ -178,10 +193,11 @@ class Inlining:
             if function is not None:
                 self._call(function, node, given, made, label, depth)
                 continue
+            _check_form(node, self.net.opset)
             scopes, classes = _scopes(node)
             step = _below(path, node.name.partition("/")[0]) if self.net.own and node.op_type != "Constant" else ""
             plain = self.net.own and bool(node.output) and node.output[0] in (node.name, *(() if path else self.net.outputs))
-            self.net.nodes.append(Node(node.op_type, label, given, made, attributes(node), scopes, classes, step, plain))
+            self.net.nodes.append(Node(node.op_type, label, given, made, attributes(node, self.net.opset), scopes, classes, step, plain))
 
     def _call(self, function: FunctionProto, node: NodeProto, given: Sequence[str], made: Sequence[str], label: str, depth: int) -> None:
         if len(given) > len(function.input) or len(made) > len(function.output):
@@ -218,9 +234,41 @@ def _texts(value: str) -> tuple[str, ...]:
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
-def attributes(node: NodeProto) -> dict[str, Any]:
-    """Return the attributes of a node as plain values; a tensor stays a message. Raises CannotRead for a graph."""
+@cache
+def _schema(op: str, opset: int) -> Any:
+    """Return what ONNX says of an operator at an opset; None where it has none."""
+    try:
+        return onnx.defs.get_schema(op, opset, "")
+    except onnx.defs.SchemaError:
+        return None
+
+
+@cache
+def _kinds(op: str, opset: int) -> dict[str, int]:
+    """Return the kinds of the attributes of an operator, as ONNX numbers them."""
+    schema = _schema(op, opset)
+    return {} if schema is None else {name: int(attribute.type.value) for name, attribute in schema.attributes.items()}
+
+
+def _check_form(node: NodeProto, opset: int) -> None:
+    """Raise CannotRead for a node that has another number of operands than its operator, or lacks an attribute."""
+    schema = _schema(node.op_type, opset)
+    if schema is None:
+        return
+    if not schema.min_input <= len(node.input) <= schema.max_input or not 1 <= len(node.output) <= schema.max_output:
+        raise CannotRead("it has another number of operands or results than ONNX says", node.op_type, node.name[:120])
+    held = {attribute.name for attribute in node.attribute}
+    if missing := [name for name, attribute in schema.attributes.items() if attribute.required and name not in held]:
+        raise CannotRead(f"it lacks the attribute {missing[0]}", node.op_type, node.name[:120])
+
+
+def attributes(node: NodeProto, opset: int) -> dict[str, Any]:
+    """Return the attributes of a node as plain values; a tensor stays a message.
+
+    Raises CannotRead for a graph, and for a kind that the operator does not have.
+    """
     found: dict[str, Any] = {}
+    kinds = _kinds(node.op_type, opset)
     for attribute in node.attribute:
         match attribute.type:
             case AttributeProto.FLOAT:
@@ -240,6 +288,9 @@ def attributes(node: NodeProto) -> dict[str, Any]:
                 found[attribute.name] = attribute.t
             case _:
                 raise CannotRead(f"its attribute {attribute.name[:60]} is of a kind that is not known", node.op_type, node.name)
+        wanted = kinds.get(attribute.name)
+        if wanted is not None and wanted != attribute.type:
+            raise CannotRead(f"its attribute {attribute.name[:60]} is of another kind than ONNX says", node.op_type, node.name)
     return found
 
 

@@ -121,10 +121,10 @@ def cut(reader: Reader, node: Node) -> View:
     if (done := _center(reader, node)) is not None:
         return done
     view = reader.view(node)
-    given = [None] * 5
+    given: list[Any] = [None] * 5
     for place in range(1, len(node.inputs)):
         numbers = reader.numbers(node, place)
-        given[place] = None if numbers is None else np.asarray(numbers)  # type: ignore[call-overload]
+        given[place] = None if numbers is None else np.asarray(numbers)
     for dim, taken in enumerate(folding.slices(node, given, len(view.dims))):
         whole = size(view.dims[dim])
         start, stop, step = taken.indices(whole)

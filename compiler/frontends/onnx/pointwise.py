@@ -138,7 +138,8 @@ def _bound(reader: Reader, node: Node, place: int, name: str) -> float | None:
 def prelu(reader: Reader, node: Node) -> View:
     """Read a PReLU with one slope, or one for each channel."""
     slope, view = reader.fixed(node, 1), reader.view(node)
-    assert slope is not None
+    if slope is None:
+        raise CannotRead("its slopes are missing")
     count = max((*slope.shape, 1))
     if slope.shape.count(1) < len(slope.shape) - (count > 1):
         raise CannotRead("it has a slope for each position")
