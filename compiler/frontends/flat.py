@@ -305,7 +305,7 @@ def _named(items: Sequence[Item], labeled: bool = False) -> tuple[list[str], lis
     names: dict[str, bool] = {}
     for item in items:
         label = item.path.rpartition(".")[2]
-        is_kept = label.isdigit() and item.leaf and item.path not in taken | scopes and not _owner(item.path, keyed)
+        is_kept = label.isdigit() and item.leaf and item.path not in taken and item.path not in scopes and not _owner(item.path, keyed)
         if labeled and item.leaf and item.path and item.path not in names:
             name, given = item.path, True
         elif item.key and item.key not in first and item.key not in names:
@@ -317,7 +317,7 @@ def _named(items: Sequence[Item], labeled: bool = False) -> tuple[list[str], lis
         stem = f"{scope}.{item.op}" if scope else item.op
         counts[stem] += 1
         if not given:
-            while (name := f"{stem}{counts[stem]}") in taken | scopes:
+            while (name := f"{stem}{counts[stem]}") in taken or name in scopes:
                 counts[stem] += 1
         taken.add(name)
         names[name] = given

@@ -58,9 +58,9 @@ def stored(tensor: TensorProto, folder: Path, is_constant: bool) -> Fixed:
         place(tensor, folder)
     else:
         _check_size(tensor, kind)
-    array = (lambda: _external(tensor, folder)) if external else (lambda: _inside(tensor))
+    array: Callable[[], Any] = (lambda: _external(tensor, folder)) if external else (lambda: _inside(tensor))
     is_small = prod(shape) <= SMALL and not external
-    small = array() if is_small and (is_constant or kind.kind in "iub" or prod(shape) == 1) else None
+    small: Any = array() if is_small and (is_constant or kind.kind in "iub" or prod(shape) == 1) else None
     name = "" if is_constant else tensor.name
     return Fixed(shape, kind, array, small, name, name, is_constant)
 
