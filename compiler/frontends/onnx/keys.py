@@ -85,8 +85,9 @@ def _free(wish: str, signature: Any, taken: Mapping[str, Any], scopes: set[str])
         inside = any(".".join(pieces[:end]) in taken for end in range(1, len(pieces)))
         if key not in taken and key not in scopes and not inside:
             return key
-        if inside:
-            wish = wish.replace(".", "_")
+        if inside:  # it becomes a neighbor of what is around it
+            around = next(".".join(pieces[:end]) for end in range(1, len(pieces)) if ".".join(pieces[:end]) in taken)
+            wish = f"{around}_{key[len(around) + 1 :].replace('.', '_')}"
         number += 1
         key = wish if number == 2 and inside else f"{wish}_{number}"
 
