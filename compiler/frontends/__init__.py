@@ -111,6 +111,16 @@ FRONTENDS: tuple[Frontend, ...] = (
         nameless=True,
     ),
     Frontend(
+        name="onnx",
+        reads="a network as ONNX",
+        written="FILE.onnx",
+        reader="archc.compiler.frontends.onnx.sources.file",
+        suffixes=(".onnx",),
+        shapes=True,
+        extra="onnx",
+        needs=("onnx",),
+    ),
+    Frontend(
         name="python",
         reads="what a function of a Python module returns, a module of torch; it is executed",
         written="MODULE:FUNCTION",

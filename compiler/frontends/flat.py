@@ -112,6 +112,7 @@ class Flat:
     """The operators of a network in their order, each by its number."""
 
     def __init__(self, source: str) -> None:
+        self.labeled = False  # whether paths of operators are their names in a program of archc, which are kept
         self.items: list[Item] = []
         self.span = Span(Source(source, "", source), 0, 0)
 
@@ -183,7 +184,7 @@ class Flat:
                     f"its result is used in a way that is not known ({item.incomplete or item.op.lstrip(PSEUDO)})", path=item.path
                 )
         live = self._untangled(live)
-        names, named = _named([self.items[number] for number in live])
+        names, named = _named([self.items[number] for number in live], self.labeled)
         called = dict(zip(live, names, strict=True))
         graph = ArchGraph(name, title)
         for number in live:
@@ -199,7 +200,7 @@ class Flat:
         """Return items in an order in which each scope is in one piece; an operator between two parts of a scope moves into it."""
         operands = {number: self.items[number].operands for number in live}
         for _ in live:
-            names = dict(zip(live, _named([self.items[number] for number in live])[0], strict=True))
+            names = dict(zip(live, _named([self.items[number] for number in live], self.labeled)[0], strict=True))
             try:
                 return _gathered(live, names, operands)
             except _TangledError as tangle:
@@ -278,7 +279,7 @@ def writable(label: str) -> bool:
     return known and plain.isascii() and not label.startswith(("_", "-")) and not keyword.iskeyword(label) and label not in MODULE_NAMES
 
 
-def _named(items: Sequence[Item]) -> tuple[list[str], list[bool]]:
+def _named(items: Sequence[Item], labeled: bool = False) -> tuple[list[str], list[bool]]:
     """Return the names of items in order, and whether each is the source's.
 
     An operator with weights is called after their key, and one that is a numbered module after its path. Any other is called as the
@@ -301,11 +302,13 @@ def _named(items: Sequence[Item]) -> tuple[list[str], list[bool]]:
     scopes |= {item.path for item in items if not item.leaf and not item.key}
     taken, counts = set(keyed), Counter[str]()
     first: set[str] = set()
-    names, own = [], []
+    names: dict[str, bool] = {}
     for item in items:
         label = item.path.rpartition(".")[2]
-        is_kept = label.isdigit() and item.leaf and item.path not in taken | scopes and not _owner(item.path, keyed)
-        if item.key and item.key not in first:
+        is_kept = label.isdigit() and item.leaf and item.path not in taken and item.path not in scopes and not _owner(item.path, keyed)
+        if labeled and item.leaf and item.path and item.path not in names:
+            name, given = item.path, True
+        elif item.key and item.key not in first and item.key not in names:
             first.add(item.key)
             name, given = item.key, True
         else:
@@ -314,12 +317,11 @@ def _named(items: Sequence[Item]) -> tuple[list[str], list[bool]]:
         stem = f"{scope}.{item.op}" if scope else item.op
         counts[stem] += 1
         if not given:
-            while (name := f"{stem}{counts[stem]}") in taken | scopes:
+            while (name := f"{stem}{counts[stem]}") in taken or name in scopes:
                 counts[stem] += 1
         taken.add(name)
-        names.append(name)
-        own.append(given)
-    return names, own
+        names[name] = given
+    return list(names), list(names.values())
 
 
 def _owner(path: str, keyed: set[str]) -> str:

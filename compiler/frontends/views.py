@@ -112,7 +112,10 @@ class View:
         for wanted in sizes:
             group: list[Atom] = []
             while left and left[0].size == 1:  # the batch of one sample
-                group.append(left.pop(0))
+                if wanted != 1 and groups:
+                    groups[-1] = (*groups[-1], left.pop(0))
+                else:
+                    group.append(left.pop(0))
             missing = wanted
             while missing > 1:
                 if not left:

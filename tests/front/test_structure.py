@@ -34,9 +34,10 @@ ROOMS: dict[str, set[str]] = {
     "compiler.backends.torch": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
     "compiler.reading": FRONT | {"compiler.frontends", "compiler.read"},
-    "compiler.frontends": FRONT | {"compiler.elaborate", "compiler.files"},  # the labels that are taken
-    "compiler.frontends.torch": FRONT | {"compiler.frontends", "compiler.backends.torch"},  # how torchvision is imported
     "compiler.backends.onnx": FRONT | {f"compiler.{room}" for room in ("backends", "files", "lowering", "passes")},
+    "compiler.frontends": FRONT | {"compiler.elaborate", "compiler.files"},  # the labels that are taken
+    "compiler.frontends.onnx": FRONT | {"compiler.frontends", "compiler.files"},
+    "compiler.frontends.torch": FRONT | {"compiler.frontends", "compiler.backends.torch"},  # how torchvision is imported
     "compiler.repair": FRONT,
     "compiler.read": FRONT | {f"compiler.{room}" for room in ("analysis", "collection", "driver", "elaborate")},
     "compiler.tables": {"dsl"},
@@ -108,10 +109,11 @@ OUTSIDE = {
     "compiler.backends": {"ml_dtypes", "numpy", "safetensors"},  # weights as arrays
     "compiler.backends.onnxruntime": {"onnxruntime"},
     "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
-    "compiler.frontends": {"numpy", "lark", "h5py", "google"},
-    "compiler.frontends.torch": {"torch", "timm"},
     "ui.highlighting": {"pygments"},
     "compiler.backends.onnx": {"onnx", "numpy"},
+    "compiler.frontends": {"google", "h5py", "lark", "numpy"},  # weights as arrays, and the formats of files
+    "compiler.frontends.onnx": {"onnx", "numpy", "google"},  # onnx's files are those of google.protobuf
+    "compiler.frontends.torch": {"torch", "timm"},
 }
 
 
@@ -159,7 +161,7 @@ HEAVY = {
     *("torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "onnx", "onnxruntime", "playwright"),
     "matplotlib",
 }
-OF_TORCH = ("pytorch", "oracles", "oracles_arithmetic", "transformers", "wavenet", "onnx_files", "torch_reading")  # of tests/support
+OF_TORCH = ("pytorch", "oracles", "oracles_arithmetic", "transformers", "wavenet", "onnx_files", "onnx_reading", "torch_reading")
 WITH_TORCH = {f"archc.tests.support.{name}" for name in OF_TORCH}
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and path.stem not in OF_TORCH]
@@ -186,6 +188,8 @@ BY_NAME = {
     "compiler/analysis/fusion.py",  # the calls that oneDNN has
     "compiler/analysis/graph_warnings.py",  # softmax before a loss that has its own
     "compiler/analysis/slips.py",  # arguments in the order of PyTorch's layers
+    "compiler/frontends/onnx/attention.py",  # the patterns that a front end recognizes
+    "compiler/frontends/onnx/patterns.py",
     "compiler/frontends/torch/attention.py",  # the patterns that a front end recognizes
     "compiler/frontends/torch/windows.py",
     "compiler/passes/fold_batch_norm.py",

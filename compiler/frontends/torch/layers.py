@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.selecting import reduced
 from archc.compiler.frontends.torch.attention import KEYLESS, length, projected
 from archc.compiler.frontends.torch.nodes import Fixed, operator, rule
 from archc.compiler.frontends.torch.reader import Reader
@@ -284,32 +285,15 @@ def channel_shuffle(reader: Reader, a: Any) -> View:
 # ---- means and other reductions
 
 
-def reduced(reader: Reader, a: Any, op: str) -> View:
-    """Read a reduction over axes; the mean over all positions of a map is a global average pool."""
-    view = reader.settled(reader.data(a.x))
+def over_axes(reader: Reader, a: Any, op: str) -> View:
+    """Read a reduction over axes."""
+    view = reader.data(a.x)
     dims = a.dim if a.dim is not None else range(len(view.dims))
-    numbers = sorted({number % len(view.dims) for number in (dims if isinstance(dims, Sequence | range) else [dims])})
-    gone = {atom for number in numbers for atom in view.dims[number]}
-    if reader.batch in gone:
-        raise CannotRead("it reduces the batch")
-    left = tuple(() if number in numbers else axis for number, axis in enumerate(view.dims))
-    kept = left if a.keepdim else tuple(axis for number, axis in enumerate(left) if number not in numbers)
-    if not all(set(axis) <= gone or not set(axis) & gone for axis in view.axes):
-        view = reader.along(view, 1) if 1 not in numbers else reader.along(view, -1)
-        item, axes = reader.sample(view, 1 if 1 not in numbers else -1)
-        view = View(item, axes, view.dims)
-    hit = [number for number, axis in enumerate(view.axes) if axis and set(axis) <= gone]
-    if op == "reduce_mean" and len(view.axes) > 2 and hit == [number for number in range(1, len(view.axes)) if view.axes[number]]:
-        return View(reader.add("adaptive_avgpool", [view.item], {"out": 1}), (view.axes[0], *((),) * (len(view.axes) - 1)), kept)
-    known = {1: "cw", 2: "chw", 3: "cdhw", 0: "c"}[len(view.axes) - 1]
-    stays = len(view.axes) == len(hit) or len(view.axes) > 2
-    item = reader.add(op, [view.item], {"axis": tuple(known[number] for number in hit), "keep": stays})
-    axes = tuple(() if number in hit else axis for number, axis in enumerate(view.axes))
-    return View(item, axes if stays else tuple(axis for number, axis in enumerate(axes) if number not in hit), kept)
+    return reduced(reader, view, dims if isinstance(dims, Sequence | range) else [dims], bool(a.keepdim), op)
 
 
 for _name, _op in {"mean": "reduce_mean", "sum": "reduce_sum", "amax": "reduce_max", "amin": "reduce_min"}.items():
-    rule(_name)(partial(reduced, op=_op))
+    rule(_name)(partial(over_axes, op=_op))
 
 
 @rule("linalg_vector_norm")
@@ -319,4 +303,4 @@ def vector_norm(reader: Reader, a: Any) -> Any:
         raise CannotRead(f"its order is {a.ord}")
     if (found := length(reader, reader.data(a.x), a)) is not None:
         return found
-    return reduced(reader, a, "reduce_norm")
+    return over_axes(reader, a, "reduce_norm")

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from archc.compiler.frontends.arranging import words
+from archc.compiler.frontends.attending import Products, reshaped
 from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.selecting import attempt, is_outermost, joined, owning, part, rolled
 from archc.compiler.frontends.torch import attention
-from archc.compiler.frontends.torch.nodes import Fixed, attempt, rule
-from archc.compiler.frontends.torch.pointwise import _named_alike, tensor
+from archc.compiler.frontends.torch.nodes import rule
+from archc.compiler.frontends.torch.pointwise import tensor
 from archc.compiler.frontends.torch.reader import Reader
-from archc.compiler.frontends.torch.windows import cropped, rolled
-from archc.compiler.frontends.views import Atom, Axes, View, fresh, size
+from archc.compiler.frontends.views import View, fresh, size
 
 END = 2**63 - 1  # where a slice without an end ends
 
@@ -25,8 +26,8 @@ def reshape(reader: Reader, a: Any) -> Any:
     """Read a reshape."""
     held = a.x
     sizes = tuple(reader.node.meta["val"].shape)
-    if isinstance(held, attention.Products):
-        return attention.reshaped(held, sizes)
+    if isinstance(held, Products):
+        return reshaped(held, sizes)
     return attempt(reader.data(held), sizes)
 
 
@@ -122,17 +123,12 @@ def chunk(reader: Reader, a: Any) -> list[View]:
     dim = (a.dim or 0) % len(view.dims)
     counts = [int(part.shape[dim]) for part in reader.node.meta["val"]]
     if len(set(counts)) == 1 and len(counts) > 1:
-        if not _is_outermost(view, dim):
+        if not is_outermost(view, dim):
             view, _ = owning(reader, view, dim)
         apart = attempt(view, (*view.shape[:dim], len(counts), counts[0], *view.shape[dim + 1 :]))
         return [apart.picked(dim, index) for index in range(len(counts))]
     starts = [sum(counts[:number]) for number in range(len(counts))]
     return [part(reader, view, dim, start, start + count) for start, count in zip(starts, counts, strict=True)]
-
-
-def _is_outermost(view: View, dim: int) -> bool:
-    """Return whether an axis of the tensor begins an axis of the operator, so that a part of it is a range of that."""
-    return any(axis[: len(view.dims[dim])] == view.dims[dim] for axis in view.axes)
 
 
 @rule("slice")
@@ -150,40 +146,6 @@ def cut(reader: Reader, a: Any) -> View:
 def narrow(reader: Reader, a: Any) -> View:
     """Read a range of an axis by its length."""
     return part(reader, tensor(reader, a), a.dim, a.start, a.start + a.length)
-
-
-def part(reader: Reader, view: View, dim: int, start: int, stop: int, step: int = 1) -> View:
-    """Return a range of an axis: a view where it is a whole axis or steps through one, otherwise a slice."""
-    whole = size(view.dims[dim])
-    if (start, stop, step) == (0, whole, 1):
-        return view
-    if reader.batch in view.dims[dim]:
-        raise CannotRead("it takes a part of the batch")
-    if (done := cropped(reader, view, dim, start, stop, step)) is not None:
-        return done
-    if step > 1 and whole % step == 0 and start < step and stop > whole - step + start:
-        apart = attempt(view, (*view.shape[:dim], whole // step, step, *view.shape[dim + 1 :]))
-        return apart.picked(dim + 1, start)
-    view, axis = owning(reader, view, dim)
-    given = {"start": start, "stop": stop, "step": step, "axis": words(view.axes)[axis]}
-    (left,) = fresh([-(-(stop - start) // step)])
-    item = reader.add("slice", [view.item], given)
-    return View(item, (*view.axes[:axis], left, *view.axes[axis + 1 :]), (*view.dims[:dim], left, *view.dims[dim + 1 :]))
-
-
-def owning(reader: Reader, view: View, dim: int) -> tuple[View, int]:
-    """Return a view in which an axis of the tensor is one of the operator, and the number of that."""
-    view = reader.settled(view)
-    wanted = view.dims[dim]
-    if wanted and wanted in view.axes:
-        return view, view.axes.index(wanted)
-    dims = reader.sample_dims(view)
-    batch = reader.batch_dim(view)
-    order = [place for place, axis in enumerate(dims) if place != batch or axis]
-    if view.axes[0] and view.axes[0] in dims:  # the channels stay first
-        order.sort(key=lambda place: dims[place] != view.axes[0])
-    want: Axes = tuple(dims[place] for place in order)
-    return replace(view, item=reader.as_axes(view, want), axes=want), order.index(dim)
 
 
 @rule("index_select")
@@ -269,64 +231,3 @@ def stack(reader: Reader, a: Any) -> View:
     beside = next(held for held in a.tensors if isinstance(held, View))
     views = [reader.data(held, beside) for held in a.tensors]
     return joined(reader, [view.with_dims((*view.dims[:dim], (), *view.dims[dim:])) for view in views], dim)
-
-
-def joined(reader: Reader, tensors: list[View | Fixed], dim: int) -> View:
-    """Return the concatenation of tensors along an axis."""
-    beside = next(held for held in tensors if isinstance(held, View))
-    views = [reader.data(held, beside) for held in tensors]
-    dim %= len(views[0].dims)
-    if len(views) == 1:
-        return views[0]
-    if any(reader.batch in view.dims[dim] for view in views):
-        raise CannotRead("it joins samples of a batch")
-    if (done := _interleaved(views, dim)) is not None:
-        return done
-    first = next(place for place, view in enumerate(views) if isinstance(tensors[place], View))
-    frame, axis = owning(reader, views[first], dim)
-    if not frame.dims[dim] and size(frame.axes[axis]) != 1:
-        raise CannotRead("the axis that it joins is none of the operator")
-    items, total = [], 0
-    for view in views:
-        apart = frame.with_dims((*frame.dims[:dim], *frame.dims[dim + 1 :]))
-        other = reader.settled(view)
-        own = other.dims[dim]
-        other = other.with_dims((*other.dims[:dim], *other.dims[dim + 1 :]))
-        apart, named = _named_alike(apart, other)
-        if apart.axes != frame.axes:
-            raise CannotRead("the axes of its operands are split differently")
-        want = (*frame.axes[:axis], own, *frame.axes[axis + 1 :])
-        items.append(reader.as_axes(replace(named, dims=named.dims), want))
-        total += size(own)
-    item = reader.add("concat", items, {"axis": words(frame.axes)[axis]})
-    (new,) = fresh([total])
-    return View(item, (*frame.axes[:axis], new, *frame.axes[axis + 1 :]), (*frame.dims[:dim], new, *frame.dims[dim + 1 :]))
-
-
-def _interleaved(views: list[View], dim: int) -> View | None:
-    """Return all values of a tensor, where each part has one index of some of its atoms, in order; None otherwise."""
-    first = views[0]
-    if not first.picks or any(view.item != first.item or view.axes != first.axes or view.dims != first.dims for view in views):
-        return None
-    places = [dict(view.picks) for view in views]
-    atoms = list(places[0])
-    if any(set(place) != set(atoms) for place in places):
-        return None
-    count = len(views)
-    order: list[Atom] = []
-    left = list(atoms)
-    inner = count
-    while left:  # the outermost atom is the one that changes slowest
-        found = None
-        for atom in left:
-            inner_size = inner // atom.size
-            if inner % atom.size == 0 and all(place[atom] == number // inner_size % atom.size for number, place in enumerate(places)):
-                found = atom
-        if found is None:
-            return None
-        order.append(found)
-        left.remove(found)
-        inner //= found.size
-    if inner != 1:
-        return None
-    return replace(first, picks=(), dims=(*first.dims[:dim], (*order, *first.dims[dim]), *first.dims[dim + 1 :]))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import fx
 from torch.export import ExportedProgram
 from torch.utils._pytree import tree_unflatten
-
-from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.views import NotAligned, View
 
 if TYPE_CHECKING:
     from archc.compiler.frontends.torch.reader import Reader
@@ -110,15 +107,3 @@ def storage(node: fx.Node) -> fx.Node:
             break
         node = node.args[0]
     return node
-
-
-def attempt(view: View, sizes: Sequence[int]) -> View:
-    """Return a view in another shape. Raises CannotRead where the axes do not allow it."""
-    try:
-        return view.reshaped(sizes)
-    except NotAligned:
-        pass
-    try:
-        return view.coalesced().reshaped(sizes)
-    except NotAligned:
-        raise CannotRead(f"a reshape from {view.shape} to {tuple(sizes)} splits positions across axes") from None

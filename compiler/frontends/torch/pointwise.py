@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from math import prod
 from typing import Any
 
+from archc.compiler.frontends.attending import Products, dropped, scored, weighted
 from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.selecting import merged
 from archc.compiler.frontends.torch import attention
 from archc.compiler.frontends.torch.nodes import Fixed, operator, rule
 from archc.compiler.frontends.torch.reader import Reader
-from archc.compiler.frontends.views import NotAligned, View, size
+from archc.compiler.frontends.views import View
 
 # ---- functions of one tensor
 
@@ -120,8 +121,8 @@ def reciprocal_root(reader: Reader, a: Any) -> View:
 def softmax(reader: Reader, a: Any) -> Any:
     """Read a softmax over an axis; that of products of queries and keys is part of an attention."""
     held = a.x
-    if isinstance(held, attention.Products):
-        return attention.weighted(reader, held, a.dim)
+    if isinstance(held, Products):
+        return weighted(reader, held, a.dim)
     view = reader.along(reader.data(held), a.dim)
     name = operator(reader.node).strip("_")
     return reader.on(view, name)
@@ -133,8 +134,8 @@ def softmax(reader: Reader, a: Any) -> Any:
 @rule("dropout")
 def dropout(reader: Reader, a: Any) -> Any:
     """Read a dropout, or what stands for one that drops samples; none at a probability of 0."""
-    if isinstance(a.x, attention.Products):
-        return attention.dropped(a.x, a.p)
+    if isinstance(a.x, Products):
+        return dropped(a.x, a.p)
     if isinstance(a.x, Fixed):
         raise CannotRead("it drops weights")
     if a.p == 0:
@@ -174,8 +175,8 @@ def arithmetic(reader: Reader, a: Any) -> Any:
     if a.alpha not in (None, 1) or a.rounding_mode is not None:
         raise CannotRead("it scales its second operand, or rounds")
     for first, second in ((one, two), (two, one)):
-        if isinstance(first, attention.Products):
-            return attention.scored(reader, first, second, name)
+        if isinstance(first, Products):
+            return scored(reader, first, second, name)
     if isinstance(two, attention.Length):
         return attention.normalized(reader, one, two)
     if not isinstance(two, View | Fixed):
@@ -235,35 +236,3 @@ def _scaled(reader: Reader, view: View, weight: Any) -> View | None:
 
 
 RESHAPES = frozenset({"view", "reshape", "unsqueeze", "squeeze"})
-
-
-def merged(reader: Reader, op: str, one: View, two: View) -> View:
-    """Append a merge of two tensors, whose axes are paired from the last, and of which one may be repeated."""
-    rank = max(len(one.dims), len(two.dims))
-    one, two = (_unrepeated(reader, view.with_dims(((),) * (rank - len(view.dims)) + view.dims)) for view in (one, two))
-    swapped = prod(two.shape) > prod(one.shape)
-    frame, other = (two, one) if swapped else (one, two)
-    frame, other = _named_alike(reader.settled(frame), reader.settled(other))
-    held = {atom for axis in other.axes for atom in axis}
-    want = tuple(tuple(atom for atom in axis if atom in held) for axis in frame.axes)
-    operands = [frame.item, reader.as_axes(other, want)]
-    given = {"broadcast": True} if want != frame.axes and op in ("add", "sub") else {}
-    return View(reader.add(op, operands[::-1] if swapped else operands, given), frame.axes, frame.dims)
-
-
-def _unrepeated(reader: Reader, view: View) -> View:
-    """Return a view without what only repeats it, but for the batch."""
-    held = {reader.batch, *(atom for axis in view.axes for atom in axis)}
-    return view.with_dims(tuple(atom for atom in axis if atom in held) for axis in view.dims)
-
-
-def _named_alike(frame: View, other: View) -> tuple[View, View]:
-    """Return both with the same atoms along the axes that both have. Raises CannotRead."""
-    pairs = [(place, place) for place, axis in enumerate(other.dims) if axis]
-    if any(size(frame.dims[place]) != size(other.dims[place]) for place, _ in pairs):
-        raise CannotRead("each of its operands is repeated along an axis of the other")
-    try:
-        frame, other, names = frame.matched(other, pairs)
-    except NotAligned:
-        raise CannotRead("the axes of its operands are split differently") from None
-    return frame, other.substituted({theirs: (mine,) for theirs, mine in names.items()})

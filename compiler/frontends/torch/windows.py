@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,13 +10,14 @@ from torch import fx
 
 from archc.compiler.backends.torch.modules.windowed import Windows
 from archc.compiler.frontends.arranging import words
-from archc.compiler.frontends.flat import PSEUDO, CannotRead
-from archc.compiler.frontends.torch.attention import KEYLESS, Core, _usual
+from archc.compiler.frontends.attending import Core, usual
+from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.selecting import PADDED, ROLLED
+from archc.compiler.frontends.torch.attention import KEYLESS
 from archc.compiler.frontends.torch.nodes import CONSTANT, Fixed, operator
 from archc.compiler.frontends.torch.reader import Reader
-from archc.compiler.frontends.views import Atom, View, fresh, size
+from archc.compiler.frontends.views import Atom, View, size
 
-ROLLED, PADDED = "a map that was moved", "a map that was padded"  # pseudo operators: what undoes them follows
 TABLE = frozenset(["index", "view", "reshape", "permute", "contiguous", "unsqueeze", "clone", "alias", "flatten"])
 CONTINUOUS = TABLE | frozenset(["linear", "relu", "relu_", "sigmoid", "mul"])
 SHARPEST = ("clamp", "exp")
@@ -55,7 +55,7 @@ def window_attention(reader: Reader, view: View, a: Any) -> View:
         "pad": bool(pad) or base in reader.zero_pads,
         "position": position,
         "similarity": "cosine" if cosine else "dot",
-        "scale": None if cosine else _usual(products.scale, size(view.axes[0]) // core.heads),
+        "scale": None if cosine else usual(products.scale, size(view.axes[0]) // core.heads),
         "dropout": products.dropout,
         "keys": "to_qkv" if layer.key.endswith("to_qkv") else "qkv",
         "bias": a.bias is not None,
@@ -196,33 +196,3 @@ def sources(value: Fixed) -> list[fx.Node]:
 def is_trained(reader: Reader, node: fx.Node) -> bool:
     """Return whether a node is a trained tensor of the source."""
     return node in reader.keys and reader.keys[node] in reader.trained
-
-
-def rolled(reader: Reader, view: View, shifts: dict[int, int]) -> View | None:
-    """Return the map before a roll that this roll undoes; None where there is none."""
-    item = reader.flat.items[view.item]
-    if item.op != PSEUDO + ROLLED:
-        return None
-    known = words(view.axes)
-    by = {known[view.axes.index(view.dims[dim])]: shift for dim, shift in shifts.items() if view.dims[dim] in view.axes and shift}
-    if by != {word: shift for word, shift in item.data.items() if shift}:
-        raise CannotRead("windows are moved back by another distance than before")
-    return replace(view, item=item.operands[0])
-
-
-def cropped(reader: Reader, view: View, dim: int, start: int, stop: int, step: int) -> View | None:
-    """Return the map without a part of the padding of windows; None where a slice is none."""
-    item = reader.flat.items[view.item]
-    if item.op != PSEUDO + PADDED or view.dims[dim] not in view.axes:
-        return None
-    axis = view.axes.index(view.dims[dim])
-    word = words(view.axes)[axis]
-    if (start, step) != (0, 1) or stop != size(view.axes[axis]) - item.data.get(word, 0):
-        raise CannotRead("the padding of windows is not what is cut off after them")
-    left = {other: amount for other, amount in item.data.items() if other != word}
-    (new,) = fresh([stop])
-    axes = (*view.axes[:axis], new, *view.axes[axis + 1 :])
-    number = item.operands[0]
-    if left:
-        number = reader.flat.add_pseudo(PADDED, [number], tuple(map(size, axes)), left, reader.path)
-    return View(number, axes, (*view.dims[:dim], new, *view.dims[dim + 1 :]), ())

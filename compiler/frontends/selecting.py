@@ -1,0 +1,213 @@
+"""What selects, joins and merges values along axes, as operators or as other views of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from archc.compiler.frontends.arranging import words
+from archc.compiler.frontends.flat import PSEUDO, CannotRead
+from archc.compiler.frontends.views import Atom, Axes, NotAligned, View, fresh, size
+from archc.compiler.frontends.walk import Walk
+
+ROLLED, PADDED = "a map that was moved", "a map that was padded"  # pseudo operators: what undoes them follows
+
+
+def attempt(view: View, sizes: Sequence[int]) -> View:
+    """Return a view in another shape. Raises CannotRead where the axes do not allow it."""
+    try:
+        return view.reshaped(sizes)
+    except NotAligned:
+        pass
+    try:
+        return view.coalesced().reshaped(sizes)
+    except NotAligned:
+        raise CannotRead(f"a reshape from {view.shape} to {tuple(sizes)} splits positions across axes") from None
+
+
+def is_outermost(view: View, dim: int) -> bool:
+    """Return whether an axis of the tensor begins an axis of the operator, so that a part of it is a range of that."""
+    return any(axis[: len(view.dims[dim])] == view.dims[dim] for axis in view.axes)
+
+
+def part(reader: Walk, view: View, dim: int, start: int, stop: int, step: int = 1) -> View:
+    """Return a range of an axis: a view where it is a whole axis or steps through one, otherwise a slice."""
+    whole = size(view.dims[dim])
+    if (start, stop, step) == (0, whole, 1):
+        return view
+    if reader.batch in view.dims[dim]:
+        raise CannotRead("it takes a part of the batch")
+    if (done := cropped(reader, view, dim, start, stop, step)) is not None:
+        return done
+    if step > 1 and whole % step == 0 and start < step and stop > whole - step + start:
+        apart = attempt(view, (*view.shape[:dim], whole // step, step, *view.shape[dim + 1 :]))
+        return apart.picked(dim + 1, start)
+    view, axis = owning(reader, view, dim)
+    given = {"start": start, "stop": stop, "step": step, "axis": words(view.axes)[axis]}
+    (left,) = fresh([-(-(stop - start) // step)])
+    item = reader.add("slice", [view.item], given)
+    return View(item, (*view.axes[:axis], left, *view.axes[axis + 1 :]), (*view.dims[:dim], left, *view.dims[dim + 1 :]))
+
+
+def owning(reader: Walk, view: View, dim: int) -> tuple[View, int]:
+    """Return a view in which an axis of the tensor is one of the operator, and the number of that."""
+    view = reader.settled(view)
+    wanted = view.dims[dim]
+    if wanted and wanted in view.axes:
+        return view, view.axes.index(wanted)
+    dims = reader.sample_dims(view)
+    batch = reader.batch_dim(view)
+    order = [place for place, axis in enumerate(dims) if place != batch or axis]
+    if view.axes[0] and view.axes[0] in dims:  # the channels stay first
+        order.sort(key=lambda place: dims[place] != view.axes[0])
+    want: Axes = tuple(dims[place] for place in order)
+    return replace(view, item=reader.as_axes(view, want), axes=want), order.index(dim)
+
+
+def joined(reader: Walk, tensors: list[Any], dim: int) -> View:
+    """Return the concatenation of tensors along an axis."""
+    beside = next(held for held in tensors if isinstance(held, View))
+    views = [reader.data(held, beside) for held in tensors]
+    dim %= len(views[0].dims)
+    if len(views) == 1:
+        return views[0]
+    if any(reader.batch in view.dims[dim] for view in views):
+        raise CannotRead("it joins samples of a batch")
+    if (done := _interleaved(views, dim)) is not None:
+        return done
+    first = next(place for place, view in enumerate(views) if isinstance(tensors[place], View))
+    frame, axis = owning(reader, views[first], dim)
+    if not frame.dims[dim] and size(frame.axes[axis]) != 1:
+        raise CannotRead("the axis that it joins is none of the operator")
+    items, total = [], 0
+    for view in views:
+        apart = frame.with_dims((*frame.dims[:dim], *frame.dims[dim + 1 :]))
+        other = reader.settled(view)
+        own = other.dims[dim]
+        other = other.with_dims((*other.dims[:dim], *other.dims[dim + 1 :]))
+        apart, named = named_alike(apart, other)
+        if apart.axes != frame.axes:
+            raise CannotRead("the axes of its operands are split differently")
+        want = (*frame.axes[:axis], own, *frame.axes[axis + 1 :])
+        items.append(reader.as_axes(replace(named, dims=named.dims), want))
+        total += size(own)
+    item = reader.add("concat", items, {"axis": words(frame.axes)[axis]})
+    (new,) = fresh([total])
+    return View(item, (*frame.axes[:axis], new, *frame.axes[axis + 1 :]), (*frame.dims[:dim], new, *frame.dims[dim + 1 :]))
+
+
+def _interleaved(views: list[View], dim: int) -> View | None:
+    """Return all values of a tensor, where each part has one index of some of its atoms, in order; None otherwise."""
+    first = views[0]
+    if not first.picks or any(view.item != first.item or view.axes != first.axes or view.dims != first.dims for view in views):
+        return None
+    places = [dict(view.picks) for view in views]
+    atoms = list(places[0])
+    if any(set(place) != set(atoms) for place in places):
+        return None
+    count = len(views)
+    order: list[Atom] = []
+    left = list(atoms)
+    inner = count
+    while left:  # the outermost atom is the one that changes slowest
+        found = None
+        for atom in left:
+            inner_size = inner // atom.size
+            if inner % atom.size == 0 and all(place[atom] == number // inner_size % atom.size for number, place in enumerate(places)):
+                found = atom
+        if found is None:
+            return None
+        order.append(found)
+        left.remove(found)
+        inner //= found.size
+    if inner != 1:
+        return None
+    return replace(first, picks=(), dims=(*first.dims[:dim], (*order, *first.dims[dim]), *first.dims[dim + 1 :]))
+
+
+def merged(reader: Walk, op: str, one: View, two: View) -> View:
+    """Append a merge of two tensors, whose axes are paired from the last, and of which one may be repeated."""
+    rank = max(len(one.dims), len(two.dims))
+    one, two = (_unrepeated(reader, view.with_dims(((),) * (rank - len(view.dims)) + view.dims)) for view in (one, two))
+    swapped = prod(two.shape) > prod(one.shape)
+    frame, other = (two, one) if swapped else (one, two)
+    frame, other = named_alike(reader.settled(frame), reader.settled(other))
+    held = {atom for axis in other.axes for atom in axis}
+    want = tuple(tuple(atom for atom in axis if atom in held) for axis in frame.axes)
+    operands = [frame.item, reader.as_axes(other, want)]
+    given = {"broadcast": True} if want != frame.axes and op in ("add", "sub") else {}
+    return View(reader.add(op, operands[::-1] if swapped else operands, given), frame.axes, frame.dims)
+
+
+def _unrepeated(reader: Walk, view: View) -> View:
+    """Return a view without what only repeats it, but for the batch."""
+    held = {reader.batch, *(atom for axis in view.axes for atom in axis)}
+    return view.with_dims(tuple(atom for atom in axis if atom in held) for axis in view.dims)
+
+
+def named_alike(frame: View, other: View) -> tuple[View, View]:
+    """Return both with the same atoms along the axes that both have. Raises CannotRead."""
+    pairs = [(place, place) for place, axis in enumerate(other.dims) if axis]
+    if any(size(frame.dims[place]) != size(other.dims[place]) for place, _ in pairs):
+        raise CannotRead("each of its operands is repeated along an axis of the other")
+    try:
+        frame, other, names = frame.matched(other, pairs)
+    except NotAligned:
+        raise CannotRead("the axes of its operands are split differently") from None
+    return frame, other.substituted({theirs: (mine,) for theirs, mine in names.items()})
+
+
+def rolled(reader: Walk, view: View, shifts: dict[int, int]) -> View | None:
+    """Return the map before a roll that this roll undoes; None where there is none."""
+    item = reader.flat.items[view.item]
+    if item.op != PSEUDO + ROLLED:
+        return None
+    known = words(view.axes)
+    by = {known[view.axes.index(view.dims[dim])]: shift for dim, shift in shifts.items() if view.dims[dim] in view.axes and shift}
+    if by != {word: shift for word, shift in item.data.items() if shift}:
+        raise CannotRead("windows are moved back by another distance than before")
+    return replace(view, item=item.operands[0])
+
+
+def cropped(reader: Walk, view: View, dim: int, start: int, stop: int, step: int) -> View | None:
+    """Return the map without a part of the padding of windows; None where a slice is none."""
+    item = reader.flat.items[view.item]
+    if item.op != PSEUDO + PADDED or view.dims[dim] not in view.axes:
+        return None
+    axis = view.axes.index(view.dims[dim])
+    word = words(view.axes)[axis]
+    if (start, step) != (0, 1) or stop != size(view.axes[axis]) - item.data.get(word, 0):
+        raise CannotRead("the padding of windows is not what is cut off after them")
+    left = {other: amount for other, amount in item.data.items() if other != word}
+    (new,) = fresh([stop])
+    axes = (*view.axes[:axis], new, *view.axes[axis + 1 :])
+    number = item.operands[0]
+    if left:
+        number = reader.flat.add_pseudo(PADDED, [number], tuple(map(size, axes)), left, reader.path)
+    return View(number, axes, (*view.dims[:dim], new, *view.dims[dim + 1 :]), ())
+
+
+def reduced(reader: Walk, view: View, dims: Sequence[int], keep: bool, op: str, pools: bool = True) -> View:
+    """Append a reduction over axes of a tensor; where it `pools`, the mean over all positions of a map is a global average pool."""
+    view = reader.settled(view)
+    numbers = sorted({number % len(view.dims) for number in dims})
+    gone = {atom for number in numbers for atom in view.dims[number]}
+    if reader.batch in gone:
+        raise CannotRead("it reduces the batch")
+    left = tuple(() if number in numbers else axis for number, axis in enumerate(view.dims))
+    kept = left if keep else tuple(axis for number, axis in enumerate(left) if number not in numbers)
+    if not all(set(axis) <= gone or not set(axis) & gone for axis in view.axes):
+        view = reader.along(view, 1) if 1 not in numbers else reader.along(view, -1)
+        item, axes = reader.sample(view, 1 if 1 not in numbers else -1)
+        view = View(item, axes, view.dims)
+    hit = [number for number, axis in enumerate(view.axes) if axis and set(axis) <= gone]
+    every = hit == [number for number in range(1, len(view.axes)) if view.axes[number]]
+    if pools and op == "reduce_mean" and len(view.axes) > 2 and every:
+        return View(reader.add("adaptive_avgpool", [view.item], {"out": 1}), (view.axes[0], *((),) * (len(view.axes) - 1)), kept)
+    known = {1: "cw", 2: "chw", 3: "cdhw", 0: "c"}[len(view.axes) - 1]
+    stays = len(view.axes) == len(hit) or len(view.axes) > 2
+    item = reader.add(op, [view.item], {"axis": tuple(known[number] for number in hit), "keep": stays})
+    axes = tuple(() if number in hit else axis for number, axis in enumerate(view.axes))
+    return View(item, axes if stays else tuple(axis for number, axis in enumerate(axes) if number not in hit), kept)
