@@ -92,7 +92,7 @@ def _range(node: Node, a: Sequence[Array]) -> Array:
     first, last, step = (each.reshape(()).item() for each in a)
     if step == 0 or abs((last - first) / step) > SMALL:
         raise CannotRead("a Range of too many numbers")
-    return np.arange(first, last, step, a[0].dtype)
+    return np.arange(first, last, step, dtype=a[0].dtype)
 
 
 def _expand(node: Node, a: Sequence[Array]) -> Array:
