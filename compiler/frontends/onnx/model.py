@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError, Message
 from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TensorProto
 
 from archc.compiler.files import read_regular
