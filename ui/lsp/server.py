@@ -230,6 +230,8 @@ def serve() -> int:
     """Serve one client over stdin and stdout, until it ends the session; return the exit code."""
     logging.getLogger("pygls").setLevel(logging.DEBUG if os.environ.get("ARCHC_TRACEBACK") else logging.CRITICAL + 1)
     sys.setrecursionlimit(max(sys.getrecursionlimit(), STACK))
+    gc.collect()
+    gc.freeze()  # what was imported stays
     gc.enable()  # the command line runs without it, but a server lives long
     sys.stdout.flush()
     with os.fdopen(os.dup(1), "wb") as out:

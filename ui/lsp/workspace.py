@@ -27,7 +27,7 @@ from archc.ui.lsp.documents import Document, Lines, path_of, uri_of
 from archc.ui.lsp.reporting import published, reported
 from archc.ui.lsp.settings import Settings
 
-SOON = 0.01  # seconds after an edit, so that several edits that come together are checked once
+SOON = 0.002  # seconds after an edit, so that several edits that come together are checked once
 IDLE = 0.25  # seconds without an edit after which warnings and repairs are sought
 STACK = FRAMES_A_LEVEL * 250  # Python's recursion limit, which checks on two threads must not change
 
