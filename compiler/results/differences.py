@@ -11,7 +11,7 @@ from archc.compiler.draw.request import difference_picture, folding, request
 from archc.compiler.errors import UsageError
 from archc.compiler.graph import ArchGraph, shape_text
 from archc.compiler.shapes.dim import Dim
-from archc.compiler.tables import html_table, text_table
+from archc.compiler.tables import html_table, markdown_table, text_table
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "moved": ">", "rewired": "*", "follows": "=", "renamed": "@", "output": "o"}
 HEADS = ("change", "where", "what", ">parameters", ">MACs")
@@ -62,6 +62,13 @@ class Diff:
         if self.same:
             return f"{self._notes()[0]}\n"
         return f"{text_table(HEADS, *self._rows())}\n" + "".join(f"{note}\n" for note in self._notes())
+
+    def markdown(self) -> str:
+        """Return the same as a table of Markdown, with the totals below it."""
+        if self.same:
+            return f"{self._notes()[0]}\n"
+        rows, foot = self._rows()
+        return markdown_table(HEADS, [*rows, foot]) + "\n" + "".join(f"{note}  \n" for note in self._notes())
 
     def facts(self) -> dict[str, Any]:
         """Return the names, the changes and the totals as plain data."""

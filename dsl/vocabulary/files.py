@@ -163,6 +163,17 @@ def wrong_inputs(problem: str, takes: str, help: str = "") -> Wording:
     return Wording(problem, notes=(f"it takes {takes}",), help=help or "pass one tensor for each `input` line, in order")
 
 
+@diagnostic("E0615")
+def wrong_configuration(problem: str, help: str = "") -> Wording:
+    """The settings of a project cannot be read: the section `[tool.archc]` of its pyproject.toml, or its archc.toml.
+
+    They are those of the nearest folder above a file that has some: `paths`, what `archc check` and `archc fmt` take where no file
+    is given; `warnings-off`, the codes of warnings that are not reported; `width`, the columns of tables that are not printed to a
+    terminal.
+    """
+    return Wording(problem, help=help)
+
+
 @diagnostic("E0610")
 def arch_twice() -> Wording:
     """A file contains two `arch` lines, or an `arch NAME = base(...)` next to a network of its own.

@@ -41,6 +41,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler.stages": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends.torch", "driver", "report", "errors", "lowering", "passes")},
     "compiler.index": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "report")},
+    "compiler.configuration": FRONT | {"compiler.files", "compiler.report"},
+    "compiler.revisions": {"compiler.errors"},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
     "compiler.results": FRONT | {f"compiler.{room}" for room in ("analysis", "backends.torch", "draw", "files", "tables")},
     "compiler.network": FRONT
@@ -53,7 +55,7 @@ ROOMS: dict[str, set[str]] = {
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "report", "pages", "files", "tables", "verdict", "version")},
     "ui.lsp": FRONT
     | {f"compiler.{room}" for room in ("analysis", "draw", "driver", "elaborate", "files", "index", "pages", "report")}
-    | {"compiler.version", "ui.highlighting"},
+    | {"compiler.configuration", "compiler.version", "ui.highlighting"},
     "ui.verbs": FRONT
     | {"ui.show", "ui.lsp"}
     | {
@@ -62,6 +64,7 @@ ROOMS: dict[str, set[str]] = {
             "analysis",
             "backends",
             "backends.torch",
+            "configuration",
             "draw",
             "driver",
             "elaborate",
@@ -70,6 +73,7 @@ ROOMS: dict[str, set[str]] = {
             "network",
             "pages",
             "report",
+            "revisions",
         )
     }
     | {f"compiler.{room}" for room in ("passes", "results", "stages", "tables", "version", "why_not", "zoo")},
@@ -83,8 +87,8 @@ OUTSIDE = {
     "dsl": {"lark", "platformdirs"},
     "compiler.graph": {"networkx"},
     "compiler.draw": {"graphviz", "pygraphviz"},
-    "ui.verbs": {"typer"},
     "ui.lsp": {"lsprotocol", "pygls"},
+    "ui.verbs": {"typer", "watchfiles"},
     "compiler.tables": {"tabulate"},
     "compiler.results": {"matplotlib"},
     "ui.show": {"rich"},

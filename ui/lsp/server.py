@@ -42,7 +42,9 @@ from archc.ui.lsp.protocol import Answered, ArchProtocol
 from archc.ui.lsp.workspace import STACK, Workspace
 
 EXPLAIN = "archc.explain"
-WATCHED = types.DidChangeWatchedFilesRegistrationOptions([types.FileSystemWatcher("**/*.arch")])
+WATCHED = types.DidChangeWatchedFilesRegistrationOptions(
+    [types.FileSystemWatcher(pattern) for pattern in ("**/*.arch", "**/archc.toml", "**/pyproject.toml")]
+)
 
 Answer = Callable[[Workspace, Any], Any]
 

@@ -15,10 +15,13 @@ from pathlib import Path
 
 from lsprotocol import types
 
+from archc.compiler.configuration import configuration, reread
 from archc.compiler.driver import completed, glance
 from archc.compiler.elaborate.elaboration import Stopped
 from archc.compiler.elaborate.loader import ARCHS, Loader, shown
 from archc.compiler.index.symbols import Index
+from archc.compiler.report import Report
+from archc.dsl.diagnostics import Fault
 from archc.dsl.parser import Trees
 from archc.dsl.stack import FRAMES_A_LEVEL
 from archc.ui.lsp.analysis import Analysis, is_included
@@ -107,6 +110,7 @@ class Workspace:
     def changed_elsewhere(self, uris: Iterable[str] = ()) -> None:
         """Check all open texts anew, since a file, a setting or a folder has changed."""
         self._base = Loader()
+        reread()
         for uri in list(self.open):
             self._schedule(uri)
 
@@ -263,7 +267,7 @@ class Workspace:
                 report = completed(quick.report, quick.loaded, name, loader, limits, stop)
             except Stopped:
                 return None
-            return quick.with_report(report)
+            return quick.with_report(_configured(quick.loaded.folder, report))
 
         try:
             done = await asyncio.get_running_loop().run_in_executor(self._pool, work)
@@ -302,3 +306,11 @@ class Workspace:
     def known_files(self) -> dict[str, str]:
         """Return the files that open texts use, and which an editor may open, by their URIs."""
         return {uri_of(real): real for held in self.open.values() if held.quick is not None for real in held.quick.used}
+
+
+def _configured(folder: Path, report: Report) -> Report:
+    """Return a report without the warnings that a project switches off; all of them where its settings cannot be read."""
+    try:
+        return configuration(folder).without_warnings(report)
+    except Fault:
+        return report

@@ -61,6 +61,7 @@ OPTIONAL = {
     "matplotlib": "plots",
     "pygls": "lsp",
     "lsprotocol": "lsp",
+    "watchfiles": "watch",
 }  # module -> the extra that installs it
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -19,14 +20,27 @@ from archc.dsl.rendering import MAX_SHOWN, render_all
 from archc.ui.show import formats
 from archc.ui.show.colour import painter
 from archc.ui.show.reports import summary, table
+from archc.ui.verbs import watching
 from archc.ui.verbs.completion import words
-from archc.ui.verbs.options import File, Files, Input, Json, MaxNesting, MaxNodes, Out, Set
+from archc.ui.verbs.options import Configured, File, Input, Json, MaxNesting, MaxNodes, Out, Set, Watch
 from archc.ui.verbs.sources import STDIN, checked, content, loaded
-from archc.ui.verbs.terminal import arch_files, must_be_writable, overrides, print_json, repair, say, sound, talk, usage, write
+from archc.ui.verbs.terminal import (
+    arch_files,
+    must_be_writable,
+    or_configured,
+    overrides,
+    print_json,
+    repair,
+    say,
+    sound,
+    talk,
+    usage,
+    write,
+)
 
 
 def check_(
-    files: Files,
+    files: Configured = None,
     set_: Set = None,
     input_: Input = None,
     json_: Json = False,
@@ -46,12 +60,19 @@ def check_(
         bool, typer.Option("--all", help="with --fix: every repair that changes only how the file is written, never what it computes")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="with --fix: do not ask")] = False,
+    watch: Watch = False,
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
     """Check shapes and claims, and warn of what is probably not intended. Needs no torch."""
     if format_ not in ("text", "json", "github", "sarif"):
         usage(f"--format is text, json, github or sarif, not {format_}")
+    files = or_configured(files)
+    if watch and fix:
+        usage("--watch does not repair: leave out --fix")
+    if watch:
+        again = partial(check_, files, set_, input_, json_, format_, max_errors, max_nodes=max_nodes, max_nesting=max_nesting)
+        watching.repeat(files, again)
     paths = arch_files(files)
     changed = overrides(set_, input_)
     loader, reports = Loader(max_nesting, max_nodes), []
@@ -103,7 +124,7 @@ def expand(
 
 
 def fmt(
-    files: Files,
+    files: Configured = None,
     check: Annotated[bool, typer.Option("--check", help="change nothing; exit code 1 where something would change")] = False,
     json_: Json = False,
 ) -> None:
@@ -111,7 +132,7 @@ def fmt(
     from archc.dsl.diagnostics import Fault
     from archc.dsl.formatter import format_text
 
-    paths = arch_files(files)
+    paths = arch_files(or_configured(files))
     rows: list[dict[str, Any]] = []
     broken = False
     for path in paths:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial as partial_
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +12,11 @@ import typer
 from archc.compiler.analysis.memory import OpenSizes
 from archc.compiler.elaborate.elaboration import MAX_NODES, Limits, Overrides
 from archc.compiler.network import Network
+from archc.compiler.revisions import old
 from archc.dsl.parser import MAX_NESTING
 from archc.dsl.rendering import render_all
 from archc.ui.show.colour import painter
+from archc.ui.verbs import watching
 from archc.ui.verbs.options import (
     Collapse,
     Convention,
@@ -43,6 +46,7 @@ from archc.ui.verbs.options import (
     Sort,
     Style,
     Theme,
+    Watch,
 )
 from archc.ui.verbs.sources import checked
 from archc.ui.verbs.terminal import (
@@ -59,6 +63,7 @@ from archc.ui.verbs.terminal import (
     stdin_once,
     sweeps,
     talk,
+    usage,
 )
 
 
@@ -180,11 +185,12 @@ def diff_(
     collapse: Collapse = None,
     flat: Flat = False,
     theme: Theme = "auto",
+    md: Md = False,
     json_: Json = False,
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
-    """Print what differs between two networks, or two settings of one, and what it costs. Exit code 0: the same, 1: different."""
+    """Print what differs between two networks, or two settings or git revisions of one. Exit code 0: the same, 1: different."""
     from archc.ui.verbs import drawing
 
     stdin_once([first, second])
@@ -192,11 +198,12 @@ def diff_(
     limits = Limits(max_nodes, max_nesting)
     changed = (Overrides(), overrides(set_, None))
     a, b = (network(file, change, limits, json_, wrong=2) for file, change in zip((first, second), changed, strict=True))
-    difference = a.diff(b, names=(a.name, f"{b.name} ({', '.join(set_)})" if set_ else b.name))
+    names = (described(a.name, first, []), described(b.name, second, set_ or []))
+    difference = a.diff(b, names=names)
     if json_:
         print_json(difference.facts())
     else:
-        sys.stdout.write(difference.text())
+        sys.stdout.write(difference.markdown() if md else difference.text())
     if target is not None:
         form, expanded, collapsed = target.options.form.name, expand or (), collapse or ()
         drawing.write_picture(
@@ -204,6 +211,13 @@ def diff_(
         )
     if not difference.same:
         raise typer.Exit(1)
+
+
+def described(name: str, file: Path, settings: list[str]) -> str:
+    """Return the name of a network, with what tells it from another one of that name: its revision and settings."""
+    before = old(str(file))
+    apart = [*([f"at {before.revision}"] if before is not None else []), *settings]
+    return f"{name} ({', '.join(apart)})" if apart else name
 
 
 def draw(
@@ -219,6 +233,7 @@ def draw(
     heat: Heat = "",
     legend: Legend = True,
     partial: Annotated[bool, typer.Option("--partial", help="draw a file with errors too, as far as its shapes are known")] = False,
+    watch: Watch = False,
     set_: Set = None,
     input_: Input = None,
     max_nodes: MaxNodes = MAX_NODES,
@@ -229,6 +244,12 @@ def draw(
     from archc.ui.verbs import drawing
 
     target = drawing.target(output, format_, style, theme, heat, legend, part="a wrong file" if partial else "")
+    if watch:
+        if output is None:
+            usage("--watch draws again and again into a file: give -o FILE")
+        looks = (depth, expand, collapse, flat, theme, heat, legend)
+        again = partial_(draw, file, output, format_, style, *looks, partial, set_=set_, input_=input_, max_nodes=max_nodes)
+        watching.repeat([file], again)
     changed, limits = overrides(set_, input_), Limits(max_nodes, max_nesting)
     expanded, collapsed = expand or (), collapse or ()
     if not partial:

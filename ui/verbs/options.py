@@ -31,6 +31,17 @@ Files = Annotated[
         autocompletion=arch_files,
     ),
 ]
+Configured = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="`.arch` files, or folders of them; - is stdin; without any, the `paths` of pyproject.toml or archc.toml",
+        show_default=False,
+        metavar="[FILES...]",
+        parser=named,
+        autocompletion=arch_files,
+    ),
+]
+Watch = Annotated[bool, typer.Option("--watch", help="run again whenever a file changes, until Ctrl-C")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="set a parameter of the `arch` line")]
 Input = Annotated[list[str] | None, typer.Option("--input", metavar="[NAME=]SHAPE", help="set the shape of an input, as 3x299x299")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]

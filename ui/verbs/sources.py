@@ -7,11 +7,13 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from archc.compiler.configuration import configuration
 from archc.compiler.driver import check, check_text, unreadable
 from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.elaborate.loader import MAX_BYTES, Loaded, Loader
 from archc.compiler.files import bounded
 from archc.compiler.report import Report
+from archc.compiler.revisions import old
 
 STDIN = Path("<stdin>")  # compared by identity: a file may have this name
 
@@ -48,9 +50,16 @@ def checked(
     mend: bool = True,
     loader: Loader | None = None,
 ) -> Report:
-    """Check a file, or stdin, and return the report, as `driver.check` does."""
+    """Check a file, stdin, or a file of another revision, and return the report, without the warnings that its project switches off.
+
+    Raises UsageError for a revision or file that does not exist, Fault for a configuration that cannot be read.
+    """
     if path is not STDIN:
-        return check(path, changed, limits, mend, loader)
+        before = old(str(path))
+        if before is not None:
+            data = before.path.read_bytes()
+            return configuration(Path()).without_warnings(check_text(data, before.name, before.path.parent, changed, limits, mend))
+        return configuration(path).without_warnings(check(path, changed, limits, mend, loader))
     try:
         data = standard_input()
     except OSError as error:

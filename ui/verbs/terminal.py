@@ -14,6 +14,7 @@ from typing import Any, NoReturn, Protocol
 
 import typer
 
+from archc.compiler.configuration import NARROWEST, configuration
 from archc.compiler.driver import parse_overrides, require_network
 from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.errors import UsageError, one_of
@@ -29,8 +30,6 @@ from archc.ui.show import fixing
 from archc.ui.show.colour import painter
 from archc.ui.verbs import sources
 from archc.ui.verbs.sources import STDIN, checked
-
-NARROWEST = 40  # columns; narrower output is unreadable
 
 
 class Tabulated(Protocol):
@@ -69,6 +68,14 @@ def arch_files(files: list[Path]) -> list[Path]:
     found = sources.arch_files(files)
     if not found:
         fail(f"there is no `.arch` file in {', '.join(map(str, files))}")
+    return found
+
+
+def or_configured(files: list[Path] | None) -> list[Path]:
+    """Return the files that are given, or else those that the configuration of the current folder names. Ends where there are none."""
+    found = files or list(configuration(Path()).paths)
+    if not found:
+        usage("give a file or folder, or name some by `paths` in [tool.archc] of pyproject.toml")
     return found
 
 
@@ -151,8 +158,8 @@ def unfit_table(rows: list[tuple[str, str, str, str]], most: int = 10) -> str:
 
 
 def width() -> int | None:
-    """Return the columns of the terminal; None where stdout is none, and lines may have any length."""
-    return max(NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+    """Return the columns of the terminal; where stdout is none, those of the configuration, or None: lines may have any length."""
+    return max(NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else configuration(Path()).width
 
 
 def must_be_writable(path: Path) -> None:
