@@ -169,9 +169,9 @@ class Expressions:
                 self.expr(expr.base, place)
                 self.expr(expr.index, place)
             case ast.Part():
-                for each in (expr.base, expr.first, expr.stop):
-                    if each is not None:
-                        self.expr(each, place)
+                for bound in (expr.base, expr.first, expr.stop):
+                    if bound is not None:
+                        self.expr(bound, place)
             case ast.Field():
                 self.expr(expr.base, place)
             case _:

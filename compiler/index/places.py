@@ -71,8 +71,8 @@ class Places:
         core = (start, end) if (start, end) in self._nodes else self._core(start, end) or (start, end)
         shapes: dict[str, Shape] = {}
         for passed in self._passed:
-            span = (passed.span.start, passed.span.end)
-            if span in (core, (start, end)) or (span[0] <= core[0] and core[1] <= span[1] and self._core(*span) == core):
+            item = (passed.span.start, passed.span.end)
+            if item in (core, (start, end)) or (item[0] <= core[0] and core[1] <= item[1] and self._core(*item) == core):
                 shapes[passed.scope] = passed.shape
         made = self._nodes.get(core, {})
         span = Span(self.source, *core)

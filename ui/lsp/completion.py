@@ -81,8 +81,8 @@ def _offers(space: Workspace, now: Analysis, cursor: Cursor, offset: int) -> Ite
     if cursor.comment:
         if re.search(r"allow:[^#]*$", cursor.line):
             for code in sorted(code for code in CODES if code.startswith("W")):
-                found = code_page(code)
-                yield _item(code, Kind.Constant, found.title if found is not None else "")
+                described = code_page(code)
+                yield _item(code, Kind.Constant, described.title if described is not None else "")
         return
     if cursor.quoted is not None:
         if re.match(r"\s*use\b", cursor.line):

@@ -53,7 +53,8 @@ def cursor_at(text: str, offset: int) -> Cursor:
     if comment or quoted is not None:
         return Cursor(line, line, word, offset - len(word), comment=comment, quoted=quoted)
     around = _enclosing(text, max(0, begin - 2_000), offset)
-    callee, argument, given, position, braced = "", "", (), 0, False
+    callee, argument, position, braced = "", "", 0, False
+    given: tuple[str, ...] = ()
     begin_statement = max([begin, *(text.rfind(mark, begin, offset) + 1 for mark in BEGINS)])
     if around is not None and around[0] == "(":
         before = re.search(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from lsprotocol import types
 
@@ -30,7 +31,14 @@ def definition(space: Workspace, params: types.DefinitionParams) -> types.Locati
     return _implied(now_, now_.lines.offset(params.position)) if now_ is not None else None
 
 
-def _symbol_at(space: Workspace, params: types.TextDocumentPositionParams) -> tuple[Analysis, Symbol] | None:
+class At(Protocol):
+    """A request about a position."""
+
+    text_document: types.TextDocumentIdentifier
+    position: types.Position
+
+
+def _symbol_at(space: Workspace, params: At) -> tuple[Analysis, Symbol] | None:
     now = space.analysis(params.text_document.uri)
     if now is None or now.index is None:
         return None

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 from urllib.parse import unquote
 
 from lsprotocol import types
@@ -239,7 +239,7 @@ def serve() -> int:
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # what anything else prints is no message
         server = ArchServer()
-        server.start_io(sys.stdin.buffer, _Open(out))
+        server.start_io(sys.stdin.buffer, cast(BinaryIO, _Open(out)))
     stopped = server.protocol._shutdown
     server.pictures.close()
     server.space.close()
