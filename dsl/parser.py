@@ -115,7 +115,7 @@ def _parsed(source: Source, deep: Diagnostic | None, known: Trees | None) -> Par
             trees[text] = tree
         return error
 
-    recovery = Recovery(source, failure)
+    recovery = Recovery(source, failure) if known is None else Recovery(source, failure, at_once=1)  # where each is known, alone
     statements: list[ast.Statement] = []
     for draft in recovery.readable(first):
         part = trees.get(draft.text) or _tree(draft.text)[0]
@@ -129,12 +129,15 @@ def _parsed(source: Source, deep: Diagnostic | None, known: Trees | None) -> Par
 
 def _of_pieces(source: Source, trees: Trees) -> ast.File | None:
     """Return the tree of a text from those of its pieces; None if one of them cannot be parsed."""
-    statements: list[ast.Statement] = []
+    parsed: list[tuple[Any, range]] = []
     for begin, end in pieces(source.text):
         tree, error = trees.of(source.text[begin:end])
         if error is not None:
             return None
-        statements.extend(TreeBuilder(source, range(begin, end + 1)).build(tree).statements)
+        parsed.append((tree, range(begin, end + 1)))
+    statements: list[ast.Statement] = []
+    for tree, origin in parsed:
+        statements.extend(TreeBuilder(source, origin).build(tree).statements)
     return ast.File(Span(source, 0, len(source.text)), tuple(statements))
 
 
