@@ -6,6 +6,8 @@ import asyncio
 import json
 import random
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from pygls.exceptions import JsonRpcException
 from pytest_lsp import LanguageClient
 
 from archc.tests.support import ROOT
-from archc.tests.support.lsp import CONFIG, Text, close_all, codes
+from archc.tests.support.lsp import CONFIG, ENVIRONMENT, Text, close_all, codes
 from archc.ui.lsp.carrying import Carried
 from archc.ui.lsp.documents import Document, Lines, path_of, uri_of
 
@@ -218,3 +220,50 @@ async def test_a_few_hundred_edits(client: LanguageClient, tmp_path: Path) -> No
 @pytest.mark.asyncio(loop_scope="module")
 async def test_ten_thousand_edits(client: LanguageClient, tmp_path: Path) -> None:
     await survives(client, tmp_path, 10_000, growth=60)
+
+
+# ---- the process
+
+
+def framed(*messages: dict[str, Any]) -> bytes:
+    bodies = [json.dumps({"jsonrpc": "2.0", **message}).encode() for message in messages]
+    return b"".join(b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies)
+
+
+def session(messages: bytes, program: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-c", program, "lsp", "--stdio"], input=messages, env=ENVIRONMENT, capture_output=True, timeout=60, check=False
+    )
+
+
+PROGRAM = """
+import sys
+from archc import cli
+try:
+    cli.main()
+finally:
+    assert not {"torch", "numpy"} & set(sys.modules)
+"""
+
+
+@pytest.mark.thorough
+def test_a_session_ends_with_its_exit_code_and_imports_no_torch() -> None:
+    opened = {"textDocument": {"uri": "file:///net.arch", "languageId": "arch", "version": 1, "text": "input 3x8x8\nconv3-8\n"}}
+    at = {"textDocument": {"uri": "file:///net.arch"}, "position": {"line": 1, "character": 2}}
+    begin = [
+        {"id": 1, "method": "initialize", "params": {"capabilities": {}, "processId": None, "rootUri": None}},
+        {"method": "initialized", "params": {}},
+        {"method": "textDocument/didOpen", "params": opened},
+        {"id": 2, "method": "textDocument/hover", "params": at},
+    ]
+    done = session(framed(*begin, {"id": 3, "method": "shutdown"}, {"method": "exit"}), PROGRAM)
+    assert done.returncode == 0 and done.stderr == b"", done.stderr
+    assert b"8x6x6" in done.stdout
+    done = session(framed(*begin), PROGRAM)  # the client is gone
+    assert done.returncode == 1 and done.stderr == b"", done.stderr
+
+
+@pytest.mark.thorough
+def test_without_pygls_the_verb_says_what_to_install() -> None:
+    done = session(b"", "import sys\nsys.modules['pygls'] = None\nfrom archc import cli\ncli.main()")
+    assert done.returncode == 3 and b"pip install 'archc[lsp]'" in done.stderr
