@@ -181,6 +181,19 @@ async def test_names_of_used_files(client: LanguageClient, folder: Path) -> None
     await used.diagnostics(lambda held: held == () or held == [])
 
 
+async def test_a_file_of_blocks_shows_the_shapes_of_its_user(client: LanguageClient, folder: Path) -> None:
+    words = "block unit(w) {\n  c: conv3-{w}(pad=1)\n  relu\n}\n"
+    (folder / "blocks.arch").write_text(words)
+    user = Text(client, folder / "of_blocks.arch", 'use "blocks.arch"\ninput 3x8x8\nunit(4)\nunit(5)\n')
+    await user.diagnostics(lambda held: True)
+    blocks = Text(client, folder / "blocks.arch", words)
+    hints = await client.text_document_inlay_hint_async(types.InlayHintParams(blocks.identifier, blocks.whole))
+    assert [(hint.position.line, hint.label) for hint in hints] == [(1, "4x8x8 … 5x8x8"), (2, "4x8x8 … 5x8x8")]
+    await client.text_document_hover_async(types.HoverParams(**user.place("unit(5)")))
+    hover = text_of(await client.text_document_hover_async(types.HoverParams(**blocks.place("conv3"))))
+    assert "| unit1 | 3x8x8 | 4x8x8 | 112 |" in hover and "`unit2.c`, in unit2: 4x8x8 → **5x8x8**" in hover
+
+
 async def test_a_rename_says_which_keys_change(client: LanguageClient, folder: Path) -> None:
     text = Text(client, folder / "rename.arch", SOUND + "@layer.0.c\n")
     before = len(client.messages)

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 
 from lsprotocol import types
 
+from archc.compiler.index.places import Places
 from archc.compiler.index.symbols import CALLABLE, Symbol
 from archc.compiler.shapes.dim import Shape, show_shape
 from archc.ui.lsp.analysis import Analysis
+from archc.ui.lsp.settings import Settings
 from archc.ui.lsp.workspace import Workspace
 
 _CLAIMED = re.compile(r"=>[^;#|>}]*(#.*)?$")  # a line that states its shape itself
@@ -24,10 +26,15 @@ def inlay_hints(space: Workspace, params: types.InlayHintParams) -> list[types.I
     if now is None or not (settings.shapes or settings.parameters):
         return None
     looked_at = space.open[uri].looked_at
-    rows = {line: (text, tip, False) for line, (text, tip) in _rows(now, looked_at, settings.shapes, settings.parameters).items()}
+    rows = {line: (text, tip, False) for line, (text, tip) in _rows(now, now.places, looked_at, settings).items()}
+    if not now.report.has_network:  # blocks: as an open text that uses them calls them
+        for user, places in space.users(uri):
+            known = space.open[user.uri].looked_at
+            for line, (text, tip) in _rows(now, places, known, settings).items():
+                rows.setdefault(line, (text, f"{tip}\nin {user.report.name}", False))
     if (before := space.good(uri)) is not None and not now.report.ok:
         good, carried = before
-        for line, (text, tip) in _rows(good, looked_at, settings.shapes, settings.parameters).items():
+        for line, (text, tip) in _rows(good, good.places, looked_at, settings).items():
             if (here := carried.line(line)) is not None:
                 rows.setdefault(here, (text, f"{tip}, before the last edits", True))
     return [
@@ -43,17 +50,16 @@ def inlay_hints(space: Workspace, params: types.InlayHintParams) -> list[types.I
     ]
 
 
-def _rows(analysis: Analysis, looked_at: Mapping[str, str], shapes: bool, parameters: bool) -> dict[int, tuple[str, str]]:
-    """Return the text and the tooltip of each line, counted from 0."""
+def _rows(analysis: Analysis, places: Places, looked_at: Mapping[str, str], settings: Settings) -> dict[int, tuple[str, str]]:
+    """Return the text and the tooltip of each line, counted from 0, as the network of `places` has them."""
     found: dict[int, tuple[str, str]] = {}
-    places = analysis.places
     for line, row in places.at_line_ends().items():
         code = analysis.lines.line(line - 1)
         chosen = looked_at.get(_block_at(analysis, next(iter(row.values())).span.start), "")
         parts: list[str] = []
-        if shapes and not _CLAIMED.search(code):
+        if settings.shapes and not _CLAIMED.search(code):
             parts.append(_shape_text({scope: passed.shape for scope, passed in row.items()}, chosen))
-        if parameters:
+        if settings.parameters:
             first = row.get(chosen) or next(iter(row.values()))
             begin = analysis.source.line_starts[line - 1]
             if count := places.params(places.of_line(begin, begin + len(code), first.scope)):

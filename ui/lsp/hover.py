@@ -126,6 +126,9 @@ def _item(space: Workspace, uri: str, now: Analysis, offset: int, looked_at: dic
     """Return what is known of the item at an offset; where it is not known now, what was known before the last edits."""
     analysis, seen = now, now.places.at(offset)
     earlier = False
+    if not seen and not now.report.has_network:  # blocks: as an open text that uses them calls them
+        analysis, seen = next(((user, found) for user, places in space.users(uri) if (found := places.at(offset))), (now, seen))
+        looked_at = space.open[analysis.uri].looked_at
     if not any(each.nodes for each in seen) and (before := space.good(uri)) is not None and not now.report.ok:
         good, carried = before
         line = carried.earlier(now.lines.line_at(offset))
@@ -139,7 +142,8 @@ def _item(space: Workspace, uri: str, now: Analysis, offset: int, looked_at: dic
     parts = [EARLIER] if earlier else []
     if len(seen) > 1:
         parts.append(_table([(each.scope, _incoming(each), _shape(each), each.nodes) for each in seen], analysis))
-    body = analysis.index.body_at(seen[0].span.start).block if analysis.index is not None else None
+    index = now.index if not earlier else analysis.index
+    body = index.body_at(seen[0].span.start).block if index is not None else None
     chosen = looked_at.get(key_of(body), "") if body is not None else ""
     return [*parts, *_one(next((each for each in seen if each.scope == chosen), seen[0]), analysis)]
 
@@ -167,7 +171,7 @@ def _one(seen: Seen, analysis: Analysis) -> Iterator[str]:
         more = f", and {len(seen.nodes) - MOST_CALLS} more" if len(seen.nodes) > MOST_CALLS else ""
         yield f"{len(seen.nodes)} nodes: {shown}{more}"
         yield f"{analysis.places.params(seen.nodes):,} parameters, {analysis.places.macs(seen.nodes):,} MACs"
-    if main.op == INPUT or main.span.source is not analysis.source or not _is_one(seen, main):
+    if main.op == INPUT or main.span.source is not seen.span.source or not _is_one(seen, main):
         return
     topics = dict(derive(analysis.report.graph, main.name, analysis.fields))
     yield "\n".join(f"* {topic}: " + "; ".join(topics[topic]) for topic in TOPICS if topics.get(topic))

@@ -19,6 +19,7 @@ from archc.compiler.configuration import configuration, reread
 from archc.compiler.driver import completed, glance
 from archc.compiler.elaborate.elaboration import Stopped
 from archc.compiler.elaborate.loader import ARCHS, Loader, shown
+from archc.compiler.index.places import Places
 from archc.compiler.index.symbols import Index
 from archc.compiler.report import Report
 from archc.dsl.diagnostics import Fault
@@ -144,6 +145,17 @@ class Workspace:
             held.carried = Carried(held.good.lines.text, now.lines.text)
         return held.good, held.carried
 
+    def users(self, uri: str) -> list[tuple[Analysis, Places]]:
+        """Return the open texts that use an open text as it is now, each with what its network makes of it."""
+        path, now = path_of(uri), self.analysis(uri)
+        real = os.path.realpath(path) if path is not None else ""
+        found = []
+        for other, held in self.open.items():
+            source = held.quick.used.get(real) if other != uri and held.quick is not None else None
+            if held.quick is not None and source is not None and now is not None and source.text == now.lines.text:
+                found.append((held.quick, Places(held.quick.report, source)))
+        return found
+
     async def full(self, uri: str) -> Analysis | None:
         """Return the full check of an open text as it is now, with warnings and repairs; None if it changes meanwhile."""
         held = self.open.get(uri)
@@ -195,15 +207,15 @@ class Workspace:
         path = path_of(uri)
         real = os.path.realpath(path) if path is not None else ""
         for other, held in self.open.items():
-            if other != uri and held.quick is not None and (real in held.quick.used or held.quick.report.diagnostics):
-                self._schedule(other)
+            if other != uri and held.quick is not None and real in held.quick.used:
+                self._schedule(other, IDLE)
 
-    def _schedule(self, uri: str) -> None:
+    def _schedule(self, uri: str, delay: float = SOON) -> None:
         held = self.open[uri]
         held.edits += 1
         held.cancel()
         loop = asyncio.get_running_loop()
-        held.soon = loop.call_later(SOON, self._check_again, uri)
+        held.soon = loop.call_later(delay, self._check_again, uri)
 
     def _check_again(self, uri: str) -> None:
         if (held := self.open.get(uri)) is not None:
