@@ -225,7 +225,7 @@ class ArchGraph:
             name=self.name,
             title=self.title,
             outputs={key: {"node": out.node, "training_only": out.training_only} for key, out in self.outputs.items()},
-            conditions=[[node, to_plain(c.left), c.relation, to_plain(c.right)] for node, c in self.conditions],
+            conditions=[[node, to_plain(c.left), c.relation, *map(to_plain, c.formulas[1:])] for node, c in self.conditions],
         )
         for node in self:
             frames = node.frame.chain() if node.frame else []
@@ -256,7 +256,9 @@ class ArchGraph:
         info = plain.graph
         sources = {label: Source(label, text, label) for label, text in info["sources"].items()}
         outputs = {key: Output(out["node"], out["training_only"]) for key, out in info["outputs"].items()}
-        conditions = [(node, Condition(from_plain(a), relation, from_plain(b))) for node, a, relation, b in info["conditions"]]
+        conditions = [
+            (node, Condition(from_plain(a), relation, *map(from_plain, sides))) for node, a, relation, *sides in info["conditions"]
+        ]
         graph = cls(info["name"], info["title"], outputs, conditions, preprocess=info.get("preprocess", {}))
         for name, node in plain.nodes(data=True):
             frame: Frame | None = None

@@ -171,9 +171,10 @@ def _slash_padding(before: re.Match[str], rest: re.Match[str]) -> str:
 
 ONE_OF_TWO = "one of two values is written `2 if i == 0 else 1`, with both of them"
 ALL_SETTINGS = "as a value, an operator has all its settings in parentheses: `{0}({1}, {2}, ...)`"
-BRANCHED = "concat|add|sub|mul|div|mean|matmul|residual"
+BRANCHED = "concat|stack|add|sub|mul|div|mean|matmul|residual"
 RULES = (
     # arguments
+    Rule(r"\b[Ss]lice\s*\([^()]*", r":", "the last four positions are `slice(in.w - 4, in.w, axis=w)`", bracket="("),
     Rule(r"[A-Za-z_]+\s*=\s*", r'("[^"]*->[^"]*")', "a text stands first, without a name: `{0}`", "{0}", bracket="("),
     Rule(r"", r"'([^'\"]*->[^'\"]*)'", 'a text has double quotes: `"{0}"`', '"{0}"', bracket="("),
     Rule(r"", r";", "options are separated by `,`", ",", bracket="("),
@@ -321,12 +322,12 @@ RULES = (
     Rule(r"(?<=[A-Za-z_0-9)])\s*", r"-\s*(?=[0-9{])", "there is no space around the `-` before the channels: `conv3-64`", "-"),
     Rule(r"^\s*[A-Za-z_][\w-]*:\s*", r"$", "the item of a label follows on the same line: `head: conv3-8`, or `head: {` and lines"),
     # merges
+    Rule(r"\b([A-Za-z_]+)-([0-9]+)", r"\s*<", "before branches, options are in parentheses: `{0}({1})<a | b>`", "{0}({1})<"),
     Rule(rf"\b(?:{BRANCHED})\s*\{{.*", r"", "branches go in `< >`: `concat<a | b>`"),
     Rule(rf"\b(?:{BRANCHED})\s*", r"[\[(]", "branches go in `< >`: `concat<a | b>`"),
     Rule(rf"\b(?:{BRANCHED})\s*\(.*", r"", "branches go in `< >`: `concat<a | b>`", bracket="("),
     Rule(r"", r",", "branches are separated by `|`", " |", bracket="<"),
     Rule(r">\s*", r"\(", "options go before the branches: `concat(axis=c)<a | b>`"),
-    # arguments
     Rule(r"\(\s*(\d+)\s*", r",\s*(\d+)\s*\)", "a number for each axis is written `{0}x{1}`", "{0}x{1}", bracket="("),
     Rule(r"", r":\s*(?=\S)", "an option is written with `=`: `stride=2`", "=", bracket="("),
     Rule(r"", r"else\b", "`else` follows the `}` of an `if`"),

@@ -27,7 +27,9 @@ def derive(graph: ArchGraph, name: str, fields: dict[str, Field] | None = None) 
     topics.append(("parameters", [_parameters(graph, node)]))
     topics.append(("MACs", [_macs(graph, node)]))
     topics.append(("memory", [_memory(node.shape)]))
-    topics.append(("field", list(_field(field))))
+    topics.append(
+        ("field", [*_field(field), *(["mean and variance, over all positions, are not counted"] if node.operator.surveys else [])])
+    )
     if options := list(_options(node)):
         topics.append(("options", options))
     if node.frame is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import pairwise
@@ -12,6 +12,7 @@ from archc.compiler.analysis.cost import cost, node_macs, node_params, weights
 from archc.compiler.analysis.derive import option_text
 from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.parts import Part, parts
+from archc.compiler.analysis.preparation import shown
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.ops.record import no_weights
 from archc.compiler.shapes.dim import Dim, show_shape
@@ -223,6 +224,8 @@ def _alone(kind: str, graph: ArchGraph, node: Node, sign: int) -> Change:
 
 
 def _changed(a: ArchGraph, x: Node, b: ArchGraph, y: Node) -> Iterator[Change]:
+    if x.is_input:
+        yield from _prepared(a.preprocess.get(x.name, {}), b.preprocess.get(y.name, {}), x, y)
     if (x.attrs, x.shape, x.place) == (y.attrs, y.shape, y.place) and x.call.inputs == y.call.inputs:
         return
     params, macs = node_params(b, y) - node_params(a, x), node_macs(b, y) - node_macs(a, x)
@@ -241,6 +244,14 @@ def _changed(a: ArchGraph, x: Node, b: ArchGraph, y: Node) -> Iterator[Change]:
     elif params or macs != 0:
         first, second = x.call.x, y.call.x
         yield Change("follows", f"{notation(x)} on {show_shape(first)} -> {show_shape(second)}", [x.name], [y.name], params, macs)
+
+
+def _prepared(before: Mapping[str, Any], after: Mapping[str, Any], x: Node, y: Node) -> Iterator[Change]:
+    """Yield the difference in how samples of an input are prepared."""
+    names = [name for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name)]
+    if names:
+        what = ", ".join(f"{name} {shown(before.get(name))} -> {shown(after.get(name))}" for name in names)
+        yield Change("changed", what, [x.name], [y.name], subject="preprocessing")
 
 
 def _rewired(a: ArchGraph, b: ArchGraph, pairs: Sequence[tuple[Node, Node]], removed: set[str], added: set[str]) -> Iterator[Change]:

@@ -236,4 +236,19 @@ def _definitions(elaboration: Elaboration, statements: Statements, site: Site) -
     _all(elaboration, [s for s in statements if isinstance(s, ast.Use)], site)
     for param in arch.params if arch is not None else ():
         _enter(elaboration, param, Missing.POISONED if param.default is None else _parameter(elaboration, param.default, site), site)
-    _all(elaboration, [s for s in statements if isinstance(s, DEFINED)], site)
+    there = _of_the_network(statements)
+    _all(elaboration, [s for s in statements if isinstance(s, DEFINED) and s not in there], site)
+
+
+def _of_the_network(statements: Statements) -> list[ast.Let]:
+    """Return the lets at the top of a file whose values depend on tensors or open sizes of its network, which is not built here."""
+    inputs = [statement for statement in statements if isinstance(statement, ast.Input)]
+    names = {"in", *(dim.name for statement in inputs for dim in statement.dims if isinstance(dim, ast.Name))}
+    found = []
+    for statement in statements:
+        if isinstance(statement, ast.Let):
+            parts = list(ast.walk(statement.value))
+            if any(isinstance(part, ast.Ref) or (isinstance(part, ast.Name) and part.name in names) for part in parts):
+                names.add(statement.name)
+                found.append(statement)
+    return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from archc.compiler.ops.axes import AXIS, along_axis, along_axis_field
+from archc.compiler.ops.axes import AXES, along_axes, along_axes_field, axes_of, over_axes
 from archc.compiler.ops.kinds import SMALLEST, Choice, Real, Whole, Word
 from archc.compiler.ops.memory import KEEPS_INPUT, KEEPS_OUTPUT, Memory, Values, always, channels_first, none, one_each
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights
-from archc.compiler.ops.targets import ModuleTarget
+from archc.compiler.ops.targets import ModuleTarget, Target
 from archc.compiler.shapes.dim import Shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
@@ -63,21 +63,27 @@ def prelu_weights(call: Call) -> Weights:
 
 
 def _over_axis(name: str, target: str, formula: str, work: Values = none) -> Operator:
-    """Return the record of a function of all values along an axis."""
+    """Return the record of a function of all values along an axis, or along several."""
+
+    def lower(call: Call) -> Target:
+        axes = axes_of(call)
+        return ModuleTarget(target, {"dim": 1 + axes[0]}) if len(axes) == 1 else over_axes(call, f"F.{name}")
+
     return Operator(
         name=name,
         family="activation",
-        summary=f"`{formula} over the channels`, or over another axis.",
+        summary=f"`{formula} over the channels`, or over other axes.",
         doc=f"""
-        `out = {formula}`, with the sum over the channels of one position. `axis=h` and `axis=w` sum over a column or a row of one channel.
+        `out = {formula}`, with the sum over the channels of one position. `axis=h` and `axis=w` sum over a column or a row of one
+        channel, `axis=[h, w]` over all of its positions.
         """,
         source=f"torch.{target}",
         example=f"input 8x4x4; {name} => 8x4x4",
-        attrs=(AXIS,),
-        shape=along_axis,
-        receptive_field=along_axis_field,
+        attrs=(AXES,),
+        shape=along_axes,
+        receptive_field=along_axes_field,
         memory=replace(SOFTMAX, work=work),
-        lower=lambda call: ModuleTarget(target, {"dim": 1 + call.axis(call.attrs["axis"])}),
+        lower=lower,
     )
 
 

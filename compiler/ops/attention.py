@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archc.compiler.ops import receptive
 from archc.compiler.ops.convolution import BIAS
 from archc.compiler.ops.kinds import SMALLEST, Flag, Optional, Real, Whole, Word
@@ -137,16 +139,43 @@ def _kept(call: Call, out: Shape, keys: Dim) -> Dim:
     return sums(call, out) * (1 if call.attrs["dropout"] == 0 else 3 * keys)
 
 
+def _scaled(call: Call) -> tuple[Dim, Dim]:
+    """Count the values of the queries and of the keys, which torch scales one by one where a bias is trained."""
+    query, _ = parts(call)
+    return query * product(call.x[1:]), query * keys_of(call)
+
+
+def _reordered(call: Call) -> Dim:
+    """Count the values that torch copies in the order of the heads; with a single head, it copies nothing."""
+    return parts(call)[1] * keys_of(call) if call.attrs["heads"] > 1 else 0
+
+
+def attention_saves(call: Call) -> Sequence[str]:
+    """Name the operands and the result; with a bias, copies are kept instead, but for those of a single head."""
+    copied = split(call)[1] is not None and call.attrs["dropout"] == 0 and call.attrs["heads"] > 1
+    return () if copied else ("input", "output")
+
+
 def attention_saved(call: Call, out: Shape) -> Dim:
-    """Count the saved values besides operands and result: with a bias that is trained, the weights themselves."""
+    """Count the saved values besides operands and result: with a bias, the weights themselves, and copies of what is multiplied.
+
+    A bias is taken to be trained. With one that is not, torch computes attention as a whole, and needs less.
+    """
     if split(call)[1] is not None and call.attrs["dropout"] == 0:
-        return sums(call, out) * keys_of(call)
+        queries, keys = _scaled(call)
+        return sums(call, out) * keys_of(call) + queries + keys + _reordered(call)
     return _kept(call, out, keys_of(call))
 
 
 def attention_work(call: Call, out: Shape) -> Dim:
-    """Count the sums; with a bias, the products before and after the softmax, which torch then computes one by one."""
-    return sums(call, out) if split(call)[1] is None else 2 * sums(call, out) * keys_of(call)
+    """Count the sums; with a bias, the products before and after the softmax, or what is multiplied with the weights, copied."""
+    if split(call)[1] is None:
+        return sums(call, out)
+    queries, keys = _scaled(call)
+    weights, copied = sums(call, out) * keys_of(call), queries + (keys + _reordered(call) if call.attrs["heads"] > 1 else 0)
+    if isinstance(weights, int) and isinstance(copied, int):
+        return weights + max(weights, copied)
+    return weights + copied
 
 
 # ---- with projections
@@ -276,7 +305,7 @@ OPERATORS = (
         fvcore=lambda call, out: 0,
         receptive_field=receptive.whole,
         derivation=attention_derivation,
-        memory=Memory(saves=always("input", "output"), saved=attention_saved, work=attention_work, reads="last", order=channels_last),
+        memory=Memory(saves=attention_saves, saved=attention_saved, work=attention_work, reads="last", order=channels_last),
         picture="attention",
         lower=lower_attention,
     ),

@@ -86,6 +86,14 @@ class Call:
         self.conditions.append(Condition(left, "==", right))
         return True
 
+    def one_of(self, size: Dim, one: Dim, other: Dim) -> bool:
+        """Return whether a size is one of two. For an open size that may be either, record this as a condition and return True."""
+        possible = [value for value in (one, other) if size == value or not isinstance(size - value, int)]
+        if len(possible) < 2 or size in possible:
+            return bool(possible) and self.equal(size, size if size in possible else possible[0])
+        self.conditions.append(Condition(size, "==", one, other))
+        return True
+
     def divisible(self, size: Dim, by: int) -> bool:
         """Return whether `by` divides a size. For an open size that it may divide, record this as a condition and return True."""
         return self.equal(size // by * by, size)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from archc.compiler.ops import receptive
-from archc.compiler.ops.axes import AXIS
+from archc.compiler.ops.axes import AXIS, AXIS_WORD
+from archc.compiler.ops.call import AXIS_NUMBERS
 from archc.compiler.ops.elementwise import broadcast_shape, chain, equal_shapes, merge_derivation
 from archc.compiler.ops.faults import ShapeFault, Unjoinable
 from archc.compiler.ops.kinds import Bounds, Flag, Real, Whole
-from archc.compiler.ops.memory import Memory, always, as_maps
+from archc.compiler.ops.memory import Memory, always, as_maps, channels_first
 from archc.compiler.ops.receptive import ReceptiveFields
 from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Operator, axis_names, differences
 from archc.compiler.ops.targets import CallTarget, ModuleTarget, Operand, Operands
@@ -49,6 +50,35 @@ def concat_derivation(call: Call, out: Shape) -> list[str]:
 def lower_concat(call: Call) -> CallTarget:
     """Lower to torch.cat."""
     return CallTarget("torch.cat", (Operands(),), {"dim": 1 + concat_axis(call)})
+
+
+def stack_shape(call: Call) -> Shape:
+    """Return the common shape with the number of operands as one more size. Raises Fault where shapes differ, or without such an axis."""
+    if call.axes == 3:
+        how = '`rearrange` joins two of the axes, as in `rearrange("c d h w -> c d (h w)")`'
+        raise Fault(says.wrong_rank("stack", "branches with at most two sizes, since it adds one", show_shape(call.x), how))
+    axis, shape = stack_axis(call), equal_shapes(call)
+    return (*shape[:axis], len(call.inputs), *shape[axis:])
+
+
+def stack_axis(call: Call) -> int:
+    """Return the number of the new axis. Raises Fault where the result has no axis of that name."""
+    numbers, word = AXIS_NUMBERS[call.axes + 1], call.attrs["axis"]
+    if word not in numbers:
+        has = f"its result has one axis more than each branch: {', '.join(f'`{name}`' for name in numbers)}"
+        raise Fault(says.wrong_rank(f"stack(axis={word})", "a result with that axis", show_shape(call.x), has))
+    return numbers[word]
+
+
+def stack_derivation(call: Call, out: Shape) -> list[str]:
+    """Name the new axis, and say that the others are those of the branches."""
+    axis = stack_axis(call)
+    return [f"{axis_names(out)[axis]}: {out[axis]} branches", f"the other sizes: those of each branch, {show_shape(call.x)}"]
+
+
+def lower_stack(call: Call) -> CallTarget:
+    """Lower to torch.stack."""
+    return CallTarget("torch.stack", (Operands(),), {"dim": 1 + stack_axis(call)})
 
 
 def lower_add(call: Call) -> CallTarget:
@@ -141,6 +171,26 @@ OPERATORS = (
         sign=("C", "concatenate"),
         memory=Memory(order=as_maps),
         lower=lower_concat,
+        operands=(1, None),
+    ),
+    Operator(
+        name="stack",
+        family="joining",
+        summary="The branches, beside each other along a new axis.",
+        doc="""
+        All shapes must be equal. `axis` is the word of the new axis in the result: of `n` rows `CxL`, `stack(axis=c)` makes `nxCxL`,
+        `axis=h` makes `CxnxL` and `axis=w` makes `CxLxn`. Flat values become a row: of `n` tokens `C`, `axis=w` makes `Cxn`. Of maps,
+        `axis=d` makes `CxnxHxW`, as frames of a video. `concat` joins along an axis that is there.
+        """,
+        source="torch.stack",
+        example="input 16x28; stack(axis=h)<. | conv3-16(pad=1)> => 16x2x28",
+        attrs=(Attr("axis", AXIS_WORD, REQUIRED, "the new axis, by its word in the result: channels, depth, height or width"),),
+        shape=stack_shape,
+        derivation=stack_derivation,
+        receptive_field=receptive.whole,
+        sign=("S", "stack"),
+        memory=Memory(order=channels_first),
+        lower=lower_stack,
         operands=(1, None),
     ),
     Operator(

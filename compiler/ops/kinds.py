@@ -188,17 +188,38 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """A bound of a range of an axis: a position from 0, or an open size.
+
+    A negative one passes, so that the rule of the operator, which knows the axis, can say how it is written.
+    """
+
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
+        if value == NONE:
+            help_text = "the end of an axis is its size: `in.c`, or `in.h` or `in.w` along another axis" if name == "stop" else ""
+            raise Fault(says.wrong_kind(f"`{name}`", str(self), show(value), help_text))
+        return value if isinstance(value, Formula) else _whole(name, value, None)
+
+    def __str__(self) -> str:
+        return "a whole number from 0"
+
+
+@dataclass(frozen=True)
 class Axes:
-    """One axis by its word, `c`, or several, `[h, w]`. Whether the input has them is for the rule of the operator to say."""
+    """One axis by its word, `c`, or several, `[h, w]`. Whether the input has them is for the rule of the operator to say.
+
+    Canonical: their words in the order of the axes; `bare`: a single one is its word alone.
+    """
 
     words: tuple[str, ...] = ("c", "d", "h", "w")
+    bare: bool = False
 
     def read(self, name: str, value: Value, axes: int) -> Canonical:
         parts = value if isinstance(value, tuple) else (value,)
         given = [Choice(self.words).read(name, part, axes) for part in parts]
         if not given or len(set(given)) < len(given):
             raise Fault(says.wrong_kind(f"`{name}`", "one axis, or several different ones", show(value)))
-        return tuple(word for word in self.words if word in given)
+        return given[0] if self.bare and len(given) == 1 else tuple(word for word in self.words if word in given)
 
     def __str__(self) -> str:
         return "one or several of " + ", ".join(f"`{word}`" for word in self.words) + ": `c`, `[h, w]`"
@@ -314,7 +335,9 @@ class Recipe:
         return ", ".join(f"`{Word(name, tuple(settings.items()))}`" for name, settings in self.table.items())
 
 
-Kind = Whole | Real | Flag | Choice | PerAxis | Axes | Sizes | NamedSizes | Place | Bounds | Row | Table | Quoted | Optional | Recipe
+Kind = (
+    Whole | Real | Flag | Choice | PerAxis | Axes | Sizes | NamedSizes | Place | Bound | Bounds | Row | Table | Quoted | Optional | Recipe
+)
 
 SMALLEST = 1e-30  # the lower bound of numbers that must be positive
 SETTINGS: Mapping[str, Real] = {"std": Real(SMALLEST), "bound": Real(0), "value": Real(), "eps": Real(0, 1), "gamma": Real(SMALLEST)}

@@ -77,6 +77,8 @@ class Memory:
     per sample, `saved_once` per batch; `indices`: 8 bytes are saved per output value. `work` is the number of temporary values needed per
     sample in addition to the output, `work_once` per batch.
 
+    `padded` returns which calls keep more for the backward pass than is counted here, since a library pads what it keeps.
+
     `reads` is the memory format that the input must have to be used without a copy: the channels `first` or `last`, or the `whole` of
     a tensor in any order. `order` is the memory format of the output.
     """
@@ -91,6 +93,7 @@ class Memory:
     indices: bool = False
     work: Values = none
     work_once: Values = none
+    padded: Callable[[Call], bool] = never
     reads: str = ""
     order: Order = as_input
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from archc.compiler.ops.axes import AXIS, AXIS_WORD
-from archc.compiler.ops.kinds import Optional, Row, Whole, Word
+from archc.compiler.ops.kinds import Bound, Optional, Row, Whole, Word
 from archc.compiler.ops.memory import Memory, as_maps
 from archc.compiler.ops.receptive import EACH, MAX_PHASES, ONCE, Positions, ReceptiveField, ReceptiveFields
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, axis_names, sizes_kept_or_changed
@@ -67,8 +67,14 @@ def slice_shape(call: Call) -> Shape:
     axis = axis_number(call)
     start, stop, step = call.attrs["start"], call.attrs["stop"], call.attrs["step"]
     size = call.channels if axis == 0 else call.x[axis]
+    for name, bound in (("start", start), ("stop", stop)):
+        if isinstance(bound, int) and bound < 0:
+            raise Fault(says.counted_from_the_end(name, bound, f"in.{call.attrs['axis']}"))
+    if not isinstance(start, int):
+        call.at_least(start, 0)
     if not (_least(call, stop, start + 1) and _least(call, size, stop)):
-        most = size if isinstance(size, int) and isinstance(start, int) and start < size else None
+        known = isinstance(start, int) and isinstance(stop, int)
+        most = size if isinstance(size, int) and known and start < size < stop else None
         what = "the range of channels" if axis == 0 else f"the range along the {axis_names(call.x)[axis]}"
         raise Fault(says.out_of_range(what, f"{start} to {stop}", f"in order, and within 0 to {size}", "stop", most))
     return (*call.x[:axis], (stop - start + step - 1) // step, *call.x[axis + 1 :])
@@ -243,7 +249,7 @@ def expand_shape(call: Call) -> Shape:
     """Return the shape with the given sizes. Raises Fault for an axis whose size is neither 1 nor the given one."""
     sizes = list(call.x)
     for axis, target in _named_axes(call, None).items():
-        if sizes[axis] != target and not call.equal(sizes[axis], 1):
+        if not call.one_of(sizes[axis], 1, target):
             name = axis_names(call.x)[axis]
             option = next(word for word, number in call.axis_numbers.items() if number == axis)
             raise Fault(
@@ -281,8 +287,8 @@ OPERATORS = (
         source="Python's x[start:stop:step]; Ma et al. 2018, arXiv:1807.11164, figure 3",
         example="input 16x28x28; slice(0, 14, axis=h) => 16x14x28",
         attrs=(
-            Attr("start", Whole(0, open=True), REQUIRED, "the first position, from 0"),
-            Attr("stop", Whole(1, open=True), REQUIRED, "the position after the last"),
+            Attr("start", Bound(), REQUIRED, "the first position, from 0"),
+            Attr("stop", Bound(), REQUIRED, "the position after the last"),
             Attr("step", Whole(1), 1, "the distance between positions"),
             AXIS,
         ),

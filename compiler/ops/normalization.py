@@ -201,7 +201,8 @@ OPERATORS = (
         family="normalization",
         summary="Group normalization: like `bn`, but over groups of channels of one sample.",
         doc="""
-        `out = weight*(x - mean)/sqrt(var + eps) + bias`, with mean and variance over a group of channels and all positions.
+        `out = weight*(x - mean)/sqrt(var + eps) + bias`, with mean and variance over a group of channels and all positions. The
+        receptive field is one position: it does not count them, as Araujo, Norris & Sim 2019 do not.
         """,
         source="torch.nn.GroupNorm; Wu & He 2018, arXiv:1803.08494",
         example="input 64x56x56; group_norm(32) => 64x56x56",
@@ -214,6 +215,7 @@ OPERATORS = (
         weights=scale_and_shift,
         fvcore=group_norm_fvcore,
         normalizes=True,
+        surveys=True,
         memory=Memory(saves=always("input"), work=group_statistics, saved=group_statistics, reads="whole", order=as_maps),
         lower=lower_group_norm,
     ),

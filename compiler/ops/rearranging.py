@@ -20,6 +20,8 @@ from archc.dsl.vocabulary import shapes as says
 
 MOST_AXES = 4  # of a result: channels and three sizes
 RESERVED = ("pattern", "sizes", "place")  # names of other arguments
+REST = "..."  # all axes without a name; each becomes an axis with this and a number as its name
+BATCH = (("b",), ("B",), ("batch",), ("bs",), ("n",), ("N",))  # what the batch is called where it is written
 EXAMPLE = 'as in `rearrange("c (h i) (w j) -> (j i c) h w", i=2, j=2)`'
 Axis = tuple[str, ...]  # the names of its parts, the outermost first; none for an axis of size 1
 
@@ -33,8 +35,30 @@ class Pattern:
 
 
 @cache
-def read(text: str) -> Pattern:
-    """Read a pattern. Raises Fault for one that cannot be read."""
+def read(text: str, rank: int) -> Pattern:
+    """Read a pattern for a sample of `rank` axes. `...` becomes an axis for each of these that has no name in it.
+
+    Raises Fault for a pattern that cannot be read, and for `...` among more than `rank` axes.
+    """
+    if stuck := re.search(r"\.\.\.[^\s()]+", text):
+        raise Fault(attention.bad_pattern(f"has `{stuck[0]}`", "`...` stands alone, with spaces around it"))
+    pattern = _read(text)
+    if not any(REST in axis for axis in pattern.left):
+        return pattern
+    if re.search(r"\([^)]*\.\.\.", text.partition("->")[0]):
+        raise Fault(attention.bad_pattern("has `...` in parentheses before the arrow", "there it stands for whole axes"))
+    if pattern.left[0] == pattern.right[0] and pattern.left[0] in BATCH:  # it would be read as the channels
+        problem = f"begins with `{pattern.left[0][0]}` on both sides, which reads as the batch"
+        raise Fault(attention.bad_pattern(problem, "the batch is not written: begin with the channels, `c`"))
+    named = len(pattern.left) - 1
+    if named > rank:
+        what = f"is of {named} ax{'i' if named == 1 else 'e'}s and `...`, and gets {rank}"
+        raise Fault(attention.bad_pattern(what, "`...` stands for the axes without a name, of which there may be none"))
+    return _read(text.replace(REST, " ".join(f"{REST}{number}" for number in range(named, rank))))
+
+
+def _read(text: str) -> Pattern:
+    """Read a pattern, in which `...` is a name. Raises Fault."""
     sides = text.split("->")
     if len(sides) != 2:
         raise Fault(attention.bad_pattern(f"has {len(sides) - 1 or 'no'} arrow{'s' * (len(sides) > 2)}", f"it has one `->`, {EXAMPLE}"))
@@ -42,7 +66,8 @@ def read(text: str) -> Pattern:
     left, right = (Counter(name for axis in side for name in axis) for side in (pattern.left, pattern.right))
     for names in (left, right):
         if twice := [name for name, count in names.items() if count > 1]:
-            raise Fault(attention.bad_pattern(f"has `{twice[0]}` twice on one side", "each part of an axis has a name of its own"))
+            why = "it stands once on each side" if twice[0] == REST else "each part of an axis has a name of its own"
+            raise Fault(attention.bad_pattern(f"has `{twice[0]}` twice on one side", why))
     for one, other, where in ((left, right, "left"), (right, left, "right")):
         if missing := [name for name in one if name not in other]:
             problem = f"has {' and '.join(f'`{name}`' for name in missing)} on its {where} side only"
@@ -53,7 +78,7 @@ def read(text: str) -> Pattern:
 def _axes(side: str) -> tuple[Axis, ...]:
     axes: list[Axis] = []
     inside: list[str] | None = None
-    for token in re.findall(r"\.\.\.|[()]|[^\s()]+", side):
+    for token in re.findall(r"\.\.\.\d*|[()]|[^\s()]+", side):
         if token == "(":
             if inside is not None:
                 raise Fault(attention.bad_pattern("has parentheses within parentheses", "the parts of an axis are names"))
@@ -76,8 +101,10 @@ def _axes(side: str) -> tuple[Axis, ...]:
 
 
 def _name(token: str) -> str:
-    if token in ("...", "…"):
-        raise Fault(attention.bad_pattern("has `...`", "here all axes of a sample are named; the batch is not written"))
+    if token.startswith(REST):
+        return token
+    if token == "…":
+        raise Fault(attention.bad_pattern("has `…`", "write it as three dots, `...`"))
     if token.isdigit():
         raise Fault(attention.bad_pattern(f"has the number {token}", f"give it a name and a size, `i={token}`; only 1 stands for itself"))
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", token) or token in RESERVED:
@@ -85,14 +112,19 @@ def _name(token: str) -> str:
     return token
 
 
+def _pattern(call: Call) -> Pattern:
+    return read(call.attrs["pattern"].text, len(call.x))
+
+
 def parts(call: Call) -> Mapping[str, Dim]:
     """Return the size of each part. Raises Fault where the pattern does not fit the input."""
-    pattern, given = read(call.attrs["pattern"].text), dict(call.attrs["sizes"].args)
+    pattern, given = _pattern(call), dict(call.attrs["sizes"].args)
     names = [name for axis in pattern.left for name in axis]
+    listed = ", ".join(f"`{name}`" for name in names if REST not in name)
     for name in given:
         if name not in names:
             problem = f"has no `{name}`, and gets a size for it"
-            raise Fault(attention.bad_pattern(problem, f"its names are {', '.join(f'`{known}`' for known in names)}", name))
+            raise Fault(attention.bad_pattern(problem, f"its names are {listed}", name))
     if len(call.x) != len(pattern.left):
         problem = f"is of {len(pattern.left)} ax{'i' if len(pattern.left) == 1 else 'e'}s, and gets {show_shape(call.x)}"
         help_text = "it names all axes of a sample, channels first"
@@ -136,22 +168,23 @@ def _written(axis: Axis) -> str:
 def rearranged_shape(call: Call) -> Shape:
     """Return the products of the sizes after the arrow."""
     sizes = parts(call)
-    return tuple(product(tuple(sizes[name] for name in axis)) for axis in read(call.attrs["pattern"].text).right)
+    return tuple(product(tuple(sizes[name] for name in axis)) for axis in _pattern(call).right)
 
 
 def rearranged_derivation(call: Call, out: Shape) -> list[str]:
     """Show the parts of each axis and their product."""
-    sizes = parts(call)
+    sizes, pattern = parts(call), _pattern(call)
+    named = {axis[0]: called for axis, called in zip(pattern.left, axis_names(call.x), strict=True) if axis and axis[0].startswith(REST)}
     lines = []
-    for called, axis, size in zip(axis_names(out), read(call.attrs["pattern"].text).right, out, strict=True):
+    for called, axis, size in zip(axis_names(out), pattern.right, out, strict=True):
         numbers = f"{'*'.join(f'{sizes[name]}' for name in axis)} = " if len(axis) > 1 else ""
-        lines.append(f"{called}: {'*'.join(axis) or '1'} = {numbers}{size}")
+        lines.append(f"{called}: {'*'.join(named.get(name, name) for name in axis) or '1'} = {numbers}{size}")
     return lines
 
 
 def _places(call: Call) -> tuple[list[str], list[int]]:
     """Return the names on the left, and for each name on the right its index among them."""
-    pattern = read(call.attrs["pattern"].text)
+    pattern = _pattern(call)
     names = [name for axis in pattern.left for name in axis]
     return names, [names.index(name) for axis in pattern.right for name in axis]
 
@@ -159,12 +192,12 @@ def _places(call: Call) -> tuple[list[str], list[int]]:
 def copies(call: Call) -> bool:
     """Return whether parts are reordered and joined, which takes a copy; otherwise the result is a view."""
     order = _places(call)[1]
-    return order != sorted(order) and any(len(axis) > 1 for axis in read(call.attrs["pattern"].text).right)
+    return order != sorted(order) and any(len(axis) > 1 for axis in _pattern(call).right)
 
 
 def rearranged_field(call: Call, out: Shape) -> ReceptiveFields:
     """Return blocks or repetitions of positions along axes that keep their place; the whole of other axes."""
-    pattern, sizes = read(call.attrs["pattern"].text), parts(call)
+    pattern, sizes = _pattern(call), parts(call)
     if len(pattern.left) != len(pattern.right):
         return [None] * call.axes
     return [_field(left, right, sizes) for left, right in zip(pattern.left[1:], pattern.right[1:], strict=True)]
@@ -183,7 +216,7 @@ def _field(left: Axis, right: Axis, sizes: Mapping[str, Dim]) -> ReceptiveField 
 
 def lower_rearrange(call: Call) -> Target:
     """Lower to a reshape into parts, a permutation, and a reshape into axes; steps that change nothing are left out."""
-    pattern, sizes = read(call.attrs["pattern"].text), parts(call)
+    pattern, sizes = _pattern(call), parts(call)
     names, order = _places(call)
     result: CallTarget | Operand = Operand()
     if [axis for axis in pattern.left if len(axis) != 1]:
@@ -204,7 +237,8 @@ OPERATORS = (
         doc="""
         The pattern names the axes of a sample before and after the arrow, channels first, without the batch. The names are
         arbitrary. Parentheses are one axis made of several, the outermost first; all but one of these
-        have a size, by name: `(h i)` with `i=2`. `1` is an axis of size 1. Every name is on both sides.
+        have a size, by name: `(h i)` with `i=2`. `1` is an axis of size 1, and `...` all axes without a name. Every name is on both
+        sides.
 
         `"c h w -> (h w) c"` makes each position a channel, `"(g c) h w -> (c g) h w"` with `g=2` is `channel_shuffle(2)`, and
         `"c (h i) (w j) -> (j i c) h w"` with `i=2, j=2` makes each 2x2 block one position.

@@ -138,6 +138,7 @@ class Operator:
     `grows`: it enlarges maps.
     `unrolls`: its output is the values of its input along one axis.
     `normalizes`: its output is normalized, so applying it again does nothing. `removes_bias`: it subtracts the mean of each channel.
+    `surveys`: in evaluation, too, it computes mean and variance over all positions of a sample, which receptive fields do not count.
     `rectifies`: it does not change its own output.
     `identity_in_eval`: in evaluation it returns its input; `identity_in_training` returns whether a call does so in training too.
     `detached`: its values do not depend on those of its operand, only on its shape, so no gradient passes through it.
@@ -181,6 +182,7 @@ class Operator:
     unrolls: bool = False
     normalizes: bool = False
     removes_bias: bool = False
+    surveys: bool = False
     rectifies: bool = False
     identity_in_eval: bool = False
     identity_in_training: Callable[[Call], bool] = never
@@ -236,10 +238,13 @@ class Operator:
 
     @property
     def short_form(self) -> str:
-        """Return the short form with the options in braces: `conv{kernel}-{out}/{stride}`."""
+        """Return the short form with the options in braces: `conv{kernel}-{out}/{stride}`; of a merge, with the options it needs."""
+        if self.is_merge and not self.plain:
+            needed = ", ".join(f"{name}=..." for name in self.requires)
+            return f"`{self.name}{f'({needed})' if needed else ''}<a | b>`"
         kernel, out, stride = self.short
         written = self.name + (f"{{{kernel}}}" if kernel else "") + (f"-{{{out}}}" if out else "") + (f"/{{{stride}}}" if stride else "")
-        return f"`{written}`" if not self.is_merge or self.plain else f"`{self.name}<a | b>`"
+        return f"`{written}`"
 
     @property
     def signature(self) -> str:

@@ -15,6 +15,7 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
 GATES = {"lstm": 4, "gru": 3}
+FEW = 128  # hidden channels
 
 
 def _directions(call: Call) -> int:
@@ -136,6 +137,11 @@ def _running(call: Call, out: Shape) -> Dim:
     return _all_states(call) + steps + (6 if call.operator == "lstm" else 1) * hidden
 
 
+def _padded(call: Call) -> bool:
+    """Return whether it is an LSTM of few channels, whose workspace oneDNN pads to multiples of 16 channels and more."""
+    return call.operator == "lstm" and call.attrs["hidden"] < FEW
+
+
 ATTRS = (
     Attr("hidden", Whole(1), REQUIRED, "the number of hidden channels, in each direction"),
     Attr("layers", Whole(1), 1, "the number of layers, each over the states of the previous one"),
@@ -173,7 +179,7 @@ def _recurrent(name: str, summary: str, equation: str, source: str) -> Operator:
         derivation=recurrent_derivation,
         receptive_field=recurrent_receptive_field,
         picture="dense",
-        memory=Memory(saves=always("input", "output"), saved=_kept, work=_running, order=channels_last),
+        memory=Memory(padded=_padded, saves=always("input", "output"), saved=_kept, work=_running, order=channels_last),
         lower=lower_recurrent,
         short=("", "hidden", ""),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product as product_of
 
-from archc.compiler.ops.axes import AXIS, along_axis, along_axis_field
+from archc.compiler.ops.axes import AXES, along_axes, along_axes_field, axes_of
 from archc.compiler.ops.elementwise import unequal
 from archc.compiler.ops.faults import ShapeFault, Unmatched
 from archc.compiler.ops.kinds import NONE, SMALLEST, Axes, Flag, Optional, Real
@@ -19,13 +19,9 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
 
-def _reduced(call: Call) -> list[int]:
-    return [call.axis(word) for word in call.attrs["axis"]]
-
-
 def reduced_shape(call: Call) -> Shape:
     """Return the shape with size 1 along the axes, or without them. Raises Fault for an axis that is not there, or where none is left."""
-    axes = _reduced(call)
+    axes = axes_of(call)
     if call.attrs["keep"]:
         return tuple(1 if axis in axes else size for axis, size in enumerate(call.x))
     kept = tuple(size for axis, size in enumerate(call.x) if axis not in axes)
@@ -37,12 +33,12 @@ def reduced_shape(call: Call) -> Shape:
 def reduced_derivation(call: Call, out: Shape) -> list[str]:
     """Name the axes that are reduced."""
     done = "becomes 1" if call.attrs["keep"] else "is dropped"
-    return [f"{axis_names(call.x)[axis]}: {call.x[axis]} {done}" for axis in _reduced(call)]
+    return [f"{axis_names(call.x)[axis]}: {call.x[axis]} {done}" for axis in axes_of(call)]
 
 
 def reduced_field(call: Call, out: Shape) -> ReceptiveFields:
     """Return the whole of each reduced axis and one position of the others; the whole of all axes where some are dropped."""
-    axes = _reduced(call) if call.attrs["keep"] else range(len(call.x))
+    axes = axes_of(call) if call.attrs["keep"] else range(len(call.x))
     return [None if axis in axes else EACH for axis in range(1, len(call.x))]
 
 
@@ -50,7 +46,7 @@ def _lower_reduced(target: str, *before: object) -> LowerRule:
     """Return a rule that lowers to a function of the operand, fixed arguments, the axes, and `keep`."""
 
     def lower(call: Call) -> CallTarget:
-        return CallTarget(target, (Operand(), *before, [1 + axis for axis in _reduced(call)], call.attrs["keep"]))
+        return CallTarget(target, (Operand(), *before, [1 + axis for axis in axes_of(call)], call.attrs["keep"]))
 
     return lower
 
@@ -173,14 +169,14 @@ def l2_norm_saved(call: Call, out: Shape) -> Dim:
 
 def l2_norm_work(call: Call, out: Shape) -> Dim:
     """Count the lengths."""
-    axis = call.axis(call.attrs["axis"])
-    return product(call.x[:axis] + call.x[axis + 1 :])
+    axes = axes_of(call)
+    return product(tuple(size for axis, size in enumerate(call.x) if axis not in axes))
 
 
 def lower_l2_norm(call: Call) -> CallTarget:
     """Lower to F.normalize."""
-    a = call.attrs
-    return CallTarget("F.normalize", (Operand(),), {"p": 2.0, "dim": 1 + call.axis(a["axis"]), "eps": a["eps"]})
+    axes = [1 + axis for axis in axes_of(call)]
+    return CallTarget("F.normalize", (Operand(),), {"p": 2.0, "dim": axes if len(axes) > 1 else axes[0], "eps": call.attrs["eps"]})
 
 
 def rms_work(call: Call, out: Shape) -> Dim:
@@ -274,7 +270,8 @@ OPERATORS = (
         summary="Instance normalization: like `bn`, but over the positions of one sample, in training and evaluation.",
         doc="""
         `out = weight*(x - mean)/sqrt(var + eps) + bias`, with mean and variance over all positions of one channel of one sample. There
-        are no running statistics, and no weights unless `affine=yes`.
+        are no running statistics, and no weights unless `affine=yes`. The receptive field is one position: it does not count mean and
+        variance, as Araujo, Norris & Sim 2019 do not.
         """,
         source="torch.nn.InstanceNorm1d, InstanceNorm2d, InstanceNorm3d; Ulyanov, Vedaldi & Lempitsky 2016, arXiv:1607.08022",
         example="input 64x56x56; instance_norm => 64x56x56",
@@ -285,6 +282,7 @@ OPERATORS = (
         shape=instance_norm_shape,
         weights=scale_and_shift,
         normalizes=True,
+        surveys=True,
         removes_bias=True,
         memory=Memory(saves=always("input"), saved=instance_statistics, work=instance_work, reads="first", order=channels_first),
         lower=lower_instance_norm,
@@ -292,18 +290,18 @@ OPERATORS = (
     Operator(
         name="l2_norm",
         family="normalization",
-        summary="Vectors along an axis, divided by their length.",
+        summary="Vectors along an axis, or several, divided by their length.",
         doc="""
-        `out = x/max(length, eps)`, with the length sqrt(sum of x^2) over the channels of one position, or over another axis.
+        `out = x/max(length, eps)`, with the length sqrt(sum of x^2) over the channels of one position, or over other axes.
         """,
         source="torch.nn.functional.normalize; Liu, Rabinovich & Berg 2016, arXiv:1506.04579, section 3.3",
         example="input 128x7x7; l2_norm => 128x7x7",
         attrs=(
-            AXIS,
+            AXES,
             Attr("eps", Real(0), 1e-12, "the smallest length to divide by"),
         ),
-        shape=along_axis,
-        receptive_field=along_axis_field,
+        shape=along_axes,
+        receptive_field=along_axes_field,
         memory=Memory(saves=always("input"), saved=l2_norm_saved, work=l2_norm_work),
         lower=lower_l2_norm,
     ),

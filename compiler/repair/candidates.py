@@ -7,7 +7,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from archc.compiler.repair import claims, definitions, labels, merges, numbers, projections, shapes, sizes, stages, values, windows, words
+from archc.compiler.repair import (
+    claims,
+    definitions,
+    labels,
+    merges,
+    numbers,
+    projections,
+    shapes,
+    sizes,
+    stages,
+    tables,
+    values,
+    windows,
+    words,
+)
 from archc.compiler.repair.places import Candidates
 from archc.compiler.repair.trial import Trials
 from archc.dsl import ast
@@ -22,6 +36,12 @@ def candidates(d: Diagnostic, tree: ast.File) -> Candidates:
     assert d.span is not None
     makers = BY_CODE.get(d.code, ())
     return islice((repair for maker in (claims.channels_first, *makers) for repair in _candidates_of(maker, d, d.span, tree)), MOST)
+
+
+def first(d: Diagnostic, trials: Trials) -> Candidates:
+    """Yield changes that, where they fix the file, are what was meant, and are offered alone."""
+    assert d.span is not None
+    return tables.as_large(d, d.span, trials) if d.code in ("E0302", "E0303") else iter(())
 
 
 def searched(d: Diagnostic, trials: Trials) -> Candidates:
@@ -86,6 +106,7 @@ BY_CODE: dict[str, tuple[Maker, ...]] = {
     "E0316": (shapes.heads_that_divide,),
     "E0306": (shapes.largest_legal,),
     "E0307": (shapes.pool_first,),
+    "E0323": (shapes.from_the_end,),
     "E0309": (values.inputs_alike,),
     "E0310": (merges.another_branch,),
     "E0401": (words.near_names, values.rounded),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.repair.places import Candidates, around, insert, is_op, kernel_of, ops_in, option, repair, stride_dropped, with_option
+from archc.compiler.repair.tables import trained
 from archc.compiler.repair.trial import Trials
 from archc.compiler.shapes.dim import Shape, show_shape
 from archc.dsl import ast
@@ -158,12 +159,8 @@ def _meeting(d: Diagnostic, span: Span, trials: Trials, exact: bool) -> Candidat
         yield repair(what, with_option(grown, "out_pad", str(by)))
     if not exact:
         return
-    tables = [node for name in operands for node in trials.there.graph if node.name == name and node.op == "learned"]
-    if tables:  # a table of a wrong size is meant to be as large as the map
-        table = around(trials.tree, tables[0].span, ast.Op)
-        if len(tables) == 1 and table is not None and is_op(table, "learned") and [arg.name for arg in table.args] == [None]:
-            yield repair("a tensor as large as the other branch", Edit(table.span, table.word))
-        return
+    if any(trained(trials.there.graph, name) for name in operands):
+        return  # a trained tensor of a wrong size is meant to be as large as the map (`tables`)
     yield repair(f"the center of the larger map, {_sizes(less)}", _appended(merge, 1 - small, f"crop({_argument(less)})"))
     if grown is not None and is_op(grown, "upsample") and not grown.args:
         what = f"an upsampling to the size of the other branch, {_sizes(more)}" + _no_multiple(node, more)

@@ -8,7 +8,7 @@ from itertools import chain
 
 from archc.compiler.graph import ArchGraph
 from archc.compiler.repair import claims, effects, incoming
-from archc.compiler.repair.candidates import candidates, searched
+from archc.compiler.repair.candidates import candidates, first, searched
 from archc.compiler.repair.places import SOLVED, SURE
 from archc.compiler.repair.trial import Trials, Tried, kind_of
 from archc.dsl import ast
@@ -45,7 +45,8 @@ def with_repairs(found: Sequence[Diagnostic], trials: Trials, doubtful: Sequence
             trials.reserved = min(trials.effort, trials.effort - trials.effort // causes + trials.each * len(others))
         else:
             trials.reserved = trials.effort // 2 if others else 0
-        offers: Iterable[Repair] = counted if d.code == COUNT and counted else chain(candidates(d, trials.tree), searched(d, trials))
+        as_before = d.code == COUNT and counted
+        offers: Iterable[Repair] = counted if as_before else chain(first(d, trials), candidates(d, trials.tree), searched(d, trials))
         if d in counts:  # the network is not known to be right
             offers = ()
         repairs = _kept(d, offers, trials, MOST_OFFERED.get(d.code, 4))
@@ -76,8 +77,8 @@ def _with_one_for_all(found: list[Diagnostic], trials: Trials) -> list[Diagnosti
             both = Repair(f"{repair.what}, here and on line {lines}", edits, complete=True, kind=repair.kind)
             offers.append(replace(both, effect=effects.of(both, tried, trials.there)))
     kinds = {offer.kind for offer in offers}
-    first = replace(failed[0], repairs=(*offers, *(repair for repair in failed[0].repairs if repair.kind not in kinds)))
-    return [first if d is failed[0] else d for d in found]
+    changed = replace(failed[0], repairs=(*offers, *(repair for repair in failed[0].repairs if repair.kind not in kinds)))
+    return [changed if d is failed[0] else d for d in found]
 
 
 def _of_writing(d: Diagnostic) -> bool:
@@ -115,8 +116,8 @@ def _mark_ambiguous(found: list[Repair], trials: Trials) -> list[Repair]:
     """If two repairs make different networks, neither is only a matter of spelling."""
     others = [repair for repair in found if repair.changes != CLAIM]
     made = [trials.of(repair.edits) for repair in others]
-    first = made[0] if made else None
-    if len(others) < 2 or (first and all(other and _reaches(other, trials) and other.graph.same_as(first.graph) for other in made)):
+    one = made[0] if made else None
+    if len(others) < 2 or (one and all(other and _reaches(other, trials) and other.graph.same_as(one.graph) for other in made)):
         return found
     return [asked_for(repair, trials) for repair in found]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import gcd
 
 from archc.compiler.ops import OPERATORS
-from archc.compiler.repair.places import NOUNS, Candidates, around, insert, is_op, ops_in, option, repair, with_option
+from archc.compiler.repair.places import NOUNS, Candidates, argument, around, insert, is_op, ops_in, option, repair, with_option
 from archc.compiler.repair.trial import Trials
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Edit
@@ -55,8 +55,8 @@ def heads_that_divide(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
 
 def pool_first(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     """Yield global average pooling before a layer that needs a fixed number of inputs; else an input of a fixed size."""
-    item = around(tree, span, ast.Item)
-    if item is not None:
+    item, op = around(tree, span, ast.Item), around(tree, span, ast.Op)
+    if item is not None and not (op is not None and is_op(op, "learned")):  # which is as large as what it meets
         yield repair("global average pooling before it", insert(item.span, item.span.start, "adaptive_avgpool1; "))
     for line in (s for s in tree.statements if isinstance(s, ast.Input)):
         sizes = line.dims[1:]
@@ -70,6 +70,14 @@ def largest_legal(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
     op, most = around(tree, span, ast.Op), d.facts.get("most")
     if op is not None and isinstance(most, int):
         yield repair(f"{NOUNS.get(d.blame, d.blame)} {most}", with_option(op, d.blame, str(most)))
+
+
+def from_the_end(d: Diagnostic, span: Span, tree: ast.File) -> Candidates:
+    """Write a negative number as a difference from the size of the axis; a bound that is computed may be wrong otherwise."""
+    op = around(tree, span, ast.Op)
+    arg = argument(op, d.blame) if op is not None else None
+    if op is not None and arg is not None and arg.value.span.text.replace(" ", "") == str(d.facts["value"]):
+        yield repair(f"`{d.facts['written']}`, counted from the end", with_option(op, d.blame, d.facts["written"]))
 
 
 def no_bias(d: Diagnostic, span: Span, trials: Trials) -> Candidates:

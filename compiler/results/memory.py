@@ -21,6 +21,7 @@ class Memory(Usage):
     dtype: str = "float32"
     batch: int = 1
     optimizer_name: str = "adam"
+    padded: tuple[str, ...] = ()  # nodes that keep more for backward than is predicted
     measured: tuple[int, int] | None = None  # the peak at inference and what training keeps, in bytes, as torch allocates them
 
     def __str__(self) -> str:
@@ -39,7 +40,11 @@ class Memory(Usage):
         return html_table(*self._table(), notes=[self._note()])
 
     def _note(self) -> str:
-        return f"{self.dtype}, batch {self.batch}; the input is not counted. The peak is at {self.peak_at}."
+        note = f"{self.dtype}, batch {self.batch}; the input is not counted. The peak is at {self.peak_at}."
+        if not self.padded:
+            return note
+        names = ", ".join(self.padded[:3]) + (f" and {len(self.padded) - 3} more" if len(self.padded) > 3 else "")
+        return f"{note} Training keeps more than is predicted for {names}: of few channels, its workspace is padded."
 
     def _table(self) -> tuple[tuple[str, ...], list[list[str]]]:
         peak, saved = (in_bytes(size) for size in self.measured) if self.measured is not None else ("", "")
@@ -69,4 +74,5 @@ def memory(graph: ArchGraph, dtype: str = "float32", batch: int = 1, optimizer: 
         from archc.compiler.backends.torch.run import measured as run
 
         measured = run(graph, dtype, batch)
-    return Memory(**asdict(predicted), dtype=dtype, batch=batch, optimizer_name=optimizer, measured=measured)
+    padded = tuple(node.name for node in graph if node.operator.memory.padded(node.call))
+    return Memory(**asdict(predicted), dtype=dtype, batch=batch, optimizer_name=optimizer, padded=padded, measured=measured)

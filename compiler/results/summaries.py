@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from archc.compiler.analysis.conventions import CONVENTIONS
 from archc.compiler.analysis.memory import BYTES
+from archc.compiler.analysis.preparation import prepared
 from archc.compiler.analysis.receptive import Field
 from archc.compiler.analysis.summary import SORTS, Counts, Row
 from archc.compiler.errors import at_least, one_of
@@ -97,6 +98,7 @@ class Summary:
     rule: str  # what counts as a MAC, in words
     misaligned: tuple[str, ...]  # nodes whose branches look at different places of the input
     units: Units = Units()
+    preprocess: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by input: how samples are prepared
 
     def __str__(self) -> str:
         return self.text().rstrip("\n")
@@ -112,13 +114,14 @@ class Summary:
         if width is not None and len(table.partition("\n")[0]) > width:
             table = text_table(HEADS, self.cells(short=True), self.totals(), Room(width, SPARE, "operator"))
         if width is None:
-            memory, misaligned = self._memory(), self._misaligned()
-            return f"{table}\n{self.rule}\n{memory}\n{misaligned}" + "\n" * bool(misaligned)
+            notes = [self.rule, self._memory(), *filter(None, [self._misaligned()]), *prepared(self.preprocess)]
+            return f"{table}\n" + "".join(f"{note}\n" for note in notes)
         return f"{table}\n" + "".join(f"{textwrap.fill(note, width)}\n" for note in self._notes())
 
     def markdown(self) -> str:
-        """Return the table in Markdown."""
-        return markdown_table(HEADS, [*self.cells(), self.totals()])
+        """Return the table in Markdown, and below it how samples are prepared, where that is stated."""
+        table = markdown_table(HEADS, [*self.cells(), self.totals()])
+        return table + "".join(f"\n{line}\n" for line in prepared(self.preprocess))
 
     def latex(self) -> str:
         """Return the table in LaTeX, for the package booktabs."""
@@ -148,6 +151,7 @@ class Summary:
             "macs": total,
             "receptive_field": self.receptive_field.sizes,
             "rows": _plain(self.rows),
+            **({"preprocess": {name: dict(facts) for name, facts in self.preprocess.items()}} if self.preprocess else {}),
         }
 
     def _repr_html_(self) -> str:
@@ -155,7 +159,7 @@ class Summary:
         return html_table(HEADS, self.cells(), self.totals(), self._notes())
 
     def _notes(self) -> list[str]:
-        return [note for note in (self.rule.replace("\n", " "), self._memory(), self._misaligned()) if note]
+        return [note for note in (self.rule.replace("\n", " "), self._memory(), self._misaligned(), *prepared(self.preprocess)) if note]
 
     def _memory(self) -> str:
         memory = f"Memory: all values that the row's nodes produce, {self.units.dtype}, batch {self.units.batch}."
@@ -204,7 +208,8 @@ def summary(graph: ArchGraph, view: View = View(), units: Units = Units()) -> Su
     counts = Counts(graph, view.convention)
     misaligned = tuple(name for name, field in counts.fields.items() if field.misaligned)
     rows = tuple(view.rows(counts))
-    return Summary(graph.name, rows, counts.params, counts.macs, counts.receptive_field, counts.rule, misaligned, units)
+    totals = (counts.params, counts.macs, counts.receptive_field)
+    return Summary(graph.name, rows, *totals, counts.rule, misaligned, units, graph.preprocess)
 
 
 def in_bytes(size: int) -> str:

@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import lcm
 
 from archc.compiler.shapes.dim import Dim, evaluate, unknowns
 
+Steps = tuple[int, int | None]  # the first and the last of a range of numbers from 0; None: without an end
 MOST_TRIALS = 20_000  # conditions times residue classes; above this, legal sizes are not computed
 
 
 @dataclass(frozen=True)
 class Condition:
-    """`left >= right` or `left == right`, for sizes that are formulas."""
+    """`left >= right` or `left == right`, for sizes that are formulas; with an `other`, `left == right or left == other`."""
 
     left: Dim
     relation: str
     right: Dim
+    other: Dim | None = None
 
     def holds(self, sizes: dict[str, int]) -> bool:
         """Return whether the condition holds at the given sizes."""
         left, right = evaluate(self.left, sizes), evaluate(self.right, sizes)
-        return left >= right if self.relation == ">=" else left == right
+        if self.relation == ">=":
+            return left >= right
+        return left == right or (self.other is not None and left == evaluate(self.other, sizes))
+
+    @property
+    def formulas(self) -> tuple[Dim, ...]:
+        """Return the formulas that are compared."""
+        return (self.left, self.right) if self.other is None else (self.left, self.right, self.other)
+
+    @property
+    def unknowns(self) -> set[str]:
+        """Return the names of the open sizes that it is about."""
+        return set().union(*(unknowns(formula) for formula in self.formulas))
+
+    @property
+    def alternatives(self) -> tuple[Condition, ...]:
+        """Return conditions of two formulas, of which one must hold."""
+        return (self,) if self.other is None else (replace(self, other=None), replace(self, right=self.other, other=None))
 
     def __str__(self) -> str:
-        return f"{self.left} {self.relation} {self.right}"
+        also = "" if self.other is None else f" or {self.left} {self.relation} {self.other}"
+        return f"{self.left} {self.relation} {self.right}{also}"
 
 
 @dataclass(frozen=True)
@@ -108,29 +128,23 @@ def legal_sizes(name: str, conditions: Iterable[Condition]) -> Legal | None:
     """
     mine = []
     for condition in dict.fromkeys(conditions):
-        names = unknowns(condition.left) | unknowns(condition.right)
+        names = condition.unknowns
         if name not in names:
             continue
-        if names != {name} or not _linear(condition.left) or not _linear(condition.right):
+        if names != {name} or not all(map(_linear, condition.formulas)):
             return None
         mine.append(condition)
-    period = lcm(*(_period(c.left) for c in mine), *(_period(c.right) for c in mine))
+    period = lcm(*(_period(formula) for condition in mine for formula in condition.formulas))
     if period * len(mine) > MOST_TRIALS:
         return None
     classes = []
     for residue in range(1, period + 1):
-        low: int = 0
-        high: int | None = None
+        ranges: list[Steps] = [(0, None)]
         for condition in mine:
-            bounds = _solve(condition, name, residue, period)
-            if bounds is None:
-                break
-            low = max(low, bounds[0])
-            high = bounds[1] if high is None else high if bounds[1] is None else min(high, bounds[1])
-            if high is not None and high < low:
-                break
-        else:
-            classes.append((residue + low * period, None if high is None else residue + high * period))
+            solved = [steps for each in condition.alternatives if (steps := _solve(each, name, residue, period)) is not None]
+            both = (_intersection(known, steps) for known in ranges for steps in solved)
+            ranges = list(dict.fromkeys(steps for steps in both if steps is not None))
+        classes += [(residue + low * period, None if high is None else residue + high * period) for low, high in ranges]
     return Legal(name, period, tuple(classes))
 
 
@@ -139,7 +153,7 @@ def contradiction(name: str, conditions: Iterable[Condition]) -> list[Condition]
 
     The last condition of the shortest contradictory prefix is one of them; the same holds for the rest, given that one.
     """
-    known = [c for c in dict.fromkeys(conditions) if name in unknowns(c.left) | unknowns(c.right)]
+    known = [c for c in dict.fromkeys(conditions) if name in c.unknowns]
     found: list[Condition] = []
 
     def impossible(some: list[Condition]) -> bool:
@@ -158,7 +172,14 @@ def contradiction(name: str, conditions: Iterable[Condition]) -> list[Condition]
     return found
 
 
-def _solve(condition: Condition, name: str, residue: int, period: int) -> tuple[int, int | None] | None:
+def _intersection(a: Steps, b: Steps) -> Steps | None:
+    """Return the steps of both; None if there are none."""
+    low = max(a[0], b[0])
+    high = min((end for end in (a[1], b[1]) if end is not None), default=None)
+    return None if high is not None and high < low else (low, high)
+
+
+def _solve(condition: Condition, name: str, residue: int, period: int) -> Steps | None:
     """Return the bounds of the steps t >= 0 for which the condition holds at `residue + t*period`; None if there are none."""
     gap, next_gap = (evaluate(condition.left, {name: at}) - evaluate(condition.right, {name: at}) for at in (residue, residue + period))
     slope = next_gap - gap

@@ -361,3 +361,25 @@ def matrices_do_not_fit(sides: Sequence[str], columns: object, rows: object, fit
         notes=tuple(sides),
         help=f"`MxK` times `KxN` is `MxN`; `transpose_a` and `transpose_b` exchange rows and columns first{fits}",
     )
+
+
+@diagnostic("E0323")
+def counted_from_the_end(option: str, value: int, size: str) -> Wording:
+    """A bound of a range is negative.
+
+    Bounds count from the start of the axis. A bound may be computed, and one that is negative by mistake would select other positions,
+    so what is counted from the end is written as a difference.
+
+    Wrong:
+
+        input 64x20
+        slice(-4, 20, axis=w)
+
+    Right:
+
+        input 64x20
+        slice(in.w - 4, in.w, axis=w)
+    """
+    written = f"{size} - {-value}"
+    help_text = f"what is counted from the end is written `{written}`, and the end itself `{size}`"
+    return Wording(f"`{option}` is {value}, and counts from 0", blame=option, help=help_text, facts={"written": written, "value": value})

@@ -97,6 +97,29 @@ def test_nothing_is_kept_before_the_first_parameter(text: str) -> None:
     assert predicted.saved == pytest.approx(saved, rel=0.001)
 
 
+def test_a_narrow_lstm_is_said_to_keep_more() -> None:
+    net = loads("input 8x20\na: lstm-4\nb: lstm-128\nc: gru-4")
+    assert net.memory().padded == ("a",)
+    assert "Training keeps more than is predicted for a:" in net.memory().text()
+    assert "Training keeps more" not in loads("input 8x20\nlstm-128").memory().text()
+    predicted, saved, _ = both(loads("input 8x20\nlstm-4"))
+    assert predicted.saved < 0.6 * saved
+
+
+@pytest.mark.parametrize(
+    ("width", "length", "heads"), [(32, 16, 4), (64, 64, 4), (128, 16, 4), (96, 8, 2), (64, 16, 1)], ids=lambda number: str(number)
+)
+def test_attention_with_a_trained_bias(width: int, length: int, heads: int) -> None:
+    """Wide attention, whose copies of queries, keys and values are the peak, and long attention, whose weights are."""
+    bias = f"learned([{length}, {length}], channels={heads})"
+    parted = f"input {width}x{length}\nchannel_fc-{width}; attention({heads})<. | . | . | {bias}>"
+    for text in (parted, f"input {width}x{length}\nchannel_fc-{3 * width}; attention({heads})<. | {bias}>"):
+        predicted, saved, peak = both(loads(text))
+        assert predicted.saved == pytest.approx(saved, rel=0.001)
+        if heads > 1 or text is parted:  # otherwise the layer before is the peak, to which torch adds the bias anew
+            assert predicted.peak == pytest.approx(peak, rel=0.001)
+
+
 class _Writer:
     """Random programs with every operator that keeps something in a way of its own."""
 

@@ -111,6 +111,31 @@ def test_slices_of_any_axis_are_pythons(data: st.DataObject) -> None:
 
 @fewer
 @given(st.data())
+def test_stacks_along_any_axis_are_torchs(data: st.DataObject) -> None:
+    """With open sizes, too; an axis that the result does not have is refused."""
+    rank, branches = data.draw(st.integers(0, 3)), data.draw(st.integers(1, 4))
+    sizes = [data.draw(st.integers(1, 5)) for _ in range(1 + rank)]
+    word = data.draw(st.sampled_from("cdhw"))
+    body = " | ".join((".", "neg", "scale(2)", "abs")[:branches])
+    item = f"stack(axis={word})<{body}>"
+    report = check_text(f"input {'x'.join(map(str, sizes))}\n{item}")
+    axes = {0: "cw", 1: "chw", 2: "cdhw", 3: ""}[rank]
+    assert report.ok is (word in axes), [d.message for d in report.diagnostics]
+    if not report.ok:
+        return
+    x = torch.randn(2, *sizes)
+    expected = torch.stack([x, -x, 2 * x, x.abs()][:branches], 1 + axes.index(word))
+    net = loads(f"input {'x'.join(map(str, sizes))}\n{item}")
+    assert torch.equal(net.lower()(x), expected)
+    assert list(net.graph)[-1].shape == tuple(expected.shape[1:])
+    names = [str(sizes[0]), *("D", "H", "W")[3 - rank :]]
+    opened = check_text(f"input {'x'.join(names)}\n{item}")
+    at = dict(zip(names[1:], sizes[1:], strict=True))
+    assert tuple(evaluate(dim, at) for dim in list(opened.graph)[-1].shape) == tuple(expected.shape[1:])
+
+
+@fewer
+@given(st.data())
 def test_chains_with_open_sizes_have_torchs_shapes(data: st.DataObject) -> None:
     items = st.sampled_from(
         ["slice(1, in.h, step=3, axis=h)", "slice(0, in.w - 1, axis=w)", "roll(h=2)", "flip(axis=w)", "transpose(h, w)", "space_to_depth2",
@@ -134,6 +159,7 @@ HELD = [
     *("slice(0, 16, step=2, axis=h)", "slice(0, 16, step=2, axis=h); flatten; fc-10", "slice(0, 8, step=2); flatten; fc-10"),
     *("roll(h=3)", "roll(h=3, w=-2)", "flip(axis=w); channel_fc-4", "gather([0, 2, 1])", "gather([0, 2, 1], axis=h); channel_fc-4"),
     *("transpose(h, w)", "transpose(h, w); channel_fc-4", "transpose(c, w); flatten; fc-3", "space_to_depth2", "pixel_shuffle2"),
+    *("stack(axis=d)<. | neg>", "stack(axis=d)<. | neg>; conv1-4", "stack(axis=w)<conv1-2 | conv1-2>; flatten; fc-3"),
     *("unfold3", "unfold3; channel_fc-4", "adaptive_avgpool1; expand(h=5, w=5); conv1-4", "upsample2(mode=bicubic)"),
 ]
 

@@ -72,6 +72,20 @@ def test_a_bias_is_added_to_the_products(heads: int) -> None:
     close(last(packed(x)), (weights @ v).transpose(1, 2).flatten(2))
 
 
+def test_a_mask_of_padded_keys_is_a_bias_from_an_input() -> None:
+    """As docs/language.md says it: the same as the `key_padding_mask` of PyTorch's layer."""
+    torch.manual_seed(0)
+    page = (ROOT / "docs/language.md").read_text(encoding="utf-8")
+    (text,) = [part.partition("```")[0] for part in page.split("```arch\n")[1:] if part.startswith("input keep: 20")]
+    ours, theirs = loads(text).lower().eval(), nn.MultiheadAttention(48, 4, batch_first=True).eval()
+    linear = {"in_proj_weight": "channel_fc1.weight", "in_proj_bias": "channel_fc1.bias"}
+    linear |= {"out_proj.weight": "channel_fc2.weight", "out_proj.bias": "channel_fc2.bias"}
+    ours.load_state_dict({linear[key]: tensor for key, tensor in theirs.state_dict().items()})
+    x, keep = torch.randn(3, 48, 20), torch.arange(20) < torch.tensor([[20], [7], [1]])
+    expected, _ = theirs(last(x), last(x), last(x), key_padding_mask=~keep, need_weights=False)
+    close(last(ours(keep.float(), x)), expected)
+
+
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 def test_projected_attention_is_pytorchs(causal: bool, bias: bool) -> None:

@@ -214,7 +214,7 @@ def test_a_step_of_training_is_torchvisions(name: str) -> None:
 
 
 def random_sides(random: Random) -> tuple[list[list[str]], list[list[str]], dict[str, int]]:
-    names = random.sample("abcdefg", random.randint(1, 6))
+    names = random.sample("acdefgh", random.randint(1, 6))
 
     def grouped() -> list[list[str]]:
         order = random.sample(names, len(names))
@@ -247,6 +247,47 @@ def test_random_patterns(seed: int) -> None:
         expected = einops.rearrange(x, f"batch {before} -> batch {after}", **{name: sizes[name] for name in given})
         assert net.graph["a"].shape == tuple(expected.shape[1:]), text
         assert torch.equal(net.lower()(x), expected), text
+
+
+def _shortened(left: list[list[str]], right: list[list[str]], random: Random) -> tuple[list[list[str]], list[list[str]]]:
+    """Write `...` for some axes of one name, in a row, in patterns that have these in a row on the right, too; or for no axis."""
+    for first, end in random.sample([(i, j) for i in range(len(left) + 1) for j in range(i, len(left) + 1)], 12 if len(left) > 3 else 1):
+        names = [name for axis in left[first:end] for name in axis]
+        if any(len(axis) != 1 for axis in left[first:end]):
+            continue
+        axes = [[name] for name in names]
+        for place, axis in enumerate(right):
+            if names and right[place : place + len(axes)] == axes:
+                return [*left[:first], ["..."], *left[end:]], [*right[:place], ["..."], *right[place + len(axes) :]]
+            for start in range(len(axis) if names else 0):
+                if len(axis) > 1 and axis[start : start + len(names)] == names:
+                    short = [*axis[:start], "...", *axis[start + len(names) :]]
+                    return [*left[:first], ["..."], *left[end:]], [
+                        *right[:place],
+                        short if len(short) > 1 else ["(...)"],
+                        *right[place + 1 :],
+                    ]
+    return [*left, ["..."]], [*right, ["..."]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_patterns_with_dots_are_those_of_einops(seed: int) -> None:
+    random, inside = Random(seed), 0
+    for _ in range(60):
+        left, right, sizes = random_sides(random)
+        given = [name for axis in left for name in axis if len(axis) > 1]
+        shape = [math.prod(sizes[name] for name in axis) for axis in left]
+        short_left, short_right = _shortened(left, right, random)
+        inside += any("..." in name for axis in short_right for name in axis if axis != ["..."])
+        pattern = f"{written(short_left, random)} -> {written(short_right, random)}"
+        listed = "".join(f", {name}={sizes[name]}" for name in given)
+        net = loads(f'input {"x".join(map(str, shape))}\na: rearrange("{pattern}"{listed})')
+        x = torch.randn(2, *shape)
+        before, _, after = pattern.partition(" -> ")
+        expected = einops.rearrange(x, f"batch {before} -> batch {after}", **{name: sizes[name] for name in given})
+        assert net.graph["a"].shape == tuple(expected.shape[1:]), pattern
+        assert torch.equal(net.lower()(x), expected), pattern
+    assert inside > 3
 
 
 def test_well_known_rearrangements() -> None:

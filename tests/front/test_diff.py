@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archc import load
+from archc import load, loads
 from archc.compiler.analysis.diff import Difference, diff
 from archc.compiler.driver import check, check_text, expanded_text
 from archc.compiler.ops import OPERATORS
@@ -133,3 +133,15 @@ def test_what_is_found() -> None:
     assert kinds(base, base.replace("b: conv1-3", "c: conv1-3").replace("@b", "@c")) == ["renamed"]
     assert kinds(base, base + "output x\n") == ["output", "output"]
     assert kinds("input 3x8x8\nrelu; conv1-3; tanh", "input 3x8x8\nconv1-3; tanh; relu") == ["moved"]
+
+
+def test_preparation_of_samples_is_compared() -> None:
+    first = loads("input 3x32x32(resize=40, crop=32)\nconv3-8")
+    second = loads("input 3x32x32(resize=36, crop=32, interpolation=bicubic)\nconv3-8")
+    (change,) = first.diff(second).changes
+    assert (change.kind, change.subject, change.before) == ("changed", "preprocessing", ["input"])
+    assert change.what == "resize 40 -> 36, interpolation none -> bicubic"
+    assert change.what in first.diff(second).text() and first.diff(second).facts()["changes"][0]["what"] == change.what
+    assert first.diff(first).same
+    sized = first.diff(loads("input 3x48x48(resize=40, crop=none)\nconv3-8"))
+    assert [c.what for c in sized.changes if c.kind == "changed"] == ["crop 32 -> none", "3x32x32 -> 3x48x48"]

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from archc import load
+from archc import load, loads
 from archc.compiler.analysis.cost import node_macs, node_params
 from archc.compiler.analysis.derive import derive, size_lines
 from archc.compiler.graph import INPUT
@@ -85,3 +85,11 @@ def test_unknown_nodes_and_files() -> None:
 @pytest.mark.parametrize("path", NETWORKS[:12], ids=lambda path: path.stem)
 def test_every_network_is_explained(path: object) -> None:
     assert archc("explain", str(path)).stdout
+
+
+def test_statistics_over_positions_are_said_not_to_be_counted() -> None:
+    graph = loads("input 8x9x9\nconv3-8; group_norm(2); instance_norm; bn; layer_norm").graph
+    said = {node.op: dict(derive(graph, node.name))["field"] for node in graph}
+    line = "mean and variance, over all positions, are not counted"
+    assert [op for op, lines in said.items() if line in lines] == ["group_norm", "instance_norm"]
+    assert said["group_norm"][:-1] == said["conv"] == said["bn"]

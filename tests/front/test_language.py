@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from archc import loads
-from archc.compiler.driver import check_text
+from archc.compiler.driver import check, check_text
 from archc.compiler.elaborate.elaboration import Limits
 from archc.compiler.ops import OPERATORS
 from archc.compiler.report import Report
@@ -157,3 +157,20 @@ def test_parts_of_lists(expression: str, value: int) -> None:
 def test_parts_that_are_none(expression: str) -> None:
     (found,) = check_text(f"input 3x8x8\nlet n = [1, 2]\nlet part = {expression}\nconv1-{{len(part)}}").diagnostics
     assert found.code.startswith("E04") or found.code.startswith("E01")
+
+
+def test_a_used_file_may_name_tensors_of_its_network(tmp_path: Path) -> None:
+    """They exist in each network that is built from it, and not for a block that another file calls."""
+    (tmp_path / "base.arch").write_text(
+        "arch base(w=16)\ninput 3xHxW\nstem: conv3-{w}(pad=1)\nlet v = @stem\nlet c = v.c\nlet many = [v, @stem]\nlet half = H // 2\n"
+        "let now = in.c\nlet plain = 7\nblock takes() { add<conv3-{in.c}(pad=1) | @v> }\nblock counts() { conv3-{plain} }\n"
+        "conv3-{c}(pad=1)\nadd<. | @many[1]>\nupsample(size=[half, half])\nconv1-{now}\n"
+    )
+    for text, code in (
+        ('use "base.arch"\narch big = base(w=32)\n', ""),
+        ('use "base.arch"\ninput 3x32x32\ncounts()\n', ""),
+        ('use "base.arch"\ninput 16x32x32\ntakes()\n', "E0203"),
+    ):
+        (tmp_path / "user.arch").write_text(text)
+        report = check(tmp_path / "user.arch")
+        assert [found.code for found in report.diagnostics if found.code.startswith("E")] == [code][: bool(code)], text

@@ -10,6 +10,7 @@ from archc.compiler.analysis.memory import usage
 from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.receptive import receptive_fields
 from archc.compiler.driver import check_text
+from archc.compiler.graph import ArchGraph
 from archc.compiler.lowering import lowered
 from archc.compiler.lowering.text import program_text
 from archc.dsl.errors import ArchError
@@ -25,14 +26,14 @@ from archc.dsl.errors import ArchError
         ("gather([0, 4], axis=h)", "H >= 5"),
         ("space_to_depth4", "H >= 4 and H a multiple of 4"),
         ("transpose(c, h)", "H >= 1"),
-        ("expand(h=5)", "H = 1"),
+        ("expand(h=5)", "H in {1, 5}"),
     ],
 )
 def test_legal_sizes(item: str, legal: str) -> None:
     report = check_text(f"input 4xHx8\n{item}")
     assert report.ok, report.diagnostics
     (found,) = report.legal
-    assert str(found).replace("H in {1}", "H = 1") == legal
+    assert str(found).replace("H in {1}", "H in {1, 5}") == legal
 
 
 def test_an_axis_can_be_sliced_up_to_its_own_size() -> None:
@@ -101,3 +102,20 @@ def test_weights_are_counted_with_what_computes_them() -> None:
     assert usage(spectral.graph).buffers == 4 * (16 + 72)
     default = loads("input 8x9x9\ndefault conv(weight=standardized, bias=no)\nresidual<conv3-8(pad=1); relu; conv3-8(pad=1)>")
     assert {str(node.attrs["weight"]) for node in default.graph if node.op == "conv"} == {"standardized(eps=1e-06)"}
+
+
+def test_legal_sizes_of_an_expansion_are_exact() -> None:
+    """An axis of one position is repeated, and one that has the size already stays."""
+    text = "input 8xHx{width}\nmaxpool(2, ceil=yes)\nexpand(h=7, w=3)"
+    (legal,) = check_text(text.format(width=2)).legal
+    assert [size for size in range(1, 40) if legal.admits(size)] == [1, 2, 13, 14]
+    assert all(legal.admits(size) is check_text(text.replace("H", str(size)).format(width=2)).ok for size in range(1, 20))
+    graph = check_text(text.format(width=2)).graph
+    assert ArchGraph.from_json(graph.to_json()).same_as(graph)
+    assert not check_text(text.format(width=4)).ok
+
+
+def test_a_start_counted_from_the_end_needs_as_many_positions() -> None:
+    report = check_text("input 8xL\nslice(L - 4, L, axis=w)")
+    assert [str(legal) for legal in report.legal] == ["L >= 4"]
+    assert check_text("input 8x3\nslice(in.w - 4, in.w, axis=w)").diagnostics[0].code == "E0323"

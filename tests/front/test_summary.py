@@ -133,3 +133,13 @@ def test_the_field_of_a_network_is_the_same_in_every_verb() -> None:
         shown = "inf" if field is None else "435"
         assert archc("summary", file).stdout.split("total")[1].splitlines()[0].split()[-1] == shown
         assert archc("table", file).stdout.splitlines()[-1].split()[4] == shown
+
+
+def test_how_samples_are_prepared_is_stated_in_every_format_of_text() -> None:
+    shown = loads("input left: 3x32x32(resize=40, crop=32, mean=[0.5, 0.25, 0.5])\ninput right: 3x32x32\nadd<. | @left>").summary()
+    line = "Preprocessing of left: resize=40, crop=32, mean=[0.5, 0.25, 0.5]."
+    assert all(f"\n{line}\n" in text for text in (shown.text(), shown.text(200), shown.markdown()))
+    assert line in shown._repr_html_() and line not in shown.csv()
+    assert shown.facts()["preprocess"] == {"left": {"resize": 40, "crop": 32, "mean": [0.5, 0.25, 0.5]}}
+    plain = loads("input 3x32x32\nrelu").summary()
+    assert "Preprocessing" not in plain.text() + plain.markdown() and "preprocess" not in plain.facts()

@@ -90,6 +90,11 @@ def test_a_swin_transformer_takes_multiples_of_32() -> None:
         ("96x1x1", 'rearrange("c h w -> (c h w)", h=1)', (96,)),
         ("96x7", 'rearrange("c w -> c () 1 w")', (96, 1, 1, 7)),
         ("2x3x4x5", 'rearrange("c d h w -> (d c) (w h)")', (6, 20)),
+        ("2x3x4x5", 'rearrange("c ... -> (...) c")', (60, 2)),
+        ("2x3x4x5", 'rearrange("... w -> w ...")', (5, 2, 3, 4)),
+        ("12x3", 'rearrange("(g c) ... -> (c g) ...", g=4)', (12, 3)),
+        ("12", 'rearrange("(g c) ... -> c (g ...)", g=4)', (3, 4)),
+        ("7", 'rearrange("c ... -> c (...)")', (7, 1)),
     ],
 )  # fmt: skip
 def test_shapes_of_patterns(shape: str, item: str, expected: tuple[int, ...]) -> None:
@@ -119,13 +124,21 @@ def test_blocks_of_positions_are_seen() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("c h w", "c -> w", "c c -> c", "(c -> c", "c) -> c", "((c) w) -> c w", "c ... -> ... c", "c 2 -> (c 2)", "c w -> c"),
+        *("c h w", "c -> w", "c c -> c", "(c -> c", "c) -> c", "((c) w) -> c w", "c ... -> c", "c … -> … c", "c 2 -> (c 2)", "c w -> c"),
         *("c -> c w", "c -> c -> c", "c-d -> c-d", "place -> place", "-> c", "é -> é", "c * -> * c"),
+        *(
+            "c (...) -> c ...",
+            "c (d ...) -> c d ...",
+            "... c ... -> ... c",
+            "b ... -> b (...)",
+            "c h w ... -> w h c ...",
+            "c ...0 -> c ...0",
+        ),
     ],
 )
 def test_patterns_that_cannot_be_read(text: str) -> None:
     with pytest.raises(Fault) as caught:
-        read(text)
+        read(text, 2)
     assert caught.value.diagnostic.code == "E0320"
 
 
