@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from archc.bench import frontend, memory, passes, runtime, scaling, startup, tables, verbs
+from archc.bench import frontend, lsp, memory, passes, runtime, scaling, startup, tables, verbs
 from archc.bench.machine import machine
 from archc.compiler.files import replacing, write_text
 
@@ -99,6 +99,29 @@ GPU = """## On a GPU
 
 Open: no figures yet. `python bench/gpu.py` runs every network on a GPU in float32, bfloat16 and float16, compares the
 outputs with float64 on the CPU, times every level and torchvision, and writes docs/gpu.json and docs/gpu.md.
+"""
+
+
+def lsp_section() -> str:
+    """Time the language server, and return the section on it."""
+    measured = lsp.measure()
+    rows = []
+    for text, goal in lsp.GOALS.items():
+        found = {name: f"{1000 * seconds:.0f}" for name, seconds in measured[text].items()}
+        cells = (found["median"], f"under {1000 * goal:.0f}: {verdict(measured[text]['median'] < goal)}", found["longest"])
+        rows.append(f"| {' | '.join((text, *cells, found['opened'], found['hints'], found['hover'], found['completion']))} |")
+    listed = "\n".join(rows)
+    return f"""## The language server
+
+`archc lsp` over stdio. From an edit that a client sends to the diagnostics that come back, {lsp.EDITS} edits of each text, in
+milliseconds; then the time until the first diagnostics of a text that is opened, and of other requests. The server is ready
+{measured["start"]["ready"]:.1f} seconds after it is started.
+
+| text | an edit, median | goal | longest | opened | hints | hover | completion |
+|--|--:|--|--:|--:|--:|--:|--:|
+{listed}
+
+Command: `python bench/lsp.py`.
 """
 
 
@@ -232,6 +255,7 @@ def main() -> None:
         verbs_section(),
         scaling_section(folder),
         startup_section(),
+        lsp_section(),
         memory_section(),
         runtime_section(folder),
         transformers_section(folder),

@@ -52,6 +52,11 @@ def configuration(path: Path) -> Configuration:
     return _of_folder(place if place.is_dir() else place.parent)
 
 
+def reread() -> None:
+    """Read the files anew when they are next asked for: they may have changed, in a process that lives long."""
+    _of_folder.cache_clear()
+
+
 @cache
 def _of_folder(folder: Path) -> Configuration:
     for name in ("archc.toml", "pyproject.toml"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -16,7 +16,7 @@ from archc.compiler.analysis.nesting import Stated
 from archc.compiler.analysis.printing import program
 from archc.compiler.collection import without_collection
 from archc.compiler.elaborate.claims import ClaimResult
-from archc.compiler.elaborate.elaboration import Elaboration, Limits, Overrides
+from archc.compiler.elaborate.elaboration import Elaboration, Limits, Overrides, Stopped
 from archc.compiler.elaborate.loader import Loaded, Loader
 from archc.compiler.elaborate.networks import begin, network
 from archc.compiler.graph import ArchGraph
@@ -69,12 +69,31 @@ def check_text(
     overrides: Overrides | None = None,
     limits: Limits | None = None,
     mend: bool = True,
+    loader: Loader | None = None,
 ) -> Report:
-    """Check a text that is in no file; otherwise as `check`."""
+    """Check a text that is in no file; otherwise as `check`. A `loader` reads the files that it uses."""
     data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
-    task = Task(Path(name).stem.strip("<>"), folder or Path.cwd(), overrides or Overrides(), limits or Limits())
-    loader, watch = task.loader(), Stopwatch()
+    task = Task(Path(name).stem.strip("<>"), folder or Path.cwd(), overrides or Overrides(), limits or Limits(), loader)
+    loader, watch = loader or task.loader(), Stopwatch()
     return _checked(loader.text(name, data, task.folder), loader, task, mend, watch)
+
+
+def glance(loaded: Loaded, name: str, loader: Loader, limits: Limits) -> Report:
+    """Report on a text that `loader` has read, without warnings and repairs, for an answer while somebody types.
+
+    The errors are those of `check_text`.
+    """
+    with without_collection():
+        return _proved(loaded, loader, Task(name, loaded.folder, Overrides(), limits), Stopwatch())
+
+
+def completed(seen: Report, loaded: Loaded, name: str, loader: Loader, limits: Limits, stop: Callable[[], bool]) -> Report:
+    """Return what `check_text` returns of a text that was glanced at: with warnings and repairs. That report is not changed.
+
+    `stop` is asked again and again whether to give up: raises Stopped.
+    """
+    with without_collection():
+        return _completed(replace(seen), loaded, Task(name, loaded.folder, Overrides(), limits, loader, stop), mend=True)
 
 
 def unreadable(path: Path, error: OSError) -> Report:
@@ -94,10 +113,12 @@ class Task:
     folder: Path
     overrides: Overrides
     limits: Limits
+    base: Loader | None = None  # what `archs/` holds, and the texts of an editor, are read as this one reads them
+    stop: Callable[[], bool] = lambda: False
 
     def loader(self) -> Loader:
-        """Create a loader that has read nothing yet."""
-        return Loader(self.limits.max_nesting, self.limits.max_nodes)
+        """Create a loader that has read nothing of the user's yet."""
+        return Loader(self.limits.max_nesting, self.limits.max_nodes) if self.base is None else self.base.renewed()
 
 
 @dataclass
@@ -116,9 +137,15 @@ class Stopwatch:
 
 def _checked(loaded: Loaded, loader: Loader, task: Task, mend: bool, watch: Stopwatch) -> Report:
     """Report on a file: its network and claims, errors, warnings, and repairs of both."""
-    report = _proved(loaded, loader, task, watch)
+    return _completed(_proved(loaded, loader, task, watch), loaded, task, mend)
+
+
+def _completed(report: Report, loaded: Loaded, task: Task, mend: bool) -> Report:
+    """Add warnings and repairs to the report on a file."""
     if loaded.tree is None:
         return report
+    if task.stop():
+        raise Stopped
     if report.ok:
         report.warnings = lint(report.graph, loaded.tree, report.warnings)
     else:
@@ -140,6 +167,7 @@ def _proved(loaded: Loaded, loader: Loader, task: Task, watch: Stopwatch, explai
     elaboration = _elaborated(loaded.tree, loaded.folder, loader, task)
     watch.lap("elaborate")
     report.graph, report.name, report.failures = elaboration.graph, elaboration.graph.name, elaboration.failures
+    report.passed = elaboration.passed
     report.claims, report.warnings = list(elaboration.claims.values()), list(elaboration.doubts.values())
     report.diagnostics += without_guesses(elaboration.problems, loaded.problems)
     if not elaboration.problems and (loaded.whole or not report.diagnostics):
@@ -164,6 +192,7 @@ def _proved(loaded: Loaded, loader: Loader, task: Task, watch: Stopwatch, explai
 
 def _elaborated(tree: ast.File, folder: Path, loader: Loader, task: Task) -> Elaboration:
     elaboration = begin(loader, task.limits, task.overrides)
+    elaboration.stop = task.stop
     elaboration.graph.name = task.name
     with deep_stack(task.limits.max_nesting):
         try:
@@ -227,7 +256,9 @@ class Attempts:
         return self._of(self.source.text, replace(self.task, overrides=parse_overrides({}, {"": sizes})), linted=False)
 
     def _of(self, text: str, task: Task, linted: bool) -> Tried:
-        loader = Loader(task.limits.max_nesting)
+        if task.stop():
+            raise Stopped
+        loader = replace(task.loader(), max_statements=None)
         changed = loader.text(self.source.name, text.encode(), task.folder)
         report = _proved(changed, loader, task, Stopwatch(), explained=False)
         warnings = lint(report.graph, changed.tree, report.warnings) if linted and report.ok and changed.tree is not None else []

@@ -8,7 +8,7 @@ from typing import Any
 from archc.compiler.analysis.cost import Cost, cost
 from archc.compiler.analysis.nesting import Stated
 from archc.compiler.elaborate.claims import ClaimResult
-from archc.compiler.elaborate.elaboration import Failure
+from archc.compiler.elaborate.elaboration import Failure, Passed
 from archc.compiler.graph import ArchGraph, shape_text
 from archc.compiler.shapes.conditions import Legal
 from archc.compiler.verdict import verdict
@@ -35,6 +35,7 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[Diagnostic] = field(default_factory=list)
     doubtful: Claims = field(default_factory=lambda: ([], []))  # of claims that are held against shapes that do not hold
+    passed: list[Passed] = field(default_factory=list)  # what each item returned, in the order of elaboration
     failures: list[Failure] = field(default_factory=list)  # operators that are not in the graph, since their shapes do not fit
 
     @property

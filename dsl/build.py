@@ -22,8 +22,10 @@ class TreeBuilder:
     def __init__(self, source: Source, origin: Sequence[int] | None = None) -> None:
         """Create a builder. `origin` maps the offsets of a repaired text to offsets in the source."""
         self.source = source
-        self.origin = origin
-        self._end = len(source.text)
+        moved = origin if isinstance(origin, range) else range(len(source.text) + 1)  # a stretch that was not repaired has moved as a whole
+        self.origin = origin if origin is not None and not isinstance(origin, range) else None
+        self._begin = moved.start
+        self._end = moved.stop - 1
 
     def build(self, tree: Tree[Token]) -> Any:
         """Return the result of the methods for a parse tree, leaves first.
@@ -60,7 +62,7 @@ class TreeBuilder:
 
     def _place(self, start: int, end: int) -> Span:
         if self.origin is None:
-            return Span(self.source, min(start, self._end), min(end, self._end))
+            return Span(self.source, min(start + self._begin, self._end), min(end + self._begin, self._end))
         last = len(self.origin) - 1
         return Span(self.source, self.origin[min(start, last)], self.origin[min(end, last)])
 

@@ -16,7 +16,7 @@ from lark.lark import PostLex
 from platformdirs import user_cache_path
 
 from archc.dsl import ast
-from archc.dsl.brackets import CLOSERS, PAIRS, loose
+from archc.dsl.brackets import CLOSERS, PAIRS, loose, pieces
 from archc.dsl.build import TreeBuilder
 from archc.dsl.characters import named
 from archc.dsl.diagnostics import Diagnostic
@@ -45,11 +45,37 @@ class Parsed:
     whole: bool = True
 
 
-def parse(source: Source, max_nesting: int = MAX_NESTING, max_statements: int | None = None) -> Parsed:
+class Trees:
+    """Lark's trees and errors of stretches of one text, kept from one version of it to the next.
+
+    What the last two versions did not contain is forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[str, tuple[Any, UnexpectedInput | None]] = {}
+        self._now: dict[str, tuple[Any, UnexpectedInput | None]] = {}
+
+    def turn(self) -> None:
+        """Begin a new version of the text."""
+        self._before, self._now = self._now, {}
+
+    def of(self, text: str) -> tuple[Any, UnexpectedInput | None]:
+        """Return Lark's tree of a stretch, or its syntax error."""
+        found = self._now.get(text) or self._before.get(text) or _tree(text)
+        self._now[text] = found
+        return found
+
+
+def parse(source: Source, max_nesting: int = MAX_NESTING, max_statements: int | None = None, trees: Trees | None = None) -> Parsed:
     """Parse a whole file. Parsing continues after an error, with its repair if that is certain, so that all errors are found.
 
-    `max_nesting` limits the nesting of brackets, `max_statements` the number of statements. Errors are returned, not raised.
+    `max_nesting` limits the nesting of brackets, `max_statements` the number of statements. Errors are returned, not raised. With the
+    `trees` of an earlier version of the text, only stretches that have changed are parsed anew.
     """
+    if trees is not None:
+        trees.turn()
+        if max_statements is not None and source.text.count("\n") + source.text.count(";") >= max_statements:
+            trees = None  # the limit counts over the whole text
     problems = list(_bad_characters(source))
     deep = next(_too_deep(source, max_nesting), None)
     if not problems and deep is not None and not _lacks_brackets(source.text, max_nesting):
@@ -58,7 +84,7 @@ def parse(source: Source, max_nesting: int = MAX_NESTING, max_statements: int | 
         return Parsed(None, tuple(problems), whole=False)
     unlimited = _limit.set(max_statements)
     try:
-        return _parsed(source, deep)
+        return _parsed(source, deep, trees if deep is None else None)
     except _TooMany as found:
         place = min(found.place, len(source.text))
         problem = files.too_many_statements(max_statements or 0).at(Span(source, place, place))
@@ -67,8 +93,10 @@ def parse(source: Source, max_nesting: int = MAX_NESTING, max_statements: int | 
         _limit.reset(unlimited)
 
 
-def _parsed(source: Source, deep: Diagnostic | None) -> Parsed:
-    tree, first = _tree(source.text)
+def _parsed(source: Source, deep: Diagnostic | None, known: Trees | None) -> Parsed:
+    if known is not None and (file := _of_pieces(source, known)) is not None:
+        return Parsed(file, ())
+    tree, first = _tree(source.text) if known is None else (None, None)  # a piece that cannot be parsed leaves the whole unparsable
     if tree is not None and deep is not None:
         return Parsed(None, (deep,), whole=False)
     if tree is None and (other := other_format(source.text)) is not None:
@@ -82,12 +110,12 @@ def _parsed(source: Source, deep: Diagnostic | None) -> Parsed:
     trees: dict[str, Any] = {}
 
     def failure(text: str) -> UnexpectedInput | None:
-        tree, error = _tree(text)
+        tree, error = _tree(text) if known is None else known.of(text)
         if error is None:
             trees[text] = tree
         return error
 
-    recovery = Recovery(source, failure)
+    recovery = Recovery(source, failure) if known is None else Recovery(source, failure, at_once=1)  # where each is known, alone
     statements: list[ast.Statement] = []
     for draft in recovery.readable(first):
         part = trees.get(draft.text) or _tree(draft.text)[0]
@@ -97,6 +125,20 @@ def _parsed(source: Source, deep: Diagnostic | None) -> Parsed:
             statements.extend(TreeBuilder(source, draft.origin).build(part).statements)
     file = ast.File(Span(source, 0, len(source.text)), tuple(statements))
     return Parsed(file, tuple(recovery.problems), recovery.whole)
+
+
+def _of_pieces(source: Source, trees: Trees) -> ast.File | None:
+    """Return the tree of a text from those of its pieces; None if one of them cannot be parsed."""
+    parsed: list[tuple[Any, range]] = []
+    for begin, end in pieces(source.text):
+        tree, error = trees.of(source.text[begin:end])
+        if error is not None:
+            return None
+        parsed.append((tree, range(begin, end + 1)))
+    statements: list[ast.Statement] = []
+    for tree, origin in parsed:
+        statements.extend(TreeBuilder(source, origin).build(tree).statements)
+    return ast.File(Span(source, 0, len(source.text)), tuple(statements))
 
 
 def _tree(text: str) -> tuple[Any, UnexpectedInput | None]:

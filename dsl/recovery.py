@@ -30,8 +30,9 @@ MOST_TURNS = 200  # most errors of one stretch that are handled one by one
 class Recovery:
     """Repairs one source. `problems` grows; `whole` becomes false when something has to be left out."""
 
-    def __init__(self, source: Source, failure: Failure) -> None:
+    def __init__(self, source: Source, failure: Failure, at_once: int = AT_ONCE) -> None:
         self.source = source
+        self.at_once = at_once
         self.failure = failure
         self.problems: list[Diagnostic] = []
         self.whole = True
@@ -77,7 +78,7 @@ class Recovery:
             if len(self.problems) >= MOST_ERRORS:
                 parts.append(self._left_out(draft[starts[first] :]))
                 break
-            stop = min(first + AT_ONCE, len(bounds))
+            stop = min(first + self.at_once, len(bounds))
             begin = starts[first]
             together = draft[begin : bounds[stop - 1][1]]
             error = self.failure(together.text)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from archc.compiler.elaborate.circles import Using
 from archc.compiler.elaborate.claims import ClaimResult, Expected
 from archc.compiler.elaborate.loader import Loader
-from archc.compiler.elaborate.scopes import Flow, Scope
+from archc.compiler.elaborate.scopes import Flow, Scope, Tensor
 from archc.compiler.elaborate.site import Budget, LimitReached, Site
 from archc.compiler.graph import ArchGraph, Frame, Node
+from archc.compiler.shapes.dim import Shape
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Fault
 from archc.dsl.parser import MAX_NESTING
@@ -55,6 +56,28 @@ class Failure:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What an item, or an input, returned in one call of what holds it: the node, "" after a mistake, and its shape."""
+
+    span: Span
+    frame: Frame | None
+    node: str
+    shape: Shape
+
+    @property
+    def scope(self) -> str:
+        """The path of the call that holds it; "" outside of blocks."""
+        frame = self.frame
+        while frame is not None and not frame.scope:
+            frame = frame.outer
+        return frame.scope if frame is not None else ""
+
+
+class Stopped(Exception):
+    """A check was given up, since whoever asked for it no longer needs it."""
+
+
 class Abort(Exception):
     """The elaboration cannot go on; what is wrong has been reported."""
 
@@ -74,6 +97,7 @@ class Elaboration:
     problems: list[Diagnostic] = field(default_factory=list)
     doubts: dict[tuple[str, Span], Diagnostic] = field(default_factory=dict)  # warnings of what only the elaboration sees
     failures: list[Failure] = field(default_factory=list)
+    passed: list[Passed] = field(default_factory=list)
     expects: list[Expected] = field(default_factory=list)
     claims: dict[Span, ClaimResult] = field(default_factory=dict)
     claimed_at: dict[str, str] = field(default_factory=dict)  # what a claim that holds follows, a node or a scope -> the node of that shape
@@ -82,6 +106,7 @@ class Elaboration:
     using: list[Using] = field(default_factory=list)  # the files on the way to the statement at hand
     inputs: dict[str, None] = field(default_factory=dict)  # the names of the inputs, in order
     output_places: dict[str, Span] = field(default_factory=dict)
+    stop: Callable[[], bool] = lambda: False  # asked with every statement whether to give up
     own_expects: bool = True  # of another file's network, what it claims of itself is not checked
     _reported: dict[tuple[str, str, int, int], int] = field(default_factory=dict)  # -> the number among the problems
     _again: Counter[int] = field(default_factory=Counter)  # how often a problem came again, in other copies or calls
@@ -96,6 +121,11 @@ class Elaboration:
         """Append a node after its operands."""
         self.graph.add(node, operands)
         self.created.append(node)
+
+    def returned(self, span: Span, frame: Frame | None, result: Flow) -> None:
+        """Note what an item returned."""
+        if isinstance(result, Tensor):
+            self.passed.append(Passed(span, frame, result.name, result.shape))
 
     # ---- mistakes
 
@@ -134,8 +164,10 @@ class Elaboration:
     # ---- limits
 
     def step(self, site: Site, span: Span, count: int = 1) -> None:
-        """Count statements, turns and copies before they are elaborated, so that the limit is met at once."""
+        """Count statements, turns and copies before they are elaborated, so that the limit is met at once. Raises Stopped."""
         self._steps += count
+        if self.stop():
+            raise Stopped
         if self._steps > self.limits.max_nodes:
             self.report(LimitReached(files.too_many_nodes(self.limits.max_nodes)), site, span)
 

@@ -41,7 +41,10 @@ def item(elaboration: Elaboration, item: ast.Item, site: Site) -> Flow:
     except Fault as fault:
         elaboration.report(fault, site, item.span)
         result = Missing.UNKNOWN
-    return _claimed(elaboration, item, item.claim, result, site) if item.claim is not None else result
+    if item.claim is not None:
+        result = _claimed(elaboration, item, item.claim, result, site)
+    elaboration.returned(item.span, site.frame, result)
+    return result
 
 
 def _core(elaboration: Elaboration, core: ast.Core, label: Label | None, site: Site) -> Flow:

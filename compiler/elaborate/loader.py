@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path, PurePath, PurePosixPath
@@ -10,7 +11,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from archc.compiler.files import kind, read_regular, reason
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Fault
-from archc.dsl.parser import MAX_NESTING, parse
+from archc.dsl.parser import MAX_NESTING, Trees, parse
 from archc.dsl.source import Source, Span, decode
 from archc.dsl.vocabulary import files as says
 from archc.dsl.vocabulary import syntax
@@ -37,6 +38,9 @@ class Loader:
     max_nesting: int = MAX_NESTING
     max_statements: int | None = None
     _read: dict[str, Loaded] = field(default_factory=dict)
+    texts: Mapping[str, bytes] = field(default_factory=dict)  # by real path: what is read instead of the file, as an editor has it
+    within: tuple[Path, ...] = ()  # real folders that `use` may reach besides `archs/`; any, if there are none
+    earlier: Trees | None = None  # of an earlier version of the first text
     _root: Path | None = None  # the folder of the first file, from which labels are counted
     _labels: set[str] = field(default_factory=set)
 
@@ -45,20 +49,24 @@ class Loader:
         real = os.path.realpath(path)
         if real not in self._read:
             try:
-                data = read_regular(path, MAX_BYTES)
+                data = self.texts[real] if real in self.texts else read_regular(path, MAX_BYTES)
             except (OSError, ValueError) as error:  # a ValueError: a name that no file can have
                 raise self.fault(path, error) from None
-            self._read[real] = self.text(_shown(path), data, path.parent)
+            self._read[real] = self.text(shown(path), data, path.parent)
         return self._read[real]
 
     def renewed(self) -> Loader:
         """Make a loader for another main file, with what this one has read from `archs/`."""
-        kept = {real: loaded for real, loaded in self._read.items() if Path(real).is_relative_to(ARCHS)}
-        return Loader(self.max_nesting, self.max_statements, kept)
+        kept = {real: loaded for real, loaded in self._read.items() if Path(real).is_relative_to(ARCHS) and real not in self.texts}
+        return Loader(self.max_nesting, self.max_statements, kept, self.texts, self.within)
 
     def trees(self) -> list[ast.File]:
         """Return the trees of all files that have been read."""
         return [loaded.tree for loaded in self._read.values() if loaded.tree is not None]
+
+    def files(self) -> Mapping[str, Loaded]:
+        """Return all files that have been read, by their real paths."""
+        return self._read
 
     @staticmethod
     def fault(path: Path, error: Exception) -> Fault:
@@ -72,7 +80,8 @@ class Loader:
         if decoded.bad_byte is not None:
             at = decoded.text.find("\ufffd")
             return Loaded(source, folder, None, (syntax.not_utf8(decoded.bad_byte).at(Span(source, at, at + 1)),))
-        parsed = parse(source, self.max_nesting, self.max_statements)
+        earlier, self.earlier = self.earlier, None
+        parsed = parse(source, self.max_nesting, self.max_statements, earlier)
         return Loaded(source, folder, parsed.file, parsed.diagnostics, parsed.whole)
 
     def used(self, path: str, folder: Path) -> Loaded:
@@ -83,7 +92,9 @@ class Loader:
         for root in (folder, ARCHS):
             candidate = root / relative
             if os.path.isfile(candidate):
-                if not Path(os.path.realpath(candidate)).is_relative_to(os.path.realpath(root)):
+                real = Path(os.path.realpath(candidate))
+                inside = root is ARCHS or not self.within or any(real.is_relative_to(folder) for folder in (*self.within, ARCHS))
+                if not inside or not real.is_relative_to(os.path.realpath(root)):
                     raise Fault(says.use_outside(path))
                 return self.open(candidate)
             if os.path.exists(candidate) and candidate.suffix == ".arch":
@@ -112,7 +123,7 @@ class Loader:
         return label
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """Return the path as messages show it: relative to the current folder, if it is below it."""
     try:
         return str(path.relative_to(Path.cwd())) if path.is_absolute() else str(path)

@@ -106,6 +106,7 @@ def _input(elaboration: Elaboration, statement: ast.Input, site: Site) -> Flow:
         elaboration.report(fault, site, statement.span)
     tensor = Tensor(name, shape)
     site.labels.members[name] = tensor
+    elaboration.returned(statement.span, site.frame, tensor)
     return tensor
 
 

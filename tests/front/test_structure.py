@@ -41,6 +41,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.draw": FRONT | {"compiler.elaborate", "compiler.analysis"},
     "compiler.stages": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends.torch", "driver", "report", "errors", "lowering", "passes")},
+    "compiler.index": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "report")},
     "compiler.configuration": FRONT | {"compiler.files", "compiler.report"},
     "compiler.revisions": {"compiler.errors"},
     "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
@@ -54,8 +55,11 @@ ROOMS: dict[str, set[str]] = {
     "compiler.library": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "network", "report", "results")},
     "compiler": set(),
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "report", "pages", "files", "tables", "verdict", "version")},
+    "ui.lsp": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "draw", "driver", "elaborate", "files", "index", "pages", "report")}
+    | {"compiler.configuration", "compiler.version", "ui.highlighting"},
     "ui.verbs": FRONT
-    | {"ui.show"}
+    | {"ui.show", "ui.lsp"}
     | {
         f"compiler.{room}"
         for room in (
@@ -85,6 +89,7 @@ OUTSIDE = {
     "dsl": {"lark", "platformdirs"},
     "compiler.graph": {"networkx"},
     "compiler.draw": {"graphviz", "pygraphviz"},
+    "ui.lsp": {"lsprotocol", "pygls"},
     "ui.verbs": {"typer", "watchfiles"},
     "compiler.tables": {"tabulate"},
     "compiler.results": {"matplotlib"},

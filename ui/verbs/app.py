@@ -23,7 +23,7 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render_all, visible
 from archc.ui.show.colour import painter
-from archc.ui.verbs import checking, completion, looking, reference, running, streams
+from archc.ui.verbs import checking, completion, looking, reference, running, serving, streams
 from archc.ui.verbs.terminal import say, talk
 
 app = typer.Typer(
@@ -51,11 +51,17 @@ for verb in (
     running.weights,
     reference.ops,
     reference.explain,
+    serving.lsp,
 ):
     app.command(verb.__name__.rstrip("_"))(verb)
 
 # module -> the extra that installs it
-OPTIONAL = {module: row.extra for row in BACKENDS for module in row.needs} | {"matplotlib": "plots", "watchfiles": "watch"}
+OPTIONAL = {module: row.extra for row in BACKENDS for module in row.needs} | {
+    "matplotlib": "plots",
+    "pygls": "lsp",
+    "lsprotocol": "lsp",
+    "watchfiles": "watch",
+}
 FLAGS = {"level": "optimize", "functions": "onnx-functions"}  # an argument of the library -> its option, where the name differs
 
 

@@ -24,7 +24,7 @@ async function start() {
     "archc",
     "archc",
     { command, args },
-    { documentSelector: [{ language: "arch" }] },
+    { documentSelector: [{ language: "arch" }], middleware: { executeCommand } },
   );
   try {
     await client.start();
@@ -32,6 +32,17 @@ async function start() {
     const help = "The language server did not start. Install it with `pip install 'archc[lsp]'`, or set `archc.command`.";
     vscode.window.showErrorMessage(`${help} (${error.message})`);
   }
+}
+
+// The commands of lenses and actions return what is to be shown: the picture, or the expanded text.
+async function executeCommand(command, args, next) {
+  if (command === "archc.draw") return preview();
+  const result = await next(command, args);
+  if (command === "archc.expand" && result) {
+    const document = await vscode.workspace.openTextDocument({ language: "arch", content: result });
+    await vscode.window.showTextDocument(document, { viewColumn: vscode.ViewColumn.Beside, preview: true });
+  }
+  return result;
 }
 
 async function deactivate() {
