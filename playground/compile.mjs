@@ -1,0 +1,28 @@
+// Byte-compile the Python files of the page with the Python that runs them: `node compile.mjs SOURCES.zip TARGET.zip`.
+// The parser's tables are made here too, since a page would make them anew every time it is opened.
+import { readFileSync, writeFileSync } from "node:fs";
+import { loadPyodide } from "pyodide";
+
+const [sources, target] = process.argv.slice(2);
+const py = await loadPyodide();
+py.unpackArchive(new Uint8Array(readFileSync(sources)), "zip", { extractDir: "/packages" });
+py.runPython(`
+import compileall, os, pathlib, py_compile, sys, zipfile
+root = pathlib.Path("/packages")
+sys.path.insert(0, "/packages")
+os.environ["XDG_CACHE_HOME"] = "/packages/cache"
+from archc.compiler.library import check
+assert check(text="input 3x8x8\\nconv3-4\\n").ok
+assert list(pathlib.Path("/packages/cache").rglob("grammar.pickle")), "the parser has written no tables"
+for folder in root.rglob("__pycache__"):
+    for left in folder.iterdir():
+        left.unlink()
+    folder.rmdir()
+mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+assert compileall.compile_dir(root, quiet=1, legacy=True, invalidation_mode=mode, stripdir="/packages", prependdir="/lib")
+with zipfile.ZipFile("/target.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as made:
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and path.suffix != ".py":
+            made.writestr(zipfile.ZipInfo(str(path.relative_to(root)), (2026, 1, 1, 0, 0, 0)), path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
+`);
+writeFileSync(target, py.FS.readFile("/target.zip"));
