@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -77,7 +78,8 @@ def build(target: Path) -> None:
 def _scripts(target: Path) -> None:
     command = [HERE / "node_modules/.bin/esbuild", HERE / "src/main.js", HERE / "src/worker.js", "--bundle", "--format=esm", "--minify",
                "--target=es2022", "--external:./pyodide/*", "--log-level=warning", f"--outdir={target}"]  # fmt: skip
-    subprocess.run(command, cwd=HERE, check=True)
+    # The language lies beside this folder, and finds CodeMirror here.
+    subprocess.run(command, cwd=HERE, check=True, env={**os.environ, "NODE_PATH": str(HERE / "node_modules")})
 
 
 def _runtime(target: Path) -> None:
