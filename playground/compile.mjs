@@ -5,21 +5,21 @@ import { loadPyodide } from "pyodide";
 
 const [sources, target] = process.argv.slice(2);
 const py = await loadPyodide();
-py.unpackArchive(new Uint8Array(readFileSync(sources)), "zip", { extractDir: "/packages" });
+py.unpackArchive(new Uint8Array(readFileSync(sources)), "zip", { extractDir: "/lib/packages" });
 py.runPython(`
 import compileall, os, pathlib, py_compile, sys, zipfile
-root = pathlib.Path("/packages")
-sys.path.insert(0, "/packages")
-os.environ["XDG_CACHE_HOME"] = "/packages/cache"
+root = pathlib.Path("/lib/packages")
+sys.path.insert(0, "/lib/packages")
+os.environ["XDG_CACHE_HOME"] = "/lib/packages/cache"
 from archc.compiler.library import check
 assert check(text="input 3x8x8\\nconv3-4\\n").ok
-assert list(pathlib.Path("/packages/cache").rglob("grammar.pickle")), "the parser has written no tables"
+assert list(pathlib.Path("/lib/packages/cache").rglob("grammar.pickle")), "the parser has written no tables"
 for folder in root.rglob("__pycache__"):
     for left in folder.iterdir():
         left.unlink()
     folder.rmdir()
 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-assert compileall.compile_dir(root, quiet=1, legacy=True, invalidation_mode=mode, stripdir="/packages", prependdir="/lib")
+assert compileall.compile_dir(root, quiet=1, legacy=True, invalidation_mode=mode, stripdir="/lib/packages", prependdir="/archc")
 with zipfile.ZipFile("/target.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as made:
     for path in sorted(root.rglob("*")):
         if path.is_file() and path.suffix != ".py":

@@ -128,6 +128,8 @@ const picture = new Picture($("port"), (name, box) => {
   if (state.view === "explanation") refresh();
 });
 
+globalThis.archcPicture = picture; // for tests, and for whoever looks around in the console
+
 async function redraw(fit = false) {
   const found = await ask("picture", looks());
   if (found?.svg) show(found, fit);
@@ -159,7 +161,7 @@ function settings(found) {
   for (const name of Object.keys(state.settings)) if (!held.has(name)) delete state.settings[name];
   form.replaceChildren(
     ...found.parameters.map((each) => field(state.settings, each.name, each.name, each.default)),
-    ...found.inputs.map((each) => field(state.inputs, each.key, `input ${each.name === "input" ? "" : each.name}`.trim(), each.set ? each.shape : each.shape)),
+    ...found.inputs.map((each) => field(state.inputs, each.key, `input ${each.name === "input" ? "" : each.name}`.trim(), each.shape)),
     found.parameters.length + found.inputs.length ? h("button", { type: "button", id: "as-written", onclick: asWritten }, "As written") : "",
   );
   $("sizes").hidden = found.parameters.length + found.inputs.length === 0;

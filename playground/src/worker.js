@@ -13,6 +13,30 @@ from archc.ui.playground.session import Session
 Session().answer
 `;
 
+const FONTS = "Helvetica,Arial,sans-serif"; // of all pictures
+const SAMPLE = "conv7-64/2(pad=3, bias=no)";
+const ARIAL = 183.6; // the width of the sample in Arial, bold, at 14 pixels, as Graphviz estimates it
+
+/** Return the font whose widths Graphviz knows that is nearest to what this machine shows for ours, so that texts fit their boxes. */
+function measured() {
+  try {
+    const pen = new OffscreenCanvas(1, 1).getContext("2d");
+    pen.font = `bold 14px ${FONTS}`;
+    return pen.measureText(SAMPLE).width > 1.1 * ARIAL ? "Verdana" : "Arial";
+  } catch {
+    return "Verdana";
+  }
+}
+
+/** Lay out, with the widths of another font in place of ours. */
+function laid(engine, font, dot, form, program) {
+  const made = engine.layout(dot.replaceAll(`fontname="${FONTS}"`, `fontname=${font}`), form, program);
+  return made
+    .replaceAll(`fontname=${font}`, `fontname="${FONTS}"`)
+    .replaceAll(`font-family="${font}"`, `font-family="${FONTS}"`)
+    .replaceAll(`"fontname": "${font}"`, `"fontname": "${FONTS}"`);
+}
+
 const report = (step, done) => postMessage({ step, done });
 
 async function started() {
@@ -20,13 +44,14 @@ async function started() {
   report("Python", 0.1);
   const { loadPyodide } = await import("./pyodide/pyodide.mjs");
   const loading = loadPyodide({ indexURL: new URL("./pyodide/", self.location.href).href });
-  const graphviz = Graphviz.load();
   const py = await loading;
+  const graphviz = Graphviz.load(); // not before: both would wait for one processor
   report("the compiler", 0.5);
   py.unpackArchive(new Uint8Array(await archive), "zip", { extractDir: "/lib/packages" });
   report("Graphviz", 0.65);
   const engine = await graphviz;
-  py.registerJsModule("page", { layout: (dot, form, program) => engine.layout(dot, form, program) });
+  const font = measured();
+  py.registerJsModule("page", { layout: (dot, form, program) => laid(engine, font, dot, form, program) });
   report("the compiler", 0.75);
   const answer = py.runPython(START);
   report("", 1);
