@@ -44,14 +44,14 @@ export class Disk {
     }
   }
 
-  /** Call with the new text whenever the file changes on disk. */
+  /** Call with the new text whenever the file changes on disk, until it is taken: what is not may not be overwritten. */
   follow(changed) {
     setInterval(async () => {
       try {
         const answer = await this.#ask({ headers: { "If-None-Match": this.#version } });
         if (answer.status !== 200) return;
-        this.#version = answer.headers.get("ETag") ?? "";
-        changed(await answer.text());
+        const tag = answer.headers.get("ETag") ?? "";
+        if (changed(await answer.text())) this.#version = tag;
       } catch {
         // the server has ended; the page goes on without it
       }

@@ -20,6 +20,7 @@ const state = {
   name: "network.arch", first: "", settings: {}, inputs: {}, view: "picture", expand: [], collapse: [],
   checked: null, cursor: 0, sort: { column: -1, down: false }, refit: true, node: "",
 };
+let synced = ""; // the text of the file on disk, as it was last read or written
 let editor, disk = null, pages = null, soon = 0, idle = 0, examples = [];
 
 const text = () => editor.state.doc.toString();
@@ -303,7 +304,9 @@ const base = () => state.name.replace(/\.arch$/, "") || "network";
 
 async function save() {
   if (!disk) return download(`${base()}.arch`, [text()], "text/plain");
-  const wrong = await disk.write(text());
+  const now = text();
+  const wrong = await disk.write(now);
+  if (!wrong) synced = now;
   say(wrong || `saved ${state.name}`, wrong ? "error" : "good");
 }
 
@@ -452,8 +455,16 @@ async function start() {
   );
   disk = await Disk.found();
   if (disk) {
-    load(await disk.read());
-    disk.follow((now) => now !== text() && setText(editor, now));
+    const read = await disk.read();
+    load(read);
+    synced = text();
+    disk.follow((now) => {
+      if (now === text()) return (synced = now), true;
+      if (text() !== synced) return say(`${state.name} has changed on disk, and here: save is refused until one of the two is undone`, "error"), false;
+      setText(editor, now);
+      synced = text();
+      return true;
+    });
   } else if (!(await fromLink()) && !embedded) {
     const before = kept();
     if (before) load(before);

@@ -52,6 +52,7 @@ for verb in (
     reference.ops,
     reference.explain,
     serving.lsp,
+    serving.serve,
 ):
     app.command(verb.__name__.rstrip("_"))(verb)
 
