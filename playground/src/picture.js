@@ -69,7 +69,8 @@ export class Picture {
       each.setAttribute("tabindex", "0");
       each.setAttribute("role", "button");
       const state = { open: "close block ", closed: "open block " }[box.state] ?? "";
-      each.setAttribute("aria-label", state + box.label);
+      const seen = [...each.querySelectorAll("text")].map((line) => line.textContent).join(" ");
+      each.setAttribute("aria-label", `${state}${seen}: ${box.label}`);
       each.classList.toggle("block", box.state !== "");
     }
     svg.querySelector("g.graph > title")?.remove();

@@ -170,7 +170,7 @@ def test_the_tabs(one: Page) -> None:
     assert max(counts) > 0
     one.click("#tab-expanded")
     one.wait_for_selector('[data-view="expanded"] pre')
-    assert "conv3-16(pad=1)" in one.inner_text('[data-view="expanded"]')
+    assert "conv3-16/1(pad=1" in one.inner_text('[data-view="expanded"]')
     one.click("#tab-difference")
     one.wait_for_selector('[data-view="difference"] pre')
     one.click("#tab-explanation")
