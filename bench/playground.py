@@ -57,7 +57,10 @@ def main() -> int:
             cold, cached = [], []
             for run in range(given.runs):
                 context = play.chromium.launch_persistent_context(
-                    str(Path(room) / f"profile{run}"), executable_path=browser, args=["--no-sandbox"], viewport={"width": 1400, "height": 900}
+                    str(Path(room) / f"profile{run}"),
+                    executable_path=browser,
+                    args=["--no-sandbox"],
+                    viewport={"width": 1400, "height": 900},
                 )
                 page = context.new_page()
                 cold.append(first(page, address))

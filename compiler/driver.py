@@ -28,7 +28,7 @@ from archc.compiler.shapes.dim import Dim
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Fault
 from archc.dsl.errors import ArchError
-from archc.dsl.parser import parse_size, parse_value
+from archc.dsl.parser import Trees, parse_size, parse_value
 from archc.dsl.source import Source, Span
 from archc.dsl.stack import deep_stack
 from archc.dsl.trees import deeper
@@ -81,7 +81,8 @@ def check_text(
 def glance(loaded: Loaded, name: str, loader: Loader, limits: Limits, overrides: Overrides | None = None) -> Report:
     """Report on a text that `loader` has read, without warnings and repairs, for an answer while somebody types.
 
-    The errors are those of `check_text`.
+    The errors are those of `check_text`, which may add failed claims on counts, or leave out errors that another one causes: both show
+    only while repairs are sought. The warnings are those of elaboration alone.
     """
     with without_collection():
         return _proved(loaded, loader, Task(name, loaded.folder, overrides or Overrides(), limits), Stopwatch())
@@ -102,6 +103,13 @@ def completed(
     """
     with without_collection():
         return _completed(replace(seen), loaded, Task(name, loaded.folder, overrides or Overrides(), limits, loader, stop), mend=True)
+
+
+def proved_text(text: str, limits: Limits | None = None) -> Report:
+    """Elaborate a text and prove its claims, without warnings, explanations and repairs."""
+    task = Task("text", Path.cwd(), Overrides(), limits or Limits())
+    loader = task.loader()
+    return _proved(loader.text("text.arch", text.encode(), task.folder), loader, task, Stopwatch(), explained=False)
 
 
 def unreadable(path: Path, error: OSError) -> Report:
@@ -254,6 +262,7 @@ class Attempts:
         self.source = source
         self.task = replace(task, limits=limits)
         self.linted = linted
+        self.trees = Trees() if task.base is not None else None  # a trial changes little, and is given up soon where somebody types
 
     def text(self, text: str) -> Tried:
         """Check a changed text."""
@@ -266,7 +275,7 @@ class Attempts:
     def _of(self, text: str, task: Task, linted: bool) -> Tried:
         if task.stop():
             raise Stopped
-        loader = replace(task.loader(), max_statements=None)
+        loader = replace(task.loader(), max_statements=None, earlier=self.trees)
         changed = loader.text(self.source.name, text.encode(), task.folder)
         report = _proved(changed, loader, task, Stopwatch(), explained=False)
         warnings = lint(report.graph, changed.tree, report.warnings) if linted and report.ok and changed.tree is not None else []

@@ -20,6 +20,7 @@ from archc.compiler.ops.record import Operator
 from archc.compiler.shapes.conditions import Condition
 from archc.compiler.shapes.dim import Dim, Formula, Shape, from_plain, to_plain
 from archc.compiler.shapes.window import Window
+from archc.dsl import ast
 from archc.dsl.source import Source, Span
 
 INPUT = INPUT_RECORD.name
@@ -29,7 +30,9 @@ INPUT = INPUT_RECORD.name
 class Frame:
     """One level of the origin of a node: a block call with its arguments, or a copy of a repeat; `outer` is the frame around it.
 
-    For a call, `scope` is the path of the nodes that it creates, and `brief` is the call with the arguments that a picture shows.
+    For a call, `scope` is the path of the nodes that it creates, and `brief` is the call with the arguments that a picture shows;
+    `block` is the definition that is called, and `values` are the values of its parameters, by name. A graph that is read from JSON has
+    neither of the last two.
     """
 
     text: str
@@ -37,6 +40,8 @@ class Frame:
     outer: Frame | None
     scope: str = ""
     brief: str = ""
+    block: ast.Block | ast.Share | None = field(default=None, compare=False, repr=False)
+    values: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def chain(self) -> list[Frame]:
         """Return this frame and those around it, the innermost first."""

@@ -20,10 +20,12 @@ import jinja2
 import archc
 from archc import Network, load
 from archc.compiler.analysis.cost import MEASURES, weights
+from archc.compiler.backends.source.text import written
 from archc.compiler.driver import check_text
 from archc.compiler.files import write_text
 from archc.compiler.graph import INPUT, Node
 from archc.compiler.library import table as compared
+from archc.compiler.lowering import lowered_modes
 from archc.compiler.shapes.dim import show_shape
 from archc.compiler.tables import markdown_table
 from archc.compiler.zoo import listed
@@ -342,8 +344,25 @@ def render(template: Path) -> str:
     return environment.get_template(template.name).render()
 
 
+EMITTED = ("googlenet", "resnet50", "vit_b_16")  # networks of docs/source.md
+
+
+def emitted() -> dict[Path, str]:
+    """Return the files of docs/source/: networks as PyTorch source, beside the files that it was made from."""
+    files: dict[Path, str] = {}
+    for name in EMITTED:
+        files[ROOT / f"docs/source/{name}.arch"] = (ROOT / f"archs/{name}.arch").read_text(encoding="utf-8")
+        files[ROOT / f"docs/source/{name}.py"] = written(*lowered_modes(net(name).graph))
+    return files
+
+
 def main() -> None:
     """Write every page, or, with `--check`, exit with a message where a page is out of date."""
+    for path, text in emitted().items():
+        if "--check" not in sys.argv:
+            write_text(path, text)
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            sys.exit(f"docs/source/{path.name} is not what archs/ produces: run `make docs`")
     for template in sorted((ROOT / "docs").glob("*.jinja")):
         page = template.with_suffix("")
         text = render(template)

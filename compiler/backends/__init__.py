@@ -127,11 +127,14 @@ class Backend:
         """Return the first needed module that is not installed; "" where all are installed."""
         return next((name for name in self.needs if not installed(name)), "")
 
-    def check(self, compiled: Compiled) -> None:
-        """Raise, before anything is written, what `write` would for a network that cannot be lowered, or that the format cannot say."""
+    def check(self, compiled: Compiled) -> str:
+        """Raise, before anything is written, what `write` would for a network that cannot be lowered, or that the format cannot say.
+
+        Return the suffix of a second file that is written beside the first, `.data`, or "".
+        """
         compiled.program()
-        if self.checker:
-            _function(self.checker)(compiled)
+        found: str | None = _function(self.checker)(compiled) if self.checker else None
+        return found or ""
 
     def write(self, compiled: Compiled, path: Path) -> None:
         """Write a file atomically. Raises CannotWrite, and ModuleNotFoundError where a module is `missing`."""
@@ -200,6 +203,35 @@ BACKENDS: tuple[Backend, ...] = (
         open=True,
         load="archc.compiler.graph.ArchGraph.from_json(json.load(open({path})))",
         verifier="archc.compiler.backends.torch.verify.graph",
+    ),
+    Backend(
+        name="onnx",
+        suffixes=(".onnx",),
+        writes="ONNX",
+        writer="archc.compiler.backends.onnx.write.write",
+        extra="onnx",
+        needs=("onnx",),
+        levels=(0, 1, 2),
+        beyond="the result of level 3 is specific to the machine that it was computed on",
+        takes="weights",
+        open=True,
+        settings=("opset", "functions"),
+        checker="archc.compiler.backends.onnx.write.check",
+        load="onnxruntime.InferenceSession({path})",
+        verifier="archc.compiler.backends.onnxruntime.run",
+        tolerance=1e-5,
+    ),
+    Backend(
+        name="source",
+        suffixes=(".py",),
+        writes="PyTorch source",
+        writer="archc.compiler.backends.source.write",
+        levels=(0,),
+        beyond="source is the network as the file writes it",
+        takes="graph",
+        open=True,
+        load="from {stem} import {name}",
+        verifier="archc.compiler.backends.torch.verify.source",
     ),
 )
 

@@ -45,7 +45,7 @@ def invoke(elaboration: Elaboration, call: Invocation, site: Site) -> Flow:
     env.reader = block.name
     values = _bind_parameters(elaboration, call, site.labelled(scope).under(env))
     listed = ", ".join(f"{name}={written(value)}" for name, value in values.items())
-    frame = BlockCall(block.block, scope.path, block.name + _brief(call, values))
+    frame = BlockCall(block.block, scope.path, block.name + _brief(call, values), values)
     inside = site.labelled(scope).under(env).inside(f"{block.name}({listed})", span, frame)
     with elaboration.entered(inside):
         if block.shared is not None:

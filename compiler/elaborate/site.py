@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from archc.compiler.elaborate.environment import Environment
 from archc.compiler.elaborate.scopes import Flow, Missing, Scope
@@ -33,11 +35,12 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class BlockCall:
-    """A call of a block: the path of what it makes, and the call as a picture shows it."""
+    """A call of a block: the path of what it makes, the call as a picture shows it, and the values of the parameters, by name."""
 
     block: ast.Block | ast.Share
     scope: str
     brief: str
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,9 @@ class Site:
 
     def inside(self, text: str, span: Span, call: BlockCall | None = None) -> Site:
         """Return the place within a call of a block, a copy or a group; `text` is how a message lists it."""
-        frame = Frame(text, span, self.frame, call.scope, call.brief) if call is not None else Frame(text, span, self.frame)
+        if call is None:
+            frame = Frame(text, span, self.frame)
+        else:
+            frame = Frame(text, span, self.frame, call.scope, call.brief, call.block, call.values)
         calls = (*self.calls, call.block) if call is not None else self.calls
         return Site(self.env, self.scope, self.incoming, self.budget, frame, self.depth + 1, calls)

@@ -8,7 +8,7 @@ from pathlib import Path
 from archc.compiler.driver import glance
 from archc.compiler.elaborate.elaboration import Limits
 from archc.compiler.elaborate.loader import Loader
-from archc.compiler.shapes.dim import Shape, show_shape
+from archc.compiler.shapes.dim import Shape
 from archc.dsl import ast
 
 USUAL = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
@@ -31,8 +31,9 @@ def defaults_before(tree: ast.File | None, offset: int) -> str:
 
 def legal(before: str, value_texts: Iterable[str], after: str, incoming: Shape, defaults: str = "") -> Iterator[tuple[str, Shape]]:
     """Yield each value with which the item `before + value + after` is sound, and the shape that it then returns."""
+    entering = "x".join(str(size) if isinstance(size, int) else f"S{axis}" for axis, size in enumerate(incoming))  # open sizes stay open
     for text in value_texts:
-        program = f"input {show_shape(incoming)}\n{defaults}\nitem: {{ {before}{text}{after} }}\n"
+        program = f"input {entering}\n{defaults}\nitem: {{ {before}{text}{after} }}\n"
         loader = Loader(LIMITS.max_nesting, LIMITS.max_nodes)
         report = glance(loader.text("item.arch", program.encode(), Path()), "item", loader, LIMITS)
         if report.ok and report.passed:

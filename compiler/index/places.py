@@ -123,3 +123,8 @@ def _inner(node: Node) -> Iterable[tuple[Span, str]]:
     frames: list[Frame] = node.frame.chain() if node.frame is not None else []
     for position, span in enumerate((node.span, *(frame.span for frame in frames))):
         yield span, next((frame.scope for frame in frames[position:] if frame.scope), "")
+
+
+def counted(value: Dim) -> str:
+    """Return a count as text: a number with its thousands apart, or a formula in open sizes."""
+    return f"{value:,}" if isinstance(value, int) else str(value)

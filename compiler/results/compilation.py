@@ -194,12 +194,15 @@ def compilation(graph: ArchGraph, request: Request, talk: Talk = lambda text: No
         input_shapes(graph)  # raises ArchError where a size is open
     compiled, facts = _with_torch(graph, request, targets, talk) if _needs_torch(graph, request, targets) else _without(graph, request)
     by_row = [(path, row, compiled.having(request.settings_of(row))) for path, row in targets]
-    for _, row, given in by_row:
-        row.check(given)
+    beside = [row.check(given) for _, row, given in by_row]
+    for (path, _, _), suffix in zip(by_row, beside, strict=True):
+        if suffix:
+            talk(f"{path.name} is too large for one file: its weights are written to {path.name}{suffix}, which must stay beside it")
     files = []
-    for path, row, given in by_row:
+    for (path, row, given), suffix in zip(by_row, beside, strict=True):
         row.write(given, path)
-        file = Written(str(path), _size(path), row.loading(path))
+        size = _size(path) + (_size(path.with_name(path.name + suffix)) if suffix else 0)
+        file = Written(str(path), size, row.loading(path))
         wrote(f"wrote {file}")
         files.append(file)
     if request.verify:

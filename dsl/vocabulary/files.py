@@ -149,7 +149,17 @@ def cannot_read(path: str, why: str) -> Wording:
 
 @diagnostic("E0609")
 def cannot_lower(problem: str, help: str) -> Wording:
-    """A network is well-formed but cannot be lowered: some of its sizes are open where PyTorch needs numbers."""
+    """A network is well-formed but cannot be lowered: some of its sizes are open where numbers are needed."""
+    return Wording(problem, help=help)
+
+
+@diagnostic("E0616")
+def cannot_say(problem: str, help: str) -> Wording:
+    """A network cannot be written in a format, which has nothing that an operator of it can be written as.
+
+    `archc compile -o net.onnx --opset 15` of a network with `layer_norm` is an example: ONNX has that operator since opset 17. Nothing is
+    written.
+    """
     return Wording(problem, help=help)
 
 

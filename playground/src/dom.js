@@ -49,7 +49,7 @@ export function markdown(text) {
       made.append(h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "table" }, h("table", {}, h("thead", {}, head), h("tbody", {}, ...rows))));
       at = end;
     } else if (/^#{1,6} /.test(line)) {
-      made.append(h("h3", {}, ...inline(line.replace(/^#+ /, ""))));
+      made.append(h("h2", {}, ...inline(line.replace(/^#+ /, ""))));
       at++;
     } else if (/^[*-] /.test(line)) {
       const list = h("ul");

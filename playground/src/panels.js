@@ -71,7 +71,7 @@ export function explanations(steps) {
   if (steps.length === 0) return h("p", {}, "Put the cursor on an item, or choose a box of the picture.");
   const made = h("div");
   for (const { name, topics } of steps) {
-    made.append(h("h3", {}, name));
+    made.append(h("h2", {}, name));
     const list = h("dl");
     for (const [topic, lines] of Object.entries(topics)) {
       list.append(h("dt", {}, topic), ...lines.map((line) => h("dd", {}, line)));

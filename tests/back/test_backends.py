@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from archc import load
 from archc.compiler.backends import BACKENDS, Backend, backend_of, listed
+from archc.compiler.backends.onnx import rules as onnx_rules
 from archc.compiler.backends.torch import modules, targets
 from archc.compiler.backends.torch.initialize import FILLS, initialize
 from archc.compiler.backends.torch.lower import lower, random_inputs
@@ -100,6 +101,7 @@ def test_namespaces_and_modules_are_those_that_operators_use() -> None:
         for item in ("conv3-2(from=[[0, 1], [2]])", *computed, "fc-4(weight=spectral)"):
             report = check_text(f"input 3x{sizes}\n{item}\n")
             used |= {name for node in report.graph if not node.is_input for name in names(node.operator.lower(node.call))}
+    assert used <= set(onnx_rules.RULES)
     own = {f"archc.{name}" for name, kind in vars(modules).items() if callable(kind)}
     assert {name for name in used if name.startswith("archc.")} == own
     assert {name.partition(".")[0] for name in used} == set(NAMESPACES)

@@ -75,6 +75,7 @@ def write(page: Page, text: str) -> None:
     """Replace the text, as by typing it, and wait until it has been checked, with repairs."""
     checked = int(page.get_attribute("body", "data-checked") or 0)
     mended = int(page.get_attribute("body", "data-mended") or 0)
+    page.click("#tab-picture")
     page.click(".cm-content")
     page.keyboard.press("Control+a")
     page.keyboard.insert_text(text)
@@ -85,7 +86,8 @@ def write(page: Page, text: str) -> None:
 def text_of(page: Page) -> str:
     """The text in the editor, without what is shown beside it."""
     lines = page.eval_on_selector_all(
-        ".cm-line", "all => all.map(line => [...line.childNodes].filter(n => !n.classList?.contains('shape')).map(n => n.textContent).join(''))"
+        ".cm-line",
+        "all => all.map(line => [...line.childNodes].filter(n => !n.classList?.contains('shape')).map(n => n.textContent).join(''))",
     )
     return "\n".join(lines)
 
@@ -142,7 +144,9 @@ def test_the_first_picture_and_text_are_there_without_a_script(folder: Path) -> 
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
     assert policy is not None
     assert "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-" in policy[1]
-    assert "unsafe" not in policy[1].replace("style-src-attr 'unsafe-inline'", ""), "the editor sets styles of its elements; nothing else may"
+    assert "unsafe" not in policy[1].replace("style-src-attr 'unsafe-inline'", ""), (
+        "the editor sets styles of its elements; nothing else may"
+    )
 
 
 @pytest.mark.parametrize(("form", "part"), [("dot", "digraph"), ("tex", "tikzpicture"), ("mermaid", "flowchart"), ("csv", "depth,name"), ("md", "| name"), ("summary.tex", "toprule"), ("arch", "conv3-8")])  # fmt: skip
@@ -165,7 +169,9 @@ def test_the_tabs(one: Page) -> None:
     one.click("#tab-summary")
     one.wait_for_selector("#summary-table")
     one.click("#summary-table thead button >> text=parameters")
-    counts = one.eval_on_selector_all("#summary-table tbody tr td:nth-child(5)", "all => all.map(each => Number(each.textContent.replaceAll(',', '')))")
+    counts = one.eval_on_selector_all(
+        "#summary-table tbody tr td:nth-child(5)", "all => all.map(each => Number(each.textContent.replaceAll(',', '')))"
+    )
     assert counts == sorted(counts, reverse=True)
     assert max(counts) > 0
     one.click("#tab-expanded")
@@ -180,7 +186,7 @@ def test_the_tabs(one: Page) -> None:
     assert "(32 + 2*1 - 3)/1 + 1 = 32" in one.inner_text('[data-view="explanation"]')
     one.click("#tab-reference")
     one.fill("#find-operator", "maxpool")
-    one.wait_for_selector("#pages h3 >> text=maxpool")
+    one.wait_for_selector("#pages h2 >> text=maxpool")
     one.click("#tab-picture")
 
 
@@ -331,7 +337,10 @@ def test_axe_finds_nothing(context: BrowserContext, address: str, scheme: str, w
             page.click("#show-result")
         page.click(f"#tab-{view}")
         page.wait_for_selector(f'[data-view="{view}"] > *')
-        ran = session.send("Runtime.evaluate", {"expression": "axe.run().then(r => JSON.stringify(r.violations))", "awaitPromise": True, "returnByValue": True})
+        ran = session.send(
+            "Runtime.evaluate",
+            {"expression": "axe.run().then(r => JSON.stringify(r.violations))", "awaitPromise": True, "returnByValue": True},
+        )
         found += [
             (view, each["id"], [node["html"][:160] + " " + node.get("failureSummary", "")[:200] for node in each["nodes"][:3]])
             for each in json.loads(ran["result"]["value"])
@@ -342,6 +351,7 @@ def test_axe_finds_nothing(context: BrowserContext, address: str, scheme: str, w
 
 
 def test_print_shows_the_picture_alone(one: Page) -> None:
+    one.click("#tab-picture")
     one.emulate_media(media="print")
     shown = [one.is_visible(each) for each in ("#port svg", "header", "#left", ".tools")]
     one.emulate_media(media="screen")

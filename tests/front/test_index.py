@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from archc.compiler.driver import check_text
+from archc.compiler.driver import check_text, completed, glance
+from archc.compiler.elaborate.elaboration import Limits, Stopped
 from archc.compiler.elaborate.loader import Loader
 from archc.compiler.index.files import Indexes
 from archc.compiler.index.legal import legal, numbers
@@ -16,6 +17,7 @@ from archc.compiler.index.renaming import CannotRename, check_name, effect
 from archc.compiler.index.resolve import index_of
 from archc.compiler.index.symbols import Index
 from archc.compiler.report import Report
+from archc.compiler.shapes.dim import unknown
 from archc.dsl import ast
 from archc.dsl.parser import Trees, parse
 from archc.dsl.source import Source
@@ -182,6 +184,8 @@ def test_legal_numbers_are_those_that_check() -> None:
     assert set(found) == {"1", "2", "4", "8", "16"}  # they divide 48 and 64
     assert set(dict(legal("maxpool", map(str, numbers((4, 6, 6))), "/1", (4, 6, 6)))) == {"1", "2", "3", "4", "5", "6"}
     assert found["4"] == (64, 6, 6)
+    height = unknown("H")
+    assert set(dict(legal("conv3-64(groups=", map(str, numbers((6, height, height))), ")", (6, height, height)))) == {"1", "2"}
 
 
 # ---- renaming
@@ -268,3 +272,41 @@ def test_an_edited_text_is_read_as_a_new_one() -> None:
 @pytest.mark.slow
 def test_every_edited_text_is_read_as_a_new_one() -> None:
     edits_agree([*ARCHS, *CASES], 12)
+
+
+def shown(report: Report) -> list[object]:
+    found = [*report.diagnostics, *report.warnings]
+    return [(d.code, d.message, d.span and (d.span.start, d.span.end), [str(repair) for repair in d.repairs]) for d in found]
+
+
+def glances_are_checks(paths: list[Path]) -> None:
+    """What is checked in two steps while somebody types is what is checked at once, and has errors in the first step already."""
+    for path in paths:
+        text, limits, trees = path.read_text(encoding="utf-8", errors="replace"), Limits(), Trees()
+        for version in (text, f"{text}\n# changed\n"):
+            loader = Loader(limits.max_nesting, limits.max_nodes, earlier=trees)
+            loaded = loader.text(path.name, version.encode(), path.parent)
+            glanced = glance(loaded, path.stem, loader, limits)
+            before = [(d.code, d.message) for d in glanced.diagnostics]
+            whole = completed(glanced, loaded, path.stem, loader.renewed(), limits, lambda: False)
+            once = check_text(version, path.name, path.parent)
+            assert shown(whole) == shown(once), path
+            assert [(d.code, d.message) for d in glanced.diagnostics] == before  # it is not changed
+            assert bool(before) == bool(once.diagnostics), path
+
+
+def test_a_glance_and_what_completes_it_are_a_check() -> None:
+    glances_are_checks([ROOT / "archs/unet.arch", *CASES[7::60]])
+
+
+@pytest.mark.slow
+def test_every_glance_and_what_completes_it_are_a_check() -> None:
+    glances_are_checks(CASES)
+
+
+def test_a_check_can_be_given_up() -> None:
+    loader, limits = Loader(), Limits()
+    loaded = loader.text("net.arch", b"input 3x8x8\nconvv3-8\n", Path())
+    glanced = glance(loaded, "net", loader, limits)
+    with pytest.raises(Stopped):
+        completed(glanced, loaded, "net", loader.renewed(), limits, lambda: True)

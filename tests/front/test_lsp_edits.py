@@ -139,6 +139,19 @@ async def test_a_rename_is_annotated(client: LanguageClient, tmp_path: Path) -> 
     assert text.edited(change.edits) == "input 3x8x8\nb: conv3-8\n@b\n"
 
 
+OPEN = """arch net(w=8)
+input 3xHxW
+# Open sizes are formulas.
+block unit(out) { c: conv3-{out}(pad=1, norm=bn, act=relu) }
+stage: { unit(w); unit(2 * w) } x2 => 16xHxW
+for (i, k) in enumerate([1, 3]) with ys = [] { part{i}: conv{k}-8(pad=same); next ys = ys + [in] }
+concat<for y in ys | @y>; conv3-16(groups=4)
+output map: @stage.1; conv1-{in.c}
+adaptive_avgpool1
+fc-10
+"""
+
+
 def memory(client: LanguageClient) -> int:
     """The resident memory of a server, in MiB."""
     status = Path(f"/proc/{client._server.pid}/status").read_text()
@@ -179,12 +192,12 @@ async def ask(client: LanguageClient, text: types.TextDocumentIdentifier, random
 async def survives(client: LanguageClient, folder: Path, count: int, growth: int) -> None:
     """Edit texts at random, with a request after each edit; the server answers all of them, logs no error, and does not grow."""
     random_ = random.Random(11)
-    paths = [ROOT / "archs" / f"{name}.arch" for name in ("unet", "googlenet", "resnet18", "lenet5")]
+    texts = [OPEN, *((ROOT / f"archs/{name}.arch").read_text(encoding="utf-8") for name in ("unet", "googlenet", "resnet18", "lenet5"))]
     first, text, version = 0, None, 0
     for number in range(count):
         if number % 60 == 0:
             close_all()
-            words = paths[number // 60 % len(paths)].read_text(encoding="utf-8")
+            words = texts[number // 60 % len(texts)]
             text, version = Text(client, folder / f"net{number % 240}.arch", words, "utf-8"), 1
         assert text is not None
         lines = max(text.text.count("\n"), 1)

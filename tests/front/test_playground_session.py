@@ -12,7 +12,7 @@ import pytest
 from archc.tests.support import ROOT
 from archc.ui.playground.session import Session
 
-TEXT = "block unit(w) {\n  conv3-{w}(pad=1); relu\n}\narch small(width=8) \"a test\"\ninput 3x32x32\na: unit(width)\nfc-10\nexpect params == 82154\n"
+TEXT = 'block unit(w) {\n  conv3-{w}(pad=1); relu\n}\narch small(width=8) "a test"\ninput 3x32x32\na: unit(width)\nfc-10\nexpect params == 82154\n'
 
 
 def ask(session: Session, op: str, **arguments: Any) -> dict[str, Any]:
@@ -51,7 +51,11 @@ def test_settings_change_the_numbers_and_waive_the_claims(session: Session) -> N
 def test_the_parameters_of_an_instance_are_those_of_its_base(session: Session) -> None:
     text = (ROOT / "archs/resnet50.arch").read_text(encoding="utf-8")
     found = ask(session, "check", text=text)
-    assert {each["name"]: each["default"] for each in found["parameters"]} == {"unit": "bottleneck", "depths": "[3, 4, 6, 3]", "classes": "1000"}
+    assert {each["name"]: each["default"] for each in found["parameters"]} == {
+        "unit": "bottleneck",
+        "depths": "[3, 4, 6, 3]",
+        "classes": "1000",
+    }
 
 
 def test_errors_have_repairs_that_work(session: Session) -> None:

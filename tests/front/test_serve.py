@@ -108,11 +108,16 @@ def test_a_wrong_length_is_refused(server: Playground, length: str) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["nowhere.arch", "--folder", "SITE"], "there is no file nowhere.arch"), (["--folder", "nowhere"], "there is no playground in nowhere")],
+    [
+        (["nowhere.arch", "--folder", "SITE"], "there is no file nowhere.arch"),
+        (["--folder", "nowhere"], "there is no playground in nowhere"),
+    ],
 )
 def test_what_cannot_be_served_is_said(tmp_path: Path, arguments: list[str], said: str) -> None:
     (tmp_path / "index.html").write_text("x")
     words = [str(tmp_path) if word == "SITE" else word for word in arguments]
-    ran = subprocess.run([sys.executable, str(ROOT / "cli.py"), "serve", *words], capture_output=True, text=True, timeout=60, env=os.environ)
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), "serve", *words], capture_output=True, text=True, timeout=60, env=os.environ
+    )
     assert (ran.returncode, ran.stdout) == (1, "")
     assert said in ran.stderr

@@ -94,7 +94,8 @@ class _Writer:
         if self.labels and not label and self.draw(st.integers(0, 5)) == 0:
             item = f"side: {{ {item} }}; @{self.draw(st.sampled_from(self.labels))}" if "side" not in self.labels else item
             self.labels.append("side")
-        return f"{label}: {item}" if label else item
+        whole = f"{{ {item} }}" if "; " in item else item  # a label is that of one item
+        return f"{label}: {whole}" if label else item
 
     def item(self, depth: int) -> str:
         kind = self.number(0, 11)

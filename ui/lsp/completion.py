@@ -307,7 +307,7 @@ def _legal(now: Analysis, cursor: Cursor, offset: int, incoming: Shape) -> Itera
     after = ")" * (before.count("(") - before.count(")"))
     candidates = [str(number) for number in numbers(incoming)]
     for text, shape in legal(before, candidates, after, incoming, defaults_before(now.loaded.tree, offset)):
-        yield _item(text, Kind.Value, f"legal here: {show_shape(incoming)} -> {show_shape(shape)}")
+        yield _item(text, Kind.Value, f"legal here: {_change(incoming, shape)}")
 
 
 def _widths(space: Workspace, now: Analysis, cursor: Cursor, offset: int, word: str) -> Iterator[types.CompletionItem]:
@@ -319,7 +319,13 @@ def _widths(space: Workspace, now: Analysis, cursor: Cursor, offset: int, word: 
     before = re.sub(r"^\s*(?:[A-Za-z_0-9][\w-]*\s*:(?!:))?\s*", "", cursor.statement)
     wanted = dict.fromkeys(str(n) for n in (channels, 2 * channels, channels // 2) if n > 0)
     for text, shape in legal(before, wanted, "", entered, defaults_before(now.loaded.tree, offset)):
-        yield _item(text, Kind.Value, f"{show_shape(entered)} -> {show_shape(shape)}")
+        yield _item(text, Kind.Value, _change(entered, shape))
+
+
+def _change(before: Shape, after: Shape) -> str:
+    """Return what an item makes of a shape; of open sizes, which were tried under other names, nothing is said."""
+    known = all(isinstance(size, int) for size in (*before, *after))
+    return f"{show_shape(before)} -> {show_shape(after)}" if known else f"after {show_shape(before)}"
 
 
 def _shape_here(space: Workspace, now: Analysis, cursor: Cursor, offset: int) -> Iterator[types.CompletionItem]:
@@ -330,7 +336,8 @@ def _shape_here(space: Workspace, now: Analysis, cursor: Cursor, offset: int) ->
     shapes = dict.fromkeys(passed.shape for passed in rows if passed.span.start < offset)
     if not shapes and (entered := _incoming(space, now, Cursor(cursor.line, item.rpartition(";")[2], "", offset), offset)) is not None:
         text = re.sub(r"^\s*(?:[A-Za-z_0-9][\w-]*\s*:(?!:))?\s*", "", item.rpartition(";")[2])
-        shapes = dict.fromkeys(shape for _, shape in legal(text, [""], "", entered, defaults_before(now.loaded.tree, offset)))
+        tried = legal(text, [""], "", entered, defaults_before(now.loaded.tree, offset))
+        shapes = dict.fromkeys(shape for _, shape in tried if all(isinstance(size, int) for size in shape))
     for shape in shapes:
         written = re.search(r"[\dx]*$", cursor.line)
         start = offset - len(written[0] if written is not None else "")

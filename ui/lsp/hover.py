@@ -9,7 +9,7 @@ from lsprotocol import types
 
 from archc.compiler.analysis.derive import derive
 from archc.compiler.graph import INPUT, Node
-from archc.compiler.index.places import Seen
+from archc.compiler.index.places import Seen, counted
 from archc.compiler.index.symbols import ARCH, BLOCK, CALLABLE, OPERATOR, OPTION, SHARED, WORD, Mention, Symbol
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import exact
@@ -80,7 +80,7 @@ def _block(now: Analysis, symbol: Symbol) -> Iterator[str]:
     if symbol.kind not in CALLABLE:
         if now.report.ok and now.report.has_network:
             counts = now.report.cost()
-            yield f"{counts.params:,} parameters, {counts.macs:,} MACs"
+            yield f"{counts.params:,} parameters, {counted(counts.macs)} MACs"
         return
     calls: dict[str, list[Node]] = {}
     for node in now.report.graph:
@@ -101,7 +101,7 @@ def _block(now: Analysis, symbol: Symbol) -> Iterator[str]:
 
 def _table(rows: Sequence[tuple[str, str, str, Sequence[Node]]], now: Analysis) -> str:
     shown = [
-        f"| {scope} | {before} | {after} | {now.places.params(nodes):,} | {now.places.macs(nodes):,} |"
+        f"| {scope} | {before} | {after} | {now.places.params(nodes):,} | {counted(now.places.macs(nodes))} |"
         for scope, before, after, nodes in rows[:MOST_CALLS]
     ]
     more = f"\n\nand {len(rows) - MOST_CALLS} more calls" if len(rows) > MOST_CALLS else ""
@@ -170,7 +170,7 @@ def _one(seen: Seen, analysis: Analysis) -> Iterator[str]:
         shown = ", ".join(f"{node.name} {show_shape(node.shape)}" for node in seen.nodes[:MOST_CALLS])
         more = f", and {len(seen.nodes) - MOST_CALLS} more" if len(seen.nodes) > MOST_CALLS else ""
         yield f"{len(seen.nodes)} nodes: {shown}{more}"
-        yield f"{analysis.places.params(seen.nodes):,} parameters, {analysis.places.macs(seen.nodes):,} MACs"
+        yield f"{analysis.places.params(seen.nodes):,} parameters, {counted(analysis.places.macs(seen.nodes))} MACs"
     if main.op == INPUT or main.span.source is not seen.span.source or not _is_one(seen, main):
         return
     topics = dict(derive(analysis.report.graph, main.name, analysis.fields))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lsprotocol import types
 
 from archc.compiler.graph import Node
+from archc.compiler.index.places import counted
 from archc.compiler.index.symbols import CALLABLE, Symbol
 from archc.dsl import ast
 from archc.ui.lsp.actions import EXPAND
@@ -26,7 +27,7 @@ def document_links(space: Workspace, params: types.DocumentLinkParams) -> list[t
     for use, real in now.index.uses:
         start = now.lines.text.find(use.path, use.span.start, use.span.end)
         if real and start >= 0:
-            links.append(types.DocumentLink(now.lines.range(start, start + len(use.path)), uri_of(real), tooltip=use.path))
+            links.append(types.DocumentLink(now.lines.range(start, start + len(use.path)), uri_of(real)))
     return links
 
 
@@ -46,7 +47,7 @@ def _lenses(now: Analysis) -> Iterator[types.CodeLens]:
         place = now.lines.range(header.span.start, header.span.start)
         if report.ok:
             counts = report.cost()
-            yield types.CodeLens(place, types.Command(f"{counts.params:,} parameters, {counts.macs:,} MACs", ""))
+            yield types.CodeLens(place, types.Command(f"{counts.params:,} parameters, {counted(counts.macs)} MACs", ""))
             yield types.CodeLens(place, types.Command("expand", EXPAND, arguments=[now.uri]))
         if len(report.graph):
             yield types.CodeLens(place, types.Command("draw", DRAW, arguments=[{"uri": now.uri}]))

@@ -13,10 +13,14 @@ SOURCE = "archc"
 MOST = 500  # diagnostics of one file that are sent
 
 
-def reported(analysis: Analysis, errors: bool = True) -> dict[str, list[types.Diagnostic]]:
-    """Return the errors and warnings of a check, or its warnings alone, by the URI of the file that they are in."""
+def reported(analysis: Analysis, errors: bool = True, warnings: bool = True) -> dict[str, list[types.Diagnostic]]:
+    """Return the errors and warnings of a check, or one of them, by the URI of the file that they are in.
+
+    Of a quick check only the errors count: its warnings are those of elaboration, also where a comment allows them.
+    """
     found: dict[str, list[types.Diagnostic]] = {}
-    for each in analysis.found if errors else analysis.report.warnings:
+    report = analysis.report
+    for each in [*(report.diagnostics if errors else ()), *(report.warnings if warnings else ())]:
         uri = analysis.uri_of(each.span.source) if each.span is not None else ""
         if uri == "" and each.span is not None and each.span.source.name != analysis.source.name:
             continue  # the text of a setting, which is in no file

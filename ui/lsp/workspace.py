@@ -238,7 +238,7 @@ class Workspace:
         held.quick = Analysis(held.document, loaded, loader, report)
         if report.ok:
             held.good, held.carried = held.quick, None
-        found = reported(held.quick)
+        found = reported(held.quick, warnings=False)
         if report.ok and held.full is not None:  # those of the lines that are the same; they are sought anew in a moment
             found[uri] = [*found.get(uri, []), *self._old_warnings(held)]
         self._contribute_all(uri, found)

@@ -56,7 +56,12 @@ def _table(made: Scene) -> list[list[str]]:
     for edge in made.edges:
         after.setdefault(edge.source, []).append(edge.target)
     return [
-        [box.id + (f" {box.times}" if box.times else ""), " ".join([box.title, *box.details]), _shape(box), ", ".join(after.get(box.id, []))]
+        [
+            box.id + (f" {box.times}" if box.times else ""),
+            " ".join([box.title, *box.details]),
+            _shape(box),
+            ", ".join(after.get(box.id, [])),
+        ]
         for box in made.shown()
     ]
 

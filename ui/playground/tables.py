@@ -17,7 +17,9 @@ from archc.ui.playground.checks import Checked, checked, sound
 
 def summary(now: Checked, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Tabulate the network: a row for each block or node, with numbers as numbers, to be sorted."""
-    made = Network(sound(now)).summary(depth=asked.get("levels", 2), flat=asked.get("flat", False), convention=asked.get("convention", "paper"))
+    made = Network(sound(now)).summary(
+        depth=asked.get("levels", 2), flat=asked.get("flat", False), convention=asked.get("convention", "paper")
+    )
     rows = []
     for level, row in flat(made.rows):
         macs, memory = shape_text((row.macs, made.units.bytes(row.activations)))

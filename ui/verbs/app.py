@@ -59,9 +59,9 @@ for verb in (
 # module -> the extra that installs it
 OPTIONAL = {module: row.extra for row in BACKENDS for module in row.needs} | {
     "matplotlib": "plots",
+    "watchfiles": "watch",
     "pygls": "lsp",
     "lsprotocol": "lsp",
-    "watchfiles": "watch",
 }
 FLAGS = {"level": "optimize", "functions": "onnx-functions"}  # an argument of the library -> its option, where the name differs
 

@@ -37,7 +37,11 @@ def serve(
 
     found = folder if folder is not None else place()
     if found is None or not (found / MARK).is_file():
-        fail(f"there is no playground in {found}" if found is not None else "the playground is not built: run `make playground`, or give --folder")
+        fail(
+            f"there is no playground in {found}"
+            if found is not None
+            else "the playground is not built: run `make playground`, or give --folder"
+        )
     if file is not None and not file.is_file():
         fail(f"{file} is no file" if file.exists() else f"there is no file {file}; `archc new` writes one")
     try:

@@ -33,7 +33,9 @@ class Attention(nn.Module):
         whole = [last(x) for x in (query, *others[:2])] if len(others) > 1 else last(query).chunk(3, dim=-1)
         q, k, v = (torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2) for x in whole)
         dropout = self.dropout if self.training else 0.0
-        result = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout, is_causal=self.causal, scale=self.scale)
+        result = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=bias, dropout_p=dropout, is_causal=self.causal, scale=self.scale
+        )
         return first(result.transpose(1, 2).flatten(2), query)
 
     def extra_repr(self) -> str:
@@ -43,7 +45,9 @@ class Attention(nn.Module):
 class MultiheadAttention(nn.MultiheadAttention):
     """nn.MultiheadAttention, channels first, of a tensor with itself, with another, or with keys and values."""
 
-    def __init__(self, embed_dim: int, num_heads: int, dropout: float, bias: bool, kdim: int, vdim: int, causal: bool) -> None:
+    def __init__(
+        self, embed_dim: int, num_heads: int, dropout: float, bias: bool, kdim: int, vdim: int, causal: bool
+    ) -> None:
         super().__init__(embed_dim, num_heads, dropout=dropout, bias=bias, kdim=kdim, vdim=vdim, batch_first=True)
         self.causal = causal
 

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 def standardized(weight: Tensor, eps: float, gain: Tensor | None = None) -> Tensor:
     """Return standardized kernels, times a gain for each. Qiao et al. 2019, arXiv:1903.10520."""
     rows = weight.reshape(1, len(weight), -1)
-    return nn.functional.batch_norm(rows, None, None, weight=gain, training=True, momentum=0.0, eps=eps).reshape_as(weight)
+    return nn.functional.batch_norm(rows, None, None, weight=gain, training=True, momentum=0.0, eps=eps).reshape_as(
+        weight
+    )
 
 
 class _Standardized(nn.modules.conv._ConvNd):
@@ -178,9 +180,13 @@ class _SpectralTransposed(Spectral):
     axis = 1
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        run = (nn.functional.conv_transpose1d, nn.functional.conv_transpose2d, nn.functional.conv_transpose3d)[input.dim() - 3]
+        run = (nn.functional.conv_transpose1d, nn.functional.conv_transpose2d, nn.functional.conv_transpose3d)[
+            input.dim() - 3
+        ]
         own: Any = self
-        result: Tensor = run(input, self.divided(), own.bias, own.stride, own.padding, own.output_padding, own.groups, own.dilation)
+        result: Tensor = run(
+            input, self.divided(), own.bias, own.stride, own.padding, own.output_padding, own.groups, own.dilation
+        )
         return result
 
 

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 class Patches(nn.Module):
     """torch.nn.Unfold of `(N, C, *sizes)` with one or two sizes, whose positions remain a map: `(N, C*kernel, *sizes after the window)`."""
 
-    def __init__(self, kernel_size: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]) -> None:
+    def __init__(
+        self, kernel_size: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
+    ) -> None:
         super().__init__()
         self.kernel_size, self.stride = tuple(kernel_size), tuple(stride)
         self.padding, self.dilation = tuple(padding), tuple(dilation)
@@ -19,7 +21,10 @@ class Patches(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         axes = len(self.kernel_size)
         window = zip(x.shape[2:], self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
-        sizes = [(size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1 for size, kernel, stride, pad, dilation in window]
+        sizes = [
+            (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+            for size, kernel, stride, pad, dilation in window
+        ]
         if axes == 1:  # torch unfolds maps only
             kernel, dilation = (1, *self.kernel_size), (1, *self.dilation)
             rows = nn.functional.unfold(x.unsqueeze(2), kernel, dilation, (0, *self.padding), (1, *self.stride))

@@ -58,7 +58,11 @@ class PooledAttention(nn.Module):
         for layer in (inward, outward):
             nn.init.trunc_normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
-        for name, kernel, stride in (("q", kernel_q, stride_q), ("k", kernel_kv, stride_kv), ("v", kernel_kv, stride_kv)):
+        for name, kernel, stride in (
+            ("q", kernel_q, stride_q),
+            ("k", kernel_kv, stride_kv),
+            ("v", kernel_kv, stride_kv),
+        ):
             pools = math.prod(kernel) > 1 or math.prod(stride) > 1
             self.add_module(f"pool_{name}", Pool(self.width, kernel, stride, eps) if pools else None)
         for name, rows in zip("thw", tables, strict=False):
@@ -90,10 +94,13 @@ class PooledAttention(nn.Module):
         return (x, self.sizes) if pool is None else pool(x, self.sizes)
 
     def _bias(self, q: Tensor, sizes: Sequence[int], read: Sequence[int]) -> Tensor:
-        """Return what is added to the products of positions: of each query, and the rows of its distances to a key along each axis."""
+        """Return what is added to the products of positions: of each query, and the rows of its table_rows to a key along each axis."""
         q = q.reshape(*q.shape[:2], *sizes, self.width)
         tables = (self.get_parameter(f"rel_pos_{name}") for name in "thw")
-        t, h, w = (table[distances(*pair, q.device)] for table, pair in zip(tables, zip(sizes, read, strict=True), strict=True))
+        t, h, w = (
+            table[table_rows(*pair, q.device)]
+            for table, pair in zip(tables, zip(sizes, read, strict=True), strict=True)
+        )
         over_h = torch.einsum("bythwc,hkc->bythwk", q, h)
         over_w = torch.einsum("bythwc,wkc->bythwk", q, w)
         over_t = torch.einsum("bythwc,tkc->bythwk", q, t)
@@ -101,8 +108,11 @@ class PooledAttention(nn.Module):
         return bias.reshape(*q.shape[:2], math.prod(sizes), math.prod(read))
 
 
-def distances(queries: int, keys: int, device: torch.device) -> Tensor:
+def table_rows(queries: int, keys: int, device: torch.device) -> Tensor:
     """Return the row of a table for each query and key along an axis, `(queries, keys)`; the fewer positions are spread over the others."""
     query, key = max(keys / queries, 1.0), max(queries / keys, 1.0)
-    rows = torch.arange(queries, device=device)[:, None] * query - (torch.arange(keys, device=device)[None, :] + (1.0 - keys)) * key
+    rows = (
+        torch.arange(queries, device=device)[:, None] * query
+        - (torch.arange(keys, device=device)[None, :] + (1.0 - keys)) * key
+    )
     return rows.long()

@@ -48,11 +48,15 @@ class WindowAttention(nn.Module):
         if position != "none":
             self.register_buffer("relative_position_index", distance_numbers(window).reshape(tuple(index_shape)))
         if position == "table":
-            self.relative_position_bias_table = nn.Parameter(torch.empty(math.prod(2 * size - 1 for size in window), heads))
+            self.relative_position_bias_table = nn.Parameter(
+                torch.empty(math.prod(2 * size - 1 for size in window), heads)
+            )
             nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
         if position == "continuous":
             self.register_buffer("relative_coords_table", distances(window))
-            self.cpb_mlp = nn.Sequential(nn.Linear(len(window), HIDDEN), nn.ReLU(inplace=True), nn.Linear(HIDDEN, heads, bias=False))
+            self.cpb_mlp = nn.Sequential(
+                nn.Linear(len(window), HIDDEN), nn.ReLU(inplace=True), nn.Linear(HIDDEN, heads, bias=False)
+            )
         if similarity == "cosine":
             self.logit_scale = nn.Parameter(torch.log(10 * torch.ones(heads, 1, 1)))
 
@@ -70,7 +74,9 @@ class WindowAttention(nn.Module):
         """Return the attention of `(N * windows, positions, C)`."""
         count, positions, channels = x.shape
         project, merge = self.projections()
-        qkv = project(x) if self.similarity == "dot" else nn.functional.linear(x, project.weight, self.projection_bias())
+        qkv = (
+            project(x) if self.similarity == "dot" else nn.functional.linear(x, project.weight, self.projection_bias())
+        )
         qkv = qkv.reshape(count, positions, 3, self.heads, channels // self.heads).permute(2, 0, 3, 1, 4)
         q, k, v = qkv[0], qkv[1], qkv[2]
         if self.similarity == "cosine":
@@ -106,8 +112,18 @@ class WindowAttention(nn.Module):
     def position_bias(self, positions: int) -> Tensor:
         """Return the bias of positions, `(1, heads, positions, positions)`."""
         continuous = self.position == "continuous"
-        table = self.cpb_mlp(self.relative_coords_table).view(-1, self.heads) if continuous else self.relative_position_bias_table
-        bias = table[self.relative_position_index.view(-1)].view(positions, positions, -1).permute(2, 0, 1).contiguous().unsqueeze(0)
+        table = (
+            self.cpb_mlp(self.relative_coords_table).view(-1, self.heads)
+            if continuous
+            else self.relative_position_bias_table
+        )
+        bias = (
+            table[self.relative_position_index.view(-1)]
+            .view(positions, positions, -1)
+            .permute(2, 0, 1)
+            .contiguous()
+            .unsqueeze(0)
+        )
         return 16 * torch.sigmoid(bias) if continuous else bias
 
 
@@ -125,7 +141,10 @@ class Windows:
 
     def shifts(self, sizes: Sequence[int]) -> list[int]:
         """Return the shift along each axis: 0 where one window covers the axis."""
-        return [0 if window >= size else by for by, window, size in zip(self.shift, self.size, self.whole(sizes), strict=True)]
+        return [
+            0 if window >= size else by
+            for by, window, size in zip(self.shift, self.size, self.whole(sizes), strict=True)
+        ]
 
     def cut(self, x: Tensor) -> Tensor:
         """Cut `(N, *sizes, C)` into `(N * windows, positions, C)`."""
@@ -141,7 +160,10 @@ class Windows:
     def split(self, x: Tensor) -> Tensor:
         """Return a view of `(N, *sizes, C)`, of whole windows, as `(N, *windows, *window, C)`."""
         axes, grid = len(self.size), self.grid
-        parts = [(size, whole // size) if grid else (whole // size, size) for whole, size in zip(x.shape[1:-1], self.size, strict=True)]
+        parts = [
+            (size, whole // size) if grid else (whole // size, size)
+            for whole, size in zip(x.shape[1:-1], self.size, strict=True)
+        ]
         x = x.reshape(x.shape[0], *(size for part in parts for size in part), x.shape[-1])
         first, second = range(1, 2 * axes, 2), range(2, 2 * axes + 1, 2)
         return x.permute(0, *(second if grid else first), *(first if grid else second), 2 * axes + 1)
@@ -149,7 +171,9 @@ class Windows:
     def joined(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
         """Join `(N * windows, positions, C)` to `(N, *sizes, C)`. The inverse of `cut`."""
         axes, whole, channels = len(sizes), self.whole(sizes), x.shape[-1]
-        x = x.reshape(-1, *(size // window for size, window in zip(whole, self.size, strict=True)), *self.size, channels)
+        x = x.reshape(
+            -1, *(size // window for size, window in zip(whole, self.size, strict=True)), *self.size, channels
+        )
         outer, inner = (1 + axes, 1) if self.grid else (1, 1 + axes)
         order = [part + axis for axis in range(axes) for part in (outer, inner)]
         x = x.permute(0, *order, 1 + 2 * axes).reshape(-1, *whole, channels)

@@ -1,0 +1,36 @@
+"""Embeddings of whole numbers, and trained tensors that depend on no input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archc.compiler.backends.onnx.building import Building, Value
+from archc.compiler.backends.onnx.rules.attention import project
+from archc.compiler.backends.onnx.rules.rule import Rule
+
+
+def embedding(b: Building, x: Value, **settings: Any) -> Value:
+    """Write a row of a table for each whole number, or the products of tokens with all rows; channels first."""
+    weight = b.need("weight")
+    if x.rank == 2:
+        found: Value = b.op("Gather", weight, x, axis=0, shape=(*x.shape, weight.shape[1]))
+        return b.swap(found, 1, 2)
+    return b.swap(project(b, b.swap(x, 1, 2), weight, None), 1, 2)
+
+
+def learned(b: Building, x: Value, tensor: Value, axes: int, as_large: bool) -> Value:
+    """Write a trained tensor once for every sample of `x`, channels first."""
+    if axes == 1:  # stored as rows, (1, L, C) or (L, C)
+        tensor = b.swap(tensor, tensor.rank - 2, tensor.rank - 1)
+    sizes = [size for size in tensor.shape[-(axes + 1) :] if isinstance(size, int)]
+    if as_large and tuple(sizes[1:]) != x.shape[2:]:
+        b.refuse(f"{b.step.name} has the sizes {sizes[1:]}, and its operand {list(x.shape[2:])}", "give `sizes`")
+    count = b.op("Slice", b.op("Shape", x, shape=(x.rank,)), b.const([0]), b.const([1]), shape=(1,))
+    value: Value = b.op("Expand", tensor, b.op("Concat", count, b.const(sizes), axis=0), shape=b.out)
+    return value
+
+
+RULES: dict[str, Rule] = {
+    "archc.Embedding": embedding,
+    "archc.learned": learned,
+}
