@@ -149,7 +149,18 @@ def test_the_first_picture_and_text_are_there_without_a_script(folder: Path) -> 
     )
 
 
-@pytest.mark.parametrize(("form", "part"), [("dot", "digraph"), ("tex", "tikzpicture"), ("mermaid", "flowchart"), ("csv", "depth,name"), ("md", "| name"), ("summary.tex", "toprule"), ("arch", "conv3-8")])  # fmt: skip
+EXPORTS = [
+    ("dot", "digraph"),
+    ("tex", "tikzpicture"),
+    ("mermaid", "flowchart"),
+    ("csv", "depth,name"),
+    ("md", "| name"),
+    ("summary.tex", "toprule"),
+    ("arch", "conv3-8"),
+]
+
+
+@pytest.mark.parametrize(("form", "part"), EXPORTS)
 def test_exports_of_text(one: Page, form: str, part: str) -> None:
     if "unit(16)" not in text_of(one):
         write(one, BLOCKS)
@@ -258,7 +269,8 @@ def test_a_picture_that_is_no_picture_is_taken_apart(one: Page) -> None:
     assert one.evaluate(
         """async () => {
           const port = document.createElement('div');
-          const svg = `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" onload="window.bad = 1" viewBox="0 0 1 1">
+          const spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"';
+          const svg = `<svg ${spaces} onload="window.bad = 1" viewBox="0 0 1 1">
             <script>window.bad = 1</script><style>* { color: red }</style><a xlink:href="javascript:window.bad=1"><text>t</text></a>
             <g onclick="window.bad = 1" style="x" id="a"><foreignObject><p xmlns="http://www.w3.org/1999/xhtml">x</p></foreignObject><text>hi</text></g></svg>`;
           archcPicture.show({ svg, boxes: {} }, true);

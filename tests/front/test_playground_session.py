@@ -12,7 +12,16 @@ import pytest
 from archc.tests.support import ROOT
 from archc.ui.playground.session import Session
 
-TEXT = 'block unit(w) {\n  conv3-{w}(pad=1); relu\n}\narch small(width=8) "a test"\ninput 3x32x32\na: unit(width)\nfc-10\nexpect params == 82154\n'
+TEXT = """\
+block unit(w) {
+  conv3-{w}(pad=1); relu
+}
+arch small(width=8) "a test"
+input 3x32x32
+a: unit(width)
+fc-10
+expect params == 82154
+"""
 
 
 def ask(session: Session, op: str, **arguments: Any) -> dict[str, Any]:
@@ -38,7 +47,7 @@ def test_a_check_has_all_that_the_page_shows_at_once(session: Session) -> None:
     assert box["state"] == "closed"
     assert TEXT[slice(*box["at"])] == "unit(width)"
     assert "<style" not in found["picture"]["svg"]
-    assert ["a", "flatten1"] == [found["picture"]["table"][1][0], found["picture"]["table"][1][3]]
+    assert [found["picture"]["table"][1][0], found["picture"]["table"][1][3]] == ["a", "flatten1"]
 
 
 def test_settings_change_the_numbers_and_waive_the_claims(session: Session) -> None:
@@ -94,5 +103,6 @@ def test_what_a_wrong_text_does_not_have_is_said(session: Session, op: str) -> N
 
 
 def test_a_session_needs_neither_a_terminal_nor_graphviz() -> None:
-    code = "import sys, archc.ui.playground.session; print(sorted({'rich', 'typer', 'pygments', 'pygraphviz', 'lsprotocol', 'pygls', 'numpy', 'torch'} & set(sys.modules)))"
+    heavy = {"rich", "typer", "pygments", "pygraphviz", "lsprotocol", "pygls", "numpy", "torch"}
+    code = f"import sys, archc.ui.playground.session; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout == "[]\n"

@@ -23,10 +23,15 @@ def built(target: Path) -> Path:
     return target
 
 
+TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm"}
+
+
 class Quiet(SimpleHTTPRequestHandler):
     """A server of static files with the types that browsers insist on."""
 
-    extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript", ".wasm": "application/wasm"}
+    def guess_type(self, path: object) -> str:
+        """Return the type of a file: those that a module and WebAssembly need, and the usual ones."""
+        return TYPES.get(Path(str(path)).suffix) or super().guess_type(str(path))
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from lsprotocol import types
 
-from archc.ui.lsp import completion, hover as hovering
+from archc.ui.lsp import completion
+from archc.ui.lsp import hover as hovering
 from archc.ui.lsp.analysis import Analysis
 from archc.ui.lsp.documents import Document
 from archc.ui.lsp.workspace import Open, Workspace

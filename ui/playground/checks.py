@@ -179,7 +179,7 @@ def _parameters(now: Checked) -> Iterator[dict[str, Any]]:
 
 def _inputs(now: Checked) -> Iterator[dict[str, Any]]:
     """Yield the inputs with their sizes as the file states them; the only one is called ""."""
-    written = [each for each in now.report.graph.inputs]
+    written = list(now.report.graph.inputs)
     for node in written:
         key = "" if len(written) == 1 else node.name
         yield {"key": key, "name": node.name, "shape": show_shape(node.shape), "set": now.inputs.get(key, "")}
