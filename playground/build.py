@@ -31,6 +31,7 @@ FIRST = "lenet5_modern"  # the network that a page shows first
 # What the page runs: pure Python, in the versions of constraints.txt.
 PACKAGES = ("lark", "networkx", "graphviz", "tabulate", "platformdirs", "lsprotocol", "attrs", "cattrs", "typing_extensions")
 LEFT_OUT = ("tests", "__pycache__", "torch", "verbs", "show")  # folders
+READ = ("compiler", "backends", "torch", "modules")  # files that source is written from; they are read, and not imported
 RUNTIME = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 
 
@@ -105,7 +106,10 @@ def _ours() -> Iterator[tuple[str, Path]]:
     for path in (ROOT / "__init__.py", ROOT / "compiler", ROOT / "dsl", ROOT / "ui", ROOT / "archs"):
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
             parts = file.relative_to(ROOT).parts
-            if file.is_file() and not set(parts) & set(LEFT_OUT) and file.suffix in (".py", ".lark", ".arch", ".html"):
+            is_text = parts[:4] == READ and file.suffix == ".py"
+            if is_text:
+                yield "/".join(("archc", *parts)), file
+            elif file.is_file() and not set(parts) & set(LEFT_OUT) and file.suffix in (".py", ".lark", ".arch", ".html"):
                 yield "/".join(("archc", *parts)), file
 
 

@@ -22,7 +22,8 @@ mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
 assert compileall.compile_dir(root, quiet=1, legacy=True, invalidation_mode=mode, stripdir="/lib/packages", prependdir="/archc")
 with zipfile.ZipFile("/target.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as made:
     for path in sorted(root.rglob("*")):
-        if path.is_file() and path.suffix != ".py":
+        read = "backends/torch/modules" in str(path)
+        if path.is_file() and (path.suffix == ".py") == read:
             made.writestr(zipfile.ZipInfo(str(path.relative_to(root)), (2026, 1, 1, 0, 0, 0)), path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
 `);
 writeFileSync(target, py.FS.readFile("/target.zip"));

@@ -20,6 +20,7 @@ const state = {
   name: "network.arch", first: "", settings: {}, inputs: {}, view: "picture", expand: [], collapse: [],
   checked: null, cursor: 0, sort: { column: -1, down: false }, refit: true, node: "",
 };
+let warm = false; // whether completion and hover are imported already, which takes a moment
 let synced = ""; // the text of the file on disk, as it was last read or written
 let editor, disk = null, pages = null, soon = 0, idle = 0, examples = [];
 
@@ -86,6 +87,10 @@ async function mend() {
   if (found?.diagnostics && text() === before) {
     problems(found.diagnostics);
     document.body.dataset.mended = String(Number(document.body.dataset.mended ?? 0) + 1);
+    if (!warm && !embedded) {
+      warm = true;
+      ask("warm");
+    }
   }
 }
 

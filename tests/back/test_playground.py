@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from archc.tests.support import ROOT
 from archc.tests.support.playground import built, served
+from archc.ui.playground.server import Playground
 
 BROWSER = os.environ.get("ARCHC_BROWSER") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
@@ -75,6 +77,7 @@ def write(page: Page, text: str) -> None:
     """Replace the text, as by typing it, and wait until it has been checked, with repairs."""
     checked = int(page.get_attribute("body", "data-checked") or 0)
     mended = int(page.get_attribute("body", "data-mended") or 0)
+    page.mouse.move(700, 5)  # away from what a tooltip would be about
     page.click("#tab-picture")
     page.click(".cm-content")
     page.keyboard.press("Control+a")
@@ -157,6 +160,7 @@ EXPORTS = [
     ("md", "| name"),
     ("summary.tex", "toprule"),
     ("arch", "conv3-8"),
+    ("py", "import torch.nn.functional as F"),
 ]
 
 
@@ -192,8 +196,9 @@ def test_the_tabs(one: Page) -> None:
     one.wait_for_selector('[data-view="difference"] pre')
     one.click("#tab-explanation")
     one.wait_for_selector('[data-view="explanation"] > *')
-    one.click(".cm-line >> nth=1")
-    one.wait_for_selector('[data-view="explanation"] dt')
+    one.click(".cm-line >> nth=1", position={"x": 40, "y": 8})
+    one.mouse.move(700, 5)
+    one.wait_for_selector('[data-view="explanation"] dt', timeout=LOADED)
     assert "(32 + 2*1 - 3)/1 + 1 = 32" in one.inner_text('[data-view="explanation"]')
     one.click("#tab-reference")
     one.fill("#find-operator", "maxpool")
@@ -368,3 +373,32 @@ def test_print_shows_the_picture_alone(one: Page) -> None:
     shown = [one.is_visible(each) for each in ("#port svg", "header", "#left", ".tools")]
     one.emulate_media(media="screen")
     assert shown == [True, False, False, False]
+
+
+def test_a_file_on_disk_beside_the_page(context: BrowserContext, folder: Path, tmp_path: Path) -> None:
+    """The page as `archc serve` serves it, whose policy holds for the worker too."""
+    file = tmp_path / "mine.arch"
+    file.write_text("input 1x4x4\nfc-3\n", encoding="utf-8")
+    with Playground(folder, file) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        page, said, _ = opened(context, server.url)
+        page.wait_for_selector("#verdict >> text=51 parameters")
+        page.click(".cm-content")
+        page.keyboard.press("Control+Home")
+        page.keyboard.insert_text("# saved\n")
+        page.keyboard.press("Control+s")
+        page.wait_for_selector("#verdict >> text=saved mine.arch")
+        assert file.read_text(encoding="utf-8") == "# saved\ninput 1x4x4\nfc-3\n"
+        file.write_text("input 1x4x4\nfc-4\n", encoding="utf-8")
+        page.wait_for_selector("#verdict >> text=68 parameters")
+        page.keyboard.insert_text("# here\n")
+        file.write_text("input 1x4x4\nfc-5\n", encoding="utf-8")
+        page.wait_for_selector("#verdict >> text=has changed on disk, and here")
+        page.keyboard.press("Control+s")
+        page.wait_for_selector("#verdict >> text=was not overwritten")
+        assert file.read_text(encoding="utf-8") == "input 1x4x4\nfc-5\n"
+        page.close()
+        server.shutdown()
+        thread.join()
+    assert [each for each in said if "412" not in each] == []

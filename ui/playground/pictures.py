@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from archc.compiler.draw.fold import blocks, scene
@@ -72,15 +74,25 @@ def _shape(box: Box) -> str:
     return show_shape(box.shape) if box.nodes else ""
 
 
+def _source(net: Network) -> str:
+    """Write the network as PyTorch source. Where PyTorch is missing, as in a page, it has not been run."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"{net.name}.py"
+        net.compile(path, run=False)
+        return path.read_text(encoding="utf-8")
+
+
 SUMMARIES = {"csv": "csv", "md": "markdown", "summary.tex": "latex"}
 
 
 def exported(now: Checked, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the text of a file: a picture as `svg`, `dot`, `mermaid`, `tex` or `html`, or a summary as `csv`, `md` or `summary.tex`."""
+    """Return the text of a file: a picture as `svg`, `dot`, `mermaid`, `tex` or `html`, source as `py`, the expanded `arch`, or a summary as `csv`, `md` or `summary.tex`."""
     net = Network(sound(now))
     form = asked["form"]
     if form in SUMMARIES:
         return {"text": getattr(net.summary(depth=asked.get("levels", 2)), SUMMARIES[form])()}
+    if form == "py":
+        return {"text": _source(net)}
     if form == "arch":
         return {"text": net.expand()}
     known = set(blocks(net.graph))

@@ -34,6 +34,7 @@ class Session:
             "format": lambda asked: tables.formatted(asked),
             "complete": self._complete,
             "hover": self._hover,
+            "warm": self._warm,
         }
 
     def answer(self, request: str) -> str:
@@ -80,6 +81,12 @@ class Session:
         from archc.ui.playground.assistance import complete  # what the language server is made of takes a moment to import
 
         return complete(self._current(asked), self._sound, asked["at"])
+
+    def _warm(self, asked: Mapping[str, Any]) -> Answer:
+        """Import what completion and hover need, while nobody waits for it."""
+        import archc.ui.playground.assistance as assistance
+
+        return {"ready": assistance.__name__}
 
     def _hover(self, asked: Mapping[str, Any]) -> Answer:
         from archc.ui.playground.assistance import hover
