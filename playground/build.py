@@ -107,9 +107,7 @@ def _ours() -> Iterator[tuple[str, Path]]:
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
             parts = file.relative_to(ROOT).parts
             is_text = parts[:4] == READ and file.suffix == ".py"
-            if is_text:
-                yield "/".join(("archc", *parts)), file
-            elif file.is_file() and not set(parts) & set(LEFT_OUT) and file.suffix in (".py", ".lark", ".arch", ".html"):
+            if is_text or (file.is_file() and not set(parts) & set(LEFT_OUT) and file.suffix in (".py", ".lark", ".arch", ".html")):
                 yield "/".join(("archc", *parts)), file
 
 

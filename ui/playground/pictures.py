@@ -86,7 +86,10 @@ SUMMARIES = {"csv": "csv", "md": "markdown", "summary.tex": "latex"}
 
 
 def exported(now: Checked, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the text of a file: a picture as `svg`, `dot`, `mermaid`, `tex` or `html`, source as `py`, the expanded `arch`, or a summary as `csv`, `md` or `summary.tex`."""
+    """Return the text of a file.
+
+    A picture is `svg`, `dot`, `mermaid`, `tex` or `html`, source `py`, the expanded text `arch`, a summary `csv`, `md` or `summary.tex`.
+    """
     net = Network(sound(now))
     form = asked["form"]
     if form in SUMMARIES:
