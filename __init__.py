@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archc.compiler.elaborate.claims import ClaimResult
     from archc.compiler.elaborate.elaboration import Limits
     from archc.compiler.errors import UnknownName, UsageError
-    from archc.compiler.library import check, format, load, loads, table
+    from archc.compiler.library import check, format, load, loads, read, table
     from archc.compiler.network import Network
     from archc.compiler.report import Report
     from archc.compiler.results.benchmarks import Benchmark
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # The module of each public name. A name is imported on first use, which keeps `import archc` fast.
 _PLACES = {
-    "compiler.library": ("check", "format", "load", "loads", "table"),
+    "compiler.library": ("check", "format", "load", "loads", "read", "table"),
     "compiler.network": ("Network",),
     "compiler.report": ("Report",),
     "compiler.errors": ("UnknownName", "UsageError"),
@@ -80,6 +80,7 @@ __all__ = [
     "format",
     "load",
     "loads",
+    "read",
     "table",
 ]
 

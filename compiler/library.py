@@ -15,9 +15,12 @@ from archc.compiler.driver import check_text, parse_overrides, require_network
 from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.elaborate.loader import Loader
 from archc.compiler.errors import UsageError, at_least, one_type
+from archc.compiler.frontends import FlatNetwork, read_module, shape_of
+from archc.compiler.frontends import read as read_source
 from archc.compiler.network import Network
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Word, exact
+from archc.compiler.read import read_graph
 from archc.compiler.report import Report
 from archc.compiler.results.families import Comparison
 from archc.compiler.results.summaries import Units
@@ -51,6 +54,31 @@ def loads(text: str, *, inputs: Inputs = None, limits: Limits | None = None, set
     again = partial(check_text, text, folder=folder, limits=limits, mend=False)
     report = check_text(text, folder=folder, overrides=overrides, limits=limits)
     return Network(require_network(report), Again(again, overrides))
+
+
+def read(source: Any, example: Any = None, *, inputs: Inputs = None, call: bool = False) -> Network:
+    """Read a network of another framework, and return it as one of ours; its keys are those of the source.
+
+    `source` is what `archc read` takes, `"torchvision:resnet18"`, `"timm:resnet18?num_classes=10"` or a `.pt2` file, or a module of
+    torch with an `example` of its inputs: a tensor, or several, with a batch. `inputs` is the shape of the input, where the source does
+    not say; `call` permits a source to run Python: `"package.models:make"`.
+    Raises UsageError for a source that nothing reads, and `frontends.CannotRead`, with the operator and its place, for a network that
+    cannot be read.
+    """
+    if isinstance(source, (str, PathLike)):
+        if example is not None:
+            raise UsageError("is for a module of torch, and the source is text", option="example")
+        listed = [inputs] if isinstance(inputs, str) else list((inputs or {}).values())
+        return _as_network(read_source(str(source), [shape_of(shape) for shape in listed], call))
+    if example is None:
+        raise UsageError("is needed for a module of torch: a tensor, or several, with a batch", option="example")
+    if inputs is not None:
+        raise UsageError("is for sources that are named by text; the example says what the inputs of a module are", option="inputs")
+    return _as_network(read_module(source, example))
+
+
+def _as_network(flat: FlatNetwork) -> Network:
+    return loads(read_graph(flat.graph, flat.title, flat.classes).text)
 
 
 def check(

@@ -158,13 +158,14 @@ def lower_stochastic_depth(call: Call) -> ModuleTarget:
 
 
 def layer_scale_weights(call: Call) -> Weights:
-    """Return the shape of the factors, `(channels, 1, ...)`."""
-    return {"": (call.channels, *(1,) * call.axes)}  # the label itself is the key
+    """Return the shape of the factors: `(channels, 1, ...)`, or, with `flat`, `(channels,)`."""
+    return {"": (call.channels, *(() if call.attrs["flat"] else (1,) * call.axes))}  # the label itself is the key
 
 
 def lower_layer_scale(call: Call) -> TensorTarget:
     """Lower to a product with a trained tensor."""
-    return TensorTarget("operator.mul", layer_scale_weights(call)[""], Word("constant", (("value", call.attrs["start"]),)))
+    target = "archc.scaled" if call.attrs["flat"] else "operator.mul"
+    return TensorTarget(target, layer_scale_weights(call)[""], Word("constant", (("value", call.attrs["start"]),)))
 
 
 P = Attr("p", Real(0, 1), REQUIRED, "the probability of dropping a value")
@@ -296,11 +297,15 @@ OPERATORS = (
         family="normalization",
         summary="A trained factor per channel, with a small initial value.",
         doc="""
-        `out = weight*x`. Parameters: `channels`.
+        `out = weight*x`. Parameters: `channels`. The factors are stored as `(channels, 1, 1)` for a map, as in torchvision; `flat=yes`
+        stores them as `(channels,)`, as timm does.
         """,
         source="Touvron et al. 2021, arXiv:2103.17239, section 2; Liu et al. 2022, arXiv:2201.03545",
         example="input 96x56x56; layer_scale => 96x56x56",
-        attrs=(Attr("start", Real(), 1e-6, "the initial value of the factors"),),
+        attrs=(
+            Attr("start", Real(), 1e-6, "the initial value of the factors"),
+            Attr("flat", Flag(), False, "whether they are stored without axes of size 1", rare=True),
+        ),
         weights=layer_scale_weights,
         memory=KEEPS_INPUT,
         lower=lower_layer_scale,

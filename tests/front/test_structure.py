@@ -33,6 +33,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler.backends.onnxruntime": {"compiler.backends"},
     "compiler.backends.torch": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
+    "compiler.frontends": FRONT | {"compiler.elaborate"},  # the labels that are taken
+    "compiler.frontends.torch": FRONT | {"compiler.frontends", "compiler.backends.torch"},  # how torchvision is imported
     "compiler.backends.onnx": FRONT | {f"compiler.{room}" for room in ("backends", "files", "lowering", "passes")},
     "compiler.repair": FRONT,
     "compiler.read": FRONT | {f"compiler.{room}" for room in ("analysis", "collection", "driver", "elaborate")},
@@ -55,7 +57,8 @@ ROOMS: dict[str, set[str]] = {
         f"compiler.{room}"
         for room in ("analysis", "backends.torch", "draw", "driver", "elaborate", "report", "results", "stages", "why_not")
     },
-    "compiler.library": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "network", "report", "results")},
+    "compiler.library": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "frontends", "network", "read", "report", "results")},
     "compiler": set(),
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "report", "pages", "files", "tables", "verdict", "version")},
     "ui.lsp": FRONT
@@ -80,7 +83,10 @@ ROOMS: dict[str, set[str]] = {
             "driver",
             "elaborate",
             "files",
+            "frontends",
+            "frontends.torch",
             "library",
+            "read",
             "network",
             "pages",
             "report",
@@ -107,9 +113,18 @@ OUTSIDE = {
     "compiler.backends": {"ml_dtypes", "numpy", "safetensors"},  # weights as arrays
     "compiler.backends.onnxruntime": {"onnxruntime"},
     "compiler.backends.torch": {"torch", "torchvision", "safetensors"},
+    "compiler.frontends.torch": {"torch", "timm"},
     "ui.highlighting": {"pygments"},
     "compiler.backends.onnx": {"onnx", "numpy"},
 }
+
+
+# The packages that import torch, and no others: what writes torch's programs, and what reads them.
+TORCH = {"compiler.backends.torch", "compiler.frontends.torch"}
+
+
+def test_two_packages_import_torch() -> None:
+    assert {room for room, outside in OUTSIDE.items() if "torch" in outside} == TORCH
 
 
 def room_of(module: str) -> str | None:
@@ -148,7 +163,7 @@ HEAVY = {
     *("torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "onnx", "onnxruntime", "playwright"),
     "matplotlib",
 }
-OF_TORCH = ("pytorch", "oracles", "oracles_arithmetic", "transformers", "wavenet", "onnx_files")  # of tests/support
+OF_TORCH = ("pytorch", "oracles", "oracles_arithmetic", "transformers", "wavenet", "onnx_files", "torch_reading")  # of tests/support
 WITH_TORCH = {f"archc.tests.support.{name}" for name in OF_TORCH}
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and path.stem not in OF_TORCH]
@@ -175,6 +190,8 @@ BY_NAME = {
     "compiler/analysis/fusion.py",  # the calls that oneDNN has
     "compiler/analysis/graph_warnings.py",  # softmax before a loss that has its own
     "compiler/analysis/slips.py",  # arguments in the order of PyTorch's layers
+    "compiler/frontends/torch/attention.py",  # the patterns that a front end recognizes
+    "compiler/frontends/torch/windows.py",
     "compiler/passes/fold_batch_norm.py",
     "compiler/passes/merge_siblings.py",
     "compiler/passes/relu_after_pool.py",

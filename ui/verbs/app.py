@@ -18,12 +18,13 @@ import typer
 from archc.compiler.backends import BACKENDS
 from archc.compiler.errors import NotInstalled, UsageError
 from archc.compiler.files import CannotWrite, reason
+from archc.compiler.frontends import FRONTENDS
 from archc.compiler.version import __version__
 from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render_all, visible
 from archc.ui.show.colour import painter
-from archc.ui.verbs import checking, completion, looking, reference, running, serving, streams
+from archc.ui.verbs import checking, completion, looking, reading, reference, running, serving, streams
 from archc.ui.verbs.terminal import say, talk
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ for verb in (
     running.bench,
     checking.check_,
     checking.expand,
+    reading.read,
     looking.draw,
     checking.fmt,
     checking.graph,
@@ -57,12 +59,8 @@ for verb in (
     app.command(verb.__name__.rstrip("_"))(verb)
 
 # module -> the extra that installs it
-OPTIONAL = {module: row.extra for row in BACKENDS for module in row.needs} | {
-    "matplotlib": "plots",
-    "watchfiles": "watch",
-    "pygls": "lsp",
-    "lsprotocol": "lsp",
-}
+OPTIONAL = {module: row.extra for table in (FRONTENDS, BACKENDS) for row in table for module in row.needs}
+OPTIONAL |= {"matplotlib": "plots", "watchfiles": "watch", "pygls": "lsp", "lsprotocol": "lsp"}
 FLAGS = {"level": "optimize", "functions": "onnx-functions"}  # an argument of the library -> its option, where the name differs
 
 

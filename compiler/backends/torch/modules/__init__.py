@@ -30,6 +30,7 @@ from archc.compiler.backends.torch.modules.normalization import ChannelRMSNorm a
 from archc.compiler.backends.torch.modules.normalization import ResponseNorm as ResponseNorm
 from archc.compiler.backends.torch.modules.normalization import SpatialResponseNorm as SpatialResponseNorm
 from archc.compiler.backends.torch.modules.normalization import StochasticDepth as StochasticDepth
+from archc.compiler.backends.torch.modules.normalization import scaled as scaled
 from archc.compiler.backends.torch.modules.pooled import PooledAttention as PooledAttention
 from archc.compiler.backends.torch.modules.positions import ChannelLinear as ChannelLinear
 from archc.compiler.backends.torch.modules.positions import Crop as Crop

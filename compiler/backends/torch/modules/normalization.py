@@ -7,6 +7,7 @@ from torch import Tensor, fx, nn
 
 fx.wrap("response_norm")
 fx.wrap("drop_samples")
+fx.wrap("scaled")
 
 
 class ResponseNorm(nn.LocalResponseNorm):
@@ -69,3 +70,8 @@ class ChannelRMSNorm(nn.RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def scaled(x: Tensor, factors: Tensor) -> Tensor:
+    """Return `(N, C, *sizes)` times a factor for each channel, `(C,)`."""
+    return x * factors.view(-1, *(1,) * (x.dim() - 2))

@@ -1,0 +1,171 @@
+"""SOURCE -> GRAPH: the table of what can be read as a network. Only the package of a front end imports its framework.
+
+A front end is one file, or a package where it imports a framework, and one row of FRONTENDS. It returns a `flat.FlatNetwork`: a graph of
+our operators without blocks, with the names of the source, the classes of its modules and its weights.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from archc.compiler.errors import NotInstalled, UsageError
+from archc.compiler.frontends.flat import CannotRead as CannotRead
+from archc.compiler.frontends.flat import FlatNetwork as FlatNetwork
+
+
+@dataclass(frozen=True)
+class Frontend:
+    """A row of the table: what a front end reads, and how a source is written.
+
+    A source is `prefix:NAME`, with `?option=value` if it takes `options`, or a file with one of the `suffixes`; `runs` is whether
+    reading it executes code that the source names, which must be asked for. `reader` is the dotted path of the function, which gets
+    the name or the path, shapes of inputs and options, as the row says. `extra` is the extra of this package that installs the modules
+    which it `needs`.
+    """
+
+    name: str
+    reads: str
+    written: str
+    reader: str
+    prefix: str = ""
+    suffixes: tuple[str, ...] = ()
+    options: bool = False
+    shapes: bool = False
+    runs: bool = False
+    extra: str = ""
+    needs: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> str:
+        """Return the first needed module that is not installed; "" where all are installed."""
+        return next((name for name in self.needs if find_spec(name) is None), "")
+
+
+_TORCH = "archc.compiler.frontends.torch.sources"
+
+FRONTENDS: tuple[Frontend, ...] = (
+    Frontend(
+        name="torchvision",
+        reads="a network of torchvision",
+        written="torchvision:NAME",
+        reader=f"{_TORCH}.torchvision",
+        prefix="torchvision",
+        shapes=True,
+        extra="read",
+        needs=("torch", "torchvision"),
+    ),
+    Frontend(
+        name="timm",
+        reads="a network of timm, with options of its constructor",
+        written="timm:NAME?num_classes=10",
+        reader=f"{_TORCH}.timm",
+        prefix="timm",
+        options=True,
+        shapes=True,
+        extra="read",
+        needs=("torch", "timm"),
+    ),
+    Frontend(
+        name="export",
+        reads="an exported program of torch",
+        written="FILE.pt2",
+        reader=f"{_TORCH}.exported_file",
+        suffixes=(".pt2",),
+        extra="torch",
+        needs=("torch",),
+    ),
+    Frontend(
+        name="python",
+        reads="what a function of a Python module returns, a module of torch; it is executed",
+        written="MODULE:FUNCTION",
+        reader=f"{_TORCH}.python_module",
+        shapes=True,
+        runs=True,
+        extra="torch",
+        needs=("torch",),
+    ),
+)
+
+
+def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False) -> FlatNetwork:
+    """Return the network that a source names. `shapes` are those of its inputs, where the source does not say; `call` permits code to run.
+
+    Raises UsageError for a source that none of FRONTENDS reads, or that runs code without `call`; NotInstalled where a module that
+    a front end needs is not installed; CannotRead for a network that cannot be read.
+    """
+    row, name, options = find(source)
+    if row.runs and not call:
+        raise UsageError(f"{source} is Python, which reading it executes: allow that with --call", given=source)
+    if row.missing:
+        raise NotInstalled(row.missing, row.extra, wants=row.written)
+    given: dict[str, Any] = {}
+    if row.runs:
+        if not shapes:
+            raise UsageError(f"{source} does not say what its inputs are: give their shapes with --input", option="input", given="")
+        given = {"shapes": shapes}
+    elif row.shapes and shapes:
+        if len(shapes) > 1:
+            raise UsageError(f"{source} has one input, and {len(shapes)} shapes are given", option="input", given=len(shapes))
+        given = {"shape": shapes[0]}
+    elif shapes:
+        raise UsageError(f"{source} states the shapes of its inputs itself", option="input", given=len(shapes))
+    if row.options:
+        given["options"] = options
+    module, _, function = row.reader.rpartition(".")
+    network: FlatNetwork = getattr(import_module(module), function)(name, **given)
+    return network
+
+
+def read_module(module: Any, example: Any) -> FlatNetwork:
+    """Return the network of a module of torch, with its weights, from an example of its inputs. Raises UsageError and CannotRead."""
+    kinds = {kind.__module__.partition(".")[0] for kind in type(module).__mro__}
+    if "torch" not in kinds or not callable(getattr(module, "named_modules", None)):
+        raise UsageError(f"is text or a module of torch, not {type(module).__name__}", option="source", given=type(module).__name__)
+    reader: Any = import_module(_TORCH)
+    network: FlatNetwork = reader.module_object(module, example)
+    return network
+
+
+def shape_of(text: str) -> tuple[int, ...]:
+    """Return the sizes of a shape as it is written: `3x224x224`. Raises UsageError for open sizes, and for what is no shape."""
+    parts = text.strip().split("x")
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise UsageError(f"is a shape of numbers here, as 3x224x224, not {text}", option="input", given=text)
+    return tuple(map(int, parts))
+
+
+def find(source: str) -> tuple[Frontend, str, Mapping[str, Any]]:
+    """Return the front end of a source, the name or the path in it, and its options. Raises UsageError."""
+    prefix, colon, rest = source.partition(":")
+    row = next((row for row in FRONTENDS if row.prefix and row.prefix == prefix), None) if colon else None
+    if row is not None:
+        name, question, query = rest.partition("?")
+        if question and not row.options:
+            raise UsageError(f"{row.written} takes no options, and {source} has some", given=source)
+        return row, name, _options(query, source)
+    row = next((row for row in FRONTENDS if Path(source).suffix in row.suffixes), None)
+    if row is None and colon and all(part.isidentifier() for part in f"{prefix}.{rest}".split(".")):
+        row = next(row for row in FRONTENDS if row.runs)
+    if row is None:
+        known = ", ".join(row.written for row in FRONTENDS)
+        raise UsageError(f"{source} is nothing that can be read: a source is {known}", given=source)
+    return row, source, {}
+
+
+def _options(query: str, source: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for part in query.split("&") if query else ():
+        name, equals, value = part.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"{source}: an option is written NAME=VALUE, not {part}", given=part)
+        try:
+            options[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[name] = value
+    return options

@@ -1,0 +1,1 @@
+"""torch.export -> GRAPH: with `backends/torch` the only package that imports torch."""

@@ -1,0 +1,332 @@
+"""Rules of what reorders, reshapes, selects and joins values. Most make no operator, but another view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from archc.compiler.frontends.arranging import words
+from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.torch import attention
+from archc.compiler.frontends.torch.nodes import Fixed, attempt, rule
+from archc.compiler.frontends.torch.pointwise import _named_alike, tensor
+from archc.compiler.frontends.torch.reader import Reader
+from archc.compiler.frontends.torch.windows import cropped, rolled
+from archc.compiler.frontends.views import Atom, Axes, View, fresh, size
+
+END = 2**63 - 1  # where a slice without an end ends
+
+# ---- other shapes
+
+
+@rule("view", "reshape", "_unsafe_view", "flatten", "unflatten", "unsqueeze", "squeeze", "view_as", "reshape_as")
+def reshape(reader: Reader, a: Any) -> Any:
+    """Read a reshape."""
+    held = a.x
+    sizes = tuple(reader.node.meta["val"].shape)
+    if isinstance(held, attention.Products):
+        return attention.reshaped(held, sizes)
+    return attempt(reader.data(held), sizes)
+
+
+@rule("permute")
+def permute(reader: Reader, a: Any) -> View:
+    """Read a permutation of axes."""
+    view = tensor(reader, a)
+    return view.with_dims(view.dims[number] for number in a.dims)
+
+
+@rule("transpose", "swapaxes", "swapdims")
+def transpose(reader: Reader, a: Any) -> View:
+    """Read an exchange of two axes."""
+    view = tensor(reader, a)
+    dims = list(view.dims)
+    one, two = (a.dim0, a.dim1) if a.dim0 is not None else (a.axis0, a.axis1)
+    dims[one], dims[two] = dims[two], dims[one]
+    return view.with_dims(dims)
+
+
+@rule("t", "numpy_T", "mT")
+def turned(reader: Reader, a: Any) -> View:
+    """Read an exchange of the last two axes."""
+    view = tensor(reader, a)
+    return view.with_dims((*view.dims[:-2], view.dims[-1], view.dims[-2]))
+
+
+@rule("movedim", "moveaxis")
+def movedim(reader: Reader, a: Any) -> View:
+    """Read an axis moved to another place."""
+    view = tensor(reader, a)
+    one, two = (each if isinstance(each, Sequence) else [each] for each in (a.source, a.destination))
+    if len(one) != 1:
+        raise CannotRead("it moves several axes")
+    dims = list(view.dims)
+    axis = dims.pop(one[0])
+    dims.insert(two[0] % len(view.dims), axis)
+    return view.with_dims(dims)
+
+
+@rule("expand", "expand_as", "broadcast_to")
+def expand(reader: Reader, a: Any) -> Any:
+    """Read a repetition of axes of size 1."""
+    if isinstance(held := a.x, attention.Length):
+        return held
+    view, sizes = tensor(reader, a), tuple(reader.node.meta["val"].shape)
+    dims = ((),) * (len(sizes) - len(view.dims)) + view.dims
+    made = []
+    for place, (axis, count) in enumerate(zip(dims, sizes, strict=True)):
+        if size(axis) == count:
+            made.append(axis)
+        else:
+            made.append((reader.batch,) if place == 0 and count == reader.batch.size else fresh([count])[0])
+    return view.with_dims(made)
+
+
+@rule("repeat")
+def repeat(reader: Reader, a: Any) -> Any:
+    """Read a repetition along the batch."""
+    view = tensor(reader, a)
+    if any(count != 1 for count in a.repeats[1:]) or view.dims[0]:
+        raise CannotRead("it repeats other axes than one of size 1")
+    return expand(reader, a)
+
+
+# ---- selections
+
+
+@rule("select")
+def select(reader: Reader, a: Any) -> View:
+    """Read one index of an axis."""
+    view = tensor(reader, a)
+    dim = a.dim % len(view.dims)
+    if reader.batch in view.dims[dim]:
+        raise CannotRead("it takes one sample of the batch")
+    return view.picked(dim, a.index % size(view.dims[dim]))
+
+
+@rule("unbind")
+def unbind(reader: Reader, a: Any) -> list[View]:
+    """Read all indices of an axis."""
+    view = tensor(reader, a)
+    dim = a.dim % len(view.dims)
+    if reader.batch in view.dims[dim]:
+        raise CannotRead("it takes the samples of the batch apart")
+    return [view.picked(dim, index) for index in range(size(view.dims[dim]))]
+
+
+@rule("chunk", "split", "split_with_sizes", "tensor_split")
+def chunk(reader: Reader, a: Any) -> list[View]:
+    """Read parts of an axis: of equal sizes as views, of others as slices."""
+    view = tensor(reader, a)
+    dim = (a.dim or 0) % len(view.dims)
+    counts = [int(part.shape[dim]) for part in reader.node.meta["val"]]
+    if len(set(counts)) == 1 and len(counts) > 1:
+        if not _is_outermost(view, dim):
+            view, _ = owning(reader, view, dim)
+        apart = attempt(view, (*view.shape[:dim], len(counts), counts[0], *view.shape[dim + 1 :]))
+        return [apart.picked(dim, index) for index in range(len(counts))]
+    starts = [sum(counts[:number]) for number in range(len(counts))]
+    return [part(reader, view, dim, start, start + count) for start, count in zip(starts, counts, strict=True)]
+
+
+def _is_outermost(view: View, dim: int) -> bool:
+    """Return whether an axis of the tensor begins an axis of the operator, so that a part of it is a range of that."""
+    return any(axis[: len(view.dims[dim])] == view.dims[dim] for axis in view.axes)
+
+
+@rule("slice")
+def cut(reader: Reader, a: Any) -> View:
+    """Read a range of an axis."""
+    view = tensor(reader, a)
+    dim = (a.dim or 0) % len(view.dims)
+    whole = size(view.dims[dim])
+    start, stop = (a.start or 0), whole if a.end is None else a.end
+    start, stop = (bound + whole if bound < 0 else min(bound, whole) for bound in (start, stop))
+    return part(reader, view, dim, start, stop, a.step or 1)
+
+
+@rule("narrow")
+def narrow(reader: Reader, a: Any) -> View:
+    """Read a range of an axis by its length."""
+    return part(reader, tensor(reader, a), a.dim, a.start, a.start + a.length)
+
+
+def part(reader: Reader, view: View, dim: int, start: int, stop: int, step: int = 1) -> View:
+    """Return a range of an axis: a view where it is a whole axis or steps through one, otherwise a slice."""
+    whole = size(view.dims[dim])
+    if (start, stop, step) == (0, whole, 1):
+        return view
+    if reader.batch in view.dims[dim]:
+        raise CannotRead("it takes a part of the batch")
+    if (done := cropped(reader, view, dim, start, stop, step)) is not None:
+        return done
+    if step > 1 and whole % step == 0 and start < step and stop > whole - step + start:
+        apart = attempt(view, (*view.shape[:dim], whole // step, step, *view.shape[dim + 1 :]))
+        return apart.picked(dim + 1, start)
+    view, axis = owning(reader, view, dim)
+    given = {"start": start, "stop": stop, "step": step, "axis": words(view.axes)[axis]}
+    (left,) = fresh([-(-(stop - start) // step)])
+    item = reader.add("slice", [view.item], given)
+    return View(item, (*view.axes[:axis], left, *view.axes[axis + 1 :]), (*view.dims[:dim], left, *view.dims[dim + 1 :]))
+
+
+def owning(reader: Reader, view: View, dim: int) -> tuple[View, int]:
+    """Return a view in which an axis of the tensor is one of the operator, and the number of that."""
+    view = reader.settled(view)
+    wanted = view.dims[dim]
+    if wanted and wanted in view.axes:
+        return view, view.axes.index(wanted)
+    dims = reader.sample_dims(view)
+    batch = reader.batch_dim(view)
+    order = [place for place, axis in enumerate(dims) if place != batch or axis]
+    if view.axes[0] and view.axes[0] in dims:  # the channels stay first
+        order.sort(key=lambda place: dims[place] != view.axes[0])
+    want: Axes = tuple(dims[place] for place in order)
+    return replace(view, item=reader.as_axes(view, want), axes=want), order.index(dim)
+
+
+@rule("index_select")
+def index_select(reader: Reader, a: Any) -> View:
+    """Read a choice of positions, which is not known here."""
+    raise CannotRead("its indices are not known")
+
+
+@rule("index")
+def index(reader: Reader, a: Any) -> View:
+    """Read a choice of positions by a tensor of indices."""
+    raise CannotRead("it takes positions by a table, and the table is not known here")
+
+
+@rule("flip")
+def flip(reader: Reader, a: Any) -> View:
+    """Read an axis in reverse."""
+    view = tensor(reader, a)
+    for dim in a.dims:
+        view, axis = owning(reader, view, dim % len(view.dims))
+        view = replace(view, item=reader.add("flip", [view.item], {"axis": words(view.axes)[axis]}))
+    return view
+
+
+@rule("roll")
+def roll(reader: Reader, a: Any) -> View:
+    """Read a roll."""
+    view = tensor(reader, a)
+    dims = [dim % len(view.dims) for dim in a.dims]
+    if (done := rolled(reader, view, dict(zip(dims, a.shifts, strict=True)))) is not None:
+        return done
+    given = {}
+    for dim, by in zip(dims, a.shifts, strict=True):
+        view, axis = owning(reader, view, dim)
+        given[words(view.axes)[axis]] = by
+    return replace(view, item=reader.add("roll", [view.item], given))
+
+
+@rule("pad", "constant_pad_nd")
+def pad(reader: Reader, a: Any) -> View:
+    """Read a padding with a constant."""
+    view = tensor(reader, a)
+    pairs = {len(view.dims) - 1 - place: tuple(a.pad[2 * place : 2 * place + 2]) for place in range(len(a.pad) // 2)}
+    pairs = {dim: pair for dim, pair in pairs.items() if pair != (0, 0)}
+    if not pairs:
+        if isinstance(view, View):
+            reader.zero_pads.add(view.item)
+        return view
+    if a.mode not in (None, "constant"):
+        raise CannotRead(f"it pads with values of the map (mode {a.mode})")
+    for dim, (before, after) in pairs.items():  # a negative amount cuts
+        if min(before, after) < 0:
+            view = part(reader, view, dim, max(-before, 0), size(view.dims[dim]) - max(-after, 0))
+    pairs = {dim: (max(before, 0), max(after, 0)) for dim, (before, after) in pairs.items() if max(before, after) > 0}
+    if not pairs:
+        return view
+    given: dict[str, Any] = {"value": float(a.value or 0)}
+    axes: dict[int, int] = {}
+    for dim, pair in pairs.items():
+        view, axes[dim] = owning(reader, view, dim)
+        given[words(view.axes)[axes[dim]]] = pair
+    item = reader.add("pad", [view.item], given)
+    new, dims = list(view.axes), list(view.dims)
+    for dim, axis in axes.items():
+        (new[axis],) = fresh([int(reader.flat.items[item].shape[axis])])  # type: ignore[arg-type]
+        dims[dim] = new[axis]
+    return View(item, tuple(new), tuple(dims))
+
+
+# ---- joins
+
+
+@rule("cat", "concat", "concatenate")
+def cat(reader: Reader, a: Any) -> View:
+    """Read a concatenation along an axis."""
+    return joined(reader, list(a.tensors), a.dim or 0)
+
+
+@rule("stack")
+def stack(reader: Reader, a: Any) -> View:
+    """Read a concatenation along a new axis."""
+    dim = (a.dim or 0) % (len(a.tensors[0].shape) + 1)
+    beside = next(held for held in a.tensors if isinstance(held, View))
+    views = [reader.data(held, beside) for held in a.tensors]
+    return joined(reader, [view.with_dims((*view.dims[:dim], (), *view.dims[dim:])) for view in views], dim)
+
+
+def joined(reader: Reader, tensors: list[View | Fixed], dim: int) -> View:
+    """Return the concatenation of tensors along an axis."""
+    beside = next(held for held in tensors if isinstance(held, View))
+    views = [reader.data(held, beside) for held in tensors]
+    dim %= len(views[0].dims)
+    if len(views) == 1:
+        return views[0]
+    if any(reader.batch in view.dims[dim] for view in views):
+        raise CannotRead("it joins samples of a batch")
+    if (done := _interleaved(views, dim)) is not None:
+        return done
+    first = next(place for place, view in enumerate(views) if isinstance(tensors[place], View))
+    frame, axis = owning(reader, views[first], dim)
+    if not frame.dims[dim] and size(frame.axes[axis]) != 1:
+        raise CannotRead("the axis that it joins is none of the operator")
+    items, total = [], 0
+    for view in views:
+        apart = frame.with_dims((*frame.dims[:dim], *frame.dims[dim + 1 :]))
+        other = reader.settled(view)
+        own = other.dims[dim]
+        other = other.with_dims((*other.dims[:dim], *other.dims[dim + 1 :]))
+        apart, named = _named_alike(apart, other)
+        if apart.axes != frame.axes:
+            raise CannotRead("the axes of its operands are split differently")
+        want = (*frame.axes[:axis], own, *frame.axes[axis + 1 :])
+        items.append(reader.as_axes(replace(named, dims=named.dims), want))
+        total += size(own)
+    item = reader.add("concat", items, {"axis": words(frame.axes)[axis]})
+    (new,) = fresh([total])
+    return View(item, (*frame.axes[:axis], new, *frame.axes[axis + 1 :]), (*frame.dims[:dim], new, *frame.dims[dim + 1 :]))
+
+
+def _interleaved(views: list[View], dim: int) -> View | None:
+    """Return all values of a tensor, where each part has one index of some of its atoms, in order; None otherwise."""
+    first = views[0]
+    if not first.picks or any(view.item != first.item or view.axes != first.axes or view.dims != first.dims for view in views):
+        return None
+    places = [dict(view.picks) for view in views]
+    atoms = list(places[0])
+    if any(set(place) != set(atoms) for place in places):
+        return None
+    count = len(views)
+    order: list[Atom] = []
+    left = list(atoms)
+    inner = count
+    while left:  # the outermost atom is the one that changes slowest
+        found = None
+        for atom in left:
+            inner_size = inner // atom.size
+            if inner % atom.size == 0 and all(place[atom] == number // inner_size % atom.size for number, place in enumerate(places)):
+                found = atom
+        if found is None:
+            return None
+        order.append(found)
+        left.remove(found)
+        inner //= found.size
+    if inner != 1:
+        return None
+    return replace(first, picks=(), dims=(*first.dims[:dim], (*order, *first.dims[dim]), *first.dims[dim + 1 :]))

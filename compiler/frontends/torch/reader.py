@@ -1,0 +1,344 @@
+"""Walk over the nodes of an exported program, and append an operator of the language for each, or for several together.
+
+The value of a node is a `View` of an operator, or `Fixed` where it depends on no input: a weight, or what is computed of weights. Rules
+for the operators of aten are functions in the other files of this package, registered by name (`rule`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import fx
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind
+
+from archc.compiler.frontends.arranging import arrange, words
+from archc.compiler.frontends.flat import CannotRead, Flat
+from archc.compiler.frontends.torch.nodes import CONSTANT, NOTHING, RULES, Arguments, Fixed, operator, output_names, storage
+from archc.compiler.frontends.views import Atom, Axes, View, atoms_of, fresh, size
+
+
+class Reader:
+    """The state of the walk: the operators so far, and the value of each node."""
+
+    def __init__(self, program: ExportedProgram, source: str, batch: int, training: bool = False) -> None:
+        self.training = training
+        self.program, self.flat, self.batch = program, Flat(source), Atom(batch)
+        self.values: dict[fx.Node, Any] = {}
+        self.keys: dict[fx.Node, str] = {}
+        self.node: fx.Node = next(iter(program.graph.nodes))
+        self.classes: dict[str, str] = {}
+        self.inner: set[str] = set()
+        self.arranged: dict[tuple[int, Axes], int] = {}
+        self.slices: dict[tuple[int, Atom, int], int] = {}
+        self.learnt: dict[fx.Node, View] = {}
+        self.inputs: list[int] = []
+        self.outputs: dict[str, int] = {}
+        self.zero_pads: set[int] = set()  # what is padded, but by nothing at this size
+        self.trained = set(program.graph_signature.parameters)
+        self.modes: dict[str, str] = {}  # of modules that drop samples, by path
+        self.path, self.leaf = "", False
+
+    # ---- the walk
+
+    def read(self) -> None:
+        """Read all nodes. Raises CannotRead, at the node, with the number of nodes of its kind."""
+        self._survey()
+        self._inputs()
+        for node in self.program.graph.nodes:
+            if node.op == "call_function":
+                self.at(node)
+                try:
+                    self.values[node] = self._called(node)
+                    self._check(node)
+                except CannotRead as refusal:
+                    if not refusal.operator:
+                        refusal.operator = operator(node)
+                        refusal.path = refusal.path or self.path
+                        refusal.count = sum(operator(other) == refusal.operator for other in self.program.graph.nodes)
+                    raise
+            elif node.op == "output":
+                self._outputs(node)
+
+    def at(self, node: fx.Node) -> None:
+        """Take the place of a node for what is appended next."""
+        self.node = node
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        self.path = _path(stack[-1][0]) if stack else ""
+        self.leaf = bool(self.path) and self.path not in self.inner
+
+    def _survey(self) -> None:
+        for node in self.program.graph.nodes:
+            for path, kind in (node.meta.get("nn_module_stack") or {}).values():
+                name = kind if isinstance(kind, str) else kind.__name__
+                self.classes.setdefault(_path(path), name.rpartition(".")[2])
+        for path in self.classes:
+            while path:
+                path = path.rpartition(".")[0]
+                self.inner.add(path)
+
+    def _inputs(self) -> None:
+        specs = {spec.arg.name: spec for spec in self.program.graph_signature.input_specs}
+        users = [spec for spec in specs.values() if spec.kind is InputKind.USER_INPUT]
+        for node in self.program.graph.nodes:
+            if node.op != "placeholder":
+                continue
+            spec = specs[node.name]
+            if spec.kind is not InputKind.USER_INPUT:
+                self.keys[node] = str(spec.target)
+                self.values[node] = Fixed(node)
+                continue
+            tensor = node.meta.get("val")
+            if not isinstance(tensor, torch.Tensor):
+                raise CannotRead(f"its input {node.name} is not a tensor")
+            if tensor.dim() < 2 or tensor.shape[0] != self.batch.size:
+                raise CannotRead(f"the first axis of its input {node.name} is not the batch")
+            sizes = tuple(int(count) for count in tensor.shape[1:])
+            if len(sizes) > 4:
+                raise CannotRead(f"its input {node.name} has {len(sizes)} axes for each sample; here there are at most 4")
+            number = self.flat.add_input("input" if len(users) == 1 else node.name, sizes)
+            axes = fresh(sizes)
+            self.inputs.append(number)
+            self.values[node] = View(number, axes, ((self.batch,), *axes))
+
+    def _outputs(self, node: fx.Node) -> None:
+        names = output_names(self.program)
+        values: Any = node.args[0]
+        self.path, self.leaf = "", False
+        for name, value in zip(names, values[-len(names) :], strict=True):
+            held = self.value(value)
+            if not isinstance(held, View):
+                raise CannotRead(f"its output {name} does not depend on the input")
+            self.outputs[name] = self.sample(held, 1)[0]
+
+    def _called(self, node: fx.Node) -> Any:
+        name = operator(node)
+        if name == "getitem":
+            held = self.value(node.args[0])
+            return Fixed(node) if isinstance(held, Fixed) else held[node.args[1]]
+        values = [self.value(each) for each in node.all_input_nodes]
+        if name in CONSTANT or (all(isinstance(value, Fixed) for value in values)):
+            return Fixed(node)
+        if name in NOTHING:
+            return None
+        plain = name.removesuffix("_") if name.endswith("_") and not name.startswith("_") else name
+        known = RULES.get(plain)
+        if known is None:
+            raise CannotRead("no operator here computes it")
+        if plain != name:
+            self._overwrites(node)
+        result = known(self, self.arguments(node))
+        if plain != name and isinstance(node.args[0], fx.Node):
+            self.values[node.args[0]] = result
+        return result
+
+    def arguments(self, node: fx.Node) -> Arguments:
+        """Return the arguments of a node, with the values of other nodes in place of them."""
+        given: dict[str, Any] = {}
+        for place, argument in enumerate(node.target._schema.arguments):  # type: ignore[union-attr]
+            if place < len(node.args) and not argument.kwarg_only:
+                held = node.args[place]
+            elif argument.name in node.kwargs:
+                held = node.kwargs[argument.name]
+            else:
+                held = argument.default_value if argument.has_default_value() else None
+            given[argument.name] = fx.node.map_arg(held, self.value)
+        return Arguments(given)
+
+    def value(self, node: Any) -> Any:
+        """Return the value of a node."""
+        return self.values[node] if isinstance(node, fx.Node) else node
+
+    def _overwrites(self, node: fx.Node) -> None:
+        """Raise CannotRead where what an operator overwrites is read later through another view of it."""
+        written = node.args[0]
+        assert isinstance(written, fx.Node)
+        root, order = storage(written), {each: place for place, each in enumerate(self.program.graph.nodes)}
+        views = [other for other in order if order[other] < order[node] and other is not written and storage(other) is root]
+        if any(order[user] > order[node] for other in views for user in other.users):
+            raise CannotRead("it overwrites a tensor that another view of it reads later")
+
+    def _check(self, node: fx.Node) -> None:
+        """Hold the value of a node against the shape that the program states. Raises CannotRead."""
+        held, stated = self.values[node], node.meta.get("val")
+        if not isinstance(held, View) or not isinstance(stated, torch.Tensor):
+            return
+        item = self.flat.items[held.item]
+        picked = {atom for atom, _ in held.picks}
+        if held.shape != tuple(stated.shape) or tuple(map(size, held.axes)) != tuple(item.shape):
+            raise CannotRead(f"it was read as {held.shape} and is {tuple(stated.shape)}")
+        if not set(atoms_of(held.axes)) <= set(atoms_of(held.dims)) | picked:
+            raise CannotRead("an axis was lost")
+
+    # ---- appending
+
+    def add(self, op: str, operands: Sequence[int], given: Mapping[str, Any] | None = None, **more: Any) -> int:
+        """Append an operator at the present node."""
+        return self.flat.add(op, operands, given, path=self.path, leaf=self.leaf, **more)
+
+    def weights(self, *tensors: Any) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of weights by their keys; None is no weight. Raises CannotRead for computed ones."""
+        held = {}
+        for tensor in tensors:
+            if tensor is None:
+                continue
+            if not isinstance(tensor, Fixed) or tensor.node not in self.keys:
+                raise CannotRead("its weights are computed in the network")
+            held[self.keys[tensor.node]] = tensor.shape
+        return held
+
+    def on(self, view: View, op: str, given: Mapping[str, Any] | None = None, **more: Any) -> View:
+        """Append an operator that works value by value, and return the same view of its result."""
+        view = self.settled(view)
+        return replace(view, item=self.add(op, [view.item], given, **more))
+
+    def settled(self, view: View) -> View:
+        """Return a view without picks: each is made a slice."""
+        if view.unit:
+            raise CannotRead("queries or keys of an attention are used otherwise")
+        if view.factor != 1.0:
+            view = replace(view, item=self.add("scale", [view.item], {"factor": view.factor}), factor=1.0)
+        for atom, index in view.picks:
+            axis = next(number for number, each in enumerate(view.axes) if atom in each)
+            at = view.axes[axis].index(atom)
+            inner = size(view.axes[axis][at + 1 :])
+            less = (*view.axes[axis][:at], *view.axes[axis][at + 1 :])
+            axes: Axes = (*view.axes[:axis], less, *view.axes[axis + 1 :])
+            word = words(view.axes)[axis]
+            if not less and len(view.axes) == 2 and axis == 1:
+                op, axes = "token", view.axes[:1]
+                given: dict[str, Any] = {"at": index}
+            elif at == 0:
+                op, given = "slice", {"start": index * inner, "stop": (index + 1) * inner, "axis": word}
+            elif inner == 1:
+                op, given = "slice", {"start": index, "stop": size(view.axes[axis]), "step": atom.size, "axis": word}
+            else:
+                raise CannotRead("it takes values from the middle of an axis")
+            key = (view.item, atom, index)
+            if key not in self.slices:
+                self.slices[key] = self.add(op, [view.item], given)
+            view = replace(view, item=self.slices[key], axes=axes, picks=view.picks[1:])
+        return view
+
+    def as_axes(self, view: View, want: Axes) -> int:
+        """Return the number of an operator with these axes and the values of a view."""
+        view = self.settled(view)
+        key = (view.item, want)
+        if key not in self.arranged:
+            self.arranged[key] = arrange(lambda op, item, given: self.add(op, [item], given), view.item, view.axes, want)
+        return self.arranged[key]
+
+    def sample(self, view: View, channel: int) -> tuple[int, Axes]:
+        """Return an operator whose channels are the axis `channel` of a tensor, and its positions all others in their order."""
+        dims = self.sample_dims(view)
+        channel = channel % len(view.dims)
+        want = (dims[channel], *(axis for place, axis in enumerate(dims) if place not in (channel, self.batch_dim(view))))
+        batch = self.batch_dim(view)
+        rest = dims[batch] if batch is not None else ()
+        if rest:
+            want = (want[0], rest, *want[1:])
+        return self.as_axes(view, want), want
+
+    def batch_dim(self, view: View) -> int | None:
+        """Return the axis of a tensor that holds the batch; None where it does not depend on the sample."""
+        return next((place for place, axis in enumerate(view.dims) if self.batch in axis), None)
+
+    def sample_dims(self, view: View) -> Axes:
+        """Return the axes of a tensor without the batch, in which axes of the batch alone are empty."""
+        return tuple(tuple(atom for atom in axis if atom is not self.batch) for axis in view.dims)
+
+    def along(self, view: View, channel: int) -> View:
+        """Return a view whose operator has the axis `channel` of the tensor as its channels; where it is so already, the same."""
+        view = self.settled(view)
+        if view.axes[0] == view.dims[channel] and len(view.axes) > 0:
+            return view
+        item, axes = self.sample(view, channel)
+        return replace(view, item=item, axes=axes)
+
+    def plain(self, view: View) -> View:
+        """Return a view as operators of maps take it: batch, channels, positions, each an axis of the operator."""
+        if not view.dims or view.dims[0] != (self.batch,):
+            raise CannotRead("its first axis is not the batch alone")
+        item, axes = self.sample(view, 1)
+        return replace(view, item=item, axes=axes, picks=())
+
+    def mapped(self, item: int, batched: bool = True) -> View:
+        """Return an operator as operators of maps return it: the batch, and each of its axes."""
+        axes = fresh([int(count) for count in self.flat.items[item].shape])  # type: ignore[arg-type]
+        return View(item, axes, ((self.batch,), *axes) if batched else ((), *axes))
+
+    def rechanneled(self, view: View, item: int, channel: int) -> View:
+        """Return a view like `view` of an operator with other channels, which are the axis `channel` of the tensor."""
+        channel = channel % len(view.dims)
+        (new,) = fresh([int(self.flat.items[item].shape[0])])  # type: ignore[arg-type]
+        return View(item, (new, *view.axes[1:]), (*view.dims[:channel], new, *view.dims[channel + 1 :]))
+
+    # ---- values without input
+
+    def data(self, value: Any, beside: View | None = None) -> View:
+        """Return a value as a view: what depends on no input as trained tensors, and operators of these."""
+        if isinstance(value, View):
+            return value
+        if not isinstance(value, Fixed):
+            raise CannotRead("it takes something that is no tensor")
+        if value.node not in self.learnt:
+            item = self.inputs[0] if beside is None else beside.item
+            self.learnt[value.node] = self._learnt(value.node, item)
+        return self.learnt[value.node]
+
+    def _learnt(self, node: fx.Node, item: int) -> View:
+        if node.op == "placeholder":
+            return self._parameter(node, item)
+        name = operator(node)
+        plain = name.removesuffix("_")
+        if plain not in RULES or not node.all_input_nodes or plain != name:
+            raise CannotRead(f"it takes what {name} computes of weights, or a constant")
+        saved = self.node, self.path, self.leaf
+        try:
+            self.node = node
+            given = self.arguments(node).given
+            beside = View(item, (), ())
+            held = {key: self._all_data(each, beside) for key, each in given.items()}
+            result = RULES[plain](self, Arguments(held))
+        finally:
+            self.node, self.path, self.leaf = saved
+        if not isinstance(result, View):
+            raise CannotRead(f"it takes what {name} computes of weights")
+        return result
+
+    def _all_data(self, value: Any, beside: View) -> Any:
+        if isinstance(value, list | tuple):
+            return type(value)(self._all_data(part, beside) for part in value)
+        return self.data(value, beside) if isinstance(value, Fixed) else value
+
+    def _parameter(self, node: fx.Node, item: int) -> View:
+        key, stored = self.keys[node], tuple(node.meta["val"].shape)
+        if key not in self.trained:
+            raise CannotRead(f"it takes the constant {key}")
+        if not 1 <= len(stored) <= 5 or (len(stored) == 5 and stored[0] != 1):
+            raise CannotRead(f"it takes the weight {key} of {len(stored)} axes")
+        batch = len(stored) > 2 and stored[0] == 1
+        sizes = stored[1:] if batch else stored
+        if len(sizes) == 1:
+            if len(self.flat.items[item].shape) > 1:
+                own = fresh([int(count) for count in self.flat.items[item].shape])  # type: ignore[arg-type]
+                item = self.as_axes(View(item, own, own), (tuple(atoms_of(own)),))
+            given: dict[str, Any] = {"channels": sizes[0], "batch": False}
+            axes = fresh(sizes)
+        elif len(sizes) == 2:
+            given = {"channels": sizes[1], "sizes": (sizes[0],), "batch": batch}
+            axes = fresh((sizes[1], sizes[0]))
+        else:
+            given = {"channels": sizes[0], "sizes": sizes[1:], "batch": batch}
+            axes = fresh(sizes)
+        number = self.flat.add("learned", [item], given, path=key, leaf=True, weights={key: stored})
+        dims = (axes[1], axes[0]) if len(sizes) == 2 else axes
+        return View(number, axes, ((), *dims) if batch else dims)
+
+
+def _path(path: str) -> str:
+    """Return the path of a module as the language writes it: the second call of `head` is `head@1` in a program."""
+    return path.removeprefix("L['self'].").removeprefix("L['self']").replace("@", "-")

@@ -1,0 +1,195 @@
+"""Build the modules that sources name, export them, and read the programs."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from archc.compiler.backends.torch.published import torchvision_models
+from archc.compiler.frontends.flat import CannotRead, FlatNetwork
+from archc.compiler.frontends.torch import attention, layers, moving, pointwise, windows  # noqa: F401  # they register their rules
+from archc.compiler.frontends.torch.exported_file import fixed, loaded
+from archc.compiler.frontends.torch.reader import Reader
+from archc.dsl.vocabulary.spelling import near
+
+BATCH = 2
+
+
+def exported(module: nn.Module, shapes: Sequence[Sequence[int]], training: bool = False) -> torch.export.ExportedProgram:
+    """Return the exported program of a module on the meta device, for evaluation or for training."""
+    module.train(training)
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.export.export(module, tuple(torch.empty(BATCH, *shape) for shape in shapes), strict=False)
+
+
+def read(program: torch.export.ExportedProgram, title: str, modes: Mapping[str, str], training: bool = False, batch: int = BATCH) -> Reader:
+    """Return a reader that has read an exported program. Raises CannotRead."""
+    reader = Reader(program, title, batch, training)
+    reader.modes.update(modes)
+    reader.read()
+    return reader
+
+
+def network(reader: Reader, name: str, title: str, only_training: Sequence[str] = ()) -> FlatNetwork:
+    """Return what a reader has read. Raises CannotRead."""
+    state = {key: tuple(tensor.shape) for key, tensor in reader.program.state_dict.items()}
+    graph, named = reader.flat.finished(name, title, reader.outputs, state)
+    for output in only_training:
+        graph.outputs[output] = replace(graph.outputs[output], training_only=True)
+    graph.mark_training_only()
+    return FlatNetwork(graph, title, {path: kind for path, kind in reader.classes.items() if path}, named)
+
+
+def read_module(module: nn.Module, shapes: Sequence[Sequence[int]], name: str, title: str) -> FlatNetwork:
+    """Return the graph of a module: as it is in evaluation, with what else it computes in training. Raises CannotRead."""
+    modes = marked(module)
+    reader = read(exported(module, shapes), title, modes)
+    if not reader.flat.unread(reader.outputs.values(), reader.program.state_dict):
+        return network(reader, name, title)
+    evaluated = reader.flat.digest(reader.outputs.values())
+    trained = read(exported(module, shapes, training=True), title, modes, training=True)
+    outputs = dict(trained.outputs)
+    main = next((output for output, number in outputs.items() if trained.flat.digest([number]) == evaluated), None)
+    if main is None or len(reader.outputs) != 1:
+        return network(reader, name, title)  # which says what is not used
+    trained.outputs = {output: number for output, number in outputs.items() if output != main} | {"output": outputs[main]}
+    return network(trained, name, title, [output for output in trained.outputs if output != "output"])
+
+
+def built(make: Callable[[], nn.Module]) -> nn.Module:
+    """Return a module without memory for its weights, even where it computes sizes by tensors."""
+    try:
+        with torch.device("meta"):
+            return make()
+    except (NotImplementedError, RuntimeError):
+        return make().to("meta")
+
+
+def torchvision(name: str, shape: Sequence[int] | None = None) -> FlatNetwork:
+    """Return the graph of a network of torchvision."""
+    models = torchvision_models()
+    if name not in models.list_models():
+        raise CannotRead(f"torchvision has no network {name}{meant(name, models.list_models())}")
+    takes = inspect.signature(models.get_model_builder(name)).parameters
+    none = dict.fromkeys(("weights", "weights_backbone") if "weights_backbone" in takes else ("weights",))
+
+    def make() -> nn.Module:
+        return models.get_model(name, **none)  # type: ignore[no-any-return]
+
+    flat = read_module(built(make), [shape or published_shape(models, name)], label(name), f"torchvision {version('torchvision')}, {name}")
+    return replace(flat, oracle=make)
+
+
+def published_shape(models: Any, name: str) -> tuple[int, ...]:
+    """Return the shape of a sample that the first published weights of a network of torchvision were trained for."""
+    weights = next(iter(models.get_model_weights(name)))
+    transforms = getattr(weights.transforms, "keywords", {})
+    crop = transforms.get("crop_size") or transforms.get("resize_size") or 224
+    sizes = tuple(crop) if isinstance(crop, (tuple, list)) else (crop, crop)
+    sizes = sizes if len(sizes) == 2 else sizes * 2
+    return (
+        (3, weights.meta.get("min_temporal_size", 16), *sizes) if weights.__class__.__module__.split(".")[2:3] == ["video"] else (3, *sizes)
+    )
+
+
+def timm(name: str, shape: Sequence[int] | None = None, options: Mapping[str, Any] | None = None) -> FlatNetwork:
+    """Return the graph of a network of timm, built with options. Raises CannotRead."""
+    torchvision_models()
+    import timm
+
+    if name not in timm.list_models():
+        raise CannotRead(f"timm {timm.__version__} has no network {name}{meant(name, timm.list_models())}")
+
+    def make() -> nn.Module:
+        return timm.create_model(name, **(options or {}))
+
+    module: Any = built(make)
+    shape = shape or module.pretrained_cfg["input_size"]
+    title = f"timm {timm.__version__}, {name}" + "".join(f", {key}={value}" for key, value in (options or {}).items())
+    return replace(read_module(module, [tuple(shape)], label(name), title), oracle=make)
+
+
+def meant(name: str, known: Sequence[str]) -> str:
+    """Return the nearest known names, as the end of a message."""
+    found = near(name, known)
+    return f" (did you mean {' or '.join(found)}?)" if found else ""
+
+
+def exported_file(path: str) -> FlatNetwork:
+    """Return the graph of an exported program in a file, with its weights. Raises CannotRead."""
+    file = Path(path)
+    program = loaded(file)
+    whole = fixed(program, BATCH)
+    sizes = [node.meta["val"].shape[0] for node in whole.graph.nodes if node.name in whole.graph_signature.user_inputs]
+    title = f"{file.name}, exported by torch"
+    reader = read(whole, title, {}, batch=sizes[0] if sizes else BATCH)
+    return replace(
+        network(reader, label(file.stem), title),
+        weights=lambda: arrays(program.state_dict),
+        oracle=lambda: program.module(check_guards=False),
+    )
+
+
+def python_module(source: str, shapes: Sequence[Sequence[int]]) -> FlatNetwork:
+    """Return the graph of what a function of a Python module returns, `module:callable`. It executes that module. Raises CannotRead."""
+    name, _, function = source.partition(":")
+    if name.partition(".")[0] in ("torchvision", "timm"):
+        torchvision_models()
+    try:
+        make: Any = importlib.import_module(name)
+        for part in function.split("."):
+            make = getattr(make, part)
+    except (ImportError, AttributeError) as error:
+        raise CannotRead(f"there is no {source}: {error}") from None
+    module = make if isinstance(make, nn.Module) else built(make)
+    if not isinstance(module, nn.Module):
+        raise CannotRead(f"{source} returns {type(module).__name__}, and no module of torch")
+    flat = read_module(module.to("meta"), shapes, label(function.rpartition(".")[2]), source)
+    return replace(flat, oracle=None if isinstance(make, nn.Module) else make)
+
+
+def module_object(module: nn.Module, example: Any) -> FlatNetwork:
+    """Return the graph of a module, with its weights, from an example of its inputs: one tensor or several. Raises CannotRead."""
+    tensors = tuple(example) if isinstance(example, (tuple, list)) else (example,)
+    kind = type(module).__name__
+    copied = copy.deepcopy(module).to("meta")
+    flat = read_module(copied, [tuple(tensor.shape[1:]) for tensor in tensors], label(kind), kind)
+    return replace(flat, weights=lambda: arrays(module.state_dict()), oracle=lambda: copy.deepcopy(module))
+
+
+def arrays(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """Return tensors as numpy arrays."""
+    return {key: tensor.detach().cpu().numpy() for key, tensor in state.items()}
+
+
+def label(text: str) -> str:
+    """Return a text as the name of a network."""
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "network"
+    return f"n{name}" if name[0].isdigit() else name
+
+
+def marked(module: nn.Module) -> dict[str, str]:
+    """Let modules that drop samples in training leave a trace in a program for evaluation; return by path what is dropped together."""
+    modes: dict[str, str] = {}
+    for path, part in module.named_modules():
+        kind = type(part).__name__
+        if kind not in pointwise.SAMPLES:
+            continue
+        p = getattr(part, "p", None) if kind == "StochasticDepth" else getattr(part, "drop_prob", None)
+        if kind == "DropPath" and not getattr(part, "scale_by_keep", True):
+            raise CannotRead("it drops samples without scaling the others", kind, path)
+        modes[path] = getattr(part, "mode", "row")
+        part.forward = lambda x, p=float(p or 0.0): nn.functional.dropout(x, p, training=False)
+    return modes

@@ -1,0 +1,228 @@
+"""Attention within windows of a map: the roll, the padding, the windows, the projections and the bias of positions as one operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import fx
+
+from archc.compiler.backends.torch.modules.windowed import Windows
+from archc.compiler.frontends.arranging import words
+from archc.compiler.frontends.flat import PSEUDO, CannotRead
+from archc.compiler.frontends.torch.attention import KEYLESS, Core, _usual
+from archc.compiler.frontends.torch.nodes import CONSTANT, Fixed, operator
+from archc.compiler.frontends.torch.reader import Reader
+from archc.compiler.frontends.views import Atom, View, fresh, size
+
+ROLLED, PADDED = "a map that was moved", "a map that was padded"  # pseudo operators: what undoes them follows
+TABLE = frozenset(["index", "view", "reshape", "permute", "contiguous", "unsqueeze", "clone", "alias", "flatten"])
+CONTINUOUS = TABLE | frozenset(["linear", "relu", "relu_", "sigmoid", "mul"])
+SHARPEST = ("clamp", "exp")
+
+
+def window_attention(reader: Reader, view: View, a: Any) -> View:
+    """Append an attention within windows whose last projection is a layer. Raises CannotRead where it is another attention."""
+    core: Core = reader.flat.items[view.item].data
+    number = reader.flat.items[view.item].operands[0]
+    if view.axes[0] != view.dims[-1]:
+        raise CannotRead("the projection after an attention is not over its channels")
+    layer = reader.flat.items[number]
+    if layer.op != "channel_fc" or not layer.key.endswith("qkv"):
+        raise CannotRead("the layer before an attention within windows has another name than `qkv`")
+    base, shift, pad = _undone(reader, layer.operands[0])
+    window, grid = _windows(core, view)
+    if grid and any(shift.values()):
+        raise CannotRead("a grid that is moved")
+    products = core.products
+    position, held = _positions(reader, core)
+    if products.cosine is not None:
+        held |= _cosine(reader, products.cosine)
+    cosine = products.cosine is not None
+    if cosine != (bool(products.queries.unit) and bool(products.keys.unit)):
+        raise CannotRead("an attention with a trained scale and without cosines, or the reverse")
+    if (layer.incomplete == KEYLESS) != (cosine and a.bias is not None):
+        raise CannotRead("keys with a bias in an attention between cosines, or without one in another")
+    known = words(view.axes)
+    shifts = tuple(shift.get(known[axis], 0) for axis in range(1, len(view.axes)))
+    given = {
+        "heads": core.heads,
+        "window": window,
+        "shift": shifts,
+        "grid": grid,
+        "pad": bool(pad) or base in reader.zero_pads,
+        "position": position,
+        "similarity": "cosine" if cosine else "dot",
+        "scale": None if cosine else _usual(products.scale, size(view.axes[0]) // core.heads),
+        "dropout": products.dropout,
+        "keys": "to_qkv" if layer.key.endswith("to_qkv") else "qkv",
+        "bias": a.bias is not None,
+    }
+    if a.bias is not None and not layer.attrs["bias"] and f"{layer.key}.bias" not in layer.weights:
+        raise CannotRead("one projection of an attention has a bias and the other has none")
+    _check_mask(reader, products.biases, window, shifts, tuple(size(axis) for axis in view.axes[1:]))
+    held |= {**layer.weights, **reader.weights(a.weight, a.bias)}
+    item = reader.add("window_attention", [base], given, weights=held)
+    sizes = [size(axis) for axis in view.axes[1:]]
+    channels = size(view.axes[0])
+    if pad:
+        item = reader.flat.add_pseudo(PADDED, [item], (channels, *sizes), dict(pad), reader.path)
+    if any(shift.values()):
+        item = reader.flat.add_pseudo(ROLLED, [item], (channels, *sizes), dict(shift), reader.path)
+    return reader.rechanneled(view, item, -1)
+
+
+def _undone(reader: Reader, number: int) -> tuple[int, dict[str, int], dict[str, int]]:
+    """Return the map before a padding and a roll, by how much it was rolled back, and what was added after each axis."""
+    shift: dict[str, int] = {}
+    pad: dict[str, int] = {}
+    item = reader.flat.items[number]
+    if item.op == "roll":
+        shift = {word: -item.attrs[word] for word in "dhw" if item.attrs[word]}
+        if item.attrs["c"] or any(by < 0 for by in shift.values()):
+            raise CannotRead("windows that are moved up or to the left")
+        number = item.operands[0]
+        item = reader.flat.items[number]
+    if item.op == "pad":
+        pad = {word: item.attrs[word][1] for word in "dhw" if item.attrs[word] != (0, 0)}
+        if item.attrs["value"] or any(item.attrs[word][0] for word in "dhwc") or item.attrs["c"][1]:
+            raise CannotRead("windows of a map that is padded before its start")
+        number = item.operands[0]
+    return number, shift, pad
+
+
+def _windows(core: Core, view: View) -> tuple[tuple[int, ...], bool]:
+    """Return the positions of a window along each axis, and whether they are spread over the map."""
+    inside = set(core.positions)
+    window, kinds = [], set()
+    order: list[Atom] = []
+    for axis in view.axes[1:]:
+        own = tuple(atom for atom in axis if atom in inside)
+        rest = tuple(atom for atom in axis if atom not in inside)
+        order.extend(own)
+        window.append(size(own))
+        if rest and own:
+            kinds.add(axis == own + rest and axis != rest + own)
+            if axis not in (own + rest, rest + own):
+                raise CannotRead("the positions of a window are not next to each other, nor spread evenly")
+    if tuple(order) != core.positions or len(kinds) > 1:
+        raise CannotRead("the positions of a window are in another order than in the map")
+    return tuple(window), True in kinds
+
+
+def _positions(reader: Reader, core: Core) -> tuple[str, dict[str, tuple[int, ...]]]:
+    """Return how the bias of an attention is computed, and its weights. What is added beside is the mask of a shift."""
+    held: dict[str, tuple[int, ...]] = {}
+    position = "none"
+    for bias in core.products.biases:
+        nodes = sources(bias)
+        trained = {reader.keys[node]: tuple(node.meta["val"].shape) for node in nodes if is_trained(reader, node)}
+        if not trained:
+            continue  # the mask, which `_check_mask` compares
+        called = {operator(node) for node in nodes if hasattr(node.target, "_schema")}
+        if position != "none":
+            raise CannotRead("an attention with two biases of positions")
+        if len(trained) == 1 and next(iter(trained)).endswith("relative_position_bias_table") and called <= TABLE | MASKS:
+            position = "table"
+        elif called <= CONTINUOUS | MASKS and all("cpb_mlp." in key for key in trained):
+            position = "continuous"
+        else:
+            raise CannotRead(f"the bias of an attention is computed of {', '.join(trained)} in a way that is not known")
+        held |= trained
+    return position, held
+
+
+def _check_mask(reader: Reader, biases: tuple[Fixed, ...], window: Sequence[int], shift: Sequence[int], sizes: Sequence[int]) -> None:
+    """Raise CannotRead where the constants that an attention adds to its products are not the mask of its shift."""
+    masks = [bias for bias in biases if not any(is_trained(reader, node) for node in sources(bias))]
+    wanted = Windows(tuple(window), tuple(shift), grid=False).mask(torch.empty(1, *sizes, 1))
+    if (wanted is None) != (not masks) or len(masks) > 1:
+        raise CannotRead("an attention within windows adds constants that are not the mask of a shift, or has a shift without a mask")
+    if wanted is not None:
+        found = constant(masks[0])
+        if found is None:
+            raise CannotRead("the mask of an attention within windows is a stored tensor, whose values are not known here")
+        if found.numel() != wanted.numel() or not torch.equal(found.reshape(wanted.shape), wanted):
+            raise CannotRead("the mask of an attention within windows is not that of its shift")
+
+
+def constant(value: Fixed) -> torch.Tensor | None:
+    """Return a value that depends neither on inputs nor on stored tensors, computed; None for any other."""
+    stack = (value.node.meta.get("nn_module_stack") or {}).keys()
+    known: dict[fx.Node, Any] = {}
+    for node in value.node.graph.nodes:
+        if (node.meta.get("nn_module_stack") or {}).keys() != stack or node.op != "call_function":
+            continue
+        options = {name: held for name, held in node.kwargs.items() if name not in ("device", "layout", "pin_memory")}
+        if operator(node) in CONSTANT:
+            made = node.meta["val"]
+            like = [torch.empty(tuple(made.shape), dtype=made.dtype)] if node.all_input_nodes else []
+            known[node] = node.target(*like, *node.args[len(like) :], **options)
+        elif node.all_input_nodes and all(each in known for each in node.all_input_nodes):
+            arguments = fx.node.map_arg(node.args, known.__getitem__)
+            known[node] = node.target(*arguments, **fx.node.map_arg(options, known.__getitem__))
+        if node is value.node:
+            break
+    found = known.get(value.node)
+    return found if isinstance(found, torch.Tensor) else None
+
+
+MASKS = frozenset(["add", "expand", "new_zeros", "sub", "ne", "eq", "masked_fill", "copy_", "slice", "scalar_tensor"])
+
+
+def _cosine(reader: Reader, scale: Fixed) -> dict[str, tuple[int, ...]]:
+    nodes = sources(scale)
+    names = {operator(node) for node in nodes if hasattr(node.target, "_schema")}
+    trained = {reader.keys[node]: tuple(node.meta["val"].shape) for node in nodes if node in reader.keys}
+    if names != {"clamp", "exp"} or len(trained) != 1:
+        raise CannotRead("the scale of cosines is computed in a way that is not known")
+    return trained
+
+
+def sources(value: Fixed) -> list[fx.Node]:
+    """Return the nodes that a value is computed of, itself included."""
+    seen: dict[fx.Node, None] = {}
+    stack = [value.node]
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen[node] = None
+            stack.extend(() if operator(node) in CONSTANT else node.all_input_nodes)
+    return list(seen)
+
+
+def is_trained(reader: Reader, node: fx.Node) -> bool:
+    """Return whether a node is a trained tensor of the source."""
+    return node in reader.keys and reader.keys[node] in reader.trained
+
+
+def rolled(reader: Reader, view: View, shifts: dict[int, int]) -> View | None:
+    """Return the map before a roll that this roll undoes; None where there is none."""
+    item = reader.flat.items[view.item]
+    if item.op != PSEUDO + ROLLED:
+        return None
+    known = words(view.axes)
+    by = {known[view.axes.index(view.dims[dim])]: shift for dim, shift in shifts.items() if view.dims[dim] in view.axes and shift}
+    if by != {word: shift for word, shift in item.data.items() if shift}:
+        raise CannotRead("windows are moved back by another distance than before")
+    return replace(view, item=item.operands[0])
+
+
+def cropped(reader: Reader, view: View, dim: int, start: int, stop: int, step: int) -> View | None:
+    """Return the map without a part of the padding of windows; None where a slice is none."""
+    item = reader.flat.items[view.item]
+    if item.op != PSEUDO + PADDED or view.dims[dim] not in view.axes:
+        return None
+    axis = view.axes.index(view.dims[dim])
+    word = words(view.axes)[axis]
+    if (start, step) != (0, 1) or stop != size(view.axes[axis]) - item.data.get(word, 0):
+        raise CannotRead("the padding of windows is not what is cut off after them")
+    left = {other: amount for other, amount in item.data.items() if other != word}
+    (new,) = fresh([stop])
+    axes = (*view.axes[:axis], new, *view.axes[axis + 1 :])
+    number = item.operands[0]
+    if left:
+        number = reader.flat.add_pseudo(PADDED, [number], tuple(map(size, axes)), left, reader.path)
+    return View(number, axes, (*view.dims[:dim], new, *view.dims[dim + 1 :]), ())
