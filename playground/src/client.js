@@ -1,6 +1,7 @@
 // The compiler as the page sees it: one request at a time, the latest of each kind wins, and one that takes too long is stopped.
 const LIMIT = 10_000; // milliseconds for a request, after which the worker is stopped
 const PATIENCE = 4_000; // milliseconds for one that a later edit waits for
+const IMPORTS = new Set(["warm", "hover", "complete"]); // these import modules when they are first asked for
 const START_LIMIT = 120_000; // milliseconds for loading Python
 
 export class Stopped extends Error {}
@@ -90,6 +91,7 @@ export class Compiler {
   #next() {
     if (!this.#ready || this.#waiting.size === 0) return;
     if (this.#running !== null) {
+      if (IMPORTS.has(this.#running.op)) return;
       const left = PATIENCE - (performance.now() - this.#running.since);
       if (this.#waiting.has("check") && this.#running.args.text !== this.#waiting.get("check").args.text) {
         this.#watch(Math.max(left, 0), "the check of an earlier text took too long");
@@ -101,6 +103,6 @@ export class Compiler {
     held.since = performance.now();
     this.#running = held;
     this.#worker.postMessage({ id: held.id, request: JSON.stringify({ op: held.op, ...held.args }) });
-    this.#watch(this.limit, `this text takes more than ${this.limit / 1000} seconds`);
+    this.#watch(IMPORTS.has(held.op) ? START_LIMIT : this.limit, `this text takes more than ${this.limit / 1000} seconds`);
   }
 }
