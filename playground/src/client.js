@@ -14,6 +14,7 @@ export class Compiler {
   #running = null;
   #number = 0;
   #timer = 0;
+  #fresh = true; // whether the worker has answered nothing yet: the first answer loads the parser
 
   /** `onProgress(step, share)` is told what is loading; `onStop(what)` that something was stopped, and why. */
   constructor(onProgress, onStop) {
@@ -35,6 +36,7 @@ export class Compiler {
 
   #start() {
     this.#ready = false;
+    this.#fresh = true;
     this.#worker = new Worker("worker.js", { type: "module" });
     this.#worker.onmessage = ({ data }) => this.#receive(data);
     this.#worker.onerror = (event) => this.#failed(event.message || "the compiler cannot be loaded");
@@ -81,6 +83,7 @@ export class Compiler {
     if (data.failed !== undefined) return this.#failed(data.failed);
     if (data.id !== this.#running?.id) return;
     const { resolve, reject } = this.#running;
+    this.#fresh = false;
     this.#running = null;
     clearTimeout(this.#timer);
     if (data.failure !== undefined) reject(new Error(data.failure));
@@ -103,6 +106,6 @@ export class Compiler {
     held.since = performance.now();
     this.#running = held;
     this.#worker.postMessage({ id: held.id, request: JSON.stringify({ op: held.op, ...held.args }) });
-    this.#watch(IMPORTS.has(held.op) ? START_LIMIT : this.limit, `this text takes more than ${this.limit / 1000} seconds`);
+    this.#watch(IMPORTS.has(held.op) ? START_LIMIT : this.limit * (this.#fresh ? 3 : 1), `this text takes more than ${this.limit / 1000} seconds`);
   }
 }

@@ -297,7 +297,7 @@ def test_a_wrong_link_is_refused(context: BrowserContext, address: str, fragment
 
 
 def test_a_runaway_file_is_stopped_and_typing_goes_on(context: BrowserContext, address: str) -> None:
-    page, said, _ = opened(context, f"{address}#limit=1500")
+    page, said, _ = opened(context, f"{address}#limit=2500")
     page.click(".cm-content")
     page.keyboard.press("Control+a")
     heavy = "input 3x64x64\n" + "".join(f"c{i}: conv3-8(pad=1); bn; relu\n" for i in range(6000))
