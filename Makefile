@@ -8,7 +8,7 @@ CHECK_VENV ?= .venv-check
 FILE ?= archs/resnet152.arch
 WORKERS ?= 2
 
-.PHONY: run check test test-slow lint docs docs-check gallery zoo fuzz bench clean
+.PHONY: run check test test-slow lint docs docs-check gallery playground zoo fuzz bench clean
 
 run: $(VENV)/installed
 	$(BIN)/python cli.py compile $(FILE)
@@ -46,6 +46,10 @@ docs-check: $(VENV)/tested-with
 
 gallery: $(VENV)/installed
 	$(BIN)/python docs/gallery.py
+
+# The editor in the browser, as a folder of static files: playground/dist. Needs node and npm.
+playground: $(VENV)/tested-with
+	$(BIN)/python playground/build.py
 
 zoo: $(VENV)/tested-with
 	$(BIN)/python -m pytest -n $(WORKERS) -m "slow or not slow" tests/back/test_zoo.py

@@ -78,23 +78,31 @@ def check_text(
     return _checked(loader.text(name, data, task.folder), loader, task, mend, watch)
 
 
-def glance(loaded: Loaded, name: str, loader: Loader, limits: Limits) -> Report:
+def glance(loaded: Loaded, name: str, loader: Loader, limits: Limits, overrides: Overrides | None = None) -> Report:
     """Report on a text that `loader` has read, without warnings and repairs, for an answer while somebody types.
 
     The errors are those of `check_text`, which may add failed claims on counts, or leave out errors that another one causes: both show
     only while repairs are sought. The warnings are those of elaboration alone.
     """
     with without_collection():
-        return _proved(loaded, loader, Task(name, loaded.folder, Overrides(), limits), Stopwatch())
+        return _proved(loaded, loader, Task(name, loaded.folder, overrides or Overrides(), limits), Stopwatch())
 
 
-def completed(seen: Report, loaded: Loaded, name: str, loader: Loader, limits: Limits, stop: Callable[[], bool]) -> Report:
+def completed(
+    seen: Report,
+    loaded: Loaded,
+    name: str,
+    loader: Loader,
+    limits: Limits,
+    stop: Callable[[], bool],
+    overrides: Overrides | None = None,
+) -> Report:
     """Return what `check_text` returns of a text that was glanced at: with warnings and repairs. That report is not changed.
 
     `stop` is asked again and again whether to give up: raises Stopped.
     """
     with without_collection():
-        return _completed(replace(seen), loaded, Task(name, loaded.folder, Overrides(), limits, loader, stop), mend=True)
+        return _completed(replace(seen), loaded, Task(name, loaded.folder, overrides or Overrides(), limits, loader, stop), mend=True)
 
 
 def proved_text(text: str, limits: Limits | None = None) -> Report:

@@ -1,15 +1,22 @@
-"""Layout by Graphviz, through the library in the pygraphviz wheel: no system `dot` is needed."""
+"""Layout by Graphviz, through the library in the pygraphviz wheel: no system `dot` is needed.
+
+Where pygraphviz does not exist, as in a browser, `use` gives another engine: a function that takes DOT and returns what Graphviz makes
+of it.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
+from archc.compiler.draw import drawing as drawings
+
 Point = tuple[float, float]
+Engine = Callable[[str, str, str], bytes]  # from DOT, a format (svg, json, dot, canon) and a program (dot, nop2)
 
 PNG_SIDE = 32_767  # pixels; the limit of cairo
 
@@ -20,6 +27,19 @@ class NoGraphviz(Exception):
 
 class TooLarge(Exception):
     """A picture has more pixels than a PNG may have."""
+
+
+_engine: Engine | None = None
+
+
+def use(engine: Engine | None) -> None:
+    """Lay out all pictures from now on by another engine than pygraphviz; None is pygraphviz again.
+
+    It is called with DOT, a format (`svg`, `json`, `dot`, `canon`) and a program (`dot`, `nop2`), and returns the bytes. What it raises
+    is not caught.
+    """
+    global _engine
+    _engine = engine
 
 
 def render(dot: str, form: str, placed: bool = False) -> bytes:
@@ -40,6 +60,8 @@ def render(dot: str, form: str, placed: bool = False) -> bytes:
 
 def drawing(dot: str) -> Any:
     """Return a DOT text as a drawing with accessible attributes. Raises NoGraphviz if Graphviz is missing."""
+    if _engine is not None:
+        return drawings.read(_engine(dot, "canon", "dot").decode())
     try:
         import pygraphviz
     except ImportError as error:
@@ -49,7 +71,8 @@ def drawing(dot: str) -> Any:
 
 def laid_out(dot: str) -> Any:
     """Return a DOT text as a drawing, with the positions that `dot` computes in its attributes."""
-    return drawing(_rendered(dot, "dot", "dot").decode())
+    made = _rendered(dot, "dot", "dot").decode()
+    return drawing(made) if _engine is None else drawings.read(made)
 
 
 def centres(laid: Any) -> dict[str, Point]:
@@ -62,6 +85,8 @@ def centres(laid: Any) -> dict[str, Point]:
 
 
 def _rendered(dot: str, form: str, program: str) -> bytes:
+    if _engine is not None:
+        return _engine(dot, form, program)
     loaded = drawing(dot)
     with _quiet():
         made: bytes = loaded.draw(format=form, prog=program)

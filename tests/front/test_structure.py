@@ -66,8 +66,14 @@ ROOMS: dict[str, set[str]] = {
     "ui.lsp": FRONT
     | {f"compiler.{room}" for room in ("analysis", "draw", "driver", "elaborate", "files", "index", "pages", "report")}
     | {"compiler.configuration", "compiler.version", "ui.highlighting"},
+    "ui.playground": FRONT
+    | {
+        f"compiler.{room}"
+        for room in ("analysis", "draw", "driver", "elaborate", "files", "index", "library", "network", "report", "results")
+    }
+    | {"ui.lsp"},
     "ui.verbs": FRONT
-    | {"ui.show", "ui.lsp"}
+    | {"ui.show", "ui.lsp", "ui.playground"}
     | {
         f"compiler.{room}"
         for room in (
@@ -102,6 +108,7 @@ OUTSIDE = {
     "compiler.graph": {"networkx"},
     "compiler.draw": {"graphviz", "pygraphviz"},
     "ui.lsp": {"lsprotocol", "pygls"},
+    "ui.playground": {"lsprotocol"},
     "ui.verbs": {"typer", "watchfiles"},
     "compiler.tables": {"tabulate"},
     "compiler.results": {"matplotlib"},

@@ -55,6 +55,7 @@ for verb in (
     reference.ops,
     reference.explain,
     serving.lsp,
+    serving.serve,
 ):
     app.command(verb.__name__.rstrip("_"))(verb)
 
