@@ -98,7 +98,7 @@ def test_namespaces_and_modules_are_those_that_operators_use() -> None:
     used = {name for operator in LOWERED for target in lowerings(operator) for name in names(target)}
     computed = [f"{layer}(weight={word})" for layer in ("conv3-4", "convt3-4") for word in ("standardized", "scaled", "spectral")]
     for sizes in ("6", "6x6", "6x6x6"):
-        for item in ("conv3-2(from=[[0, 1], [2]])", *computed, "fc-4(weight=spectral)"):
+        for item in ("conv3-2(from=[[0, 1], [2]])", *computed, "fc-4(weight=spectral)", "layer_scale(flat=yes)"):
             report = check_text(f"input 3x{sizes}\n{item}\n")
             used |= {name for node in report.graph if not node.is_input for name in names(node.operator.lower(node.call))}
     assert used <= set(onnx_rules.RULES)

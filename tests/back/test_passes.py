@@ -162,7 +162,7 @@ def test_random_networks_agree_at_every_level(text: str) -> None:
         first.load_state_dict(module.state_dict())
         assert apart(first(*[x.clone() for x in inputs]), expected) == 0
         assert apart(optimized(module, graph, inputs, 1)(*[x.clone() for x in inputs]), expected) == 0
-        program, doubles = lowered(graph, level=2), [x.double() for x in inputs]
+        program, doubles = lowered(graph, level=2), [x.double() if x.is_floating_point() else x for x in inputs]
         assert apart(realized(module.double(), program)(*doubles), module(*doubles)) < DIFFERENT / 1000
         second = optimized(module.float(), graph, inputs, 2)(*inputs)
         with pytest.MonkeyPatch.context() as patch:

@@ -94,7 +94,7 @@ def test_ops_and_explain() -> None:
         ["check"],
         ["compile", RESNET18, "--device", "tpu"],
         ["compile", RESNET18, "--dtype", "int8"],
-        ["compile", RESNET18, "-o", "net.onnx"],
+        ["compile", RESNET18, "-o", "net.tflite"],
         ["compile", RESNET18, "-o", "nowhere/net.json"],
         ["check", RESNET18, "--set", "depths"],
         ["check", RESNET18, "--set", "depths=[1,"],

@@ -30,7 +30,14 @@ def learned(b: Building, x: Value, tensor: Value, axes: int, as_large: bool) -> 
     return value
 
 
+def scaled(b: Building, x: Value, factors: Value) -> Value:
+    """Write the product of each channel with its factor, `(C,)`."""
+    value: Value = b.op("Mul", x, b.reshape(factors, [factors.shape[0], *[1] * (x.rank - 2)]))
+    return value
+
+
 RULES: dict[str, Rule] = {
     "archc.Embedding": embedding,
     "archc.learned": learned,
+    "archc.scaled": scaled,
 }
