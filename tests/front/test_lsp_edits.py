@@ -24,6 +24,8 @@ from archc.tests.support.lsp import CONFIG, ENVIRONMENT, Text, close_all, codes
 from archc.ui.lsp.carrying import Carried
 from archc.ui.lsp.documents import Document, Lines, path_of, uri_of
 
+pytestmark = pytest.mark.thorough  # `make test` runs it, and `make check` does not
+
 PIECES = (
     *("", "x", "(", ")", "{", "}", "<", ">", "|", "\n", "\r\n", "\r", "@", "=> 3", "#", '"', ";", "\t", "\ufeff", "\u2028", "\x0b", "\0"),
     *("conv3-8", "relu; ", "layer1: ", "block f(w) { ", "\ndefault conv(act=relu)\n", 'use "std/residual.arch"\n', "\N{GRINNING FACE}"),

@@ -12,6 +12,8 @@ import pytest
 from archc.tests.support import ROOT
 from archc.ui.playground.session import Session
 
+pytestmark = pytest.mark.thorough  # `make test` runs it, and `make check` does not
+
 TEXT = """\
 block unit(w) {
   conv3-{w}(pad=1); relu

@@ -17,6 +17,8 @@ from archc.tests.support import ROOT
 from archc.tests.support.programs import checked, programs, relaxed
 from archc.tests.support.reading import code_lines, own_lines
 
+pytestmark = pytest.mark.thorough  # `make test` runs it, and `make check` does not
+
 ARCHS = ROOT / "archs"
 BY_DAY = ["resnet18", "resnet50", "vgg16", "googlenet", "densenet121", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x1_0",
           "squeezenet1_0", "unet", "vit_b_16", "swin_t", "wavenet", "seq2seq_attention"]  # fmt: skip

@@ -15,6 +15,8 @@ import pytest
 from archc.tests.support import ROOT
 from archc.ui.playground.server import Playground
 
+pytestmark = pytest.mark.thorough  # `make test` runs it, and `make check` does not
+
 TEXT = "input 3x8x8\nconv3-4\n"
 
 

@@ -18,6 +18,8 @@ import yaml
 from archc.tests.support import ROOT
 from archc.tests.support.commands import forked
 
+pytestmark = pytest.mark.thorough  # `make test` runs it, and `make check` does not
+
 CLI = [sys.executable, str(ROOT / "cli.py")]
 FIRST = "arch net\n\ninput 3x8x8\nconv3-4\n"
 SECOND = "arch net\n\ninput 3x8x8\nconv3-8\nrelu\nrelu\n"
