@@ -454,7 +454,7 @@ def test_torchvisions_feature_extractor() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["convnext_tiny", "googlenet", "zfnet", "lenet5", "unet"],
+    ["convnext_tiny", "googlenet", "zfnet", "lenet5", pytest.param("unet", marks=pytest.mark.slow)],
 )
 def test_every_network_can_be_traced(name: str) -> None:
     net = load(ROOT / f"archs/{name}.arch")

@@ -15,6 +15,7 @@ from archc.dsl.rendering import render_all
 FUZZ = "ARCHC_FUZZ" in os.environ
 EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "300"))
 relaxed = settings(max_examples=EXAMPLES, derandomize=not FUZZ, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+some = settings(relaxed, max_examples=max(EXAMPLES // 3, 1))  # with torch, a tenth of a second each
 fewer = settings(relaxed, max_examples=max(EXAMPLES // 4, 1))
 
 
