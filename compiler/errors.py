@@ -71,3 +71,7 @@ def alternatives(names: Iterable[object]) -> str:
     """Join names for a sentence: `a, b or c`."""
     *first, last = map(str, names)
     return f"{', '.join(first)} or {last}" if first else last
+
+
+class UnreadableError(ValueError):
+    """A graph that no text of the language describes; the message says why."""

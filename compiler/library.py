@@ -19,7 +19,6 @@ from archc.compiler.frontends import read_module, shape_of
 from archc.compiler.network import Network
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Word, exact
-from archc.compiler.reading import folded, read_text
 from archc.compiler.report import Report
 from archc.compiler.results.families import Comparison
 from archc.compiler.results.summaries import Units
@@ -64,6 +63,8 @@ def read(source: Any, example: Any = None, *, inputs: Inputs = None, call: bool 
     Raises UsageError for a source that nothing reads, and `frontends.CannotRead`, with the operator and its place, for a network that
     cannot be read.
     """
+    from archc.compiler.reading import folded, read_text  # which only this function needs
+
     if isinstance(source, (str, PathLike)):
         if example is not None:
             raise UsageError("is for a module of torch, and the source is text", option="example")

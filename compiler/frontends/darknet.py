@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from archc.compiler.files import read_regular
-from archc.compiler.frontends.flat import CannotRead, Flat, FlatNetwork
+from archc.compiler.frontends.flat import LOWEST, CannotRead, Flat, FlatNetwork
 
 MAX_WEIGHTS = 2**32
 MAX_BYTES = 2**22  # of a .cfg: fifty times the largest that is in use
@@ -31,7 +31,6 @@ ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, Any]] | None] = {
     "logistic": ("sigmoid", {}),
     "tanh": ("tanh", {}),
 }
-LOWEST = -1e18  # what padding is before a maximum: less than any value
 EPSILON = 1e-5
 TITLE = "read from Darknet"
 # Settings of training and of predictions, which no shape and no value of inference depends on.

@@ -25,6 +25,7 @@ from archc.compiler.shapes.dim import Shape, show_shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.source import Source, Span
 
+LOWEST = -1e18  # what padding is before a maximum: less than any value
 PSEUDO = "~"  # begins the names of operators that the language does not have, which a pattern must replace
 
 

@@ -51,6 +51,17 @@ def part(reader: Walk, view: View, dim: int, start: int, stop: int, step: int = 
     return View(item, (*view.axes[:axis], left, *view.axes[axis + 1 :]), (*view.dims[:dim], left, *view.dims[dim + 1 :]))
 
 
+def divided(reader: Walk, view: View, dim: int, counts: Sequence[int]) -> list[View]:
+    """Return an axis in parts of these sizes, one after another: equal ones as views, others as slices."""
+    if len(set(counts)) == 1 and len(counts) > 1:
+        if not is_outermost(view, dim):
+            view, _ = owning(reader, view, dim)
+        apart = attempt(view, (*view.shape[:dim], len(counts), counts[0], *view.shape[dim + 1 :]))
+        return [apart.picked(dim, index) for index in range(len(counts))]
+    starts = [sum(counts[:number]) for number in range(len(counts))]
+    return [part(reader, view, dim, start, start + count) for start, count in zip(starts, counts, strict=True)]
+
+
 def owning(reader: Walk, view: View, dim: int) -> tuple[View, int]:
     """Return a view in which an axis of the tensor is one of the operator, and the number of that."""
     view = reader.settled(view)

@@ -19,6 +19,7 @@ from archc.compiler.analysis.printing import program
 from archc.compiler.analysis.written import NOWHERE
 from archc.compiler.collection import without_collection
 from archc.compiler.driver import proved_text
+from archc.compiler.errors import UnreadableError as UnreadableError
 from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import OPERATORS
 from archc.compiler.read.chains import chained, moved_out
@@ -32,10 +33,6 @@ from archc.dsl.parser import MAX_NESTING
 from archc.dsl.printer import print_file
 from archc.dsl.source import Source
 from archc.dsl.stack import deep_stack
-
-
-class UnreadableError(ValueError):
-    """A graph that no text of the language describes; the message says why."""
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,9 @@ from typing import Annotated
 import typer
 
 from archc.compiler.backends import BACKENDS
-from archc.compiler.errors import NotInstalled, UsageError
+from archc.compiler.errors import NotInstalled, UnreadableError, UsageError
 from archc.compiler.files import CannotWrite, reason
 from archc.compiler.frontends import FRONTENDS, CannotRead
-from archc.compiler.read import UnreadableError
 from archc.compiler.version import __version__
 from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from archc.compiler.errors import UnreadableError
 from archc.compiler.frontends import FRONTENDS, CannotRead, shape_of
 from archc.compiler.library import loads
-from archc.compiler.read import UnreadableError
-from archc.compiler.reading import Read, read_text
 from archc.ui.verbs.options import Input, Json
 from archc.ui.verbs.terminal import fail, must_be_writable, print_json, say, talk, usage, write
+
+if TYPE_CHECKING:
+    from archc.compiler.reading import Read
 
 Source = Annotated[str, typer.Argument(help=", ".join(row.written for row in FRONTENDS), show_default=False, metavar="SOURCE")]
 Call = Annotated[bool, typer.Option("--call", help="allow that reading the source executes Python: MODULE:FUNCTION")]
@@ -38,6 +40,8 @@ def read(
         if target.suffix not in (".arch", ".safetensors"):
             usage(f"-o writes the text, .arch, or the weights, .safetensors, not {target.name}")
         must_be_writable(target)
+    from archc.compiler.reading import read_text
+
     shapes = [shape_of(given.rpartition("=")[2]) for given in input or ()]
     try:
         made = read_text(source, shapes, call, weights)

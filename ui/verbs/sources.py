@@ -13,7 +13,6 @@ from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.elaborate.loader import MAX_BYTES, Loaded, Loader
 from archc.compiler.files import bounded
 from archc.compiler.frontends import is_source
-from archc.compiler.reading import read_text
 from archc.compiler.report import Report
 from archc.compiler.revisions import old
 
@@ -59,6 +58,8 @@ def checked(
     """
     if path is not STDIN:
         if is_source(str(path)):
+            from archc.compiler.reading import read_text  # most files are not of other frameworks
+
             text = read_text(str(path)).text
             return check_text(text, str(path), Path(), changed, limits, mend)
         before = old(str(path))

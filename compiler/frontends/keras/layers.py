@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from typing import Any
 
-from archc.compiler.frontends.flat import quoted
-from archc.compiler.frontends.keras.reader import LOWEST, Layer, Reader, axis_words
+from archc.compiler.frontends.flat import LOWEST, quoted
+from archc.compiler.frontends.keras.reader import Layer, Reader, axis_words
 
 Rule = Callable[[Reader, Layer, list[int]], int]
 

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archc.compiler.frontends.flat import CannotRead, Flat, FlatNetwork, writable
+from archc.compiler.frontends.flat import LOWEST, CannotRead, Flat, FlatNetwork, writable
 
 TITLE = "read from Keras"
-LOWEST = -1e18  # what padding is before a maximum: less than any value
 
 ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, Any]] | None] = {
     "linear": None,

@@ -14,7 +14,7 @@ from archc.compiler.frontends.onnx import folding
 from archc.compiler.frontends.onnx.model import Node
 from archc.compiler.frontends.onnx.reader import Reader, counted, rule, settled
 from archc.compiler.frontends.onnx.tensors import Fixed
-from archc.compiler.frontends.selecting import attempt, is_outermost, owning, part
+from archc.compiler.frontends.selecting import divided, owning, part
 from archc.compiler.frontends.views import View, atoms_of, fresh, size
 
 # ---- other shapes
@@ -165,15 +165,7 @@ def split(reader: Reader, node: Node) -> list[Any]:
         raise CannotRead("it takes the samples of the batch apart")
     given = reader.numbers(node, 1, "split")
     counts = folding.parts(node, view.shape[dim], None if given is None else np.asarray(given))
-    if len(counts) == 1:
-        return [view]
-    if len(set(counts)) == 1:
-        if not is_outermost(view, dim):
-            view, _ = owning(reader, view, dim)
-        apart = attempt(view, (*view.shape[:dim], len(counts), counts[0], *view.shape[dim + 1 :]))
-        return [apart.picked(dim, index) for index in range(len(counts))]
-    starts = [sum(counts[:number]) for number in range(len(counts))]
-    return [part(reader, view, dim, start, start + count) for start, count in zip(starts, counts, strict=True)]
+    return divided(reader, view, dim, counts)
 
 
 @rule("Gather")

@@ -9,7 +9,7 @@ from typing import Any
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.attending import Products, reshaped
 from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.selecting import attempt, is_outermost, joined, owning, part, rolled
+from archc.compiler.frontends.selecting import attempt, divided, joined, owning, part, rolled
 from archc.compiler.frontends.torch import attention
 from archc.compiler.frontends.torch.nodes import rule
 from archc.compiler.frontends.torch.pointwise import tensor
@@ -122,13 +122,7 @@ def chunk(reader: Reader, a: Any) -> list[View]:
     view = tensor(reader, a)
     dim = (a.dim or 0) % len(view.dims)
     counts = [int(part.shape[dim]) for part in reader.node.meta["val"]]
-    if len(set(counts)) == 1 and len(counts) > 1:
-        if not is_outermost(view, dim):
-            view, _ = owning(reader, view, dim)
-        apart = attempt(view, (*view.shape[:dim], len(counts), counts[0], *view.shape[dim + 1 :]))
-        return [apart.picked(dim, index) for index in range(len(counts))]
-    starts = [sum(counts[:number]) for number in range(len(counts))]
-    return [part(reader, view, dim, start, start + count) for start, count in zip(starts, counts, strict=True)]
+    return divided(reader, view, dim, counts)
 
 
 @rule("slice")
