@@ -137,13 +137,12 @@ def check_shapes(model: ModelProto, network: Compiled) -> None:
         for mine, other in zip(a, b, strict=True):
             assert isinstance(mine, str) or mine == other, (name, a, b)  # of formulas ONNX knows little
             assert isinstance(other, str) or mine == other, (name, a, b)
-    if model.functions:
-        return
     of_label = {label: name for name, label in computed.items()}
-    for node in network.program().steps:
-        if node.kind != "input":
-            channels, *sizes = [size if isinstance(size, int) else str(size) for size in node.shape]
-            assert dims(ours[of_label[node.name]])[1:] in ([channels, *sizes], [*sizes, channels])  # of a layer over the channels
+    labelled = [node for node in network.program().steps if node.kind != "input" and (node.name in of_label or not model.functions)]
+    assert labelled or model.functions
+    for node in labelled:
+        value = ours[of_label[node.name]]
+        assert dims(value)[1:] == [size if isinstance(size, int) else str(size) for size in node.shape], node.name
 
 
 def state_keys(network: Compiled) -> set[str]:
