@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -267,11 +267,14 @@ def _verified(compiled: Compiled, path: Path, row: Backend, file: Written) -> Wr
     """Run a file and the network on the same input. A file that cannot be run is a result too."""
     from archc.compiler.backends.torch import verify
 
-    inputs = verify.stirred_inputs(compiled)
-    ours = verify.network(compiled, inputs)
+    reference = verify.widened(compiled) if compiled.dtype in row.widened else compiled
+    inputs = verify.stirred_inputs(reference)
+    ours = verify.network(reference, inputs)
     try:
         theirs = row.run(compiled, path, inputs)
-        return Written(file.path, file.size, file.load, difference(theirs, ours, row.tolerance, compiled.dtype))
+        found = difference(theirs, ours, row.tolerance, reference.dtype)
+        how = f"run in {reference.dtype}" if reference is not compiled else ""
+        return Written(file.path, file.size, file.load, replace(found, how=how))
     except CannotVerify as error:
         return Written(file.path, file.size, file.load, unverified=str(error))
 
