@@ -10,7 +10,7 @@ from typing import Any
 from archc.compiler.backends.errors import CannotVerify
 
 EPSILON = {"float32": 2.0**-23, "bfloat16": 2.0**-7, "float16": 2.0**-10}
-HALF = 2  # times the last bit of 1, of the spread of an output: three times what was found between runtimes in half precision
+HALF = 6  # times the last bit of 1, of the spread of an output: three times what was found between runtimes in half precision
 LAST = 3  # units in the last place of the largest value: what rounding the output alone may make
 FLAT = 1e-3  # of the largest value: a spread below that is rounding itself, and no measure of it
 

@@ -99,7 +99,8 @@ class OpenWindows:
 
     def _back(self, b: Building) -> Value:
         """Write the position in the row of all windows of each position of the map."""
-        windows, inner = [], []
+        windows: list[Value] = []
+        inner: list[Value] = []
         axes = self._axes(b)
         for i, axis in enumerate(axes):
             place = b.op("Mod", up_to(b, axis.size, self.x.shape[1 + i]) - axis.shift + axis.whole, axis.whole)
