@@ -50,6 +50,11 @@ class Difference:
         return text + f"; all values of {self.constant} are the same, so give trained weights" * bool(self.constant)
 
 
+def rounded(tolerance: float, dtype: str) -> float:
+    """Return a tolerance for float32 as one for a dtype; 0 stays so."""
+    return max(tolerance, HALF * EPSILON[dtype]) if tolerance and dtype != "float32" else tolerance
+
+
 def difference(theirs: Mapping[str, Any], ours: Mapping[str, Any], tolerance: float, dtype: str) -> Difference:
     """Compare arrays by output; `tolerance` is for float32, and not less than some last bits of a `dtype`, except where it is 0.
 
@@ -59,7 +64,6 @@ def difference(theirs: Mapping[str, Any], ours: Mapping[str, Any], tolerance: fl
 
     if list(theirs) != list(ours):
         raise CannotVerify(f"its outputs are {', '.join(theirs)}, and those of the network {', '.join(ours)}")
-    half = HALF * EPSILON[dtype] if dtype != "float32" else 0.0
     found: list[Difference] = []
     constant = ""
     for name, own in ours.items():
@@ -72,13 +76,13 @@ def difference(theirs: Mapping[str, Any], ours: Mapping[str, Any], tolerance: fl
         if (other[~finite] == own[~finite]).sum() + (np.isnan(other) & np.isnan(own)).sum() < (~finite).sum() or not np.isfinite(
             other[finite]
         ).all():
-            return Difference(inf, inf, max(tolerance, half) if tolerance else 0.0)
+            return Difference(inf, inf, rounded(tolerance, dtype))
         apart, largest = float(np.abs(other[finite] - own[finite]).max()), float(np.abs(own[finite]).max())
         if own.size > 1 and not np.ptp(own[finite]):
             constant = constant or name
         spread = max(float(np.ptp(own[finite])), FLAT * largest)
         rounding = LAST * EPSILON[dtype] * largest / spread if spread else 0.0
-        allowed = max(tolerance, half, rounding) if tolerance else 0.0
+        allowed = max(rounded(tolerance, dtype), rounding) if tolerance else 0.0
         found.append(Difference(apart, apart / spread if spread else inf if apart else 0.0, allowed))
     return replace(max(found, key=lambda one: one.part), constant=constant)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from archc.compiler.backends import BACKENDS, Backend, Compiled, backend_of, installed, listed
-from archc.compiler.backends.comparison import Difference, difference
+from archc.compiler.backends.comparison import Difference, difference, rounded
 from archc.compiler.backends.errors import CannotVerify
 from archc.compiler.errors import NotInstalled, UsageError, at_least, one_of, one_type
 from archc.compiler.files import unwritable
@@ -272,7 +272,8 @@ def _verified(compiled: Compiled, path: Path, row: Backend, file: Written) -> Wr
     ours = verify.network(reference, inputs)
     try:
         theirs = row.run(compiled, path, inputs)
-        found = difference(theirs, ours, row.tolerance, reference.dtype)
+        tolerance = row.tolerance if reference is compiled else rounded(row.tolerance, compiled.dtype)  # of constants in the file
+        found = difference(theirs, ours, tolerance, reference.dtype)
         how = f"run in {reference.dtype}" if reference is not compiled else ""
         return Written(file.path, file.size, file.load, replace(found, how=how))
     except CannotVerify as error:
