@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
+
+from archc.compiler.backends.source.linear import linear
 
 ATOM, PRODUCT, SUM, CHOICE = 3, 2, 1, 0  # how tightly the outermost operator of an expression binds
 
@@ -103,11 +105,14 @@ def translated(text: str, lets: Mapping[str, str], names: frozenset[str]) -> ast
 class Known:
     """The arguments that a class may have, and the expressions that it has used so far."""
 
-    def __init__(self, given: Mapping[str, tuple[Any, ...]], lets: Mapping[str, str], takes: bool) -> None:
+    def __init__(self, given: Mapping[str, tuple[Any, ...]], lets: Mapping[str, str], takes: bool, free: Collection[str] = ()) -> None:
         self.names: dict[str, tuple[Any, ...]] = dict(given)
+        self.free = free  # the names among them that have been given many values, one by one
         self.takes = takes  # whether the class is for any number of channels that enter
         self.lets = lets
         self.used: set[str] = set()
+        self.told: set[str] = set()  # the texts of the language that are expressions of the class
+        self.guessed: set[tuple[Any, ...]] = set()  # the truths of conditions that are no text
         self._seen: list[tuple[tuple[Any, ...], Expression]] = []
 
     def written(self, values: tuple[Any, ...], text: str, size: bool) -> Expression | None:
@@ -153,6 +158,7 @@ class Known:
                     return None
             except (ArithmeticError, TypeError, ValueError):
                 return None
+        self.told |= {text, *(self.lets[name] for name in words_of(text) if name in self.lets)}
         binds = {ast.Name: ATOM, ast.Call: ATOM, ast.Attribute: ATOM}.get(type(tree), CHOICE)
         if isinstance(tree, ast.BinOp):
             binds = SUM if isinstance(tree.op, ast.Add | ast.Sub) else PRODUCT
@@ -180,6 +186,8 @@ class Known:
         found = self.repeated(values) if size else None
         if found is None or (enters and "in_channels" in self.names and _same(self.names["in_channels"], values)):
             found = next(self._candidates(values, list(self.names), pairs=size), None)
+        if found is None and size:
+            found = _linear(values, {name: self.names[name] for name in self.free})
         return self._use(values, found, size)
 
     def repeated(self, values: tuple[Any, ...]) -> Expression | None:
@@ -195,6 +203,7 @@ class Known:
 
     def condition(self, truths: tuple[bool, ...]) -> Expression | None:
         """Return a condition on names, or on sizes in the text of the class, that has these truths."""
+        self.guessed.add(truths)
         atoms = list(self._atoms(len(truths)))
         for computed, found in atoms:
             if computed == truths:
@@ -262,6 +271,11 @@ class Known:
             if all(a) and all(b):
                 yield tuple(x // y for x, y in zip(a, b, strict=True)), Expression(f"{one} // {other}", PRODUCT, both)
                 yield tuple(y // x for x, y in zip(a, b, strict=True)), Expression(f"{other} // {one}", PRODUCT, both)
+
+
+def _linear(values: tuple[Any, ...], given: Mapping[str, tuple[Any, ...]]) -> Expression | None:
+    found = linear(values, given)
+    return Expression(found[0], PRODUCT if found[1] else SUM, found[2]) if found is not None else None
 
 
 def _multiples(name: str, have: tuple[int, ...], want: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Expression]]:

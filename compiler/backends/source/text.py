@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from archc.compiler.backends.source.calls import attribute
 from archc.compiler.backends.source.classes import Class, Classes
 from archc.compiler.backends.source.constructor import Constructor
+from archc.compiler.backends.source.family import Family
 from archc.compiler.backends.source.forward import LETTERS, UNFIT, Forward
 from archc.compiler.backends.source.helpers import copied
 from archc.compiler.backends.source.initial import initialization
-from archc.compiler.backends.source.layout import Group, lines
+from archc.compiler.backends.source.layout import WIDTH, Group, lines
 from archc.compiler.backends.source.parts import Unit
 from archc.compiler.backends.source.units import Units
 from archc.compiler.lowering.program import LoweredProgram, Step
@@ -25,10 +26,11 @@ SHOWN = 9  # lines of a block whose text its class shows
 class Writer:
     """Writes the file of one network, from its programs for training and for inference."""
 
-    def __init__(self, training: LoweredProgram, inference: LoweredProgram, plain: bool = False) -> None:
+    def __init__(self, training: LoweredProgram, inference: LoweredProgram, plain: bool = False, family: Family | None = None) -> None:
         self.training, self.inference = training, inference
-        self.units = Units(training)
-        self.classes = Classes(self.units, plain)
+        found = family.classes if family is not None else None
+        self.classes = found if found is not None else Classes(Units(training), plain)
+        self.units = self.classes.units
         self.initial = initialization(training.parts)
         self.helpers: set[str] = {"Spectral"} if self.initial.settles else set()
 
@@ -41,7 +43,7 @@ class Writer:
         closing = self._closing()
         constants, helpers, imports = copied(self.helpers)
         code = "\n\n\n".join([*helpers, *parts])
-        head = _docstring(self._head(), "")
+        head = _docstring(self._head(code), "")
         blocks = ["\n".join(head), *self._imports("\n".join([*constants, code]), imports)]
         text = "\n\n".join(blocks)
         if constants:
@@ -57,10 +59,14 @@ class Writer:
         rows = textwrap.wrap(f"Loops that are written turn by turn: {', '.join(runs)}.", 116) if runs else []
         return "".join(f"# {row}\n" for row in rows)
 
-    def _head(self) -> list[str]:
+    def _head(self, code: str) -> list[str]:
+        """Return the title, and, where the file has shapes that arguments change, what these shapes are."""
         graph = self.training.graph
         title = graph.title or graph.name
-        return [title[:1].upper() + title[1:] + ("" if title.endswith(".") else ".")]
+        title = title[:1].upper() + title[1:] + ("" if title.endswith(".") else ".")
+        if not self.classes.ordered[-1].arguments or not re.search(r"  # \d+(x|, |$)", code, re.M):
+            return [title]
+        return textwrap.wrap(f"{title} Shapes: those of the defaults.", WIDTH - 6)
 
     def _imports(self, code: str, wanted: set[str]) -> list[str]:
         """Return the imports of the names in a text: those of the standard library, then those of PyTorch."""
@@ -217,6 +223,6 @@ def _block_text(span: Span) -> list[str]:
     return [*said, *([""] if len(text) <= SHOWN else []), *shown]
 
 
-def written(training: LoweredProgram, inference: LoweredProgram, plain: bool = False) -> str:
-    """Return a network as Python. `plain`: a class for each scope, and its statements one by one."""
-    return Writer(training, inference, plain).write()
+def written(training: LoweredProgram, inference: LoweredProgram, plain: bool = False, family: Family | None = None) -> str:
+    """Return a network as Python. `plain`: a class for each scope, and its statements one by one. `family`: the parameters as arguments."""
+    return Writer(training, inference, plain, family).write()
