@@ -284,12 +284,12 @@ KEPT = {
     "growth": ("arch tiny(w=8, k=4)\ninput 1x8x8\nconv1-{w}\nconcat<. | conv1-{k}>; conv1-{in.c//2}; concat<. | conv1-{3*k}>; bn", {"w": 11, "k": 3}),
     "rate": ("arch tiny(p=0.5, w=6)\ninput 8\nfc-{w}; relu; dropout(p)\nfc-2", {"p": 0.2, "w": 9}),
     "block": (
-        "arch tiny(w=8, classes=10)\ninput 3x8x8\nblock unit(c) {\n  if in.c == c { residual<conv3-{c}(pad=1)> } else { conv3-{c}(pad=1) }\n}\n"
+        "arch tiny(w=8, classes=10)\ninput 3x8x8\nblock unit(c) [\n  if in.c != c { conv1-{c} }\n  conv3-{c}(pad=1)\n  relu\n]\n"
         "conv3-{w}(pad=1); unit(w); unit(2*w); unit(2*w)\nfc-{classes}",
         {"w": 3, "classes": 2},
     ),
     "inside": ("arch tiny(w=8)\ninput 3x8x8\nblock unit() { conv3-{w}(pad=1); relu; conv1-{2*w} }\nunit(); unit()\nfc-4", {"w": 3}),
-    "slice": ("arch tiny(w=8)\ninput 3x8x8\nconv1-{2*w}\nhalf: { slice(w, 2*w); conv1-{w} }", {"w": 5}),
+    "slice": ("arch tiny(w=8)\ninput 3x8x8\nconv1-{2*w}\ncut: { slice(w, 2*w); conv1-{w} }", {"w": 5}),
 }
 
 
@@ -310,6 +310,11 @@ BAKED = {  # the parameter, and the text
     "an item of a list": ("i", "arch tiny(i=1)\ninput 1x8x8\nlet ws = [4, 5, 6, 7]\nconv3-{ws[i]}\nfc-{i}"),
     "a start": ("c", "arch tiny(c=10)\ninput 8\nfc-{c}(init=normal(1/c))"),
     "a size": ("s", "arch tiny(s=8)\ninput 1x{s}x{s}\nconv3-4; fc-2"),
+    "which of two bodies": (
+        "w",
+        "arch tiny(w=8)\ninput 3x8x8\nblock unit(c) {\n  if in.c == c { residual<conv3-{c}(pad=1)> } else { conv3-{c}(pad=1) }\n}\n"
+        "conv3-{w}(pad=1); unit(w); unit(16)\nfc-{w}",
+    ),
     "no name of Python": ("lambda", "arch tiny(lambda=8)\ninput 4\nfc-{lambda}"),
 }
 
