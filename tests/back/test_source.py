@@ -281,7 +281,10 @@ def test_a_parameter_is_an_argument_with_every_value(name: str, values: dict[str
 KEPT = {
     "classes": ("arch tiny(classes=10)\ninput 1x8x8\nconv3-4; relu\nfc-{classes}", {"classes": 3}),
     "width": ("arch tiny(w=8, classes=10)\ninput 1x8x8\nconv3-{2*w}; bn; relu\nconv3-{w}; relu\nfc-{3*w + 1}; fc-{classes}", {"w": 5}),
-    "growth": ("arch tiny(w=8, k=4)\ninput 1x8x8\nconv1-{w}\nconcat<. | conv1-{k}>; conv1-{in.c//2}; concat<. | conv1-{3*k}>; bn", {"w": 11, "k": 3}),
+    "growth": (
+        "arch tiny(w=8, k=4)\ninput 1x8x8\nconv1-{w}\nconcat<. | conv1-{k}>; conv1-{in.c//2}; concat<. | conv1-{3*k}>; bn",
+        {"w": 11, "k": 3},
+    ),
     "rate": ("arch tiny(p=0.5, w=6)\ninput 8\nfc-{w}; relu; dropout(p)\nfc-2", {"p": 0.2, "w": 9}),
     "block": (
         "arch tiny(w=8, classes=10)\ninput 3x8x8\nblock unit(c) [\n  if in.c != c { conv1-{c} }\n  conv3-{c}(pad=1)\n  relu\n]\n"

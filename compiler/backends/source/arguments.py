@@ -28,7 +28,9 @@ INPUTS = (
 )
 
 
-OUTPUTS = ("out_channels", "out_features", "hidden_size")
+OUTPUTS = ("out_channels", "out_features", "hidden_size", "groups")
+
+HALVED = ("padding", "output_padding")  # what is computed from another number, as half a kernel
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Argument:
 
 
 def given_to(units: Sequence[Unit]) -> dict[str, tuple[Any, ...]]:
-    """Return what may be an argument: the channels that enter, and the parameters of the block, and of the `arch` line where it names them."""
+    """Return what may be an argument: the channels that enter, the parameters of the block, and those of the `arch` line that it names."""
     given: dict[str, tuple[Any, ...]] = {}
     if all(unit.entering and unit.entering[0] and isinstance(unit.entering[0][0], int) and not unit.is_network for unit in units):
         given["in_channels"] = tuple(unit.entering[0][0] for unit in units)
@@ -77,8 +79,8 @@ def expression_of(column: Sequence[Leaf], known: Known, units: Sequence[Unit]) -
             return known.named(values) or literal(present)
         found = known.entered(values) if role in INPUTS else known.constant(values, text, size)
         return found or literal(present)
-    found = None if role in INPUTS else known.written(values, text, size)
-    found = found or known.searched(values, role in INPUTS, size) or _listed(values, known)
+    found = None if role in INPUTS else known.written(values, text, size, size or role in HALVED)
+    found = found or known.searched(values, role in INPUTS, size, size or role in HALVED) or _listed(values, known)
     named = _parameter(units, values) if found is None and isinstance(present, Code) else ""
     return found or known.added(_free(role, known, named), values, size)
 

@@ -115,11 +115,18 @@ class Known:
         self.guessed: set[tuple[Any, ...]] = set()  # the truths of conditions that are no text
         self._seen: list[tuple[tuple[Any, ...], Expression]] = []
 
-    def written(self, values: tuple[Any, ...], text: str, size: bool) -> Expression | None:
-        """Return the expression of the text, or one of the names in it. `size`: it is a number of channels or values."""
+    def written(self, values: tuple[Any, ...], text: str, size: bool, computed: bool = True) -> Expression | None:
+        """Return the expression of the text, or one of the names in it. `size`: it is a number of channels or values.
+
+        Only what is `computed` may be a formula that is not in the text.
+        """
         found = self._translated(values, text)
         names = [name for name in self.names if name in words_of(text)]
-        return self._use(values, found or next(self._candidates(values, names, pairs=True), None), size)
+        tried = self._candidates(values, names, pairs=True) if computed else self._plain(values, names)
+        return self._use(values, found or next(tried, None), size)
+
+    def _plain(self, values: tuple[Any, ...], names: list[str]) -> Iterator[Expression]:
+        return (Expression(name, ATOM, frozenset({name})) for name in names if _same(self.names[name], values))
 
     def constant(self, values: tuple[Any, ...], text: str, size: bool) -> Expression | None:
         """Return an expression of names for what is equal in all instances; its numbers, too, must be in the text."""
@@ -181,11 +188,12 @@ class Known:
         values = self.names[name]
         return tuple(_present(values) if value is ABSENT else value for value in values)
 
-    def searched(self, values: tuple[Any, ...], enters: bool, size: bool) -> Expression | None:
-        """Return an expression of any names; `enters`: the number of channels that a layer takes."""
+    def searched(self, values: tuple[Any, ...], enters: bool, size: bool, computed: bool = True) -> Expression | None:
+        """Return an expression of any names; `enters`: the number of channels that a layer takes. What is not `computed` is a name."""
         found = self.repeated(values) if size else None
         if found is None or (enters and "in_channels" in self.names and _same(self.names["in_channels"], values)):
-            found = next(self._candidates(values, list(self.names), pairs=size), None)
+            names = list(self.names)
+            found = next(self._candidates(values, names, pairs=size) if computed else self._plain(values, names), None)
         if found is None and size:
             found = _linear(values, {name: self.names[name] for name in self.free})
         return self._use(values, found, size)
@@ -231,6 +239,8 @@ class Known:
         named = {found.text: (values, found) for values, found in sizes if found.names and ABSENT not in values}
         for (a, one), (b, other) in combinations(named.values(), 2):
             names = one.names | other.names
+            if "in_channels" not in names:
+                continue  # equal by accident, as a number of heads and of layers
             yield tuple(x == y for x, y in zip(a, b, strict=True)), Expression(f"{one.text} == {other.text}", CHOICE, names)
             yield tuple(x != y for x, y in zip(a, b, strict=True)), Expression(f"{one.text} != {other.text}", CHOICE, names)
         for values, found in whole:

@@ -31,7 +31,8 @@ def _terms(values: Sequence[Any], given: Mapping[str, Sequence[Any]]) -> tuple[d
         for found in product(*choices):
             for rest in range(divisor):
                 constant = divisor * values[0] + rest - sum(c * x for c, x in zip(found, rows[0], strict=True))
-                if all((sum(c * x for c, x in zip(found, row, strict=True)) + constant) // divisor == value for row, value in zip(rows, values, strict=True)):
+                computed = [(sum(c * x for c, x in zip(found, row, strict=True)) + constant) // divisor for row in rows]
+                if computed == list(values):
                     return dict(zip(names, found, strict=True)), constant, divisor
     return None
 

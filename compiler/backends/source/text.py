@@ -127,7 +127,7 @@ class Writer:
             several = [len(found) > 1 for found in outputs]
             kind = "dict[str, Tensor]" if all(several) else "Tensor | dict[str, Tensor]" if any(several) else "Tensor"
         else:
-            takes, outputs = self._names(unit), None
+            takes, outputs = self._names(made), None
             kind = "Tensor" if len(unit.returns) == 1 else f"tuple[{', '.join(['Tensor'] * len(unit.returns))}]"
         forward = Forward(made, takes, outputs)
         body = forward.write()
@@ -139,9 +139,17 @@ class Writer:
         names = [re.sub(r"\W", "_", name) for name in self.training.inputs]
         return ["x"] if names == ["input"] else [f"{name}_" if name in UNFIT else name for name in names]
 
-    def _names(self, unit: Unit) -> list[str]:
-        """Return names of what enters a class: x alone, and otherwise the labels of the values, or letters."""
-        return list(LETTERS[: len(unit.takes)]) if len(unit.takes) <= 3 else [f"x{number}" for number in range(1, len(unit.takes) + 1)]
+    def _names(self, made: Class) -> list[str]:
+        """Return names of what enters a class: those of the parameters of its block that hold tensors, of inputs, and letters."""
+        count = len(made.first.takes)
+        names = list(LETTERS[:count]) if count <= 3 else [f"x{number}" for number in range(1, count + 1)]
+        units = [unit for unit in made.units if not unit.variant]
+        for place in range(count) if count > 1 else ():
+            found = {_tensor_name(unit, unit.takes[place], self.training.inputs) for unit in units}
+            name = found.pop() if len(found) == 1 else ""
+            if name.isidentifier() and name not in UNFIT and name not in names:
+                names[place] = name
+        return names
 
     def _outputs(self, unit: Unit) -> tuple[Mapping[str, int], Mapping[str, int]]:
         """Return the numbers of the values that a network returns, by name, in evaluation and in training."""
@@ -163,6 +171,14 @@ class Writer:
         within = self.classes.of.get(around)
         where = f" of {within.name}" if within is not None and around else ""
         return [f"The part `{label}`{where}."]
+
+
+def _tensor_name(unit: Unit, value: str, inputs: Sequence[str]) -> str:
+    """Return what the text calls a value that enters a unit: the parameter that holds it, or the input; "" for another."""
+    if unit.frame is None or unit.frame.block is None:
+        return value if value in inputs else ""
+    held = [name for name, given in unit.frame.values.items() if hasattr(given, "shape") and getattr(given, "name", "") == value]
+    return held[0] if len(held) == 1 else ""
 
 
 def unrolled(members: Sequence[tuple[str, object]]) -> Iterator[tuple[str, str]]:
