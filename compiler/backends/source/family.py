@@ -124,8 +124,13 @@ class Family:
         if any(_within(span, each) for each in shapes):
             return True
         around = [made for made in classes.ordered if _block(made) is not None and _within(span, _block(made).span)]  # type: ignore[union-attr]
-        asked = around or [made for made in classes.ordered if _block(made) is None]
-        return any(span.text in text for made in asked if made.known is not None for text in made.known.told)
+        if around:
+            return all(_tells(made, span) for made in around)
+        return any(_tells(made, span) for made in classes.ordered if _block(made) is None)
+
+
+def _tells(made: Class, span: Span) -> bool:
+    return made.known is not None and any(span.text in text for text in made.known.told)
 
 
 def _block(made: Class) -> ast.Block | ast.Share | None:
