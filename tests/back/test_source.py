@@ -253,7 +253,7 @@ def test_source_is_the_same_every_time(tmp_path: Path) -> None:
 # ---- parameters of the `arch` line as arguments
 
 
-ARGUMENTS = [
+ARGUMENTS: list[tuple[str, dict[str, Any]]] = [
     ("lenet5_modern", {}),
     ("resnet50", {"classes": 7}),
     ("vgg16", {"classes": 3}),
@@ -287,7 +287,7 @@ def test_a_parameter_is_an_argument_with_every_value(name: str, values: dict[str
     assert difference(text, load(path, settings=values).graph, values) == ""
 
 
-KEPT = {
+KEPT: dict[str, tuple[str, dict[str, Any]]] = {
     "classes": ("arch tiny(classes=10)\ninput 1x8x8\nconv3-4; relu\nfc-{classes}", {"classes": 3}),
     "width": ("arch tiny(w=8, classes=10)\ninput 1x8x8\nconv3-{2*w}; bn; relu\nconv3-{w}; relu\nfc-{3*w + 1}; fc-{classes}", {"w": 5}),
     "growth": (
