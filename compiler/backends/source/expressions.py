@@ -73,6 +73,19 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset([*found, "in_channels"] if "in.c" in text else found)
 
 
+def passed(text: str) -> list[str]:
+    """Return the arguments in the text of a call, without their names: of `unit(2*w, s=1)`, `2*w` and `1`."""
+    found = re.fullmatch(r"\w+\((.*)\)", text.strip(), re.S)
+    pieces, depth = [""], 0
+    for sign in found[1] if found is not None else "":
+        depth += (sign in "([{") - (sign in ")]}")
+        if sign == "," and depth == 0:
+            pieces.append("")
+        else:
+            pieces[-1] += sign
+    return [re.sub(r"^\s*\w+\s*=(?!=)", "", piece).strip() for piece in pieces if piece.strip()]
+
+
 def translated(text: str, lets: Mapping[str, str], names: frozenset[str]) -> ast.expr | None:
     """Return an expression of the language as one of Python, with some names defined by `let`; None where it has other names."""
     for _ in range(3):
@@ -120,7 +133,8 @@ class Known:
 
         Only what is `computed` may be a formula that is not in the text.
         """
-        found = self._translated(values, text)
+        pieces = (self._translated(values, piece) for piece in (text, *passed(text)))
+        found = next((piece for piece in pieces if piece is not None), None)
         names = [name for name in self.names if name in words_of(text)]
         tried = self._candidates(values, names, pairs=True) if computed else self._plain(values, names)
         return self._use(values, found or next(tried, None), size)
