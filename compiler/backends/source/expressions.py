@@ -150,7 +150,7 @@ class Known:
             return self._use(values, found, size)
         words = words_of(text)
         names = [name for name in self.names if name in words]
-        candidates = self._candidates(values, names, pairs=True)
+        candidates = self._candidates(values, names, pairs=True) if size else self._plain(values, names)
         texts = (each for each in candidates if all(part in words for part in re.findall(r"\b\d+\b", each.text)))
         return self._use(values, next(texts, None), size)
 
