@@ -45,6 +45,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.report": FRONT | {f"compiler.{room}" for room in ("elaborate", "analysis", "verdict")},
     "compiler.driver": FRONT | {f"compiler.{room}" for room in ("elaborate", "analysis", "repair", "collection", "report")},
     "compiler.why_not": FRONT | {"compiler.driver", "compiler.elaborate", "compiler.report"},
+    "compiler.variation": FRONT | {"compiler.driver", "compiler.elaborate", "compiler.report"},
     "compiler.draw": FRONT | {"compiler.elaborate", "compiler.analysis"},
     "compiler.stages": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends.torch", "driver", "report", "errors", "lowering", "passes")},
@@ -57,10 +58,11 @@ ROOMS: dict[str, set[str]] = {
     "compiler.network": FRONT
     | {
         f"compiler.{room}"
-        for room in ("analysis", "backends.torch", "draw", "driver", "elaborate", "report", "results", "stages", "why_not")
+        for room in ("analysis", "backends.torch", "draw", "driver", "elaborate", "report", "results", "stages", "variation", "why_not")
     },
     "compiler.library": FRONT
-    | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "frontends", "network", "reading", "report", "results")},
+    | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "frontends", "network", "reading", "report", "results")}
+    | {"compiler.variation"},
     "compiler": set(),
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "report", "pages", "files", "tables", "verdict", "version")},
     "ui.lsp": FRONT
@@ -96,7 +98,7 @@ ROOMS: dict[str, set[str]] = {
             "revisions",
         )
     }
-    | {f"compiler.{room}" for room in ("passes", "results", "stages", "tables", "version", "why_not", "zoo")},
+    | {f"compiler.{room}" for room in ("passes", "results", "stages", "tables", "variation", "version", "why_not", "zoo")},
     "ui.highlighting": FRONT,
     "ui": set(),
     "cli": {"ui.verbs"},
