@@ -13,7 +13,6 @@ from typing import Any
 from lark import Lark, Token, Tree
 from lark.grammar import Rule
 from lark.parse_tree_builder import PropagatePositions
-from lark.tree import Meta
 
 
 class Parser(Lark):
@@ -52,7 +51,7 @@ class Offsets:
         begin, end = _begin(children), _end(children)  # before the tree is built, which may take over a child's list
         tree = self.build(children)
         if type(tree) is Tree and begin is not None and end is not None:
-            meta: Meta = tree.meta
+            meta: Any = tree.meta  # Lark's own record, which declares no containers
             if meta.empty:
                 meta.empty = False
                 meta.start_pos, meta.end_pos = begin, end
@@ -61,18 +60,24 @@ class Offsets:
 
 
 def _begin(children: Sequence[Any]) -> int | None:
+    found: int | None = None
     for child in children:
         if type(child) is Token:
-            return child.start_pos
+            found = child.start_pos
+            break
         if type(child) is Tree and not child.meta.empty:
-            return child.meta.container_start_pos
-    return None
+            found = child.meta.container_start_pos
+            break
+    return found
 
 
 def _end(children: Sequence[Any]) -> int | None:
+    found: int | None = None
     for child in reversed(children):
         if type(child) is Token:
-            return child.end_pos
+            found = child.end_pos
+            break
         if type(child) is Tree and not child.meta.empty:
-            return child.meta.container_end_pos
-    return None
+            found = child.meta.container_end_pos
+            break
+    return found
