@@ -66,7 +66,8 @@ def _begin(children: Sequence[Any]) -> int | None:
             found = child.start_pos
             break
         if type(child) is Tree and not child.meta.empty:
-            found = child.meta.container_start_pos
+            meta: Any = child.meta
+            found = meta.container_start_pos
             break
     return found
 
@@ -78,6 +79,7 @@ def _end(children: Sequence[Any]) -> int | None:
             found = child.end_pos
             break
         if type(child) is Tree and not child.meta.empty:
-            found = child.meta.container_end_pos
+            meta: Any = child.meta
+            found = meta.container_end_pos
             break
     return found
