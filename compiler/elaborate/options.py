@@ -247,7 +247,6 @@ def read_options(op: Operator, given: dict[str, BoundArgument], axes: int, span:
         elif isinstance(attr.default, Like):
             attrs[attr.name] = attrs[attr.default.option]
         else:
-            assert not isinstance(attr.default, Required)
             attrs[attr.name] = _default(attr, axes)
     try:
         op.canonicalize(attrs)
@@ -265,6 +264,7 @@ def _default(attr: Attr, axes: int) -> Any:
     """Return the canonical default of an option, which is the same at every use."""
     known = _DEFAULTS.get((id(attr), axes))
     if known is None:
+        assert not isinstance(attr.default, (Like, Required))
         known = _DEFAULTS[id(attr), axes] = attr, attr.kind.read(attr.name, attr.default, axes)
     return known[1]
 
