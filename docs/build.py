@@ -361,11 +361,13 @@ def emitted() -> dict[Path, str]:
 
 def main() -> None:
     """Write every page, or, with `--check`, exit with a message where a page is out of date."""
-    for path, text in emitted().items():
+    from editor_pictures import pictures  # beside this file: the folder of a script is searched
+
+    for path, text in {**emitted(), **pictures()}.items():
         if "--check" not in sys.argv:
             write_text(path, text)
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            sys.exit(f"docs/source/{path.name} is not what archs/ produces: run `make docs`")
+            sys.exit(f"{path.relative_to(ROOT)} is not what archc produces: run `make docs`")
     for template in sorted((ROOT / "docs").glob("*.jinja")):
         page = template.with_suffix("")
         text = render(template)

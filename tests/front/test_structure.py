@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -139,14 +141,19 @@ def room_of(module: str) -> str | None:
     return max(found, key=len, default=None)
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:  # statements alone: no expression imports
+        node = waiting.pop()
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
-    return names
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            waiting += getattr(node, part, [])
+    return frozenset(names)
 
 
 SOURCES = sorted([*ROOT.glob("*.py"), *(path for room in ("dsl", "compiler", "ui") for path in (ROOT / room).rglob("*.py"))])
@@ -214,7 +221,8 @@ BY_NAME = {
 
 def compares_names(path: Path) -> bool:
     """Does a module compare the operator of a node with a name that it writes down, or with names?"""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    text = path.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)) if re.search(r"\.\s*op\b", text) else ():
         if isinstance(node, ast.Compare) and isinstance(node.left, ast.Attribute) and node.left.attr == "op":
             names = [leaf.value for other in node.comparators for leaf in ast.walk(other) if isinstance(leaf, ast.Constant)]
             if set(names) & set(OPERATORS):
