@@ -89,11 +89,7 @@ class Run:
         layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
         self.module = module.to(fabric.device, memory_format=layout)
         self.layout = layout
-        self.average = (
-            swa_utils.AveragedModel(module, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(recipe.average), use_buffers=True)
-            if recipe.average
-            else None
-        )
+        self.average = _average(self.module, recipe.average)
         self.wrapped, self.optimizer = sharding.set_up(fabric, self.module, lambda each: optimizer(each, recipe), plan.shard)
         self.mixed = mixing(recipe, len(plan.train.classes))
         self.step, self.best, self.skipped = 0, -1.0, 0
@@ -181,9 +177,8 @@ class Run:
                     self.save()
                 if self.step == self.steps:
                     break
-            self._end_of_epoch(
-                {**row, "loss": losses / (self.step - epoch * self.order.per_epoch - first), "seconds": perf_counter() - begin}, logs
-            )
+            mean = losses / (self.step - epoch * self.order.per_epoch - first)
+            self._end_of_epoch({**row, "loss": mean, "seconds": perf_counter() - begin}, logs)
         return Trained(self.step, self.last, self.best, self.plan.folder, self.skipped)
 
     def _end_of_epoch(self, row: dict[str, Any], logs: Logs | None) -> None:
@@ -202,12 +197,10 @@ class Run:
         """Return how the network does on the test samples, over all processes."""
         module = self.wrapped if self.average is None else self.average.module
         samples = Prepared(self.plan.test, evaluating(self.how), strict=self.plan.on_bad == "stop")
-        mine = [
-            [(0, number) for number in range(self.fabric.global_rank, len(samples), self.fabric.world_size)][i : i + self.order.share]
-            for i in range(0, -(-len(samples) // self.fabric.world_size), self.order.share)
-        ]
+        mine = [(0, number) for number in range(self.fabric.global_rank, len(samples), self.fabric.world_size)]
+        batches = [mine[begin : begin + self.order.share] for begin in range(0, len(mine), self.order.share)]
         with self.fabric.autocast():
-            counts = evaluated(module, self.loss, self._loaded(samples, mine), self.fabric.device)
+            counts = evaluated(module, self.loss, self._loaded(samples, batches), self.fabric.device)
         return counts if self.fabric.world_size == 1 else Counts.of(self.fabric.all_reduce(counts.tensor(), reduce_op="sum"))
 
     def _steps(self, epoch: int, first: int) -> Iterator[list[tuple[Tensor, Tensor, list[int], list[str]]]]:
@@ -219,7 +212,9 @@ class Run:
 
     def _loaded(self, samples: Prepared, batches: list[list[tuple[int, int]]]) -> DataLoader[Any]:
         cuda = self.fabric.device.type == "cuda"
-        return DataLoader(samples, batch_sampler=batches, num_workers=self.plan.workers, collate_fn=collated, pin_memory=cuda)
+        return DataLoader(
+            samples, batch_sampler=batches, num_workers=self.plan.workers, collate_fn=collated, pin_memory=cuda, generator=torch.Generator()
+        )
 
     def _step(self, batches: list[tuple[Tensor, Tensor, list[int], list[str]]]) -> tuple[float, int]:
         """Take one step; return its loss, and the number of samples in it."""
@@ -266,6 +261,11 @@ class Run:
             self.skipped += 1
             if self.skipped <= TOLD:
                 self.listener.note(f"{text}: left out{'; further ones are only counted' if self.skipped == TOLD else ''}")
+
+
+def _average(module: nn.Module, decay: float) -> swa_utils.AveragedModel | None:
+    """Return the exponential moving average of a network's weights and buffers; None without one."""
+    return swa_utils.AveragedModel(module, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None
 
 
 def connected(plan: Plan) -> Fabric:

@@ -12,7 +12,7 @@ import typer
 
 from archc.compiler.driver import check_text
 from archc.compiler.elaborate.elaboration import Limits
-from archc.compiler.errors import NotInstalled, one_of
+from archc.compiler.errors import one_of
 from archc.compiler.network import Network
 from archc.ui.show.progress import progress
 from archc.ui.verbs import sources
@@ -39,13 +39,7 @@ Weights = Annotated[
 
 @contextmanager
 def data_errors() -> Iterator[None]:
-    """Print what is wrong with data in plain words, and exit with 1; what is missing with 3."""
-    try:
-        import lightning_fabric  # noqa: F401
-
-        import archc.training.prepare  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise NotInstalled(error.name or "torch", "train", wants="training") from None
+    """Print what is wrong with data, devices and weights in plain words, and exit."""
     from archc.training.data import BadData
 
     try:
@@ -96,9 +90,8 @@ def train(
     if json_:
         print_json(result.facts())
     elif int(os.environ.get("RANK", "0")) == 0:
-        say(
-            f"{net.name}: {result.steps} steps, top-1 {100 * result.last['top1']:.2f} % on {parts[1].place}, at best {100 * result.best:.2f} %"
-        )
+        last, best = (f"{100 * rate:.2f} %" for rate in (result.last["top1"], result.best))
+        say(f"{net.name}: {result.steps} steps, top-1 {last} on {parts[1].place}, at best {best}")
         say(f"wrote {output}/model.safetensors: archc evaluate {output}/model.safetensors --data {data}")
 
 
