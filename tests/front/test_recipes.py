@@ -48,7 +48,7 @@ def test_the_rate_over_time() -> None:
 
 
 def test_the_published_rates_of_resnets_on_cifar() -> None:
-    """64,000 steps, the rate divided by 10 after 32,000 and 48,000 (He et al. 2016, section 4.2), to the next whole epoch of 50,000 samples."""
+    """64,000 steps, the rate divided by 10 after 32,000 and 48,000 (He et al. 2016, section 4.2), to the next whole epoch."""
     recipe, per_epoch = read("resnet_cifar"), 50_000 // 128
     assert recipe.steps(per_epoch) == pytest.approx(64_000, rel=0.01)
     first = next(step for step in range(64_000) if recipe.rate_at(step, per_epoch) < 0.09)
