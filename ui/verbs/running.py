@@ -18,7 +18,7 @@ from archc.dsl.parser import MAX_NESTING
 from archc.ui.show.reports import summary
 from archc.ui.verbs.completion import any_files, words
 from archc.ui.verbs.options import Device, Dtype, File, Input, Json, MaxNesting, MaxNodes, Set
-from archc.ui.verbs.sources import checked
+from archc.ui.verbs.sources import TRAINED, checked
 from archc.ui.verbs.terminal import (
     fail,
     must_be_writable,
@@ -67,6 +67,8 @@ def compile(
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
     """Check a network, lower it to torch.fx, run one forward pass on random input, and write it."""
+    if file.suffix == TRAINED:
+        weights = weights or str(file)
     given = {"opset": opset, "functions": functions}
     request = Request(
         paths=tuple(output or ()),
