@@ -30,7 +30,8 @@ class Read:
             return None
         names = self.reading.names
         keys = {node.key: names.get(node.name, node.key) for node in self.flat.graph if node.key == node.name}
-        return {_renamed(key, keys): tensor for key, tensor in self.flat.weights().items()}
+        left_out = set(self.flat.unread)
+        return {_renamed(key, keys): tensor for key, tensor in self.flat.weights().items() if key not in left_out}
 
 
 def _renamed(key: str, keys: Mapping[str, str]) -> str:
@@ -38,9 +39,12 @@ def _renamed(key: str, keys: Mapping[str, str]) -> str:
     return f"{keys[owner]}.{part}" if owner in keys else keys.get(key, key)
 
 
-def read_text(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, weights: str = "") -> Read:
-    """Read what a source names. Raises UsageError, NotInstalled, CannotRead and UnreadableError."""
-    flat = read_source(source, shapes, call, weights)
+def read_text(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, weights: str = "", partial: bool = False) -> Read:
+    """Read what a source names; with `partial`, what cannot be read becomes holes.
+
+    Raises UsageError, NotInstalled, CannotRead and UnreadableError.
+    """
+    flat = read_source(source, shapes, call, weights, partial)
     if not find(source)[0].nameless:
         return Read(flat, folded(flat))
     flat = replace(flat, graph=by_branches(flat.graph))

@@ -27,7 +27,8 @@ class Frontend:
     A source is `prefix:NAME`, with `?option=value` if it takes `options`, or a file with one of the `suffixes`; `runs` is whether
     reading it executes code that the source names, which must be asked for. `reader` is the dotted path of the function, which gets
     the name or the path, shapes of inputs and options, as the row says. `extra` is the extra of this package that installs the modules
-    which it `needs`. `apart` is the suffix of the file that holds the weights of a source, where that is another file. The names of a
+    which it `needs`. A `partial` reader makes holes of operators that it does not know, since its sources state the shape of every
+    result. `apart` is the suffix of the file that holds the weights of a source, where that is another file. The names of a
     `nameless` source say nothing of blocks, which are found in the graph alone.
     """
 
@@ -39,6 +40,7 @@ class Frontend:
     suffixes: tuple[str, ...] = ()
     options: bool = False
     shapes: bool = False
+    partial: bool = False
     runs: bool = False
     apart: str = ""
     nameless: bool = False
@@ -59,6 +61,7 @@ FRONTENDS: tuple[Frontend, ...] = (
         reads="a network of torchvision",
         written="torchvision:NAME",
         reader=f"{_TORCH}.torchvision",
+        partial=True,
         prefix="torchvision",
         shapes=True,
         extra="read",
@@ -69,6 +72,7 @@ FRONTENDS: tuple[Frontend, ...] = (
         reads="a network of timm, with options of its constructor",
         written="timm:NAME?num_classes=10",
         reader=f"{_TORCH}.timm",
+        partial=True,
         prefix="timm",
         options=True,
         shapes=True,
@@ -80,6 +84,7 @@ FRONTENDS: tuple[Frontend, ...] = (
         reads="an exported program of torch",
         written="FILE.pt2",
         reader=f"{_TORCH}.exported_file",
+        partial=True,
         suffixes=(".pt2",),
         extra="torch",
         needs=("torch",),
@@ -115,6 +120,7 @@ FRONTENDS: tuple[Frontend, ...] = (
         reads="a network as ONNX",
         written="FILE.onnx",
         reader="archc.compiler.frontends.onnx.sources.file",
+        partial=True,
         suffixes=(".onnx",),
         shapes=True,
         extra="onnx",
@@ -125,6 +131,7 @@ FRONTENDS: tuple[Frontend, ...] = (
         reads="what a function of a Python module returns, a module of torch; it is executed",
         written="MODULE:FUNCTION",
         reader=f"{_TORCH}.python_module",
+        partial=True,
         shapes=True,
         runs=True,
         extra="torch",
@@ -139,11 +146,11 @@ def is_source(text: str) -> bool:
     return any((colon and prefix == row.prefix) or Path(text).suffix in row.suffixes for row in FRONTENDS)
 
 
-def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, weights: str = "") -> FlatNetwork:
+def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, weights: str = "", partial: bool = False) -> FlatNetwork:
     """Return the network that a source names.
 
     `shapes` are those of its inputs, where the source does not say; `call` permits code to run; `weights` is the file with its weights,
-    for a source that has them in another file.
+    for a source that has them in another file; `partial` makes holes of what cannot be read.
 
     Raises UsageError for a source that none of FRONTENDS reads, or that runs code without `call`; NotInstalled where a module that
     a front end needs is not installed; CannotRead for a network that cannot be read.
@@ -166,6 +173,12 @@ def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, 
         raise UsageError(f"{source} states the shapes of its inputs itself", option="input", given=len(shapes))
     if row.options:
         given["options"] = options
+    if partial and not row.partial:
+        raise UsageError(
+            f"{row.written} does not state the shape of each result, so nothing in it can be a hole", option="partial", given=source
+        )
+    if partial:
+        given["partial"] = True
     if weights and not row.apart:
         raise UsageError(f"{source} has its weights itself", option="weights", given=weights)
     if weights:

@@ -13,7 +13,8 @@ from typing import Any
 
 from archc.compiler.files import read_regular
 from archc.compiler.frontends.flat import CannotRead, FlatNetwork
-from archc.compiler.frontends.keras.reader import Reader, inside, label
+from archc.compiler.frontends.keras.reader import Reader, inside
+from archc.compiler.frontends.naming import label_of, name_of
 
 MAX_BYTES = 2**26  # of a configuration: a hundred times that of the largest of keras.applications
 MAX_DEPTH = 100  # of JSON
@@ -21,7 +22,7 @@ MAX_DEPTH = 100  # of JSON
 
 def read(path: Path) -> FlatNetwork:
     """Read a `.keras` archive, with its weights, or a JSON configuration. Raises CannotRead, with the layer, and OSError."""
-    reader = Reader(re.sub(r"\W", "_", path.stem))
+    reader = Reader(name_of(path.stem))
     network = reader.read(_configuration(path))
     if path.suffix != ".keras":
         return network
@@ -72,7 +73,7 @@ def _variables(path: Path) -> dict[str, list[Any]]:
             name = own.attrs.get("name") if own is not None else None
             if name is None:
                 raise CannotRead(f"{path.name} does not name its layers; save it again with Keras 3.5 or newer")
-            here = inside(place, label(str(name)))
+            here = inside(place, label_of(str(name)))
             found[here] = [own[str(number)][()] for number in range(len(own))]
             walk(part, here)
 

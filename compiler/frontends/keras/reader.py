@@ -6,12 +6,12 @@ Keras. `same` pads the end more than the beginning where the number of padded po
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archc.compiler.frontends.flat import LOWEST, CannotRead, Flat, FlatNetwork, writable
+from archc.compiler.frontends.flat import LOWEST, CannotRead, Flat, FlatNetwork
+from archc.compiler.frontends.naming import label_of
 
 TITLE = "read from Keras"
 
@@ -150,7 +150,7 @@ class Reader:
             for data in waiting:
                 name, nodes = str(data.get("name") or data["config"].get("name")), data.get("inbound_nodes") or []
                 if data["class_name"] == "InputLayer":
-                    made[name, 0] = [given[name]] if name in given else [self.input(data["config"], inside(path, label(name)))]
+                    made[name, 0] = [given[name]] if name in given else [self.input(data["config"], inside(path, label_of(name)))]
                     continue
                 taken = [list(_operands(node)) for node in nodes]
                 constant = _constant(data, nodes)
@@ -161,7 +161,7 @@ class Reader:
                     raise CannotRead(f"it is called {len(taken)} times; shared layers are not known", str(data["class_name"]), name)
                 operands = [made[layer, place][number] for layer, place, number in taken[0]]
                 if constant is None:
-                    made[name, 0] = self.layer(data, inside(path, label(name)), operands)
+                    made[name, 0] = self.layer(data, inside(path, label_of(name)), operands)
                 else:
                     made[name, 0] = [self.flat.add(constant[0], operands, constant[1])]
             if len(left) == len(waiting):
@@ -253,11 +253,6 @@ def axis_words(count: int) -> tuple[str, ...]:
     return {1: ("w",), 2: ("h", "w"), 3: ("d", "h", "w")}[count]
 
 
-def label(name: str) -> str:
-    plain = re.sub(r"\W", "_", name).strip("_") or "layer"
-    return plain if writable(plain) and not plain.isdigit() else f"n{plain}"
-
-
 def inside(path: str, label: str) -> str:
     return f"{path}.{label}" if path else label
 
@@ -265,7 +260,7 @@ def inside(path: str, label: str) -> str:
 def _name(data: Any, path: str) -> str:
     if not isinstance(data, dict) or not isinstance(data.get("config"), dict) or not isinstance(data.get("class_name"), str):
         raise CannotRead("a layer lacks class_name and config", path=path)
-    return inside(path, label(str(data.get("name") or data["config"].get("name") or data["class_name"].lower())))
+    return inside(path, label_of(str(data.get("name") or data["config"].get("name") or data["class_name"].lower())))
 
 
 def _ends(data: Any) -> list[tuple[str, int, int]]:
