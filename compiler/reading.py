@@ -8,6 +8,7 @@ from typing import Any
 
 from archc.compiler.frontends import FlatNetwork, find
 from archc.compiler.frontends import read as read_source
+from archc.compiler.frontends.unfolding import unfolded
 from archc.compiler.graph import ArchGraph
 from archc.compiler.read import Reading, read_graph, read_nameless
 
@@ -39,12 +40,21 @@ def _renamed(key: str, keys: Mapping[str, str]) -> str:
     return f"{keys[owner]}.{part}" if owner in keys else keys.get(key, key)
 
 
-def read_text(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, weights: str = "", partial: bool = False) -> Read:
-    """Read what a source names; with `partial`, what cannot be read becomes holes.
+def read_text(
+    source: str,
+    shapes: Sequence[Sequence[int]] = (),
+    call: bool = False,
+    weights: str = "",
+    partial: bool = False,
+    unfold: bool = False,
+) -> Read:
+    """Read what a source names; with `partial`, what cannot be read becomes holes, with `unfold`, biases become batch norms.
 
     Raises UsageError, NotInstalled, CannotRead and UnreadableError.
     """
     flat = read_source(source, shapes, call, weights, partial)
+    if unfold:
+        flat = unfolded(flat)
     if not find(source)[0].nameless:
         return Read(flat, folded(flat))
     flat = replace(flat, graph=by_branches(flat.graph))

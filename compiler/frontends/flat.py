@@ -31,8 +31,9 @@ class FlatNetwork:
 
     `classes` are the names of the classes of scopes and of modules, by their paths; `named` are the nodes whose names are the source's.
     `weights` returns the tensors by key as numpy arrays; None where the source has none. `title` names the source, and the versions of
-    what has built it. `unread` are the keys of tensors that belong to holes. `oracle` returns the source itself, with
-    weights, in the form that its front end compares with; None where it cannot.
+    what has built it. `unread` are the keys of tensors that belong to holes. `unfolded` are batch norms that the source does not have, for
+    which `change` turns its tensors into those of the graph. `oracle` returns the source itself, with weights, in the form that its front
+    end compares with; None where it cannot.
     """
 
     graph: ArchGraph
@@ -41,6 +42,8 @@ class FlatNetwork:
     named: frozenset[str] = frozenset()
     weights: Callable[[], Mapping[str, Any]] | None = None
     unread: tuple[str, ...] = ()
+    unfolded: tuple[str, ...] = ()
+    change: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     oracle: Callable[[], Any] | None = None
 
 

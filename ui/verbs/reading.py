@@ -26,6 +26,7 @@ Outputs = Annotated[
     typer.Option("-o", "--output", metavar="FILE", help="the text (.arch), or the weights of the source (.safetensors); may be repeated"),
 ]
 Partial = Annotated[bool, typer.Option("--partial", help="make holes of operators that cannot be read, instead of refusing the network")]
+Unfold = Annotated[bool, typer.Option("--unfold", help="write a convolution with a bias as one with a batch norm, where networks have one")]
 Weights = Annotated[str, typer.Option("--weights", metavar="FILE", help="weights that a source has in another file: .caffemodel, .weights")]
 
 
@@ -36,6 +37,7 @@ def read(
     weights: Weights = "",
     call: Call = False,
     partial: Partial = False,
+    unfold: Unfold = False,
     proof: Check = True,
     as_json: Json = False,
 ) -> None:
@@ -48,9 +50,10 @@ def read(
 
     shapes = [shape_of(given.rpartition("=")[2]) for given in input or ()]
     try:
-        made = read_text(source, shapes, call, weights, partial)
+        made = read_text(source, shapes, call, weights, partial, unfold)
         reading = made.reading
         found = {"operators": reading.nodes, "lines": reading.lines, "blocks": reading.blocks, **_facts(made, proof)}
+        found |= {"unfolded batch norms": len(made.flat.unfolded)} if unfold else {}
         written = [target for target in output or () if _write(made, target, source)]
     except (CannotRead, UnreadableError) as refusal:
         can_be_hole = isinstance(refusal, CannotRead) and refusal.operator and find(source)[0].partial and not partial
