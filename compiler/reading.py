@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from archc.compiler.errors import UsageError
 from archc.compiler.frontends import FlatNetwork, find
 from archc.compiler.frontends import read as read_source
 from archc.compiler.frontends.unfolding import unfolded
 from archc.compiler.graph import ArchGraph
-from archc.compiler.read import Reading, read_graph, read_nameless
+from archc.compiler.read import Reading, UnreadableError, read_graph, read_nameless
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,29 @@ def read_text(
     weights: str = "",
     partial: bool = False,
     unfold: bool = False,
+    names: bool = False,
 ) -> Read:
     """Read what a source names; with `partial`, what cannot be read becomes holes, with `unfold`, biases become batch norms.
+
+    Where names are those of single layers, which say nothing of blocks, the text has names of its own; with `names` it keeps them.
 
     Raises UsageError, NotInstalled, CannotRead and UnreadableError.
     """
     flat = read_source(source, shapes, call, weights, partial)
     if unfold:
         flat = unfolded(flat)
-    if not find(source)[0].nameless:
+    kind = find(source)[0].names
+    if names and kind == "none":
+        raise UsageError(f"{source} has no names of layers", option="names", given=source)
+    if kind == "scopes":
         return Read(flat, folded(flat))
-    flat = replace(flat, graph=by_branches(flat.graph))
-    return Read(flat, read_nameless(flat.graph, flat.title))
+    ordered = replace(flat, graph=by_branches(flat.graph))
+    if not names:
+        return Read(ordered, read_nameless(ordered.graph, flat.title))
+    try:
+        return Read(ordered, folded(ordered))
+    except UnreadableError:  # a scope may not be in one piece
+        return Read(flat, folded(flat))
 
 
 def by_branches(graph: ArchGraph) -> ArchGraph:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from archc.compiler.errors import NotInstalled, UsageError
 from archc.compiler.files import reason
@@ -28,8 +28,9 @@ class Frontend:
     reading it executes code that the source names, which must be asked for. `reader` is the dotted path of the function, which gets
     the name or the path, shapes of inputs and options, as the row says. `extra` is the extra of this package that installs the modules
     which it `needs`. A `partial` reader makes holes of operators that it does not know, since its sources state the shape of every
-    result. `apart` is the suffix of the file that holds the weights of a source, where that is another file. The names of a
-    `nameless` source say nothing of blocks, which are found in the graph alone.
+    result. `apart` is the suffix of the file that holds the weights of a source, where that is another file. `names`: those of
+    a source are paths of scopes, or names of single layers, which say nothing of blocks, or there are none; blocks are then found in the
+    graph alone.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Frontend:
     partial: bool = False
     runs: bool = False
     apart: str = ""
-    nameless: bool = False
+    names: Literal["scopes", "layers", "none"] = "scopes"
     extra: str = ""
     needs: tuple[str, ...] = ()
 
@@ -95,7 +96,7 @@ FRONTENDS: tuple[Frontend, ...] = (
         written="FILE.keras",
         reader="archc.compiler.frontends.keras.read",
         suffixes=(".keras", ".json"),
-        nameless=True,
+        names="layers",
     ),
     Frontend(
         name="caffe",
@@ -104,7 +105,7 @@ FRONTENDS: tuple[Frontend, ...] = (
         reader="archc.compiler.frontends.caffe.read",
         suffixes=(".prototxt",),
         apart=".caffemodel",
-        nameless=True,
+        names="layers",
     ),
     Frontend(
         name="darknet",
@@ -113,7 +114,7 @@ FRONTENDS: tuple[Frontend, ...] = (
         reader="archc.compiler.frontends.darknet.read",
         suffixes=(".cfg",),
         apart=".weights",
-        nameless=True,
+        names="none",
     ),
     Frontend(
         name="onnx",

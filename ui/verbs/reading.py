@@ -27,6 +27,7 @@ Outputs = Annotated[
 ]
 Partial = Annotated[bool, typer.Option("--partial", help="make holes of operators that cannot be read, instead of refusing the network")]
 Unfold = Annotated[bool, typer.Option("--unfold", help="write a convolution with a bias as one with a batch norm, where networks have one")]
+Names = Annotated[bool, typer.Option("--names", help="keep the names of layers as labels, even if the text gets longer: Keras and Caffe")]
 Weights = Annotated[str, typer.Option("--weights", metavar="FILE", help="weights that a source has in another file: .caffemodel, .weights")]
 
 
@@ -38,6 +39,7 @@ def read(
     call: Call = False,
     partial: Partial = False,
     unfold: Unfold = False,
+    names: Names = False,
     proof: Check = True,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +52,7 @@ def read(
 
     shapes = [shape_of(given.rpartition("=")[2]) for given in input or ()]
     try:
-        made = read_text(source, shapes, call, weights, partial, unfold)
+        made = read_text(source, shapes, call, weights, partial, unfold, names)
         reading = made.reading
         found = {"operators": reading.nodes, "lines": reading.lines, "blocks": reading.blocks, **_facts(made, proof)}
         found |= {"unfolded batch norms": len(made.flat.unfolded)} if unfold else {}

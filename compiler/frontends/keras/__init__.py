@@ -25,16 +25,24 @@ def read(path: Path) -> FlatNetwork:
     reader = Reader(name_of(path.stem))
     network = reader.read(_configuration(path))
     if path.suffix != ".keras":
+        if reader.constants:
+            reason = "a mean and a variance for each channel are weights here, which a JSON file does not have; save the model as `.keras`"
+            raise CannotRead(reason, "Normalization", next(iter(reader.constants)).rpartition(".")[0])
         return network
-    return replace(network, weights=partial(tensors, path, reader.stored, reader.state))
+    return replace(network, weights=partial(tensors, path, reader.stored, reader.state, reader.constants))
 
 
-def tensors(path: Path, stored: Mapping[str, Sequence[tuple[str, str]]], state: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+def tensors(
+    path: Path,
+    stored: Mapping[str, Sequence[tuple[str, str]]],
+    state: Mapping[str, tuple[int, ...]],
+    constants: Mapping[str, Sequence[float]],
+) -> dict[str, Any]:
     """Return the tensors of a `.keras` archive by key. Raises CannotRead where one is missing or has another size."""
     import numpy as np
 
     held = _variables(path)
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {key: np.asarray(values, np.float32) for key, values in constants.items()}
     for layer, variables in stored.items():
         values = held.get(layer, [])
         if len(values) != len(variables):
