@@ -59,11 +59,12 @@ _TORCH = "archc.compiler.frontends.torch.sources"
 FRONTENDS: tuple[Frontend, ...] = (
     Frontend(
         name="torchvision",
-        reads="a network of torchvision",
-        written="torchvision:NAME",
+        reads="a network of torchvision, with options of its constructor",
+        written="torchvision:NAME?aux_loss=True",
         reader=f"{_TORCH}.torchvision",
         partial=True,
         prefix="torchvision",
+        options=True,
         shapes=True,
         extra="read",
         needs=("torch", "torchvision"),

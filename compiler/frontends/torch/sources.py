@@ -76,26 +76,34 @@ def read_module(module: nn.Module, shapes: Sequence[Sequence[int]], name: str, t
 
 
 def built(make: Callable[[], nn.Module]) -> nn.Module:
-    """Return a module without memory for its weights, even where it computes sizes by tensors."""
+    """Return a module without memory for its weights, even where it computes sizes by tensors. Raises CannotRead for wrong options."""
     try:
-        with torch.device("meta"):
-            return make()
-    except (NotImplementedError, RuntimeError):
-        return make().to("meta")
+        try:
+            with torch.device("meta"):
+                return make()
+        except (NotImplementedError, RuntimeError):
+            return make().to("meta")
+    except (TypeError, ValueError, AttributeError) as error:
+        raise CannotRead(f"it cannot be built: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
 
 
-def torchvision(name: str, shape: Sequence[int] | None = None, partial: bool = False) -> FlatNetwork:
-    """Return the graph of a network of torchvision."""
+def torchvision(
+    name: str, shape: Sequence[int] | None = None, options: Mapping[str, Any] | None = None, partial: bool = False
+) -> FlatNetwork:
+    """Return the graph of a network of torchvision, built with options. Raises CannotRead."""
     models = torchvision_models()
     if name not in models.list_models():
         raise CannotRead(f"torchvision has no network {name}{meant(name, models.list_models())}")
     takes = inspect.signature(models.get_model_builder(name)).parameters
     none = dict.fromkeys(("weights", "weights_backbone") if "weights_backbone" in takes else ("weights",))
 
-    def make() -> nn.Module:
-        return models.get_model(name, **none)  # type: ignore[no-any-return]
+    if stored := next((key for key in options or {} if key.startswith("weights")), ""):
+        raise CannotRead(f"it is built without weights, and `{stored}` would load some")
 
-    title = f"torchvision {version('torchvision')}, {name}"
+    def make() -> nn.Module:
+        return models.get_model(name, **none, **(options or {}))  # type: ignore[no-any-return]
+
+    title = f"torchvision {version('torchvision')}, {name}" + "".join(f", {key}={value}" for key, value in (options or {}).items())
     flat = read_module(built(make), [shape or published_shape(models, name)], name_of(name.lower()), title, partial)
     return replace(flat, oracle=make)
 
