@@ -193,13 +193,13 @@ def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, 
     return network
 
 
-def read_module(module: Any, example: Any) -> FlatNetwork:
+def read_module(module: Any, example: Any, partial: bool = False) -> FlatNetwork:
     """Return the network of a module of torch, with its weights, from an example of its inputs. Raises UsageError and CannotRead."""
     kinds = {kind.__module__.partition(".")[0] for kind in type(module).__mro__}
     if "torch" not in kinds or not callable(getattr(module, "named_modules", None)):
         raise UsageError(f"is text or a module of torch, not {type(module).__name__}", option="source", given=type(module).__name__)
     reader: Any = import_module(_TORCH)
-    network: FlatNetwork = reader.module_object(module, example)
+    network: FlatNetwork = reader.module_object(module, example, partial)
     return network
 
 

@@ -11,6 +11,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
+import archc
 from archc import loads
 from archc.compiler.errors import UsageError
 from archc.compiler.frontends import CannotRead
@@ -67,6 +68,7 @@ def test_a_module_with_operators_that_are_not_known() -> None:
         f"{name}.{part}" for name in ("stem", "one.conv", "two.conv", "fc") for part in ("weight", "bias")
     }
     assert made.text.count('"im2col"') == 1  # in the block
+    assert archc.read(Network(), torch.empty(2, 3, 8, 8), partial=True).graph.same_as(net.graph)
 
 
 def test_without_an_axis_of_the_batch_there_is_no_hole() -> None:
