@@ -159,10 +159,10 @@ class Flat:
         for number in live:
             item = self.items[number]
             if item.op.startswith(PSEUDO) or item.incomplete:
-                named = item.op.lstrip(PSEUDO)
+                what = item.op.lstrip(PSEUDO)
                 if not self.partial:
-                    raise CannotRead(f"its result is used in a way that is not known ({item.incomplete or named})", path=item.path)
-                self.items[number] = self.items[self.add_hole(named, item.operands, item.shape, item.path, item.leaf)]  # type: ignore[arg-type]
+                    raise CannotRead(f"its result is used in a way that is not known ({item.incomplete or what})", path=item.path)
+                self.items[number] = self.items[self.add_hole(what, item.operands, item.shape, item.path, item.leaf)]  # type: ignore[arg-type]
         live = self._untangled(live)
         names, named = names_of([self.items[number] for number in live], self.labeled)
         called = dict(zip(live, names, strict=True))

@@ -174,14 +174,14 @@ class Reader:
                     left.append((data, place))
                     continue
                 operands = [made[layer, call][number] for layer, call, number in taken]
-                constant, own = _constant(data, [nodes[place]]), inside(path, label_of(name))
+                constant, here = _constant(data, [nodes[place]]), inside(path, label_of(name))
                 if constant is not None:
                     made[name, place] = [self.flat.add(constant[0], operands, constant[1])]
                 elif len(nodes) == 1:
-                    made[name, place] = self.layer(data, own, operands)
+                    made[name, place] = self.layer(data, here, operands)
                 else:
-                    with self.calls.call(self.flat, str(data["class_name"]), own, place + 1, paths):
-                        made[name, place] = self.layer(data, own, operands)
+                    with self.calls.call(self.flat, str(data["class_name"]), here, place + 1, paths):
+                        made[name, place] = self.layer(data, here, operands)
             if len(left) == len(waiting):
                 reason = "its operands are not in the file, or it depends on itself"
                 raise CannotRead(reason, str(left[0][0]["class_name"]), _name(left[0][0], path))

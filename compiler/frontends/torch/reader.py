@@ -66,10 +66,11 @@ class Reader(Walk):
         held = node.meta.get("val")
         results = held if isinstance(held, list | tuple) else [held]
         given = [self.values.get(each) for each in node.all_input_nodes]
-        if not all(isinstance(result, torch.Tensor) for result in results):
+        tensors = [result for result in results if isinstance(result, torch.Tensor)]
+        if len(tensors) < len(results):
             raise refusal
         try:
-            shapes = [tuple(int(count) for count in result.shape) for result in results]
+            shapes = [tuple(int(count) for count in tensor.shape) for tensor in tensors]
             views = self.holes(operator(node), [value for value in given if isinstance(value, View)], shapes)
         except CannotRead as second:
             raise CannotRead(
