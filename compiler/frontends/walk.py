@@ -140,13 +140,19 @@ class Walk:
         return found
 
     def _entering(self, view: View) -> int:
-        """Return the operator whose values a hole takes: arranged as the source has them, where that is possible."""
-        dims = [axis for axis in self.sample_dims(view) if axis]
-        if not view.picks and sorted(dims, key=id) == sorted((axis for axis in view.axes if axis), key=id):
+        """Return the operator whose values a hole takes: arranged as the source has them, where that is possible.
+
+        Raises CannotRead where the hole takes only a part of the values, or others, and no operator makes these.
+        """
+        is_whole = not view.picks and view.factor == 1.0 and not view.unit
+        if is_whole and {*self.sample_dims(view)} - {()} == {*view.axes} - {()}:
             return view.item
+        batch = self.batch_dim(view)
         try:
-            return self.sample(view, 1 if len(view.dims) > 1 else 0)[0]
+            return self.sample(view, next((place for place in range(len(view.dims)) if place != batch), 0))[0]
         except CannotRead:
+            if not is_whole:
+                raise
             return view.item
 
     def _batch_of(self, shape: Sequence[int]) -> int:
