@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from archc.compiler.files import check_regular
 from archc.compiler.frontends.flat import CannotRead
 
 MOST_BYTES = 2**36  # in all parts of a file
@@ -28,7 +27,8 @@ def loaded(path: Path) -> torch.export.ExportedProgram:
     memory; so are operators other than those of aten, and formulas that torch evaluates as Python.
     """
     try:
-        check_regular(path)
+        if path.exists() and not path.is_file():
+            raise CannotRead(f"{path.name} is no regular file")
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
                 raise CannotRead("its parts are larger than the file: they are compressed, or overlap")
