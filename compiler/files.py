@@ -78,6 +78,11 @@ def read_regular(path: Path, most: int) -> bytes:
         return bounded(file.read(most + 1), most)
 
 
+def check_regular(path: Path) -> None:
+    """Raise OSError for anything that is not a regular file, before a library opens it."""
+    _refuse(os.stat(path).st_mode)
+
+
 def bounded(data: bytes, most: int) -> bytes:
     """Return the data. Raises OSError if it is more than `most` bytes."""
     if len(data) > most:

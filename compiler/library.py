@@ -55,12 +55,13 @@ def loads(text: str, *, inputs: Inputs = None, limits: Limits | None = None, set
     return Network(require_network(report), Again(again, overrides), Variation(again, overrides))
 
 
-def read(source: Any, example: Any = None, *, inputs: Inputs = None, call: bool = False) -> Network:
+def read(source: Any, example: Any = None, *, inputs: Inputs = None, call: bool = False, partial: bool = False) -> Network:
     """Read a network of another framework, and return it as one of ours; its keys are those of the source.
 
     `source` is what `archc read` takes, `"torchvision:resnet18"`, `"timm:resnet18?num_classes=10"` or a file of another framework, or a
     module of torch with an `example` of its inputs: a tensor, or several, with a batch. `inputs` is the shape of the input, where the
-    source does not say; `call` permits a source to run Python: `"package.models:make"`.
+    source does not say; `call` permits a source to run Python: `"package.models:make"`. With `partial`, operators that cannot be read are
+    holes of the shapes that the source states; such a network checks, and cannot be lowered.
     Raises UsageError for a source that nothing reads, and `frontends.CannotRead`, with the operator and its place, for a network that
     cannot be read.
     """
@@ -70,12 +71,12 @@ def read(source: Any, example: Any = None, *, inputs: Inputs = None, call: bool 
         if example is not None:
             raise UsageError("is for a module of torch, and the source is text", option="example")
         listed = [inputs] if isinstance(inputs, str) else list((inputs or {}).values())
-        return loads(read_text(str(source), [shape_of(shape) for shape in listed], call).text)
+        return loads(read_text(str(source), [shape_of(shape) for shape in listed], call, partial=partial).text)
     if example is None:
         raise UsageError("is needed for a module of torch: a tensor, or several, with a batch", option="example")
     if inputs is not None:
         raise UsageError("is for sources that are named by text; the example says what the inputs of a module are", option="inputs")
-    return loads(folded(read_module(source, example)).text)
+    return loads(folded(read_module(source, example, partial)).text)
 
 
 def check(

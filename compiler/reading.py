@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from archc.compiler.errors import UsageError
 from archc.compiler.frontends import FlatNetwork, find
 from archc.compiler.frontends import read as read_source
+from archc.compiler.frontends.unfolding import unfolded
 from archc.compiler.graph import ArchGraph
-from archc.compiler.read import Reading, read_graph, read_nameless
+from archc.compiler.read import Reading, UnreadableError, read_graph, read_nameless
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Read:
             return None
         names = self.reading.names
         keys = {node.key: names.get(node.name, node.key) for node in self.flat.graph if node.key == node.name}
-        return {_renamed(key, keys): tensor for key, tensor in self.flat.weights().items()}
+        left_out = set(self.flat.unread)
+        return {_renamed(key, keys): tensor for key, tensor in self.flat.weights().items() if key not in left_out}
 
 
 def _renamed(key: str, keys: Mapping[str, str]) -> str:
@@ -38,13 +41,36 @@ def _renamed(key: str, keys: Mapping[str, str]) -> str:
     return f"{keys[owner]}.{part}" if owner in keys else keys.get(key, key)
 
 
-def read_text(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, weights: str = "") -> Read:
-    """Read what a source names. Raises UsageError, NotInstalled, CannotRead and UnreadableError."""
-    flat = read_source(source, shapes, call, weights)
-    if not find(source)[0].nameless:
+def read_text(
+    source: str,
+    shapes: Sequence[Sequence[int]] = (),
+    call: bool = False,
+    weights: str = "",
+    partial: bool = False,
+    unfold: bool = False,
+    names: bool = False,
+) -> Read:
+    """Read what a source names; with `partial`, what cannot be read becomes holes, with `unfold`, biases become batch norms.
+
+    Where names are those of single layers, which say nothing of blocks, the text has names of its own; with `names` it keeps them.
+
+    Raises UsageError, NotInstalled, CannotRead and UnreadableError.
+    """
+    flat = read_source(source, shapes, call, weights, partial)
+    if unfold:
+        flat = unfolded(flat)
+    kind = find(source)[0].names
+    if names and kind == "none":
+        raise UsageError(f"{source} has no names of layers", option="names", given=source)
+    if kind == "scopes":
         return Read(flat, folded(flat))
-    flat = replace(flat, graph=by_branches(flat.graph))
-    return Read(flat, read_nameless(flat.graph, flat.title))
+    ordered = replace(flat, graph=by_branches(flat.graph))
+    if not names:
+        return Read(ordered, read_nameless(ordered.graph, flat.title))
+    try:
+        return Read(ordered, folded(ordered))
+    except UnreadableError:  # a scope may not be in one piece
+        return Read(flat, folded(flat))
 
 
 def by_branches(graph: ArchGraph) -> ArchGraph:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from archc.compiler.analysis.cost import Cost, cost
+from archc.compiler.analysis.cost import Cost, cost, holes_of
 from archc.compiler.analysis.nesting import Stated
 from archc.compiler.elaborate.claims import ClaimResult
 from archc.compiler.elaborate.elaboration import Failure, Passed
@@ -83,6 +83,8 @@ class Report:
                 "nodes": len(self.graph) - len(self.graph.inputs),
                 "legal": {legal.name: str(legal) for legal in self.legal},
             }
+            if holes := holes_of(self.graph):
+                data["holes"] = [node.name for node in holes]
             if self.graph.preprocess:
                 data["preprocess"] = self.graph.preprocess
         data["claims"] = [claim.to_json() for claim in self.claims]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archc.compiler.analysis.cost import Cost
+from archc.compiler.analysis.cost import Cost, holes_of
 from archc.compiler.elaborate.claims import ClaimResult
 from archc.compiler.graph import ArchGraph
 from archc.compiler.shapes.conditions import Legal
@@ -24,6 +24,8 @@ def verdict(name: str, graph: ArchGraph, counts: Cost, claims: Sequence[ClaimRes
     lines.append(f"  parameters  {counts.params:,}{extra}")
     lines.append(f"  MACs        {number(counts.macs)}")
     lines.append(f"  nodes       {len(graph) - len(graph.inputs):,}")
+    if holes := len(holes_of(graph)):
+        lines.append(f"  holes       {holes:,}, of which nothing is counted")
     lines.append(f"  claims      {_claims(claims)}")
     lines.extend(f"  legal       {sizes}" for sizes in legal)
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from archc.compiler.analysis.cost import MEASURES, node_params, weights
+from archc.compiler.analysis.cost import BOUNDED, MEASURES, holes_of, node_params, weights
 from archc.compiler.analysis.written import literal
 from archc.compiler.elaborate.arithmetic import COMPARISONS, describe
 from archc.compiler.elaborate.claims import ClaimResult, Expected
@@ -142,13 +142,20 @@ def _count(expect: ast.Expect, graph: ArchGraph, scope: Scope) -> Dim:
     measure = MEASURES.get(expect.measure)
     if measure is None:
         raise Fault(says.unknown_measure(expect.measure, ["shape", *MEASURES]))
+    nodes = _counted(expect, graph, scope)
+    holes = holes_of(nodes) if expect.measure in BOUNDED and expect.relation not in (">", ">=") else []
+    if holes:
+        raise Fault(says.only_bounded(expect.measure, holes[0].name, len(holes), str(measure(graph, nodes))))
+    return measure(graph, nodes)
+
+
+def _counted(expect: ast.Expect, graph: ArchGraph, scope: Scope) -> list[Node]:
     if expect.target is None:
-        return measure(graph, [node for node in graph if not node.training_only])
+        return [node for node in graph if not node.training_only]
     if expect.target == TRAINING and TRAINING not in scope.members:
-        return measure(graph, graph)
+        return list(graph)
     tensor = _target(expect, scope)
-    part = list(_part(graph, expect.target))
-    return measure(graph, part or ([graph[tensor.name]] if in_graph(tensor) else []))
+    return list(_part(graph, expect.target)) or ([graph[tensor.name]] if in_graph(tensor) else [])
 
 
 def _part(graph: ArchGraph, path: str) -> Iterable[Node]:

@@ -77,9 +77,15 @@ def cost(graph: ArchGraph) -> Cost:
     return Cost(params, params_of(graph, nodes) if whole else params, macs, macs_of(graph, nodes) if whole else macs)
 
 
+def holes_of(nodes: Iterable[Node]) -> list[Node]:
+    """Return the nodes that nothing computes, of which nothing is counted: counts over them are lower bounds."""
+    return [node for node in nodes if node.operator.opaque]
+
+
 MEASURES: dict[str, Callable[[ArchGraph, Iterable[Node]], Dim]] = {
     "params": params_of,
     "macs": macs_of,
     "connections": connections_of,
     "nodes": lambda graph, nodes: sum(1 for node in nodes if not node.is_input),
 }
+BOUNDED = frozenset({"params", "macs", "connections"})  # measures that holes only give a lower bound of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archc.compiler.analysis.conventions import CONVENTIONS
-from archc.compiler.analysis.cost import node_params, params_of
+from archc.compiler.analysis.cost import holes_of, node_params, params_of
 from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.parts import Part, nodes_of, parts
 from archc.compiler.analysis.receptive import Field, network_field, receptive_fields
@@ -36,6 +36,7 @@ class Row:
     last: str = ""  # the name of the last copy
     last_receptive_field: Field | None = None
     training_only: bool = False
+    holes: int = 0  # nodes of which nothing is counted, as nothing says what they compute
     inside: list[Row] = field(default_factory=list)  # the rows of an opened block
 
     @property
@@ -123,7 +124,9 @@ class Counts:
     def _leaf(self, node: Node) -> Row:
         values = product(node.shape)
         counts = (self._node_params(node), self._node_macs(node))
-        return Row(node.name, notation(node), node.shape, *counts, values, values, self.fields[node.name], training_only=node.training_only)
+        row = Row(node.name, notation(node), node.shape, *counts, values, values, self.fields[node.name], training_only=node.training_only)
+        row.holes = len(holes_of([node]))
+        return row
 
     def _block(self, part: Part) -> Row:
         nodes = part.nodes()
@@ -137,5 +140,6 @@ class Counts:
         call = part.call
         written = call.text if call else f"{len(nodes)} nodes"
         return Row(
-            part.name, written, last.shape, params, macs, product(last.shape), activations, field, len(nodes), training_only=training_only
-        )
+            part.name, written, last.shape, params, macs, product(last.shape), activations, field, len(nodes),
+            training_only=training_only, holes=len(holes_of(nodes)),
+        )  # fmt: skip

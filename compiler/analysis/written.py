@@ -8,7 +8,7 @@ from typing import Any
 
 from archc.compiler.analysis.notation import UNSEEN, spread, unusual_options
 from archc.compiler.graph import ArchGraph, Node
-from archc.compiler.ops.kinds import Kind, PerAxis, Text, exact
+from archc.compiler.ops.kinds import Extents, Kind, PerAxis, Text, exact
 from archc.compiler.shapes.dim import Shape, show_sizes
 from archc.dsl import ast
 from archc.dsl.source import Source, Span
@@ -107,6 +107,8 @@ def literal(value: Any, kind: Kind | None = None) -> ast.Expr:
     if isinstance(value, Text):
         return ast.Text(NOWHERE, value.text)
     if isinstance(value, tuple):
+        if isinstance(kind, Extents) and all(isinstance(size, int) for size in value):
+            return ast.ShapeLiteral(NOWHERE, value) if len(value) > 1 else literal(value[0])
         if isinstance(getattr(kind, "kind", kind), PerAxis) and len(set(value)) == 1:
             return literal(value[0])
         return ast.List(NOWHERE, tuple(literal(item) for item in value))

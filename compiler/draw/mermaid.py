@@ -33,7 +33,8 @@ def mermaid(scene: Scene, look: Look) -> str:
         lines.append(f"  {ids[edge.source]} {arrow}{shape} {ids[edge.target]}")
     families = dict.fromkeys(box.status or box.family for box in scene.shown())
     c = look.colours
-    lines += [f"  classDef {family} fill:{c[family]},stroke:{c['line']},color:{c['ink']}" for family in families]
+    broken = {"unknown": ",stroke-dasharray:5 4"}
+    lines += [f"  classDef {family} fill:{c[family]},stroke:{c['line']},color:{c['ink']}{broken.get(family, '')}" for family in families]
     return "\n".join(lines) + "\n"
 
 

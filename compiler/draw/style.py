@@ -22,6 +22,7 @@ LEGEND = {
     "regularization": "regularization",
     "shape": "change of shape",
     "merge": "merge",
+    "unknown": "not read",
     "block": "block",
 }
 
@@ -39,6 +40,7 @@ FORMS: dict[str, dict[str, str]] = {
     "regularization": {"shape": "box", "style": "filled,dotted"},
     "shape": {"shape": "note", "style": "filled"},
     "merge": {"shape": "circle", "style": "filled", "fixedsize": "true", "width": "0.34", "height": "0.34"},
+    "unknown": {"shape": "box", "style": "filled,dashed", "penwidth": "1.6"},
     "block": {"shape": "box", "style": "rounded,filled", "peripheries": "2"},
     "failed": {"shape": "box", "style": "filled", "penwidth": "2.2"},
 }
@@ -64,6 +66,7 @@ LIGHT = {
     "regularization": "#e2bdd4",
     "shape": "#d5dade",
     "merge": "#fefefe",
+    "unknown": "#fffffe",
     "block": "#dde6f3",
     "added": "#b5e3b0",
     "removed": "#f3b0ac",
@@ -92,6 +95,7 @@ DARK = {
     "regularization": "#74456a",
     "shape": "#414b54",
     "merge": "#12171d",
+    "unknown": "#12171e",
     "block": "#2d3c55",
     "added": "#2c6b2f",
     "removed": "#853331",
@@ -117,6 +121,7 @@ _WHITE = dict.fromkeys(
     "#ffffff",
 )
 PRINT = LIGHT | _WHITE | {"ink": "#000000", "line": "#000000", "edge": "#000000", "room": "#ffffff", "block": "#eeeeee", "merge": "#ffffff"}
+PRINT |= {"unknown": "#ffffff"}
 PRINT |= {"frame": "#777777", "faint": "#333333"}
 # Volumes have no forms to tell families by, so in print they differ in grey; lids and sides are shaded besides.
 PRINT_VOLUMES = PRINT | {"pooling": "#b4b4b4", "shape": "#8e8e8e", "input": "#dadada", "normalization": "#cfcfcf", "block": "#f3f3f3"}

@@ -29,6 +29,7 @@ _FORMS = {
     "activation": "ellipse, inner sep=0pt",
     "normalization": "chamfered rectangle, inner sep=0pt",
     "merge": "circle, inner sep=0pt",
+    "unknown": "line width=0.8pt, dashed",
     "block": "rounded corners=4pt, double",
 }
 

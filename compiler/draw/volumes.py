@@ -182,7 +182,8 @@ def _paint(scene: Scene, look: Look, volumes: dict[str, Volume], streams: dict[s
     for name, volume in volumes.items():
         box = boxes[name]
         for part in _parts(name, streams):
-            strokes.append(_faces(volume, centres[part], look.fill(box, total), look.colours["line"], box.training_only))
+            dashed = box.training_only or box.family == "unknown"
+            strokes.append(_faces(volume, centres[part], look.fill(box, total), look.colours["line"], dashed))
     return " ".join(strokes)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from archc.compiler.errors import NotInstalled, UsageError
 from archc.compiler.files import reason
@@ -27,8 +27,10 @@ class Frontend:
     A source is `prefix:NAME`, with `?option=value` if it takes `options`, or a file with one of the `suffixes`; `runs` is whether
     reading it executes code that the source names, which must be asked for. `reader` is the dotted path of the function, which gets
     the name or the path, shapes of inputs and options, as the row says. `extra` is the extra of this package that installs the modules
-    which it `needs`. `apart` is the suffix of the file that holds the weights of a source, where that is another file. The names of a
-    `nameless` source say nothing of blocks, which are found in the graph alone.
+    which it `needs`. A `partial` reader makes holes of operators that it does not know, since its sources state the shape of every
+    result. `apart` is the suffix of the file that holds the weights of a source, where that is another file. `names`: those of
+    a source are paths of scopes, or names of single layers, which say nothing of blocks, or there are none; blocks are then found in the
+    graph alone.
     """
 
     name: str
@@ -39,9 +41,10 @@ class Frontend:
     suffixes: tuple[str, ...] = ()
     options: bool = False
     shapes: bool = False
+    partial: bool = False
     runs: bool = False
     apart: str = ""
-    nameless: bool = False
+    names: Literal["scopes", "layers", "none"] = "scopes"
     extra: str = ""
     needs: tuple[str, ...] = ()
 
@@ -56,10 +59,12 @@ _TORCH = "archc.compiler.frontends.torch.sources"
 FRONTENDS: tuple[Frontend, ...] = (
     Frontend(
         name="torchvision",
-        reads="a network of torchvision",
-        written="torchvision:NAME",
+        reads="a network of torchvision, with options of its constructor",
+        written="torchvision:NAME?aux_loss=True",
         reader=f"{_TORCH}.torchvision",
+        partial=True,
         prefix="torchvision",
+        options=True,
         shapes=True,
         extra="read",
         needs=("torch", "torchvision"),
@@ -69,6 +74,7 @@ FRONTENDS: tuple[Frontend, ...] = (
         reads="a network of timm, with options of its constructor",
         written="timm:NAME?num_classes=10",
         reader=f"{_TORCH}.timm",
+        partial=True,
         prefix="timm",
         options=True,
         shapes=True,
@@ -80,6 +86,7 @@ FRONTENDS: tuple[Frontend, ...] = (
         reads="an exported program of torch",
         written="FILE.pt2",
         reader=f"{_TORCH}.exported_file",
+        partial=True,
         suffixes=(".pt2",),
         extra="torch",
         needs=("torch",),
@@ -90,7 +97,7 @@ FRONTENDS: tuple[Frontend, ...] = (
         written="FILE.keras",
         reader="archc.compiler.frontends.keras.read",
         suffixes=(".keras", ".json"),
-        nameless=True,
+        names="layers",
     ),
     Frontend(
         name="caffe",
@@ -99,7 +106,7 @@ FRONTENDS: tuple[Frontend, ...] = (
         reader="archc.compiler.frontends.caffe.read",
         suffixes=(".prototxt",),
         apart=".caffemodel",
-        nameless=True,
+        names="layers",
     ),
     Frontend(
         name="darknet",
@@ -108,13 +115,14 @@ FRONTENDS: tuple[Frontend, ...] = (
         reader="archc.compiler.frontends.darknet.read",
         suffixes=(".cfg",),
         apart=".weights",
-        nameless=True,
+        names="none",
     ),
     Frontend(
         name="onnx",
         reads="a network as ONNX",
         written="FILE.onnx",
         reader="archc.compiler.frontends.onnx.sources.file",
+        partial=True,
         suffixes=(".onnx",),
         shapes=True,
         extra="onnx",
@@ -125,6 +133,7 @@ FRONTENDS: tuple[Frontend, ...] = (
         reads="what a function of a Python module returns, a module of torch; it is executed",
         written="MODULE:FUNCTION",
         reader=f"{_TORCH}.python_module",
+        partial=True,
         shapes=True,
         runs=True,
         extra="torch",
@@ -139,11 +148,11 @@ def is_source(text: str) -> bool:
     return any((colon and prefix == row.prefix) or Path(text).suffix in row.suffixes for row in FRONTENDS)
 
 
-def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, weights: str = "") -> FlatNetwork:
+def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, weights: str = "", partial: bool = False) -> FlatNetwork:
     """Return the network that a source names.
 
     `shapes` are those of its inputs, where the source does not say; `call` permits code to run; `weights` is the file with its weights,
-    for a source that has them in another file.
+    for a source that has them in another file; `partial` makes holes of what cannot be read.
 
     Raises UsageError for a source that none of FRONTENDS reads, or that runs code without `call`; NotInstalled where a module that
     a front end needs is not installed; CannotRead for a network that cannot be read.
@@ -166,6 +175,12 @@ def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, 
         raise UsageError(f"{source} states the shapes of its inputs itself", option="input", given=len(shapes))
     if row.options:
         given["options"] = options
+    if partial and not row.partial:
+        raise UsageError(
+            f"{row.written} does not state the shape of each result, so nothing in it can be a hole", option="partial", given=source
+        )
+    if partial:
+        given["partial"] = True
     if weights and not row.apart:
         raise UsageError(f"{source} has its weights itself", option="weights", given=weights)
     if weights:
@@ -178,13 +193,13 @@ def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, 
     return network
 
 
-def read_module(module: Any, example: Any) -> FlatNetwork:
+def read_module(module: Any, example: Any, partial: bool = False) -> FlatNetwork:
     """Return the network of a module of torch, with its weights, from an example of its inputs. Raises UsageError and CannotRead."""
     kinds = {kind.__module__.partition(".")[0] for kind in type(module).__mro__}
     if "torch" not in kinds or not callable(getattr(module, "named_modules", None)):
         raise UsageError(f"is text or a module of torch, not {type(module).__name__}", option="source", given=type(module).__name__)
     reader: Any = import_module(_TORCH)
-    network: FlatNetwork = reader.module_object(module, example)
+    network: FlatNetwork = reader.module_object(module, example, partial)
     return network
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead, quoted
+from archc.compiler.frontends.item import MOST_AXES
 from archc.compiler.frontends.views import Axes, Axis, atoms_of, runs, size
 from archc.compiler.ops.call import AXIS_NUMBERS
 from archc.compiler.ops.kinds import Word
 
-MOST_AXES = 4  # of a tensor of the language
 Add = Callable[[str, int, dict[str, Any]], int]
 
 

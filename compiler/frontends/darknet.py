@@ -16,6 +16,7 @@ from typing import Any
 
 from archc.compiler.files import read_regular
 from archc.compiler.frontends.flat import LOWEST, CannotRead, Flat, FlatNetwork
+from archc.compiler.frontends.naming import name_of
 
 MAX_WEIGHTS = 2**32
 MAX_BYTES = 2**22  # of a .cfg: fifty times the largest that is in use
@@ -290,7 +291,7 @@ KINDS: Mapping[str, Callable[[Reader, Section, int], int]] = {
 
 def read(path: Path, weights: Path | None = None) -> FlatNetwork:
     """Read a `.cfg` file, with the `.weights` file that belongs to it. Raises CannotRead, with the section and its line, and OSError."""
-    reader = Reader(path.stem, sections(read_regular(path, MAX_BYTES).decode(errors="replace")))
+    reader = Reader(name_of(path.stem), sections(read_regular(path, MAX_BYTES).decode(errors="replace")))
     network = reader.read()
     return network if weights is None else replace(network, weights=partial(tensors, weights, tuple(reader.stored)))
 

@@ -6,61 +6,23 @@ when it is known which operators are left. An operator that a pattern has replac
 
 from __future__ import annotations
 
-import keyword
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from graphlib import CycleError, TopologicalSorter
-from heapq import heappop, heappush
-from itertools import pairwise
 from math import isfinite
 from typing import Any
 
-from archc.compiler.elaborate.reserved import MODULE_NAMES
+from archc.compiler.frontends.item import LOWEST as LOWEST
+from archc.compiler.frontends.item import MOST_AXES, PSEUDO, Item
+from archc.compiler.frontends.item import CannotRead as CannotRead
+from archc.compiler.frontends.naming import names_of
+from archc.compiler.frontends.ordering import TangledError, gathered
 from archc.compiler.graph import INPUT, ArchGraph, Node, Output
-from archc.compiler.ops import OPERATORS
+from archc.compiler.ops import OPERATORS, operator_of
 from archc.compiler.ops.kinds import NONE, Text, Word
 from archc.compiler.ops.record import Call, Like, Operator, Required, Weights
 from archc.compiler.shapes.dim import Shape, show_shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.source import Source, Span
-
-LOWEST = -1e18  # what padding is before a maximum: less than any value
-PSEUDO = "~"  # begins the names of operators that the language does not have, which a pattern must replace
-
-
-class CannotRead(Exception):
-    """A source cannot be read; `operator` and `path` say what and where, in the words of the source."""
-
-    def __init__(self, reason: str, operator: str = "", path: str = "", count: int = 0) -> None:
-        super().__init__(reason)
-        self.reason, self.operator, self.path, self.count = reason, operator, path, count
-
-    def __str__(self) -> str:
-        """Return the operator, its place, how many of its kind there are, and the reason."""
-        many = f" ({self.count} of them)" if self.count > 1 else ""
-        where = f" in {self.path}" if self.path else ""
-        return f"{self.operator}{where}{many}: {self.reason}" if self.operator else self.reason
-
-
-@dataclass(slots=True)
-class Item:
-    """An operator that is not named yet: its canonical options, operands and shape, and the `weights` that it holds, by their keys.
-
-    `path` is where the source has it: the path of a module that is the operator (`leaf`), or of the scope in which it is computed.
-    `data` is what a front end notes of it; `incomplete` says why it is wrong until a pattern replaces it.
-    """
-
-    op: str
-    attrs: Mapping[str, Any]
-    operands: tuple[int, ...]
-    shape: Shape
-    key: str
-    path: str
-    leaf: bool
-    weights: Mapping[str, tuple[int, ...]]
-    data: Any = None
-    incomplete: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +31,9 @@ class FlatNetwork:
 
     `classes` are the names of the classes of scopes and of modules, by their paths; `named` are the nodes whose names are the source's.
     `weights` returns the tensors by key as numpy arrays; None where the source has none. `title` names the source, and the versions of
-    what has built it. `oracle` returns the source itself, with weights, in the form that its front end compares with; None where it cannot.
+    what has built it. `unread` are the keys of tensors that belong to holes. `unfolded` are batch norms that the source does not have, for
+    which `change` turns its tensors into those of the graph. `oracle` returns the source itself, with weights, in the form that its front
+    end compares with; None where it cannot.
     """
 
     graph: ArchGraph
@@ -77,6 +41,9 @@ class FlatNetwork:
     classes: Mapping[str, str] = field(default_factory=dict)
     named: frozenset[str] = frozenset()
     weights: Callable[[], Mapping[str, Any]] | None = None
+    unread: tuple[str, ...] = ()
+    unfolded: tuple[str, ...] = ()
+    change: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     oracle: Callable[[], Any] | None = None
 
 
@@ -113,12 +80,16 @@ class Flat:
     """The operators of a network in their order, each by its number."""
 
     def __init__(self, source: str) -> None:
+        self.partial = False  # whether what cannot be read is a hole, and not an error
+        self.spared: set[str] = set()  # keys of tensors that holes take
         self.labeled = False  # whether paths of operators are their names in a program of archc, which are kept
         self.items: list[Item] = []
         self.span = Span(Source(source, "", source), 0, 0)
 
     def add_input(self, name: str, shape: Shape) -> int:
-        """Append an input and return its number."""
+        """Append an input and return its number. Raises CannotRead where another has its name."""
+        if any(item.op == INPUT and item.path == name for item in self.items):
+            raise CannotRead(f"two inputs are called {name} here")
         return self._append(Item(INPUT, {}, (), shape, "", name, True, {}))
 
     def add(
@@ -162,6 +133,13 @@ class Flat:
         self.items.append(item)
         return len(self.items) - 1
 
+    def add_hole(self, what: str, operands: Sequence[int], shape: Sequence[int], path: str = "", leaf: bool = False) -> int:
+        """Append a hole for an operator that the source calls `what`. Raises CannotRead for a shape of too many axes."""
+        if not 1 <= len(shape) <= MOST_AXES:
+            raise CannotRead(f"its result has {len(shape)} axes for each sample; here there are at most {MOST_AXES}")
+        shown = "".join(mark if mark.isprintable() and mark != '"' else "?" for mark in what)[:120]
+        return self.add("hole", operands, {"what": Text(shown), "shape": tuple(shape)}, path=path, leaf=leaf)
+
     # ---- the end
 
     def finished(
@@ -181,11 +159,12 @@ class Flat:
         for number in live:
             item = self.items[number]
             if item.op.startswith(PSEUDO) or item.incomplete:
-                raise CannotRead(
-                    f"its result is used in a way that is not known ({item.incomplete or item.op.lstrip(PSEUDO)})", path=item.path
-                )
+                what = item.op.lstrip(PSEUDO)
+                if not self.partial:
+                    raise CannotRead(f"its result is used in a way that is not known ({item.incomplete or what})", path=item.path)
+                self.items[number] = self.items[self.add_hole(what, item.operands, item.shape, item.path, item.leaf)]  # type: ignore[arg-type]
         live = self._untangled(live)
-        names, named = _named([self.items[number] for number in live], self.labeled)
+        names, named = names_of([self.items[number] for number in live], self.labeled)
         called = dict(zip(live, names, strict=True))
         graph = ArchGraph(name, title)
         for number in live:
@@ -194,17 +173,18 @@ class Flat:
             node = Node(called[number], item.op, item.attrs, item.shape, self.span, key=key)
             graph.add(node, [called[operand] for operand in item.operands])
         graph.outputs.update({output: Output(called[number]) for output, number in outputs.items()})
-        _check_state(graph, state, set(unused))
+        holds = any(operator_of(self.items[number].op).opaque for number in live)
+        _check_state(graph, state, {*unused, *(self.unread(outputs.values(), state) if holds else ())})
         return graph, frozenset(called[number] for number, own in zip(live, named, strict=True) if own)
 
     def _untangled(self, live: list[int]) -> list[int]:
         """Return items in an order in which each scope is in one piece; an operator between two parts of a scope moves into it."""
         operands = {number: self.items[number].operands for number in live}
         for _ in live:
-            names = dict(zip(live, _named([self.items[number] for number in live], self.labeled)[0], strict=True))
+            names = dict(zip(live, names_of([self.items[number] for number in live], self.labeled)[0], strict=True))
             try:
-                return _gathered(live, names, operands)
-            except _TangledError as tangle:
+                return gathered(live, names, operands)
+            except TangledError as tangle:
                 around = next((group for group in tangle.groups if any(name.startswith(f"{group}.") for name in names.values())), "")
                 free = [number for number in live if names[number] in tangle.groups and not self.items[number].key]
                 if not free or not around:
@@ -268,138 +248,6 @@ def _check_state(graph: ArchGraph, state: Mapping[str, tuple[int, ...]], unused:
             raise CannotRead(f"{key} is stored as {'x'.join(map(str, shape))}, and here as {'x'.join(map(str, ours[key]))}")
     if missing := [key for key in ours if key not in state]:
         raise CannotRead(f"the source does not store {missing[0]}{f' and {len(missing) - 1} more' if missing[1:] else ''}")
-
-
-# ---- names
-
-
-def writable(label: str) -> bool:
-    """Return whether the language can write a label."""
-    plain = label.replace("-", "_")
-    known = plain.isdigit() or plain.isidentifier()
-    return known and plain.isascii() and not label.startswith(("_", "-")) and not keyword.iskeyword(label) and label not in MODULE_NAMES
-
-
-def _named(items: Sequence[Item], labeled: bool = False) -> tuple[list[str], list[bool]]:
-    """Return the names of items in order, and whether each is the source's.
-
-    An operator with weights is called after their key, and one that is a numbered module after its path. Any other is called as the
-    language calls what has no label: after its operator, with its number among those of the scope that computes it.
-    """
-    keyed = {item.key for item in items if item.key}
-    for key in keyed:
-        for label in key.split("."):
-            if not writable(label):
-                raise CannotRead(f"its name cannot be written as a label here: {label}", path=key)
-    inner = next((key for key in sorted(keyed) if any(around in keyed for around in _around(key))), "")
-    if inner:
-        raise CannotRead("it has weights of its own, and so has a module around it", path=inner)
-    wishes: dict[str, list[int]] = {}
-    for number, item in enumerate(items):
-        if item.leaf and not item.key:
-            wishes.setdefault(item.path, []).append(number)
-    groups = {path for path, numbers in wishes.items() if _is_group([items[number] for number in numbers], numbers)}
-    scopes = {around for item in items for around in _around(item.key or item.path)} | groups
-    scopes |= {item.path for item in items if not item.leaf and not item.key}
-    taken, counts = set(keyed), Counter[str]()
-    first: set[str] = set()
-    names: dict[str, bool] = {}
-    for item in items:
-        label = item.path.rpartition(".")[2]
-        is_kept = label.isdigit() and item.leaf and item.path not in taken and item.path not in scopes and not _owner(item.path, keyed)
-        if labeled and item.leaf and item.path and item.path not in names:
-            name, given = item.path, True
-        elif item.key and item.key not in first and item.key not in names:
-            first.add(item.key)
-            name, given = item.key, True
-        else:
-            name, given = item.path, item.op == INPUT or is_kept
-        scope = name.rpartition(".")[0] if given else _scope(item, keyed, groups)
-        stem = f"{scope}.{item.op}" if scope else item.op
-        counts[stem] += 1
-        if not given:
-            while (name := f"{stem}{counts[stem]}") in taken or name in scopes:
-                counts[stem] += 1
-        taken.add(name)
-        names[name] = given
-    return list(names), list(names.values())
-
-
-def _owner(path: str, keyed: set[str]) -> str:
-    """Return the operator with weights that is at a path or around it; "" where there is none."""
-    return next((around for around in (path, *_around(path)) if around in keyed), "")
-
-
-def _scope(item: Item, keyed: set[str], groups: set[str]) -> str:
-    """Return the scope of an operator that is named after itself."""
-    if owner := _owner(item.path, keyed):
-        return owner.rpartition(".")[0]
-    path = item.path.rpartition(".")[0] if item.leaf and item.path not in groups else item.path
-    return ".".join(label for label in path.split(".") if writable(label))
-
-
-def _is_group(items: Sequence[Item], numbers: Sequence[int]) -> bool:
-    """Return whether a module computes several operators, rather than one each time that it is called."""
-    return len({item.op for item in items}) > 1 and numbers[-1] - numbers[0] == len(numbers) - 1
-
-
-class _TangledError(Exception):
-    """Groups of items depend on each other, so that none can be in one piece."""
-
-    def __init__(self, groups: Sequence[str]) -> None:
-        super().__init__()
-        self.groups = list(dict.fromkeys(groups))
-
-
-def _gathered(order: Sequence[int], names: Mapping[int, str], operands: Mapping[int, Sequence[int]], depth: int = 0) -> list[int]:
-    """Return items in an order in which each scope is in one piece. Raises _TangledError where there is none."""
-    groups: dict[str, list[int]] = {}
-    for number in order:
-        parts = names[number].split(".")
-        groups.setdefault(".".join(parts[: depth + 1]), []).append(number)
-    if len(groups) == len(order):
-        return list(order)
-    group_of = {number: group for group, numbers in groups.items() for number in numbers}
-    before = {
-        group: {group_of[operand] for number in numbers for operand in operands[number] if operand in group_of} - {group}
-        for group, numbers in groups.items()
-    }
-    try:
-        sequence = list(TopologicalSorter(before).static_order()) if _is_split(order, group_of) else list(groups)
-    except CycleError as cycle:
-        raise _TangledError(cycle.args[1]) from None
-    if sequence != list(groups):
-        sequence = _earliest(groups, before)
-    return [
-        number
-        for group in sequence
-        for number in (groups[group] if len(groups[group]) == 1 else _gathered(groups[group], names, operands, depth + 1))
-    ]
-
-
-def _is_split(order: Sequence[int], group_of: Mapping[int, str]) -> bool:
-    """Return whether a group is not in one piece."""
-    pieces = 1 + sum(group_of[one] != group_of[two] for one, two in pairwise(order))
-    return pieces > len(set(group_of.values()))
-
-
-def _earliest(groups: Mapping[str, Sequence[int]], before: Mapping[str, set[str]]) -> list[str]:
-    """Return groups in a topological order, of those that are ready always the one that begins first."""
-    sorter, sequence = TopologicalSorter(before), list[str]()
-    sorter.prepare()
-    ready: list[tuple[int, str]] = []
-    while sorter.is_active():
-        for group in sorter.get_ready():
-            heappush(ready, (groups[group][0], group))
-        _, group = heappop(ready)
-        sequence.append(group)
-        sorter.done(group)
-    return sequence
-
-
-def _around(path: str) -> list[str]:
-    parts = path.split(".") if path else []
-    return [".".join(parts[:end]) for end in range(len(parts) - 1, 0, -1)]
 
 
 def quoted(pattern: str) -> Text:

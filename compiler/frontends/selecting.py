@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from archc.compiler.frontends.arranging import words
-from archc.compiler.frontends.flat import PSEUDO, CannotRead
+from archc.compiler.frontends.item import PSEUDO, CannotRead
 from archc.compiler.frontends.views import Atom, Axes, NotAligned, View, fresh, size
 from archc.compiler.frontends.walk import Walk
 

@@ -10,6 +10,8 @@ from archc.compiler.frontends.arranging import arrange, words
 from archc.compiler.frontends.flat import CannotRead, Flat
 from archc.compiler.frontends.views import Atom, Axes, View, fresh, size
 
+OPEN = 10007  # what stands for a batch of any size; no other size is a multiple of it
+
 
 class Walk:
     """Operators that are appended at a place of the source, `path`, which is the operator itself if it is a `leaf`."""
@@ -109,6 +111,57 @@ class Walk:
         channel = channel % len(view.dims)
         (new,) = fresh([int(self.flat.items[item].shape[0])])  # type: ignore[arg-type]
         return View(item, (new, *view.axes[1:]), (*view.dims[:channel], new, *view.dims[channel + 1 :]))
+
+    def holes(self, what: str, operands: Sequence[View], shapes: Sequence[Sequence[int]]) -> list[View]:
+        """Append a hole for each result of a node that cannot be read, of the given shapes, and return views of them.
+
+        Raises CannotRead where a shape does not say which of its axes is the batch, or the node takes nothing that depends on an input.
+        """
+        if not operands:
+            raise CannotRead("it takes nothing that depends on the input")
+        taken = [self._entering(view) for view in operands]
+        last = len(operands[0].dims) > 2 and bool(operands[0].axes[0]) and operands[0].dims[-1] == operands[0].axes[0]
+        found = []
+        for number, shape in enumerate(shapes, 1):
+            batch = self._batch_of(shape)
+            others = [place for place in range(len(shape)) if place != batch]
+            if last and len(others) > 1:  # the channels
+                others = [others[-1], *others[:-1]]
+            several = shape[batch] // self.batch.size
+            sizes = [shape[place] for place in others]
+            if several > 1 or not sizes:
+                sizes.insert(min(1, len(sizes)), several)
+            name = f"{what}, result {number} of {len(shapes)}" if len(shapes) > 1 else what
+            axes = fresh(sizes)
+            held = self.flat.add_hole(name, taken, sizes, self.path, self.leaf)
+            own = dict(zip(others, (axis for place, axis in enumerate(axes) if len(axes) == len(others) or place != 1), strict=True))
+            own[batch] = (self.batch, *(axes[min(1, len(others))] if len(axes) > len(others) else ()))
+            found.append(View(held, axes, tuple(own[place] for place in range(len(shape)))))
+        return found
+
+    def _entering(self, view: View) -> int:
+        """Return the operator whose values a hole takes: arranged as the source has them, where that is possible.
+
+        Raises CannotRead where the hole takes only a part of the values, or others, and no operator makes these.
+        """
+        is_whole = not view.picks and view.factor == 1.0 and not view.unit
+        if is_whole and {*self.sample_dims(view)} - {()} == {*view.axes} - {()}:
+            return view.item
+        batch = self.batch_dim(view)
+        try:
+            return self.sample(view, next((place for place in range(len(view.dims)) if place != batch), 0))[0]
+        except CannotRead:
+            if not is_whole:
+                raise
+            return view.item
+
+    def _batch_of(self, shape: Sequence[int]) -> int:
+        """Return the axis of a shape that holds the batch. Raises CannotRead."""
+        places = range(len(shape)) if self.batch.size >= OPEN else range(min(1, len(shape)))
+        found = [place for place in places if shape[place] and shape[place] % self.batch.size == 0]
+        if len(found) != 1:
+            raise CannotRead(f"its result, {'x'.join(map(str, shape))}, does not say which axis is the batch")
+        return found[0]
 
     def data(self, value: Any, beside: View | None = None) -> View:
         """Return a value as a view; `beside` is the one for whose samples a trained tensor is repeated."""

@@ -8,6 +8,7 @@ from archc.compiler.ops import (
     attention,
     classic,
     convolution,
+    holes,
     joining,
     moving,
     noise,
@@ -26,7 +27,7 @@ from archc.compiler.ops.source import INPUT as INPUT
 
 FAMILIES = (
     *(convolution, pooling, activation, normalization, joining, arithmetic, reduction, noise, moving, patches, rearranging),
-    *(tokens, attention, pooled, windowed, recurrent, classic),
+    *(tokens, attention, pooled, windowed, recurrent, classic, holes),
 )
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}

@@ -177,6 +177,20 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Extents:
+    """A shape, channels first: `64x56x56`, or one number for flat values."""
+
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
+        parts = value if isinstance(value, tuple) else (value,)
+        if not 1 <= len(parts) <= 4:
+            raise Fault(says.wrong_kind(f"`{name}`", str(self), show(value)))
+        return tuple(part if isinstance(part, Formula) else _whole(name, part, 1) for part in parts)
+
+    def __str__(self) -> str:
+        return "a shape of one to four sizes, channels first, as in `64x56x56`"
+
+
+@dataclass(frozen=True)
 class Place:
     """A position along an axis: a whole number from 0 or, counted from the end, from -1 down."""
 
@@ -336,7 +350,23 @@ class Recipe:
 
 
 Kind = (
-    Whole | Real | Flag | Choice | PerAxis | Axes | Sizes | NamedSizes | Place | Bound | Bounds | Row | Table | Quoted | Optional | Recipe
+    Whole
+    | Real
+    | Flag
+    | Choice
+    | PerAxis
+    | Axes
+    | Sizes
+    | Extents
+    | NamedSizes
+    | Place
+    | Bound
+    | Bounds
+    | Row
+    | Table
+    | Quoted
+    | Optional
+    | Recipe
 )
 
 SMALLEST = 1e-30  # the lower bound of numbers that must be positive

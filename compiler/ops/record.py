@@ -65,7 +65,8 @@ Canonicalize = Callable[[dict[str, Any]], None]
 
 # The families of operators that pictures draw alike.
 Picture = Literal[
-    "input", "convolution", "dense", "attention", "learned", "pooling", "normalization", "activation", "regularization", "shape", "merge"
+    "input", "convolution", "dense", "attention", "learned", "pooling", "normalization", "activation", "regularization", "shape", "merge",
+    "unknown",
 ]  # fmt: skip
 
 
@@ -145,6 +146,7 @@ class Operator:
     `draws`: returns whether a call draws random numbers in evaluation, so that two runs differ.
     `fusable`: it can be computed within the call of the layer before it.
     `overwrites`: its result may be written over its input, since its backward pass needs only the result.
+    `opaque`: nothing computes it, so it has a shape and cannot be lowered, and what is counted of a network with it is a lower bound.
     """
 
     name: str
@@ -191,6 +193,7 @@ class Operator:
     draws: Callable[[Call], bool] = never
     fusable: bool = False
     overwrites: bool = False
+    opaque: bool = False
 
     @property
     def is_merge(self) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archc.compiler.analysis.conventions import CONVENTIONS
+from archc.compiler.analysis.cost import holes_of
 from archc.compiler.analysis.memory import BYTES
 from archc.compiler.analysis.preparation import prepared
 from archc.compiler.analysis.receptive import Field
@@ -99,6 +100,7 @@ class Summary:
     misaligned: tuple[str, ...]  # nodes whose branches look at different places of the input
     units: Units = Units()
     preprocess: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by input: how samples are prepared
+    holes: tuple[str, ...] = ()  # nodes that nothing computes, of which nothing is counted: the totals are lower bounds
 
     def __str__(self) -> str:
         return self.text().rstrip("\n")
@@ -114,7 +116,7 @@ class Summary:
         if width is not None and len(table.partition("\n")[0]) > width:
             table = text_table(HEADS, self.cells(short=True), self.totals(), Room(width, SPARE, "operator"))
         if width is None:
-            notes = [self.rule, self._memory(), *filter(None, [self._misaligned()]), *prepared(self.preprocess)]
+            notes = [self.rule, self._memory(), *filter(None, [self._misaligned(), self._bounds()]), *prepared(self.preprocess)]
             return f"{table}\n" + "".join(f"{note}\n" for note in notes)
         return f"{table}\n" + "".join(f"{textwrap.fill(note, width)}\n" for note in self._notes())
 
@@ -151,6 +153,7 @@ class Summary:
             "macs": total,
             "receptive_field": self.receptive_field.sizes,
             "rows": _plain(self.rows),
+            **({"holes": list(self.holes)} if self.holes else {}),
             **({"preprocess": {name: dict(facts) for name, facts in self.preprocess.items()}} if self.preprocess else {}),
         }
 
@@ -159,7 +162,11 @@ class Summary:
         return html_table(HEADS, self.cells(), self.totals(), self._notes())
 
     def _notes(self) -> list[str]:
-        return [note for note in (self.rule.replace("\n", " "), self._memory(), self._misaligned(), *prepared(self.preprocess)) if note]
+        return [
+            note
+            for note in (self.rule.replace("\n", " "), self._memory(), self._misaligned(), self._bounds(), *prepared(self.preprocess))
+            if note
+        ]
 
     def _memory(self) -> str:
         memory = f"Memory: all values that the row's nodes produce, {self.units.dtype}, batch {self.units.batch}."
@@ -169,6 +176,11 @@ class Summary:
         names = self.misaligned
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         return f"Branches that look at different places of the input meet at {', '.join(names[:3])}{more}." if names else ""
+
+    def _bounds(self) -> str:
+        names = self.holes
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return f"Not counted: the holes {', '.join(names[:3])}{more}. The totals are lower bounds." if names else ""
 
     def cells(self, short: bool = False) -> list[list[str]]:
         """Return the rows as text, blocks before the rows inside them; if `short`, without the counts of one copy."""
@@ -181,10 +193,10 @@ class Summary:
                     name,
                     written + (f"  x{row.copies}" if row.copies > 1 else ""),
                     self.units.shape(row.shape),
-                    _count(row.params * row.copies, 1) if short else _count(row.params, row.copies),
-                    _count(row.macs * row.copies, 1) if short else _count(row.macs, row.copies),
+                    _at_least(row, _count(row.params * row.copies, 1) if short else _count(row.params, row.copies)),
+                    _at_least(row, _count(row.macs * row.copies, 1) if short else _count(row.macs, row.copies)),
                     self._share(row),
-                    _count(2 * row.macs * row.copies, 1),
+                    _at_least(row, _count(2 * row.macs * row.copies, 1)),
                     self.units.memory(row.activations * row.copies),
                     str(row.receptive_field) if row.copies == 1 else f"{row.receptive_field} .. {row.last_receptive_field}",
                 ]
@@ -193,14 +205,15 @@ class Summary:
 
     def _share(self, row: Row) -> str:
         """Write a row's share of all MACs."""
-        if not isinstance(row.macs, int) or not isinstance(self.macs, int) or row.training_only:
+        if not isinstance(row.macs, int) or not isinstance(self.macs, int) or row.training_only or self.holes:
             return ""
         return f"{100 * row.macs * row.copies / self.macs:.1f}%" if row.macs and self.macs else ""
 
     def totals(self) -> list[str]:
         """Return the last row of the table as text."""
         macs, flops = (f"{value:,}" if isinstance(value, int) else str(value) for value in (self.macs, 2 * self.macs))
-        return ["total", "", "", f"{self.params:,}", macs, "", flops, "", str(self.receptive_field)]
+        least = ">= " if self.holes else ""
+        return ["total", "", "", f"{least}{self.params:,}", least + macs, "", least + flops, "", str(self.receptive_field)]
 
 
 def summary(graph: ArchGraph, view: View = View(), units: Units = Units()) -> Summary:
@@ -209,7 +222,8 @@ def summary(graph: ArchGraph, view: View = View(), units: Units = Units()) -> Su
     misaligned = tuple(name for name, field in counts.fields.items() if field.misaligned)
     rows = tuple(view.rows(counts))
     totals = (counts.params, counts.macs, counts.receptive_field)
-    return Summary(graph.name, rows, *totals, counts.rule, misaligned, units, graph.preprocess)
+    holes = tuple(node.name for node in holes_of(graph))
+    return Summary(graph.name, rows, *totals, counts.rule, misaligned, units, graph.preprocess, holes)
 
 
 def in_bytes(size: int) -> str:
@@ -230,6 +244,11 @@ def _count(each: Dim, copies: int) -> str:
     if not each:
         return ""
     return f"{each:,}" if copies == 1 else f"{copies} x {each:,} = {each * copies:,}"
+
+
+def _at_least(row: Row, count: str) -> str:
+    """Write a count of a row, of which its holes are an unknown part."""
+    return f"{count} + ?".removeprefix(" + ") if row.holes else count
 
 
 def _plain(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -254,4 +273,5 @@ def _facts(row: Row) -> dict[str, Any]:
         "start": None if row.receptive_field.whole else [float(axis.start) for axis in row.receptive_field.axes],
         "misaligned": row.receptive_field.misaligned,
         "training_only": row.training_only,
+        **({"holes": row.holes} if row.holes else {}),
     }

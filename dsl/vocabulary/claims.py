@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archc.dsl.diagnostics import Wording, diagnostic
+from archc.dsl.diagnostics import Wording, diagnostic, worded_as
 from archc.dsl.vocabulary.spelling import did_you_mean, misspelt, near
 
 
@@ -89,3 +89,11 @@ def not_comparable(measure: str, expected: str, got: str) -> Wording:
     """
     help_text = "write a shape such as `64x30x30`" if measure.startswith("shape") else "write a number such as `60_965_224` or `724M`"
     return Wording(f"{measure} is compared with {expected}, but this is {got}", help=help_text)
+
+
+@worded_as("E0504")
+def only_bounded(measure: str, hole: str, count: int, least: str) -> Wording:
+    """Report a claim of a count that holes leave unknown."""
+    what = f"the holes {hole} and {count - 1} more compute" if count > 1 else f"the hole {hole} computes"
+    help_text = f"claim what is known: `expect {measure} >= {least}`"
+    return Wording(f"{measure} is not known: nothing says what {what}", help=help_text)

@@ -163,6 +163,15 @@ def cannot_say(problem: str, help: str) -> Wording:
     return Wording(problem, help=help)
 
 
+@diagnostic("E0617")
+def not_computed(what: str) -> Wording:
+    """A network with a `hole` is lowered. A hole stands for an operator that could not be read: it has a shape, and nothing computes it.
+
+    `archc read --partial` writes holes. `check`, `summary`, `draw`, `diff` and `explain` work with them.
+    """
+    return Wording(f'nothing computes this hole, which stands for "{what}" of the source', help="write items in its place that compute it")
+
+
 @diagnostic("E0614")
 def wrong_inputs(problem: str, takes: str, help: str = "") -> Wording:
     """A compiled network is called with the wrong number of tensors, or with tensors whose rank differs from that of its inputs.

@@ -13,7 +13,7 @@ from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.record import Operator
 from archc.compiler.passes import INFERENCE, TRAINING, run
 from archc.tests.support.pytorch import assert_agrees_with_torch
-from archc.tests.support.records import MY_BLOCKS, NEW, RECORDS, Check, example, graph_of
+from archc.tests.support.records import COMPUTED, MY_BLOCKS, NEW, Check, example, graph_of
 
 
 def like_torch(operator: Operator, graph: ArchGraph) -> None:
@@ -44,7 +44,7 @@ CHECKS: tuple[Check, ...] = (like_torch, lowered, rewritten)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("operator", RECORDS, ids=lambda operator: operator.name)
+@pytest.mark.parametrize("operator", COMPUTED, ids=lambda operator: operator.name)
 def test_every_record_is(operator: Operator, check: Check) -> None:
     check(operator, graph_of(operator))
 

@@ -194,7 +194,7 @@ def test_the_front_end_of_a_source() -> None:
     [
         ("net.docx", (), "a source is torchvision:NAME"),
         ("timm:x?wide", (), "an option is written NAME=VALUE"),
-        ("torchvision:x?a=1", (), "takes no options"),
+        ("torchvision:x?a", (), "an option is written NAME=VALUE"),
         ("models:make", (), "--call"),
         ("net.pt2", ((3, 8, 8),), "states the shapes of its inputs itself"),
         ("torchvision:x", ((3, 8, 8), (3, 8, 8)), "has one input"),

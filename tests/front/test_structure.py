@@ -210,6 +210,7 @@ BY_NAME = {
     "compiler/frontends/onnx/patterns.py",
     "compiler/frontends/torch/attention.py",  # the patterns that a front end recognizes
     "compiler/frontends/torch/windows.py",
+    "compiler/frontends/unfolding.py",  # a batch norm is put before the sum of a residual
     "compiler/passes/fold_batch_norm.py",
     "compiler/passes/merge_siblings.py",
     "compiler/passes/relu_after_pool.py",

@@ -95,3 +95,38 @@ def resnet50() -> Config:
     layers.append(layer("GlobalAveragePooling2D", "avg_pool", last, keepdims=False))
     layers.append(layer("Dense", "predictions", "avg_pool", units=1000, activation="softmax"))
     return functional(layers, ["input_layer"], ["predictions"], "resnet50")
+
+
+def shared(made: Config, *calls: Sequence[str]) -> Config:
+    """Return a layer or a model that is called several times, each on results `name` or, of the call `n` of a layer, `name:n`."""
+
+    def tensor(text: str) -> Config:
+        name, _, call = text.partition(":")
+        return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, int(call or 0), 0]}}
+
+    arguments = [[tensor(each) for each in operands] for operands in calls]
+    return {**made, "inbound_nodes": [{"args": [many if many[1:] else many[0]], "kwargs": {}} for many in arguments]}
+
+
+def siamese() -> Config:
+    """Two images through one tower and one projection, which are compared."""
+    tower = functional(
+        [
+            source("image", 8, 8, 3),
+            layer("Conv2D", "conv", "image", filters=4, kernel_size=[3, 3], activation="relu"),
+            layer("BatchNormalization", "bn", "conv"),
+        ],
+        ["image"], ["bn"], "tower",
+    )  # fmt: skip
+    return functional(
+        [
+            source("left", 8, 8, 3),
+            source("right", 8, 8, 3),
+            shared(tower, ["left"], ["right"]),
+            shared(layer("GlobalAveragePooling2D", "pool"), ["tower:0"], ["tower:1"]),
+            shared(layer("Dense", "proj", units=5, activation="relu"), ["pool:0"], ["pool:1"]),
+            shared(layer("Concatenate", "both"), ["proj:0", "proj:1"]),
+            layer("Dense", "fc", "both", units=2),
+        ],
+        ["left", "right"], ["fc"],
+    )  # fmt: skip

@@ -17,6 +17,7 @@ from archc.dsl.rendering import render_all
 from archc.dsl.vocabulary import shapes as says
 
 RECORDS = [*OPERATORS.values(), INPUT]
+COMPUTED = [operator for operator in RECORDS if not operator.opaque]
 Check = Callable[[Operator, ArchGraph], None]  # takes a record, and the graph of its example
 
 

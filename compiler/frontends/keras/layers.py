@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 from archc.compiler.frontends.flat import LOWEST, quoted
@@ -108,12 +108,42 @@ def last_axis(r: Reader, layer: Layer, rank: int) -> None:
 
 
 def normalization(r: Reader, layer: Layer, operands: list[int]) -> int:
-    """Mean and variance of a dataset, which are weights: a batch norm that is never trained."""
-    last_axis(r, layer, len(r.shape(operands[0])))
-    if layer.get("invert", False) or layer.get("mean") is not None or layer.get("variance") is not None:
-        raise layer.refusal("a mean and variance in the configuration, or their inverse, are not known")
-    r.store(layer, ("running_mean", "same"), ("running_var", "same"), ("", "left out"))
-    return norm(r, layer, operands[0], {"eps": 1e-30, "affine": False}, r.shape(operands[0])[0])
+    """Mean and variance of a dataset: weights, or in the configuration. As weights, a batch norm that is never trained."""
+    channels, stated = r.shape(operands[0])[0], layer.get("mean") is not None
+    if layer.get("invert", False):
+        raise layer.refusal("the inverse of a normalization is not known")
+    if not stated or layer.get("axis", -1) is not None:
+        last_axis(r, layer, len(r.shape(operands[0])))
+    if not stated:
+        r.store(layer, ("running_mean", "same"), ("running_var", "same"), ("", "left out"))
+        return norm(r, layer, operands[0], {"eps": 1e-30, "affine": False}, channels)
+    mean, variance = (_numbers(layer, name, channels) for name in ("mean", "variance"))
+    if any(value < LEAST_VARIANCE for value in variance):
+        raise layer.refusal(f"a variance of less than {LEAST_VARIANCE}, which Keras raises, is not known")
+    if len(set(mean)) == len(set(variance)) == 1:
+        result = r.flat.add("shift", operands, {"by": -mean[0]}) if mean[0] else operands[0]
+        return r.flat.add("scale", [result], {"factor": variance[0] ** -0.5}) if variance[0] != 1 else result
+    r.constants |= {f"{layer.path}.running_mean": mean, f"{layer.path}.running_var": variance}
+    return norm(r, layer, operands[0], {"eps": 1e-30, "affine": False}, channels)
+
+
+LEAST_VARIANCE = 1e-14  # below it Keras divides by 1e-7
+
+
+def _numbers(layer: Layer, name: str, channels: int) -> list[float]:
+    """Return a setting with one number, or one for each channel, in lists of any depth."""
+    found, stack = list[float](), [layer.get(name)]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list):
+            stack.extend(reversed(value))
+        elif isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+            found.append(float(value))
+        else:
+            raise layer.refusal(f"`{name}` is numbers, not {str(value)[:40]}")
+    if len(found) not in (1, channels):
+        raise layer.refusal(f"`{name}` has {len(found)} numbers for {channels} channels")
+    return found * channels if len(found) == 1 else found
 
 
 def layer_norm(r: Reader, layer: Layer, operands: list[int]) -> int:

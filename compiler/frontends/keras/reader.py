@@ -6,12 +6,13 @@ Keras. `same` pads the end more than the beginning where the number of padded po
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archc.compiler.frontends.flat import LOWEST, CannotRead, Flat, FlatNetwork, writable
+from archc.compiler.frontends.flat import LOWEST, CannotRead, Flat, FlatNetwork
+from archc.compiler.frontends.keras.sharing import Calls
+from archc.compiler.frontends.naming import label_of
 
 TITLE = "read from Keras"
 
@@ -42,11 +43,12 @@ IDLE = {"name", "trainable", "dtype", "seed", "noise_shape", "synchronized", "au
 
 @dataclass
 class Layer:
-    """A layer: its class, its settings, and the path of its name."""
+    """A layer: its class, its settings, and the path of its name, in the graph and in the file."""
 
     kind: str
     path: str
     config: Mapping[str, Any]
+    source: str = ""
 
     def __post_init__(self) -> None:
         self.used = set(IDLE)
@@ -103,14 +105,26 @@ class Reader:
         self.state: dict[str, tuple[int, ...]] = {}
         self.keys: set[str] = set()
         self.stored: dict[str, list[tuple[str, str]]] = {}  # layer -> for each of its variables, in order, its key and its layout
+        self.constants: dict[str, list[float]] = {}  # by key, tensors whose values are in the configuration
+        self.calls = Calls()
 
     def read(self, data: Any) -> FlatNetwork:
         """Return the network of a configuration. Raises CannotRead."""
         if not isinstance(data, dict) or not isinstance(data.get("config"), dict) or "class_name" not in data:
             raise CannotRead("this is no configuration of a Keras model: it lacks class_name and config")
-        outputs = self.model(data, "", None)
+        try:
+            outputs = self.model(data, "", None)
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+            raise CannotRead(f"this is no configuration that Keras writes: {type(error).__name__}, {str(error)[:80]}") from None
         names = ["output"] if len(outputs) == 1 else [f"output{number}" for number in range(1, len(outputs) + 1)]
-        graph, named = self.flat.finished(self.name, TITLE, dict(zip(names, outputs, strict=True)), self.state)
+        several = [key for key in self.state if self.calls.key(key) != key]  # of calls, of which some may make nothing that is used
+        graph, named = self.flat.finished(self.name, TITLE, dict(zip(names, outputs, strict=True)), self.state, several)
+        graph = self.calls.shared(graph)
+        self.state = {self.calls.key(key): shape for key, shape in self.state.items()}
+        if unused := next((key for key in map(self.calls.key, several) if key.rpartition(".")[0] not in {node.key for node in graph}), ""):
+            raise CannotRead(f"{unused} is stored and used by no operator")
+        self.stored = {name: [(self.calls.key(key), layout) for key, layout in held] for name, held in self.stored.items()}
+        self.constants = {self.calls.key(key): held for key, held in self.constants.items()}
         return FlatNetwork(graph, TITLE, named=named)
 
     def model(self, data: Mapping[str, Any], path: str, inputs: Sequence[int] | None) -> list[int]:
@@ -144,29 +158,33 @@ class Reader:
             raise CannotRead(f"it takes {len(own)} inputs and is given {len(inputs)}", path=path)
         given = dict(zip((name for name, *_ in own), inputs or [], strict=False))
         made: dict[tuple[str, int], list[int]] = {}
-        waiting = list(config["layers"])
+        paths = {_name(data, path) for data in config["layers"]}
+        waiting = [(data, place) for data in config["layers"] for place in range(max(1, len(data.get("inbound_nodes") or [])))]
         while waiting:
             left = []
-            for data in waiting:
+            for data, place in waiting:
                 name, nodes = str(data.get("name") or data["config"].get("name")), data.get("inbound_nodes") or []
                 if data["class_name"] == "InputLayer":
-                    made[name, 0] = [given[name]] if name in given else [self.input(data["config"], inside(path, label(name)))]
+                    made[name, 0] = [given[name]] if name in given else [self.input(data["config"], inside(path, label_of(name)))]
                     continue
-                taken = [list(_operands(node)) for node in nodes]
-                constant = _constant(data, nodes)
-                if not all((layer, place) in made for operands in taken for layer, place, _ in operands):
-                    left.append(data)
+                if not nodes:
+                    raise CannotRead("it is never called", str(data["class_name"]), name)
+                taken = list(_operands(nodes[place]))
+                if not all((layer, call) in made for layer, call, _ in taken):
+                    left.append((data, place))
                     continue
-                if len(taken) != 1:
-                    raise CannotRead(f"it is called {len(taken)} times; shared layers are not known", str(data["class_name"]), name)
-                operands = [made[layer, place][number] for layer, place, number in taken[0]]
-                if constant is None:
-                    made[name, 0] = self.layer(data, inside(path, label(name)), operands)
+                operands = [made[layer, call][number] for layer, call, number in taken]
+                constant, here = _constant(data, [nodes[place]]), inside(path, label_of(name))
+                if constant is not None:
+                    made[name, place] = [self.flat.add(constant[0], operands, constant[1])]
+                elif len(nodes) == 1:
+                    made[name, place] = self.layer(data, here, operands)
                 else:
-                    made[name, 0] = [self.flat.add(constant[0], operands, constant[1])]
+                    with self.calls.call(self.flat, str(data["class_name"]), here, place + 1, paths):
+                        made[name, place] = self.layer(data, here, operands)
             if len(left) == len(waiting):
                 reason = "its operands are not in the file, or it depends on itself"
-                raise CannotRead(reason, str(left[0]["class_name"]), _name(left[0], path))
+                raise CannotRead(reason, str(left[0][0]["class_name"]), _name(left[0][0], path))
             waiting = left
         ends = _ends(config.get("output_layers"))
         if missing := [name for name, place, _ in ends if (name, place) not in made]:
@@ -189,7 +207,7 @@ class Reader:
         make = KINDS.get(kind)
         if make is None:
             raise CannotRead("this layer is not known", kind[:40], path)
-        layer = Layer(kind, path, data["config"])
+        layer = Layer(kind, self.calls.name(path), data["config"], path)
         if layer.get("data_format", "channels_last") not in ("channels_last", None):
             raise layer.refusal("only the layout channels_last is known")
         try:
@@ -216,7 +234,7 @@ class Reader:
 
     def store(self, layer: Layer, *variables: tuple[str, str]) -> None:
         """Note the variables of a layer in the order of Keras: the name of each below the layer, and its layout."""
-        self.stored[layer.path] = [(f"{layer.path}.{name}", layout) for name, layout in variables]
+        self.stored[layer.source or layer.path] = [(f"{layer.path}.{name}", layout) for name, layout in variables]
 
     def activated(self, layer: Layer, operand: int, name: str = "activation") -> int:
         """Append the activation that a layer names."""
@@ -253,11 +271,6 @@ def axis_words(count: int) -> tuple[str, ...]:
     return {1: ("w",), 2: ("h", "w"), 3: ("d", "h", "w")}[count]
 
 
-def label(name: str) -> str:
-    plain = re.sub(r"\W", "_", name).strip("_") or "layer"
-    return plain if writable(plain) and not plain.isdigit() else f"n{plain}"
-
-
 def inside(path: str, label: str) -> str:
     return f"{path}.{label}" if path else label
 
@@ -265,7 +278,7 @@ def inside(path: str, label: str) -> str:
 def _name(data: Any, path: str) -> str:
     if not isinstance(data, dict) or not isinstance(data.get("config"), dict) or not isinstance(data.get("class_name"), str):
         raise CannotRead("a layer lacks class_name and config", path=path)
-    return inside(path, label(str(data.get("name") or data["config"].get("name") or data["class_name"].lower())))
+    return inside(path, label_of(str(data.get("name") or data["config"].get("name") or data["class_name"].lower())))
 
 
 def _ends(data: Any) -> list[tuple[str, int, int]]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from archc.compiler.frontends.flat import Flat, writable
+from archc.compiler.frontends.flat import Flat
+from archc.compiler.frontends.naming import path_of
 from archc.compiler.frontends.onnx.tensors import Fixed
 
 ENDS = re.compile(r"[._/:]?(weights?|kernel|gamma|beta|bias|scale|[wbs])(_quant)?([._]\d+)?$", re.IGNORECASE)
@@ -25,14 +26,8 @@ def live(flat: Flat, outputs: Sequence[int]) -> list[int]:
     return sorted(seen)
 
 
-def label(name: str) -> str:
-    """Return a path that the language can write, from a name of a file: `/` and `.` are the borders of scopes."""
-    parts = []
-    for part in re.split(r"[/.]", name):
-        plain = re.sub(r"[^A-Za-z0-9_-]", "_", part).strip("_-")
-        if plain:
-            parts.append(plain if writable(plain) and (plain.isdigit() or not plain[0].isdigit()) else f"n{plain}")
-    return ".".join(parts)
+def _label(name: str) -> str:
+    return path_of(name, "/.", numbers=True)
 
 
 def stated(parts: Mapping[str, Fixed]) -> str:
@@ -58,12 +53,12 @@ def assign(flat: Flat, numbers: Sequence[int], held: Mapping[int, dict[str, Fixe
             continue
         parts = held[number]
         signature = (item.op, tuple((name, fixed.origin or id(fixed)) for name, fixed in parts.items()))
-        wish = label(stated(parts))
+        wish = _label(stated(parts))
         if not wish and scoped:
-            wish = label(item.path)
+            wish = _label(item.path)
         if not wish:
             first = parts.get("weight") or next(iter(parts.values()), None)
-            wish = label(ENDS.sub("", first.origin)) if first is not None and first.origin else ""
+            wish = _label(ENDS.sub("", first.origin)) if first is not None and first.origin else ""
         key = _free(wish or item.op, signature, taken, scopes)
         taken[key] = signature
         pieces = key.split(".")

@@ -84,8 +84,11 @@ def _check_texts(model: Message, name: str) -> None:
                 raise CannotRead(f"{name} is damaged: the {kind.name} of a {kind.containing_type.name} is not text")
 
 
-def network(model: ModelProto) -> Network:
-    """Return what a message describes. Raises CannotRead where it is not a network of known operators in a possible order."""
+def network(model: ModelProto, partial: bool = False) -> Network:
+    """Return what a message describes. Raises CannotRead where it is not a network of known operators in a possible order.
+
+    With `partial`, an operator may be of any domain, which its name then begins with.
+    """
     if not model.HasField("graph"):
         raise CannotRead("the file holds no graph")
     if model.training_info:
@@ -112,7 +115,7 @@ def network(model: ModelProto) -> Network:
     net.outputs = [value.name for value in graph.output]
     net.known = {value.name: _shape(value) for value in graph.value_info if value.type.HasField("tensor_type")}
     functions = {(function.domain, function.name): function for function in model.functions}
-    _known_kinds(graph.node, functions)
+    _known_kinds(graph.node, functions, partial)
     _check_calls(graph.node, functions)
     Inlining(net, functions).body(graph.node, {}, "", 0)
     net.nodes = _ordered(net)
@@ -139,7 +142,7 @@ def _shape(value: Any) -> tuple[int | str, ...]:
     return tuple(sizes)
 
 
-def _known_kinds(nodes: Sequence[NodeProto], functions: Mapping[tuple[str, str], FunctionProto]) -> None:
+def _known_kinds(nodes: Sequence[NodeProto], functions: Mapping[tuple[str, str], FunctionProto], partial: bool) -> None:
     """Raise CannotRead for operators that no front end can read: control flow, training, and other domains."""
     every = [*nodes, *(node for function in functions.values() for node in function.node)]
     kinds = Counter((node.domain, node.op_type) for node in every)
@@ -150,7 +153,7 @@ def _known_kinds(nodes: Sequence[NodeProto], functions: Mapping[tuple[str, str],
             reason = "a network that depends on its values in which operators it runs cannot be read"
         elif node.domain == "ai.onnx.preview.training" or node.domain == "ai.onnx.training":
             reason = "it trains a network; export the network itself"
-        elif node.domain not in STANDARD and kind not in functions:
+        elif node.domain not in STANDARD and kind not in functions and not partial:
             reason = f"the domain {node.domain[:60]} is not ONNX's, and the file does not define the operator"
         if reason:
             raise CannotRead(reason, node.op_type[:60], node.name[:120], kinds[kind])
@@ -193,8 +196,11 @@ class Inlining:
             if function is not None:
                 self._call(function, node, given, made, label, depth)
                 continue
-            _check_form(node, self.net.opset)
             scopes, classes = _scopes(node)
+            if node.domain not in STANDARD:
+                self.net.nodes.append(Node(f"{node.domain[:60]}.{node.op_type[:60]}", label, given, made, {}, scopes, classes))
+                continue
+            _check_form(node, self.net.opset)
             step = _below(path, node.name.partition("/")[0]) if self.net.own and node.op_type != "Constant" else ""
             plain = self.net.own and bool(node.output) and node.output[0] in (node.name, *(() if path else self.net.outputs))
             self.net.nodes.append(Node(node.op_type, label, given, made, attributes(node, self.net.opset), scopes, classes, step, plain))

@@ -21,11 +21,11 @@ from archc.compiler.frontends.onnx.model import Network, Node
 from archc.compiler.frontends.onnx.tensors import Fixed
 from archc.compiler.frontends.selecting import attempt
 from archc.compiler.frontends.views import View, atoms_of, fresh, size
+from archc.compiler.frontends.walk import OPEN as OPEN
 from archc.compiler.frontends.walk import Walk
 
 Rule = Callable[["Reader", Node], Any]
 RULES: dict[str, Rule] = {}
-OPEN = 10007  # what stands for a batch of any size, in shapes that are computed; no other size is a multiple of it
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
@@ -88,6 +88,8 @@ class Reader(Walk):
         self.tables: set[str] = set()  # stored tensors of which an input takes rows
         self.inputs: list[int] = []
         self.node: Node = Node("", "", (), (), {})
+        self.shapes: Mapping[str, tuple[int, ...]] = {}  # of results, where holes are made
+        self.refused: dict[str, Node] = {}  # by result, the nodes that cannot be read
 
     # ---- the walk
 
@@ -102,6 +104,7 @@ class Reader(Walk):
             except CannotRead as refusal:
                 self._place(refusal, node)
                 made = [refusal] * len(node.outputs)
+                self.refused.update(dict.fromkeys(node.outputs, node))
             for name, value in zip(node.outputs, made, strict=False):
                 if name:
                     self.values[name] = value
@@ -188,8 +191,28 @@ class Reader(Walk):
         """Return the value of a name. Raises the refusal of the node that makes it."""
         held = self.values.get(name)
         if isinstance(held, CannotRead):
+            if self.flat.partial:
+                return self._hole(name, held)
             raise held
         return held
+
+    def _hole(self, name: str, refusal: CannotRead) -> View:
+        """Make holes of the results of the node that makes a value. Raises CannotRead, with the first reason too, where that fails."""
+        node, saved = self.refused[name], (self.node, self.path, self.leaf)
+        self.at(node)
+        try:
+            given = [self.value(operand) for operand in node.inputs if operand]
+            known = [output for output in node.outputs if output in self.shapes]
+            if name not in known:
+                raise CannotRead("its shape is neither in the file nor inferred")
+            views = self.holes(node.op, [value for value in given if isinstance(value, View)], [self.shapes[output] for output in known])
+        except CannotRead as second:
+            reason = second.reason if second is refusal else f"{refusal.reason}; no hole either, as {second.reason}"
+            raise CannotRead(reason, refusal.operator, refusal.path, refusal.count) from None
+        finally:
+            self.node, self.path, self.leaf = saved
+        self.values.update(zip(known, views, strict=True))
+        return views[known.index(name)]
 
     def given(self, node: Node, place: int) -> Any:
         """Return an operand; None where it is left out."""

@@ -7,27 +7,31 @@ from pathlib import Path
 from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead, FlatNetwork
+from archc.compiler.frontends.naming import name_of
 from archc.compiler.frontends.onnx import attention, joining, layers, moving, patterns, pointwise  # noqa: F401  # they register their rules
-from archc.compiler.frontends.onnx.keys import assign, label, live, zeros
+from archc.compiler.frontends.onnx.keys import assign, live, zeros
 from archc.compiler.frontends.onnx.model import Network, network, parse
 from archc.compiler.frontends.onnx.reader import OPEN, Reader
+from archc.compiler.frontends.onnx.shapes import shapes_of
 from archc.compiler.frontends.views import View, fresh
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.record import Call
 
 
-def file(path: str, shape: Sequence[int] | None = None) -> FlatNetwork:
+def file(path: str, shape: Sequence[int] | None = None, partial: bool = False) -> FlatNetwork:
     """Read an ONNX file; `shape` is that of its one input, where the file leaves it open. Raises what `read` does."""
-    return read(path, [shape] if shape else ())
+    return read(path, [shape] if shape else (), partial)
 
 
-def read(path: Path | str, shapes: Sequence[Sequence[int]] = ()) -> FlatNetwork:
+def read(path: Path | str, shapes: Sequence[Sequence[int]] = (), partial: bool = False) -> FlatNetwork:
     """Read an ONNX file. `shapes` are those of its inputs without the batch, where the file leaves them open.
+
+    With `partial`, what cannot be read becomes holes.
 
     Raises CannotRead, with the operator, the node and the number of nodes of its kind; and OSError.
     """
     path = Path(path)
-    net = network(parse(path))
+    net = network(parse(path), partial)
     model = net.model
     producer = " ".join(part for part in (model.producer_name, model.producer_version) if part)
     title = f"{path.name}, ONNX opset {net.opset}" + (f", written by {producer}" if producer else "")
@@ -36,13 +40,15 @@ def read(path: Path | str, shapes: Sequence[Sequence[int]] = ()) -> FlatNetwork:
     if len(batches) > 1:
         raise CannotRead("its inputs have batches of different sizes")
     reader = Reader(net, path.parent, path.name, batches.pop() if batches else 1)
-    names = {name: label(name).replace(".", "_") or "input" for name in sizes}
+    names = {name: name_of(name, "input") for name in sizes}
     for name, size in sizes.items():
         axes = fresh(size[1:])
         number = reader.flat.add_input(name if net.own else "input" if len(sizes) == 1 else names[name], size[1:])
         reader.inputs.append(number)
         reader.values[name] = View(number, axes, ((reader.batch,), *axes))
     reader.flat.labeled = net.own
+    if partial:
+        reader.flat.partial, reader.shapes = True, shapes_of(model, sizes)
     reader.read()
     outputs = _outputs(reader)
     numbers = live(reader.flat, list(outputs.values()))
@@ -62,7 +68,7 @@ def read(path: Path | str, shapes: Sequence[Sequence[int]] = ()) -> FlatNetwork:
                 if name != "num_batches_tracked":
                     raise CannotRead(f"the file does not store {name}", item.op, item.key)
                 arrays[key] = zeros(tuple(shape))
-    name = label(path.stem).replace(".", "_") or "network"
+    name = name_of(path.stem)
     graph, named = reader.flat.finished(model.graph.name if net.own else name, title, outputs, state)
     classes = {path: kind for node in net.nodes for path, kind in zip(node.scopes, _classes(node.classes), strict=False) if path and kind}
     return FlatNetwork(graph, title, classes, named, weights=lambda: _tensors(arrays, state), oracle=None)

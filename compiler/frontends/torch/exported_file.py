@@ -27,7 +27,11 @@ def loaded(path: Path) -> torch.export.ExportedProgram:
     memory; so are operators other than those of aten, and formulas that torch evaluates as Python.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise CannotRead(f"{path.name} is no regular file")
         with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+                raise CannotRead("its parts are larger than the file: they are compressed, or overlap")
             copy = _checked(archive)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

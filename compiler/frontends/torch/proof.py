@@ -34,6 +34,8 @@ def proved(flat: FlatNetwork, graph: ArchGraph, batch: int = 2) -> Proof:
         raise CannotRead("there is nothing to compare it with")
     source: nn.Module = flat.oracle()
     state = stirred(source)
+    if flat.change is not None:
+        state = {key: torch.as_tensor(value) for key, value in flat.change({key: value.numpy() for key, value in state.items()}).items()}
     network = lower(graph).eval()
     try:
         network.load_state_dict(state, strict=True)

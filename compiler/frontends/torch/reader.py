@@ -22,8 +22,9 @@ from archc.compiler.frontends.walk import Walk
 class Reader(Walk):
     """The state of the walk: the operators so far, and the value of each node."""
 
-    def __init__(self, program: ExportedProgram, source: str, batch: int, training: bool = False) -> None:
+    def __init__(self, program: ExportedProgram, source: str, batch: int, training: bool = False, partial: bool = False) -> None:
         super().__init__(source, batch)
+        self.flat.partial = partial
         self.training, self.program = training, program
         self.values: dict[fx.Node, Any] = {}
         self.keys: dict[fx.Node, str] = {}
@@ -54,9 +55,41 @@ class Reader(Walk):
                         refusal.operator = operator(node)
                         refusal.path = refusal.path or self.path
                         refusal.count = sum(operator(other) == refusal.operator for other in self.program.graph.nodes)
-                    raise
+                    if not self.flat.partial:
+                        raise
+                    self._hole(node, refusal)
             elif node.op == "output":
                 self._outputs(node)
+
+    def _hole(self, node: fx.Node, refusal: CannotRead) -> None:
+        """Make holes of the results of a node. Raises CannotRead, with the first reason too, where their shapes do not allow it."""
+        held = node.meta.get("val")
+        results = held if isinstance(held, list | tuple) else [held]
+        given = [self.values.get(each) for each in node.all_input_nodes]
+        tensors = [result for result in results if isinstance(result, torch.Tensor)]
+        if len(tensors) < len(results):
+            raise refusal
+        try:
+            shapes = [tuple(int(count) for count in tensor.shape) for tensor in tensors]
+            views = self.holes(operator(node), [value for value in given if isinstance(value, View)], shapes)
+        except CannotRead as second:
+            raise CannotRead(
+                f"{refusal.reason}; no hole either, as {second.reason}", refusal.operator, refusal.path, refusal.count
+            ) from None
+        self.flat.spared |= self._tensors(node)
+        self.values[node] = views if isinstance(held, list | tuple) else views[0]
+        if operator(node).endswith("_") and isinstance(node.args[0], fx.Node):
+            self.values[node.args[0]] = self.values[node]
+
+    def _tensors(self, node: fx.Node) -> set[str]:
+        """Return the keys of the tensors that a node takes, or that are computed to what it takes."""
+        found, stack = set[str](), list(node.all_input_nodes)
+        while stack:
+            taken = stack.pop()
+            if isinstance(self.values.get(taken), Fixed):
+                found |= {self.keys[taken]} if taken in self.keys else set()
+                stack.extend(taken.all_input_nodes)
+        return found
 
     def at(self, node: fx.Node) -> None:
         """Take the place of a node for what is appended next."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
-import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,25 +17,32 @@ from torch import nn
 
 from archc.compiler.backends.torch.published import torchvision_models
 from archc.compiler.frontends.flat import CannotRead, FlatNetwork
+from archc.compiler.frontends.naming import name_of
 from archc.compiler.frontends.torch import attention, layers, moving, pointwise, windows  # noqa: F401  # they register their rules
 from archc.compiler.frontends.torch.exported_file import fixed, loaded
 from archc.compiler.frontends.torch.reader import Reader
+from archc.compiler.frontends.walk import OPEN
 from archc.dsl.vocabulary.spelling import near
 
 BATCH = 2
 
 
-def exported(module: nn.Module, shapes: Sequence[Sequence[int]], training: bool = False) -> torch.export.ExportedProgram:
+def exported(
+    module: nn.Module, shapes: Sequence[Sequence[int]], training: bool = False, batch: int = BATCH
+) -> torch.export.ExportedProgram:
     """Return the exported program of a module on the meta device, for evaluation or for training."""
     module.train(training)
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.export.export(module, tuple(torch.empty(BATCH, *shape) for shape in shapes), strict=False)
+        return torch.export.export(module, tuple(torch.empty(batch, *shape) for shape in shapes), strict=False)
 
 
-def read(program: torch.export.ExportedProgram, title: str, modes: Mapping[str, str], training: bool = False, batch: int = BATCH) -> Reader:
+def read(
+    program: torch.export.ExportedProgram, title: str, modes: Mapping[str, str], training: bool = False, batch: int = BATCH,
+    partial: bool = False,
+) -> Reader:  # fmt: skip
     """Return a reader that has read an exported program. Raises CannotRead."""
-    reader = Reader(program, title, batch, training)
+    reader = Reader(program, title, batch, training, partial)
     reader.modes.update(modes)
     reader.read()
     return reader
@@ -49,17 +55,18 @@ def network(reader: Reader, name: str, title: str, only_training: Sequence[str] 
     for output in only_training:
         graph.outputs[output] = replace(graph.outputs[output], training_only=True)
     graph.mark_training_only()
-    return FlatNetwork(graph, title, {path: kind for path, kind in reader.classes.items() if path}, named)
+    unread = tuple(reader.flat.unread(reader.outputs.values(), state))
+    return FlatNetwork(graph, title, {path: kind for path, kind in reader.classes.items() if path}, named, unread=unread)
 
 
-def read_module(module: nn.Module, shapes: Sequence[Sequence[int]], name: str, title: str) -> FlatNetwork:
+def read_module(module: nn.Module, shapes: Sequence[Sequence[int]], name: str, title: str, partial: bool = False) -> FlatNetwork:
     """Return the graph of a module: as it is in evaluation, with what else it computes in training. Raises CannotRead."""
-    modes = marked(module)
-    reader = read(exported(module, shapes), title, modes)
-    if not reader.flat.unread(reader.outputs.values(), reader.program.state_dict):
+    modes, batch = marked(module), OPEN if partial else BATCH
+    reader = read(exported(module, shapes, batch=batch), title, modes, batch=batch, partial=partial)
+    if not set(reader.flat.unread(reader.outputs.values(), reader.program.state_dict)) - reader.flat.spared:
         return network(reader, name, title)
     evaluated = reader.flat.digest(reader.outputs.values())
-    trained = read(exported(module, shapes, training=True), title, modes, training=True)
+    trained = read(exported(module, shapes, True, batch), title, modes, True, batch, partial)
     outputs = dict(trained.outputs)
     main = next((output for output, number in outputs.items() if trained.flat.digest([number]) == evaluated), None)
     if main is None or len(reader.outputs) != 1:
@@ -69,26 +76,35 @@ def read_module(module: nn.Module, shapes: Sequence[Sequence[int]], name: str, t
 
 
 def built(make: Callable[[], nn.Module]) -> nn.Module:
-    """Return a module without memory for its weights, even where it computes sizes by tensors."""
+    """Return a module without memory for its weights, even where it computes sizes by tensors. Raises CannotRead for wrong options."""
     try:
-        with torch.device("meta"):
-            return make()
-    except (NotImplementedError, RuntimeError):
-        return make().to("meta")
+        try:
+            with torch.device("meta"):
+                return make()
+        except (NotImplementedError, RuntimeError):
+            return make().to("meta")
+    except (TypeError, ValueError, AttributeError) as error:
+        raise CannotRead(f"it cannot be built: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
 
 
-def torchvision(name: str, shape: Sequence[int] | None = None) -> FlatNetwork:
-    """Return the graph of a network of torchvision."""
+def torchvision(
+    name: str, shape: Sequence[int] | None = None, options: Mapping[str, Any] | None = None, partial: bool = False
+) -> FlatNetwork:
+    """Return the graph of a network of torchvision, built with options. Raises CannotRead."""
     models = torchvision_models()
     if name not in models.list_models():
         raise CannotRead(f"torchvision has no network {name}{meant(name, models.list_models())}")
     takes = inspect.signature(models.get_model_builder(name)).parameters
     none = dict.fromkeys(("weights", "weights_backbone") if "weights_backbone" in takes else ("weights",))
 
-    def make() -> nn.Module:
-        return models.get_model(name, **none)  # type: ignore[no-any-return]
+    if stored := next((key for key in options or {} if key.startswith("weights")), ""):
+        raise CannotRead(f"it is built without weights, and `{stored}` would load some")
 
-    flat = read_module(built(make), [shape or published_shape(models, name)], label(name), f"torchvision {version('torchvision')}, {name}")
+    def make() -> nn.Module:
+        return models.get_model(name, **none, **(options or {}))  # type: ignore[no-any-return]
+
+    title = f"torchvision {version('torchvision')}, {name}" + "".join(f", {key}={value}" for key, value in (options or {}).items())
+    flat = read_module(built(make), [shape or published_shape(models, name)], name_of(name.lower()), title, partial)
     return replace(flat, oracle=make)
 
 
@@ -104,7 +120,7 @@ def published_shape(models: Any, name: str) -> tuple[int, ...]:
     )
 
 
-def timm(name: str, shape: Sequence[int] | None = None, options: Mapping[str, Any] | None = None) -> FlatNetwork:
+def timm(name: str, shape: Sequence[int] | None = None, options: Mapping[str, Any] | None = None, partial: bool = False) -> FlatNetwork:
     """Return the graph of a network of timm, built with options. Raises CannotRead."""
     torchvision_models()
     import timm
@@ -118,7 +134,7 @@ def timm(name: str, shape: Sequence[int] | None = None, options: Mapping[str, An
     module: Any = built(make)
     shape = shape or module.pretrained_cfg["input_size"]
     title = f"timm {timm.__version__}, {name}" + "".join(f", {key}={value}" for key, value in (options or {}).items())
-    return replace(read_module(module, [tuple(shape)], label(name), title), oracle=make)
+    return replace(read_module(module, [tuple(shape)], name_of(name.lower()), title, partial), oracle=make)
 
 
 def meant(name: str, known: Sequence[str]) -> str:
@@ -127,22 +143,23 @@ def meant(name: str, known: Sequence[str]) -> str:
     return f" (did you mean {' or '.join(found)}?)" if found else ""
 
 
-def exported_file(path: str) -> FlatNetwork:
+def exported_file(path: str, partial: bool = False) -> FlatNetwork:
     """Return the graph of an exported program in a file, with its weights. Raises CannotRead."""
     file = Path(path)
     program = loaded(file)
-    whole = fixed(program, BATCH)
+    batch = OPEN if partial else BATCH
+    whole = fixed(program, batch)
     sizes = [node.meta["val"].shape[0] for node in whole.graph.nodes if node.name in whole.graph_signature.user_inputs]
     title = f"{file.name}, exported by torch"
-    reader = read(whole, title, {}, batch=sizes[0] if sizes else BATCH)
+    reader = read(whole, title, {}, batch=sizes[0] if sizes else batch, partial=partial)
     return replace(
-        network(reader, label(file.stem), title),
+        network(reader, name_of(file.stem.lower()), title),
         weights=lambda: arrays(program.state_dict),
         oracle=lambda: program.module(check_guards=False),
     )
 
 
-def python_module(source: str, shapes: Sequence[Sequence[int]]) -> FlatNetwork:
+def python_module(source: str, shapes: Sequence[Sequence[int]], partial: bool = False) -> FlatNetwork:
     """Return the graph of what a function of a Python module returns, `module:callable`. It executes that module. Raises CannotRead."""
     name, _, function = source.partition(":")
     if name.partition(".")[0] in ("torchvision", "timm"):
@@ -156,28 +173,22 @@ def python_module(source: str, shapes: Sequence[Sequence[int]]) -> FlatNetwork:
     module = make if isinstance(make, nn.Module) else built(make)
     if not isinstance(module, nn.Module):
         raise CannotRead(f"{source} returns {type(module).__name__}, and no module of torch")
-    flat = read_module(module.to("meta"), shapes, label(function.rpartition(".")[2]), source)
+    flat = read_module(module.to("meta"), shapes, name_of(function.rpartition(".")[2].lower()), source, partial)
     return replace(flat, oracle=None if isinstance(make, nn.Module) else make)
 
 
-def module_object(module: nn.Module, example: Any) -> FlatNetwork:
+def module_object(module: nn.Module, example: Any, partial: bool = False) -> FlatNetwork:
     """Return the graph of a module, with its weights, from an example of its inputs: one tensor or several. Raises CannotRead."""
     tensors = tuple(example) if isinstance(example, (tuple, list)) else (example,)
     kind = type(module).__name__
     copied = copy.deepcopy(module).to("meta")
-    flat = read_module(copied, [tuple(tensor.shape[1:]) for tensor in tensors], label(kind), kind)
+    flat = read_module(copied, [tuple(tensor.shape[1:]) for tensor in tensors], name_of(kind.lower()), kind, partial)
     return replace(flat, weights=lambda: arrays(module.state_dict()), oracle=lambda: copy.deepcopy(module))
 
 
 def arrays(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     """Return tensors as numpy arrays."""
     return {key: tensor.detach().cpu().numpy() for key, tensor in state.items()}
-
-
-def label(text: str) -> str:
-    """Return a text as the name of a network."""
-    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "network"
-    return f"n{name}" if name[0].isdigit() else name
 
 
 def marked(module: nn.Module) -> dict[str, str]:
