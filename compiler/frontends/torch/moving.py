@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.attending import Products, reshaped
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.selecting import attempt, divided, joined, owning, part, rolled
-from archc.compiler.frontends.torch import attention
-from archc.compiler.frontends.torch.nodes import rule
+from archc.compiler.frontends.torch import attention, constants
+from archc.compiler.frontends.torch.nodes import Fixed, rule
 from archc.compiler.frontends.torch.pointwise import tensor
 from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.views import View, fresh, size
@@ -93,6 +95,16 @@ def repeat(reader: Reader, a: Any) -> Any:
     return expand(reader, a)
 
 
+@rule("repeat_interleave")
+def repeat_interleave(reader: Reader, a: Any) -> View:
+    """Read a repetition of each position of an axis, a number of times."""
+    view = tensor(reader, a)
+    if not isinstance(a.repeats, int) or a.dim is None:
+        raise CannotRead("it repeats positions by different numbers")
+    dim = a.dim % len(view.dims)
+    return view.with_dims((*view.dims[:dim], (*view.dims[dim], *fresh([a.repeats])[0]), *view.dims[dim + 1 :]))
+
+
 # ---- selections
 
 
@@ -151,7 +163,15 @@ def index_select(reader: Reader, a: Any) -> View:
 @rule("index")
 def index(reader: Reader, a: Any) -> View:
     """Read a choice of positions by a tensor of indices."""
-    raise CannotRead("it takes positions by a table, and the table is not known here")
+    dim = constants.sequence(a.indices)
+    held = a.indices[dim]
+    found = reader.constant(held.node) if isinstance(held, Fixed) and dim >= 0 else None
+    if found is None or found.is_floating_point() or found.dtype == torch.bool:
+        raise CannotRead("it takes positions by a table, and the table is not known here")
+    view = tensor(reader, a)
+    if reader.batch in view.dims[dim]:
+        raise CannotRead("it takes some samples of the batch")
+    return constants.distances(reader, view, dim, found) or constants.listed(reader, view, dim, found)
 
 
 @rule("flip")
