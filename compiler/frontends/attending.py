@@ -26,8 +26,8 @@ class Products:
     """Products of queries and keys, `dims`, which are `(..., queries, keys)` at first, and what was done to them.
 
     `queries` and `keys` are `(..., positions, channels of a head)`; `scale` is the factor of the products, `cosine` a trained one;
-    `added` is what was added. `weights` is whether they went through a softmax, `dropout` what was dropped of these, and `causal`
-    whether a query looks at no later key. The axis of the keys has atoms of its own, also where queries and keys are of one tensor.
+    `added` is what was added. `weights` is whether they went through a softmax, `dropout` what was dropped of these, `causal` whether
+    a query looks at no later key, and `turned` whether the axes of queries and keys have changed places. The axis of the keys has atoms of its own, also where queries and keys are of one tensor.
     """
 
     queries: View
@@ -39,6 +39,7 @@ class Products:
     weights: bool = False
     dropout: float = 0.0
     causal: bool = False
+    turned: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -122,12 +123,14 @@ def plain_product(reader: Walk, one: View, two: View) -> View:
 
 def reshaped(products: Products, sizes: tuple[int, ...]) -> Products:
     """Return products in another shape, in which something is added to them."""
+    if products.turned:
+        raise CannotRead("it changes the axes of products of queries and keys")
     return replace(products, dims=attempt(View(0, (), products.dims), sizes).dims)
 
 
 def scored(reader: Walk, products: Products, other: Any, name: str) -> Products:
     """Return products times a number or a trained scale, or with a bias."""
-    if products.weights:
+    if products.weights or products.turned:
         raise CannotRead("it changes the weights of an attention")
     if isinstance(other, Products):
         raise CannotRead(f"{name} of products of queries and keys with others")
@@ -153,10 +156,18 @@ def dropped(products: Products, p: float) -> Products:
     return replace(products, dropout=p)
 
 
+def turned(products: Products, one: int, two: int) -> Products:
+    """Return weights whose queries and keys have changed places."""
+    rank = len(products.dims)
+    if {one % rank, two % rank} != {rank - 2, rank - 1} or not products.weights:
+        raise CannotRead("it changes the axes of products of queries and keys")
+    return replace(products, turned=not products.turned)
+
+
 def summed(reader: Walk, products: Products, values: View) -> View:
     """Return the sums of values by the weights of products."""
-    if not products.weights:
-        raise CannotRead("products of queries and keys without a softmax")
+    if not products.weights or products.turned:
+        raise CannotRead("products of queries and keys without a softmax, or turned")
     return attended(reader, products, values)
 
 
@@ -203,7 +214,7 @@ def explicit(reader: Walk, products: Products, values: View) -> View:
     channels = {atom for view in (queries, keys, values) for atom in view.axes[0]}
     heads = tuple(atom for atom in around if atom in channels)
     outer = tuple(atom for atom in around if atom not in channels and atom is not reader.batch)
-    packed = _packed(queries, keys, values, heads) if products.cosine is None and not queries.unit else None
+    packed = _packed(queries, keys, values, heads) if products.cosine is None and not queries.unit and not keys.unit else None
     scale, head = products.scale, size(queries.dims[-1])
     if products.cosine is not None:
         queries = merged(reader, "mul", reader.unit(queries), reader.data(products.cosine, queries))

@@ -168,11 +168,11 @@ def _outer_merge(reader: Walk, op: str, one: View, two: View) -> View:
     if any(1 < size(axis) != size(whole) for view in (one, two) for axis, whole in zip(view.dims, dims, strict=True)):
         raise CannotRead("its operands have axes of different sizes")
     axes = [axis for axis in (tuple(atom for atom in axis if atom is not reader.batch) for axis in dims) if axis]
-    while len(axes) > 4:  # of those next to each other, the first two that both have or lack
+    while len(axes) > 4:  # of those next to each other, the last two that both have or lack
         pairs = [place for place in range(len(axes) - 1) if _alike(one, axes, place) and _alike(two, axes, place)]
         if not pairs:
             raise CannotRead("each of its operands is repeated along axes of the other")
-        axes[pairs[0] : pairs[0] + 2] = [axes[pairs[0]] + axes[pairs[0] + 1]]
+        axes[pairs[-1] : pairs[-1] + 2] = [axes[pairs[-1]] + axes[pairs[-1] + 1]]
     item = reader.add(op, [reader.as_axes(view, tuple(axes)) for view in (one, two)])
     return View(item, tuple(axes), dims)
 

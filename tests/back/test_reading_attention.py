@@ -144,7 +144,7 @@ class Windowed(nn.Module):
             table = self.table[self.index.view(-1)]
         products = products + table.view(16, 16, 2).permute(2, 0, 1).unsqueeze(0)
         if self.mask is not None:
-            products = products.view(-1, 6, 2, 16, 16) + self.mask.unsqueeze(1).unsqueeze(0)
+            products = products.view(-1, len(self.mask), 2, 16, 16) + self.mask.unsqueeze(1).unsqueeze(0)
             products = products.view(-1, 2, 16, 16)
         y = self.proj((products.softmax(-1) @ v).transpose(1, 2).reshape(-1, 16, 12))
         return (x + self.windows.joined(y, x.shape[1:-1])).permute(0, 3, 1, 2)
@@ -158,9 +158,11 @@ def test_windows_whose_keys_are_not_ours(shift: int, cosine: bool) -> None:
     assert found.difference < TOLERANCE
 
 
-def test_a_mask_that_is_that_of_no_shift_is_refused() -> None:
-    with pytest.raises(CannotRead, match="a constant of 1536 numbers|a constant of .* numbers"):
-        module_object(Windowed(2, mask=torch.rand(6, 16, 16).repeat(1, 1, 1) * 9), torch.empty(2, 12, 8, 12))
+def test_another_mask_is_written_as_numbers_and_a_large_one_refused() -> None:
+    found = read_module(Windowed(2, mask=torch.randn(6, 16, 16)), (12, 8, 12))
+    assert "constant" in found.ops and "shift_mask" not in found.ops and found.difference < TOLERANCE
+    with pytest.raises(CannotRead, match="a constant of 6144 numbers"):
+        module_object(Windowed(2, mask=torch.randn(24, 16, 16)), torch.empty(2, 12, 16, 24))
 
 
 def test_positions_whose_bias_depends_on_the_query() -> None:

@@ -48,7 +48,7 @@ def leads_to(node: fx.Node, ends: Sequence[str], through: frozenset[str]) -> boo
     return True
 
 
-WEIGHTS = frozenset({"dropout", "clone", "contiguous", "alias"})
+WEIGHTS = frozenset({"dropout", "clone", "contiguous", "alias", "transpose"})
 MATRICES = ("matmul", "bmm", "einsum")
 
 
@@ -74,7 +74,12 @@ def matmul(reader: Reader, a: Any) -> Any:
     one, two = a.x, a.other if a.other is not None else a.mat2
     if isinstance(one, Products):
         return summed(reader, one, reader.data(two))
-    one, two = reader.data(one), reader.data(two)
+    if isinstance(two, Products) and two.turned:
+        view = reader.data(one)
+        made = summed(reader, replace(two, turned=False), view.with_dims((*view.dims[:-2], view.dims[-1], view.dims[-2])))
+        return made.with_dims((*made.dims[:-2], made.dims[-1], made.dims[-2]))
+    beside = one if isinstance(one, View) else two if isinstance(two, View) else None
+    one, two = reader.data(one, beside), reader.data(two, beside)
     if is_scored(reader.node):
         keys = two.with_dims((*two.dims[:-2], two.dims[-1], two.dims[-2]))
         return product(reader, one, keys)

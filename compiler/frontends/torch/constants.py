@@ -75,12 +75,15 @@ def constant(reader: Reader, values: Array, item: int) -> View:
     if small.size > FEW:
         if (made := _of_distances(reader, values, item)) is not None:
             return made
-        for axis, count in enumerate(small.shape):
-            parts = [_less(part) for part in np.moveaxis(values, axis, 0)] if 1 < count <= 4 else []
-            if parts and 2 * sum(part.size for part in parts) <= small.size:
-                views = [constant(reader, part, item) for part in np.moveaxis(values, axis, 0)]
-                views = [view.with_dims((*view.dims[:axis], (), *view.dims[axis:])) for view in views]
-                return joined(reader, views, axis)
+        _, kind, axis, outer = _fewest(values, 3)
+        if kind == "parts":
+            views = [constant(reader, part, item) for part in np.moveaxis(values, axis, 0)]
+            views = [view.with_dims((*view.dims[:axis], (), *view.dims[axis:])) for view in views]
+            return joined(reader, views, axis)
+        if kind == "split":
+            inner = values.shape[axis] // outer
+            view = constant(reader, values.reshape(*values.shape[:axis], outer, inner, *values.shape[axis + 1 :]), item)
+            return view.with_dims((*view.dims[:axis], view.dims[axis] + view.dims[axis + 1], *view.dims[axis + 2 :]))
     if small.size > MOST:
         raise CannotRead(f"it takes a constant of {small.size} numbers, and a text holds at most {MOST}")
     places = [axis for axis, count in enumerate(small.shape) if count > 1]
@@ -99,6 +102,24 @@ def constant(reader: Reader, values: Array, item: int) -> View:
         own.append(())
     number = reader.flat.add("constant", [item], given, path=reader.path)
     return View(number, tuple(own or [()]), dims)
+
+
+def _fewest(values: Array, depth: int) -> tuple[int, str, int, int]:
+    """Return how few numbers values can be written in, and by which step: their parts along a short axis, or an axis split in two."""
+    small = _less(values)
+    best = (small.size, "", 0, 0)
+    if not depth or small.size <= FEW:
+        return best
+    for axis, count in enumerate(small.shape):
+        if 1 < count <= 4:
+            cost = sum(_fewest(part, depth - 1)[0] for part in np.moveaxis(small, axis, 0))
+            best = min(best, (cost + 1, "parts", axis, 0))
+        for outer in {2, count // 2, round(count**0.5)} if count > 4 else ():
+            if 1 < outer < count and count % outer == 0 and (outer * outer == count or outer != round(count**0.5)):
+                split = small.reshape(*small.shape[:axis], outer, count // outer, *small.shape[axis + 1 :])
+                cost = _fewest(split, depth - 1)[0]
+                best = min(best, (cost + 1, "split", axis, outer))
+    return best
 
 
 def _less(values: Array) -> Array:
@@ -197,12 +218,13 @@ def distances(reader: Reader, table: View, dim: int, index: torch.Tensor) -> Vie
     table = reader.settled(table)
     others = tuple(atom for place, axis in enumerate(table.dims) if place != dim for atom in axis if atom is not reader.batch)
     row = table.dims[dim]
-    item = reader.as_axes(table, (others, row))
     sizes = tuple(positions if absolute else (2 * count - 1 for count in positions))
+    is_map = tuple(atom.size for atom in row) == sizes
+    item = reader.as_axes(table, (others, *((atom,) for atom in row)) if is_map else (others, row))
     body = item
     if extra:
         body = reader.add("slice", [item], {"start": 0, "stop": rows - 3, "axis": "w"})
-    if len(positions) > 1:
+    if len(positions) > 1 and not is_map:
         body = reader.add("map", [body], {"sizes": sizes})
     body = reader.add("distances", [body], {"step": step, "absolute": absolute})
     if extra:

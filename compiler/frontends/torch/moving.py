@@ -10,6 +10,7 @@ import torch
 
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.attending import Products, reshaped
+from archc.compiler.frontends.attending import turned as turned_weights
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.selecting import attempt, divided, joined, owning, part, rolled
 from archc.compiler.frontends.torch import attention, constants
@@ -41,11 +42,13 @@ def permute(reader: Reader, a: Any) -> View:
 
 
 @rule("transpose", "swapaxes", "swapdims")
-def transpose(reader: Reader, a: Any) -> View:
+def transpose(reader: Reader, a: Any) -> Any:
     """Read an exchange of two axes."""
+    one, two = (a.dim0, a.dim1) if a.dim0 is not None else (a.axis0, a.axis1)
+    if isinstance(a.x, Products):
+        return turned_weights(a.x, one, two)
     view = tensor(reader, a)
     dims = list(view.dims)
-    one, two = (a.dim0, a.dim1) if a.dim0 is not None else (a.axis0, a.axis1)
     dims[one], dims[two] = dims[two], dims[one]
     return view.with_dims(dims)
 
