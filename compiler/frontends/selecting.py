@@ -146,7 +146,10 @@ def merged(reader: Walk, op: str, one: View, two: View) -> View:
     frame, other = (two, one) if swapped else (one, two)
     if any(size(other.dims[place]) > size(frame.dims[place]) for place in range(rank)):
         return _outer_merge(reader, op, reader.settled(one), reader.settled(two))
-    frame, other = named_alike(reader.settled(frame), reader.settled(other))
+    try:
+        frame, other = named_alike(reader.settled(frame), reader.settled(other))
+    except CannotRead:
+        frame, other = named_alike(_as_stated(reader, frame), _as_stated(reader, other))
     held = {atom for axis in other.axes for atom in axis}
     want = tuple(tuple(atom for atom in axis if atom in held) for axis in frame.axes)
     whole = [axis == less for axis, less in zip(frame.axes, want, strict=True)]
@@ -155,6 +158,13 @@ def merged(reader: Walk, op: str, one: View, two: View) -> View:
     operands = [frame.item, reader.as_axes(other, want)]
     given = {"broadcast": True} if want != frame.axes and op in ("add", "sub") else {}
     return View(reader.add(op, operands[::-1] if swapped else operands, given), frame.axes, frame.dims)
+
+
+def _as_stated(reader: Walk, view: View) -> View:
+    """Return a view in which each axis of the tensor is one of the operator, in one part."""
+    order = [axis for axis in reader.sample_dims(reader.settled(view)) if axis]
+    order.sort(key=lambda axis: axis != view.axes[0])
+    return replace(view, item=reader.as_axes(view, tuple(order)), axes=tuple(order), picks=()).coalesced()
 
 
 def _outer_merge(reader: Walk, op: str, one: View, two: View) -> View:

@@ -55,7 +55,12 @@ def computed(
                 known[node] = node.target(*like, *node.args[len(like) :], **options)  # type: ignore[operator]
             elif node.all_input_nodes and all(each in known for each in node.all_input_nodes):
                 arguments = fx.node.map_arg(node.args, known.__getitem__)
-                known[node] = node.target(*arguments, **fx.node.map_arg(options, known.__getitem__))  # type: ignore[operator]
+                held = node.target(*arguments, **fx.node.map_arg(options, known.__getitem__))  # type: ignore[operator]
+                if isinstance(held, torch.Tensor) and held.is_meta:  # a move to the device that the program was exported on
+                    if operator(node) not in ("to", "_to_copy"):
+                        continue
+                    held = arguments[0].to(made.dtype)
+                known[node] = held
         except (RuntimeError, TypeError, NotImplementedError):
             continue
     return {node: held for node, held in known.items() if isinstance(held, torch.Tensor)}
