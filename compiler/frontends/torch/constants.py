@@ -77,6 +77,9 @@ def constant(reader: Reader, values: Array, item: int) -> View:
     if not np.isfinite(values).all():
         raise CannotRead("it takes a constant that is not finite")
     small = _less(values)
+    if values.ndim > 2 and values.shape[0] == reader.batch.size and small.shape[0] == 1:  # as `expand` makes it of one
+        view = constant(reader, values[:1], item)
+        return view.with_dims(((reader.batch,), *view.dims[1:]))
     if small.size > FEW:
         if (made := _of_distances(reader, values, item)) is not None:
             return made
