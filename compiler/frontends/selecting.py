@@ -94,19 +94,30 @@ def joined(reader: Walk, tensors: list[Any], dim: int) -> View:
         raise CannotRead("the axis that it joins is none of the operator")
     items, total = [], 0
     for view in views:
-        apart = frame.with_dims((*frame.dims[:dim], *frame.dims[dim + 1 :]))
         other = reader.settled(view)
-        own = other.dims[dim]
-        other = other.with_dims((*other.dims[:dim], *other.dims[dim + 1 :]))
-        apart, named = named_alike(apart, other)
-        if apart.axes != frame.axes:
+        named = _beside(frame, other, dim)
+        if named is None:
+            other = _as_stated(reader, other)
+            named = _beside(frame, other, dim)
+        if named is None:
             raise CannotRead("the axes of its operands are split differently")
+        own = other.dims[dim]
         want = (*frame.axes[:axis], own, *frame.axes[axis + 1 :])
         items.append(reader.as_axes(replace(named, dims=named.dims), want))
         total += size(own)
     item = reader.add("concat", items, {"axis": words(frame.axes)[axis]})
     (new,) = fresh([total])
     return View(item, (*frame.axes[:axis], new, *frame.axes[axis + 1 :]), (*frame.dims[:dim], new, *frame.dims[dim + 1 :]))
+
+
+def _beside(frame: View, other: View, dim: int) -> View | None:
+    """Return a tensor with the atoms of another along all axes but one; None where these are split differently."""
+    apart, other = (view.with_dims((*view.dims[:dim], *view.dims[dim + 1 :])) for view in (frame, other))
+    try:
+        same, named = named_alike(apart, other)
+    except CannotRead:
+        return None
+    return named if same.axes == frame.axes else None
 
 
 def _interleaved(views: list[View], dim: int) -> View | None:

@@ -15,7 +15,8 @@ from torch.export import ExportedProgram
 from archc.compiler.backends.torch.modules.distances import distance_index
 from archc.compiler.backends.torch.modules.windowed import Windows
 from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.selecting import joined
+from archc.compiler.frontends.arranging import words
+from archc.compiler.frontends.selecting import attempt, joined, owning
 from archc.compiler.frontends.torch.nodes import CONSTANT, operator
 from archc.compiler.frontends.views import Axes, Axis, View, atoms_of, fresh, size
 
@@ -86,8 +87,8 @@ def constant(reader: Reader, values: Array, item: int) -> View:
         _, kind, axis, outer = _fewest(values, 3)
         if kind == "parts":
             views = [constant(reader, part, item) for part in np.moveaxis(values, axis, 0)]
-            views = [view.with_dims((*view.dims[:axis], (), *view.dims[axis:])) for view in views]
-            return joined(reader, views, axis)
+            views = [view.with_dims((tuple(atoms_of(view.dims[:axis])), (), tuple(atoms_of(view.dims[axis:])))) for view in views]
+            return attempt(joined(reader, views, 1), values.shape)
         if kind == "split":
             inner = values.shape[axis] // outer
             view = constant(reader, values.reshape(*values.shape[:axis], outer, inner, *values.shape[axis + 1 :]), item)
@@ -275,9 +276,6 @@ def _settings(index: torch.Tensor, rows: int) -> tuple[tuple[int, ...], tuple[in
 
 def listed(reader: Reader, view: View, dim: int, index: torch.Tensor) -> View:
     """Append the positions of an axis that an index lists. Raises CannotRead for too many."""
-    from archc.compiler.frontends.arranging import words
-    from archc.compiler.frontends.selecting import attempt, owning
-
     if index.numel() > MOST:
         raise CannotRead(f"it takes {index.numel()} positions by a list, and a text holds at most {MOST}")
     numbers = [int(place) % view.shape[dim] for place in index.reshape(-1)]
