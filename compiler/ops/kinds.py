@@ -350,7 +350,23 @@ class Recipe:
 
 
 Kind = (
-    Whole | Real | Flag | Choice | PerAxis | Axes | Sizes | NamedSizes | Place | Bound | Bounds | Row | Numbers | Table | Quoted | Optional | Recipe
+    Whole
+    | Real
+    | Flag
+    | Choice
+    | PerAxis
+    | Axes
+    | Sizes
+    | NamedSizes
+    | Place
+    | Bound
+    | Bounds
+    | Row
+    | Numbers
+    | Table
+    | Quoted
+    | Optional
+    | Recipe
 )
 
 SMALLEST = 1e-30  # the lower bound of numbers that must be positive

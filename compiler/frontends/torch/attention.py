@@ -12,7 +12,7 @@ from torch import fx
 from archc.compiler.frontends.attending import Bias, Core, Products, attended, plain_product, product, summed
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.selecting import attempt
-from archc.compiler.frontends.torch.nodes import Fixed, operator, rule
+from archc.compiler.frontends.torch.nodes import operator, rule
 from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.views import View, size
 

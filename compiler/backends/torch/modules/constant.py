@@ -17,7 +17,9 @@ class Constant(nn.Module):
         super().__init__()
         self.shape = tuple(shape)
         held = torch.tensor(values, dtype=torch.get_default_dtype())
-        self.register_buffer("values", held.expand(self.shape) if len(values) == 1 else held.reshape(self.shape), persistent=False)
+        self.register_buffer(
+            "values", held.expand(self.shape) if len(values) == 1 else held.reshape(self.shape), persistent=False
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.values.to(x.dtype).expand(x.shape[0], *self.shape)
