@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -140,9 +140,16 @@ def chunk(reader: Reader, a: Any) -> list[View]:
     return divided(reader, view, dim, counts)
 
 
+@dataclass(frozen=True)
+class Nothing:
+    """A part of a tensor without values, which a concatenation may take."""
+
+
 @rule("slice")
-def cut(reader: Reader, a: Any) -> View:
+def cut(reader: Reader, a: Any) -> View | Nothing:
     """Read a range of an axis."""
+    if not reader.node.meta["val"].numel():
+        return Nothing()
     view = tensor(reader, a)
     dim = (a.dim or 0) % len(view.dims)
     whole = size(view.dims[dim])
@@ -238,7 +245,7 @@ def pad(reader: Reader, a: Any) -> View:
 @rule("cat", "concat", "concatenate")
 def cat(reader: Reader, a: Any) -> View:
     """Read a concatenation along an axis."""
-    return joined(reader, list(a.tensors), a.dim or 0)
+    return joined(reader, [tensor for tensor in a.tensors if not isinstance(tensor, Nothing)], a.dim or 0)
 
 
 @rule("stack")
