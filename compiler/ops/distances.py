@@ -34,7 +34,7 @@ def distances_shape(call: Call) -> Shape:
     call.image()
     keys = positions(call)
     queries = [-(-count // step) for count, step in zip(keys, call.attrs["step"], strict=True)]
-    return (call.x[0], product(queries), product(keys))
+    return (call.x[0], prod(queries), prod(keys))
 
 
 def distances_derivation(call: Call, out: Shape) -> list[str]:
