@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from archc.compiler.backends.torch.published import torchvision_models
 from archc.compiler.tables import html_table, text_table
 from archc.training.data import IMAGES, BadData, BadSample, Samples, opened
-from archc.training.prepare import Preparation, Prepared, collated, evaluating, torchvision_models
+from archc.training.prepare import Preparation, Prepared, collated, evaluating
 from archc.training.stored import Stored
 
 BINS = 15  # of the calibration error (Guo et al. 2017)
@@ -132,7 +133,7 @@ def _scored(module: nn.Module, stored: Stored, samples: Samples, strict: bool, w
     device = next(module.parameters()).device
     module.eval()
     scores, labels, skipped = [], [], 0
-    for images, target, numbers, bad in DataLoader(prepared, batch_sampler=batches, num_workers=workers, collate_fn=collated):  # type: ignore[arg-type]
+    for images, target, numbers, bad in DataLoader(prepared, batch_sampler=batches, num_workers=workers, collate_fn=collated):
         skipped += len(bad)
         if numbers:
             scores.append(stored.scores * _only(module(images.to(device))).float().cpu())

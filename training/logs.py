@@ -36,7 +36,7 @@ class Logs:
         self.folder = folder
         kept = [row for row in rows(folder) if row["step"] <= step] if step else []
         write_text(folder / LINES, "".join(f"{json.dumps(row)}\n" for row in kept))
-        self.epochs = [row for row in kept if "top1" in row]
+        self.epochs: list[Row] = [row for row in kept if "top1" in row]
         self.writer = _board(folder / BOARD, step) if board else None
 
     def step(self, row: Row) -> None:
@@ -80,4 +80,4 @@ def _board(folder: Path, step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ModuleNotFoundError:
         raise NotInstalled("tensorboard", "train", wants="--tensorboard") from None
-    return SummaryWriter(str(folder), purge_step=step + 1 if step else None)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder), purge_step=step + 1 if step else None)

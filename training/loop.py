@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class Run:
         self.order: Order = order(len(plan.train), recipe, fabric.global_rank, fabric.world_size)
         self.steps = recipe.steps(self.order.per_epoch)
         layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-        self.module = module.to(fabric.device, memory_format=layout)
+        self.module = module.to(fabric.device).to(memory_format=layout)  # type: ignore[call-overload]
         self.layout = layout
         self.average = _average(self.module, recipe.average)
         self.wrapped, self.optimizer = sharding.set_up(fabric, self.module, lambda each: optimizer(each, recipe), plan.shard)
@@ -114,7 +115,7 @@ class Run:
             "optimizer": chosen,
             "average": None if self.average is None else self.average.state_dict(),
             "scaler": self.fabric.strategy.precision.state_dict(),
-            "random": self.fabric.all_gather(torch.get_rng_state()).reshape(self.fabric.world_size, -1).cpu(),
+            "random": _tensor(self.fabric.all_gather(torch.get_rng_state())).reshape(self.fabric.world_size, -1).cpu(),
             "random_cuda": torch.cuda.get_rng_state() if self.fabric.device.type == "cuda" else None,
             "step": self.step,
             "best": self.best,
@@ -235,7 +236,7 @@ class Run:
                 loss = self.loss(self.wrapped(x), target) / len(batches)
                 self.fabric.backward(loss)
             total, count = total + loss.detach(), count + len(numbers)
-        value = float(self.fabric.all_reduce(total, reduce_op="mean"))
+        value = float(_tensor(self.fabric.all_reduce(total, reduce_op="mean")))
         if value != value or value in (float("inf"), float("-inf")):
             self._not_finite(value, batches)
         else:
@@ -263,9 +264,15 @@ class Run:
                 self.listener.note(f"{text}: left out{'; further ones are only counted' if self.skipped == TOLD else ''}")
 
 
+def _tensor(result: Any) -> Tensor:
+    """Return a result of Fabric, which declares that it may be a collection, too."""
+    assert isinstance(result, Tensor)
+    return result
+
+
 def _average(module: nn.Module, decay: float) -> swa_utils.AveragedModel | None:
     """Return the exponential moving average of a network's weights and buffers; None without one."""
-    return swa_utils.AveragedModel(module, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None
+    return swa_utils.AveragedModel(module, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None  # type: ignore[no-untyped-call]
 
 
 def connected(plan: Plan) -> Fabric:
@@ -313,7 +320,7 @@ def train(plan: Plan, listener: Listener) -> Trained:
         listener.note(f"resumed at step {run.step} of {run.steps}")
     logs = None
     if fabric.is_global_zero:
-        write_text(plan.folder / checkpoint.SETUP, checkpoint.json.dumps(run.setup(), indent=1))
+        write_text(plan.folder / checkpoint.SETUP, json.dumps(run.setup(), indent=1))
         logs = Logs(plan.folder, run.step, plan.board)
     fabric.barrier()
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ torchvision_models()  # imported so, torchvision works where its operators in C+
 
 from torchvision.transforms import v2  # noqa: E402
 
-Transform = Callable[[Any], Any]
+Transform = Any  # of torchvision, a function of one image
 MODES = {"nearest": "nearest", "bilinear": "bilinear", "bicubic": "bicubic", "lanczos": "lanczos", "area": "box"}
 
 
@@ -47,7 +47,8 @@ class Preparation:
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Preparation:
         """Return the preparation that `facts` has described."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()})
+        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
+        return cls(**values)
 
 
 def preparation(graph: ArchGraph, recipe: Recipe) -> Preparation:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import ModelParallelStrategy
+from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
 from torch import Tensor, nn, optim
 from torch.distributed.checkpoint import state_dict as whole
 
@@ -29,15 +29,16 @@ def _sharded(module: nn.Module, mesh: Any) -> nn.Module:
     return module
 
 
-def set_up(fabric: Fabric, module: nn.Module, make: Callable[[nn.Module], optim.Optimizer], shard: bool) -> tuple[Any, optim.Optimizer]:
+def set_up(fabric: Fabric, module: nn.Module, make: Callable[[nn.Module], optim.Optimizer], shard: bool) -> tuple[Any, Any]:
     """Return the module as it is called in training, and the optimizer of its parameters."""
     if shard and fabric.world_size > 1:
         wrapped = fabric.setup_module(module)
         return wrapped, fabric.setup_optimizers(make(wrapped))
-    return fabric.setup(module, make(module))
+    wrapped, chosen = fabric.setup(module, make(module))
+    return wrapped, chosen
 
 
-def full_state(module: nn.Module, chosen: optim.Optimizer | None, shard: bool) -> tuple[Mapping[str, Tensor], Any]:
+def full_state(module: nn.Module, chosen: optim.Optimizer | None, shard: bool) -> tuple[Mapping[str, Any], Any]:
     """Return the whole state of a network and of its optimizer, wherever their parts are."""
     inner = getattr(chosen, "optimizer", chosen)
     if not shard:

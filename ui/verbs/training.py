@@ -13,6 +13,7 @@ import typer
 from archc.compiler.driver import check_text
 from archc.compiler.elaborate.elaboration import Limits
 from archc.compiler.errors import one_of
+from archc.compiler.frontends import is_source
 from archc.compiler.network import Network
 from archc.ui.show.progress import progress
 from archc.ui.verbs import sources
@@ -80,10 +81,24 @@ def train(
         from archc.training.loop import train as trained
 
         chosen = recipes.read(recipe)
-        parts = [samples.load(data, split) for split in ("train", "test")]
+        learned, tested = samples.load(data, "train"), samples.load(data, "test")
         output.mkdir(parents=True, exist_ok=True)
         plan = Plan(
-            net.graph, alone(net, file), chosen, *parts, output, data, resume, device, workers, every, on_bad, shard, tensorboard, weights
+            graph=net.graph,
+            text=alone(net, file),
+            recipe=chosen,
+            train=learned,
+            test=tested,
+            folder=output,
+            data=data,
+            resume=resume,
+            device=device,
+            workers=workers,
+            every=every,
+            on_bad=on_bad,
+            shard=shard,
+            board=tensorboard,
+            weights=weights,
         )
         with progress(quiet=json_ or int(os.environ.get("RANK", "0")) > 0) as listener:
             result = trained(plan, listener)
@@ -91,7 +106,7 @@ def train(
         print_json(result.facts())
     elif int(os.environ.get("RANK", "0")) == 0:
         last, best = (f"{100 * rate:.2f} %" for rate in (result.last["top1"], result.best))
-        say(f"{net.name}: {result.steps} steps, top-1 {last} on {parts[1].place}, at best {best}")
+        say(f"{net.name}: {result.steps} steps, top-1 {last} on {tested.place}, at best {best}")
         say(f"wrote {output}/model.safetensors: archc evaluate {output}/model.safetensors --data {data}")
 
 
@@ -150,7 +165,7 @@ def predict(
 
 def alone(net: Network, file: Path) -> str:
     """Return a text of a network that needs no other file and no settings: its own, or the expanded one."""
-    own = sources.content(file).decode() if not sources.is_source(str(file)) else ""
+    own = sources.content(file).decode() if not is_source(str(file)) else ""
     again = check_text(own, file.name, Path(os.devnull)) if own else None
     if again is not None and again.ok and again.graph.same_as(net.graph):
         return own
