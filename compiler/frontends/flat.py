@@ -186,12 +186,26 @@ class Flat:
                 return gathered(live, names, operands)
             except TangledError as tangle:
                 around = next((group for group in tangle.groups if any(name.startswith(f"{group}.") for name in names.values())), "")
+                if self._free_of_data([number for number in live if names[number] in tangle.groups], live[0]):
+                    operands = {number: self.items[number].operands for number in live}
+                    continue
                 free = [number for number in live if names[number] in tangle.groups and not self.items[number].key]
                 if not free or not around:
                     raise CannotRead(f"{' and '.join(tangle.groups)} depend on each other, and here a scope is in one piece") from None
                 for number in free:
                     self.items[number] = replace(self.items[number], path=around, leaf=False)
         return live
+
+    def _free_of_data(self, numbers: Sequence[int], source: int) -> bool:
+        """Let trained tensors of stated sizes take the batch of an input, not of what is computed before them; return whether any does."""
+        changed = False
+        for number in numbers:
+            item = self.items[number]
+            stated = item.attrs.get("sizes") is not None and item.attrs.get("channels") is not None
+            if item.op != INPUT and OPERATORS[item.op].memory.stored and stated and item.operands != (source,):
+                self.items[number] = replace(item, operands=(source,))
+                changed = True
+        return changed
 
     def unread(self, outputs: Iterable[int], state: Iterable[str]) -> list[str]:
         """Return the tensors that the source stores and no operator holds."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.item import PSEUDO, CannotRead
-from archc.compiler.frontends.views import Atom, Axes, NotAligned, View, fresh, size
+from archc.compiler.frontends.views import Atom, Axes, Axis, NotAligned, View, fresh, size
 from archc.compiler.frontends.walk import Walk
 
 ROLLED, PADDED = "a map that was moved", "a map that was padded"  # pseudo operators: what undoes them follows
@@ -94,19 +94,30 @@ def joined(reader: Walk, tensors: list[Any], dim: int) -> View:
         raise CannotRead("the axis that it joins is none of the operator")
     items, total = [], 0
     for view in views:
-        apart = frame.with_dims((*frame.dims[:dim], *frame.dims[dim + 1 :]))
         other = reader.settled(view)
-        own = other.dims[dim]
-        other = other.with_dims((*other.dims[:dim], *other.dims[dim + 1 :]))
-        apart, named = named_alike(apart, other)
-        if apart.axes != frame.axes:
+        named = _beside(frame, other, dim)
+        if named is None:
+            other = _as_stated(reader, other)
+            named = _beside(frame, other, dim)
+        if named is None:
             raise CannotRead("the axes of its operands are split differently")
+        own = other.dims[dim]
         want = (*frame.axes[:axis], own, *frame.axes[axis + 1 :])
         items.append(reader.as_axes(replace(named, dims=named.dims), want))
         total += size(own)
     item = reader.add("concat", items, {"axis": words(frame.axes)[axis]})
     (new,) = fresh([total])
     return View(item, (*frame.axes[:axis], new, *frame.axes[axis + 1 :]), (*frame.dims[:dim], new, *frame.dims[dim + 1 :]))
+
+
+def _beside(frame: View, other: View, dim: int) -> View | None:
+    """Return a tensor with the atoms of another along all axes but one; None where these are split differently."""
+    apart, other = (view.with_dims((*view.dims[:dim], *view.dims[dim + 1 :])) for view in (frame, other))
+    try:
+        same, named = named_alike(apart, other)
+    except CannotRead:
+        return None
+    return named if same.axes == frame.axes else None
 
 
 def _interleaved(views: list[View], dim: int) -> View | None:
@@ -144,12 +155,53 @@ def merged(reader: Walk, op: str, one: View, two: View) -> View:
     one, two = (_unrepeated(reader, view.with_dims(((),) * (rank - len(view.dims)) + view.dims)) for view in (one, two))
     swapped = prod(two.shape) > prod(one.shape)
     frame, other = (two, one) if swapped else (one, two)
-    frame, other = named_alike(reader.settled(frame), reader.settled(other))
+    if any(size(other.dims[place]) > size(frame.dims[place]) for place in range(rank)):
+        return _outer_merge(reader, op, reader.settled(one), reader.settled(two))
+    try:
+        frame, other = named_alike(reader.settled(frame), reader.settled(other))
+    except CannotRead:
+        frame, other = named_alike(_as_stated(reader, frame), _as_stated(reader, other))
     held = {atom for axis in other.axes for atom in axis}
     want = tuple(tuple(atom for atom in axis if atom in held) for axis in frame.axes)
+    whole = [axis == less for axis, less in zip(frame.axes, want, strict=True)]
+    if not (all(whole[1:]) and (whole[0] or not want[0])) and not (whole[0] and not any(want[1:])):
+        want = frame.axes  # no merge repeats it so
     operands = [frame.item, reader.as_axes(other, want)]
     given = {"broadcast": True} if want != frame.axes and op in ("add", "sub") else {}
     return View(reader.add(op, operands[::-1] if swapped else operands, given), frame.axes, frame.dims)
+
+
+def _as_stated(reader: Walk, view: View) -> View:
+    """Return a view in which each axis of the tensor is one of the operator, in one part."""
+    order = [axis for axis in reader.sample_dims(reader.settled(view)) if axis]
+    order.sort(key=lambda axis: axis != view.axes[0])
+    return replace(view, item=reader.as_axes(view, tuple(order)), axes=tuple(order), picks=()).coalesced()
+
+
+def _outer_merge(reader: Walk, op: str, one: View, two: View) -> View:
+    """Append a merge of two tensors of which each is repeated along an axis of the other."""
+    try:
+        one, two, names = one.matched(two, [(place, place) for place, axis in enumerate(two.dims) if size(axis) == size(one.dims[place])])
+    except NotAligned:
+        raise CannotRead("the axes of its operands are split differently") from None
+    two = two.substituted({theirs: (mine,) for theirs, mine in names.items() if theirs is not mine})
+    dims = tuple(a if size(a) >= size(b) else b for a, b in zip(one.dims, two.dims, strict=True))
+    if any(1 < size(axis) != size(whole) for view in (one, two) for axis, whole in zip(view.dims, dims, strict=True)):
+        raise CannotRead("its operands have axes of different sizes")
+    axes = [axis for axis in (tuple(atom for atom in axis if atom is not reader.batch) for axis in dims) if axis]
+    while len(axes) > 4:  # of those next to each other, the last two that both have or lack
+        pairs = [place for place in range(len(axes) - 1) if _alike(one, axes, place) and _alike(two, axes, place)]
+        if not pairs:
+            raise CannotRead("each of its operands is repeated along axes of the other")
+        axes[pairs[-1] : pairs[-1] + 2] = [axes[pairs[-1]] + axes[pairs[-1] + 1]]
+    item = reader.add(op, [reader.as_axes(view, tuple(axes)) for view in (one, two)])
+    return View(item, tuple(axes), dims)
+
+
+def _alike(view: View, axes: Sequence[Axis], place: int) -> bool:
+    """Return whether a tensor has two axes next to each other, or neither."""
+    held = {atom for axis in view.axes for atom in axis}
+    return len({atom in held for axis in axes[place : place + 2] for atom in axis}) == 1
 
 
 def _unrepeated(reader: Walk, view: View) -> View:

@@ -7,7 +7,9 @@ from archc.compiler.ops import (
     arithmetic,
     attention,
     classic,
+    constant,
     convolution,
+    distances,
     holes,
     joining,
     moving,
@@ -27,7 +29,7 @@ from archc.compiler.ops.source import INPUT as INPUT
 
 FAMILIES = (
     *(convolution, pooling, activation, normalization, joining, arithmetic, reduction, noise, moving, patches, rearranging),
-    *(tokens, attention, pooled, windowed, recurrent, classic, holes),
+    *(tokens, constant, attention, distances, pooled, windowed, recurrent, classic, holes),
 )
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}

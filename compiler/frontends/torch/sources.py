@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import importlib
 import inspect
 import warnings
@@ -37,12 +38,21 @@ def exported(
         return torch.export.export(module, tuple(torch.empty(batch, *shape) for shape in shapes), strict=False)
 
 
+Stored = Callable[[], Mapping[str, torch.Tensor]]
+
+
 def read(
-    program: torch.export.ExportedProgram, title: str, modes: Mapping[str, str], training: bool = False, batch: int = BATCH,
+    program: torch.export.ExportedProgram,
+    title: str,
+    modes: Mapping[str, str],
+    training: bool = False,
+    batch: int = BATCH,
     partial: bool = False,
-) -> Reader:  # fmt: skip
-    """Return a reader that has read an exported program. Raises CannotRead."""
+    stored: Stored = dict,
+) -> Reader:
+    """Return a reader that has read an exported program. `stored` returns tensors that are not trained. Raises CannotRead."""
     reader = Reader(program, title, batch, training, partial)
+    reader.stored = stored
     reader.modes.update(modes)
     reader.read()
     return reader
@@ -59,14 +69,16 @@ def network(reader: Reader, name: str, title: str, only_training: Sequence[str] 
     return FlatNetwork(graph, title, {path: kind for path, kind in reader.classes.items() if path}, named, unread=unread)
 
 
-def read_module(module: nn.Module, shapes: Sequence[Sequence[int]], name: str, title: str, partial: bool = False) -> FlatNetwork:
+def read_module(
+    module: nn.Module, shapes: Sequence[Sequence[int]], name: str, title: str, partial: bool = False, stored: Stored = dict
+) -> FlatNetwork:
     """Return the graph of a module: as it is in evaluation, with what else it computes in training. Raises CannotRead."""
     modes, batch = marked(module), OPEN if partial else BATCH
-    reader = read(exported(module, shapes, batch=batch), title, modes, batch=batch, partial=partial)
+    reader = read(exported(module, shapes, batch=batch), title, modes, batch=batch, partial=partial, stored=stored)
     if not set(reader.flat.unread(reader.outputs.values(), reader.program.state_dict)) - reader.flat.spared:
         return network(reader, name, title)
     evaluated = reader.flat.digest(reader.outputs.values())
-    trained = read(exported(module, shapes, True, batch), title, modes, True, batch, partial)
+    trained = read(exported(module, shapes, True, batch), title, modes, True, batch, partial, stored)
     outputs = dict(trained.outputs)
     main = next((output for output, number in outputs.items() if trained.flat.digest([number]) == evaluated), None)
     if main is None or len(reader.outputs) != 1:
@@ -87,6 +99,24 @@ def built(make: Callable[[], nn.Module]) -> nn.Module:
         raise CannotRead(f"it cannot be built: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
 
 
+def buffers(make: Callable[[], nn.Module]) -> Mapping[str, torch.Tensor]:
+    """Return the tensors of a module that are not trained, with their values: it is built without memory for those that are."""
+    register = nn.Module.register_parameter
+
+    def without_memory(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        register(self, name, None if param is None else nn.Parameter(param.to("meta"), param.requires_grad))
+
+    nn.Module.register_parameter = without_memory  # type: ignore[method-assign]
+    try:
+        found = dict(make().named_buffers())
+    except (NotImplementedError, RuntimeError):
+        found = {"": torch.empty(0, device="meta")}
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]
+    # some modules compute a buffer where their parameters are
+    return dict(make().named_buffers()) if any(held.is_meta for held in found.values()) else found
+
+
 def torchvision(
     name: str, shape: Sequence[int] | None = None, options: Mapping[str, Any] | None = None, partial: bool = False
 ) -> FlatNetwork:
@@ -104,7 +134,9 @@ def torchvision(
         return models.get_model(name, **none, **(options or {}))  # type: ignore[no-any-return]
 
     title = f"torchvision {version('torchvision')}, {name}" + "".join(f", {key}={value}" for key, value in (options or {}).items())
-    flat = read_module(built(make), [shape or published_shape(models, name)], name_of(name.lower()), title, partial)
+    flat = read_module(
+        built(make), [shape or published_shape(models, name)], name_of(name.lower()), title, partial, functools.partial(buffers, make)
+    )
     return replace(flat, oracle=make)
 
 
@@ -134,7 +166,9 @@ def timm(name: str, shape: Sequence[int] | None = None, options: Mapping[str, An
     module: Any = built(make)
     shape = shape or module.pretrained_cfg["input_size"]
     title = f"timm {timm.__version__}, {name}" + "".join(f", {key}={value}" for key, value in (options or {}).items())
-    return replace(read_module(module, [tuple(shape)], name_of(name.lower()), title, partial), oracle=make)
+    return replace(
+        read_module(module, [tuple(shape)], name_of(name.lower()), title, partial, functools.partial(buffers, make)), oracle=make
+    )
 
 
 def meant(name: str, known: Sequence[str]) -> str:
@@ -173,7 +207,8 @@ def python_module(source: str, shapes: Sequence[Sequence[int]], partial: bool = 
     module = make if isinstance(make, nn.Module) else built(make)
     if not isinstance(module, nn.Module):
         raise CannotRead(f"{source} returns {type(module).__name__}, and no module of torch")
-    flat = read_module(module.to("meta"), shapes, name_of(function.rpartition(".")[2].lower()), source, partial)
+    stored = dict(module.named_buffers())
+    flat = read_module(module.to("meta"), shapes, name_of(function.rpartition(".")[2].lower()), source, partial, lambda: stored)
     return replace(flat, oracle=None if isinstance(make, nn.Module) else make)
 
 
@@ -182,7 +217,9 @@ def module_object(module: nn.Module, example: Any, partial: bool = False) -> Fla
     tensors = tuple(example) if isinstance(example, (tuple, list)) else (example,)
     kind = type(module).__name__
     copied = copy.deepcopy(module).to("meta")
-    flat = read_module(copied, [tuple(tensor.shape[1:]) for tensor in tensors], name_of(kind.lower()), kind, partial)
+    shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
+    stored = {key: held.cpu() for key, held in module.named_buffers()}
+    flat = read_module(copied, shapes, name_of(kind.lower()), kind, partial, lambda: stored)
     return replace(flat, weights=lambda: arrays(module.state_dict()), oracle=lambda: copy.deepcopy(module))
 
 

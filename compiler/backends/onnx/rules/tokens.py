@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from archc.compiler.backends.onnx.building import Building, Value
 from archc.compiler.backends.onnx.rules.attention import project
@@ -30,6 +33,20 @@ def learned(b: Building, x: Value, tensor: Value, axes: int, as_large: bool) -> 
     return value
 
 
+def constant(b: Building, x: Value, values: Sequence[float], shape: Sequence[int]) -> Value:
+    """Write fixed numbers once for every sample of `x`."""
+    held = np.asarray(values, np.float32)
+    held = np.broadcast_to(held, shape) if held.size == 1 else held.reshape(tuple(shape))
+    return repeated(b, x, b.const(np.ascontiguousarray(held)))
+
+
+def repeated(b: Building, x: Value, tensor: Value) -> Value:
+    """Write a tensor once for every sample of `x`."""
+    count = b.op("Slice", b.op("Shape", x, shape=(x.rank,)), b.const([0]), b.const([1]), shape=(1,))
+    value: Value = b.op("Expand", tensor, b.op("Concat", count, b.const(list(b.numbers(tensor.shape))), axis=0), shape=b.out)
+    return value
+
+
 def scaled(b: Building, x: Value, factors: Value) -> Value:
     """Write the product of each channel with its factor, `(C,)`."""
     value: Value = b.op("Mul", x, b.reshape(factors, [factors.shape[0], *[1] * (x.rank - 2)]))
@@ -37,6 +54,7 @@ def scaled(b: Building, x: Value, factors: Value) -> Value:
 
 
 RULES: dict[str, Rule] = {
+    "archc.Constant": constant,
     "archc.Embedding": embedding,
     "archc.learned": learned,
     "archc.scaled": scaled,
