@@ -139,17 +139,45 @@ def _interleaved(views: list[View], dim: int) -> View | None:
 
 
 def merged(reader: Walk, op: str, one: View, two: View) -> View:
-    """Append a merge of two tensors, whose axes are paired from the last, and of which one may be repeated."""
+    """Append a merge of two tensors, whose axes are paired from the last, and of which each may be repeated along axes of the other."""
     rank = max(len(one.dims), len(two.dims))
     one, two = (_unrepeated(reader, view.with_dims(((),) * (rank - len(view.dims)) + view.dims)) for view in (one, two))
     swapped = prod(two.shape) > prod(one.shape)
     frame, other = (two, one) if swapped else (one, two)
     frame, other = named_alike(reader.settled(frame), reader.settled(other))
+    frame = _repeated(reader, frame, other)
     held = {atom for axis in other.axes for atom in axis}
     want = tuple(tuple(atom for atom in axis if atom in held) for axis in frame.axes)
+    if not _merges(op, frame.axes, want):
+        want = frame.axes
     operands = [frame.item, reader.as_axes(other, want)]
     given = {"broadcast": True} if want != frame.axes and op in ("add", "sub") else {}
-    return View(reader.add(op, operands[::-1] if swapped else operands, given), frame.axes, frame.dims)
+    dims = list(frame.dims)
+    if (place := reader.batch_dim(other)) is not None and reader.batch_dim(frame) is None:
+        dims[place] = (reader.batch, *dims[place])
+    return View(reader.add(op, operands[::-1] if swapped else operands, given), frame.axes, tuple(dims))
+
+
+def _merges(op: str, whole: Axes, part: Axes) -> bool:
+    """Return whether a merge repeats a tensor itself: one value for each channel, or one map for all channels."""
+    if part == whole:
+        return True
+    positions = part[1:] == whole[1:] or not any(part[1:])
+    return op in ("add", "sub", "mul", "div") and len(whole) > 1 and positions and part[0] in (whole[0], ())
+
+
+def _repeated(reader: Walk, frame: View, other: View) -> View:
+    """Return a tensor that is repeated along the axes that only the other has."""
+    new = [place for place, axis in enumerate(other.dims) if set(axis) - {reader.batch} and not set(frame.dims[place]) - {reader.batch}]
+    if not new:
+        return frame
+    dims = tuple((*frame.dims[place], *axis) if place in new else frame.dims[place] for place, axis in enumerate(other.dims))
+    whole = frame.with_dims(dims)
+    batch = reader.batch_dim(whole)
+    order = [place for place, axis in enumerate(reader.sample_dims(whole)) if place != batch or axis]
+    order.sort(key=lambda place: not frame.axes[0] or dims[place] != frame.axes[0])  # the channels stay first
+    want: Axes = tuple(reader.sample_dims(whole)[place] for place in order)
+    return replace(whole, item=reader.as_axes(frame, want), axes=want)
 
 
 def _unrepeated(reader: Walk, view: View) -> View:
@@ -160,9 +188,9 @@ def _unrepeated(reader: Walk, view: View) -> View:
 
 def named_alike(frame: View, other: View) -> tuple[View, View]:
     """Return both with the same atoms along the axes that both have. Raises CannotRead."""
-    pairs = [(place, place) for place, axis in enumerate(other.dims) if axis]
+    pairs = [(place, place) for place, axis in enumerate(other.dims) if size(axis) > 1 and size(frame.dims[place]) > 1]
     if any(size(frame.dims[place]) != size(other.dims[place]) for place, _ in pairs):
-        raise CannotRead("each of its operands is repeated along an axis of the other")
+        raise CannotRead("its operands have axes of different sizes")
     try:
         frame, other, names = frame.matched(other, pairs)
     except NotAligned:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.attending import Products, reshaped
-from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.flat import LOWEST, CannotRead
 from archc.compiler.frontends.selecting import attempt, divided, joined, owning, part, rolled
-from archc.compiler.frontends.torch import attention
-from archc.compiler.frontends.torch.nodes import rule
+from archc.compiler.frontends.torch import attention, layers
+from archc.compiler.frontends.torch.nodes import operator, rule
 from archc.compiler.frontends.torch.pointwise import tensor
 from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.views import View, fresh, size
@@ -196,7 +196,7 @@ def pad(reader: Reader, a: Any) -> View:
     pairs = {dim: (max(before, 0), max(after, 0)) for dim, (before, after) in pairs.items() if max(before, after) > 0}
     if not pairs:
         return view
-    given: dict[str, Any] = {"value": float(a.value or 0)}
+    given: dict[str, Any] = {"value": _padding(reader, a, pairs)}
     axes: dict[int, int] = {}
     for dim, pair in pairs.items():
         view, axes[dim] = owning(reader, view, dim)
@@ -207,6 +207,21 @@ def pad(reader: Reader, a: Any) -> View:
         (new[axis],) = fresh([int(reader.flat.items[item].shape[axis])])  # type: ignore[arg-type]
         dims[dim] = new[axis]
     return View(item, tuple(new), tuple(dims))
+
+
+def _padding(reader: Reader, a: Any, pairs: Mapping[int, tuple[int, int]]) -> float:
+    """Return the constant that is added. Before a maximum over windows, each of which has other values, -infinity is a very low number."""
+    value = float(a.value or 0)
+    if value != float("-inf"):
+        return value
+    rank = len(reader.node.meta["val"].shape)
+    for user in reader.node.users:
+        if operator(user) not in ("max_pool2d", "max_pool3d", "max_pool1d") or len(user.args) > 3:
+            raise CannotRead("it pads by -infinity, but not before a maximum over windows")
+        kernel = layers.each(user.args[1], rank - 2)
+        if any(dim < 2 or max(pair) >= kernel[dim - 2] for dim, pair in pairs.items()):
+            raise CannotRead("it pads by -infinity, and a window may have nothing else")
+    return LOWEST
 
 
 # ---- joins
