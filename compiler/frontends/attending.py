@@ -9,7 +9,7 @@ from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.views import Atom, Axes, Axis, View, atoms_of, fresh, size
-from archc.compiler.frontends.walk import Walk
+from archc.compiler.frontends.walk import Deferred, Walk
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,28 @@ class Products:
 
 
 @dataclass(frozen=True)
-class Core:
-    """An attention within parts of a map, whose projections are not yet known: what a pseudo operator notes."""
+class Core(Deferred):
+    """An attention within parts of a map, whose projections are not yet known: what a pseudo operator notes.
+
+    `values` are what it sums, and `axes` those of the pseudo operator.
+    """
 
     products: Products
     heads: int
     positions: Axis
+    values: View
+    axes: Axes
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether nothing is done to the products that `attention` does not do."""
+        return _is_plain(self.products)
+
+    def made(self, reader: Walk, view: View) -> View:
+        """Return the view of an attention without projections."""
+        if not self.is_plain:
+            return view
+        return replace(view, item=reader.as_axes(_by_heads(reader, self.products, self.values), self.axes))
 
 
 def product(reader: Walk, queries: View, keys: View) -> Products:
@@ -107,22 +123,56 @@ def summed(reader: Walk, products: Products, values: View) -> View:
 
 def attended(reader: Walk, products: Products, values: View, causal: bool = False) -> View:
     """Append an attention; where it is within parts of a map, what stands for one until its last projection is read."""
+    products = replace(products, causal=causal or products.causal)
     queries, keys = products.queries, products.keys
-    if queries.unit or keys.unit or products.cosine is not None or products.biases or _outer(reader, queries):
+    if not _is_plain(products):
         return _within(reader, products, values)
     heads = _heads(queries)
-    count = prod_of(heads)
-    head = size(queries.dims[-1])
-    given = {"heads": count, "causal": causal or products.causal, "dropout": products.dropout, "scale": usual(products.scale, head)}
-    positions = _positions(queries)
     packed = _packed(queries, keys, values, heads)
+    if _outer(reader, queries):
+        is_window = packed == queries.axes[0] and not products.causal
+        return _within(reader, products, values) if is_window else _by_heads(reader, products, values)
+    positions = _positions(queries)
     if packed is not None:
         operands = [reader.as_axes(replace(queries, picks=()), (packed, *positions))]
     else:
         operands = [_single(reader, view) for view in (queries, keys, values)]
-    item = reader.add("attention", operands, given)
+    item = reader.add("attention", operands, _options(products, size(heads)))
     axes: Axes = ((*heads, *values.dims[-1]), *positions)
     return View(item, axes, (*queries.dims[:-1], values.dims[-1]))
+
+
+def _is_plain(products: Products) -> bool:
+    """Return whether nothing is done to products that `attention` does not do."""
+    return not (products.queries.unit or products.keys.unit or products.cosine is not None or products.biases)
+
+
+def _options(products: Products, heads: int) -> dict[str, Any]:
+    scale = usual(products.scale, size(products.queries.dims[-1]))
+    return {"heads": heads, "causal": products.causal, "dropout": products.dropout, "scale": scale}
+
+
+def _by_heads(reader: Walk, products: Products, values: View) -> View:
+    """Append an attention within parts of the positions: each part is in heads of its own."""
+    queries, keys = products.queries, products.keys
+    packed = _packed(queries, keys, values, _heads(queries))
+    groups = _groups(reader, queries)
+    if packed is not None:
+        operands = [reader.as_axes(replace(queries, picks=()), ((packed[0], *groups, *queries.dims[-1]), queries.dims[-2]))]
+    else:
+        if keys.shape[:-2] != queries.shape[:-2] or values.shape[:-2] != queries.shape[:-2]:
+            raise CannotRead("its queries and its keys are in other parts of the positions")
+        views = (queries, keys, values)
+        operands = [reader.as_axes(view, ((*_groups(reader, view), *view.dims[-1]), view.dims[-2])) for view in views]
+    item = reader.add("attention", operands, _options(products, size(groups)))
+    return View(item, ((*groups, *values.dims[-1]), queries.dims[-2]), (*queries.dims[:-1], values.dims[-1]))
+
+
+def _groups(reader: Walk, view: View) -> Axis:
+    """Return the atoms of heads and of parts of the positions, in their order."""
+    if view.dims[0][:1] != (reader.batch,):
+        raise CannotRead("the batch is not the first axis of an attention")
+    return tuple(atom for atom in atoms_of(view.dims[:-2]) if atom is not reader.batch)
 
 
 def prod_of(axis: Sequence[Atom]) -> int:
@@ -173,9 +223,12 @@ def _within(reader: Walk, products: Products, values: View) -> View:
     queries, keys = products.queries, products.keys
     heads = _heads(queries)
     packed = _packed(replace(queries, unit=0.0), replace(keys, unit=0.0), values, heads)
+    if products.causal:
+        raise CannotRead("a causal attention with a bias")
     if packed is None or queries.axes[0] != packed:
         raise CannotRead("an attention with a bias or within parts of a map, whose queries, keys and values are not one layer")
     shape = (size(heads) * size(values.dims[-1]), *map(size, queries.axes[1:]))
-    core = Core(products, size(heads), queries.dims[-2])
+    axes: Axes = ((*heads, *values.dims[-1]), *queries.axes[1:])
+    core = Core(products, size(heads), queries.dims[-2], values, axes)
     item = reader.flat.add_pseudo("attention within parts of a map", [queries.item], shape, core, reader.path)
-    return View(item, ((*heads, *values.dims[-1]), *queries.axes[1:]), queries.dims)
+    return View(item, axes, queries.dims)

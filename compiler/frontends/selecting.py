@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from archc.compiler.frontends.arranging import words
+from archc.compiler.frontends.arranging import MOST_AXES, words
 from archc.compiler.frontends.flat import PSEUDO, CannotRead
 from archc.compiler.frontends.views import Atom, Axes, NotAligned, View, fresh, size
 from archc.compiler.frontends.walk import Walk
@@ -149,6 +149,9 @@ def merged(reader: Walk, op: str, one: View, two: View) -> View:
     held = {atom for axis in other.axes for atom in axis}
     want = tuple(tuple(atom for atom in axis if atom in held) for axis in frame.axes)
     if not _merges(op, frame.axes, want):
+        if any(axis and axis != whole for axis, whole in zip(want, frame.axes, strict=True)):
+            axes = _apart(reader, frame, held)
+            frame = replace(frame, item=reader.as_axes(frame, axes), axes=axes)
         want = frame.axes
     operands = [frame.item, reader.as_axes(other, want)]
     given = {"broadcast": True} if want != frame.axes and op in ("add", "sub") else {}
@@ -164,6 +167,18 @@ def _merges(op: str, whole: Axes, part: Axes) -> bool:
         return True
     positions = part[1:] == whole[1:] or not any(part[1:])
     return op in ("add", "sub", "mul", "div") and len(whole) > 1 and positions and part[0] in (whole[0], ())
+
+
+def _apart(reader: Walk, frame: View, held: set[Atom]) -> Axes:
+    """Return axes of which each is held by another tensor or is not, the channels first."""
+    dims = sorted((axis for axis in reader.sample_dims(frame) if axis), key=lambda axis: axis != frame.axes[0])
+    axes = dims[:1]
+    for axis in dims[1:]:
+        if len(dims) > MOST_AXES and len(axes) > 1 and (axis[0] in held) == (axes[-1][0] in held):
+            axes[-1] += axis
+        else:
+            axes.append(axis)
+    return tuple(axes)
 
 
 def _repeated(reader: Walk, frame: View, other: View) -> View:
@@ -237,7 +252,13 @@ def reduced(reader: Walk, view: View, dims: Sequence[int], keep: bool, op: str, 
         raise CannotRead("it reduces the batch")
     left = tuple(() if number in numbers else axis for number, axis in enumerate(view.dims))
     kept = left if keep else tuple(axis for number, axis in enumerate(left) if number not in numbers)
-    if not all(set(axis) <= gone or not set(axis) & gone for axis in view.axes):
+    if len([axis for axis in reader.sample_dims(view) if axis]) > MOST_AXES:
+        first = tuple(atom for atom in view.axes[0] if atom not in gone)
+        others = [atom for axis in reader.sample_dims(view) for atom in axis if atom not in first]
+        rest, last = (tuple(atom for atom in others if (atom in gone) is out) for out in (False, True))
+        want = tuple(axis for axis in (first, rest, last) if axis)
+        view = replace(view, item=reader.as_axes(view, want), axes=want)
+    elif not all(set(axis) <= gone or not set(axis) & gone for axis in view.axes):
         view = reader.along(view, 1) if 1 not in numbers else reader.along(view, -1)
         item, axes = reader.sample(view, 1 if 1 not in numbers else -1)
         view = View(item, axes, view.dims)

@@ -11,6 +11,14 @@ from archc.compiler.frontends.flat import CannotRead, Flat
 from archc.compiler.frontends.views import Atom, Axes, View, fresh, size
 
 
+class Deferred:
+    """What a pseudo operator notes that any use but one makes an operator; that one is a pattern."""
+
+    def made(self, reader: Walk, view: View) -> View:
+        """Return the view of what stands for the pseudo operator. Raises CannotRead where there is nothing."""
+        raise NotImplementedError
+
+
 class Walk:
     """Operators that are appended at a place of the source, `path`, which is the operator itself if it is a `leaf`."""
 
@@ -30,7 +38,9 @@ class Walk:
         return replace(view, item=self.add(op, [view.item], given, **more))
 
     def settled(self, view: View) -> View:
-        """Return a view without picks: each is made a slice."""
+        """Return a view without picks, each of which is made a slice, of an operator that is known."""
+        if isinstance(deferred := self.flat.items[view.item].data, Deferred):
+            view = deferred.made(self, view)
         if view.unit:
             raise CannotRead("queries or keys of an attention are used otherwise")
         if view.factor != 1.0:

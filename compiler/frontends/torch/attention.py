@@ -143,7 +143,12 @@ def projected(reader: Reader, view: View, a: Any) -> View | None:
 
     item = reader.flat.items[view.item]
     if isinstance(item.data, Core):
-        return window_attention(reader, view, a)
+        try:
+            return window_attention(reader, view, a)
+        except CannotRead:
+            if item.data.is_plain:
+                return None  # `attention` and its projections, each by itself
+            raise
     if item.op != "attention" or len(item.operands) != 1 or a.weight.node not in reader.keys:
         return None
     packed = reader.flat.items[item.operands[0]]
