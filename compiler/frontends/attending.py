@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
+from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.selecting import merged, owning
 from archc.compiler.frontends.views import Atom, Axes, Axis, View, atoms_of, fresh, size
 from archc.compiler.frontends.walk import Deferred, Walk
 
@@ -89,6 +91,8 @@ def scored(reader: Walk, products: Products, other: Any, name: str) -> Products:
     """Return products times a number or a trained scale, or with a bias."""
     if products.weights:
         raise CannotRead("it changes the weights of an attention")
+    if products.biases and name != "add":
+        raise CannotRead("it multiplies products of queries and keys after something was added to them")
     is_fixed = not isinstance(other, View | Products | int | float)
     if name in ("mul", "div") and isinstance(other, int | float):
         return replace(products, scale=products.scale * other if name == "mul" else products.scale / other)
@@ -126,7 +130,8 @@ def attended(reader: Walk, products: Products, values: View, causal: bool = Fals
     products = replace(products, causal=causal or products.causal)
     queries, keys = products.queries, products.keys
     if not _is_plain(products):
-        return _within(reader, products, values)
+        between_channels = not set(queries.dims[-1]) <= set(queries.axes[0])
+        return _in_steps(reader, products, values) if between_channels else _within(reader, products, values)
     heads = _heads(queries)
     packed = _packed(queries, keys, values, heads)
     if _outer(reader, queries):
@@ -166,6 +171,32 @@ def _by_heads(reader: Walk, products: Products, values: View) -> View:
         operands = [reader.as_axes(view, ((*_groups(reader, view), *view.dims[-1]), view.dims[-2])) for view in views]
     item = reader.add("attention", operands, _options(products, size(groups)))
     return View(item, ((*groups, *values.dims[-1]), queries.dims[-2]), (*queries.dims[:-1], values.dims[-1]))
+
+
+def _in_steps(reader: Walk, products: Products, values: View) -> View:
+    """Append an attention between channels, whose vectors are all positions of a channel: products, a softmax and sums."""
+    queries, keys = (_unit(reader, view) for view in (products.queries, products.keys))
+    view = plain_product(reader, queries, keys.with_dims((*keys.dims[:-2], keys.dims[-1], keys.dims[-2])))
+    if products.scale != 1.0:
+        view = reader.on(view, "scale", {"factor": products.scale})
+    if products.cosine is not None:
+        view = merged(reader, "mul", view, reader.data(products.cosine, view))
+    for bias in products.biases:
+        view = merged(reader, "add", view, reader.data(bias, view))
+    if products.causal or products.dropout:
+        raise CannotRead("an attention between channels that drops weights, or looks at some keys only")
+    view, axis = owning(reader, view, len(view.dims) - 1)
+    view = reader.on(view, "softmax", {"axis": words(view.axes)[axis]})
+    return plain_product(reader, view, values)
+
+
+def _unit(reader: Walk, view: View) -> View:
+    """Return vectors along the last axis, divided by their length where they should be."""
+    eps, view = view.unit, replace(view, unit=0.0)
+    if not eps:
+        return view
+    view, axis = owning(reader, view, len(view.dims) - 1)
+    return reader.on(view, "l2_norm", {"eps": eps, "axis": words(view.axes)[axis]})
 
 
 def _groups(reader: Walk, view: View) -> Axis:

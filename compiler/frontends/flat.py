@@ -199,12 +199,14 @@ class Flat:
 
     def _untangled(self, live: list[int]) -> list[int]:
         """Return items in an order in which each scope is in one piece; an operator between two parts of a scope moves into it."""
-        operands = {number: self.items[number].operands for number in live}
         for _ in live:
+            operands = {number: self.items[number].operands for number in live}
             names = dict(zip(live, _named([self.items[number] for number in live], self.labeled)[0], strict=True))
             try:
                 return _gathered(live, names, operands)
             except _TangledError as tangle:
+                if self._freed([number for number in live if names[number] in tangle.groups]):
+                    continue
                 around = next((group for group in tangle.groups if any(name.startswith(f"{group}.") for name in names.values())), "")
                 free = [number for number in live if names[number] in tangle.groups and not self.items[number].key]
                 if not free or not around:
@@ -212,6 +214,18 @@ class Flat:
                 for number in free:
                     self.items[number] = replace(self.items[number], path=around, leaf=False)
         return live
+
+    def _freed(self, numbers: Sequence[int]) -> bool:
+        """Let trained tensors, of which only the sizes of their operand matter, stand beside an input; return whether there were any."""
+        for number in numbers:
+            item = self.items[number]
+            if item.op != "learned" or self.items[item.operands[0]].op == INPUT:
+                continue
+            source = self.items[0]
+            if source.op == INPUT and OPERATORS[item.op].shape(Call(item.op, item.attrs, (source.shape,))) == item.shape:
+                self.items[number] = replace(item, operands=(0,))
+                return True
+        return False
 
     def unread(self, outputs: Iterable[int], state: Iterable[str]) -> list[str]:
         """Return the tensors that the source stores and no operator holds."""

@@ -27,7 +27,8 @@ def each(value: Any, count: int) -> tuple[int, ...]:
 @rule("conv1d", "conv2d", "conv3d")
 def conv(reader: Reader, a: Any) -> View:
     """Read a convolution."""
-    view, axes = reader.plain(reader.data(a.input)), len(a.weight.shape) - 2
+    source = reader.data(a.input)
+    view, axes = reader.plain(source), len(a.weight.shape) - 2
     computed, held = kernels(reader, a.weight)
     pad = a.padding
     if isinstance(pad, str):
@@ -44,7 +45,8 @@ def conv(reader: Reader, a: Any) -> View:
         "bias": a.bias is not None,
         **computed,
     }
-    return reader.mapped(reader.add("conv", [view.item], given, weights={**held, **reader.weights(a.bias)}))
+    item = reader.add("conv", [view.item], given, weights={**held, **reader.weights(a.bias)})
+    return reader.mapped(item, batched=bool(source.dims[0]))
 
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")

@@ -14,9 +14,12 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.torch.constants import constant, folded
 from archc.compiler.frontends.torch.nodes import CONSTANT, NOTHING, RULES, Arguments, Fixed, operator, output_names, storage, unchanged
 from archc.compiler.frontends.views import View, atoms_of, fresh, size
 from archc.compiler.frontends.walk import Walk
+
+STORED = frozenset({"weight", "bias", "running_mean", "running_var"})  # arguments that are weights of a layer
 
 
 class Reader(Walk):
@@ -31,6 +34,7 @@ class Reader(Walk):
         self.classes: dict[str, str] = {}
         self.inner: set[str] = set()
         self.learnt: dict[fx.Node, View] = {}
+        self.constants: dict[fx.Node, torch.Tensor | None] = {}
         self.inputs: list[int] = []
         self.outputs: dict[str, int] = {}
         self.zero_pads: set[int] = set()  # what is padded, but by nothing at this size
@@ -197,6 +201,8 @@ class Reader(Walk):
         if node.op == "placeholder":
             return self._parameter(node, item)
         name = operator(node)
+        if (values := folded(node, self.constants)) is not None:
+            return constant(self, name, values, item)
         plain = name.removesuffix("_")
         if plain not in RULES or not node.all_input_nodes or plain != name:
             raise CannotRead(f"it takes what {name} computes of weights, or a constant")
@@ -205,7 +211,7 @@ class Reader(Walk):
             self.node = node
             given = self.arguments(node).given
             beside = View(item, (), ())
-            held = {key: self._all_data(each, beside) for key, each in given.items()}
+            held = {key: each if key in STORED else self._all_data(each, beside) for key, each in given.items()}
             result = RULES[plain](self, Arguments(held))
         finally:
             self.node, self.path, self.leaf = saved

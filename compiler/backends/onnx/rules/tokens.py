@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from archc.compiler.backends.onnx.building import Building, Value
 from archc.compiler.backends.onnx.rules.attention import project
@@ -30,6 +33,28 @@ def learned(b: Building, x: Value, tensor: Value, axes: int, as_large: bool) -> 
     return value
 
 
+def sine_positions(b: Building, x: Value, channels: int, temperature: float, scale: float | None, sizes: Sequence[int] | None) -> Value:
+    """Write the sines and cosines of coordinates as a constant, repeated for every sample of `x`."""
+    held = [size for size in (x.shape[2:] if sizes is None else sizes) if isinstance(size, int)]
+    if sizes is None and len(held) != x.rank - 2:
+        b.refuse(f"{b.step.name} has open sizes", "give `sizes`, or sizes of the input")
+    numbers = np.arange(channels, dtype=np.float32)
+    waves = np.float32(temperature) ** (2 * np.floor(numbers / 2) / channels)
+    parts = []
+    for axis, count in enumerate(held):
+        places = np.arange(count, dtype=np.float32)
+        if scale is not None:
+            places = (places + 1) / np.float32(count + 1e-6) * np.float32(scale)
+        angles = places[:, None] / waves
+        values = np.stack((np.sin(angles[:, 0::2]), np.cos(angles[:, 1::2])), 2).reshape(count, channels).T
+        apart = values.reshape(channels, *(count if other == axis else 1 for other in range(len(held))))
+        parts.append(np.broadcast_to(apart, (channels, *held)))
+    grid = b.const(np.concatenate(parts)[None])
+    count = b.op("Slice", b.op("Shape", x, shape=(x.rank,)), b.const([0]), b.const([1]), shape=(1,))
+    value: Value = b.op("Expand", grid, b.op("Concat", count, b.const([channels * len(held), *held]), axis=0), shape=b.out)
+    return value
+
+
 def scaled(b: Building, x: Value, factors: Value) -> Value:
     """Write the product of each channel with its factor, `(C,)`."""
     value: Value = b.op("Mul", x, b.reshape(factors, [factors.shape[0], *[1] * (x.rank - 2)]))
@@ -39,5 +64,6 @@ def scaled(b: Building, x: Value, factors: Value) -> Value:
 RULES: dict[str, Rule] = {
     "archc.Embedding": embedding,
     "archc.learned": learned,
+    "archc.sine_positions": sine_positions,
     "archc.scaled": scaled,
 }
