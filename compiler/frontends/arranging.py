@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead, quoted
-from archc.compiler.frontends.views import Axes, Axis, atoms_of, runs, size
+from archc.compiler.frontends.views import Atom, Axes, Axis, atoms_of, runs, size
 from archc.compiler.ops.call import AXIS_NUMBERS
 from archc.compiler.ops.kinds import Word
 
@@ -28,10 +28,12 @@ def arrange(add: Add, item: int, have: Axes, want: Axes) -> int:
         return item
     repeated = set(atoms_of(want)) - set(atoms_of(have))
     if repeated:
-        plain = tuple(tuple(atom for atom in axis if atom not in repeated) for axis in want)
+        if any(0 < sum(atom in repeated for atom in axis) < len(axis) for axis in want):
+            return _partly_repeated(add, item, have, want, repeated)
+        plain = tuple(() if set(axis) & repeated else axis for axis in want)
         known = words(want)
         grown = {known[number]: size(axis) for number, (axis, less) in enumerate(zip(want, plain, strict=True)) if axis != less}
-        if any(less for axis, less in zip(want, plain, strict=True) if axis != less) or len(want) > MOST_AXES:
+        if len(want) > MOST_AXES:
             raise CannotRead("it repeats values in a way that `expand` does not")
         return add("expand", arrange(add, item, have, plain), grown)
     if set(atoms_of(have)) != set(atoms_of(want)):
@@ -41,6 +43,24 @@ def arrange(add: Add, item: int, have: Axes, want: Axes) -> int:
         raise CannotRead(f"it needs a tensor of {len(want)} axes for each sample, {shape}; here there are at most {MOST_AXES}")
     op, given = _operator(have, want)
     return add(op, item, given)
+
+
+def _partly_repeated(add: Add, item: int, have: Axes, want: Axes, repeated: set[Atom]) -> int:
+    """Append what repeats parts of an axis: each part is an axis of its own before."""
+    apart: list[Axis] = []
+    for axis in want:
+        for place, atom in enumerate(axis):
+            if place and (atom in repeated) == (axis[place - 1] in repeated):
+                apart[-1] += (atom,)
+            else:
+                apart.append((atom,))
+        if not axis:
+            apart.append(())
+    if len(apart) > MOST_AXES:
+        apart = [axis for axis in apart if axis]
+    if len(apart) > MOST_AXES:
+        raise CannotRead("it repeats values in a way that `expand` does not")
+    return arrange(add, arrange(add, item, have, tuple(apart)), tuple(apart), want)
 
 
 def _operator(have: Axes, want: Axes) -> tuple[str, dict[str, Any]]:

@@ -2,110 +2,150 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
-from archc.compiler.frontends.arranging import words
-from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.selecting import merged, owning
-from archc.compiler.frontends.views import Atom, Axes, Axis, View, atoms_of, fresh, size
-from archc.compiler.frontends.walk import Deferred, Walk
+from archc.compiler.frontends.flat import CannotRead, quoted
+from archc.compiler.frontends.selecting import attempt, merged, named_alike
+from archc.compiler.frontends.views import Atom, Axes, Axis, NotAligned, View, atoms_of, fresh, size
+from archc.compiler.frontends.walk import Walk
+
+
+@dataclass(frozen=True)
+class Bias:
+    """What is added to products: a value, and the axes of the products at that time, which it fits from the last on."""
+
+    value: Any
+    dims: Axes
 
 
 @dataclass(frozen=True)
 class Products:
-    """Products of queries and keys, `(..., queries, keys)`, and what was done to them.
+    """Products of queries and keys, `dims`, which are `(..., queries, keys)` at first, and what was done to them.
 
     `queries` and `keys` are `(..., positions, channels of a head)`; `scale` is the factor of the products, `cosine` a trained one;
-    `biases` are what was added. `weights` is whether they went through a softmax, `dropout` what was dropped of these, and `causal`
-    whether a query looks at no later key.
+    `added` is what was added. `weights` is whether they went through a softmax, `dropout` what was dropped of these, `causal` whether
+    a query looks at no later key, and `turned` whether the axes of queries and keys have changed places. The axis of the keys has atoms of its own, also where queries and keys are of one tensor.
     """
 
     queries: View
     keys: View
-    shape: tuple[int, ...]
+    dims: Axes
     scale: float = 1.0
     cosine: Any = None
-    biases: tuple[Any, ...] = ()
+    added: tuple[Bias, ...] = ()
     weights: bool = False
     dropout: float = 0.0
     causal: bool = False
+    turned: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the sizes of the products."""
+        return tuple(map(size, self.dims))
+
+    def dims_at_first(self, queries: View, keys: View) -> Axes:
+        """Return the axes before those of queries and keys, as they were at first."""
+        return tuple(one if size(one) >= size(two) else two for one, two in zip(queries.dims[:-2], keys.dims[:-2], strict=True))
+
+    @property
+    def biases(self) -> tuple[Any, ...]:
+        """Return the values that were added."""
+        return tuple(bias.value for bias in self.added)
 
 
 @dataclass(frozen=True)
-class Core(Deferred):
-    """An attention within parts of a map, whose projections are not yet known: what a pseudo operator notes.
-
-    `values` are what it sums, and `axes` those of the pseudo operator.
-    """
+class Core:
+    """An attention within parts of a map, whose projections are not yet known: what a pseudo operator notes."""
 
     products: Products
-    heads: int
-    positions: Axis
     values: View
-    axes: Axes
+    parts: Axis
 
     @property
-    def is_plain(self) -> bool:
-        """Return whether nothing is done to the products that `attention` does not do."""
-        return _is_plain(self.products)
+    def heads(self) -> int:
+        """Return the number of heads."""
+        return size(self.parts)
 
-    def made(self, reader: Walk, view: View) -> View:
-        """Return the view of an attention without projections."""
-        if not self.is_plain:
-            return view
-        return replace(view, item=reader.as_axes(_by_heads(reader, self.products, self.values), self.axes))
+    @property
+    def positions(self) -> Axis:
+        """Return the positions that attend to each other."""
+        return self.products.queries.dims[-2]
 
 
 def product(reader: Walk, queries: View, keys: View) -> Products:
     """Return the products of queries and keys. Factors of either are those of the products."""
     scale = queries.factor * keys.factor
-    shape = (*queries.shape[:-1], keys.shape[-2])
-    return Products(replace(queries, factor=1.0), replace(keys, factor=1.0), shape, scale)
+    if len(queries.dims) != len(keys.dims) or len(queries.dims) < 3:
+        raise CannotRead("its queries and keys have different axes")
+    try:
+        queries, keys, names = queries.matched(keys, _shared(queries, keys))
+    except NotAligned:
+        raise CannotRead("its queries and keys are split differently") from None
+    keys = keys.substituted({theirs: (mine,) for theirs, mine in names.items() if theirs is not mine})
+    outer = [one if size(one) >= size(two) else two for one, two in zip(queries.dims[:-2], keys.dims[:-2], strict=True)]
+    columns = tuple(Atom(atom.size) for atom in keys.dims[-2])
+    return Products(replace(queries, factor=1.0), replace(keys, factor=1.0), (*outer, queries.dims[-2], columns), scale)
+
+
+def _shared(one: View, two: View) -> list[tuple[int, int]]:
+    """Return the axes before the last two that both tensors have, and that of the channels."""
+    rank = len(one.dims)
+    return [(place, place) for place in (*range(rank - 2), rank - 1) if size(one.dims[place]) == size(two.dims[place]) > 1]
 
 
 def plain_product(reader: Walk, one: View, two: View) -> View:
-    """Append a product of matrices for each sample."""
-    items = []
-    for view in (one, two):
-        dims, batch = reader.sample_dims(view), reader.batch_dim(view)
-        if batch is None or batch > len(dims) - 3:
-            raise CannotRead("it multiplies by a matrix that is the same for every sample, or mixes samples")
-        outer = [axis for place, axis in enumerate(dims[:-2]) if place != batch or axis]
-        if len(outer) > 2:
-            outer = [tuple(atoms_of(outer))]
-        items.append((reader.as_axes(view, (*outer, *dims[-2:])), outer))
-    item = reader.add("matmul", [number for number, _ in items])
+    """Append a product of matrices, for each sample and each index of the axes before; what lacks an axis is repeated along it."""
+    rank = max(len(one.dims), len(two.dims))
+    one, two = (reader.settled(view.with_dims(((),) * (rank - len(view.dims)) + view.dims)) for view in (one, two))
+    try:
+        one, two, names = one.matched(two, [pair for pair in _shared(one, two) if pair[0] < rank - 2])
+    except NotAligned:
+        raise CannotRead("its operands are split differently") from None
+    two = two.substituted({theirs: (mine,) for theirs, mine in names.items() if theirs is not mine})
+    pairs = list(zip(one.dims[:-2], two.dims[:-2], strict=True))
+    around = tuple(a if size(a) >= size(b) else b for a, b in pairs)
+    if any(size(a) not in (1, size(axis)) or size(b) not in (1, size(axis)) for axis, (a, b) in zip(around, pairs, strict=True)):
+        raise CannotRead("its operands have different axes before the matrices")
+    if any(reader.batch in axis for view in (one, two) for axis in view.dims[-2:]):
+        raise CannotRead("it mixes samples")
+    outer = [axis for axis in (tuple(atom for atom in axis if atom is not reader.batch) for axis in around) if axis]
+    if len(outer) > 2:
+        outer = [tuple(atoms_of(outer))]
     rows, columns = fresh([one.shape[-2], two.shape[-1]])
-    return View(item, (*items[0][1], rows, columns), (*one.dims[:-2], rows, columns))
+    if size(one.dims[-1]) != size(two.dims[-2]):
+        raise CannotRead("its operands do not fit")
+    item = reader.add("matmul", [reader.as_axes(view, (*outer, *view.dims[-2:])) for view in (one, two)])
+    return View(item, (*outer, rows, columns), (*around, rows, columns))
 
 
 def reshaped(products: Products, sizes: tuple[int, ...]) -> Products:
     """Return products in another shape, in which something is added to them."""
-    return replace(products, shape=sizes)
+    if products.turned:
+        raise CannotRead("it changes the axes of products of queries and keys")
+    return replace(products, dims=attempt(View(0, (), products.dims), sizes).dims)
 
 
 def scored(reader: Walk, products: Products, other: Any, name: str) -> Products:
     """Return products times a number or a trained scale, or with a bias."""
-    if products.weights:
+    if products.weights or products.turned:
         raise CannotRead("it changes the weights of an attention")
-    if products.biases and name != "add":
-        raise CannotRead("it multiplies products of queries and keys after something was added to them")
-    is_fixed = not isinstance(other, View | Products | int | float)
+    if isinstance(other, Products):
+        raise CannotRead(f"{name} of products of queries and keys with others")
+    is_fixed = not isinstance(other, View | int | float)
     if name in ("mul", "div") and isinstance(other, int | float):
         return replace(products, scale=products.scale * other if name == "mul" else products.scale / other)
     if name == "mul" and is_fixed and products.cosine is None:
         return replace(products, cosine=other)
-    if name == "add" and is_fixed:
-        return replace(products, biases=(*products.biases, other))
+    if name == "add" and not isinstance(other, int | float):
+        return replace(products, added=(*products.added, Bias(other, products.dims)))
     raise CannotRead(f"{name} of products of queries and keys with something that depends on the input")
 
 
 def weighted(reader: Walk, products: Products, dim: int) -> Products:
     """Return the softmax of products over the keys."""
-    if dim % len(products.shape) != len(products.shape) - 1 or products.shape[-1] != products.keys.shape[-2]:
+    if dim % len(products.dims) != len(products.dims) - 1 or products.shape[-1] != products.keys.shape[-2]:
         raise CannotRead("the softmax of an attention is not over its keys")
     return replace(products, weights=True)
 
@@ -115,10 +155,18 @@ def dropped(products: Products, p: float) -> Products:
     return replace(products, dropout=p)
 
 
+def turned(products: Products, one: int, two: int) -> Products:
+    """Return weights whose queries and keys have changed places."""
+    rank = len(products.dims)
+    if {one % rank, two % rank} != {rank - 2, rank - 1} or not products.weights:
+        raise CannotRead("it changes the axes of products of queries and keys")
+    return replace(products, turned=not products.turned)
+
+
 def summed(reader: Walk, products: Products, values: View) -> View:
     """Return the sums of values by the weights of products."""
-    if not products.weights:
-        raise CannotRead("products of queries and keys without a softmax")
+    if not products.weights or products.turned:
+        raise CannotRead("products of queries and keys without a softmax, or turned")
     return attended(reader, products, values)
 
 
@@ -126,89 +174,116 @@ def summed(reader: Walk, products: Products, values: View) -> View:
 
 
 def attended(reader: Walk, products: Products, values: View, causal: bool = False) -> View:
-    """Append an attention; where it is within parts of a map, what stands for one until its last projection is read."""
+    """Append an attention; where it may be one within windows of a map, what stands for it until its last projection is read."""
     products = replace(products, causal=causal or products.causal)
     queries, keys = products.queries, products.keys
-    if not _is_plain(products):
-        between_channels = not set(queries.dims[-1]) <= set(queries.axes[0])
-        return _in_steps(reader, products, values) if between_channels else _within(reader, products, values)
     heads = _heads(queries)
-    packed = _packed(queries, keys, values, heads)
-    if _outer(reader, queries):
-        is_window = packed == queries.axes[0] and not products.causal
-        return _within(reader, products, values) if is_window else _by_heads(reader, products, values)
-    positions = _positions(queries)
-    if packed is not None:
-        operands = [reader.as_axes(replace(queries, picks=()), (packed, *positions))]
-    else:
-        operands = [_single(reader, view) for view in (queries, keys, values)]
-    item = reader.add("attention", operands, _options(products, size(heads)))
-    axes: Axes = ((*heads, *values.dims[-1]), *positions)
+    packed = _packed(replace(queries, unit=0.0), replace(keys, unit=0.0), values, heads)
+    is_plain = not (queries.unit or keys.unit or products.cosine is not None or products.biases or _outer(reader, queries, heads))
+    is_fixed = not any(isinstance(bias, View) for bias in products.biases)
+    if is_plain or packed is None or queries.axes[0] != packed or len(queries.axes) < 3 or not is_fixed or products.causal:
+        return explicit(reader, products, values)
+    shape = (size(heads) * size(values.dims[-1]), *map(size, queries.axes[1:]))
+    core = Core(products, values, heads)
+    item = reader.flat.add_pseudo("attention within parts of a map", [queries.item], shape, core, reader.path)
+    axes: Axes = ((*heads, *values.dims[-1]), *queries.axes[1:])
+    place = reader.path, reader.leaf
+
+    def whole() -> int:
+        saved = reader.path, reader.leaf
+        try:
+            reader.path, reader.leaf = place
+            return reader.as_axes(explicit(reader, products, values), axes)
+        finally:
+            reader.path, reader.leaf = saved
+
+    reader.waiting[item] = whole
     return View(item, axes, (*queries.dims[:-1], values.dims[-1]))
 
 
-def _is_plain(products: Products) -> bool:
-    """Return whether nothing is done to products that `attention` does not do."""
-    return not (products.queries.unit or products.keys.unit or products.cosine is not None or products.biases)
-
-
-def _options(products: Products, heads: int) -> dict[str, Any]:
-    scale = usual(products.scale, size(products.queries.dims[-1]))
-    return {"heads": heads, "causal": products.causal, "dropout": products.dropout, "scale": scale}
-
-
-def _by_heads(reader: Walk, products: Products, values: View) -> View:
-    """Append an attention within parts of the positions: each part is in heads of its own."""
+def explicit(reader: Walk, products: Products, values: View) -> View:
+    """Append an attention without its projections, and what computes its queries, keys and biases."""
     queries, keys = products.queries, products.keys
-    packed = _packed(queries, keys, values, _heads(queries))
-    groups = _groups(reader, queries)
-    if packed is not None:
-        operands = [reader.as_axes(replace(queries, picks=()), ((packed[0], *groups, *queries.dims[-1]), queries.dims[-2]))]
-    else:
-        if keys.shape[:-2] != queries.shape[:-2] or values.shape[:-2] != queries.shape[:-2]:
-            raise CannotRead("its queries and its keys are in other parts of the positions")
-        views = (queries, keys, values)
-        operands = [reader.as_axes(view, ((*_groups(reader, view), *view.dims[-1]), view.dims[-2])) for view in views]
-    item = reader.add("attention", operands, _options(products, size(groups)))
-    return View(item, ((*groups, *values.dims[-1]), queries.dims[-2]), (*queries.dims[:-1], values.dims[-1]))
-
-
-def _in_steps(reader: Walk, products: Products, values: View) -> View:
-    """Append an attention between channels, whose vectors are all positions of a channel: products, a softmax and sums."""
-    queries, keys = (_unit(reader, view) for view in (products.queries, products.keys))
-    view = plain_product(reader, queries, keys.with_dims((*keys.dims[:-2], keys.dims[-1], keys.dims[-2])))
-    if products.scale != 1.0:
-        view = reader.on(view, "scale", {"factor": products.scale})
+    try:
+        queries, values, names = queries.matched(values, [pair for pair in _shared(queries, values) if pair[0] < len(queries.dims) - 2])
+    except (NotAligned, IndexError):
+        raise CannotRead("its queries and values are split differently") from None
+    values = values.substituted({theirs: (mine,) for theirs, mine in names.items() if theirs is not mine})
+    around = atoms_of(products.dims_at_first(queries, keys))
+    channels = {atom for view in (queries, keys, values) for atom in view.axes[0]}
+    heads = tuple(atom for atom in around if atom in channels)
+    outer = tuple(atom for atom in around if atom not in channels and atom is not reader.batch)
+    packed = _packed(queries, keys, values, heads) if products.cosine is None and not queries.unit and not keys.unit else None
+    scale, head = products.scale, size(queries.dims[-1])
     if products.cosine is not None:
-        view = merged(reader, "mul", view, reader.data(products.cosine, view))
-    for bias in products.biases:
-        view = merged(reader, "add", view, reader.data(bias, view))
-    if products.causal or products.dropout:
-        raise CannotRead("an attention between channels that drops weights, or looks at some keys only")
-    view, axis = owning(reader, view, len(view.dims) - 1)
-    view = reader.on(view, "softmax", {"axis": words(view.axes)[axis]})
-    return plain_product(reader, view, values)
+        queries = merged(reader, "mul", reader.unit(queries), reader.data(products.cosine, queries))
+    given = {"heads": size(heads), "causal": products.causal, "dropout": products.dropout, "scale": usual(scale, head)}
+    if outer:
+        given["rows"] = True
+    positions = (outer, queries.dims[-2]) if outer else _positions(queries)
+    if packed is not None:
+        operands = [reader.as_axes(replace(queries, picks=()), (packed, *positions))]
+    else:
+        views = [reader.unit(queries), reader.unit(keys), values]
+        places = [positions, *((outer, view.dims[-2]) if outer else _positions(view) for view in views[1:])]
+        operands = [reader.as_axes(view, ((*heads, *view.dims[-1]), *place)) for view, place in zip(views, places, strict=True)]
+    if products.added:
+        operands.append(_bias(reader, products, heads, outer))
+    item = reader.add("attention", operands, given)
+    return View(item, ((*heads, *values.dims[-1]), *positions), (*products.dims_at_first(queries, keys), queries.dims[-2], values.dims[-1]))
 
 
-def _unit(reader: Walk, view: View) -> View:
-    """Return vectors along the last axis, divided by their length where they should be."""
-    eps, view = view.unit, replace(view, unit=0.0)
-    if not eps:
-        return view
-    view, axis = owning(reader, view, len(view.dims) - 1)
-    return reader.on(view, "l2_norm", {"eps": eps, "axis": words(view.axes)[axis]})
+def _bias(reader: Walk, products: Products, heads: Axis, outer: Axis) -> int:
+    """Return the sum of what is added to products: heads, rows unless it is the same for all, queries, keys."""
+    first = (*products.dims_at_first(products.queries, products.keys), *products.dims[-2:])
+    made: list[tuple[int, Axes]] = []
+    for bias in (replace(bias, value=part) for bias in products.added for part in reader.addends(bias.value)):
+        if (found := reader.mask(bias, products, outer)) is not None:
+            made.append(found)
+            continue
+        view = reader.data(bias.value, products.queries)
+        view = reader.settled(view.with_dims(((),) * (len(bias.dims) - len(view.dims)) + view.dims))
+        frame, view = named_alike(View(0, (), bias.dims), view)
+        parts = _refined(first, frame.dims)
+        held = {atom for axis in view.axes for atom in axis}
+        if not parts.keys() >= {*heads, *outer, *first[-2], *first[-1]}:
+            raise CannotRead("the axes of an attention and of its bias are split differently")
+        head, rows, queries, keys = (tuple(part for atom in axis for part in parts[atom]) for axis in (heads, outer, *first[-2:]))
+        head = head if held & set(head) else ()
+        want: Axes = (head, rows, queries, keys) if held & set(rows) else (head, queries, keys)
+        made.append((reader.as_axes(view, want), want))
+    return _sum(reader, made, size(outer))
 
 
-def _groups(reader: Walk, view: View) -> Axis:
-    """Return the atoms of heads and of parts of the positions, in their order."""
-    if view.dims[0][:1] != (reader.batch,):
-        raise CannotRead("the batch is not the first axis of an attention")
-    return tuple(atom for atom in atoms_of(view.dims[:-2]) if atom is not reader.batch)
+def _sum(reader: Walk, made: list[tuple[int, Axes]], rows: int) -> int:
+    """Return the sum of biases, each repeated as far as another needs it."""
+    if len(made) == 1:
+        return made[0][0]
+    most, heads, items = max(len(want) for _, want in made), max(size(want[0]) for _, want in made), []
+    for item, want in made:
+        whole = _with_rows(reader, item, rows) if len(want) < most else item
+        items.append(whole if size(want[0]) == heads else reader.add("expand", [whole], {"c": heads}))
+    return reader.add("add", items)
 
 
-def prod_of(axis: Sequence[Atom]) -> int:
-    """Return the number of positions of atoms."""
-    return size(axis)
+def _with_rows(reader: Walk, item: int, rows: int) -> int:
+    """Return a bias of queries and keys for each of several rows."""
+    one = reader.add("rearrange", [item], {"pattern": quoted("c q k -> c 1 q k")})
+    return reader.add("expand", [one], {"d": rows})
+
+
+def _refined(first: Axes, after: Axes) -> dict[Atom, Axis]:
+    """Return the atoms of axes as parts of other axes, which are the same values in another shape."""
+    left = [atom for atom in atoms_of(after)]
+    parts: dict[Atom, Axis] = {}
+    for atom in atoms_of(first):
+        taken: list[Atom] = []
+        while size(taken) < atom.size and left:
+            taken.append(left.pop(0))
+        if size(taken) != atom.size:
+            raise CannotRead("the axes of an attention and of its bias are split differently")
+        parts[atom] = tuple(taken)
+    return parts
 
 
 def usual(scale: float, head: int) -> float | None:
@@ -221,9 +296,9 @@ def _heads(view: View) -> Axis:
     return tuple(atom for atom in atoms_of(view.dims[:-2]) if atom in view.axes[0])
 
 
-def _outer(reader: Walk, view: View) -> Axis:
+def _outer(reader: Walk, view: View, heads: Axis) -> Axis:
     """Return the atoms of positions that do not attend to each other."""
-    return tuple(atom for atom in atoms_of(view.dims[:-2]) if atom not in view.axes[0] and atom is not reader.batch)
+    return tuple(atom for atom in atoms_of(view.dims[:-2]) if atom not in heads and atom is not reader.batch)
 
 
 def _positions(view: View) -> Axes:
@@ -241,25 +316,3 @@ def _packed(queries: View, keys: View, values: View, heads: Axis) -> Axis | None
     if rest or part.size != 3 or [dict(view.picks).get(part) for view in views] != [0, 1, 2]:
         return None
     return (part, *heads, *queries.dims[-1])
-
-
-def _single(reader: Walk, view: View) -> int:
-    """Return an operator whose channels are the heads of a tensor and whose positions are its positions."""
-    if _outer(reader, view):
-        raise CannotRead("its keys are at parts of the positions")
-    return reader.as_axes(view, ((*_heads(view), *view.dims[-1]), *_positions(view)))
-
-
-def _within(reader: Walk, products: Products, values: View) -> View:
-    queries, keys = products.queries, products.keys
-    heads = _heads(queries)
-    packed = _packed(replace(queries, unit=0.0), replace(keys, unit=0.0), values, heads)
-    if products.causal:
-        raise CannotRead("a causal attention with a bias")
-    if packed is None or queries.axes[0] != packed:
-        raise CannotRead("an attention with a bias or within parts of a map, whose queries, keys and values are not one layer")
-    shape = (size(heads) * size(values.dims[-1]), *map(size, queries.axes[1:]))
-    axes: Axes = ((*heads, *values.dims[-1]), *queries.axes[1:])
-    core = Core(products, size(heads), queries.dims[-2], values, axes)
-    item = reader.flat.add_pseudo("attention within parts of a map", [queries.item], shape, core, reader.path)
-    return View(item, axes, queries.dims)

@@ -9,7 +9,7 @@ from typing import Any
 
 from archc.compiler.frontends.arranging import MOST_AXES, words
 from archc.compiler.frontends.flat import PSEUDO, CannotRead
-from archc.compiler.frontends.views import Atom, Axes, NotAligned, View, fresh, size
+from archc.compiler.frontends.views import Atom, Axes, Axis, NotAligned, View, fresh, size
 from archc.compiler.frontends.walk import Walk
 
 ROLLED, PADDED = "a map that was moved", "a map that was padded"  # pseudo operators: what undoes them follows
@@ -144,15 +144,13 @@ def merged(reader: Walk, op: str, one: View, two: View) -> View:
     one, two = (_unrepeated(reader, view.with_dims(((),) * (rank - len(view.dims)) + view.dims)) for view in (one, two))
     swapped = prod(two.shape) > prod(one.shape)
     frame, other = (two, one) if swapped else (one, two)
+    if any(size(other.dims[place]) > size(frame.dims[place]) for place in range(rank)):
+        return _outer_merge(reader, op, reader.settled(one), reader.settled(two))
     frame, other = named_alike(reader.settled(frame), reader.settled(other))
-    frame = _repeated(reader, frame, other)
     held = {atom for axis in other.axes for atom in axis}
     want = tuple(tuple(atom for atom in axis if atom in held) for axis in frame.axes)
     if not _merges(op, frame.axes, want):
-        if any(axis and axis != whole for axis, whole in zip(want, frame.axes, strict=True)):
-            axes = _apart(reader, frame, held)
-            frame = replace(frame, item=reader.as_axes(frame, axes), axes=axes)
-        want = frame.axes
+        want = frame.axes  # no merge repeats it so
     operands = [frame.item, reader.as_axes(other, want)]
     given = {"broadcast": True} if want != frame.axes and op in ("add", "sub") else {}
     dims = list(frame.dims)
@@ -169,30 +167,33 @@ def _merges(op: str, whole: Axes, part: Axes) -> bool:
     return op in ("add", "sub", "mul", "div") and len(whole) > 1 and positions and part[0] in (whole[0], ())
 
 
-def _apart(reader: Walk, frame: View, held: set[Atom]) -> Axes:
-    """Return axes of which each is held by another tensor or is not, the channels first."""
-    dims = sorted((axis for axis in reader.sample_dims(frame) if axis), key=lambda axis: axis != frame.axes[0])
-    axes = dims[:1]
-    for axis in dims[1:]:
-        if len(dims) > MOST_AXES and len(axes) > 1 and (axis[0] in held) == (axes[-1][0] in held):
-            axes[-1] += axis
-        else:
-            axes.append(axis)
-    return tuple(axes)
+def _outer_merge(reader: Walk, op: str, one: View, two: View) -> View:
+    """Append a merge of two tensors of which each is repeated along an axis of the other."""
+    try:
+        one, two, names = one.matched(two, [(place, place) for place, axis in enumerate(two.dims) if size(axis) == size(one.dims[place])])
+    except NotAligned:
+        raise CannotRead("the axes of its operands are split differently") from None
+    two = two.substituted({theirs: (mine,) for theirs, mine in names.items() if theirs is not mine})
+    dims = tuple(a if size(a) >= size(b) else b for a, b in zip(one.dims, two.dims, strict=True))
+    if any(1 < size(axis) != size(whole) for view in (one, two) for axis, whole in zip(view.dims, dims, strict=True)):
+        raise CannotRead("its operands have axes of different sizes")
+    axes = [axis for axis in (tuple(atom for atom in axis if atom is not reader.batch) for axis in dims) if axis]
+    while len(axes) > 4:  # of those next to each other, the last two that both have or lack
+        pairs = [place for place in range(len(axes) - 1) if _alike(one, axes, place) and _alike(two, axes, place)]
+        if not pairs:
+            raise CannotRead("each of its operands is repeated along axes of the other")
+        axes[pairs[-1] : pairs[-1] + 2] = [axes[pairs[-1]] + axes[pairs[-1] + 1]]
+    held, whole = {atom for axis in two.axes for atom in axis}, tuple(axes)
+    want = tuple(tuple(atom for atom in axis if atom in held) for axis in whole)
+    want = want if op not in ("add", "sub") and _merges(op, whole, want) else whole
+    item = reader.add(op, [reader.as_axes(one, whole), reader.as_axes(two, want)])
+    return View(item, whole, dims)
 
 
-def _repeated(reader: Walk, frame: View, other: View) -> View:
-    """Return a tensor that is repeated along the axes that only the other has."""
-    new = [place for place, axis in enumerate(other.dims) if set(axis) - {reader.batch} and not set(frame.dims[place]) - {reader.batch}]
-    if not new:
-        return frame
-    dims = tuple((*frame.dims[place], *axis) if place in new else frame.dims[place] for place, axis in enumerate(other.dims))
-    whole = frame.with_dims(dims)
-    batch = reader.batch_dim(whole)
-    order = [place for place, axis in enumerate(reader.sample_dims(whole)) if place != batch or axis]
-    order.sort(key=lambda place: not frame.axes[0] or dims[place] != frame.axes[0])  # the channels stay first
-    want: Axes = tuple(reader.sample_dims(whole)[place] for place in order)
-    return replace(whole, item=reader.as_axes(frame, want), axes=want)
+def _alike(view: View, axes: Sequence[Axis], place: int) -> bool:
+    """Return whether a tensor has two axes next to each other, or neither."""
+    held = {atom for axis in view.axes for atom in axis}
+    return len({atom in held for axis in axes[place : place + 2] for atom in axis}) == 1
 
 
 def _unrepeated(reader: Walk, view: View) -> View:

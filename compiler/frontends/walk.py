@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from archc.compiler.frontends.arranging import arrange, words
 from archc.compiler.frontends.flat import CannotRead, Flat
-from archc.compiler.frontends.views import Atom, Axes, View, fresh, size
-
-
-class Deferred:
-    """What a pseudo operator notes that any use but one makes an operator; that one is a pattern."""
-
-    def made(self, reader: Walk, view: View) -> View:
-        """Return the view of what stands for the pseudo operator. Raises CannotRead where there is nothing."""
-        raise NotImplementedError
+from archc.compiler.frontends.views import Atom, Axes, Axis, View, fresh, size
 
 
 class Walk:
@@ -26,6 +18,7 @@ class Walk:
         self.flat, self.batch = Flat(source), Atom(batch)
         self.arranged: dict[tuple[int, Axes], int] = {}
         self.slices: dict[tuple[int, Atom, int], int] = {}
+        self.waiting: dict[int, Callable[[], int]] = {}  # what stands for an operator, which is appended where nothing replaces it
         self.path, self.leaf = "", False
 
     def add(self, op: str, operands: Sequence[int], given: Mapping[str, Any] | None = None, **more: Any) -> int:
@@ -38,9 +31,9 @@ class Walk:
         return replace(view, item=self.add(op, [view.item], given, **more))
 
     def settled(self, view: View) -> View:
-        """Return a view without picks, each of which is made a slice, of an operator that is known."""
-        if isinstance(deferred := self.flat.items[view.item].data, Deferred):
-            view = deferred.made(self, view)
+        """Return a view without picks: each is made a slice."""
+        if view.item in self.waiting:
+            view = replace(view, item=self.waited(view.item))
         if view.unit:
             raise CannotRead("queries or keys of an attention are used otherwise")
         if view.factor != 1.0:
@@ -66,6 +59,27 @@ class Walk:
                 self.slices[key] = self.add(op, [view.item], given)
             view = replace(view, item=self.slices[key], axes=axes, picks=view.picks[1:])
         return view
+
+    def waited(self, item: int) -> int:
+        """Return the operator that another stands for, appended at its first use."""
+        made = self.waiting[item]()
+        self.waiting[item] = lambda: made
+        return made
+
+    def unit(self, view: View) -> View:
+        """Return vectors along the last axis divided by their length, where that was left to an attention."""
+        if not view.unit:
+            return view
+        view, eps = replace(view, unit=0.0), view.unit
+        return self.on(self.along(view, -1), "l2_norm", {"eps": eps})
+
+    def mask(self, bias: Any, products: Any, outer: Axis) -> tuple[int, Axes] | None:
+        """Append a constant that is the mask of windows that were moved, and return its axes; None where it is none."""
+        return None
+
+    def addends(self, value: Any) -> list[Any]:
+        """Return the values whose sum a trained value is."""
+        return [value]
 
     def as_axes(self, view: View, want: Axes) -> int:
         """Return the number of an operator with these axes and the values of a view."""

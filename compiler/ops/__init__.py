@@ -7,7 +7,9 @@ from archc.compiler.ops import (
     arithmetic,
     attention,
     classic,
+    constant,
     convolution,
+    distances,
     joining,
     moving,
     noise,
@@ -26,7 +28,7 @@ from archc.compiler.ops.source import INPUT as INPUT
 
 FAMILIES = (
     *(convolution, pooling, activation, normalization, joining, arithmetic, reduction, noise, moving, patches, rearranging),
-    *(tokens, attention, pooled, windowed, recurrent, classic),
+    *(tokens, constant, attention, distances, pooled, windowed, recurrent, classic),
 )
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}

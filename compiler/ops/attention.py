@@ -76,8 +76,24 @@ def parts(call: Call) -> tuple[int, int]:
 
 
 def keys_of(call: Call) -> Dim:
-    """Return the number of keys."""
-    return product(split(call)[0][-1][1:])
+    """Return the number of keys that a query looks at: with `rows`, those of its row."""
+    sizes = split(call)[0][-1][1:]
+    return sizes[-1] if call.attrs["rows"] else product(sizes)
+
+
+def queries_of(call: Call) -> Dim:
+    """Return the number of queries that look at the same keys."""
+    return call.x[-1] if call.attrs["rows"] else product(call.x[1:])
+
+
+def _rows_agree(call: Call, read: Sequence[Shape]) -> None:
+    """Raise Fault unless all operands have the same rows."""
+    if len(call.x) < 3:
+        raise Fault(says.wrong_rank("attention(rows=yes)", "a map with rows, as in `96x64x49`", show_shape(call.x)))
+    for shape in read[1:]:
+        if len(shape) != len(call.x) or not all(call.equal(a, b) for a, b in zip(shape[1:-1], call.x[1:-1], strict=True)):
+            found = f"{show_shape(call.x)} and {show_shape(shape)}"
+            raise Fault(attention.wrong_branches("attention", "queries, keys and values with the same rows", found))
 
 
 def attention_shape(call: Call) -> Shape:
@@ -89,14 +105,22 @@ def attention_shape(call: Call) -> Shape:
     heads_divide(heads, value, "of the values")
     read, bias = split(call)
     _positions_agree(call, len(read))
+    if call.attrs["rows"]:
+        _rows_agree(call, read)
     if bias is not None:
-        _bias_fits(call, bias, (heads, product(call.x[1:]), keys_of(call)))
+        _bias_fits(call, bias, (heads, queries_of(call), keys_of(call)))
     return (value, *call.x[1:])
 
 
 def _bias_fits(call: Call, bias: Shape, needed: Shape) -> None:
-    """Raise Fault unless a bias has a channel for each head, or one for all, and a size for the queries and one for the keys."""
-    fits = len(bias) == 3 and bias[0] in (1, needed[0]) and all(call.equal(a, b) for a, b in zip(bias[1:], needed[1:], strict=True))
+    """Raise Fault unless a bias has a channel for each head, or one for all, and a size for the queries and one for the keys.
+
+    With `rows` it may have one more size, between them, for the rows of a map.
+    """
+    if call.attrs["rows"] and len(bias) == 4 and len(call.x) == 3:
+        needed = (needed[0], call.x[1], *needed[1:])
+    fits = len(bias) == len(needed) and bias[0] in (1, needed[0])
+    fits = fits and all(call.equal(a, b) for a, b in zip(bias[1:], needed[1:], strict=True))
     if fits and not call.attrs["causal"]:
         return
     if fits:
@@ -125,7 +149,7 @@ def lower_attention(call: Call) -> ModuleTarget:
     """Lower to archc.Attention, which calls F.scaled_dot_product_attention."""
     a = call.attrs
     settings = {"heads": a["heads"], "causal": a["causal"], "scale": a["scale"], "dropout": a["dropout"]}
-    return ModuleTarget("archc.Attention", settings)
+    return ModuleTarget("archc.Attention", settings | ({"rows": True} if a["rows"] else {}))
 
 
 def sums(call: Call, out: Shape) -> Dim:
@@ -142,12 +166,12 @@ def _kept(call: Call, out: Shape, keys: Dim) -> Dim:
 def _scaled(call: Call) -> tuple[Dim, Dim]:
     """Count the values of the queries and of the keys, which torch scales one by one where a bias is trained."""
     query, _ = parts(call)
-    return query * product(call.x[1:]), query * keys_of(call)
+    return query * product(call.x[1:]), query * product(split(call)[0][-1][1:])
 
 
 def _reordered(call: Call) -> Dim:
     """Count the values that torch copies in the order of the heads; with a single head, it copies nothing."""
-    return parts(call)[1] * keys_of(call) if call.attrs["heads"] > 1 else 0
+    return parts(call)[1] * product(split(call)[0][-1][1:]) if call.attrs["heads"] > 1 else 0
 
 
 def attention_saves(call: Call) -> Sequence[str]:
@@ -288,6 +312,10 @@ OPERATORS = (
         One more branch is a bias, `attention(8)<qkv | bias>` or `<q | k | v | bias>`, which is added to the products before the
         softmax: a map of `heads x queries x keys`, or one with a single channel for all heads.
 
+        With `rows=yes` a position attends only to those of its own row, the last axis: on `96x64x49` there are 64 rows of 49 positions,
+        as of windows that `rearrange` cuts out of a map. A bias is the same for every row, `heads x 49 x 49`, or another for each,
+        `heads x 64 x 49 x 49`.
+
         MACs: `positions(q)*positions(k)*(channels(q) + channels(v))`, even if `causal` leaves out half of them.
         """,
         source="torch.nn.functional.scaled_dot_product_attention; Vaswani et al. 2017, arXiv:1706.03762, section 3.2",
@@ -297,6 +325,7 @@ OPERATORS = (
             CAUSAL,
             Attr("scale", Optional(Real(SMALLEST)), Word("none"), "the factor of the products; `none`: `1/sqrt(C/heads)`"),
             DROPOUT,
+            Attr("rows", Flag(), False, "whether a position attends only to those of its row, the last axis", rare=True),
         ),
         operands=(1, 4),
         plain=True,

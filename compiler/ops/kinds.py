@@ -253,6 +253,20 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """A number, or a list of numbers. Canonical: a list."""
+
+    def read(self, name: str, value: Value, axes: int) -> Canonical:
+        values = value if isinstance(value, tuple) else (value,)
+        if not values:
+            raise Fault(says.wrong_kind(f"`{name}`", str(self), show(value)))
+        return tuple(Real().read(name, entry, axes) for entry in values)
+
+    def __str__(self) -> str:
+        return "a number, or a list of numbers"
+
+
+@dataclass(frozen=True)
 class Table:
     """A list of lists of whole numbers, or `none`."""
 
@@ -336,7 +350,23 @@ class Recipe:
 
 
 Kind = (
-    Whole | Real | Flag | Choice | PerAxis | Axes | Sizes | NamedSizes | Place | Bound | Bounds | Row | Table | Quoted | Optional | Recipe
+    Whole
+    | Real
+    | Flag
+    | Choice
+    | PerAxis
+    | Axes
+    | Sizes
+    | NamedSizes
+    | Place
+    | Bound
+    | Bounds
+    | Row
+    | Numbers
+    | Table
+    | Quoted
+    | Optional
+    | Recipe
 )
 
 SMALLEST = 1e-30  # the lower bound of numbers that must be positive

@@ -127,7 +127,7 @@ def test_fixed_positions_and_attention_between_channels(scale: float | None) -> 
 
 
 def test_other_constants_are_refused() -> None:
-    with pytest.raises(CannotRead, match="a constant that permute computes, 1x8x3x5|a constant that .* computes, 1x8x3x5"):
+    with pytest.raises(CannotRead, match="a constant"):
         module_object(Crossed(None, wave=100.0), torch.empty(2, 8, 3, 5))
 
 

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 import archc
 from archc.compiler.frontends import CannotRead, read
-from archc.compiler.frontends.torch import windows
 from archc.compiler.frontends.torch.sources import module_object
 from archc.tests.support import commands
 from archc.tests.support.pytorch import torchvision_models
@@ -122,15 +121,6 @@ def test_windows_with_their_projections() -> None:
         assert found.ops.count("window_attention") == 2 and "rearrange" in found.ops and "roll" not in found.ops
         assert found.ops.count("stochastic_depth") == 2
         assert found.difference == 0
-
-
-def test_another_mask_than_that_of_the_shift_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    torchvision_models()
-    from torchvision.models.swin_transformer import SwinTransformerBlock
-
-    monkeypatch.setattr(windows, "constant", lambda mask: torch.zeros(6, 16, 16))
-    with pytest.raises(CannotRead, match="mask of an attention within windows is not that of its shift"):
-        module_object(Channels(SwinTransformerBlock(12, 2, [4, 4], [2, 2])), torch.empty(2, 12, 8, 12))
 
 
 class Channels(nn.Module):

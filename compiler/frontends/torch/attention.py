@@ -9,11 +9,12 @@ from typing import Any
 
 from torch import fx
 
-from archc.compiler.frontends.attending import Core, Products, attended, plain_product, product, summed
+from archc.compiler.frontends.attending import Bias, Core, Products, attended, plain_product, product, summed
 from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.torch.nodes import Fixed, rule
+from archc.compiler.frontends.selecting import attempt
+from archc.compiler.frontends.torch.nodes import operator, rule
 from archc.compiler.frontends.torch.reader import Reader
-from archc.compiler.frontends.views import View
+from archc.compiler.frontends.views import View, size
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,23 @@ def leads_to(node: fx.Node, ends: Sequence[str], through: frozenset[str]) -> boo
     return True
 
 
+WEIGHTS = frozenset({"dropout", "clone", "contiguous", "alias", "transpose"})
+MATRICES = ("matmul", "bmm", "einsum")
+
+
+def is_scored(node: fx.Node) -> bool:
+    """Return whether products of queries and keys become the weights of an attention, and nothing else is done to these."""
+    ends: list[fx.Node] = []
+    stack = [node]
+    while stack:
+        for user in stack.pop().users:
+            name = operator(user)
+            (ends if name in ("softmax", "_softmax") else stack).append(user)
+            if name not in LEADS and name.rstrip("_") not in LEADS:
+                return False
+    return bool(ends) and leads_to(node, ("softmax", "_softmax"), LEADS) and all(leads_to(end, MATRICES, WEIGHTS) for end in ends)
+
+
 # ---- products
 
 
@@ -56,8 +74,13 @@ def matmul(reader: Reader, a: Any) -> Any:
     one, two = a.x, a.other if a.other is not None else a.mat2
     if isinstance(one, Products):
         return summed(reader, one, reader.data(two))
-    one, two = reader.data(one), reader.data(two)
-    if leads_to(reader.node, ("softmax", "_softmax"), LEADS):
+    if isinstance(two, Products) and two.turned:
+        view = reader.data(one)
+        made = summed(reader, replace(two, turned=False), view.with_dims((*view.dims[:-2], view.dims[-1], view.dims[-2])))
+        return made.with_dims((*made.dims[:-2], made.dims[-1], made.dims[-2]))
+    beside = one if isinstance(one, View) else two if isinstance(two, View) else None
+    one, two = reader.data(one, beside), reader.data(two, beside)
+    if is_scored(reader.node):
         keys = two.with_dims((*two.dims[:-2], two.dims[-1], two.dims[-2]))
         return product(reader, one, keys)
     return plain_product(reader, one, two)
@@ -75,18 +98,37 @@ def einsum(reader: Reader, a: Any) -> Any:
     summed_over = [letter for letter in names[0] if letter in names[1] and letter not in out]
     rows = [letter for letter in out if letter in names[0] and letter not in names[1]]
     columns = [letter for letter in out if letter in names[1] and letter not in names[0]]
-    if len(summed_over) != 1 or len(rows) != 1 or len(columns) != 1 or list(out) != [*shared, *rows, *columns]:
+    if len(summed_over) != 1 or any(len(set(each)) != len(each) for each in names) or set(out) != {*shared, *rows, *columns}:
         raise CannotRead(f"einsum {a.equation} is no product of matrices")
     if isinstance(one, Products):
-        if list(names[0]) != [*shared, *rows, *summed_over]:
+        if list(names[0]) != [*shared, *rows, *summed_over] or list(out) != [*shared, *rows, *columns] or len(rows) != 1:
             raise CannotRead(f"einsum {a.equation} of weights of an attention")
         values = _ordered(reader.data(two), names[1], [*shared, *summed_over, *columns])
         return summed(reader, one, values)
-    queries = _ordered(reader.data(one), names[0], [*shared, *rows, *summed_over])
-    keys = _ordered(reader.data(two), names[1], [*shared, *columns, *summed_over])
-    if leads_to(reader.node, ("softmax", "_softmax"), LEADS):
-        return product(reader, queries, keys)
-    return plain_product(reader, queries, keys.with_dims((*keys.dims[:-2], keys.dims[-1], keys.dims[-2])))
+    beside = one if isinstance(one, View) else two if isinstance(two, View) else None
+    one, two = reader.data(one, beside), reader.data(two, beside)
+    if len(rows) == len(columns) == 1 and list(out) == [*shared, *rows, *columns] and is_scored(reader.node):
+        queries = _ordered(one, names[0], [*shared, *rows, *summed_over])
+        return product(reader, queries, _ordered(two, names[1], [*shared, *columns, *summed_over]))
+    return _products_of_several(reader, one, two, names, (shared, rows, columns, summed_over), out)
+
+
+def _products_of_several(reader: Reader, one: View, two: View, names: list[str], parts: tuple[list[str], ...], out: str) -> View:
+    """Append a product of matrices, whose rows and columns may be several axes each, and samples rows of one of them."""
+    shared, rows, columns, summed_over = parts
+
+    def joint(view: View, letters: str, order: list[list[str]]) -> View:
+        axes = {letter: tuple(atom for atom in axis if atom is not reader.batch) for letter, axis in zip(letters, view.dims, strict=True)}
+        return view.with_dims(tuple(atom for letter in group for atom in axes[letter]) for group in order)
+
+    each = {letter: axis for letters, view in zip(names, (one, two), strict=True) for letter, axis in zip(letters, view.dims, strict=True)}
+    groups = [[letter] for letter in shared]
+    batch = next((letter for letter, axis in each.items() if reader.batch in axis), "")
+    whole = plain_product(reader, joint(one, names[0], [*groups, rows, summed_over]), joint(two, names[1], [*groups, summed_over, columns]))
+    shape = [size(tuple(atom for atom in each[letter] if atom is not reader.batch)) for letter in (*shared, *rows, *columns)]
+    apart = attempt(whole, shape)
+    place = dict(zip((*shared, *rows, *columns), apart.dims, strict=True))
+    return apart.with_dims((reader.batch, *place[letter]) if letter == batch else place[letter] for letter in out)
 
 
 def _ordered(view: View, names: str, order: list[str]) -> View:
@@ -97,15 +139,15 @@ def _ordered(view: View, names: str, order: list[str]) -> View:
 def dot_product_attention(reader: Reader, a: Any) -> View:
     """Read torch's attention."""
     scale = a.scale if a.scale is not None else 1 / sqrt(a.query.shape[-1])
-    if a.enable_gqa or not all(isinstance(each, View) for each in (a.query, a.key, a.value)):
-        raise CannotRead("its keys are those of several heads, or depend on no input")
-    products = replace(product(reader, a.query, a.key), weights=True, dropout=a.dropout_p or 0.0)
+    beside = next(each for each in (a.query, a.key, a.value) if isinstance(each, View))
+    query, key, value = (reader.data(each, beside) for each in (a.query, a.key, a.value))
+    if a.enable_gqa:
+        raise CannotRead("its keys are those of several heads")
+    products = replace(product(reader, query, key), weights=True, dropout=a.dropout_p or 0.0)
     products = replace(products, scale=products.scale * scale)
     if a.attn_mask is not None:
-        if not isinstance(a.attn_mask, Fixed):
-            raise CannotRead("its mask depends on the input")
-        products = replace(products, biases=(a.attn_mask,))
-    return attended(reader, products, a.value, bool(a.is_causal))
+        products = replace(products, added=(Bias(a.attn_mask, products.dims),))
+    return attended(reader, products, value, bool(a.is_causal))
 
 
 # ---- vectors divided by their length
@@ -146,9 +188,7 @@ def projected(reader: Reader, view: View, a: Any) -> View | None:
         try:
             return window_attention(reader, view, a)
         except CannotRead:
-            if item.data.is_plain:
-                return None  # `attention` and its projections, each by itself
-            raise
+            return None  # it is written with the attention and its projections apart
     if item.op != "attention" or len(item.operands) != 1 or a.weight.node not in reader.keys:
         return None
     packed = reader.flat.items[item.operands[0]]

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.selecting import reduced
+from archc.compiler.frontends.selecting import merged, reduced
 from archc.compiler.frontends.torch.attention import KEYLESS, length, projected
-from archc.compiler.frontends.torch.nodes import Fixed, operator, rule
+from archc.compiler.frontends.torch.nodes import Arguments, Fixed, operator, rule
 from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.torch.weights import kernels
 from archc.compiler.frontends.views import View
@@ -73,13 +73,21 @@ def linear(reader: Reader, a: Any) -> View:
     if (done := projected(reader, view, a)) is not None:
         return done
     if isinstance(a.bias, Fixed) and a.bias.node not in reader.keys:
-        return without_key_bias(reader, view, a)
+        return with_computed_bias(reader, view, a)
     held, given = reader.weights(a.weight, a.bias), {"out": a.weight.shape[0], "bias": a.bias is not None}
     if len(view.dims) == 2 and view.dims[0] == (reader.batch,):
         item = reader.add("fc", [reader.as_axes(view, (view.dims[1],))], given, weights=renamed(held))
         return reader.mapped(item)
     view = reader.along(view, -1)
     return reader.rechanneled(view, reader.add("channel_fc", [view.item], given, weights=renamed(held)), -1)
+
+
+def with_computed_bias(reader: Reader, view: View, a: Any) -> View:
+    """Read a layer whose bias is computed: as one without, and the addition of the bias."""
+    if operator(a.bias.node) == "clone":
+        return without_key_bias(reader, view, a)
+    view = linear(reader, Arguments({**a.given, "input": view, "bias": None}))
+    return merged(reader, "add", view, reader.data(a.bias, view))
 
 
 def without_key_bias(reader: Reader, view: View, a: Any) -> View:

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.attending import Products, reshaped
+from archc.compiler.frontends.attending import turned as turned_weights
 from archc.compiler.frontends.flat import LOWEST, CannotRead
 from archc.compiler.frontends.selecting import attempt, divided, joined, owning, part, rolled
-from archc.compiler.frontends.torch import attention, layers
-from archc.compiler.frontends.torch.nodes import operator, rule
+from archc.compiler.frontends.torch import attention, constants, layers
+from archc.compiler.frontends.torch.nodes import Fixed, operator, rule
 from archc.compiler.frontends.torch.pointwise import tensor
 from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.views import View, fresh, size
@@ -39,11 +42,13 @@ def permute(reader: Reader, a: Any) -> View:
 
 
 @rule("transpose", "swapaxes", "swapdims")
-def transpose(reader: Reader, a: Any) -> View:
+def transpose(reader: Reader, a: Any) -> Any:
     """Read an exchange of two axes."""
+    one, two = (a.dim0, a.dim1) if a.dim0 is not None else (a.axis0, a.axis1)
+    if isinstance(a.x, Products):
+        return turned_weights(a.x, one, two)
     view = tensor(reader, a)
     dims = list(view.dims)
-    one, two = (a.dim0, a.dim1) if a.dim0 is not None else (a.axis0, a.axis1)
     dims[one], dims[two] = dims[two], dims[one]
     return view.with_dims(dims)
 
@@ -91,6 +96,16 @@ def repeat(reader: Reader, a: Any) -> Any:
     if any(count != 1 for count in a.repeats[1:]) or view.dims[0]:
         raise CannotRead("it repeats other axes than one of size 1")
     return expand(reader, a)
+
+
+@rule("repeat_interleave")
+def repeat_interleave(reader: Reader, a: Any) -> View:
+    """Read a repetition of each position of an axis, a number of times."""
+    view = tensor(reader, a)
+    if not isinstance(a.repeats, int) or a.dim is None:
+        raise CannotRead("it repeats positions by different numbers")
+    dim = a.dim % len(view.dims)
+    return view.with_dims((*view.dims[:dim], (*view.dims[dim], *fresh([a.repeats])[0]), *view.dims[dim + 1 :]))
 
 
 # ---- selections
@@ -151,7 +166,15 @@ def index_select(reader: Reader, a: Any) -> View:
 @rule("index")
 def index(reader: Reader, a: Any) -> View:
     """Read a choice of positions by a tensor of indices."""
-    raise CannotRead("it takes positions by a table, and the table is not known here")
+    dim = constants.sequence(a.indices)
+    held = a.indices[dim]
+    found = reader.constant(held.node) if isinstance(held, Fixed) and dim >= 0 else None
+    if found is None or found.is_floating_point() or found.dtype == torch.bool:
+        raise CannotRead("it takes positions by a table, and the table is not known here")
+    view = tensor(reader, a)
+    if reader.batch in view.dims[dim]:
+        raise CannotRead("it takes some samples of the batch")
+    return constants.distances(reader, view, dim, found) or constants.listed(reader, view, dim, found)
 
 
 @rule("flip")

@@ -6,20 +6,23 @@ for the operators of aten are functions in the other files of this package, regi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
+from archc.compiler.frontends.attending import Bias, Products
 from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.torch.constants import constant, folded
+from archc.compiler.frontends.torch import constants
 from archc.compiler.frontends.torch.nodes import CONSTANT, NOTHING, RULES, Arguments, Fixed, operator, output_names, storage, unchanged
-from archc.compiler.frontends.views import View, atoms_of, fresh, size
+from archc.compiler.frontends.views import Axes, Axis, View, atoms_of, fresh, size
 from archc.compiler.frontends.walk import Walk
 
-STORED = frozenset({"weight", "bias", "running_mean", "running_var"})  # arguments that are weights of a layer
+WEIGHTS = frozenset({"weight", "bias", "running_mean", "running_var", "indices"})  # arguments that are no data
 
 
 class Reader(Walk):
@@ -34,12 +37,13 @@ class Reader(Walk):
         self.classes: dict[str, str] = {}
         self.inner: set[str] = set()
         self.learnt: dict[fx.Node, View] = {}
-        self.constants: dict[fx.Node, torch.Tensor | None] = {}
         self.inputs: list[int] = []
         self.outputs: dict[str, int] = {}
         self.zero_pads: set[int] = set()  # what is padded, but by nothing at this size
         self.trained = set(program.graph_signature.parameters)
         self.modes: dict[str, str] = {}  # of modules that drop samples, by path
+        self.stored: Callable[[], Mapping[str, torch.Tensor]] = dict  # returns tensors that are not trained, by key, with their values
+        self.known: dict[fx.Node, torch.Tensor] | None = None
 
     # ---- the walk
 
@@ -197,21 +201,44 @@ class Reader(Walk):
             self.learnt[value.node] = self._learnt(value.node, item)
         return self.learnt[value.node]
 
+    def constant(self, node: fx.Node) -> torch.Tensor | None:
+        """Return the values of a node that depends neither on inputs nor on trained tensors; None for any other."""
+        if self.known is None:
+            self.known = constants.computed(self.program, self.keys, self.trained, self.stored())
+        return self.known.get(node)
+
+    def mask(self, bias: Bias, products: Products, outer: Axis) -> tuple[int, Axes] | None:
+        """Append a constant that is the mask of windows that were moved, and return its axes; None where it is none."""
+        if not isinstance(bias.value, Fixed) or (held := self.constant(bias.value.node)) is None:
+            return None
+        return constants.shift_mask(self, bias, np.asarray(held), products, outer)
+
+    def addends(self, value: Any) -> list[Any]:
+        """Return the values whose sum a trained value is."""
+        if not isinstance(value, Fixed) or operator(value.node) != "add" or self.constant(value.node) is not None:
+            return [value]
+        one, two = (self.value(each) for each in value.node.args[:2])
+        plain = isinstance(one, Fixed) and isinstance(two, Fixed) and not value.node.kwargs
+        return [*self.addends(one), *self.addends(two)] if plain else [value]
+
     def _learnt(self, node: fx.Node, item: int) -> View:
-        if node.op == "placeholder":
+        if node in self.keys and self.keys[node] in self.trained:
             return self._parameter(node, item)
-        name = operator(node)
-        if (values := folded(node, self.constants)) is not None:
-            return constant(self, name, values, item)
-        plain = name.removesuffix("_")
-        if plain not in RULES or not node.all_input_nodes or plain != name:
-            raise CannotRead(f"it takes what {name} computes of weights, or a constant")
         saved = self.node, self.path, self.leaf
         try:
-            self.node = node
+            if node.op != "placeholder":
+                self.at(node)
+            if (values := self.constant(node)) is not None:
+                return constants.constant(self, np.asarray(values), item)
+            name = operator(node)
+            plain = name.removesuffix("_")
+            if node.op == "placeholder":
+                raise CannotRead(f"it takes the constant {self.keys[node]}")
+            if plain not in RULES or not node.all_input_nodes or plain != name:
+                raise CannotRead(f"it takes what {name} computes of weights, or a constant")
             given = self.arguments(node).given
             beside = View(item, (), ())
-            held = {key: each if key in STORED else self._all_data(each, beside) for key, each in given.items()}
+            held = {key: value if key in WEIGHTS else self._all_data(value, beside) for key, value in given.items()}
             result = RULES[plain](self, Arguments(held))
         finally:
             self.node, self.path, self.leaf = saved

@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,20 @@ def exported(module: nn.Module, shapes: Sequence[Sequence[int]], training: bool 
         return torch.export.export(module, tuple(torch.empty(BATCH, *shape) for shape in shapes), strict=False)
 
 
-def read(program: torch.export.ExportedProgram, title: str, modes: Mapping[str, str], training: bool = False, batch: int = BATCH) -> Reader:
-    """Return a reader that has read an exported program. Raises CannotRead."""
+Stored = Callable[[], Mapping[str, torch.Tensor]]
+
+
+def read(
+    program: torch.export.ExportedProgram,
+    title: str,
+    modes: Mapping[str, str],
+    training: bool = False,
+    batch: int = BATCH,
+    stored: Stored = dict,
+) -> Reader:
+    """Return a reader that has read an exported program. `stored` returns tensors that are not trained. Raises CannotRead."""
     reader = Reader(program, title, batch, training)
+    reader.stored = stored
     reader.modes.update(modes)
     reader.read()
     return reader
@@ -52,14 +64,14 @@ def network(reader: Reader, name: str, title: str, only_training: Sequence[str] 
     return FlatNetwork(graph, title, {path: kind for path, kind in reader.classes.items() if path}, named)
 
 
-def read_module(module: nn.Module, shapes: Sequence[Sequence[int]], name: str, title: str) -> FlatNetwork:
+def read_module(module: nn.Module, shapes: Sequence[Sequence[int]], name: str, title: str, stored: Stored = dict) -> FlatNetwork:
     """Return the graph of a module: as it is in evaluation, with what else it computes in training. Raises CannotRead."""
     modes = marked(module)
-    reader = read(exported(module, shapes), title, modes)
+    reader = read(exported(module, shapes), title, modes, stored=stored)
     if not reader.flat.unread(reader.outputs.values(), reader.program.state_dict):
         return network(reader, name, title)
     evaluated = reader.flat.digest(reader.outputs.values())
-    trained = read(exported(module, shapes, training=True), title, modes, training=True)
+    trained = read(exported(module, shapes, training=True), title, modes, training=True, stored=stored)
     outputs = dict(trained.outputs)
     main = next((output for output, number in outputs.items() if trained.flat.digest([number]) == evaluated), None)
     if main is None or len(reader.outputs) != 1:
@@ -77,6 +89,22 @@ def built(make: Callable[[], nn.Module]) -> nn.Module:
         return make().to("meta")
 
 
+def buffers(make: Callable[[], nn.Module]) -> Mapping[str, torch.Tensor]:
+    """Return the tensors of a module that are not trained, with their values: it is built without memory for those that are."""
+    register = nn.Module.register_parameter
+
+    def without_memory(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        register(self, name, None if param is None else nn.Parameter(param.to("meta"), param.requires_grad))
+
+    nn.Module.register_parameter = without_memory  # type: ignore[method-assign]
+    try:
+        return dict(make().named_buffers())
+    except (NotImplementedError, RuntimeError):
+        return {}
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]
+
+
 def torchvision(name: str, shape: Sequence[int] | None = None) -> FlatNetwork:
     """Return the graph of a network of torchvision."""
     models = torchvision_models()
@@ -88,7 +116,8 @@ def torchvision(name: str, shape: Sequence[int] | None = None) -> FlatNetwork:
     def make() -> nn.Module:
         return models.get_model(name, **none)  # type: ignore[no-any-return]
 
-    flat = read_module(built(make), [shape or published_shape(models, name)], label(name), f"torchvision {version('torchvision')}, {name}")
+    title = f"torchvision {version('torchvision')}, {name}"
+    flat = read_module(built(make), [shape or published_shape(models, name)], label(name), title, partial(buffers, make))
     return replace(flat, oracle=make)
 
 
@@ -118,7 +147,7 @@ def timm(name: str, shape: Sequence[int] | None = None, options: Mapping[str, An
     module: Any = built(make)
     shape = shape or module.pretrained_cfg["input_size"]
     title = f"timm {timm.__version__}, {name}" + "".join(f", {key}={value}" for key, value in (options or {}).items())
-    return replace(read_module(module, [tuple(shape)], label(name), title), oracle=make)
+    return replace(read_module(module, [tuple(shape)], label(name), title, partial(buffers, make)), oracle=make)
 
 
 def meant(name: str, known: Sequence[str]) -> str:
@@ -156,7 +185,8 @@ def python_module(source: str, shapes: Sequence[Sequence[int]]) -> FlatNetwork:
     module = make if isinstance(make, nn.Module) else built(make)
     if not isinstance(module, nn.Module):
         raise CannotRead(f"{source} returns {type(module).__name__}, and no module of torch")
-    flat = read_module(module.to("meta"), shapes, label(function.rpartition(".")[2]), source)
+    stored = dict(module.named_buffers())
+    flat = read_module(module.to("meta"), shapes, label(function.rpartition(".")[2]), source, lambda: stored)
     return replace(flat, oracle=None if isinstance(make, nn.Module) else make)
 
 
@@ -165,7 +195,8 @@ def module_object(module: nn.Module, example: Any) -> FlatNetwork:
     tensors = tuple(example) if isinstance(example, (tuple, list)) else (example,)
     kind = type(module).__name__
     copied = copy.deepcopy(module).to("meta")
-    flat = read_module(copied, [tuple(tensor.shape[1:]) for tensor in tensors], label(kind), kind)
+    shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
+    flat = read_module(copied, shapes, label(kind), kind, lambda: {key: held.cpu() for key, held in module.named_buffers()})
     return replace(flat, weights=lambda: arrays(module.state_dict()), oracle=lambda: copy.deepcopy(module))
 
 

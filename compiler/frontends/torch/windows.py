@@ -32,6 +32,9 @@ def window_attention(reader: Reader, view: View, a: Any) -> View:
     layer = reader.flat.items[number]
     if layer.op != "channel_fc" or not layer.key.endswith("qkv"):
         raise CannotRead("the layer before an attention within windows has another name than `qkv`")
+    index = f"{layer.key.rpartition('.')[0]}.relative_position_index".lstrip(".")
+    if core.products.biases and index not in reader.program.state_dict:
+        raise CannotRead("the source does not store the numbers of the distances within a window")
     base, shift, pad = _undone(reader, layer.operands[0])
     window, grid = _windows(core, view)
     if grid and any(shift.values()):
@@ -141,32 +144,11 @@ def _check_mask(reader: Reader, biases: tuple[Fixed, ...], window: Sequence[int]
     if (wanted is None) != (not masks) or len(masks) > 1:
         raise CannotRead("an attention within windows adds constants that are not the mask of a shift, or has a shift without a mask")
     if wanted is not None:
-        found = constant(masks[0])
+        found = reader.constant(masks[0].node)
         if found is None:
             raise CannotRead("the mask of an attention within windows is a stored tensor, whose values are not known here")
         if found.numel() != wanted.numel() or not torch.equal(found.reshape(wanted.shape), wanted):
             raise CannotRead("the mask of an attention within windows is not that of its shift")
-
-
-def constant(value: Fixed) -> torch.Tensor | None:
-    """Return a value that depends neither on inputs nor on stored tensors, computed; None for any other."""
-    stack = (value.node.meta.get("nn_module_stack") or {}).keys()
-    known: dict[fx.Node, Any] = {}
-    for node in value.node.graph.nodes:
-        if (node.meta.get("nn_module_stack") or {}).keys() != stack or node.op != "call_function":
-            continue
-        options = {name: held for name, held in node.kwargs.items() if name not in ("device", "layout", "pin_memory")}
-        if operator(node) in CONSTANT:
-            made = node.meta["val"]
-            like = [torch.empty(tuple(made.shape), dtype=made.dtype)] if node.all_input_nodes else []
-            known[node] = node.target(*like, *node.args[len(like) :], **options)
-        elif node.all_input_nodes and all(each in known for each in node.all_input_nodes):
-            arguments = fx.node.map_arg(node.args, known.__getitem__)
-            known[node] = node.target(*arguments, **fx.node.map_arg(options, known.__getitem__))
-        if node is value.node:
-            break
-    found = known.get(value.node)
-    return found if isinstance(found, torch.Tensor) else None
 
 
 MASKS = frozenset(["add", "expand", "new_zeros", "sub", "ne", "eq", "masked_fill", "copy_", "slice", "scalar_tensor"])

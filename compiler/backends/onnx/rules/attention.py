@@ -7,7 +7,8 @@ core, the operator and its parts: a layer of ViT-B/16 8.6 and 8.5 ms; 64 rows of
 
 from __future__ import annotations
 
-from math import sqrt
+from collections.abc import Sequence
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -105,8 +106,12 @@ def maps(b: Building, x: Value, like: Value) -> Value:
 # ---- the rules
 
 
-def attention(b: Building, query: Value, *others: Value, heads: int, causal: bool, scale: float | None, dropout: float) -> Value:
+def attention(
+    b: Building, query: Value, *others: Value, heads: int, causal: bool, scale: float | None, dropout: float, rows: bool = False
+) -> Value:
     """Write attention of queries, keys and values, or of one tensor that holds all three; the last operand may be a bias."""
+    if rows:
+        return attention_in_rows(b, query, *others, heads=heads, causal=causal, scale=scale)
     bias = others[-1] if len(others) in (1, 3) else None
     if len(others) > 1:
         q, k, v = (rows(b, x) for x in (query, *others[:2]))
@@ -114,6 +119,42 @@ def attention(b: Building, query: Value, *others: Value, heads: int, causal: boo
         packed = rows(b, query)
         q, k, v = b.split(packed, 2, [width(packed) // 3] * 3)
     return maps(b, attend(b, q, k, v, heads, scale, causal, bias), query)
+
+
+def attention_in_rows(b: Building, query: Value, *others: Value, heads: int, causal: bool, scale: float | None) -> Value:
+    """Write the attention of each row of a map, `(N, C, *parts, L)`, to itself."""
+    *read, bias = (*others, None) if len(others) in (0, 2) else others
+    parts = tuple(query.shape[2:-1])
+    count = b.numbers(parts)
+
+    def folded(x: Value) -> Value:
+        order = (0, *range(2, x.rank), 1)
+        turned = b.transpose(x, order)
+        return b.reshape(turned, (turned.shape[0] * prod(count), *turned.shape[-2:]))  # type: ignore[operator]
+
+    operands = [folded(x) for x in (query, *read) if x is not None]
+    if bias is not None:
+        each = b.swap(bias, 1, 2) if bias.rank == 5 else b.unsqueeze(bias, 1)
+        if bias.rank == 4:
+            each = b.concat([each] * prod(count), 1)
+        bias = b.reshape(each, (each.shape[0] * prod(count), *each.shape[-3:]))  # type: ignore[operator]
+    q, k, v = operands if read else b.split(operands[0], 2, [width(operands[0]) // 3] * 3)
+    result = attend(b, q, k, v, heads, scale, causal, bias)
+    apart = b.reshape(result, (query.shape[0], *parts, *result.shape[-2:]))
+    return b.transpose(apart, (0, apart.rank - 1, *range(1, apart.rank - 1)))
+
+
+def distances(b: Building, x: Value, positions: Sequence[int], step: Sequence[int], absolute: bool) -> Value:
+    """Write the value of each two positions in a table of distances."""
+    number = np.zeros((1,) * 2 * len(positions), np.int64)
+    for axis, (size, by) in enumerate(zip(positions, step, strict=True)):
+        gap = np.arange(0, size, by)[:, None] - np.arange(size)[None, :]
+        gap = np.abs(gap) if absolute else gap + size - 1
+        shape = [1] * number.ndim
+        shape[axis], shape[len(positions) + axis] = gap.shape
+        number = number * (size if absolute else 2 * size - 1) + gap.reshape(shape)
+    flat = b.reshape(x, (*x.shape[:2], prod(b.numbers(x.shape[2:]))))
+    return b.gather(flat, 2, number.reshape(prod(number.shape[: len(positions)]), -1))
 
 
 def multihead_attention(b: Building, query: Value, *others: Value, embed_dim: int, num_heads: int, causal: bool, **unused: Any) -> Value:
@@ -141,5 +182,6 @@ def multihead_attention(b: Building, query: Value, *others: Value, embed_dim: in
 
 RULES: dict[str, Rule] = {
     "archc.Attention": attention,
+    "archc.Distances": distances,
     "archc.MultiheadAttention": multihead_attention,
 }

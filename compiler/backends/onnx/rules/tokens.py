@@ -50,8 +50,20 @@ def sine_positions(b: Building, x: Value, channels: int, temperature: float, sca
         apart = values.reshape(channels, *(count if other == axis else 1 for other in range(len(held))))
         parts.append(np.broadcast_to(apart, (channels, *held)))
     grid = b.const(np.concatenate(parts)[None])
+    return repeated(b, x, grid)
+
+
+def constant(b: Building, x: Value, values: Sequence[float], shape: Sequence[int]) -> Value:
+    """Write fixed numbers once for every sample of `x`."""
+    held = np.asarray(values, np.float32)
+    held = np.broadcast_to(held, shape) if held.size == 1 else held.reshape(tuple(shape))
+    return repeated(b, x, b.const(np.ascontiguousarray(held)))
+
+
+def repeated(b: Building, x: Value, tensor: Value) -> Value:
+    """Write a tensor once for every sample of `x`."""
     count = b.op("Slice", b.op("Shape", x, shape=(x.rank,)), b.const([0]), b.const([1]), shape=(1,))
-    value: Value = b.op("Expand", grid, b.op("Concat", count, b.const([channels * len(held), *held]), axis=0), shape=b.out)
+    value: Value = b.op("Expand", tensor, b.op("Concat", count, b.const(list(b.numbers(tensor.shape))), axis=0), shape=b.out)
     return value
 
 
@@ -62,6 +74,7 @@ def scaled(b: Building, x: Value, factors: Value) -> Value:
 
 
 RULES: dict[str, Rule] = {
+    "archc.Constant": constant,
     "archc.Embedding": embedding,
     "archc.learned": learned,
     "archc.sine_positions": sine_positions,

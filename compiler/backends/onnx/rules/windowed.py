@@ -19,6 +19,7 @@ import numpy as np
 from archc.compiler.backends.onnx.building import Building, Value
 from archc.compiler.backends.onnx.rules.attention import attend, attend_by_head, by_head, joined, project
 from archc.compiler.backends.onnx.rules.rule import Rule
+from archc.compiler.backends.onnx.rules.tokens import repeated
 
 APART = -100.0  # what is added to products of positions that share a window only because of the shift
 LEAST = 80.0  # how far a product may be below the largest one of its row
@@ -202,4 +203,11 @@ class Windows:
         return b.reshape(rows, (batch, *self.sizes, channels))
 
 
-RULES: dict[str, Rule] = {"archc.WindowAttention": window_attention}
+def shift_mask(b: Building, x: Value, window: Sequence[int], shift: Sequence[int], sizes: Sequence[int]) -> Value:
+    """Write the mask of windows that are moved, once for every sample of `x`."""
+    region = Windows(sizes, window, shift, grid=False).regions()
+    apart = region[:, :, None] != region[:, None, :]
+    return repeated(b, x, b.const(np.where(apart, APART, 0.0)[None]))
+
+
+RULES: dict[str, Rule] = {"archc.ShiftMask": shift_mask, "archc.WindowAttention": window_attention}

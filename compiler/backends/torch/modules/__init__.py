@@ -22,6 +22,9 @@ from archc.compiler.backends.torch.modules.computed import SpectralLinear as Spe
 from archc.compiler.backends.torch.modules.computed import StandardizedConv1d as StandardizedConv1d
 from archc.compiler.backends.torch.modules.computed import StandardizedConv2d as StandardizedConv2d
 from archc.compiler.backends.torch.modules.computed import StandardizedConv3d as StandardizedConv3d
+from archc.compiler.backends.torch.modules.constant import Constant as Constant
+from archc.compiler.backends.torch.modules.distances import Distances as Distances
+from archc.compiler.backends.torch.modules.distances import ShiftMask as ShiftMask
 from archc.compiler.backends.torch.modules.moving import Patches as Patches
 from archc.compiler.backends.torch.modules.noise import BernoulliNoise as BernoulliNoise
 from archc.compiler.backends.torch.modules.noise import NormalNoise as NormalNoise
