@@ -141,8 +141,8 @@ def each(names: Sequence[str], workers: int, do: Callable[[Worker, str], None], 
         thread.join()
 
 
-def surveyed(rows: dict[str, Row], workers: int, seconds: float, gib: float) -> dict[str, Row]:
-    """Return the rows of all networks that timm lists; those that are new have no status."""
+def surveyed(rows: dict[str, Row], workers: int, seconds: float, gib: float, only: Sequence[str] = ()) -> dict[str, Row]:
+    """Return the rows of all networks that timm lists, or of `only` some new ones; those that are new have no status."""
     worker = Worker(seconds, gib)
     listed = worker.ask("list", "all")
     worker.close()
@@ -159,7 +159,7 @@ def surveyed(rows: dict[str, Row], workers: int, seconds: float, gib: float) -> 
             )
             appending.add(row)
 
-        each([name for name in families if name not in found], workers, survey, seconds, gib)
+        each([name for name in only or families if name in families and name not in found], workers, survey, seconds, gib)
     return found
 
 
@@ -353,7 +353,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     rows = load()
     if not asked.document:
-        rows = surveyed(rows, asked.workers, asked.seconds, asked.gib)
+        rows = surveyed(rows, asked.workers, asked.seconds, asked.gib, asked.only or ())
         names = [row.name for row in smallest(rows.values()).values()] if asked.families else sorted(rows)
         if asked.models:
             names = [row.name for row in sampled((rows[name] for name in names), asked.models, asked.seed)]

@@ -30,11 +30,11 @@ def arrange(add: Add, item: int, have: Axes, want: Axes) -> int:
     if repeated:
         if any(0 < sum(atom in repeated for atom in axis) < len(axis) for axis in want):
             return _partly_repeated(add, item, have, want, repeated)
+        if len(want) > MOST_AXES:
+            raise CannotRead("it repeats values in a way that `expand` does not")
         plain = tuple(() if set(axis) & repeated else axis for axis in want)
         known = words(want)
         grown = {known[number]: size(axis) for number, (axis, less) in enumerate(zip(want, plain, strict=True)) if axis != less}
-        if len(want) > MOST_AXES:
-            raise CannotRead("it repeats values in a way that `expand` does not")
         return add("expand", arrange(add, item, have, plain), grown)
     if set(atoms_of(have)) != set(atoms_of(want)):
         raise CannotRead("its values are not those of the tensor that it is made from")

@@ -149,8 +149,13 @@ def merged(reader: Walk, op: str, one: View, two: View) -> View:
     frame, other = named_alike(reader.settled(frame), reader.settled(other))
     held = {atom for axis in other.axes for atom in axis}
     want = tuple(tuple(atom for atom in axis if atom in held) for axis in frame.axes)
-    if not _merges(op, frame.axes, want):
-        want = frame.axes  # no merge repeats it so
+    if not _merges(op, frame.axes, want):  # no merge repeats it so
+        try:
+            reader.as_axes(other, frame.axes)
+        except CannotRead:
+            axes = _apart(reader, frame, held)
+            frame = replace(frame, item=reader.as_axes(frame, axes), axes=axes)
+        want = frame.axes
     operands = [frame.item, reader.as_axes(other, want)]
     given = {"broadcast": True} if want != frame.axes and op in ("add", "sub") else {}
     dims = list(frame.dims)
@@ -165,6 +170,18 @@ def _merges(op: str, whole: Axes, part: Axes) -> bool:
         return True
     positions = part[1:] == whole[1:] or not any(part[1:])
     return op in ("add", "sub", "mul", "div") and len(whole) > 1 and positions and part[0] in (whole[0], ())
+
+
+def _apart(reader: Walk, frame: View, held: set[Atom]) -> Axes:
+    """Return axes of which each is held by another tensor or is not, the channels first."""
+    dims = sorted((axis for axis in reader.sample_dims(frame) if axis), key=lambda axis: axis != frame.axes[0])
+    axes = dims[:1]
+    for axis in dims[1:]:
+        if len(dims) > MOST_AXES and len(axes) > 1 and (axis[0] in held) == (axes[-1][0] in held):
+            axes[-1] += axis
+        else:
+            axes.append(axis)
+    return tuple(axes)
 
 
 def _outer_merge(reader: Walk, op: str, one: View, two: View) -> View:
