@@ -7,8 +7,8 @@
     python bench/timm_models.py --again refused    those with this result, again; with `--families` of the smallest ones alone
     python bench/timm_models.py --document         only write the section of docs/sources.md
 
-Networks are built on the meta device. One counts as read where its text is accepted, its graph is that of the source, every stored tensor has
-its operator, and the text states as many parameters; results are compared in tests/back/test_timm.py. Each row is appended as it is
+Networks are built on the meta device. One counts as read where its text is accepted, its graph is that of the source, every stored tensor
+has its operator, its operator, and the text states as many parameters; results are compared in tests/back/test_timm.py. Each row is appended as it is
 known, so that what was stopped goes on where it was.
 """
 

@@ -181,3 +181,25 @@ def test_patches_that_do_not_overlap_are_a_view() -> None:
     assert found.difference == 0
     with pytest.raises(CannotRead, match="its patches overlap"):
         module_object(Pixels(1), torch.empty(2, 3, 4, 6))
+
+
+class Blur(nn.Module):
+    """A blur before a stride, as in TResNet, by a kernel that is not trained; and a part of nothing beside the rest."""
+
+    def __init__(self, row: list[float]) -> None:
+        super().__init__()
+        kernel = torch.tensor(row)
+        self.register_buffer("kernel", (kernel[:, None] * kernel).expand(4, 1, -1, -1) / kernel.sum() ** 2, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.cat((x[:, :0], x.relu()), 1)
+        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), self.kernel, stride=2, groups=4)
+
+
+def test_a_blur_is_means_of_two() -> None:
+    found = read_module(Blur([1.0, 2.0, 1.0]), (4, 6, 6))
+    assert found.ops == ["relu", "pad", "avgpool", "avgpool"]
+    assert [node.attrs["mode"] for node in found.flat.graph if node.op == "pad"] == ["reflect"]
+    assert found.difference < 1e-6
+    with pytest.raises(CannotRead, match="its kernel is fixed, and is no blur"):
+        module_object(Blur([1.0, 3.0, 1.0]), torch.empty(2, 4, 6, 6))

@@ -52,12 +52,13 @@ def computed(
         if isinstance(made, torch.Tensor) and made.numel() > LARGEST:
             continue
         options = {name: held for name, held in node.kwargs.items() if name not in ("device", "layout", "pin_memory")}
+        given = fx.node.map_aggregate(node.args, lambda held: torch.device("cpu") if isinstance(held, torch.device) else held)
         try:
             if operator(node) in CONSTANT and isinstance(made, torch.Tensor):
                 like = [torch.empty(tuple(made.shape), dtype=made.dtype)] if node.all_input_nodes else []
-                known[node] = node.target(*like, *node.args[len(like) :], **options)  # type: ignore[operator]
+                known[node] = node.target(*like, *given[len(like) :], **options)  # type: ignore[operator]
             elif node.all_input_nodes and all(each in known for each in node.all_input_nodes):
-                arguments = fx.node.map_arg(node.args, known.__getitem__)
+                arguments = fx.node.map_arg(given, known.__getitem__)
                 known[node] = node.target(*arguments, **fx.node.map_arg(options, known.__getitem__))  # type: ignore[operator]
         except (RuntimeError, TypeError, NotImplementedError):
             continue

@@ -21,6 +21,11 @@ from archc.compiler.frontends.views import View, fresh, size
 
 END = 2**63 - 1  # where a slice without an end ends
 
+
+class Nothing:
+    """A tensor without values."""
+
+
 # ---- other shapes
 
 
@@ -141,13 +146,15 @@ def chunk(reader: Reader, a: Any) -> list[View]:
 
 
 @rule("slice")
-def cut(reader: Reader, a: Any) -> View:
-    """Read a range of an axis."""
+def cut(reader: Reader, a: Any) -> Any:
+    """Read a range of an axis, of which a concatenation may take an empty one."""
     view = tensor(reader, a)
     dim = (a.dim or 0) % len(view.dims)
     whole = size(view.dims[dim])
     start, stop = (a.start or 0), whole if a.end is None else a.end
     start, stop = (bound + whole if bound < 0 else min(bound, whole) for bound in (start, stop))
+    if start >= stop:
+        return Nothing()
     return part(reader, view, dim, start, stop, a.step or 1)
 
 
@@ -203,7 +210,7 @@ def roll(reader: Reader, a: Any) -> View:
 
 @rule("pad", "constant_pad_nd")
 def pad(reader: Reader, a: Any) -> View:
-    """Read a padding with a constant."""
+    """Read a padding with a constant, or with values of the map."""
     view = tensor(reader, a)
     pairs = {len(view.dims) - 1 - place: tuple(a.pad[2 * place : 2 * place + 2]) for place in range(len(a.pad) // 2)}
     pairs = {dim: pair for dim, pair in pairs.items() if pair != (0, 0)}
@@ -211,7 +218,7 @@ def pad(reader: Reader, a: Any) -> View:
         if isinstance(view, View):
             reader.zero_pads.add(view.item)
         return view
-    if a.mode not in (None, "constant"):
+    if a.mode not in (None, "constant", "reflect", "replicate"):
         raise CannotRead(f"it pads with values of the map (mode {a.mode})")
     for dim, (before, after) in pairs.items():  # a negative amount cuts
         if min(before, after) < 0:
@@ -219,7 +226,9 @@ def pad(reader: Reader, a: Any) -> View:
     pairs = {dim: (max(before, 0), max(after, 0)) for dim, (before, after) in pairs.items() if max(before, after) > 0}
     if not pairs:
         return view
-    given: dict[str, Any] = {"value": _padding(reader, a, pairs)}
+    given: dict[str, Any] = {"value": _padding(reader, a, pairs), "mode": a.mode or "constant"}
+    if given["mode"] != "constant":
+        view = reader.plain(view)
     axes: dict[int, int] = {}
     for dim, pair in pairs.items():
         view, axes[dim] = owning(reader, view, dim)
@@ -267,7 +276,7 @@ def im2col(reader: Reader, a: Any) -> View:
 @rule("cat", "concat", "concatenate")
 def cat(reader: Reader, a: Any) -> View:
     """Read a concatenation along an axis."""
-    return joined(reader, list(a.tensors), a.dim or 0)
+    return joined(reader, [held for held in a.tensors if not isinstance(held, Nothing)], a.dim or 0)
 
 
 @rule("stack")
