@@ -8,8 +8,8 @@
     python bench/timm_models.py --document         only write the section of docs/sources.md
 
 Networks are built on the meta device. One counts as read where its text is accepted, its graph is that of the source, every stored tensor
-has its operator, its operator, and the text states as many parameters; results are compared in tests/back/test_timm.py. Each row is appended as it is
-known, so that what was stopped goes on where it was.
+has its operator, and the text states as many parameters; results are compared in tests/back/test_timm.py. Each row is appended as it
+is known, so that what was stopped goes on where it was.
 """
 
 from __future__ import annotations
