@@ -205,9 +205,10 @@ class Flat:
             try:
                 return _gathered(live, names, operands)
             except _TangledError as tangle:
-                if self._freed([number for number in live if names[number] in tangle.groups]):
-                    continue
                 around = next((group for group in tangle.groups if any(name.startswith(f"{group}.") for name in names.values())), "")
+                if self._free_of_data([number for number in live if names[number] in tangle.groups], live[0]):
+                    operands = {number: self.items[number].operands for number in live}
+                    continue
                 free = [number for number in live if names[number] in tangle.groups and not self.items[number].key]
                 if not free or not around:
                     raise CannotRead(f"{' and '.join(tangle.groups)} depend on each other, and here a scope is in one piece") from None
@@ -215,17 +216,16 @@ class Flat:
                     self.items[number] = replace(self.items[number], path=around, leaf=False)
         return live
 
-    def _freed(self, numbers: Sequence[int]) -> bool:
-        """Let trained tensors, of which only the sizes of their operand matter, stand beside an input; return whether there were any."""
+    def _free_of_data(self, numbers: Sequence[int], source: int) -> bool:
+        """Let trained tensors of stated sizes take the batch of an input, not of what is computed before them; return whether any does."""
+        changed = False
         for number in numbers:
             item = self.items[number]
-            if item.op != "learned" or self.items[item.operands[0]].op == INPUT:
-                continue
-            source = self.items[0]
-            if source.op == INPUT and OPERATORS[item.op].shape(Call(item.op, item.attrs, (source.shape,))) == item.shape:
-                self.items[number] = replace(item, operands=(0,))
-                return True
-        return False
+            stated = item.attrs.get("sizes") is not None and item.attrs.get("channels") is not None
+            if item.op != INPUT and OPERATORS[item.op].memory.stored and stated and item.operands != (source,):
+                self.items[number] = replace(item, operands=(source,))
+                changed = True
+        return changed
 
     def unread(self, outputs: Iterable[int], state: Iterable[str]) -> list[str]:
         """Return the tensors that the source stores and no operator holds."""

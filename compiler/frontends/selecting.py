@@ -94,19 +94,30 @@ def joined(reader: Walk, tensors: list[Any], dim: int) -> View:
         raise CannotRead("the axis that it joins is none of the operator")
     items, total = [], 0
     for view in views:
-        apart = frame.with_dims((*frame.dims[:dim], *frame.dims[dim + 1 :]))
         other = reader.settled(view)
-        own = other.dims[dim]
-        other = other.with_dims((*other.dims[:dim], *other.dims[dim + 1 :]))
-        apart, named = named_alike(apart, other)
-        if apart.axes != frame.axes:
+        named = _beside(frame, other, dim)
+        if named is None:
+            other = _as_stated(reader, other)
+            named = _beside(frame, other, dim)
+        if named is None:
             raise CannotRead("the axes of its operands are split differently")
+        own = other.dims[dim]
         want = (*frame.axes[:axis], own, *frame.axes[axis + 1 :])
         items.append(reader.as_axes(replace(named, dims=named.dims), want))
         total += size(own)
     item = reader.add("concat", items, {"axis": words(frame.axes)[axis]})
     (new,) = fresh([total])
     return View(item, (*frame.axes[:axis], new, *frame.axes[axis + 1 :]), (*frame.dims[:dim], new, *frame.dims[dim + 1 :]))
+
+
+def _beside(frame: View, other: View, dim: int) -> View | None:
+    """Return a tensor with the atoms of another along all axes but one; None where these are split differently."""
+    apart, other = (view.with_dims((*view.dims[:dim], *view.dims[dim + 1 :])) for view in (frame, other))
+    try:
+        same, named = named_alike(apart, other)
+    except CannotRead:
+        return None
+    return named if same.axes == frame.axes else None
 
 
 def _interleaved(views: list[View], dim: int) -> View | None:
@@ -146,7 +157,10 @@ def merged(reader: Walk, op: str, one: View, two: View) -> View:
     frame, other = (two, one) if swapped else (one, two)
     if any(size(other.dims[place]) > size(frame.dims[place]) for place in range(rank)):
         return _outer_merge(reader, op, reader.settled(one), reader.settled(two))
-    frame, other = named_alike(reader.settled(frame), reader.settled(other))
+    try:
+        frame, other = named_alike(reader.settled(frame), reader.settled(other))
+    except CannotRead:
+        frame, other = named_alike(_as_stated(reader, frame), _as_stated(reader, other))
     held = {atom for axis in other.axes for atom in axis}
     want = tuple(tuple(atom for atom in axis if atom in held) for axis in frame.axes)
     if not _merges(op, frame.axes, want):  # no merge repeats it so
@@ -182,6 +196,13 @@ def _apart(reader: Walk, frame: View, held: set[Atom]) -> Axes:
         else:
             axes.append(axis)
     return tuple(axes)
+
+
+def _as_stated(reader: Walk, view: View) -> View:
+    """Return a view in which each axis of the tensor is one of the operator, in one part."""
+    order = [axis for axis in reader.sample_dims(reader.settled(view)) if axis]
+    order.sort(key=lambda axis: axis != view.axes[0])
+    return replace(view, item=reader.as_axes(view, tuple(order)), axes=tuple(order), picks=()).coalesced()
 
 
 def _outer_merge(reader: Walk, op: str, one: View, two: View) -> View:

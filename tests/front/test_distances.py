@@ -34,11 +34,11 @@ def test_shapes(text: str, shape: tuple[int, ...]) -> None:
     ("text", "found"),
     [
         ("3x12x13\ndistances", ["E0306"]),
-        ("3xHx13\ndistances", ["E0304"]),
-        ("8x12x21\nshift_mask(window=7, shift=3)", ["E0316"]),
+        ("3xHx13\ndistances", ["E0305"]),
+        ("8x12x21\nshift_mask(window=7, shift=3)", ["E0319"]),
         ("8x14x21\nshift_mask(window=7, shift=7)", ["E0306"]),
         ("8x12\nconstant([1, 2])", ["E0306"]),
-        ("24x9\nattention(2, rows=yes)", ["E0304"]),
+        ("24x9\nattention(2, rows=yes)", ["E0305"]),
     ],
 )
 def test_what_does_not_fit(text: str, found: list[str]) -> None:

@@ -15,8 +15,9 @@ from torch.export import ExportedProgram
 from archc.compiler.backends.torch.modules.distances import distance_index
 from archc.compiler.backends.torch.modules.tokens import sine_positions
 from archc.compiler.backends.torch.modules.windowed import Windows
+from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.selecting import joined
+from archc.compiler.frontends.selecting import attempt, joined, owning
 from archc.compiler.frontends.torch.nodes import CONSTANT, operator
 from archc.compiler.frontends.views import Axes, Axis, View, atoms_of, fresh, size
 
@@ -52,14 +53,18 @@ def computed(
         if isinstance(made, torch.Tensor) and made.numel() > LARGEST:
             continue
         options = {name: held for name, held in node.kwargs.items() if name not in ("device", "layout", "pin_memory")}
-        given = fx.node.map_aggregate(node.args, lambda held: torch.device("cpu") if isinstance(held, torch.device) else held)
         try:
             if operator(node) in CONSTANT and isinstance(made, torch.Tensor):
                 like = [torch.empty(tuple(made.shape), dtype=made.dtype)] if node.all_input_nodes else []
-                known[node] = node.target(*like, *given[len(like) :], **options)  # type: ignore[operator]
+                known[node] = node.target(*like, *node.args[len(like) :], **options)  # type: ignore[operator]
             elif node.all_input_nodes and all(each in known for each in node.all_input_nodes):
-                arguments = fx.node.map_arg(given, known.__getitem__)
-                known[node] = node.target(*arguments, **fx.node.map_arg(options, known.__getitem__))  # type: ignore[operator]
+                arguments = fx.node.map_arg(node.args, known.__getitem__)
+                held = node.target(*arguments, **fx.node.map_arg(options, known.__getitem__))  # type: ignore[operator]
+                if isinstance(held, torch.Tensor) and held.is_meta:  # a move to the device that the program was exported on
+                    if operator(node) not in ("to", "_to_copy"):
+                        continue
+                    held = arguments[0].to(made.dtype)
+                known[node] = held
         except (RuntimeError, TypeError, NotImplementedError):
             continue
     return {node: held for node, held in known.items() if isinstance(held, torch.Tensor)}
@@ -78,14 +83,17 @@ def constant(reader: Reader, values: Array, item: int) -> View:
     if (positions := _sines(reader, values, item)) is not None:
         return positions
     small = _less(values)
+    if values.ndim > 2 and values.shape[0] == reader.batch.size and small.shape[0] == 1:  # as `expand` makes it of one
+        view = constant(reader, values[:1], item)
+        return view.with_dims(((reader.batch,), *view.dims[1:]))
     if small.size > FEW:
         if (made := _of_distances(reader, values, item)) is not None:
             return made
         _, kind, axis, outer = _fewest(values, 3)
         if kind == "parts":
             views = [constant(reader, part, item) for part in np.moveaxis(values, axis, 0)]
-            views = [view.with_dims((*view.dims[:axis], (), *view.dims[axis:])) for view in views]
-            return joined(reader, views, axis)
+            views = [view.with_dims((tuple(atoms_of(view.dims[:axis])), (), tuple(atoms_of(view.dims[axis:])))) for view in views]
+            return attempt(joined(reader, views, 1), values.shape)
         if kind == "split":
             inner = values.shape[axis] // outer
             view = constant(reader, values.reshape(*values.shape[:axis], outer, inner, *values.shape[axis + 1 :]), item)
@@ -289,9 +297,6 @@ def _settings(index: torch.Tensor, rows: int) -> tuple[tuple[int, ...], tuple[in
 
 def listed(reader: Reader, view: View, dim: int, index: torch.Tensor) -> View:
     """Append the positions of an axis that an index lists. Raises CannotRead for too many."""
-    from archc.compiler.frontends.arranging import words
-    from archc.compiler.frontends.selecting import attempt, owning
-
     if index.numel() > MOST:
         raise CannotRead(f"it takes {index.numel()} positions by a list, and a text holds at most {MOST}")
     numbers = [int(place) % view.shape[dim] for place in index.reshape(-1)]

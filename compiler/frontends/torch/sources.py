@@ -98,11 +98,13 @@ def buffers(make: Callable[[], nn.Module]) -> Mapping[str, torch.Tensor]:
 
     nn.Module.register_parameter = without_memory  # type: ignore[method-assign]
     try:
-        return dict(make().named_buffers())
+        found = dict(make().named_buffers())
     except (NotImplementedError, RuntimeError):
-        return {}
+        found = {"": torch.empty(0, device="meta")}
     finally:
         nn.Module.register_parameter = register  # type: ignore[method-assign]
+    # some modules compute a buffer where their parameters are
+    return dict(make().named_buffers()) if any(held.is_meta for held in found.values()) else found
 
 
 def torchvision(name: str, shape: Sequence[int] | None = None) -> FlatNetwork:
