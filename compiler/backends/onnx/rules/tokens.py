@@ -49,7 +49,7 @@ def sine_positions(b: Building, x: Value, channels: int, temperature: float, sca
         values = np.stack((np.sin(angles[:, 0::2]), np.cos(angles[:, 1::2])), 2).reshape(count, channels).T
         apart = values.reshape(channels, *(count if other == axis else 1 for other in range(len(held))))
         parts.append(np.broadcast_to(apart, (channels, *held)))
-    grid = b.const(np.concatenate(parts)[None])
+    grid = b.const(np.concatenate(parts))
     return repeated(b, x, grid)
 
 
