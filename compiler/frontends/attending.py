@@ -26,7 +26,8 @@ class Products:
 
     `queries` and `keys` are `(..., positions, channels of a head)`; `scale` is the factor of the products, `cosine` a trained one;
     `added` is what was added. `weights` is whether they went through a softmax, `dropout` what was dropped of these, `causal` whether
-    a query looks at no later key, and `turned` whether the axes of queries and keys have changed places. The axis of the keys has atoms of its own, also where queries and keys are of one tensor.
+    a query looks at no later key, and `turned` whether the axes of queries and keys have changed places. The axis of the keys has
+    atoms of its own, also where queries and keys are of one tensor.
     """
 
     queries: View
@@ -207,7 +208,8 @@ def explicit(reader: Walk, products: Products, values: View) -> View:
     """Append an attention without its projections, and what computes its queries, keys and biases."""
     queries, keys = products.queries, products.keys
     try:
-        queries, values, names = queries.matched(values, [pair for pair in _shared(queries, values) if pair[0] < len(queries.dims) - 2])
+        pairs = [pair for pair in _shared(queries, values) if pair[0] < len(queries.dims) - 2]
+        queries, values, names = queries.matched(values, pairs)
     except (NotAligned, IndexError):
         raise CannotRead("its queries and values are split differently") from None
     values = values.substituted({theirs: (mine,) for theirs, mine in names.items() if theirs is not mine})
@@ -228,6 +230,8 @@ def explicit(reader: Walk, products: Products, values: View) -> View:
     else:
         views = [reader.unit(queries), reader.unit(keys), values]
         places = [positions, *((outer, view.dims[-2]) if outer else _positions(view) for view in views[1:])]
+        if list(map(size, places[1])) != list(map(size, places[2])):
+            places[1:] = [(view.dims[-2],) for view in views[1:]]
         operands = [reader.as_axes(view, ((*heads, *view.dims[-1]), *place)) for view, place in zip(views, places, strict=True)]
     if products.added:
         operands.append(_bias(reader, products, heads, outer))
@@ -239,7 +243,7 @@ def _bias(reader: Walk, products: Products, heads: Axis, outer: Axis) -> int:
     """Return the sum of what is added to products: heads, rows unless it is the same for all, queries, keys."""
     first = (*products.dims_at_first(products.queries, products.keys), *products.dims[-2:])
     made: list[tuple[int, Axes]] = []
-    for bias in (replace(bias, value=part) for bias in products.added for part in reader.addends(bias.value)):
+    for bias in [replace(each, value=part) for each in products.added for part in reader.addends(each.value)]:
         if (found := reader.mask(bias, products, outer)) is not None:
             made.append(found)
             continue
@@ -276,7 +280,7 @@ def _with_rows(reader: Walk, item: int, rows: int) -> int:
 
 def _refined(first: Axes, after: Axes) -> dict[Atom, Axis]:
     """Return the atoms of axes as parts of other axes, which are the same values in another shape."""
-    left = [atom for atom in atoms_of(after)]
+    left = atoms_of(after)
     parts: dict[Atom, Axis] = {}
     for atom in atoms_of(first):
         taken: list[Atom] = []

@@ -10,10 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from archc import loads
 from archc.compiler.backends.torch.modules.distances import distance_index
 from archc.compiler.backends.torch.modules.windowed import Windows
-from archc.compiler.frontends import CannotRead
+from archc.compiler.frontends import CannotRead, read
+from archc.compiler.frontends.torch.proof import proved
 from archc.compiler.frontends.torch.sources import module_object
+from archc.compiler.reading import folded
 from archc.tests.support.torch_reading import read_module
 
 TOLERANCE = 1e-5
@@ -218,3 +221,15 @@ def test_weights_that_are_changed_after_the_softmax() -> None:
 
     found = read_module(nn.Sequential(nn.Linear(12, 12), Gated()), (5, 12))
     assert found.ops.count("matmul") == 2 and "attention" not in found.ops and found.difference < TOLERANCE
+
+
+MODELS = ["levit_128s", "beit_base_patch16_224", "test_vit_relpos", "tiny_vit_5m_224", "swin_tiny_patch4_window7_224", "test_maxvit"]
+MODELS += ["test_coatnet", "convit_tiny", "shvit_s1", "eva02_tiny_patch14_224", "swinv2_tiny_window8_256", "swinv2_cr_tiny_ns_224"]
+MODELS += ["gcvit_xxtiny", "efficientformerv2_s0", "swiftformer_xs", "samvit_base_patch16_224", "qwen3_vit_88m"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_a_network_of_each_family_of_timm(name: str) -> None:
+    flat = read(f"timm:{name}")
+    assert proved(flat, loads(folded(flat).text).graph).difference < TOLERANCE

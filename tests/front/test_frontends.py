@@ -102,7 +102,13 @@ def test_what_no_operator_arranges_is_refused() -> None:
     with pytest.raises(CannotRead, match="5 axes for each sample, 8x6x4x3x2; here there are at most 4"):
         made((c, h, w, d + t), (c, h, w, d, t))
     with pytest.raises(CannotRead, match="repeats values"):
-        made((c, h), (c, (*h, *w)))
+        made((c, h, w), (c, (*h, *d), (*w, *t)))
+
+
+def test_a_part_of_an_axis_is_repeated_as_an_axis_of_its_own() -> None:
+    c, h, w = fresh((8, 6, 4))
+    assert [op for op, _ in made((c, h), (c, (*h, *w)))] == ["map", "expand", "tokens"]
+    assert [op for op, _ in made((c, h), ((*w, *c), h))] == ["rearrange", "expand", "rearrange"]
 
 
 # ---- names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from itertools import product as combinations
 from math import pi, prod
 from typing import TYPE_CHECKING, Any
@@ -136,7 +137,12 @@ def _sines(reader: Reader, values: Array, item: int) -> View | None:
 
 def _fewest(values: Array, depth: int) -> tuple[int, str, int, int]:
     """Return how few numbers values can be written in, and by which step: their parts along a short axis, or an axis split in two."""
-    small = _less(values)
+    return _fewest_of(values.tobytes(), values.dtype.str, values.shape, depth)
+
+
+@lru_cache(1024)
+def _fewest_of(held: bytes, kind: str, shape: tuple[int, ...], depth: int) -> tuple[int, str, int, int]:
+    small = _less(np.frombuffer(held, np.dtype(kind)).reshape(shape))
     best = (small.size, "", 0, 0)
     if not depth or small.size <= FEW:
         return best
@@ -147,8 +153,7 @@ def _fewest(values: Array, depth: int) -> tuple[int, str, int, int]:
         for outer in {2, count // 2, round(count**0.5)} if count > 4 else ():
             if 1 < outer < count and count % outer == 0 and (outer * outer == count or outer != round(count**0.5)):
                 split = small.reshape(*small.shape[:axis], outer, count // outer, *small.shape[axis + 1 :])
-                cost = _fewest(split, depth - 1)[0]
-                best = min(best, (cost + 1, "split", axis, outer))
+                best = min(best, (_fewest(split, depth - 1)[0] + 1, "split", axis, outer))
     return best
 
 

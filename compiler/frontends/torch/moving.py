@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,10 +20,6 @@ from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.views import View, fresh, size
 
 END = 2**63 - 1  # where a slice without an end ends
-
-
-class Nothing:
-    """A tensor without values."""
 
 
 # ---- other shapes
@@ -145,16 +141,21 @@ def chunk(reader: Reader, a: Any) -> list[View]:
     return divided(reader, view, dim, counts)
 
 
+@dataclass(frozen=True)
+class Nothing:
+    """A part of a tensor without values, which a concatenation may take."""
+
+
 @rule("slice")
-def cut(reader: Reader, a: Any) -> Any:
-    """Read a range of an axis, of which a concatenation may take an empty one."""
+def cut(reader: Reader, a: Any) -> View | Nothing:
+    """Read a range of an axis."""
+    if not reader.node.meta["val"].numel():
+        return Nothing()
     view = tensor(reader, a)
     dim = (a.dim or 0) % len(view.dims)
     whole = size(view.dims[dim])
     start, stop = (a.start or 0), whole if a.end is None else a.end
     start, stop = (bound + whole if bound < 0 else min(bound, whole) for bound in (start, stop))
-    if start >= stop:
-        return Nothing()
     return part(reader, view, dim, start, stop, a.step or 1)
 
 
@@ -276,7 +277,7 @@ def im2col(reader: Reader, a: Any) -> View:
 @rule("cat", "concat", "concatenate")
 def cat(reader: Reader, a: Any) -> View:
     """Read a concatenation along an axis."""
-    return joined(reader, [held for held in a.tensors if not isinstance(held, Nothing)], a.dim or 0)
+    return joined(reader, [tensor for tensor in a.tensors if not isinstance(tensor, Nothing)], a.dim or 0)
 
 
 @rule("stack")

@@ -234,6 +234,8 @@ class Reader(Walk):
             plain = name.removesuffix("_")
             if node.op == "placeholder":
                 raise CannotRead(f"it takes the constant {self.keys[node]}")
+            if plain != name and not name.startswith("_") and isinstance(node.args[0], fx.Node) and len(node.args[0].users) == 1:
+                name = plain  # what it overwrites is read by nothing else
             if plain not in RULES or not node.all_input_nodes or plain != name:
                 raise CannotRead(f"it takes what {name} computes of weights, or a constant")
             given = self.arguments(node).given
