@@ -8,7 +8,7 @@ CHECK_VENV ?= .venv-check
 FILE ?= archs/resnet152.arch
 WORKERS ?= 2
 
-.PHONY: run check test test-slow lint docs docs-check gallery playground zoo fuzz bench clean
+.PHONY: run check test test-slow lint docs docs-check gallery playground zoo timm fuzz bench clean
 
 run: $(VENV)/installed
 	$(BIN)/python cli.py compile $(FILE)
@@ -53,6 +53,10 @@ playground: $(VENV)/tested-with
 
 zoo: $(VENV)/tested-with
 	$(BIN)/python -m pytest -n $(WORKERS) -m "slow or not slow" tests/back/test_zoo.py
+
+# Reads all of timm's networks, those that tests/timm.tsv does not have yet, and writes the section of docs/sources.md on them.
+timm: $(VENV)/tested-with
+	$(BIN)/python bench/timm_models.py --workers $(WORKERS)
 
 fuzz: $(VENV)/tested-with
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt atheris

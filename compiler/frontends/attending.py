@@ -134,6 +134,8 @@ def scored(reader: Walk, products: Products, other: Any, name: str) -> Products:
         raise CannotRead("it changes the weights of an attention")
     if isinstance(other, Products):
         raise CannotRead(f"{name} of products of queries and keys with others")
+    if products.added and name != "add":
+        raise CannotRead("it multiplies products of queries and keys after something was added to them")
     is_fixed = not isinstance(other, View | int | float)
     if name in ("mul", "div") and isinstance(other, int | float):
         return replace(products, scale=products.scale * other if name == "mul" else products.scale / other)

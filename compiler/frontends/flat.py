@@ -179,8 +179,8 @@ class Flat:
 
     def _untangled(self, live: list[int]) -> list[int]:
         """Return items in an order in which each scope is in one piece; an operator between two parts of a scope moves into it."""
-        operands = {number: self.items[number].operands for number in live}
         for _ in live:
+            operands = {number: self.items[number].operands for number in live}
             names = dict(zip(live, names_of([self.items[number] for number in live], self.labeled)[0], strict=True))
             try:
                 return gathered(live, names, operands)

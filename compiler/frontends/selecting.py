@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from archc.compiler.frontends.arranging import words
-from archc.compiler.frontends.item import PSEUDO, CannotRead
+from archc.compiler.frontends.item import MOST_AXES, PSEUDO, CannotRead
 from archc.compiler.frontends.views import Atom, Axes, Axis, NotAligned, View, fresh, size
 from archc.compiler.frontends.walk import Walk
 
@@ -150,7 +150,7 @@ def _interleaved(views: list[View], dim: int) -> View | None:
 
 
 def merged(reader: Walk, op: str, one: View, two: View) -> View:
-    """Append a merge of two tensors, whose axes are paired from the last, and of which one may be repeated."""
+    """Append a merge of two tensors, whose axes are paired from the last, and of which each may be repeated along axes of the other."""
     rank = max(len(one.dims), len(two.dims))
     one, two = (_unrepeated(reader, view.with_dims(((),) * (rank - len(view.dims)) + view.dims)) for view in (one, two))
     swapped = prod(two.shape) > prod(one.shape)
@@ -163,12 +163,39 @@ def merged(reader: Walk, op: str, one: View, two: View) -> View:
         frame, other = named_alike(_as_stated(reader, frame), _as_stated(reader, other))
     held = {atom for axis in other.axes for atom in axis}
     want = tuple(tuple(atom for atom in axis if atom in held) for axis in frame.axes)
-    whole = [axis == less for axis, less in zip(frame.axes, want, strict=True)]
-    if not (all(whole[1:]) and (whole[0] or not want[0])) and not (whole[0] and not any(want[1:])):
-        want = frame.axes  # no merge repeats it so
+    if not _merges(op, frame.axes, want):  # no merge repeats it so
+        try:
+            reader.as_axes(other, frame.axes)
+        except CannotRead:
+            axes = _apart(reader, frame, held)
+            frame = replace(frame, item=reader.as_axes(frame, axes), axes=axes)
+        want = frame.axes
     operands = [frame.item, reader.as_axes(other, want)]
     given = {"broadcast": True} if want != frame.axes and op in ("add", "sub") else {}
-    return View(reader.add(op, operands[::-1] if swapped else operands, given), frame.axes, frame.dims)
+    dims = list(frame.dims)
+    if (place := reader.batch_dim(other)) is not None and reader.batch_dim(frame) is None:
+        dims[place] = (reader.batch, *dims[place])
+    return View(reader.add(op, operands[::-1] if swapped else operands, given), frame.axes, tuple(dims))
+
+
+def _merges(op: str, whole: Axes, part: Axes) -> bool:
+    """Return whether a merge repeats a tensor itself: one value for each channel, or one map for all channels."""
+    if part == whole:
+        return True
+    positions = part[1:] == whole[1:] or not any(part[1:])
+    return op in ("add", "sub", "mul", "div") and len(whole) > 1 and positions and part[0] in (whole[0], ())
+
+
+def _apart(reader: Walk, frame: View, held: set[Atom]) -> Axes:
+    """Return axes of which each is held by another tensor or is not, the channels first."""
+    dims = sorted((axis for axis in reader.sample_dims(frame) if axis), key=lambda axis: axis != frame.axes[0])
+    axes = dims[:1]
+    for axis in dims[1:]:
+        if len(dims) > MOST_AXES and len(axes) > 1 and (axis[0] in held) == (axes[-1][0] in held):
+            axes[-1] += axis
+        else:
+            axes.append(axis)
+    return tuple(axes)
 
 
 def _as_stated(reader: Walk, view: View) -> View:
@@ -194,8 +221,11 @@ def _outer_merge(reader: Walk, op: str, one: View, two: View) -> View:
         if not pairs:
             raise CannotRead("each of its operands is repeated along axes of the other")
         axes[pairs[-1] : pairs[-1] + 2] = [axes[pairs[-1]] + axes[pairs[-1] + 1]]
-    item = reader.add(op, [reader.as_axes(view, tuple(axes)) for view in (one, two)])
-    return View(item, tuple(axes), dims)
+    held, whole = {atom for axis in two.axes for atom in axis}, tuple(axes)
+    want = tuple(tuple(atom for atom in axis if atom in held) for axis in whole)
+    want = want if op not in ("add", "sub") and _merges(op, whole, want) else whole
+    item = reader.add(op, [reader.as_axes(one, whole), reader.as_axes(two, want)])
+    return View(item, whole, dims)
 
 
 def _alike(view: View, axes: Sequence[Axis], place: int) -> bool:
@@ -212,9 +242,9 @@ def _unrepeated(reader: Walk, view: View) -> View:
 
 def named_alike(frame: View, other: View) -> tuple[View, View]:
     """Return both with the same atoms along the axes that both have. Raises CannotRead."""
-    pairs = [(place, place) for place, axis in enumerate(other.dims) if axis]
+    pairs = [(place, place) for place, axis in enumerate(other.dims) if size(axis) > 1 and size(frame.dims[place]) > 1]
     if any(size(frame.dims[place]) != size(other.dims[place]) for place, _ in pairs):
-        raise CannotRead("each of its operands is repeated along an axis of the other")
+        raise CannotRead("its operands have axes of different sizes")
     try:
         frame, other, names = frame.matched(other, pairs)
     except NotAligned:
@@ -261,7 +291,13 @@ def reduced(reader: Walk, view: View, dims: Sequence[int], keep: bool, op: str, 
         raise CannotRead("it reduces the batch")
     left = tuple(() if number in numbers else axis for number, axis in enumerate(view.dims))
     kept = left if keep else tuple(axis for number, axis in enumerate(left) if number not in numbers)
-    if not all(set(axis) <= gone or not set(axis) & gone for axis in view.axes):
+    if len([axis for axis in reader.sample_dims(view) if axis]) > MOST_AXES:
+        first = tuple(atom for atom in view.axes[0] if atom not in gone)
+        others = [atom for axis in reader.sample_dims(view) for atom in axis if atom not in first]
+        rest, last = (tuple(atom for atom in others if (atom in gone) is out) for out in (False, True))
+        want = tuple(axis for axis in (first, rest, last) if axis)
+        view = replace(view, item=reader.as_axes(view, want), axes=want)
+    elif not all(set(axis) <= gone or not set(axis) & gone for axis in view.axes):
         view = reader.along(view, 1) if 1 not in numbers else reader.along(view, -1)
         item, axes = reader.sample(view, 1 if 1 not in numbers else -1)
         view = View(item, axes, view.dims)

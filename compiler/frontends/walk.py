@@ -120,6 +120,8 @@ class Walk:
 
     def plain(self, view: View) -> View:
         """Return a view as operators of maps take it: batch, channels, positions, each an axis of the operator."""
+        if view.dims and not view.dims[0]:  # the same for every sample
+            view = view.with_dims(((self.batch,), *view.dims[1:]))
         if not view.dims or view.dims[0] != (self.batch,):
             raise CannotRead("its first axis is not the batch alone")
         item, axes = self.sample(view, 1)

@@ -7,7 +7,7 @@ from archc.compiler.ops.axes import AXIS, AXIS_WORD
 from archc.compiler.ops.call import AXIS_NUMBERS
 from archc.compiler.ops.elementwise import broadcast_shape, chain, equal_shapes, merge_derivation
 from archc.compiler.ops.faults import ShapeFault, Unjoinable
-from archc.compiler.ops.kinds import Bounds, Flag, Real, Whole
+from archc.compiler.ops.kinds import Bounds, Choice, Flag, Real, Whole, Word
 from archc.compiler.ops.memory import Memory, always, as_maps, channels_first
 from archc.compiler.ops.receptive import ReceptiveFields
 from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Operator, axis_names, differences
@@ -132,7 +132,16 @@ def _paddings(call: Call) -> list[tuple[int, int]]:
 
 
 def pad_shape(call: Call) -> Shape:
-    """Return the padded shape. Raises Fault for padding of an axis that the input does not have."""
+    """Return the padded shape. Raises Fault for an axis that the input does not have, or where there is too little to reflect."""
+    mode = call.attrs["mode"]
+    if mode != "constant":
+        if call.attrs["c"] != (0, 0) or call.axes == 0:
+            raise Fault(says.out_of_range("`c`", "padded", f"0 where `mode` is {mode}, which is for positions", "c"))
+        if call.attrs["value"]:
+            raise Fault(says.out_of_range("`value`", call.attrs["value"], f"left out where `mode` is {mode}", "value"))
+        for size, pair in zip(call.x[1:], _paddings(call)[1:], strict=True):
+            if mode == "reflect" and max(pair) and not call.at_least(size - 1, max(pair)):
+                raise Fault(says.out_of_range("the padding", max(pair), f"at most {size - 1} where `mode` is reflect", "mode"))
     return tuple(size + before + after for size, (before, after) in zip(call.x, _paddings(call), strict=True))
 
 
@@ -149,8 +158,10 @@ def pad_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
 
 def lower_pad(call: Call) -> CallTarget:
     """Lower to F.pad."""
-    # torch.nn.functional.pad takes the last axis first.
+    # torch.nn.functional.pad takes the last axis first, and for other modes than constants the positions alone.
     flat = [amount for pair in reversed(_paddings(call)) for amount in pair]
+    if (mode := call.attrs["mode"]) != "constant":
+        return CallTarget("F.pad", (Operand(), flat[:-2]), {"mode": mode})
     return CallTarget("F.pad", (Operand(), flat), {"value": call.attrs["value"]})
 
 
@@ -260,10 +271,11 @@ OPERATORS = (
     Operator(
         name="pad",
         family="joining",
-        summary="Pads a tensor with a constant, on the sides that the options name.",
+        summary="Pads a tensor with a constant, or with its own values, on the sides that the options name.",
         doc="""
         `c`, `d`, `h` and `w` take one number for both sides or `[before, after]`, and are written by name. Padding the channels is
-        the zero-padding shortcut (option A) of the ResNet paper.
+        the zero-padding shortcut (option A) of the ResNet paper. `mode=reflect` mirrors positions at the border, which is not repeated;
+        `mode=replicate` repeats the border.
         """,
         source="torch.nn.functional.pad; He et al. 2016, section 3.3",
         example="input 16x32x32; pad(c=[0, 16], h=[0, 1]) => 32x33x32",
@@ -273,6 +285,7 @@ OPERATORS = (
             Attr("c", Bounds(), 0, "the channels added before and after"),
             Attr("d", Bounds(), 0, "the positions added before and after along the depth"),
             Attr("value", Real(), 0.0, "the constant"),
+            Attr("mode", Choice(("constant", "reflect", "replicate")), Word("constant"), "what the padding consists of", rare=True),
         ),
         named=("h", "w"),
         shape=pad_shape,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from archc.compiler.ops import receptive
 from archc.compiler.ops.convolution import WEIGHT_INIT
 from archc.compiler.ops.faults import OpenCount, ShapeFault
-from archc.compiler.ops.kinds import INIT, Flag, Optional, Place, Recipe, Sizes, Whole, Word
+from archc.compiler.ops.kinds import INIT, SMALLEST, Flag, Optional, Place, Real, Recipe, Sizes, Whole, Word
 from archc.compiler.ops.memory import Memory, channels_last
 from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Operator, Weights, axis_names
 from archc.compiler.ops.targets import CallTarget, ModuleTarget, Operand, TensorTarget
@@ -120,6 +120,32 @@ def lower_learned(call: Call) -> TensorTarget:
     sizes = call.attrs["sizes"]
     kwargs = {"axes": call.axes if sizes is None else len(sizes), "as_large": sizes is None}
     return TensorTarget("archc.learned", learned_weights(call)[""], call.attrs["init"], kwargs)
+
+
+# ---- fixed positions
+
+
+def sine_shape(call: Call) -> Shape:
+    """Return `channels` for each axis of positions, at the sizes of the input or the given ones. Raises Fault for odd or missing ones."""
+    sizes = call.attrs["sizes"] or call.x[1:]
+    if not sizes:
+        raise Fault(says.wrong_rank("sine_positions", "tokens or a map, as in `768x197` or `96x7x7`", show_shape(call.x)))
+    channels = call.attrs["channels"]
+    if channels % 2:
+        raise Fault(says.out_of_range("`channels`", channels, "even: a sine and a cosine of each wavelength", "channels"))
+    return (channels * len(sizes), *sizes)
+
+
+def sine_derivation(call: Call, out: Shape) -> list[str]:
+    """State the channels of each axis."""
+    return [f"channels: {call.attrs['channels']} for each of {len(out) - 1} axes = {out[0]}"]
+
+
+def lower_sines(call: Call) -> CallTarget:
+    """Lower to archc.sine_positions."""
+    a = call.attrs
+    settings = (a["channels"], a["temperature"], a["scale"])
+    return CallTarget("archc.sine_positions", (Operand(), *settings, list(a["sizes"]) if a["sizes"] else None))
 
 
 # ---- integers
@@ -242,6 +268,33 @@ OPERATORS = (
         picture="learned",
         memory=Memory(stored=True),
         lower=lower_learned,
+    ),
+    Operator(
+        name="sine_positions",
+        family="tokens",
+        summary="Fixed positions: the sine and cosine of each coordinate at several wavelengths.",
+        doc="""
+        For each axis of positions, the first one first, it has `channels` channels, in which sines and cosines alternate: channel
+        `2i` is `sin(p/temperature^(2i/channels))` and channel `2i + 1` the cosine of the same. Along an axis of `n` positions `p` is 0,
+        1, 2, ..., as for sentences; with a `scale` it is `scale*(k + 1)/n` at position `k`, as for maps of any size. The result depends
+        on the sizes and the batch of the input, not on its values, and nothing is trained.
+        """,
+        source="Vaswani et al. 2017, arXiv:1706.03762, section 3.5; with `scale=2*pi`: DETR, Carion et al. 2020, arXiv:2005.12872",
+        example="input 96x14x14; sine_positions(32, scale=6.283185307179586) => 64x14x14",
+        attrs=(
+            Attr("channels", Whole(2), REQUIRED, "the channels for each axis, an even number"),
+            Attr("temperature", Real(SMALLEST), 10000.0, "the longest wavelength is nearly `2*pi*temperature`"),
+            Attr(
+                "scale", Optional(Real(SMALLEST)), Word("none"), "the coordinate of the last position; `none`: positions are counted from 0"
+            ),
+            Attr("sizes", Optional(Sizes()), Word("none"), "its sizes; `none`: those of the input"),
+        ),
+        shape=sine_shape,
+        receptive_field=receptive.nowhere,
+        derivation=sine_derivation,
+        detached=True,
+        picture="learned",
+        lower=lower_sines,
     ),
     Operator(
         name="embedding",

@@ -126,7 +126,7 @@ OUTSIDE = {
     "compiler.backends.onnx": {"onnx", "numpy"},
     "compiler.frontends": {"google", "h5py", "lark", "numpy"},  # weights as arrays, and the formats of files
     "compiler.frontends.onnx": {"onnx", "numpy", "google"},  # onnx's files are those of google.protobuf
-    "compiler.frontends.torch": {"torch", "timm", "numpy"},
+    "compiler.frontends.torch": {"numpy", "timm", "torch"},
 }
 
 

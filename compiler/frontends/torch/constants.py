@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import product as combinations
-from math import prod
+from math import pi, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import fx
 from torch.export import ExportedProgram
 
 from archc.compiler.backends.torch.modules.distances import distance_index
+from archc.compiler.backends.torch.modules.tokens import sine_positions
 from archc.compiler.backends.torch.modules.windowed import Windows
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.flat import CannotRead
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
+TEMPERATURE = 10000.0  # of fixed positions
+CLOSE = 1e-5  # how far sines may be from those of a source, whose angles may be rounded otherwise
 FEW = 64  # numbers of a constant that need no other writing
 MOST = 4096  # numbers of a constant that are written in a text
 LARGEST = 2**26  # values of a constant that is computed here
@@ -78,6 +81,8 @@ def constant(reader: Reader, values: Array, item: int) -> View:
         raise CannotRead("it takes a constant that holds no numbers")
     if not np.isfinite(values).all():
         raise CannotRead("it takes a constant that is not finite")
+    if (positions := _sines(reader, values, item)) is not None:
+        return positions
     small = _less(values)
     if values.ndim > 2 and values.shape[0] == reader.batch.size and small.shape[0] == 1:  # as `expand` makes it of one
         view = constant(reader, values[:1], item)
@@ -112,6 +117,22 @@ def constant(reader: Reader, values: Array, item: int) -> View:
         own.append(())
     number = reader.flat.add("constant", [item], given, path=reader.path)
     return View(number, tuple(own or [()]), dims)
+
+
+def _sines(reader: Reader, values: Array, item: int) -> View | None:
+    """Return fixed positions, `(batch, channels, *sizes)`, as sines and cosines of coordinates; None for other numbers."""
+    axes = values.ndim - 2
+    if not 1 <= axes <= 2 or values.shape[0] not in (1, reader.batch.size) or values.shape[1] % (2 * axes) or (values != values[:1]).any():
+        return None
+    channels, sizes = values.shape[1] // axes, values.shape[2:]
+    for scale in (None, 2 * pi):
+        made = sine_positions(torch.empty(1, 1, *sizes), channels, TEMPERATURE, scale, None).numpy()
+        if np.allclose(made, values[:1], rtol=0, atol=CLOSE):
+            given: dict[str, Any] = {"channels": channels, "temperature": TEMPERATURE, "scale": scale}
+            if tuple(reader.flat.items[item].shape[1:]) != tuple(sizes):
+                given["sizes"] = tuple(sizes)
+            return reader.mapped(reader.add("sine_positions", [item], given), batched=values.shape[0] > 1)
+    return None
 
 
 def _fewest(values: Array, depth: int) -> tuple[int, str, int, int]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from math import comb
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.selecting import merged, reduced
@@ -27,7 +31,10 @@ def each(value: Any, count: int) -> tuple[int, ...]:
 @rule("conv1d", "conv2d", "conv3d")
 def conv(reader: Reader, a: Any) -> View:
     """Read a convolution."""
-    view, axes = reader.plain(reader.data(a.input)), len(a.weight.shape) - 2
+    source = reader.data(a.input)
+    if isinstance(a.weight, Fixed) and a.bias is None and (kernel := reader.constant(a.weight.node)) is not None:
+        return blurred(reader, source, a, kernel)
+    view, axes = reader.plain(source), len(a.weight.shape) - 2
     computed, held = kernels(reader, a.weight)
     pad = a.padding
     if isinstance(pad, str):
@@ -44,7 +51,26 @@ def conv(reader: Reader, a: Any) -> View:
         "bias": a.bias is not None,
         **computed,
     }
-    return reader.mapped(reader.add("conv", [view.item], given, weights={**held, **reader.weights(a.bias)}))
+    item = reader.add("conv", [view.item], given, weights={**held, **reader.weights(a.bias)})
+    return reader.mapped(item, batched=bool(source.dims[0]))
+
+
+def blurred(reader: Reader, source: View, a: Any, kernel: Tensor) -> View:
+    """Read a convolution of each channel with fixed binomial coefficients: means of two positions, one after another."""
+    sides, steps = set(kernel.shape[2:]), set(each(a.stride, kernel.dim() - 2))
+    side = sides.pop()
+    row = torch.tensor([float(comb(side - 1, place)) for place in range(side)])
+    wanted = row
+    for _ in range(kernel.dim() - 3):
+        wanted = wanted[..., None] * row
+    own = a.groups == kernel.shape[0] == source.shape[1] and kernel.shape[1] == 1
+    plain = not any(each(a.padding, 1)) and set(each(a.dilation, 1)) == {1} and not sides and len(steps) == 1 and side > 1
+    if not own or not plain or not torch.allclose(kernel.float(), (wanted / wanted.sum()).expand(kernel.shape), rtol=1e-6, atol=0):
+        raise CannotRead("its kernel is fixed, and is no blur")
+    item = reader.plain(source).item
+    for number in range(1, side):
+        item = reader.add("avgpool", [item], {"kernel": 2, "stride": 1 if number < side - 1 else steps.copy().pop()})
+    return reader.mapped(item, batched=bool(source.dims[0]))
 
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")

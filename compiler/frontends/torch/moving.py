@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,15 +11,16 @@ import torch
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.attending import Products, reshaped
 from archc.compiler.frontends.attending import turned as turned_weights
-from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.flat import LOWEST, CannotRead
 from archc.compiler.frontends.selecting import attempt, divided, joined, owning, part, rolled
-from archc.compiler.frontends.torch import attention, constants
-from archc.compiler.frontends.torch.nodes import Fixed, rule
+from archc.compiler.frontends.torch import attention, constants, layers
+from archc.compiler.frontends.torch.nodes import Fixed, operator, rule
 from archc.compiler.frontends.torch.pointwise import tensor
 from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.views import View, fresh, size
 
 END = 2**63 - 1  # where a slice without an end ends
+
 
 # ---- other shapes
 
@@ -210,7 +211,7 @@ def roll(reader: Reader, a: Any) -> View:
 
 @rule("pad", "constant_pad_nd")
 def pad(reader: Reader, a: Any) -> View:
-    """Read a padding with a constant."""
+    """Read a padding with a constant, or with values of the map."""
     view = tensor(reader, a)
     pairs = {len(view.dims) - 1 - place: tuple(a.pad[2 * place : 2 * place + 2]) for place in range(len(a.pad) // 2)}
     pairs = {dim: pair for dim, pair in pairs.items() if pair != (0, 0)}
@@ -218,7 +219,7 @@ def pad(reader: Reader, a: Any) -> View:
         if isinstance(view, View):
             reader.zero_pads.add(view.item)
         return view
-    if a.mode not in (None, "constant"):
+    if a.mode not in (None, "constant", "reflect", "replicate"):
         raise CannotRead(f"it pads with values of the map (mode {a.mode})")
     for dim, (before, after) in pairs.items():  # a negative amount cuts
         if min(before, after) < 0:
@@ -226,7 +227,9 @@ def pad(reader: Reader, a: Any) -> View:
     pairs = {dim: (max(before, 0), max(after, 0)) for dim, (before, after) in pairs.items() if max(before, after) > 0}
     if not pairs:
         return view
-    given: dict[str, Any] = {"value": float(a.value or 0)}
+    given: dict[str, Any] = {"value": _padding(reader, a, pairs), "mode": a.mode or "constant"}
+    if given["mode"] != "constant":
+        view = reader.plain(view)
     axes: dict[int, int] = {}
     for dim, pair in pairs.items():
         view, axes[dim] = owning(reader, view, dim)
@@ -237,6 +240,35 @@ def pad(reader: Reader, a: Any) -> View:
         (new[axis],) = fresh([int(reader.flat.items[item].shape[axis])])  # type: ignore[arg-type]
         dims[dim] = new[axis]
     return View(item, tuple(new), tuple(dims))
+
+
+def _padding(reader: Reader, a: Any, pairs: Mapping[int, tuple[int, int]]) -> float:
+    """Return the constant that is added. Before a maximum over windows, each of which has other values, -infinity is a very low number."""
+    value = float(a.value or 0)
+    if value != float("-inf"):
+        return value
+    rank = len(reader.node.meta["val"].shape)
+    for user in reader.node.users:
+        if operator(user) not in ("max_pool2d", "max_pool3d", "max_pool1d") or len(user.args) > 3:
+            raise CannotRead("it pads by -infinity, but not before a maximum over windows")
+        kernel = layers.each(user.args[1], rank - 2)
+        if any(dim < 2 or max(pair) >= kernel[dim - 2] for dim, pair in pairs.items()):
+            raise CannotRead("it pads by -infinity, and a window may have nothing else")
+    return LOWEST
+
+
+@rule("im2col")
+def im2col(reader: Reader, a: Any) -> View:
+    """Read patches of a map as channels: those that do not overlap are another view of it."""
+    view = tensor(reader, a)
+    kernel, stride, pads, dilation = (layers.each(held, 2) for held in (a.kernel_size, a.stride, a.padding, a.dilation))
+    batch, channels, *sizes = view.shape
+    if kernel != stride or any(pads) or dilation != (1, 1) or any(count % step for count, step in zip(sizes, kernel, strict=True)):
+        raise CannotRead("its patches overlap, or do not cover the map")
+    (rows, columns), (high, wide) = [count // step for count, step in zip(sizes, kernel, strict=True)], kernel
+    apart = attempt(view, (batch, channels, rows, high, columns, wide))
+    cut = apart.dims
+    return apart.with_dims((cut[0], (*cut[1], *cut[3], *cut[5]), (*cut[2], *cut[4])))
 
 
 # ---- joins

@@ -60,6 +60,8 @@ CONSTANT = frozenset(
     | {"new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like", "full_like", "empty_like"}
 )
 
+SAME = frozenset({"to", "_to_copy", "type_as", "alias", "contiguous", "clone", "detach", "lift_fresh_copy", "lift_fresh"})
+
 
 def operator(node: fx.Node) -> str:
     """Return the name of what a node calls: that of the operator of aten, without its overload."""
@@ -67,6 +69,13 @@ def operator(node: fx.Node) -> str:
         return node.op
     schema = getattr(node.target, "_schema", None)
     return str(schema.name).rpartition("::")[2] if schema is not None else getattr(node.target, "__name__", str(node.target))
+
+
+def unchanged(node: fx.Node) -> fx.Node:
+    """Return the node whose values a node returns, whatever its memory."""
+    while operator(node) in SAME and node.meta["val"].dtype == node.all_input_nodes[0].meta["val"].dtype:
+        node = node.all_input_nodes[0]
+    return node
 
 
 def output_names(program: ExportedProgram) -> list[str]:

@@ -18,7 +18,7 @@ from torch.export.graph_signature import InputKind
 from archc.compiler.frontends.attending import Bias, Products
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.torch import constants
-from archc.compiler.frontends.torch.nodes import CONSTANT, NOTHING, RULES, Arguments, Fixed, operator, output_names, storage
+from archc.compiler.frontends.torch.nodes import CONSTANT, NOTHING, RULES, Arguments, Fixed, operator, output_names, storage, unchanged
 from archc.compiler.frontends.views import Axes, Axis, View, atoms_of, fresh, size
 from archc.compiler.frontends.walk import Walk
 
@@ -215,9 +215,10 @@ class Reader(Walk):
         for tensor in tensors:
             if tensor is None:
                 continue
-            if not isinstance(tensor, Fixed) or tensor.node not in self.keys:
+            node = unchanged(tensor.node) if isinstance(tensor, Fixed) else None
+            if node not in self.keys:
                 raise CannotRead("its weights are computed in the network")
-            held[self.keys[tensor.node]] = tensor.shape
+            held[self.keys[node]] = tensor.shape
         return held
 
     # ---- values without input

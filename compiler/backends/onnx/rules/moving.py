@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from archc.compiler.backends.onnx.building import Building, Value
+from archc.compiler.backends.onnx.rules.convolution import EDGES
 from archc.compiler.backends.onnx.rules.rule import Rule
 from archc.compiler.backends.onnx.rules.sizes import number, select
 
@@ -22,12 +23,12 @@ def stack(b: Building, parts: Sequence[Value], dim: int) -> Value:
     return b.concat([b.unsqueeze(part, dim) for part in parts], dim)
 
 
-def pad(b: Building, x: Value, amounts: Sequence[int], value: float) -> Value:
-    """Write padding by a constant: the amounts before and after each axis, the last axis first."""
+def pad(b: Building, x: Value, amounts: Sequence[int], value: float = 0.0, mode: str = "constant") -> Value:
+    """Write padding by a constant or by values of the map: the amounts before and after each axis, the last axis first."""
     before, after = [0] * x.rank, [0] * x.rank
     for i in range(len(amounts) // 2):
         before[-1 - i], after[-1 - i] = amounts[2 * i], amounts[2 * i + 1]
-    return b.pad(x, before, after, value)
+    return b.pad(x, before, after, value) if mode == "constant" else b.pad(x, before, after, mode=EDGES[mode])
 
 
 def getitem(b: Building, x: Value, index: tuple[Any, ...]) -> Value:

@@ -33,6 +33,26 @@ def learned(b: Building, x: Value, tensor: Value, axes: int, as_large: bool) -> 
     return value
 
 
+def sine_positions(b: Building, x: Value, channels: int, temperature: float, scale: float | None, sizes: Sequence[int] | None) -> Value:
+    """Write the sines and cosines of coordinates as a constant, repeated for every sample of `x`."""
+    held = [size for size in (x.shape[2:] if sizes is None else sizes) if isinstance(size, int)]
+    if sizes is None and len(held) != x.rank - 2:
+        b.refuse(f"{b.step.name} has open sizes", "give `sizes`, or sizes of the input")
+    numbers = np.arange(channels, dtype=np.float32)
+    waves = np.float32(temperature) ** (2 * np.floor(numbers / 2) / channels)
+    parts = []
+    for axis, count in enumerate(held):
+        places = np.arange(count, dtype=np.float32)
+        if scale is not None:
+            places = (places + 1) / np.float32(count + 1e-6) * np.float32(scale)
+        angles = places[:, None] / waves
+        values = np.stack((np.sin(angles[:, 0::2]), np.cos(angles[:, 1::2])), 2).reshape(count, channels).T
+        apart = values.reshape(channels, *(count if other == axis else 1 for other in range(len(held))))
+        parts.append(np.broadcast_to(apart, (channels, *held)))
+    grid = b.const(np.concatenate(parts))
+    return repeated(b, x, grid)
+
+
 def constant(b: Building, x: Value, values: Sequence[float], shape: Sequence[int]) -> Value:
     """Write fixed numbers once for every sample of `x`."""
     held = np.asarray(values, np.float32)
@@ -57,5 +77,6 @@ RULES: dict[str, Rule] = {
     "archc.Constant": constant,
     "archc.Embedding": embedding,
     "archc.learned": learned,
+    "archc.sine_positions": sine_positions,
     "archc.scaled": scaled,
 }

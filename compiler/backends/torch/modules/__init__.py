@@ -42,4 +42,5 @@ from archc.compiler.backends.torch.modules.recurrent import Gru as Gru
 from archc.compiler.backends.torch.modules.recurrent import Lstm as Lstm
 from archc.compiler.backends.torch.modules.tokens import Embedding as Embedding
 from archc.compiler.backends.torch.modules.tokens import learned as learned
+from archc.compiler.backends.torch.modules.tokens import sine_positions as sine_positions
 from archc.compiler.backends.torch.modules.windowed import WindowAttention as WindowAttention
