@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 
 import jinja2
+from chapters import LEARN, answered, chapters, guides, with_blocks
 
 import archc
 from archc import Network, load
@@ -370,6 +371,19 @@ def main() -> None:
             write_text(page, text)
         elif not page.exists() or page.read_text(encoding="utf-8") != text:
             sys.exit(f"{page.name} is not what {template.name} produces: run `make docs`")
+    for chapter in (*chapters(), *guides()):
+        text = answered(chapter.read_text(encoding="utf-8"))
+        if "--check" not in sys.argv:
+            write_text(chapter, text)
+        elif chapter.read_text(encoding="utf-8") != text:
+            sys.exit(f"{chapter.name} shows what its commands no longer print: run `make docs`")
+    for path in chapters(LEARN / "ko"):  # the same blocks as in English
+        text = path.read_text(encoding="utf-8")
+        wanted = with_blocks(text, (LEARN / path.name).read_text(encoding="utf-8"))
+        if "--check" not in sys.argv:
+            write_text(path, wanted)
+        elif text != wanted:
+            sys.exit(f"docs/learn/ko/{path.name} has other blocks than the English chapter: run `make docs`")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The chapters of docs/learn/: their programs, the commands that they show, and the numbers that their sentences quote.
 
-A chapter is Markdown. Its ```arch blocks are whole files; one that begins with `arch stem "..."` is the file `stem.arch` for the commands in
-the ```console blocks, as `$ archc check stem.arch`. `make docs` writes what these print, and `make docs-check` compares it. In a sentence,
+A chapter is Markdown. Its ```arch blocks are whole files; one that begins with `arch stem "..."` is the file `stem.arch` for the commands
+in the ```console blocks, as `$ archc check stem.arch`. `make docs` writes what these print, and `make docs-check` compares it. In a sentence,
 an equation is evaluated, and any other large number must be in a block of the chapter, or the result of one of its equations.
 """
 
@@ -26,7 +26,8 @@ LEARN = ROOT / "docs/learn"
 
 BLOCK = re.compile(r"^```([\w-]*)\n(.*?)^```\n?", re.M | re.S)
 NAME = re.compile(r"^arch (\w+)", re.M)
-NUMBER = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\w)|(?<![\w.,:/-])\d{4,}(?:\.\d+)?(?![\w-])")
+# 1,516 or 1516. Korean counters follow without a space; those of ten thousands are words for round numbers.
+NUMBER = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![A-Za-z0-9_만억])|(?<![\w.,:/-])\d{4,}(?:\.\d+)?(?![A-Za-z0-9_만억-])")
 EQUATION = re.compile(r"`([^`\n]*[^`=<>!\n])=([^`=>\n][^`\n]*)`")
 FUNCTIONS: dict[str, Callable[..., float]] = {"floor": math.floor, "ceil": math.ceil, "sqrt": math.sqrt}
 
@@ -34,6 +35,11 @@ FUNCTIONS: dict[str, Callable[..., float]] = {"floor": math.floor, "ceil": math.
 def chapters(folder: Path = LEARN) -> list[Path]:
     """Return the chapters in a folder, in order."""
     return sorted(path for path in folder.glob("*.md") if path.name != "index.md")
+
+
+def guides() -> list[Path]:
+    """Return the guides that show what commands print."""
+    return [path for path in sorted((ROOT / "docs/guides").glob("*.md")) if "```console" in path.read_text(encoding="utf-8")]
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
@@ -60,6 +66,14 @@ def answered(text: str) -> str:
         (Path(folder) / "archs").symlink_to(ROOT / "archs")
         with chdir(folder):
             return BLOCK.sub(lambda match: f"```console\n{_session(match[2])}```\n" if match[1] == "console" else match[0], text)
+
+
+def with_blocks(text: str, original: str) -> str:
+    """Return a translation with the blocks of the original. Raises AssertionError where their number is not the same."""
+    fences = [match[0] for match in BLOCK.finditer(original)]
+    assert len(fences) == len(BLOCK.findall(text)), "a translation has all blocks of its original"
+    rest = iter(fences)
+    return BLOCK.sub(lambda _: next(rest), text)
 
 
 def _session(code: str) -> str:
@@ -102,7 +116,8 @@ def equations(text: str) -> Iterator[tuple[str, list[float]]]:
     """Yield the equations of the sentences, `7*7*3 = 147`, with the values of their sides."""
     for match in EQUATION.finditer(prose(text)):
         sides = match[0].strip("`").split(" = ")
-        if len(sides) > 1 and all(re.fullmatch(r"[\d\s.,+*/()-]|floor|ceil|sqrt", part) for part in re.findall(r"[a-z]+|.", match[0][1:-1].replace("=", " "))):
+        words = set(re.findall(r"[^\W\d]\w*", match[0]))
+        if len(sides) > 1 and words <= {*FUNCTIONS}:  # else it is a formula
             yield match[0], [value(side) for side in sides]
 
 
