@@ -1,8 +1,8 @@
 """The chapters of docs/learn/: their programs, the commands that they show, and the numbers that their sentences quote.
 
-A chapter is Markdown. Its ```arch blocks are whole files; one that begins with `arch stem "..."` is the file `stem.arch` for the commands
-in the ```console blocks, as `$ archc check stem.arch`. `make docs` writes what these print, and `make docs-check` compares it. In a sentence,
-an equation is evaluated, and any other large number must be in a block of the chapter, or the result of one of its equations.
+A chapter is Markdown. Its ```arch blocks are whole files; one that begins with `arch stem "..."` is the file `stem.arch` for commands in
+```console blocks, as `$ archc check stem.arch`. `make docs` writes what these print, and `make docs-check` compares it. In a sentence, an
+equation is evaluated, and any other large number must be in a block of the chapter, or the result of one of its equations.
 """
 
 from __future__ import annotations

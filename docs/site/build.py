@@ -15,16 +15,14 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-DOCS = ROOT / "docs"
-PLAYGROUND = ROOT / "playground/dist"
-sys.path.insert(0, str(HERE))
-
 import networks
 from contents import BELOW, CONTENTS, COURSES, ELSEWHERE
 from links import broken, rewritten
 
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+DOCS = ROOT / "docs"
+PLAYGROUND = ROOT / "playground/dist"
 # Around the picture of the front page: a script puts the playground in its place.
 LIVE = '<div class="live" data-live="playground/#example=lenet5_modern&amp;embed=edit">'
 NEEDED = ("sphinx", "furo", "myst_parser")

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import TextLexer, get_lexer_for_filename
+from pygments.token import Text
 from pygments.util import ClassNotFound
 from sphinx.application import Sphinx
 
@@ -60,8 +61,9 @@ class WrongLexer(ArchLexer):
     """The language in examples of what is wrong."""
 
     name = "archc, wrong"
-    aliases = ("arch-error",)
-    filenames = ()
+    aliases: ClassVar = ["arch-error"]
+    filenames: ClassVar = []
+    tokens: ClassVar = {"root": [*ArchLexer.tokens["root"], (r".", Text)]}
 
 
 def setup(app: Sphinx) -> None:

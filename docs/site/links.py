@@ -16,7 +16,10 @@ FENCED = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`)", re.M | re.S)
 
 
 def fragment(text: str, name: str) -> str:
-    """Return what follows the `#` of an address of the playground that opens a text: JSON, deflated, as `playground/src/share.js` reads it."""
+    """Return what follows the `#` of an address of the playground that opens a text.
+
+    It is JSON, deflated, as `playground/src/share.js` reads it.
+    """
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = packer.compress(json.dumps({"text": text, "name": f"{name}.arch"}).encode()) + packer.flush()
     return "t=" + base64.urlsafe_b64encode(packed).decode().rstrip("=")
@@ -61,9 +64,9 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note the links and the identifiers of a tag."""
         for key, value in attrs:
-            if value and (key in ("href", "src", "data-live") or (key == "srcset")):
+            if value and key in ("href", "src", "data-live"):
                 self.links.append(value)
-            if value and (key == "id" or (tag == "a" and key == "name")):
+            elif value and (key == "id" or (tag == "a" and key == "name")):
                 self.places.add(value)
 
 
@@ -83,8 +86,7 @@ def broken(site: Path) -> list[str]:
             target = (path.parent / unquote(address.partition("?")[0])).resolve() if address else path
             if target.is_dir():
                 target /= "index.html"
-            if not target.is_file():
-                found.append(f"{path.relative_to(site)}: {link}")
-            elif anchor and target in pages and unquote(anchor) not in pages[target].places:
+            nowhere = anchor and target in pages and unquote(anchor) not in pages[target].places
+            if nowhere or not target.is_file():
                 found.append(f"{path.relative_to(site)}: {link}")
     return found

@@ -98,7 +98,10 @@ def index(facts: list[Listed]) -> str:
         for family in sorted(families)
         for each in families[family]
     ]
-    head = f"# Networks\n\nThe {len(facts)} networks of `archs/`, each with its picture, numbers, legal sizes and source; `archc list` prints them.\n"
+    head = (
+        f"# Networks\n\nThe {len(facts)} networks of `archs/`, each with its picture, its numbers, the sizes it takes, and its source.\n"
+        "`archc list` prints them.\n"
+    )
     toctree = "```{toctree}\n:hidden:\n:maxdepth: 1\n\n" + "".join(f"{each.name}\n" for each in facts) + "```\n"
     return f"{head}\n{markdown_table(['network', '>parameters', '>GMACs', 'source'], rows)}\n\n{toctree}"
 
