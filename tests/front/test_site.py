@@ -15,6 +15,8 @@ import pytest
 
 from archc.compiler.pages import pages
 from archc.tests.support import ROOT
+from archc.ui.lsp import settings
+from archc.ui.lsp.reporting import page_of
 
 SITE = ROOT / "docs/site"
 
@@ -45,6 +47,17 @@ def test_codes_have_headings_of_their_own() -> None:
     """The site has `errors.html#e0301`: a heading that is the code alone is its anchor."""
     headings = re.findall(r"^## (\w+)$", (ROOT / "docs/errors.md").read_text(encoding="utf-8"), re.M)
     assert headings == [page.code for page in pages()]
+
+
+def test_codes_lead_to_the_site_where_it_has_an_address() -> None:
+    def site(address: object) -> str:
+        return settings.read({"archc": {"site": address}}, settings.Settings()).site
+
+    assert [site("https://a.b/docs/"), site("javascript:x"), site(3), site("")] == ["https://a.b/docs/", "", "", ""]
+    found = page_of("E0301", "https://a.b/docs/")
+    assert found is not None and found.href == "https://a.b/docs/errors.html#e0301"
+    local = page_of("W0102")
+    assert local is not None and local.href.startswith("file://") and local.href.endswith("/docs/errors.md#w0102")
 
 
 def test_links_of_documents_become_links_of_the_site(links: ModuleType) -> None:
