@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import networks
-from contents import BELOW, CONTENTS, COURSES, ELSEWHERE
+from contents import BELOW, CONTENTS, COURSES, ELSEWHERE, TITLES
 from links import broken, rewritten
 
 HERE = Path(__file__).resolve().parent
@@ -111,7 +111,13 @@ def below(page: str) -> tuple[str, ...]:
 def toctree(pages: tuple[str, ...], caption: str = "") -> str:
     """Return the directive that puts pages into the sidebar, or "" for none."""
     options = [":hidden:", *([f":caption: {caption}"] if caption else [":maxdepth: 1"])]
-    return "\n```{toctree}\n" + "\n".join([*options, "", *(f"/{page}" for page in pages)]) + "\n```\n" if pages else ""
+    return (
+        "\n```{toctree}\n"
+        + "\n".join([*options, "", *(f"{TITLES[page]} </{page}>" if page in TITLES else f"/{page}" for page in pages)])
+        + "\n```\n"
+        if pages
+        else ""
+    )
 
 
 def interface() -> str:

@@ -18,14 +18,18 @@ from pygments.token import Text
 from pygments.util import ClassNotFound
 from sphinx.application import Sphinx
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
+from interface import fields_of
 from links import fragment
 
 import archc
 from archc.ui.highlighting.lexer import ArchLexer
 
 ROOT = Path(archc.__file__).resolve().parent
+
+KOREAN = "learn/ko/"
 
 project = "archc"
 author = copyright = ""
@@ -90,7 +94,8 @@ def add_playground(app: Sphinx, tree: nodes.document, page: str) -> None:
         text = block.astext() + "\n"
         name = re.search(r"^arch (\w+)", text, re.M)
         address = f"{up}playground/#{fragment(text, name[1] if name else 'network')}"
-        link = f'<p class="try"><a href="{escape(address)}" target="_blank" rel="noopener">Change it here</a></p>'
+        words = "여기서 고쳐 보기" if page.startswith(KOREAN) else "Change it here"
+        link = f'<p class="try"><a href="{escape(address)}" target="_blank" rel="noopener">{words}</a></p>'
         block.parent.insert(block.parent.index(block) + 1, nodes.raw("", link, format="html"))
 
 
@@ -130,17 +135,22 @@ def about(path: Path) -> str:
 
 def set_language(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: object) -> None:
     """Say that the Korean pages are Korean."""
-    if page.startswith("learn/ko/"):
+    if page.startswith(KOREAN):
         context["language"] = "ko"
 
 
 def plain_docstring(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
-    """Turn what a docstring marks as code into what reStructuredText does, and the rest into plain text."""
-    text = "\n".join(lines)
+    """Turn a docstring into reStructuredText, and list the fields of a class with their types and comments."""
+    text = restructured("\n".join(lines))
+    for field, type_, words in fields_of(value) if isinstance(value, type) else ():
+        text += f"\n* ``{field}``: ``{type_}``{', ' * bool(words)}{restructured(words)}"
+    lines[:] = [*text.split("\n"), ""]
+
+
+def restructured(text: str) -> str:
+    """Return plain text with code in backticks as reStructuredText has it."""
     parts = re.split(r"(`[^`\n]+`)", text)
-    lines[:] = "".join(f"`{part}`" if part.startswith("`") else re.sub(r"([*|\\])|(\w)_(?!\w)", escaped, part) for part in parts).split(
-        "\n"
-    )
+    return "".join(f"`{part}`" if part.startswith("`") else re.sub(r"([*|\\])|(\w)_(?!\w)", escaped, part) for part in parts)
 
 
 def escaped(found: re.Match[str]) -> str:

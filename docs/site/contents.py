@@ -23,6 +23,9 @@ BELOW = {
 # Pages of the site that are no files of docs/, and the files that they are made from.
 ELSEWHERE = {"overview": "README.md", "contributing": "CONTRIBUTING.md"}
 
+# Pages whose name in the sidebar is not their heading.
+TITLES = {"overview": "Getting started"}
+
 # Pages that are generated when the site is built, and the folders whose chapters are all below their index.
 GENERATED = ("networks/index",)
 COURSES = ("learn", "learn/ko")
