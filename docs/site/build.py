@@ -59,7 +59,7 @@ def build(target: Path) -> None:
         sphinx = [sys.executable, "-m", "sphinx", "-b", "html", "-c", HERE, "-W", "--keep-going", "-q", "-j", "auto"]
         ran = subprocess.run([*sphinx, "-D", f"playground={int(live)}", "-d", Path(made) / "trees", staged, site], check=False)
         if ran.returncode != 0:
-            raise CannotBuild("Sphinx has warnings")
+            raise CannotBuild(f"Sphinx has warnings, or failed: it ended with {ran.returncode}")
         if live:
             shutil.copytree(PLAYGROUND, site / "playground")
         if wrong := broken(site):
