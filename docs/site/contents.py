@@ -16,7 +16,8 @@ CONTENTS = {
 # Page -> the pages below it.
 BELOW = {
     "guides/index": (
-        "guides/pytorch", "guides/keras", "guides/caffe", "sources", "reading", "guides/weights", "training", "source", "onnx", "teams", "editors",
+        "guides/pytorch", "guides/keras", "guides/caffe", "sources", "reading",
+        "guides/weights", "training", "source", "onnx", "teams", "editors",
     ),
 }  # fmt: skip
 
