@@ -8,7 +8,7 @@ CHECK_VENV ?= .venv-check
 FILE ?= archs/resnet152.arch
 WORKERS ?= 2
 
-.PHONY: run check test test-slow lint docs docs-check gallery playground zoo timm fuzz bench clean
+.PHONY: run check test test-slow lint docs docs-check gallery playground site zoo timm fuzz bench clean
 
 run: $(VENV)/installed
 	$(BIN)/python cli.py compile $(FILE)
@@ -51,6 +51,10 @@ gallery: $(VENV)/installed
 playground: $(VENV)/tested-with
 	$(BIN)/python playground/build.py
 
+# The documents, the course and a page for every network, as a folder of static files: build/site; with the playground where it was built.
+site: $(VENV)/documented-with
+	$(BIN)/python docs/site/build.py
+
 zoo: $(VENV)/tested-with
 	$(BIN)/python -m pytest -n $(WORKERS) -m "slow or not slow" tests/back/test_zoo.py
 
@@ -81,6 +85,10 @@ $(CHECK_VENV)/installed: pyproject.toml constraints.txt
 $(VENV)/tested-with: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,bench]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps torchvision timm pillow
+	touch $@
+
+$(VENV)/documented-with: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	touch $@
 
 clean:

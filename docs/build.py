@@ -6,9 +6,7 @@ A template contains what a source prints; the figures to compare it with, and th
 from __future__ import annotations
 
 import inspect
-import re
 import sys
-from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from importlib.util import find_spec
 from math import prod
@@ -16,6 +14,8 @@ from pathlib import Path
 from statistics import median
 
 import jinja2
+from chapters import LEARN, answered, chapters, guides, with_blocks
+from interface import fields_of
 
 import archc
 from archc import Network, load
@@ -246,7 +246,7 @@ def interface() -> str:
 
 def _class(name: str, value: type) -> str:
     lines = [f"### {name}\n", f"{inspect.getdoc(value)}\n"]
-    if rows := _fields(value):
+    if rows := [(field, type_.replace("|", "\\|"), words) for field, type_, words in fields_of(value)]:
         lines += ["| field | type | |", "|--|--|--|", *(f"| `{field}` | `{type_}` | {words} |" for field, type_, words in rows), ""]
     members = [(key, member) for key, member in vars(value).items() if not key.startswith("_") or key == "__getitem__"]
     properties = [(key, member) for key, member in members if isinstance(member, property)]
@@ -254,19 +254,6 @@ def _class(name: str, value: type) -> str:
     lines += [""] * bool(properties)
     lines += [_described(f"{name}.{key}", member, "####") for key, member in members if inspect.isfunction(member)]
     return "\n".join(lines)
-
-
-def _fields(value: type) -> list[tuple[str, str, str]]:
-    """The fields of a dataclass, with what the source says of each on its line."""
-    if not is_dataclass(value):
-        return []
-    source = "".join(inspect.getsource(base) for base in value.__mro__ if is_dataclass(base))
-    rows = []
-    for field in fields(value):
-        line = re.search(rf"^    {field.name}: ([^=#\n]+?)(?: = [^#\n]*)?(?:  # (.*))?$", source, re.M)
-        assert line is not None, f"{value.__name__}.{field.name}"
-        rows.append((field.name, line[1].replace("|", "\\|"), re.sub(r"noqa\S*( \S+)* *(\(.*\))?", "", line[2] or "")))
-    return rows
 
 
 def _described(name: str, function: object, level: str = "###") -> str:
@@ -375,6 +362,19 @@ def main() -> None:
             write_text(page, text)
         elif not page.exists() or page.read_text(encoding="utf-8") != text:
             sys.exit(f"{page.name} is not what {template.name} produces: run `make docs`")
+    for chapter in (*chapters(), *guides()):
+        text = answered(chapter.read_text(encoding="utf-8"))
+        if "--check" not in sys.argv:
+            write_text(chapter, text)
+        elif chapter.read_text(encoding="utf-8") != text:
+            sys.exit(f"{chapter.name} shows what its commands no longer print: run `make docs`")
+    for path in chapters(LEARN / "ko"):  # the same blocks as in English
+        text = path.read_text(encoding="utf-8")
+        wanted = with_blocks(text, (LEARN / path.name).read_text(encoding="utf-8"))
+        if "--check" not in sys.argv:
+            write_text(path, wanted)
+        elif text != wanted:
+            sys.exit(f"docs/learn/ko/{path.name} has other blocks than the English chapter: run `make docs`")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ function changed(delay = SOON) {
   clearTimeout(soon);
   clearTimeout(idle);
   soon = setTimeout(check, delay);
-  keep({ ...context(), first: state.first });
+  if (!embedded) keep({ ...context(), first: state.first });
+  else if (asked.get("embed") === "edit") packed(context()).then((link) => ($("full").href = `./#t=${link}`));
 }
 
 async function check() {
@@ -433,6 +434,7 @@ async function start() {
     theme("");
   }
   document.body.classList.toggle("embed", embedded);
+  document.body.classList.toggle("edit", asked.get("embed") === "edit");
   document.body.dataset.side = "text";
   if (innerWidth > 800) $("sizes").open = true;
   const first = $("first").textContent;

@@ -8,6 +8,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -339,6 +340,25 @@ def test_an_embedded_network_has_a_picture_and_no_editor(context: BrowserContext
     assert page.get_attribute("#full", "href") == "./#example=lenet5"
     page.close()
     assert said == []
+
+
+def test_an_embedded_text_can_be_changed_and_is_not_kept(context: BrowserContext, address: str) -> None:
+    spec = spec_from_file_location("archc_site_links", ROOT / "docs/site/links.py")
+    assert spec is not None and spec.loader is not None
+    links = module_from_spec(spec)
+    spec.loader.exec_module(links)
+    page, said, _ = opened(context, f"{address}#{links.fragment(BLOCKS, 'blocks')}&embed=edit")
+    before = page.evaluate("localStorage.getItem('archc.playground')")
+    assert page.is_visible(".cm-editor") and page.is_visible("#port svg") and page.is_hidden("header")
+    assert text_of(page) == BLOCKS
+    write(page, BLOCKS.replace("unit(16)", "unit(24)"))
+    assert page.evaluate("localStorage.getItem('archc.playground')") == before
+    page.wait_for_selector('#full[href^="./#t="]')
+    again, complaints, _ = opened(context, address + str(page.get_attribute("#full", "href"))[2:])
+    assert text_of(again) == BLOCKS.replace("unit(16)", "unit(24)")
+    again.close()
+    page.close()
+    assert said == complaints == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

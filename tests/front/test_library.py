@@ -409,6 +409,7 @@ def test_help_lists_what_the_tables_hold() -> None:
 
 
 def test_the_page_of_the_interface_is_that_of_the_docstrings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
     spec = spec_from_file_location("build", ROOT / "docs/build.py")
     assert spec is not None and spec.loader is not None
     build = module_from_spec(spec)

@@ -11,7 +11,7 @@ import pytest
 import archc
 
 ROOT = Path(archc.__file__).parent
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 FENCE = re.compile(r"^( *)```.*?^\1```", re.M | re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)")

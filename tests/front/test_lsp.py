@@ -18,6 +18,7 @@ from pytest_lsp import LanguageClient
 
 from archc.tests.support import ROOT
 from archc.tests.support.lsp import CONFIG, Text, close_all, codes, found
+from archc.ui.lsp.documents import uri_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -78,6 +79,7 @@ async def test_an_error_and_its_fixes(client: LanguageClient, folder: Path) -> N
     assert error.range == text.range("3, pad=1)  #").__class__(text.at("3, pad=1)  #"), text.at("3, pad=1)  #", 1))
     assert error.severity == types.DiagnosticSeverity.Error and error.source == "archc"
     assert "3 groups do not divide 16 input channels" in error.message and "help:" in error.message
+    assert error.code_description is not None and error.code_description.href == f"{uri_of(ROOT / 'docs/errors.md')}#e0304"
     actions = await fixes(text, "groups=3")
     assert any("groups 2" in action.title and "parameters" in action.title for action in actions)
     assert all(action.diagnostics and action.diagnostics[0].code == "E0304" for action in actions)

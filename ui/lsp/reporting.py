@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 from lsprotocol import types
 
+from archc.compiler.elaborate.loader import ARCHS
 from archc.dsl.diagnostics import WARNING, Diagnostic
 from archc.ui.lsp.analysis import Analysis
+from archc.ui.lsp.documents import uri_of
 
 SOURCE = "archc"
+ERRORS = ARCHS.parent / "docs/errors.md"
 MOST = 500  # diagnostics of one file that are sent
 
 
@@ -30,13 +33,25 @@ def reported(analysis: Analysis, errors: bool = True, warnings: bool = True) -> 
     return found
 
 
-def published(found: Iterable[list[types.Diagnostic]]) -> list[types.Diagnostic]:
-    """Join what several checks have found in one file; what two of them have found is one."""
+def published(found: Iterable[list[types.Diagnostic]], site: str = "") -> list[types.Diagnostic]:
+    """Join what several checks have found in one file, with links to the pages of the codes; what two of them have found is one."""
     joined: dict[tuple[object, ...], types.Diagnostic] = {}
     for each in (each for rows in found for each in rows):
         start = each.range.start
+        each.code_description = page_of(str(each.code), site)
         joined.setdefault((each.code, start.line, start.character, each.message.partition("\n")[0]), each)
     return list(joined.values())
+
+
+def page_of(code: str, site: str = "") -> types.CodeDescription | None:
+    """Return the address of the page of a code: on the site, else in docs/ of a checkout; None where the package has no docs/."""
+    if site:
+        address = f"{site.rstrip('/')}/errors.html"
+    elif ERRORS.is_file():
+        address = uri_of(ERRORS)
+    else:
+        return None
+    return types.CodeDescription(f"{address}#{code.lower()}")
 
 
 def diagnostic(found: Diagnostic, analysis: Analysis) -> types.Diagnostic:

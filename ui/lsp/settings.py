@@ -19,6 +19,7 @@ class Settings:
     parameters: bool = False  # of each line, in the same hints
     lenses: bool = True  # counts and commands above networks and blocks
     max_nodes: int = MAX_NODES  # the most nodes of a network that is checked
+    site: str = ""  # the address of the documentation, for links from codes to their pages; "" for docs/ of a checkout
 
     @property
     def limits(self) -> Limits:
@@ -36,7 +37,10 @@ def read(given: Any, before: Settings) -> Settings:
     for each in fields(Settings):
         now = getattr(before, each.name)
         value = given.get(each.name, now)
-        if type(value) is not type(now) or (each.name == "max_nodes" and value < 1):
-            value = now
-        changed[each.name] = value
+        is_legal = type(value) is type(now)
+        if is_legal and each.name == "max_nodes":
+            is_legal = value >= 1
+        elif is_legal and each.name == "site":
+            is_legal = value == "" or value.startswith(("http://", "https://"))
+        changed[each.name] = value if is_legal else now
     return Settings(**changed)

@@ -311,7 +311,7 @@ class Workspace:
         if before is not None or found or target == uri:
             held = self.open.get(target)
             version = held.document.version if held is not None else None
-            self._publish(types.PublishDiagnosticsParams(target, published(sent.values()), version))
+            self._publish(types.PublishDiagnosticsParams(target, published(sent.values(), self.settings.site), version))
         if not sent:
             del self._sent[target]
 
