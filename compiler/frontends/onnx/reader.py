@@ -88,6 +88,7 @@ class Reader(Walk):
         self.tables: set[str] = set()  # stored tensors of which an input takes rows
         self.inputs: list[int] = []
         self.node: Node = Node("", "", (), (), {})
+        self.rewrite: Callable[[str], None] | None = None  # reads a step of a file of archc again, as one operator
 
     # ---- the walk
 
@@ -95,6 +96,7 @@ class Reader(Walk):
         """Read all nodes."""
         for name, tensor in self.net.tensors.items():
             self.values[name] = tensors.stored(tensor, self.folder, False)
+        last = {step: nodes[-1] for step, nodes in self.steps.items()}
         for node in self.net.nodes:
             self.at(node)
             try:
@@ -105,6 +107,8 @@ class Reader(Walk):
             for name, value in zip(node.outputs, made, strict=False):
                 if name:
                     self.values[name] = value
+            if self.rewrite is not None and last.get(node.step) is node:
+                self.rewrite(node.step)
 
     def at(self, node: Node) -> None:
         """Take the place of a node for what is appended next."""

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead, FlatNetwork
-from archc.compiler.frontends.onnx import attention, joining, layers, moving, patterns, pointwise  # noqa: F401  # they register their rules
+from archc.compiler.frontends.onnx import attention, guesses, joining, layers, moving, patterns, pointwise  # noqa: F401  # they register their rules
 from archc.compiler.frontends.onnx.keys import assign, label, live, zeros
 from archc.compiler.frontends.onnx.model import Network, network, parse
 from archc.compiler.frontends.onnx.reader import OPEN, Reader
+from archc.compiler.frontends.onnx.rewriting import Rewriter
 from archc.compiler.frontends.views import View, fresh
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.record import Call
@@ -43,6 +44,8 @@ def read(path: Path | str, shapes: Sequence[Sequence[int]] = ()) -> FlatNetwork:
         reader.inputs.append(number)
         reader.values[name] = View(number, axes, ((reader.batch,), *axes))
     reader.flat.labeled = net.own
+    if net.own:
+        reader.rewrite = Rewriter(reader).step
     reader.read()
     outputs = _outputs(reader)
     numbers = live(reader.flat, list(outputs.values()))
