@@ -26,11 +26,13 @@ class Read:
 
     def tensors(self) -> Mapping[str, Any] | None:
         """Return the weights as numpy arrays under the keys of the text; None where the source has none. Raises CannotRead."""
-        if self.flat.weights is None:
-            return None
+        return None if self.flat.weights is None else self.renamed(self.flat.weights())
+
+    def renamed(self, weights: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return weights by key of the source under the keys of the text."""
         names = self.reading.names
         keys = {node.key: names.get(node.name, node.key) for node in self.flat.graph if node.key == node.name}
-        return {_renamed(key, keys): tensor for key, tensor in self.flat.weights().items()}
+        return {_renamed(key, keys): tensor for key, tensor in weights.items()}
 
 
 def _renamed(key: str, keys: Mapping[str, str]) -> str:

@@ -43,6 +43,22 @@ class CannotRead(Exception):
         return f"{self.operator}{where}{many}: {self.reason}" if self.operator else self.reason
 
 
+class CannotCompare(Exception):
+    """What a source computes cannot be found out here; the text says why, as the end of `outputs were not compared: `."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a source computes of some inputs with stirred weights: those under the keys of the graph, and its outputs in order, as arrays.
+
+    `by` is what has run it, with its version.
+    """
+
+    weights: Mapping[str, Any]
+    outputs: Sequence[Any]
+    by: str
+
+
 @dataclass(slots=True)
 class Item:
     """An operator that is not named yet: its canonical options, operands and shape, and the `weights` that it holds, by their keys.
@@ -69,7 +85,11 @@ class FlatNetwork:
 
     `classes` are the names of the classes of scopes and of modules, by their paths; `named` are the nodes whose names are the source's.
     `weights` returns the tensors by key as numpy arrays; None where the source has none. `title` names the source, and the versions of
-    what has built it. `oracle` returns the source itself, with weights, in the form that its front end compares with; None where it cannot.
+    what has built it. `oracle` returns the source itself, with weights, as a module of torch; None where it is none.
+
+    A source of another kind has `sample`, a function of arrays `(batch, *shape)`, one for each input, that runs it; it raises CannotCompare
+    where that is not possible here. `batch` is the number of samples that it takes, and `sizes` are numbers for the sizes that the graph
+    leaves open.
     """
 
     graph: ArchGraph
@@ -78,6 +98,9 @@ class FlatNetwork:
     named: frozenset[str] = frozenset()
     weights: Callable[[], Mapping[str, Any]] | None = None
     oracle: Callable[[], Any] | None = None
+    sample: Callable[[Sequence[Any]], Sample] | None = None
+    batch: int = 2
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 def options(operator: Operator, given: Mapping[str, Any], axes: int) -> dict[str, Any]:

@@ -36,7 +36,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler.reading": FRONT | {"compiler.frontends", "compiler.read"},
     "compiler.backends.onnx": FRONT | {f"compiler.{room}" for room in ("backends", "files", "lowering", "passes")},
     "compiler.frontends": FRONT | {"compiler.elaborate", "compiler.files"},  # the labels that are taken
-    "compiler.frontends.onnx": FRONT | {"compiler.frontends", "compiler.files"},
+    "compiler.frontends.onnx": FRONT  # steps of archc's own files are written again
+    | {f"compiler.{room}" for room in ("backends.onnx", "files", "frontends", "lowering")},
     "compiler.frontends.torch": FRONT | {"compiler.frontends", "compiler.backends.torch"},  # how torchvision is imported
     "compiler.repair": FRONT,
     "compiler.read": FRONT | {f"compiler.{room}" for room in ("analysis", "collection", "driver", "elaborate")},
@@ -119,8 +120,8 @@ OUTSIDE = {
     "ui.highlighting": {"pygments"},
     "compiler.backends.onnx": {"onnx", "numpy"},
     "compiler.frontends": {"google", "h5py", "lark", "numpy"},  # weights as arrays, and the formats of files
-    "compiler.frontends.onnx": {"onnx", "numpy", "google"},  # onnx's files are those of google.protobuf
-    "compiler.frontends.torch": {"torch", "timm"},
+    "compiler.frontends.onnx": {"onnx", "onnxruntime", "numpy", "google"},  # onnx's files are those of google.protobuf
+    "compiler.frontends.torch": {"torch", "timm", "numpy"},
 }
 
 

@@ -277,6 +277,14 @@ def roll(group: Group) -> Iterator[Guess]:
     yield "roll", given
 
 
+@guess("Gather")
+def token(group: Group) -> Iterator[Guess]:
+    """Guess one token of a row."""
+    at = group.constant(group.first("Gather").inputs[1])
+    if len(group.nodes) == 1 and at is not None and at.ndim == 0:
+        yield "token", {"at": int(at)}
+
+
 # ---- values
 
 

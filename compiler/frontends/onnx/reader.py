@@ -84,18 +84,20 @@ class Reader(Walk):
             if node.op != "Constant":
                 self.steps.setdefault(node.step, []).append(node)
         self.held: dict[int, dict[str, Fixed]] = {}
+        self.stored: dict[str, Fixed] = {}
+        self.changed: dict[str, Any] = {}  # what stored tensors are instead, by their names
         self.zero_pads: set[int] = set()
         self.tables: set[str] = set()  # stored tensors of which an input takes rows
         self.inputs: list[int] = []
         self.node: Node = Node("", "", (), (), {})
-        self.rewrite: Callable[[str], None] | None = None  # reads a step of a file of archc again, as one operator
+        self.rewrite: Callable[[str], None] = lambda step: None  # reads a step of a file of archc again, as one operator
 
     # ---- the walk
 
     def read(self) -> None:
         """Read all nodes."""
         for name, tensor in self.net.tensors.items():
-            self.values[name] = tensors.stored(tensor, self.folder, False)
+            self.values[name] = self.stored[name] = tensors.stored(tensor, self.folder, False, self.changed)
         last = {step: nodes[-1] for step, nodes in self.steps.items()}
         for node in self.net.nodes:
             self.at(node)
@@ -107,8 +109,9 @@ class Reader(Walk):
             for name, value in zip(node.outputs, made, strict=False):
                 if name:
                     self.values[name] = value
-            if self.rewrite is not None and last.get(node.step) is node:
+            if self.net.own and last.get(node.step) is node:
                 self.rewrite(node.step)
+                self._replaced(node)
 
     def at(self, node: Node) -> None:
         """Take the place of a node for what is appended next."""
@@ -118,6 +121,15 @@ class Reader(Walk):
         else:
             self.path = node.scopes[-1] if node.scopes else ""
             self.leaf = bool(self.path) and self.path not in self.inner
+
+    def _replaced(self, node: Node) -> None:
+        """Let later nodes take a transpose that nothing takes, and not its operand: elementwise nodes were written before it."""
+        if node.op != "Transpose" or node.name != node.step or self.results & set(node.outputs) or self.users.get(node.outputs[0]):
+            return
+        view, before = (self.values.get(name) for name in (node.outputs[0], node.inputs[0]))
+        if isinstance(view, View) and isinstance(before, View) and view.item != before.item:
+            order = node.attrs.get("perm", [])
+            self.values[node.inputs[0]] = view.with_dims(view.dims[order.index(axis)] for axis in range(len(order)))
 
     def _place(self, refusal: CannotRead, node: Node) -> None:
         if not refusal.operator:
@@ -132,7 +144,10 @@ class Reader(Walk):
         if node.op == "Expand" and (beside := self.beside(node)) is not None:
             return [self.repeated(node, beside)]
         if all(value is None or isinstance(value, Fixed) for value in given) and not node.op.startswith("Random"):
-            return list(folding.folded(node, given))
+            made = list(folding.folded(node, given))
+            if node.op == "ConstantOfShape" and made[0].name:
+                made = [self.stored.setdefault(made[0].name, tensors.changeable(made[0], self.changed))]
+            return made
         known = RULES.get(node.op)
         if known is None:
             raise CannotRead("no operator here computes it")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from archc.compiler.frontends.flat import CannotRead, FlatNetwork
+from archc.compiler.frontends.flat import CannotRead, FlatNetwork, Sample
 from archc.compiler.frontends.onnx import attention, guesses, joining, layers, moving, patterns, pointwise  # noqa: F401  # they register their rules
 from archc.compiler.frontends.onnx.keys import assign, label, live, zeros
 from archc.compiler.frontends.onnx.model import Network, network, parse
+from archc.compiler.frontends.onnx.opening import open_names, opened
 from archc.compiler.frontends.onnx.reader import OPEN, Reader
 from archc.compiler.frontends.onnx.rewriting import Rewriter
 from archc.compiler.frontends.views import View, fresh
+from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.record import Call
 
@@ -29,6 +32,12 @@ def read(path: Path | str, shapes: Sequence[Sequence[int]] = ()) -> FlatNetwork:
     """
     path = Path(path)
     net = network(parse(path))
+    names = open_names(net) if net.own and not shapes else ()
+    return opened(net, names, partial(_read, path, net)) if names else _read(path, net, shapes)
+
+
+def _read(path: Path, net: Network, shapes: Sequence[Sequence[int]]) -> FlatNetwork:
+    """Read a file at the given sizes."""
     model = net.model
     producer = " ".join(part for part in (model.producer_name, model.producer_version) if part)
     title = f"{path.name}, ONNX opset {net.opset}" + (f", written by {producer}" if producer else "")
@@ -68,7 +77,16 @@ def read(path: Path | str, shapes: Sequence[Sequence[int]] = ()) -> FlatNetwork:
     name = label(path.stem).replace(".", "_") or "network"
     graph, named = reader.flat.finished(model.graph.name if net.own else name, title, outputs, state)
     classes = {path: kind for node in net.nodes for path, kind in zip(node.scopes, _classes(node.classes), strict=False) if path and kind}
-    return FlatNetwork(graph, title, classes, named, weights=lambda: _tensors(arrays, state), oracle=None)
+    batch = 2 if reader.batch.size == OPEN else reader.batch.size
+    weights = partial(_tensors, arrays, state)
+    return FlatNetwork(graph, title, classes, named, weights, sample=partial(_sample, reader, weights, graph), batch=batch)
+
+
+def _sample(reader: Reader, weights: Callable[[], Mapping[str, Any]], graph: ArchGraph, inputs: Sequence[Any]) -> Sample:
+    from archc.compiler.frontends.onnx.running import sample  # which only a comparison needs
+
+    macs = sum(size for node in graph if not node.is_input and isinstance(size := node.operator.macs(node.call, node.shape), int))
+    return sample(reader, weights, macs, inputs)
 
 
 def _classes(names: Sequence[str]) -> list[str]:
