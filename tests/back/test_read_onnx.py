@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 from pathlib import Path
@@ -15,10 +16,12 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from archc import load, loads
-from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.flat import CannotCompare, CannotRead
+from archc.compiler.frontends.onnx import running
 from archc.compiler.frontends.onnx.sources import read
-from archc.tests.support import ROOT
-from archc.tests.support.onnx_reading import difference, differences, reread, stir
+from archc.compiler.frontends.torch.proof import proved
+from archc.tests.support import ROOT, commands
+from archc.tests.support.onnx_reading import difference, differences, hollow, reread, stir
 from archc.tests.support.pytorch import torchvision_models
 
 ARCHS = ROOT / "archs"
@@ -175,6 +178,91 @@ def test_open_sizes_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(CannotRead, match="--input"):
         read(path)
     assert [tuple(each.shape) for each in read(path, [(3, 9, 9)]).graph][-1] == (4, 9, 9)
+
+
+# ---- steps of archc's own files
+
+
+@pytest.mark.parametrize("text", [
+    "input 8x14x14\nwindow_attention(2, window=7, shift=3)\nx: window_attention(2, window=4, pad=yes, position=none, scale=0.3)",
+    "input 8x8x8\nwindow_attention(4, window=4, grid=yes, keys=to_qkv)\nwindow_attention(2, window=4, position=continuous, similarity=cosine)",
+    "input 8x17\npooled_attention(2, sizes=1x4x4, out=12, stride_kv=1x2x2)\npooled_attention(3, sizes=1x4x4, relative=no, residual=no)",
+    "input 8x6\nlstm-5(layers=2, bidirectional=yes)\ngru-4(last=yes, bias=no)\nfc-3",
+    "input 6x9x9\nunfold3/2(pad=1, dilation=2)\nconv3-8(weight=scaled(gamma=1.5))\nconv3-4(pad=1, pad_mode=reflect, weight=spectral)",
+    "input 6x9x9\nconv3-8(pad=2, pad_mode=circular)\nsubsample3\nconvt2-4(weight=spectral)\nflatten\nfc-3(weight=spectral)\nrbf-2",
+    "input 4x8x8\na: conv1-4\nb: roll(h=3, w=-2)\nc: stack(axis=d)<. | @a>\nm: mean<. | @c | .>\nz: mul<. | normal_noise>\ncelu(2)\nthreshold(0.1, 2)",
+])  # fmt: skip
+def test_steps_of_several_nodes_come_back(text: str, tmp_path: Path) -> None:
+    graph = loads(text).graph
+    assert reread(graph, tmp_path / "net.onnx") == []
+    assert reread(graph, tmp_path / "net.onnx", functions=True) == []
+
+
+def changed(model: onnx.ModelProto, op: str, **attrs: Any) -> onnx.ModelProto:
+    """A model in which the first node of an operator has other attributes."""
+    node = next(node for node in model.graph.node if node.op_type == op)
+    kept = [attribute for attribute in node.attribute if attribute.name not in attrs]
+    del node.attribute[:]
+    node.attribute.extend([*kept, *(helper.make_attribute(name, value) for name, value in attrs.items())])
+    return model
+
+
+def test_labels_are_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(changed(hollow(loads("input 4x6\ngru: gru-5").graph, False), "GRU", linear_before_reset=0).SerializeToString())
+    with pytest.raises(CannotRead, match="GRU in gru"):
+        read(path)
+    path.write_bytes(changed(hollow(loads("input 8x8x8\nwindow_attention(2, window=4)").graph, False), "Gather", axis=1).SerializeToString())
+    with pytest.raises(CannotRead):
+        read(path)
+
+
+def test_open_sizes_of_own_files(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    assert reread(loads("input 3xHxW\nconv3-8/2(pad=1)\nmaxpool2\nadaptive_avgpool1\nfc-2").graph, path) == []
+    graph = loads("input 3xHxW\nconv3-8\nupsample(size=9)").graph
+    path.write_bytes(hollow(graph, False).SerializeToString())
+    with pytest.raises(CannotRead, match="--input"):
+        read(path)
+
+
+# ---- the proof
+
+
+def network(path: Path) -> Path:
+    nodes = [node("Conv", "x w b", "c"), node("BatchNormalization", "c s t m v", "n"), node("Relu", "n", "r"), node("Flatten", "r", "f"),
+             node("MatMul", "f matrix", "y")]  # fmt: skip
+    tensors = {"w": kernels(4, 3, 3, 3), "b": kernels(4), "s": kernels(4), "t": kernels(4), "m": kernels(4), "v": np.abs(kernels(4))}
+    return saved(path, nodes, {**tensors, "matrix": kernels(144, 5)}, shape=("n", 3, 8, 8))
+
+
+def test_a_file_is_held_against_what_was_read(tmp_path: Path) -> None:
+    flat = read(network(tmp_path / "net.onnx"))
+    assert flat.weights is not None
+    before = flat.weights()
+    found = proved(flat, flat.graph)
+    assert found.difference < CLOSE and found.by.startswith("onnxruntime ") and found.keys == 8
+    assert all((flat.weights()[key] == array).all() for key, array in before.items())
+    other = loads("input 3x8x8\nconv: conv3-4\nbn: bn\nsigmoid\nflatten\nmatrix: fc-5(bias=no)").graph
+    assert proved(flat, other).difference > 0.05
+
+
+def test_a_file_is_held_against_without_onnxruntime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "find_spec", lambda name: None)
+    flat = read(network(tmp_path / "net.onnx"))
+    found = proved(flat, flat.graph)
+    assert found.difference < CLOSE and found.by.startswith("the evaluator of onnx")
+    monkeypatch.setattr(running, "SMALL", 1)
+    with pytest.raises(CannotCompare, match="onnxruntime is not installed"):
+        proved(flat, flat.graph)
+
+
+def test_the_verb_compares(tmp_path: Path) -> None:
+    done = commands.archc("read", str(network(tmp_path / "net.onnx")), "--json")
+    found = json.loads(done.stdout)
+    assert found["operators"] == 5 and found["keys"] == 8 and found["difference"] < CLOSE and found["compared"].startswith("onnxruntime")
+    done = commands.archc("read", str(tmp_path / "net.onnx"), "--no-proof", "-o", str(tmp_path / "net.arch"))
+    assert "8 keys" in done.stderr and "difference" not in done.stderr
 
 
 # ---- hostile files

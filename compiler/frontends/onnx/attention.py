@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from archc.compiler.frontends.attending import Products, attended, plain_product, product, summed
+from archc.compiler.frontends.attending import Core, Products, attended, plain_product, product, summed
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.onnx.layers import linear, turned
 from archc.compiler.frontends.onnx.model import Node
 from archc.compiler.frontends.onnx.pointwise import pattern
 from archc.compiler.frontends.onnx.reader import Reader, exact, rule
 from archc.compiler.frontends.onnx.tensors import Fixed
+from archc.compiler.frontends.onnx.windows import window_attention
 from archc.compiler.frontends.views import View
 
 ENDS = frozenset({"Softmax"})
@@ -51,6 +52,8 @@ def with_bias(reader: Reader, node: Node) -> View | None:
 
 def _projected(reader: Reader, view: View, weight: Fixed, bias: Fixed | None) -> View:
     """Append a layer over the last axis, or the whole attention that it is the last projection of."""
+    if isinstance(reader.flat.items[view.item].data, Core):
+        return window_attention(reader, view, weight, bias)
     if (done := _multihead(reader, view, weight, bias)) is not None:
         return done
     return linear(reader, view, weight, bias)

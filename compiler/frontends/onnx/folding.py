@@ -99,6 +99,14 @@ def _expand(node: Node, a: Sequence[Array]) -> Array:
     return np.broadcast_to(a[0], np.broadcast_shapes(a[0].shape, tuple(int(size) for size in a[1])))
 
 
+def _scatter(node: Node, a: Sequence[Array]) -> Array:
+    if node.attrs.get("reduction", "none") != "none":
+        raise CannotRead("it adds up what it puts in the same place")
+    made = np.array(a[0])
+    made[tuple(np.moveaxis(a[1].astype(np.int64), -1, 0))] = a[2]
+    return made
+
+
 def _reduce(function: Callable[..., Array]) -> Rule:
     def rule(node: Node, a: Sequence[Array]) -> Array:
         axes = _axes(node, a)
@@ -144,6 +152,7 @@ OTHERS: dict[str, Rule] = {
     "Flatten": lambda node, a: a[0].reshape(prod(a[0].shape[: node.attrs.get("axis", 1)]), -1),
     "Concat": lambda node, a: np.concatenate(a, node.attrs["axis"]),
     "Gather": _gather,
+    "ScatterND": _scatter,
     "Range": _range,
     "MatMul": lambda node, a: np.matmul(*a),
     "Size": lambda node, a: np.asarray(a[0].size, np.int64),
@@ -195,7 +204,7 @@ def _shape(node: Node, rule: Rule, given: Sequence[Fixed | None]) -> tuple[int, 
     smalls = [None if each is None else each.small for each in given]
     try:
         match node.op:
-            case "InstanceNormalization" | "Cast" | "Identity":
+            case "InstanceNormalization" | "Cast" | "Identity" | "ScatterND":
                 return shapes[0]
             case "Reshape":
                 if smalls[1] is None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from archc.compiler.frontends.flat import Flat, writable
+from archc.compiler.frontends.onnx.model import MAX_SCOPES
 from archc.compiler.frontends.onnx.tensors import Fixed
 
 ENDS = re.compile(r"[._/:]?(weights?|kernel|gamma|beta|bias|scale|[wbs])(_quant)?([._]\d+)?$", re.IGNORECASE)
@@ -28,7 +30,8 @@ def live(flat: Flat, outputs: Sequence[int]) -> list[int]:
 def label(name: str) -> str:
     """Return a path that the language can write, from a name of a file: `/` and `.` are the borders of scopes."""
     parts = []
-    for part in re.split(r"[/.]", name):
+    pieces = re.split(r"[/.]", name)
+    for part in pieces if len(pieces) <= MAX_SCOPES else [name]:
         plain = re.sub(r"[^A-Za-z0-9_-]", "_", part).strip("_-")
         if plain:
             parts.append(plain if writable(plain) and (plain.isdigit() or not plain[0].isdigit()) else f"n{plain}")
@@ -49,8 +52,7 @@ def stated(parts: Mapping[str, Fixed]) -> str:
 
 def assign(flat: Flat, numbers: Sequence[int], held: Mapping[int, dict[str, Fixed]], scoped: bool) -> dict[str, Callable[[], Any]]:
     """Give each operator with weights its key, and return by key what returns each tensor. `scoped`: the file has paths of modules."""
-    taken: dict[str, Any] = {}
-    scopes = set[str]()
+    keys = Keys()
     arrays: dict[str, Callable[[], Any]] = {}
     for number in numbers:
         item = flat.items[number]
@@ -64,10 +66,7 @@ def assign(flat: Flat, numbers: Sequence[int], held: Mapping[int, dict[str, Fixe
         if not wish:
             first = parts.get("weight") or next(iter(parts.values()), None)
             wish = label(ENDS.sub("", first.origin)) if first is not None and first.origin else ""
-        key = _free(wish or item.op, signature, taken, scopes)
-        taken[key] = signature
-        pieces = key.split(".")
-        scopes |= {".".join(pieces[:end]) for end in range(1, len(pieces))}
+        key = keys.free(wish or item.op, signature)
         old, item.key = item.key, key
         item.weights = {f"{key}{name.removeprefix(old)}": shape for name, shape in item.weights.items()}
         for name, fixed in parts.items():
@@ -75,21 +74,38 @@ def assign(flat: Flat, numbers: Sequence[int], held: Mapping[int, dict[str, Fixe
     return arrays
 
 
-def _free(wish: str, signature: Any, taken: Mapping[str, Any], scopes: set[str]) -> str:
-    """Return a key that no other weights have, and that is neither within another nor around one."""
-    number, key = 1, wish
-    while True:
-        if taken.get(key) == signature:
-            return key
-        pieces = key.split(".")
-        inside = any(".".join(pieces[:end]) in taken for end in range(1, len(pieces)))
-        if key not in taken and key not in scopes and not inside:
-            return key
-        if inside:  # it becomes a neighbor of what is around it
-            around = next(".".join(pieces[:end]) for end in range(1, len(pieces)) if ".".join(pieces[:end]) in taken)
-            wish = f"{around}_{key[len(around) + 1 :].replace('.', '_')}"
-        number += 1
-        key = wish if number == 2 and inside else f"{wish}_{number}"
+@dataclass
+class Keys:
+    """The keys that operators have so far, and the scopes around them."""
+
+    taken: set[str] = field(default_factory=set)
+    scopes: set[str] = field(default_factory=set)
+    shared: dict[Any, str] = field(default_factory=dict)  # by what was wished for, and the weights
+    last: dict[str, int] = field(default_factory=dict)  # the number of the last key of each wish
+
+    def free(self, wish: str, signature: Any) -> str:
+        """Return the key of these weights, or one that no other weights have, and that is neither within another nor around one."""
+        known = (wish, signature)
+        if known not in self.shared:
+            self.shared[known] = self._new(wish)
+            self.taken.add(self.shared[known])
+            self.scopes.update(_around(self.shared[known]))
+        return self.shared[known]
+
+    def _new(self, wish: str) -> str:
+        if around := next((each for each in _around(wish) if each in self.taken), ""):  # it becomes a neighbor of what is around it
+            return self._new(f"{around}_{wish[len(around) + 1 :].replace('.', '_')}")
+        number = self.last.get(wish, 0) + 1
+        while (key := wish if number == 1 else f"{wish}_{number}") in self.taken or key in self.scopes:
+            number += 1
+        self.last[wish] = number
+        return key
+
+
+def _around(key: str) -> list[str]:
+    """Return the scopes around a key, the outermost first."""
+    pieces = key.split(".")
+    return [".".join(pieces[:end]) for end in range(1, len(pieces))]
 
 
 def zeros(shape: tuple[int, ...]) -> Callable[[], Any]:

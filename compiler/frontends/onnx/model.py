@@ -22,6 +22,7 @@ from archc.compiler.frontends.flat import CannotRead
 MAX_BYTES = 2**31  # of one file: protobuf reads no larger message
 MAX_NODES = 500_000  # after functions are put in place of their calls
 MAX_DEPTH = 64  # of calls of functions within functions
+MAX_SCOPES = 200  # of modules within modules, as their paths say
 MAX_SIZE = 2**40  # of one axis
 STANDARD = ("", "ai.onnx")  # names of the domain of ONNX's own operators
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
@@ -196,6 +197,8 @@ class Inlining:
             _check_form(node, self.net.opset)
             scopes, classes = _scopes(node)
             step = _below(path, node.name.partition("/")[0]) if self.net.own and node.op_type != "Constant" else ""
+            if step.count(".") > MAX_SCOPES:
+                raise CannotRead(f"its label has more than {MAX_SCOPES} parts", node.op_type, node.name[:120])
             plain = self.net.own and bool(node.output) and node.output[0] in (node.name, *(() if path else self.net.outputs))
             self.net.nodes.append(Node(node.op_type, label, given, made, attributes(node, self.net.opset), scopes, classes, step, plain))
 
@@ -218,6 +221,8 @@ def _scopes(node: NodeProto) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the paths and the classes of the modules around a node, as torch's exporter writes them; the last entry is the node's own."""
     held = {entry.key: entry.value for entry in node.metadata_props}
     scopes, classes = _texts(held.get(SCOPES, "")), _texts(held.get(CLASSES, ""))
+    if any(path.count(".") > MAX_SCOPES for path in scopes):
+        return (), ()
     return (scopes[:-1], classes[:-1]) if len(scopes) == len(classes) else (scopes[:-1], ())
 
 

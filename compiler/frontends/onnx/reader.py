@@ -86,6 +86,7 @@ class Reader(Walk):
         self.held: dict[int, dict[str, Fixed]] = {}
         self.stored: dict[str, Fixed] = {}
         self.changed: dict[str, Any] = {}  # what stored tensors are instead, by their names
+        self.kept: set[str] = set()  # stored tensors whose values are part of what is read
         self.zero_pads: set[int] = set()
         self.tables: set[str] = set()  # stored tensors of which an input takes rows
         self.inputs: list[int] = []
@@ -97,7 +98,7 @@ class Reader(Walk):
     def read(self) -> None:
         """Read all nodes."""
         for name, tensor in self.net.tensors.items():
-            self.values[name] = self.stored[name] = tensors.stored(tensor, self.folder, False, self.changed)
+            self.values[name] = self.stored[name] = replace(tensors.stored(tensor, self.folder, False, self.changed), value=name)
         last = {step: nodes[-1] for step, nodes in self.steps.items()}
         for node in self.net.nodes:
             self.at(node)
@@ -108,7 +109,7 @@ class Reader(Walk):
                 made = [refusal] * len(node.outputs)
             for name, value in zip(node.outputs, made, strict=False):
                 if name:
-                    self.values[name] = value
+                    self.values[name] = replace(value, value=name) if isinstance(value, Fixed) else value
             if self.net.own and last.get(node.step) is node:
                 self.rewrite(node.step)
                 self._replaced(node)
@@ -262,6 +263,21 @@ class Reader(Walk):
     def within(self, step: str) -> list[Node]:
         """Return the nodes of a step of archc."""
         return self.steps[step]
+
+    def sources(self, fixed: Fixed) -> set[str]:
+        """Return the names of the stored tensors that a tensor is computed of."""
+        seen, stack = set[str](), [fixed.value]
+        while stack:
+            name = stack.pop()
+            if name and name not in seen:
+                seen.add(name)
+                stack.extend(self.makers[name].inputs if name in self.makers else ())
+        return seen & self.stored.keys()
+
+    @property
+    def whole(self) -> set[str]:
+        """Return the names of the stored tensors of whole numbers."""
+        return {name for name, fixed in self.stored.items() if fixed.kind.kind in "iub"}
 
     def leads_to(self, node: Node, ends: frozenset[str], through: frozenset[str]) -> bool:
         """Return whether every way from a node, through some operators, ends at one of `ends`."""

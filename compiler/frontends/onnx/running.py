@@ -1,6 +1,6 @@
 """Run an ONNX file with stirred weights, as what was read of it is held against: in onnxruntime, or, if it is small, in onnx's own evaluator.
 
-Tensors are stirred in a copy of the message; those that a network takes as numbers, of one value or of whole numbers, are not.
+Tensors are stirred in a copy of the message; those that a network takes as numbers, of one value or of whole numbers, are not, and neither are those whose values say what is computed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def stirred(reader: Reader, spread: Collection[str]) -> dict[str, Any]:
     draw = np.random.default_rng(0)
     found = {}
     for name, fixed in reader.stored.items():
-        if fixed.small is not None or fixed.kind.kind in "iub":
+        if name in reader.kept or fixed.small is not None or fixed.kind.kind in "iub":
             continue
         array = np.asarray(fixed.array(), np.float32)
         if name in spread:

@@ -38,6 +38,7 @@ class Fixed:
     name: str = ""
     origin: str = ""
     is_constant: bool = False  # of a node, so no weight
+    value: str = ""  # the name of the value that it is
     uniform: float | None = None
 
     @property
