@@ -12,14 +12,11 @@ from archc.compiler.frontends.attending import Core, Products, attended, plain_p
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.onnx.layers import linear, turned
 from archc.compiler.frontends.onnx.model import Node
-from archc.compiler.frontends.onnx.pointwise import pattern
+from archc.compiler.frontends.onnx.pointwise import ENDS, LEADS, pattern
 from archc.compiler.frontends.onnx.reader import Reader, exact, rule
 from archc.compiler.frontends.onnx.tensors import Fixed
 from archc.compiler.frontends.onnx.windows import window_attention
 from archc.compiler.frontends.views import View
-
-ENDS = frozenset({"Softmax"})
-LEADS = frozenset({"Mul", "Div", "Add", "Reshape", "Unsqueeze", "Squeeze", "Identity"})
 
 
 @rule("MatMul")

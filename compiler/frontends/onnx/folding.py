@@ -99,6 +99,12 @@ def _expand(node: Node, a: Sequence[Array]) -> Array:
     return np.broadcast_to(a[0], np.broadcast_shapes(a[0].shape, tuple(int(size) for size in a[1])))
 
 
+def _gather_rows(node: Node, a: Sequence[Array]) -> Array:
+    if node.attrs.get("batch_dims", 0):
+        raise CannotRead("it selects for each sample apart")
+    return a[0][tuple(np.moveaxis(a[1].astype(np.int64), -1, 0))]
+
+
 def _scatter(node: Node, a: Sequence[Array]) -> Array:
     if node.attrs.get("reduction", "none") != "none":
         raise CannotRead("it adds up what it puts in the same place")
@@ -152,6 +158,7 @@ OTHERS: dict[str, Rule] = {
     "Flatten": lambda node, a: a[0].reshape(prod(a[0].shape[: node.attrs.get("axis", 1)]), -1),
     "Concat": lambda node, a: np.concatenate(a, node.attrs["axis"]),
     "Gather": _gather,
+    "GatherND": _gather_rows,
     "ScatterND": _scatter,
     "Range": _range,
     "MatMul": lambda node, a: np.matmul(*a),
@@ -216,6 +223,8 @@ def _shape(node: Node, rule: Rule, given: Sequence[Fixed | None]) -> tuple[int, 
             case "Gather":
                 axis = node.attrs.get("axis", 0) % len(shapes[0])
                 return (*shapes[0][:axis], *shapes[1], *shapes[0][axis + 1 :])
+            case "GatherND":
+                return (*shapes[1][:-1], *shapes[0][shapes[1][-1] :])
             case "MatMul":
                 if min(map(len, shapes)) == 1:
                     return tuple(size for shape in (shapes[0][:-1], shapes[1][1:]) for size in shape)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from archc.compiler.frontends.flat import Flat, writable
 from archc.compiler.frontends.onnx.model import MAX_SCOPES
 from archc.compiler.frontends.onnx.tensors import Fixed
 
+UNIFORM = 2**16  # values of a tensor that is looked at
 ENDS = re.compile(r"[._/:]?(weights?|kernel|gamma|beta|bias|scale|[wbs])(_quant)?([._]\d+)?$", re.IGNORECASE)
 
 
@@ -54,13 +57,17 @@ def assign(flat: Flat, numbers: Sequence[int], held: Mapping[int, dict[str, Fixe
     """Give each operator with weights its key, and return by key what returns each tensor. `scoped`: the file has paths of modules."""
     keys = Keys()
     arrays: dict[str, Callable[[], Any]] = {}
-    for number in numbers:
-        item = flat.items[number]
-        if number not in held:
-            continue
-        parts = held[number]
-        signature = (item.op, tuple((name, fixed.origin or id(fixed)) for name, fixed in parts.items()))
-        wish = label(stated(parts))
+    mine = [number for number in numbers if number in held]
+    tensors = {number: _tensors(flat.items[number].op, held[number]) for number in mine}
+    counts = Counter(tensors.values())
+    for number in mine:
+        item, parts = flat.items[number], held[number]
+        signature, is_merged = tensors[number], False
+        if counts[signature] > 1 and not flat.labeled:
+            # Writers store equal tensors once. So what has the same ones is the same module only if its path says so, or they are trained.
+            is_merged = scoped or all(map(_is_uniform, parts.values()))
+            signature = (signature, (item.path if scoped else number) if is_merged else "")
+        wish = "" if is_merged and scoped else label(stated(parts))
         if not wish and scoped:
             wish = label(item.path)
         if not wish:
@@ -72,6 +79,19 @@ def assign(flat: Flat, numbers: Sequence[int], held: Mapping[int, dict[str, Fixe
         for name, fixed in parts.items():
             arrays[f"{key}.{name}".rstrip(".")] = fixed.array
     return arrays
+
+
+def _tensors(op: str, parts: Mapping[str, Fixed]) -> Any:
+    """Return what tells the tensors of an operator from others."""
+    return op, tuple((name, fixed.origin or id(fixed)) for name, fixed in parts.items())
+
+
+def _is_uniform(fixed: Fixed) -> bool:
+    """Return whether all values of a small tensor are the same, as before training."""
+    if prod(fixed.shape) > UNIFORM:
+        return False
+    array = np.asarray(fixed.array())
+    return bool((array == array.reshape(-1)[:1]).all())
 
 
 @dataclass

@@ -200,6 +200,8 @@ def dropout(reader: Reader, node: Node) -> list[Any]:
 
 MERGES = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Max": "max", "Min": "min", "Sum": "add", "Mean": "mean"}
 SCORES = frozenset({"MatMul"})
+ENDS = frozenset({"Softmax"})
+LEADS = frozenset({"Mul", "Div", "Add", "Reshape", "Unsqueeze", "Squeeze", "Identity"})
 WAYS = frozenset({"Transpose", "Reshape", "Mul", "Div", "Identity"})
 
 

@@ -88,7 +88,8 @@ def _changed(model: ModelProto, tensors: Mapping[str, Any]) -> ModelProto:
     made = ModelProto()
     made.CopyFrom(model)
     del made.graph.initializer[:]
-    made.graph.initializer.extend(numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in arrays.items())
+    whole = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
+    made.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in whole.items())
     left = [node for node in made.graph.node if not (node.op_type == "ConstantOfShape" and node.output[0] in arrays)]
     del made.graph.node[:]
     made.graph.node.extend(left)
