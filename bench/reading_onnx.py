@@ -13,6 +13,7 @@ import random
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def elsewhere(name: str, shape: tuple[int, ...], kind: int = TensorProto.FLOAT) 
 
 
 def flat(nodes: int) -> ModelProto:
-    """Return a file without paths of modules: chains of convolutions, norms and activations around a sum, their widths drawn from a seed."""
+    """Return a file without paths of modules: chains of five operators around a sum, their widths drawn from a seed."""
     draw = random.Random(1)
     made, tensors = [], []
     before = "x"
@@ -70,7 +71,9 @@ def own(graph: ArchGraph) -> ModelProto:
     """Return a network as archc writes it."""
     program = lowered(graph)
     shapes = {
-        f"{part.key}.{name}".rstrip("."): shape for part in program.parts.values() for name, shape in {**part.weights, **part.buffers}.items()
+        f"{part.key}.{name}".rstrip("."): shape
+        for part in program.parts.values()
+        for name, shape in {**part.weights, **part.buffers}.items()
     }
     arrays = {key: np.broadcast_to(np.zeros((), np.float32), shape) for key, shape in shapes.items()}
     model, keys = model_of(program, arrays, "float32", OPSET, False)
@@ -89,8 +92,15 @@ def measure(model: ModelProto, folder: Path) -> dict[str, Any]:
     times.append(time.process_time())
     text = folded(network)
     times.append(time.process_time())
-    parsing, front, engine = (round(end - begin, 2) for begin, end in zip(times, times[1:], strict=False))
-    return {"nodes": len(model.graph.node), "operators": text.nodes, "lines": text.lines, "parse": parsing, "front end": front, "text": engine}
+    parsing, front, engine = (round(end - begin, 2) for begin, end in pairwise(times))
+    return {
+        "nodes": len(model.graph.node),
+        "operators": text.nodes,
+        "lines": text.lines,
+        "parse": parsing,
+        "front end": front,
+        "text": engine,
+    }
 
 
 def main() -> None:

@@ -34,6 +34,8 @@ SMALL = [
     "cifar_resnet20", "squeezenet1_1", "mobilenet_v3_small", "convnext_tiny", "alexnet", "unet", "vit_b_32", "shufflenet_v2_x0_5",
     "lenet5", "vae_mnist", "seq2seq_attention", "vgg16_fcn",
 ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_networks_come_back(name: str, tmp_path: Path) -> None:
     assert reread(load(str(ARCHS / f"{name}.arch")).graph, tmp_path / "net.onnx") == []
@@ -185,12 +187,14 @@ def test_open_sizes_are_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [
     "input 8x14x14\nwindow_attention(2, window=7, shift=3)\nx: window_attention(2, window=4, pad=yes, position=none, scale=0.3)",
-    "input 8x8x8\nwindow_attention(4, window=4, grid=yes, keys=to_qkv)\nwindow_attention(2, window=4, position=continuous, similarity=cosine)",
+    "input 8x8x8\nwindow_attention(4, window=4, grid=yes, keys=to_qkv)",
+        "input 8x8x8\nwindow_attention(2, window=4, position=continuous, similarity=cosine)",
     "input 8x17\npooled_attention(2, sizes=1x4x4, out=12, stride_kv=1x2x2)\npooled_attention(3, sizes=1x4x4, relative=no, residual=no)",
     "input 8x6\nlstm-5(layers=2, bidirectional=yes)\ngru-4(last=yes, bias=no)\nfc-3",
     "input 6x9x9\nunfold3/2(pad=1, dilation=2)\nconv3-8(weight=scaled(gamma=1.5))\nconv3-4(pad=1, pad_mode=reflect, weight=spectral)",
     "input 6x9x9\nconv3-8(pad=2, pad_mode=circular)\nsubsample3\nconvt2-4(weight=spectral)\nflatten\nfc-3(weight=spectral)\nrbf-2",
-    "input 4x8x8\na: conv1-4\nb: roll(h=3, w=-2)\nc: stack(axis=d)<. | @a>\nm: mean<. | @c | .>\nz: mul<. | normal_noise>\ncelu(2)\nthreshold(0.1, 2)",
+    "input 4x8x8\na: conv1-4\nb: roll(h=3, w=-2)\nc: stack(axis=d)<. | @a>\nm: mean<. | @c | .>\ncelu(2)",
+        "input 4x8x8\nz: mul<. | normal_noise>\nthreshold(0.1, 2)",
 ])  # fmt: skip
 def test_steps_of_several_nodes_come_back(text: str, tmp_path: Path) -> None:
     graph = loads(text).graph
@@ -212,7 +216,9 @@ def test_labels_are_not_believed(tmp_path: Path) -> None:
     path.write_bytes(changed(hollow(loads("input 4x6\ngru: gru-5").graph, False), "GRU", linear_before_reset=0).SerializeToString())
     with pytest.raises(CannotRead, match="GRU in gru"):
         read(path)
-    path.write_bytes(changed(hollow(loads("input 8x8x8\nwindow_attention(2, window=4)").graph, False), "Gather", axis=1).SerializeToString())
+    path.write_bytes(
+        changed(hollow(loads("input 8x8x8\nwindow_attention(2, window=4)").graph, False), "Gather", axis=1).SerializeToString()
+    )
     with pytest.raises(CannotRead):
         read(path)
 

@@ -98,7 +98,9 @@ def _facts(made: Read, proof: bool) -> dict[str, Any]:
     except CannotCompare as reason:
         return {**facts, "uncompared": str(reason)}
     if not held.difference <= MOST:
-        raise CannotRead(f"what was read computes something else than the source: they differ by {held.difference:.2g} of the largest value")
+        raise CannotRead(
+            f"what was read computes something else than the source: they differ by {held.difference:.2g} of the largest value"
+        )
     return {**facts, "keys": held.keys, "difference": held.difference, "compared": held.by}
 
 

@@ -1,7 +1,7 @@
 """Forms of values: numbers that are equal where two groups of nodes compute the same of the same operands.
 
-The order of axes is no part of a form: archc writes no transposes that cancel, and elementwise nodes before transposes. So a value is a form
-and an order of its axes.
+The order of axes is no part of a form: archc writes no transposes that cancel, and elementwise nodes before transposes. So a value is a
+form and an order of its axes.
 """
 
 from __future__ import annotations

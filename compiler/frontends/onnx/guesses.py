@@ -20,6 +20,7 @@ from archc.compiler.frontends.onnx.rewriting import Group, Guess, guess
 from archc.compiler.frontends.views import fresh
 from archc.compiler.ops.kinds import Word
 
+LARGEST = 2**12  # positions along an axis, or in a window
 KEYS = {"qkv": "proj", "to_qkv": "merge"}  # the projections of an attention within windows
 
 
@@ -60,7 +61,7 @@ def window_attention(group: Group) -> Iterator[Guess]:
     count = None if index is None else isqrt(prod(index))
     scales = [None] if cosine else [None, *_scales(group)]
     for window, shift, grid in _windows(group, shape, count):
-        for head, scale, pad in product(heads, scales, (False, True)):
+        for head, scale, pad in product(heads, scales, (False, True)) if prod(window) <= LARGEST else ():
             yield "window_attention", {
                 "heads": head, "window": window, "shift": shift, "grid": grid, "pad": pad, "position": position,
                 "similarity": "cosine" if cosine else "dot", "scale": scale, "keys": name, "bias": f"{name}.bias" in local,
@@ -83,7 +84,7 @@ def _windows(group: Group, shape: tuple[int, ...], count: int | None) -> Iterato
     table = next((held for node in group.every("Gather") if (held := group.constant(node.inputs[1])) is not None), None)
     if table is None:
         return
-    known = [count] if count is not None else [number for number in divisors(len(table))]
+    known = [count] if count is not None else divisors(len(table))
     for number in known:
         for window in _shapes(number, len(sizes)):
             shift = [int(place) for place in np.unravel_index(int(table[0]), sizes)] if table[0] < prod(sizes) else [0] * len(sizes)
@@ -106,7 +107,9 @@ def pooled_attention(group: Group) -> Iterator[Guess]:
     if "project.0.weight" not in local or "qkv.weight" not in local:
         return
     out = local["qkv.weight"][0] // 3
-    heads = next((out // local[name][-1] for name in ("rel_pos_t", "pool_q.norm_act.0.weight", "pool_k.norm_act.0.weight") if name in local), 0)
+    heads = next(
+        (out // local[name][-1] for name in ("rel_pos_t", "pool_q.norm_act.0.weight", "pool_k.norm_act.0.weight") if name in local), 0
+    )
     given: dict[str, Any] = {"out": None if out == shape[0] else out, "relative": "rel_pos_t" in local}
     for which, name in (("q", "q"), ("kv", "k")):
         conv = next((node for node in group.every("Conv") if node.inputs[1].endswith(f"pool_{name}.pool.weight")), None)
@@ -115,9 +118,12 @@ def pooled_attention(group: Group) -> Iterator[Guess]:
     norms = group.every("LayerNormalization")
     if norms:
         given["eps"] = exact(norms[0].attrs["epsilon"])
-    maps = [tuple(sizes[2:]) for node in group.every("Reshape") if len(sizes := target(group, node)) == 5 and sizes[1] == out // max(heads, 1)]
+    maps = [
+        tuple(sizes[2:]) for node in group.every("Reshape") if len(sizes := target(group, node)) == 5 and sizes[1] == out // max(heads, 1)
+    ]
     rows = [tuple(sizes[1:4]) for node in group.every("Reshape") if len(sizes := target(group, node)) == 5]
-    for sizes, head, residual in product(dict.fromkeys([*maps, *rows]), [heads] if heads else heads_of(group, out), (True, False)):
+    every = [sizes for sizes in dict.fromkeys([*maps, *rows]) if max(sizes) <= LARGEST]
+    for sizes, head, residual in product(every, [heads] if heads else heads_of(group, out), (True, False)):
         yield "pooled_attention", {**given, "sizes": sizes, "heads": head, "residual": residual}
 
 
@@ -146,6 +152,8 @@ def recurrent(group: Group) -> Iterator[Guess]:
 def computed(group: Group) -> Iterator[Guess]:
     """Guess a layer whose weights are computed, or are those of a connection table."""
     node = next(node for node in group.nodes if node.op in ("Conv", "ConvTranspose", "Gemm"))
+    if len(group.nodes) == 1:
+        return
     local = group.local()
     bias = len(node.inputs) > 2 and bool(node.inputs[2])
     given: dict[str, Any] = {"bias": bias, "weight": Word("spectral")}

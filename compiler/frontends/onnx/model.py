@@ -249,6 +249,16 @@ def _schema(op: str, opset: int) -> Any:
 
 
 @cache
+def _form(op: str, opset: int) -> tuple[int, int, int, tuple[str, ...]] | None:
+    """Return the least and the most operands of an operator, its most results, and the attributes that it must have."""
+    schema = _schema(op, opset)
+    if schema is None:
+        return None
+    required = tuple(name for name, attribute in schema.attributes.items() if attribute.required)
+    return schema.min_input, schema.max_input, schema.max_output, required
+
+
+@cache
 def _kinds(op: str, opset: int) -> dict[str, int]:
     """Return the kinds of the attributes of an operator, as ONNX numbers them."""
     schema = _schema(op, opset)
@@ -257,13 +267,14 @@ def _kinds(op: str, opset: int) -> dict[str, int]:
 
 def _check_form(node: NodeProto, opset: int) -> None:
     """Raise CannotRead for a node that has another number of operands than its operator, or lacks an attribute."""
-    schema = _schema(node.op_type, opset)
-    if schema is None:
+    form = _form(node.op_type, opset)
+    if form is None:
         return
-    if not schema.min_input <= len(node.input) <= schema.max_input or not 1 <= len(node.output) <= schema.max_output:
+    least, most, results, required = form
+    if not least <= len(node.input) <= most or not 1 <= len(node.output) <= results:
         raise CannotRead("it has another number of operands or results than ONNX says", node.op_type, node.name[:120])
-    held = {attribute.name for attribute in node.attribute}
-    if missing := [name for name, attribute in schema.attributes.items() if attribute.required and name not in held]:
+    held = {attribute.name for attribute in node.attribute} if required else set()
+    if missing := [name for name in required if name not in held]:
         raise CannotRead(f"it lacks the attribute {missing[0]}", node.op_type, node.name[:120])
 
 

@@ -1,4 +1,4 @@
-"""Steps of archc's own files that are several nodes: an operator is guessed, and written again; it is the step if that makes the same nodes.
+"""Steps of archc's own files: an operator is guessed and written again, and is the step if that makes the same nodes.
 
 So nothing of a file is believed but its nodes: a guess that is wrong makes others. A step that no guess makes is read as any other nodes.
 """
@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import permutations
+from itertools import islice, permutations
 from math import prod
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 
-from archc.compiler.backends.onnx.model import model_of
 from archc.compiler.backends.onnx.body import FLOATS
+from archc.compiler.backends.onnx.model import model_of
 from archc.compiler.frontends.flat import CannotRead, options
 from archc.compiler.frontends.onnx.forms import Form, Forms
 from archc.compiler.frontends.onnx.model import Node, attributes
@@ -31,9 +31,15 @@ from archc.compiler.shapes.dim import Shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError
 
-MOST = 2**24  # values of an operand of a step that is written again
+MOST = 2**24  # values of an operand or a result of a step that is written again
+NODES = 2000  # of such a step
+TRIES = 256  # of a function, for one step
+DRAFTS = 2000  # for one file
 DEPTH = 16  # nodes of other steps between a weight and what this one takes of it
-WRONG = (CannotRead, Fault, ArchError, ArithmeticError, AssertionError, LookupError, TypeError, ValueError)  # a guess is none
+WRONG = (  # a guess is none
+    *(CannotRead, Fault, ArchError, ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError),
+    ValueError,
+)
 Guess = tuple[str, Mapping[str, Any]]  # an operator and its options
 
 
@@ -43,15 +49,17 @@ class Group:
     def __init__(self, reader: Reader, step: str) -> None:
         self.reader, self.step, self.nodes = reader, step, reader.within(step)
         self.ops = Counter(node.op for node in self.nodes)
-        self.operands: list[int] = []
         self.weights: dict[str, Fixed] = {}
+        self.forms: dict[Any, dict[str, Form]] = {}
+        taken: dict[int, None] = {}
         inside = {name for node in self.nodes for name in node.outputs}
         for name in (name for node in self.nodes for name in node.inputs if name not in inside):
             value = reader.values.get(name)
-            if isinstance(value, View) and value.item not in self.operands:
-                self.operands.append(value.item)
+            if isinstance(value, View):
+                taken[value.item] = None
             elif isinstance(value, Fixed):
                 self._stored(name)
+        self.operands = list(taken)
 
     def _stored(self, name: str, depth: int = 0) -> None:
         """Note the weights that a value is computed of."""
@@ -125,19 +133,21 @@ class Rewriter:
     def step(self, name: str) -> None:
         """Read a step as one operator, where a guess is right. Its values are those of its nodes before."""
         ops = {node.op for node in self.reader.within(name)}
-        wanted = [function for every, function in GUESSES if ops & every]
+        wanted = [function for every, function in GUESSES if ops & every] if len(self.reader.within(name)) <= NODES else []
         group = Group(self.reader, name) if wanted else None
         if group is None or not group.operands or any(prod(shape) > MOST for shape in group.shapes):
             return
         for function in wanted:
             try:
-                for op, given in function(group):
+                for op, given in islice(function(group), TRIES):
                     if self._is_right(group, op, given):
                         return
             except WRONG:
                 continue
 
     def _is_right(self, group: Group, op: str, given: Mapping[str, Any]) -> bool:
+        if len(self.drafts) > DRAFTS:
+            return False
         for operands in _operands(group.operands, *OPERATORS[op].operands):
             try:
                 if self._fits(group, op, given, operands):
@@ -146,11 +156,13 @@ class Rewriter:
                 continue
         return False
 
-    def _fits(self, group: Group, op: str, given: Mapping[str, Any], operands: Sequence[int]) -> bool:
+    def _fits(self, group: Group, op: str, given: Mapping[str, Any], operands: tuple[int, ...]) -> bool:
         record, reader = OPERATORS[op], self.reader
         shapes = tuple(reader.flat.items[number].shape for number in operands)
         call = Call(op, options(record, given, len(shapes[0]) - 1), shapes)
         shape = record.shape(call)
+        if prod(shape) > MOST:  # type: ignore[arg-type]
+            return False
         weights, buffers = record.weights(call), record.buffers(call)
         wanted = {**weights, **buffers}
         key = _key(list(group.weights), list(wanted))
@@ -159,12 +171,16 @@ class Rewriter:
         result = self._draft(call, shape, [operands.index(number) for number in operands])
         if result is None:
             return False
-        found = self._forms(group, operands, key)
+        if (operands, key) not in group.forms:
+            group.forms[operands, key] = self._forms(group, operands, key)
+        found = group.forms[operands, key]
         ends = [name for node in group.nodes for name in node.outputs if name and self._is_taken(name, group.step)]
         mine = [name for name in ends if found[name].number == result.number]
         if not mine or any(name not in mine and not isinstance(reader.values.get(name), View | Fixed) for name in ends):
             return False
-        if any(name not in mine and found[name].number not in self._outside for name in ends):
+        inside = {name for node in group.nodes for name in node.outputs}
+        outside = {form.number for name, form in found.items() if name not in inside}  # of what it takes, which may be transposed here
+        if any(name not in mine and found[name].number not in outside for name in ends):
             return False
         held = {name: group.weights[_full(key, name)] for name in weights}
         more = {name: group.weights[_full(key, name)] for name in buffers}
@@ -183,7 +199,6 @@ class Rewriter:
     def _forms(self, group: Group, operands: Sequence[int], key: str) -> dict[str, Form]:
         """Return the forms of all values of a step. Raises CannotRead where an operand is none that a step of archc takes."""
         found: dict[str, Form] = {}
-        self._outside: set[int] = set()
         for node in group.nodes:
             taken = [self._form(name, found, operands, key) if name else None for name in node.inputs]
             found.update(zip(node.outputs, self.forms.made(node, taken), strict=True))
@@ -192,7 +207,6 @@ class Rewriter:
     def _form(self, name: str, found: dict[str, Form], operands: Sequence[int], key: str, depth: int = 0) -> Form:
         if name not in found:
             found[name] = self._given(name, found, operands, key, depth)
-            self._outside.add(found[name].number)
         return found[name]
 
     def _given(self, name: str, found: dict[str, Form], operands: Sequence[int], key: str, depth: int) -> Form:
@@ -270,10 +284,10 @@ def _key(stored: list[str], wanted: list[str]) -> str | None:
     return next((key for key in keys if {_full(key, each) for each in wanted} == set(stored)), None)
 
 
-def _operands(numbers: Sequence[int], least: int, most: int | None) -> Iterator[Sequence[int]]:
+def _operands(numbers: Sequence[int], least: int, most: int | None) -> Iterator[tuple[int, ...]]:
     """Yield what an operator may take of the operators that a step takes: all of them, in any order, or one several times."""
     if least <= len(numbers) <= (len(numbers) if most is None else most):
-        yield from permutations(numbers) if len(numbers) <= 3 else (numbers,)
+        yield from permutations(numbers) if len(numbers) <= 3 else (tuple(numbers),)
     if len(numbers) == 1:
         for count in range(max(2, least), 1 + min(4, 4 if most is None else most)):
             yield tuple(numbers) * count

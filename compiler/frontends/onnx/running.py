@@ -1,6 +1,7 @@
-"""Run an ONNX file with stirred weights, as what was read of it is held against: in onnxruntime, or, if it is small, in onnx's own evaluator.
+"""Run an ONNX file with stirred weights, for what was read of it: in onnxruntime, or a small one in onnx's own evaluator.
 
-Tensors are stirred in a copy of the message; those that a network takes as numbers, of one value or of whole numbers, are not, and neither are those whose values say what is computed.
+Tensors are stirred in a copy of the message. Those that a network takes as numbers, of one value or of whole numbers, are not, and neither
+are those whose values say what is computed.
 """
 
 from __future__ import annotations

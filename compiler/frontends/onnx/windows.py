@@ -1,4 +1,4 @@
-"""Attention within windows of a map as nodes of ONNX: the roll, the padding, the projections, the mask and the bias of positions as one operator.
+"""Attention within windows of a map as nodes of ONNX: roll, padding, projections, mask and bias of positions as one operator.
 
 Exporters compute the bias of positions, the mask and the trained scale before they write a file. So the table of a bias is taken from the
 bias itself, which must have one value for each distance, and a mask is compared, value by value, with that of the shift.
@@ -155,7 +155,9 @@ def _sharpness(reader: Reader, scale: Any, heads: int) -> Fixed:
         raise CannotRead("the scale of cosines is computed in a way that is not known")
     reader.kept |= reader.sources(scale)
     shape = (heads, 1, 1)
-    return Fixed(shape, scale.kind, lambda: np.minimum(np.log(scale.array().astype(np.float64)), log(SHARPEST)).astype(scale.kind).reshape(shape))
+    return Fixed(
+        shape, scale.kind, lambda: np.minimum(np.log(scale.array().astype(np.float64)), log(SHARPEST)).astype(scale.kind).reshape(shape)
+    )
 
 
 def _without_keys(reader: Reader, bias: Fixed) -> Fixed:
@@ -196,7 +198,9 @@ def rolled(reader: Reader, node: Node) -> View | None:
         left = {other: distance for other, distance in item.data.items() if other != word and distance}
         if item.data.get(word) != by:
             raise CannotRead("windows are moved back by another distance than before")
-        number = reader.flat.add_pseudo(item.op.removeprefix("~"), item.operands, item.shape, left, reader.path) if left else item.operands[0]
+        number = (
+            reader.flat.add_pseudo(item.op.removeprefix("~"), item.operands, item.shape, left, reader.path) if left else item.operands[0]
+        )
         return replace(view, item=number)
     view, axis = owning(reader, view, dim)
     return reader.on(view, "roll", {words(view.axes)[axis]: by if 2 * by <= whole else by - whole})
