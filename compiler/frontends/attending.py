@@ -64,6 +64,37 @@ def plain_product(reader: Walk, one: View, two: View) -> View:
     return View(item, (*items[0][1], rows, columns), (*one.dims[:-2], rows, columns))
 
 
+def multiplied(reader: Walk, equation: str, one: Any, two: Any, compared: bool) -> View | Products:
+    """Return a product of two tensors in Einstein's notation; `compared` are queries and keys.
+
+    Raises CannotRead where it is no product of matrices.
+    """
+    left, _, out = equation.replace(" ", "").partition("->")
+    names = left.split(",")
+    shared = [letter for letter in out if all(letter in each for each in names)]
+    summed_over = [letter for letter in names[0] if letter in names[-1] and letter not in out]
+    rows = [letter for letter in out if letter in names[0] and letter not in names[-1]]
+    columns = [letter for letter in out if letter in names[-1] and letter not in names[0]]
+    matrices = len(names) == 2 and len(summed_over) == len(rows) == len(columns) == 1
+    if not matrices or list(out) != [*shared, *rows, *columns] or any(len(set(each)) != len(each) for each in names):
+        raise CannotRead(f"einsum {equation} is no product of matrices")
+    if isinstance(one, Products):
+        if list(names[0]) != [*shared, *rows, *summed_over]:
+            raise CannotRead(f"einsum {equation} of weights of an attention")
+        return summed(reader, one, _ordered(reader.data(two), names[1], [*shared, *summed_over, *columns]))
+    queries = _ordered(reader.data(one), names[0], [*shared, *rows, *summed_over])
+    keys = _ordered(reader.data(two), names[1], [*shared, *columns, *summed_over])
+    if compared:
+        return product(reader, queries, keys)
+    return plain_product(reader, queries, keys.with_dims((*keys.dims[:-2], keys.dims[-1], keys.dims[-2])))
+
+
+def _ordered(view: View, names: str, order: list[str]) -> View:
+    if len(names) != len(view.dims) or set(names) != set(order):
+        raise CannotRead(f"einsum with {names} of a tensor of {len(view.dims)} axes")
+    return view.with_dims(view.dims[names.index(letter)] for letter in order)
+
+
 def reshaped(products: Products, sizes: tuple[int, ...]) -> Products:
     """Return products in another shape, in which something is added to them."""
     return replace(products, shape=sizes)

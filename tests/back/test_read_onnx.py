@@ -16,10 +16,13 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from archc import load, loads
+from archc.compiler.backends.onnx.rules.windowed import Windows
 from archc.compiler.frontends.flat import CannotCompare, CannotRead
 from archc.compiler.frontends.onnx import running
 from archc.compiler.frontends.onnx.sources import read
+from archc.compiler.frontends.onnx.windows import distances
 from archc.compiler.frontends.torch.proof import proved
+from archc.compiler.reading import read_text
 from archc.tests.support import ROOT, commands
 from archc.tests.support.onnx_reading import difference, differences, hollow, reread, stir
 from archc.tests.support.pytorch import torchvision_models
@@ -121,7 +124,7 @@ def test_files_of_torchs_exporter(tmp_path: Path) -> None:
 EXPORTED = [
     "alexnet", "vgg11", "squeezenet1_1", "resnet18", "resnext50_32x4d", "densenet121", "googlenet", "inception_v3", "mobilenet_v2",
     "mobilenet_v3_small", "mnasnet0_5", "shufflenet_v2_x0_5", "efficientnet_b0", "efficientnet_v2_s", "regnet_x_400mf", "regnet_y_400mf",
-    "convnext_tiny", "vit_b_32",
+    "convnext_tiny", "vit_b_32", "swin_t", "swin_v2_t", "maxvit_t",
 ]  # fmt: skip
 
 
@@ -148,6 +151,10 @@ def saved(path: Path, nodes: list[Any], tensors: dict[str, Any] | None = None, s
 
 def node(op: str, inputs: str, outputs: str = "y", **attrs: Any) -> Any:
     return helper.make_node(op, inputs.split(), outputs.split(), name=f"{op}_1", **attrs)
+
+
+def whole(*numbers: int) -> Any:
+    return np.array(numbers, np.int64)
 
 
 def kernels(*shape: int) -> Any:
@@ -180,6 +187,91 @@ def test_open_sizes_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(CannotRead, match="--input"):
         read(path)
     assert [tuple(each.shape) for each in read(path, [(3, 9, 9)]).graph][-1] == (4, 9, 9)
+
+
+# ---- attention within windows
+
+
+def windowed(path: Path, mask: float = -100.0, bias: Any = None) -> Path:
+    """Write shifted windows of 4x4 in a map of 4x8x8, two heads, as torch's exporter does: bias and mask are tensors."""
+    parts: list[Any] = []
+    sizes: dict[str, Any] = {}
+
+    def then(op: str, inputs: str, outputs: str, *numbers: int, **attrs: Any) -> None:
+        if numbers:
+            sizes[f"{outputs}_n"] = whole(*numbers)
+            inputs += f" {outputs}_n"
+        parts.append(helper.make_node(op, inputs.split(), outputs.split(), **attrs))
+
+    def roll(x: str, y: str, axis: int, start: int) -> None:
+        for name, begin, end in ((f"{y}_1", start, 8), (f"{y}_2", 0, start)):
+            sizes |= {f"{name}_b": whole(begin), f"{name}_e": whole(end), f"{name}_a": whole(axis)}
+            then("Slice", f"{x} {name}_b {name}_e {name}_a", name)
+        then("Concat", f"{y}_1 {y}_2", y, axis=axis)
+
+    then("Transpose", "x", "last", perm=[0, 2, 3, 1])
+    roll("last", "r1", 1, 2)
+    roll("r1", "r2", 2, 2)
+    then("Reshape", "r2", "w1", 1, 2, 4, 2, 4, 4)
+    then("Transpose", "w1", "w2", perm=[0, 1, 3, 2, 4, 5])
+    then("Reshape", "w2", "w3", 4, 16, 4)
+    then("MatMul", "w3 a.qkv", "p1")
+    then("Add", "p1 a.qkv.bias", "p2")
+    then("Reshape", "p2", "p3", 4, 16, 3, 2, 2)
+    then("Transpose", "p3", "p4", perm=[2, 0, 3, 1, 4])
+    for place, name in enumerate("qkv"):
+        sizes[f"at{place}"] = np.array(place)
+        then("Gather", f"p4 at{place}", name, axis=0)
+    sizes["factor"] = np.array(2**-0.5, np.float32)
+    then("Mul", "q factor", "scaled")
+    then("Transpose", "k", "turned", perm=[0, 1, 3, 2])
+    then("MatMul", "scaled turned", "s1")
+    then("Add", "s1 bias", "s2")
+    then("Reshape", "s2", "s3", 1, 4, 2, 16, 16)
+    then("Add", "s3 mask", "s4")
+    then("Reshape", "s4", "s5", 4, 2, 16, 16)
+    then("Softmax", "s5", "s6", axis=-1)
+    then("MatMul", "s6 v", "o1")
+    then("Transpose", "o1", "o2", perm=[0, 2, 1, 3])
+    then("Reshape", "o2", "o3", 4, 16, 4)
+    then("MatMul", "o3 a.proj", "o4")
+    then("Add", "o4 a.proj.bias", "o5")
+    then("Reshape", "o5", "m1", 1, 2, 2, 4, 4, 4)
+    then("Transpose", "m1", "m2", perm=[0, 1, 3, 2, 4, 5])
+    then("Reshape", "m2", "m3", 1, 8, 8, 4)
+    roll("m3", "b1", 1, 6)
+    roll("b1", "b2", 2, 6)
+    then("Transpose", "b2", "y", perm=[0, 3, 1, 2])
+    regions = Windows((8, 8), (4, 4), (2, 2), False).regions()
+    apart = np.where(regions[:, :, None] == regions[:, None], 0.0, mask).astype(np.float32)
+    if bias is None:
+        bias = kernels(49, 2)[distances((4, 4))].transpose(2, 0, 1)
+    tensors = {"a.qkv": kernels(4, 12), "a.qkv.bias": kernels(12), "a.proj": kernels(4, 4), "a.proj.bias": kernels(4)}
+    return saved(
+        path, parts, {**sizes, **tensors, "bias": bias.reshape(1, 2, 16, 16), "mask": apart.reshape(1, 4, 1, 16, 16)}, (1, 4, 8, 8)
+    )
+
+
+def test_windows_of_other_writers(tmp_path: Path) -> None:
+    flat = read(windowed(tmp_path / "net.onnx"))
+    (found,) = [each for each in flat.graph if not each.is_input]
+    assert (found.op, found.attrs["window"], found.attrs["shift"], found.attrs["heads"]) == ("window_attention", (4, 4), (2, 2), 2)
+    assert proved(flat, flat.graph).difference < CLOSE
+    assert flat.weights is not None
+    assert [array for key, array in flat.weights().items() if key.endswith("table")][0].tobytes() == kernels(49, 2).tobytes()
+
+
+@pytest.mark.parametrize("more", [{"mask": -50.0}, {"bias": kernels(2, 16, 16)}], ids=["mask", "bias"])
+def test_windows_with_other_constants_are_refused(more: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(CannotRead, match="mask|distance"):
+        read(windowed(tmp_path / "net.onnx", **more))
+
+
+def test_equal_tensors_that_are_stored_once(tmp_path: Path) -> None:
+    nodes = [node("LayerNormalization", "x ones zeros", "a"), node("Relu", "a", "b"), node("LayerNormalization", "b ones zeros", "y")]
+    path = saved(tmp_path / "net.onnx", nodes, {"ones": np.ones(8, np.float32), "zeros": np.zeros(8, np.float32)}, ("n", 4, 8))
+    assert read_text(str(path)).text.count("layer_norm") == 2
+    assert len({each.key for each in read(path).graph if each.op == "layer_norm"}) == 2
 
 
 # ---- steps of archc's own files
@@ -316,10 +408,6 @@ MINE = helper.make_opsetid("me", 1)
 
 def called(name: str) -> Any:
     return helper.make_node(name, ["x"], ["y"], domain="f")
-
-
-def whole(*numbers: int) -> Any:
-    return np.array(numbers, np.int64)
 
 
 LOOP = helper.make_function("f", "again", ["a"], ["b"], [helper.make_node("again", ["a"], ["b"], domain="f")], [CALL])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from archc.compiler.frontends.attending import Core, Products, attended, plain_product, product, summed
+from archc.compiler.frontends.attending import Core, Products, attended, multiplied, plain_product, product, summed
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.onnx.layers import linear, turned
 from archc.compiler.frontends.onnx.model import Node
@@ -32,6 +32,15 @@ def matmul(reader: Reader, node: Node) -> Any:
     if reader.leads_to(node, ENDS, LEADS):
         return product(reader, one, two.with_dims((*two.dims[:-2], two.dims[-1], two.dims[-2])))
     return plain_product(reader, one, two)
+
+
+@rule("Einsum")
+def einsum(reader: Reader, node: Node) -> Any:
+    """Read a product of two tensors that is one of matrices."""
+    one, *others = (reader.given(node, place) for place in range(len(node.inputs)))
+    if len(others) != 1:
+        raise CannotRead(f"einsum of {len(node.inputs)} tensors")
+    return multiplied(reader, node.attrs["equation"], one, others[0], reader.leads_to(node, ENDS, LEADS))
 
 
 @pattern("Add")

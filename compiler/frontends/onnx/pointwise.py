@@ -199,7 +199,7 @@ def dropout(reader: Reader, node: Node) -> list[Any]:
 # ---- arithmetic
 
 MERGES = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Max": "max", "Min": "min", "Sum": "add", "Mean": "mean"}
-SCORES = frozenset({"MatMul"})
+SCORES = frozenset({"MatMul", "Einsum"})
 ENDS = frozenset({"Softmax"})
 LEADS = frozenset({"Mul", "Div", "Add", "Reshape", "Unsqueeze", "Squeeze", "Identity"})
 WAYS = frozenset({"Transpose", "Reshape", "Mul", "Div", "Identity"})

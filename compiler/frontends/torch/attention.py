@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import fx
 
-from archc.compiler.frontends.attending import Core, Products, attended, plain_product, product, summed
+from archc.compiler.frontends.attending import Core, Products, attended, multiplied, plain_product, product, summed
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.torch.nodes import Fixed, rule
 from archc.compiler.frontends.torch.reader import Reader
@@ -66,31 +66,10 @@ def matmul(reader: Reader, a: Any) -> Any:
 @rule("einsum")
 def einsum(reader: Reader, a: Any) -> Any:
     """Read a product of two tensors that is one of matrices."""
-    left, out = a.equation.replace(" ", "").split("->")
-    if len(a.tensors) != 2:
+    one, *others = a.tensors
+    if len(others) != 1:
         raise CannotRead(f"einsum of {len(a.tensors)} tensors")
-    names = left.split(",")
-    one, two = a.tensors
-    shared = [letter for letter in out if all(letter in each for each in names)]
-    summed_over = [letter for letter in names[0] if letter in names[1] and letter not in out]
-    rows = [letter for letter in out if letter in names[0] and letter not in names[1]]
-    columns = [letter for letter in out if letter in names[1] and letter not in names[0]]
-    if len(summed_over) != 1 or len(rows) != 1 or len(columns) != 1 or list(out) != [*shared, *rows, *columns]:
-        raise CannotRead(f"einsum {a.equation} is no product of matrices")
-    if isinstance(one, Products):
-        if list(names[0]) != [*shared, *rows, *summed_over]:
-            raise CannotRead(f"einsum {a.equation} of weights of an attention")
-        values = _ordered(reader.data(two), names[1], [*shared, *summed_over, *columns])
-        return summed(reader, one, values)
-    queries = _ordered(reader.data(one), names[0], [*shared, *rows, *summed_over])
-    keys = _ordered(reader.data(two), names[1], [*shared, *columns, *summed_over])
-    if leads_to(reader.node, ("softmax", "_softmax"), LEADS):
-        return product(reader, queries, keys)
-    return plain_product(reader, queries, keys.with_dims((*keys.dims[:-2], keys.dims[-1], keys.dims[-2])))
-
-
-def _ordered(view: View, names: str, order: list[str]) -> View:
-    return view.with_dims(view.dims[names.index(letter)] for letter in order)
+    return multiplied(reader, a.equation, one, others[0], leads_to(reader.node, ("softmax", "_softmax"), LEADS))
 
 
 @rule("scaled_dot_product_attention")
