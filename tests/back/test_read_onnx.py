@@ -205,7 +205,7 @@ def windowed(path: Path, mask: float = -100.0, bias: Any = None) -> Path:
 
     def roll(x: str, y: str, axis: int, start: int) -> None:
         for name, begin, end in ((f"{y}_1", start, 8), (f"{y}_2", 0, start)):
-            sizes |= {f"{name}_b": whole(begin), f"{name}_e": whole(end), f"{name}_a": whole(axis)}
+            sizes.update({f"{name}_b": whole(begin), f"{name}_e": whole(end), f"{name}_a": whole(axis)})
             then("Slice", f"{x} {name}_b {name}_e {name}_a", name)
         then("Concat", f"{y}_1 {y}_2", y, axis=axis)
 
@@ -258,12 +258,12 @@ def test_windows_of_other_writers(tmp_path: Path) -> None:
     assert (found.op, found.attrs["window"], found.attrs["shift"], found.attrs["heads"]) == ("window_attention", (4, 4), (2, 2), 2)
     assert proved(flat, flat.graph).difference < CLOSE
     assert flat.weights is not None
-    assert [array for key, array in flat.weights().items() if key.endswith("table")][0].tobytes() == kernels(49, 2).tobytes()
+    assert next(array for key, array in flat.weights().items() if key.endswith("table")).tobytes() == kernels(49, 2).tobytes()
 
 
 @pytest.mark.parametrize("more", [{"mask": -50.0}, {"bias": kernels(2, 16, 16)}], ids=["mask", "bias"])
 def test_windows_with_other_constants_are_refused(more: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(CannotRead, match="mask|distance"):
+    with pytest.raises(CannotRead, match=r"mask|distance"):
         read(windowed(tmp_path / "net.onnx", **more))
 
 
