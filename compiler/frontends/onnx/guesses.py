@@ -21,6 +21,7 @@ from archc.compiler.frontends.views import fresh
 from archc.compiler.ops.kinds import Word
 
 LARGEST = 2**12  # positions along an axis, or in a window
+MAPS = 2**20  # positions of a map with windows
 KEYS = {"qkv": "proj", "to_qkv": "merge"}  # the projections of an attention within windows
 
 
@@ -51,7 +52,7 @@ def window_attention(group: Group) -> Iterator[Guess]:
     """Guess attention within windows: the positions of a window and the shift are those of the first Reshape or Gather."""
     local, (shape, *_) = group.local(), group.shapes
     name = next((name for name, last in KEYS.items() if f"{name}.weight" in local and f"{last}.weight" in local), "")
-    if not name or len(shape) < 3:
+    if not name or len(shape) < 3 or prod(shape[1:]) > MAPS:
         return
     position = "table" if "relative_position_bias_table" in local else "continuous" if "cpb_mlp.0.weight" in local else "none"
     cosine = "logit_scale" in local
