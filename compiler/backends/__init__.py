@@ -102,7 +102,8 @@ class Backend:
     `load` is the line of Python that loads the file, with `{path}` in quotes, or, for a file of Python, `{stem}` and `{name}`, its last
     class. `verifier` is the dotted path of a function of a Compiled, the path and inputs, which runs the file as its users do and returns
     numpy arrays by output; it needs the modules `verifying`. They may differ from those of the network by `tolerance`, relative to the
-    spread of the output in float32.
+    spread of the output in float32. Files of the dtypes `widened` are run in float32, and held against the network with its weights in
+    float32.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Backend:
     load: str = ""
     verifier: str = ""
     verifying: tuple[str, ...] = ()
+    widened: tuple[str, ...] = ()
     tolerance: float = 0.0
 
     @property
@@ -219,6 +221,8 @@ BACKENDS: tuple[Backend, ...] = (
         checker="archc.compiler.backends.onnx.write.check",
         load="onnxruntime.InferenceSession({path})",
         verifier="archc.compiler.backends.onnxruntime.run",
+        verifying=("onnxruntime",),
+        widened=("bfloat16",),
         tolerance=1e-5,
     ),
     Backend(

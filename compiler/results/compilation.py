@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from archc.compiler.backends import BACKENDS, Backend, Compiled, backend_of, installed, listed
-from archc.compiler.backends.comparison import Difference, difference
+from archc.compiler.backends.comparison import Difference, difference, rounded
 from archc.compiler.backends.errors import CannotVerify
 from archc.compiler.errors import NotInstalled, UsageError, at_least, one_of, one_type
 from archc.compiler.files import unwritable
@@ -267,11 +267,15 @@ def _verified(compiled: Compiled, path: Path, row: Backend, file: Written) -> Wr
     """Run a file and the network on the same input. A file that cannot be run is a result too."""
     from archc.compiler.backends.torch import verify
 
-    inputs = verify.stirred_inputs(compiled)
-    ours = verify.network(compiled, inputs)
+    reference = verify.widened(compiled) if compiled.dtype in row.widened else compiled
+    inputs = verify.stirred_inputs(reference)
+    ours = verify.network(reference, inputs)
     try:
         theirs = row.run(compiled, path, inputs)
-        return Written(file.path, file.size, file.load, difference(theirs, ours, row.tolerance, compiled.dtype))
+        tolerance = row.tolerance if reference is compiled else rounded(row.tolerance, compiled.dtype)  # of constants in the file
+        found = difference(theirs, ours, tolerance, reference.dtype)
+        how = f"run in {reference.dtype}" if reference is not compiled else ""
+        return Written(file.path, file.size, file.load, replace(found, how=how))
     except CannotVerify as error:
         return Written(file.path, file.size, file.load, unverified=str(error))
 

@@ -152,6 +152,62 @@ def test_what_is_written_is_the_network(row: Backend, suffix: str, name: str, tm
     assert found.facts()["written"][0]["difference"]["tolerance"] == row.tolerance
 
 
+HALVES = [
+    pytest.param(row, suffix, dtype, id=f"{suffix}-{dtype}", marks=[] if row.name in ("onnx", "weights") else [pytest.mark.slow])
+    for row in BACKENDS
+    for suffix in row.suffixes
+    for dtype in ("float16", "bfloat16")
+]
+
+
+@pytest.mark.parametrize(("row", "suffix", "dtype"), HALVES)
+def test_half_precision_is_the_network(row: Backend, suffix: str, dtype: str, tmp_path: Path) -> None:
+    found = loads(SEVERAL["one"]).compile(tmp_path / f"net{suffix}", level=row.levels[0], dtype=dtype, verify=True)
+    (file,) = found.written
+    assert found.ok and file.difference is not None
+    most = {"float16": 0.006, "bfloat16": 0.047}[dtype] if row.tolerance else 0.0
+    assert file.difference.tolerance <= most
+    assert ("run in float32" in found.text()) == (dtype in row.widened)
+
+
+WRONG = {"float32": 1.001, "float16": 1.05, "bfloat16": 1.2}  # times the right weights of one layer
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_wrong_weights_of_one_layer_are_found_in_onnx(dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from archc.compiler.backends.onnx import write as writer
+
+    right = writer.applied
+    monkeypatch.setattr(
+        writer,
+        "applied",
+        lambda recipes, weights: {
+            key: (array * WRONG[dtype]).astype(array.dtype) if key == "fc1.weight" else array
+            for key, array in right(recipes, weights).items()
+        },
+    )
+    found = loads(SEVERAL["one"]).compile(tmp_path / "net.onnx", dtype=dtype, verify=True)
+    assert not found.ok and "above" in found.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_wrong_weights_of_one_layer_are_found_in_a_package(dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from archc.compiler.backends.torch import packages
+
+    right = packages.realized
+
+    def wrong(*args: object) -> torch.nn.Module:
+        module: torch.nn.Module = right(*args)
+        with torch.no_grad():
+            list(module.parameters())[-2].mul_(WRONG[dtype])
+        return module
+
+    monkeypatch.setattr(packages, "realized", wrong)
+    found = loads(SEVERAL["one"]).compile(tmp_path / "net.aoti.pt2", level=2, dtype=dtype, verify=True)
+    assert not found.ok and "above" in found.text()
+
+
 def test_a_file_that_is_not_the_network_is_told(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from archc.compiler.backends.torch import files
 
@@ -191,6 +247,13 @@ def test_outputs_that_cannot_be_compared() -> None:
     for theirs, words in (({"z": ones["y"]}, "its outputs are z"), ({"y": np.ones(3)}, "its output y is 3, and that of the network 2x3")):
         with pytest.raises(CannotVerify, match=words):
             difference(theirs, ones, 0, "float32")
+    many, few = np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(2, 3) / 1000
+    found = difference({"y": many, "z": few + 1e-6}, {"y": many, "z": few}, 1e-5, "float32")  # the output that is off is told, though small
+    assert not found.within and found.absolute < 2e-6 and found.tolerance == 1e-5
+    far = 1000 + many / 1000  # of a spread as small as its last bits
+    assert difference({"y": far + 1e-4}, {"y": far}, 1e-5, "float32").within
+    assert not difference({"y": far + 1e-3}, {"y": far}, 1e-5, "float32").within
+    assert not difference({"y": far + 1e-9}, {"y": far}, 0, "float32").within
     with pytest.raises(CannotVerify, match="no finite value"):
         difference(ones, {"y": np.full((2, 3), np.nan)}, 0, "float32")
 

@@ -15,11 +15,14 @@ import pytest
 from archc import load, loads
 from archc.compiler.backends import Compiled
 from archc.compiler.backends.onnx.write import OPSET, write
+from archc.compiler.backends.weights import tensors_of
+from archc.compiler.driver import check_text
 from archc.compiler.files import CannotWrite
+from archc.compiler.graph import ArchGraph
 from archc.compiler.ops.record import Operator
 from archc.compiler.results.compilation import Request, compilation
 from archc.dsl.errors import ArchError
-from archc.tests.support import ARCHS, ROOT
+from archc.tests.support import FILES, ROOT
 from archc.tests.support.onnx_files import (
     check_shapes,
     compiled,
@@ -201,9 +204,9 @@ def test_the_reference_evaluator_agrees(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", ARCHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_network_is_whole(path: Path, tmp_path: Path) -> None:
-    graph = load(path).graph
+    graph = load(path, inputs="3x256x224" if path.stem == "vgg16_fcn" else {}).graph
     for level, functions in ((0, False), (2, True)):
         network = compiled(graph, level, batch=1, functions=functions)
         model, wanted = written(network, tmp_path / "net.onnx"), expected(network)
@@ -279,15 +282,40 @@ def test_operators_without_numbers_leave_sizes_open(tmp_path: Path) -> None:
         assert difference(ran(path, feed(network)), expected(network)) < CLOSE
 
 
-@pytest.mark.parametrize("text", ["window_attention(3, window=4)", "avgpool3/2(ceil=yes)"])
-def test_sizes_that_are_needed_as_numbers_are_refused(text: str, tmp_path: Path) -> None:
-    network = loads(f"input 3xHxW\n{text}\n")
-    closed = compiled(loads(f"input 3xHxW\n{text}\n", inputs="3x8x8").graph)
-    with pytest.raises(ArchError) as error:
-        write(Compiled(network.graph, 0, closed.module, closed.inputs), tmp_path / "net.onnx")
-    (diagnostic,) = error.value.diagnostics
-    assert diagnostic.span is not None and diagnostic.span.line == 2
-    assert "--input" in str(error.value) and not list(tmp_path.iterdir())
+@pytest.mark.parametrize("operator", RECORDS, ids=lambda operator: operator.name)
+def test_open_sizes_are_written_or_refused_at_the_line(operator: Operator, tmp_path: Path) -> None:
+    """Whatever the sizes of its operands are: the positions are open, and then the channels too."""
+    for first in (1, 0):
+        report = check_text(opened(example(operator).partition("=>")[0], first))
+        if not report.ok:
+            continue  # it needs numbers itself
+        path = tmp_path / f"{first}.onnx"
+        refusal = refused(report.graph, path)
+        if refusal is None:
+            onnx.checker.check_model(str(path), full_check=True)
+        else:
+            (diagnostic,) = refusal.diagnostics
+            assert diagnostic.span is not None and "--input" in str(refusal) and not path.exists()
+
+
+def refused(graph: ArchGraph, path: Path) -> ArchError | None:
+    """Write a network whose weights are all 1; return why it is refused, if it is."""
+    arrays = {key: np.ones(shape, np.int64 if whole else np.float32) for key, (shape, whole) in tensors_of(graph).items()}
+    try:
+        write(Compiled(graph, arrays=arrays), path)
+    except ArchError as error:
+        return error
+    return None
+
+
+def opened(text: str, first: int) -> str:
+    """A text whose inputs have a name in place of each size from the given axis on."""
+    names = iter("ABCDEFGHIJKLMNOP")
+
+    def named(found: re.Match[str]) -> str:
+        return found[1] + "x".join(next(names) if axis >= first else size for axis, size in enumerate(found[2].split("x")))
+
+    return re.sub(r"(input (?:\w+: )?)([\dx]+)", named, text)
 
 
 def test_equal_blocks_are_one_function_with_their_weights_as_inputs(tmp_path: Path) -> None:

@@ -76,15 +76,16 @@ def expected(network: Compiled) -> list[Any]:
 
 
 def difference(found: list[Any], wanted: list[Any]) -> float:
-    """The largest difference, as a part of the spread of the output."""
+    """The largest difference above one unit in the last place, as a part of the spread of the output, its standard deviation."""
     worst = 0.0
     for ours, theirs in zip(found, wanted, strict=True):
         assert ours.shape == theirs.shape
         assert ours.dtype == theirs.dtype
         assert np.isfinite(theirs).all()
+        last = float(np.finfo(theirs.dtype).eps * np.abs(theirs).max())
         ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
-        spread = float(np.ptp(theirs)) or 1.0
-        worst = max(worst, float(np.abs(ours - theirs).max()) / spread)
+        spread = float(theirs.std()) or 1.0
+        worst = max(worst, (float(np.abs(ours - theirs).max()) - last) / spread)
     return worst
 
 
@@ -294,10 +295,25 @@ OPENED = [
     "input 4xHxW; unfold3/2(pad=1, dilation=2)",
     "input 4xL; unfold(kernel=2, stride=4)",
     "input 4xHxW; unfold2; crop(3)",
+    *(
+        f"input 4xHxW; {kind}pool{kernel}/{stride}(pad={pad}, ceil=yes{more})"
+        for kind, more in (("max", ""), ("avg", ""), ("avg", ", count_pad=no"))
+        for kernel, stride, pad in ((3, 2, 1), (2, 3, 1), (2, 2, 1))
+    ),
+    "input 4xLx3; avgpool3/2(pad=1, ceil=yes)",
+]
+OPEN_WINDOWS = [
+    "input 12xHxW; window_attention(3, window=4, pad=yes)",
+    "input 12xHxW; window_attention(3, window=4, shift=1, pad=yes)",
+    "input 12xHxW; window_attention(3, window=8x5, shift=3x2, pad=yes)",  # at some sizes one window covers an axis, which is not shifted
+    "input 12xHx9; window_attention(3, window=4x3, shift=1, pad=yes, similarity=cosine, position=continuous)",
+    "input 12xHxW; window_attention(3, window=3x4, grid=yes, pad=yes)",
+    "input 12xL; window_attention(3, window=4, shift=2, pad=yes, position=none)",
+    "input 4xLxHxW; window_attention(2, window=2x3x3, shift=1x0x2, pad=yes)",
 ]
 
 
-@pytest.mark.parametrize("text", OPENED)
+@pytest.mark.parametrize("text", [*OPENED, *OPEN_WINDOWS])
 def test_sizes_stay_open(text: str, tmp_path: Path) -> None:
     network = compiled(graph_of(text))
     agrees(network, tmp_path / "net.onnx")
@@ -309,10 +325,14 @@ def test_blocks_of_open_maps_become_channels(tmp_path: Path) -> None:
     agrees(compiled(graph_of("input 3xHxW; space_to_depth2")), tmp_path / "net.onnx")
 
 
-def test_windows_of_open_maps_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArchError, match="--input"):
-        write(compiled(graph_of("input 12xHxW; window_attention(3, window=4)")), tmp_path / "net.onnx")
-    assert not (tmp_path / "net.onnx").exists()
+def test_sizes_that_no_window_divides_fail_when_the_file_runs(tmp_path: Path) -> None:
+    network = compiled(graph_of("input 12xHxW; window_attention(3, window=4)"))
+    sizes = {"H": 8, "W": 12}
+    first = Compiled(network.graph, 0, network.module, random_inputs(network.graph, 2, sizes=sizes))
+    agrees(first, tmp_path / "net.onnx")
+    bad = Compiled(network.graph, 0, network.module, random_inputs(network.graph, 2, sizes={"H": 8, "W": 11}))
+    with pytest.raises(Exception, match=r"(?i)bounds"):
+        session(tmp_path / "net.onnx").run(None, tensors(bad))
 
 
 @pytest.mark.parametrize("causal", ["no", "yes"])
@@ -361,7 +381,7 @@ HALF = [ATTENTION[0], ATTENTION[4], WINDOWS[1], WINDOWS[8], RECURRENT[0], COMPUT
 
 @pytest.mark.parametrize("text", HALF)
 def test_half_precision(text: str, tmp_path: Path) -> None:
-    agrees(compiled(graph_of(text), dtype="float16"), tmp_path / "net.onnx", close=0.01)
+    agrees(compiled(graph_of(text), dtype="float16"), tmp_path / "net.onnx", close=0.03)  # 0.0105 for shifted windows with cosines
 
 
 # ---- whole networks

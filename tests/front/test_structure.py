@@ -30,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.lowering": FRONT | {"compiler.analysis", "compiler.passes"},
     "compiler.backends": FRONT | {"compiler.lowering", "compiler.files", "compiler.backends.torch"},  # the last for types only
     "compiler.backends.source": FRONT | {f"compiler.{room}" for room in ("backends", "backends.torch", "files", "lowering")},
-    "compiler.backends.onnxruntime": {"compiler.backends"},
+    "compiler.backends.onnxruntime": {"compiler.backends", "compiler.backends.onnx"},
     "compiler.backends.torch": FRONT
     | {f"compiler.{room}" for room in ("analysis", "backends", "collection", "files", "lowering", "passes")},
     "compiler.reading": FRONT | {"compiler.frontends", "compiler.read"},

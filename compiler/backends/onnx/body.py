@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from archc.compiler.backends.onnx.layout import Layouts
 from archc.compiler.shapes.dim import Shape
 
 CONSTANT = "constant"
@@ -26,7 +25,6 @@ class Body:
     nodes: list[NodeProto] = field(default_factory=list)
     weights: dict[str, str] = field(default_factory=dict)
     known: dict[str, tuple[Shape, int]] = field(default_factory=dict)
-    layouts: Layouts = field(default_factory=Layouts)
     _values: set[str] = field(default_factory=set)
     _nodes: set[str] = field(default_factory=set)
     _constants: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,7 +11,6 @@ from onnx import NodeProto, TensorProto, helper
 
 from archc.compiler.backends.onnx import schemas, shapes
 from archc.compiler.backends.onnx.body import FLOATS, Body
-from archc.compiler.backends.onnx.layout import ELEMENTWISE, inverse
 from archc.compiler.backends.onnx.value import Number
 from archc.compiler.backends.onnx.value import Value as Value
 from archc.compiler.lowering.program import Step
@@ -35,6 +34,7 @@ class Building:
     arrays: Mapping[str, Any]
     nodes: list[NodeProto] = field(default_factory=list)
     known: dict[str, tuple[Shape, int]] = field(default_factory=dict)  # the shape and the type of helper values
+    _transposed: dict[str, tuple[Value, tuple[int, ...]]] = field(default_factory=dict)  # what a transpose is one of, and its order of axes
 
     # ---- values
 
@@ -103,10 +103,6 @@ class Building:
         follow from the operands (`shapes.of`); `dtype` the element type, where it is not that of the first operand. Raises ArchError
         where the opset has no such operator, attribute or type.
         """
-        if kind in ELEMENTWISE and shape is None:
-            moved = self._before_transposes(kind, operands, dtype, attrs)
-            if moved is not None:
-                return moved
         (value,) = self._node(kind, operands, [shape], dtype, attrs)
         return value
 
@@ -143,32 +139,6 @@ class Building:
             if known is not None:
                 self.known[one] = known, dtype
         return values
-
-    def _before_transposes(self, kind: str, operands: Sequence[Value | None], dtype: int | None, attrs: Mapping[str, Any]) -> Value | None:
-        """Add an elementwise node before the transposes that its operands are, and return its transpose; None where they do not agree."""
-        layouts = self.body.layouts
-        order = layouts.common(operands)
-        if order is None or shapes.of(kind, operands, attrs) is None:
-            return None
-        moved: list[Value | None] = []
-        for x in operands:
-            if x is None:
-                moved.append(x)
-                continue
-            back = inverse(order)
-            origin, own = layouts.origin(x)
-            wide = [axis for axis, size in enumerate(x.shape, len(order) - x.rank) if size != 1]  # axes of the result
-            if own == order:
-                moved.append(origin)
-            elif x.rank == len(order) and (x.name, back) in layouts.made:
-                moved.append(layouts.made[x.name, back])
-            elif not wide and x.rank <= len(order):
-                moved.append(x)
-            elif x.name in self.body.weights and len(wide) == 1:
-                moved.append(self.reshape(x, (x.shape[wide[0] - len(order)], *(1,) * (len(order) - 1 - order[wide[0]]))))
-            else:
-                return None
-        return self.transpose(self._node(kind, moved, [None], dtype, attrs)[0], order)
 
     def refuse(self, problem: str, help: str = "") -> NoReturn:
         """Raise ArchError, at the place of the step, for what ONNX cannot say."""
@@ -210,15 +180,14 @@ class Building:
         return self.concat(parts, 0)
 
     def transpose(self, x: Value, axes: Sequence[int]) -> Value:
-        """Return the values with their axes in this order. A transpose of a transpose is one, and one that undoes another is none."""
-        layouts = self.body.layouts
-        origin, order = layouts.origin(x)
+        """Return the values with their axes in this order. Within a step, transposes of transposes are one, or none where they cancel."""
+        origin, order = self._transposed.get(x.name) or (x, tuple(range(x.rank)))
         order = tuple(order[axis] for axis in axes)
         if order == tuple(range(x.rank)):
-            return replace(origin, b=self)
-        if (origin.name, order) not in layouts.made:
-            layouts.note(origin, order, self.op("Transpose", origin, perm=list(order)))
-        return replace(layouts.made[origin.name, order], b=self)
+            return origin
+        result = self.op("Transpose", origin, perm=list(order))
+        self._transposed[result.name] = origin, order
+        return result
 
     def swap(self, x: Value, first: int, second: int) -> Value:
         """Return the values with two axes exchanged."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from onnx import FunctionProto, ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from archc.compiler.backends.onnx.body import FLOATS, Body
 from archc.compiler.backends.onnx.building import Building, Value, below
@@ -45,10 +45,9 @@ class Maker:
         for name, step in program.outputs.items():
             if finals.get(step) != name:  # an output that is an input, or a second name of one
                 body.nodes.append(helper.make_node("Identity", [values[step].name], [name], body.node_name(name)))
-        nodes = body.layouts.pruned(body.nodes, program.outputs)
-        inside = {name for node in nodes for name in node.output} - {*program.outputs}
+        inside = {name for node in body.nodes for name in node.output} - {*program.outputs}
         graph = helper.make_graph(
-            nodes,
+            body.nodes,
             program.name or "network",
             [self._info(step.name, (self.batch, *step.shape), values[step.name].dtype) for step in program.steps if step.kind == "input"],
             [self._info(name, values[step].shape, values[step].dtype) for name, step in program.outputs.items()],
@@ -116,9 +115,8 @@ class Maker:
         taken = {step: inner.value_name(f"x{number}" if many else "x") for number, step in enumerate(scope.takes, 1)}
         known = self.within(scope, inner, {step: replace(values[step], name=name) for step, name in taken.items()}, {})
         returned = [known[step].name for step in scope.returns]
-        nodes = inner.layouts.pruned(inner.nodes, returned)
         function = helper.make_function(
-            DOMAIN, scope.block, [*taken.values(), *inner.weights], returned, nodes, [helper.make_opsetid("", self.opset)]
+            DOMAIN, scope.block, [*taken.values(), *inner.weights], returned, inner.nodes, [helper.make_opsetid("", self.opset)]
         )
         if any(node.domain for node in inner.nodes):
             function.opset_import.append(helper.make_opsetid(DOMAIN, 1))
@@ -202,19 +200,28 @@ def call(b: Building, target: str, args: Sequence[Any], settings: Mapping[str, A
 
 def finish(b: Building, result: Value, name: str) -> None:
     """Add the nodes of a step to its body. The one that computes the result is named as the step, and its value gets the name."""
-    nodes = b.nodes
-    if not any(result.name in node.output for node in nodes):  # the step is its operand
+    if not any(result.name in node.output for node in b.nodes):  # the step is its operand
         result = b.op("Identity", result)
+    nodes = needed(b.nodes, result.name)
     last = next(node for node in nodes if result.name in node.output)
     for node in nodes:
         _rename(node.input, result.name, name)
         _rename(node.output, result.name, name)
-    b.body.layouts.rename(result.name, replace(result, name=name, known=b.out))
     last.name = b.label
     for node in nodes:
         node.doc_string = place(b.step)
     b.body.nodes.extend(nodes)
     b.body.known.update({key: known for key, known in b.known.items() if key != result.name})
+
+
+def needed(nodes: Sequence[NodeProto], result: str) -> list[NodeProto]:
+    """Return the nodes that a value depends on; runtimes would run the others, such as transposes that became one."""
+    read, kept = {result}, []
+    for node in reversed(nodes):
+        if not read.isdisjoint(node.output):
+            read.update(node.input)
+            kept.append(node)
+    return kept[::-1]
 
 
 def place(step: Step) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -29,6 +30,15 @@ def stirred_inputs(compiled: Compiled) -> list[Tensor]:
     torch.manual_seed(SEED + 1)
     device = compiled.inputs[0].device if compiled.inputs else "cpu"
     return random_inputs(compiled.graph, BATCH, device, DTYPES[compiled.dtype])
+
+
+def widened(compiled: Compiled) -> Compiled:
+    """Return the network with the same weights in float32."""
+    module = copy.deepcopy(compiled.module)
+    for part in module.modules():
+        if isinstance(part, nn.RMSNorm) and part.eps is None:  # then it is that of the dtype
+            part.eps = torch.finfo(DTYPES[compiled.dtype]).eps
+    return Compiled(compiled.graph, compiled.level, module.float(), compiled.inputs)
 
 
 def network(compiled: Compiled, inputs: Sequence[Tensor]) -> Arrays:

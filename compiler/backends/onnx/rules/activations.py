@@ -75,9 +75,10 @@ def threshold(b: Building, x: Value, threshold: float, value: float) -> Value:
 
 def glu(b: Building, x: Value, dim: int) -> Value:
     """Write the first half, times the sigmoid of the second."""
-    size = x.shape[dim]
-    assert isinstance(size, int)
-    first, second = b.split(x, dim, [size // 2, size // 2])
+    axis = dim % x.rank
+    half = (*x.shape[:axis], x.shape[axis] // 2, *x.shape[axis + 1 :])
+    count = 2 if schemas.takes("Split", b.opset, "num_outputs") else None
+    first, second = b.several("Split", x, axis=axis, num_outputs=count, shape=[half, half])
     return first * b.op("Sigmoid", second)
 
 

@@ -60,10 +60,8 @@ def attend_by_head(
 
 
 def width(x: Value) -> int:
-    """Return the size of the last axis."""
-    size = x.shape[-1]
-    assert isinstance(size, int)
-    return size
+    """Return the size of the last axis. Raises ArchError where it is open."""
+    return x.b.numbers(x.shape[-1:])[0]
 
 
 def by_head(b: Building, x: Value, heads: int) -> Value:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from archc.compiler.backends.onnx.building import Building, Value
-from archc.compiler.backends.onnx.rules.resizing import number, select
 from archc.compiler.backends.onnx.rules.rule import Rule
+from archc.compiler.backends.onnx.rules.sizes import number, select
 
 
 def cat(b: Building, parts: Sequence[Value], dim: int) -> Value:

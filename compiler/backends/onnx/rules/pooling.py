@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from archc.compiler.backends.onnx.building import Building, Value
+from archc.compiler.backends.onnx.rules import open_pooling
 from archc.compiler.backends.onnx.rules.rule import Rule
 
 
@@ -21,13 +22,15 @@ def max_pool(
     ceil_mode: bool,
 ) -> Value:
     """Write the largest value of each window."""
-    ends, ceil = _ends(b, x, kernel_size, stride, padding, dilation, ceil_mode)
+    if ceil_mode and _is_open(b, x):
+        return open_pooling.max_pool(b, x, kernel_size, stride, padding, dilation)
+    ends = _ends(b, x, kernel_size, stride, padding, dilation, ceil_mode)
     if any(end >= kernel for end, kernel in zip(ends, kernel_size, strict=True)):  # onnxruntime wants less padding than that
         x = b.pad(x, [0, 0, *padding], [0, 0, *ends], value=-np.inf)
         padding, ends = (0,) * len(ends), [0] * len(ends)
     value: Value = b.op(
         "MaxPool", x, kernel_shape=list(kernel_size), strides=list(stride), pads=[*padding, *ends],
-        dilations=list(dilation) if set(dilation) != {1} else None, ceil_mode=ceil, shape=b.out,
+        dilations=list(dilation) if set(dilation) != {1} else None, shape=b.out,
     )  # fmt: skip
     return value
 
@@ -43,10 +46,12 @@ def avg_pool(
     shape: Any = None,
 ) -> Value:
     """Write the mean of each window. Padding counts in the divisor if it is included; positions past it, from `ceil_mode`, never do."""
-    ends, ceil = _ends(b, x, kernel_size, stride, padding, (1,) * len(kernel_size), ceil_mode, exact=True)
+    if ceil_mode and _is_open(b, x):
+        return open_pooling.avg_pool(b, x, kernel_size, stride, padding, count_include_pad)
+    ends = _ends(b, x, kernel_size, stride, padding, (1,) * len(kernel_size), ceil_mode)
     counted = count_include_pad and any((*padding, *ends))
     value: Value = b.op(
-        "AveragePool", x, kernel_shape=list(kernel_size), strides=list(stride), pads=[*padding, *ends], ceil_mode=ceil,
+        "AveragePool", x, kernel_shape=list(kernel_size), strides=list(stride), pads=[*padding, *ends],
         count_include_pad=1 if counted else None, shape=shape or b.out,
     )  # fmt: skip
     if counted and list(ends) != list(padding):
@@ -60,33 +65,21 @@ def avg_pool(
     return value
 
 
-def _ends(
-    b: Building,
-    x: Value,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    ceil: bool,
-    exact: bool = False,
-) -> tuple[list[int], int | None]:
-    """Return the padding after each axis, and ONNX's `ceil_mode`.
+def _is_open(b: Building, x: Value) -> bool:
+    return not all(isinstance(size, int) for size in (*x.shape[2:], *b.out[2:]))
 
-    Windows that extend past the edge are stated as padding, where the sizes are known: runtimes disagree on what they count. Raises
-    ArchError where the sizes are open and it must be `exact`.
-    """
+
+def _ends(
+    b: Building, x: Value, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], ceil: bool
+) -> list[int]:
+    """Return the padding after each axis. Windows that extend past the edge are stated as padding: runtimes disagree on what they count."""
     if not ceil:
-        return list(padding), None
-    sizes, counts = x.shape[2:], b.out[2:]
-    if not all(isinstance(size, int) for size in (*sizes, *counts)):
-        if exact:
-            b.refuse_open()
-        return list(padding), 1
+        return list(padding)
     ends = []
-    for size, count, k, s, p, d in zip(sizes, counts, kernel, stride, padding, dilation, strict=True):
+    for size, count, k, s, p, d in zip(x.shape[2:], b.out[2:], kernel, stride, padding, dilation, strict=True):
         assert isinstance(size, int) and isinstance(count, int)
         ends.append(max(p, (count - 1) * s + d * (k - 1) + 1 - size - p))
-    return ends, None
+    return ends
 
 
 AXES = (1, 2, 3)

@@ -11,6 +11,7 @@ from onnx import TensorProto
 from archc.compiler.backends.onnx.building import Building, Value
 from archc.compiler.backends.onnx.rules.pooling import avg_pool
 from archc.compiler.backends.onnx.rules.rule import Rule
+from archc.compiler.backends.onnx.rules.sizes import number, select, up_to
 from archc.compiler.shapes.dim import Dim
 
 MODES = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"}
@@ -105,26 +106,6 @@ def _ranges(b: Building, x: Value, axis: int, count: int) -> tuple[Value, Value]
     start = b.op("Div", b.op("Mul", b.const(numbers), size), b.const(count))
     end = b.op("Div", b.op("Add", b.op("Mul", b.const(numbers + 1), size), b.const(count - 1)), b.const(count))
     return start, end
-
-
-# ---- sizes while the network runs
-
-
-def number(b: Building, x: Value, axis: int) -> Value:
-    """Write a size of a value as a number."""
-    return b.squeeze(b.op("Shape", x, start=axis, end=axis + 1, shape=(1,)), 0)
-
-
-def up_to(b: Building, end: Value, size: Dim) -> Value:
-    """Write the numbers from 0 up to one, exclusive; there are `size` of them."""
-    value: Value = b.op("Range", b.const(0), end, b.const(1), shape=(size,))
-    return value
-
-
-def select(b: Building, x: Value, axis: int, places: Value) -> Value:
-    """Write the positions along an axis that an index holds."""
-    value: Value = b.op("Gather", x, places, axis=axis, shape=(*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]))
-    return value
 
 
 # ---- upsampling and crops

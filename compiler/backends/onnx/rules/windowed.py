@@ -1,10 +1,11 @@
-"""Attention within windows, and over grids, of a map whose sizes are known.
+"""Attention within windows, and over grids, of a map.
 
-A shift or padding makes the windows a fixed selection of positions, one Gather, and so is the way back. Where windows are not shifted,
-attention is ONNX's operator, with the bias of positions as its mask. Shifted windows are written in parts: there the mask of -100 leaves
-weights of e^-100, which are subnormal, and slow processors down to less than half in the product with the values. Products are
-therefore raised to at least the largest of their row minus 80, which changes weights by 1e-35 at most (the first shifted layer of
-Swin-T: 14.6 ms without, 6.0 ms with it).
+Where sizes are known, a shift or padding makes the windows a fixed selection of positions, one Gather, and so is the way back. Of open
+sizes the selection is computed while the network runs (`open_windows`). Where windows are not shifted, attention is ONNX's operator, with
+the bias of positions as its mask. Shifted windows are written in parts: there the mask of -100 leaves weights of e^-100, which are
+subnormal, and slow processors down to less than half in the product with the values. Products are therefore raised to at least the
+largest of their row minus 80, which changes weights by 1e-35 at most (the first shifted layer of Swin-T: 14.6 ms without, 6.0 ms with
+it).
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import numpy as np
 
 from archc.compiler.backends.onnx.building import Building, Value
 from archc.compiler.backends.onnx.rules.attention import attend, attend_by_head, by_head, joined, project
+from archc.compiler.backends.onnx.rules.open_windows import OpenWindows
 from archc.compiler.backends.onnx.rules.rule import Rule
+from archc.compiler.shapes.dim import Dim
 
 APART = -100.0  # what is added to products of positions that share a window only because of the shift
 LEAST = 80.0  # how far a product may be below the largest one of its row
@@ -41,8 +44,11 @@ def window_attention(
     **unused: Any,
 ) -> Value:
     """Write attention within each window of a map."""
-    windows = Windows(b.numbers(x.shape[2:]), window, shift, grid)
-    tokens = windows.cut(b, b.channels_last(x))  # (N*windows, positions, C)
+    last = b.channels_last(x)
+    sizes = [size for size in x.shape[2:] if isinstance(size, int)]
+    is_open = len(sizes) < x.rank - 2
+    windows = OpenWindows(last, window, shift, grid, b.step.attrs["pad"]) if is_open else Windows(sizes, window, shift, grid)
+    tokens = windows.cut(b, last)  # (N*windows, positions, C)
     weight, bias = b.need(f"{names[0]}.weight"), b.weight(f"{names[0]}.bias")
     if similarity == "cosine" and bias is not None:
         bias = _without_keys(b, bias, channels)
@@ -57,21 +63,25 @@ def window_attention(
             sharpness = b.op("Exp", b.op("Min", b.need("logit_scale"), b.const(log(SHARPEST)), shape=(heads, 1, 1)))
             q, k = unit(b, q) * sharpness, unit(b, k)
         plain = not windows.is_shifted
-        result = joined(b, attend_by_head(b, q, k, v, factor, mask=added) if plain else _apart(b, windows, q, k, v, factor, added))
+        result = joined(
+            b, attend_by_head(b, q, k, v, factor, mask=added) if plain else _apart(b, windows, x.shape[0], q, k, v, factor, added)
+        )
     merged = project(b, result, b.need(f"{names[1]}.weight"), b.weight(f"{names[1]}.bias"))
     return b.channels_first(windows.joined(b, merged, x.shape[0]))
 
 
-def _apart(b: Building, windows: Windows, q: Value, k: Value, v: Value, scale: float, bias: Value | None) -> Value:
+def _apart(
+    b: Building, windows: Windows | OpenWindows, batch: Dim, q: Value, k: Value, v: Value, scale: float, bias: Value | None
+) -> Value:
     """Write the attention of `(N*windows, heads, positions, width)` where some positions of a window are not neighbors."""
     products = (q if scale == 1 else q * scale) @ b.swap(k, 2, 3)
     if bias is not None:
         products = products + bias
     shape = products.shape
-    regions = windows.regions()
-    apart = b.op("Equal", b.const(regions[:, None, :, None]), b.const(regions[:, None, None, :]))
-    mask = b.op("Where", apart, b.const(0.0), b.const(APART), shape=apart.shape, dtype=b.float)
-    by_window = b.reshape(products, (shape[0] // len(regions), len(regions), *shape[1:])) + mask
+    queries, keys = windows.sides(b)
+    neighbors = b.op("Equal", queries, keys)
+    mask = b.op("Where", neighbors, b.const(0.0), b.const(APART), shape=neighbors.shape, dtype=b.float)
+    by_window = windows.by_window(b, products, batch, queries) + mask
     products = b.reshape(by_window, shape)
     products = b.op("Max", products, b.reduce("ReduceMax", products, [-1]) - LEAST)
     return b.softmax(products) @ v
@@ -166,14 +176,19 @@ class Windows:
         numbers[tuple(slice(size) for size in self.sizes)] = np.arange(prod(self.sizes)).reshape(self.sizes)
         return self.split(np.roll(numbers, [-by for by in self.shifts], range(numbers.ndim)))
 
-    def regions(self) -> Any:
-        """Return, for each position of each window, the number of the region in which positions are neighbors."""
+    def sides(self, b: Building) -> tuple[Value, Value]:
+        """Write the region of neighbors that each position is in, as `(windows, 1, positions, 1)`, and with the last two exchanged."""
         region = np.zeros(self.whole, np.int64)
         for axis, (size, window, by) in enumerate(zip(self.whole, self.window, self.shifts, strict=True)):
             place = np.arange(size)
             part = (place >= size - window).astype(np.int64) + (place >= size - by) if by else np.zeros_like(place)
             region = 3 * region + part.reshape([size if at == axis else 1 for at in range(region.ndim)])
-        return self.split(region)
+        regions = self.split(region)
+        return b.const(regions[:, None, :, None]), b.const(regions[:, None, None, :])
+
+    def by_window(self, b: Building, products: Value, batch: Dim, regions: Value) -> Value:
+        """Write `(N*windows, heads, positions, positions)` as `(N, windows, heads, positions, positions)`."""
+        return b.reshape(products, (batch, prod(self.counts), *products.shape[1:]))
 
     def cut(self, b: Building, x: Value) -> Value:
         """Write `(N, *sizes, C)` as `(N*windows, positions, C)`."""
