@@ -1,7 +1,7 @@
 """Forms of values: numbers that are equal where two groups of nodes compute the same of the same operands.
 
-The order of axes is no part of a form: archc writes no transposes that cancel, and elementwise nodes before transposes. So a value is a
-form and an order of its axes.
+The order of axes is no part of a form: earlier versions of archc wrote no transposes that cancel, and elementwise nodes before transposes.
+So a value is a form and an order of its axes.
 """
 
 from __future__ import annotations
@@ -13,8 +13,14 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from archc.compiler.backends.onnx.layout import ELEMENTWISE, Order
 from archc.compiler.frontends.onnx.model import Node
+
+Order = tuple[int, ...]  # of axes, as Transpose takes it
+ELEMENTWISE = frozenset({
+    "Abs", "Add", "Celu", "Clip", "Cos", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu",
+    "Log", "Max", "Min", "Mish", "Mul", "Neg", "Pow", "Reciprocal", "Relu", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Softplus",
+    "Softsign", "Sqrt", "Sub", "Tanh", "ThresholdedRelu",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
