@@ -16,11 +16,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from archc import load, loads
-from archc.compiler.backends.onnx.rules.windowed import Windows
 from archc.compiler.frontends.flat import CannotCompare, CannotRead
 from archc.compiler.frontends.onnx import running
 from archc.compiler.frontends.onnx.sources import read
-from archc.compiler.frontends.onnx.windows import distances
+from archc.compiler.frontends.onnx.windows import distances, mask_of
 from archc.compiler.frontends.torch.proof import proved
 from archc.compiler.reading import read_text
 from archc.tests.support import ROOT, commands
@@ -242,8 +241,7 @@ def windowed(path: Path, mask: float = -100.0, bias: Any = None) -> Path:
     roll("m3", "b1", 1, 6)
     roll("b1", "b2", 2, 6)
     then("Transpose", "b2", "y", perm=[0, 3, 1, 2])
-    regions = Windows((8, 8), (4, 4), (2, 2), False).regions()
-    apart = np.where(regions[:, :, None] == regions[:, None], 0.0, mask).astype(np.float32)
+    apart = np.where(mask_of((8, 8), (4, 4), (2, 2)), mask, 0.0).astype(np.float32)
     if bias is None:
         bias = kernels(49, 2)[distances((4, 4))].transpose(2, 0, 1)
     tensors = {"a.qkv": kernels(4, 12), "a.qkv.bias": kernels(12), "a.proj": kernels(4, 4), "a.proj.bias": kernels(4)}

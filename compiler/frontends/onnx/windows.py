@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from archc.compiler.backends.onnx.rules.windowed import APART, SHARPEST, Windows
+from archc.compiler.backends.onnx.rules.windowed import APART, SHARPEST
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.attending import Core, usual
 from archc.compiler.frontends.flat import CannotRead
@@ -47,7 +47,7 @@ def window_attention(reader: Reader, view: View, weight: Fixed, bias: Fixed | No
     shifts = tuple(shift.get(known[axis], 0) for axis in range(1, len(view.axes)))
     products = core.products
     table, masks = _biases(reader, products.biases, window, core.heads)
-    _check_mask(reader, masks, Windows(sizes, window, shifts, grid))
+    _check_mask(reader, masks, sizes, window, shifts)
     cosine = products.cosine is not None
     if cosine != (bool(products.queries.unit) and bool(products.keys.unit)):
         raise CannotRead("an attention with a trained scale and without cosines, or the reverse")
@@ -133,13 +133,30 @@ def _table(reader: Reader, bias: Fixed, window: Sequence[int], heads: int) -> Fi
     return Fixed((rows, heads), bias.kind, lambda: taken(bias.array()))
 
 
-def _check_mask(reader: Reader, masks: Sequence[Fixed], wanted: Windows) -> None:
+def mask_of(sizes: Sequence[int], window: Sequence[int], shift: Sequence[int]) -> Any:
+    """Return what is added to products `(windows, positions, positions)` in a map of the given sizes, after windows were moved by a shift.
+
+    It is 0 where two positions were in the same region of the map before, which along each axis ends where a window was cut by its end.
+    """
+    region = np.zeros(tuple(sizes), np.int64)
+    for axis, (length, inside, by) in enumerate(zip(sizes, window, shift, strict=True)):
+        if by and inside < length:
+            place = np.arange(length)
+            part = (place >= length - inside).astype(np.int64) + (place >= length - by)
+            region = 3 * region + part.reshape([length if at == axis else 1 for at in range(region.ndim)])
+    parts = [part for length, inside in zip(sizes, window, strict=True) for part in (length // inside, inside)]
+    order = [*range(0, len(parts), 2), *range(1, len(parts), 2)]
+    regions = region.reshape(parts).transpose(order).reshape(-1, prod(window))
+    return np.where(regions[:, :, None] == regions[:, None], 0.0, APART)
+
+
+def _check_mask(reader: Reader, masks: Sequence[Fixed], sizes: Sequence[int], window: Sequence[int], shift: Sequence[int]) -> None:
     """Raise CannotRead where the constants that an attention adds to its products are not the mask of its shift."""
-    if len(masks) > 1 or wanted.is_shifted != bool(masks):
+    is_shifted = any(by and inside < length for by, inside, length in zip(shift, window, sizes, strict=True))
+    if len(masks) > 1 or is_shifted != bool(masks):
         raise CannotRead("an attention within windows adds constants that are not the mask of a shift, or has a shift without a mask")
     for mask in masks:
-        regions = wanted.regions()
-        expected = np.where(regions[:, :, None] == regions[:, None], 0.0, APART)
+        expected = mask_of(sizes, window, shift)
         found = np.asarray(mask.array(), np.float64)
         if found.size != expected.size or not np.array_equal(found.reshape(expected.shape), expected):
             raise CannotRead("the mask of an attention within windows is not that of its shift")
