@@ -440,7 +440,7 @@ REFUSED: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
     "no operand": ([helper.make_node("Sub", ["x"], ["y"])], {}, {}, "number of operands"),
     "no attribute": ([node("Concat", "x x")], {}, {}, "lacks the attribute axis"),
     "an attribute of another kind": ([node("Softmax", "x", axis="one")], {}, {}, "another kind"),
-    "no axis": ([node("Softmax", "x", axis=9)], {}, {}, ""),
+    "no axis": ([node("Softmax", "x", axis=9)], {}, {}, "axis"),
     "no dependence": ([node("Identity", "w")], {"w": kernels(3)}, {}, "does not depend"),
 }  # fmt: skip
 

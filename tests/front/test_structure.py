@@ -198,8 +198,10 @@ BY_NAME = {
     "compiler/analysis/slips.py",  # arguments in the order of PyTorch's layers
     "compiler/frontends/onnx/attention.py",  # the patterns that a front end recognizes
     "compiler/frontends/onnx/patterns.py",
+    "compiler/frontends/onnx/windows.py",
     "compiler/frontends/torch/attention.py",  # the patterns that a front end recognizes
     "compiler/frontends/torch/windows.py",
+    "compiler/frontends/windowing.py",
     "compiler/passes/fold_batch_norm.py",
     "compiler/passes/merge_siblings.py",
     "compiler/passes/relu_after_pool.py",
