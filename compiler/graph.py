@@ -96,6 +96,14 @@ class Node:
         return None if rule is None else rule(self.attrs)
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A comparison, an index, or a smallest or largest number that the elaboration computed: its place, and what it was computed from."""
+
+    span: Span
+    held: tuple[Any, ...]
+
+
 @dataclass(frozen=True)
 class Output:
     """An output of the network: the name of the node that computes it, and whether it exists in training only."""
@@ -114,6 +122,8 @@ class ArchGraph:
     conditions: list[tuple[str, Condition]] = field(default_factory=list)  # (node, condition)
     claimed: dict[str, Shape] = field(default_factory=dict)  # shapes of failed claims, by node; the check continued with them
     preprocess: dict[str, dict[str, Any]] = field(default_factory=dict)  # by input: what is done to a sample before; plain data
+    parameters: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # of the `arch` line, with their values
+    choices: list[Choice] = field(default_factory=list, compare=False, repr=False)  # what the text has decided by numbers, in order
 
     def __post_init__(self) -> None:
         self._nx: nx.MultiDiGraph[str] = nx.MultiDiGraph()

@@ -22,6 +22,7 @@ from archc.compiler.ops.kinds import Word, exact
 from archc.compiler.report import Report
 from archc.compiler.results.families import Comparison
 from archc.compiler.results.summaries import Units
+from archc.compiler.variation import Variation
 from archc.dsl.errors import ArchError
 from archc.dsl.formatter import format_text
 
@@ -40,7 +41,7 @@ def load(path: str | Path, *, inputs: Inputs = None, limits: Limits | None = Non
     _check_limits(limits)
     overrides = _overrides(inputs, settings, parameters)
     again = partial(check_file, Path(path), limits=limits, mend=False)
-    return Network(require_network(check_file(Path(path), overrides, limits)), Again(again, overrides))
+    return Network(require_network(check_file(Path(path), overrides, limits)), Again(again, overrides), Variation(again, overrides))
 
 
 def loads(text: str, *, inputs: Inputs = None, limits: Limits | None = None, settings: Settings = None, **parameters: Any) -> Network:
@@ -51,7 +52,7 @@ def loads(text: str, *, inputs: Inputs = None, limits: Limits | None = None, set
     folder = Path.cwd()
     again = partial(check_text, text, folder=folder, limits=limits, mend=False)
     report = check_text(text, folder=folder, overrides=overrides, limits=limits)
-    return Network(require_network(report), Again(again, overrides))
+    return Network(require_network(report), Again(again, overrides), Variation(again, overrides))
 
 
 def read(source: Any, example: Any = None, *, inputs: Inputs = None, call: bool = False) -> Network:

@@ -15,6 +15,7 @@ from archc.compiler.errors import UsageError, at_least, one_of, one_type
 from archc.compiler.graph import ArchGraph
 from archc.compiler.report import Report
 from archc.compiler.shapes.dim import Dim, Shape
+from archc.compiler.variation import Variation
 
 if TYPE_CHECKING:
     from archc.compiler.backends.torch.arch_module import ArchModule
@@ -33,13 +34,15 @@ LEVELS = (0, 1, 2, 3)  # levels of optimization for inference
 class Network:
     """A valid network: its graph and what is known about it. Needs no torch until it is lowered.
 
-    `load` and `loads` return one. `again` checks the same text with other overrides, for `why_not`.
+    `load` and `loads` return one. `again` checks the same text with other overrides, for `why_not`, and `varied` with other values of
+    its parameters, for what `compile` writes.
     """
 
-    def __init__(self, report: Report, again: Callable[[Overrides], Report] | None = None) -> None:
+    def __init__(self, report: Report, again: Callable[[Overrides], Report] | None = None, varied: Variation | None = None) -> None:
         self._report = report
         self._cost = report.cost()
         self._again = again
+        self._varied = varied
 
     def __repr__(self) -> str:
         return f"<Network {self.name}: {self.params:,} parameters, {self.macs} MACs>"
@@ -288,7 +291,7 @@ class Network:
         one_type("weights", weights, (str, PathLike))
         places = tuple(Path(path) for path in paths)
         request = Request(places, level, device, dtype, batch, str(weights), allow_nan, run, verify, settings)
-        return compilation(self.graph, request, warn)
+        return compilation(self.graph, request, warn, varied=self._varied)
 
     def bench(self, *, device: str = "auto", dtype: str = "float32", batch: int = 1, runs: int = 9, upto: int = 2) -> Benchmark:
         """Time the levels of optimization up to `upto` on this machine.

@@ -9,7 +9,7 @@ import inspect
 import re
 import sys
 from dataclasses import fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
@@ -20,14 +20,16 @@ import jinja2
 import archc
 from archc import Network, load
 from archc.compiler.analysis.cost import MEASURES, weights
-from archc.compiler.backends.source.text import written
-from archc.compiler.driver import check_text
+from archc.compiler.backends import Compiled
+from archc.compiler.backends.source import text_of
+from archc.compiler.driver import check, check_text
+from archc.compiler.elaborate.elaboration import Overrides
 from archc.compiler.files import write_text
 from archc.compiler.graph import INPUT, Node
 from archc.compiler.library import table as compared
-from archc.compiler.lowering import lowered_modes
 from archc.compiler.shapes.dim import show_shape
 from archc.compiler.tables import markdown_table
+from archc.compiler.variation import Variation
 from archc.compiler.zoo import listed
 from archc.dsl.rendering import render_all
 
@@ -352,17 +354,20 @@ def emitted() -> dict[Path, str]:
     files: dict[Path, str] = {}
     for name in EMITTED:
         files[ROOT / f"docs/source/{name}.arch"] = (ROOT / f"archs/{name}.arch").read_text(encoding="utf-8")
-        files[ROOT / f"docs/source/{name}.py"] = written(*lowered_modes(net(name).graph))
+        varied = Variation(partial(check, ROOT / f"archs/{name}.arch", mend=False), Overrides())
+        files[ROOT / f"docs/source/{name}.py"] = text_of(Compiled(net(name).graph, varied=varied))
     return files
 
 
 def main() -> None:
     """Write every page, or, with `--check`, exit with a message where a page is out of date."""
-    for path, text in emitted().items():
+    from editor_pictures import pictures  # beside this file: the folder of a script is searched
+
+    for path, text in {**emitted(), **pictures()}.items():
         if "--check" not in sys.argv:
             write_text(path, text)
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            sys.exit(f"docs/source/{path.name} is not what archs/ produces: run `make docs`")
+            sys.exit(f"{path.relative_to(ROOT)} is not what archc produces: run `make docs`")
     for template in sorted((ROOT / "docs").glob("*.jinja")):
         page = template.with_suffix("")
         text = render(template)

@@ -127,40 +127,7 @@ def unclosed(text: str, end: int) -> list[tuple[str, int]]:
     return [(opened.bracket, opened.at) for opened in scan.stack]
 
 
-LONG = 2_000  # characters; longer stretches are parsed in parts
-_CONTINUES = re.compile(r"[ \t]*(?:=>|else\b|#|$)", re.M)  # blank lines and comments may precede a continuation line
-
-
-def pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the stretches of a text that can be parsed separately.
-
-    They are lines, joined if a bracket is open at the end of a line; statements, if a line is very long.
-    """
-    for begin, end in _lines(text):
-        if end - begin <= LONG:
-            yield begin, end
-            continue
-        for stop in [*_ends(text, ";", begin, end), end]:
-            if stop > begin:
-                yield begin, stop
-            begin = stop
-
-
-def _lines(text: str) -> Iterator[tuple[int, int]]:
-    begin, ends = 0, -1
-    for begin_next in _ends(text, "\n"):
-        if ends >= 0 and not _CONTINUES.match(text, ends):
-            yield begin, ends
-            begin = ends
-        ends = begin_next
-    if ends >= 0 and not _CONTINUES.match(text, ends):
-        yield begin, ends
-        begin = ends
-    if begin < len(text):
-        yield begin, len(text)
-
-
-def _ends(text: str, sign: str, begin: int = 0, end: int | None = None) -> Iterator[int]:
+def ends(text: str, sign: str, begin: int = 0, end: int | None = None) -> Iterator[int]:
     """Yield the offsets after a sign, a newline or a `;`, outside brackets."""
     scan = Scan(text, begin, end)
     for mark in scan.marks():

@@ -16,44 +16,65 @@ from archc.dsl.source import Source, Span
 Children = list[Any]
 
 
+Step = Any  # a token, or None, or of a rule: its name, its place and the number of its children
+
+
+def steps(tree: Tree[Token]) -> list[Step]:
+    """Return the nodes of a parse tree, leaves first: what a `TreeBuilder` goes through, in order."""
+    waiting: list[Any] = [tree]
+    nodes: list[Step] = []
+    while waiting:
+        node = waiting.pop()
+        if type(node) is Tree:
+            nodes.append((str(node.data), node.meta, len(node.children)))
+            waiting += node.children
+        else:
+            nodes.append(node)
+    nodes.reverse()
+    return nodes
+
+
 class TreeBuilder:
     """Builds the syntax tree of one source. Not recursive, so that it handles any nesting depth."""
 
     def __init__(self, source: Source, origin: Sequence[int] | None = None) -> None:
         """Create a builder. `origin` maps the offsets of a repaired text to offsets in the source."""
         self.source = source
+        self._methods: dict[str, Callable[[Meta, Children], Any]] = {}
+        self._move(origin)
+
+    def _move(self, origin: Sequence[int] | None) -> None:
+        source = self.source
         moved = origin if isinstance(origin, range) else range(len(source.text) + 1)  # a stretch that was not repaired has moved as a whole
         self.origin = origin if origin is not None and not isinstance(origin, range) else None
         self._begin = moved.start
         self._end = moved.stop - 1
 
-    def build(self, tree: Tree[Token]) -> Any:
-        """Return the result of the methods for a parse tree, leaves first.
+    def build(self, steps: list[Step]) -> Any:
+        """Return the result of the methods for a parse tree, whose nodes come leaves first.
 
         Same as lark's `Transformer_NonRecursive`, which looks up and wraps a method at every node and so takes twice as long.
         """
-        waiting: list[Any] = [tree]
-        nodes: list[Any] = []
-        while waiting:
-            node = waiting.pop()
-            nodes.append(node)
-            if type(node) is Tree:
-                waiting += node.children
-        methods: dict[str, Callable[[Meta, Children], Any]] = {}
+        methods = self._methods
         done: Children = []
-        for node in reversed(nodes):
-            if type(node) is not Tree:
-                done.append(node)
+        for step in steps:
+            if type(step) is not tuple:
+                done.append(step)
                 continue
-            method = methods.get(node.data)
+            name, meta, size = step
+            method = methods.get(name)
             if method is None:
-                method = methods[node.data] = getattr(self, node.data)
-            size = len(node.children)
+                method = methods[name] = getattr(self, name)
             children = done[-size:] if size else []
             if size:
                 del done[-size:]
-            done.append(method(node.meta, children))
+            done.append(method(meta, children))
         return done[0]
+
+    def build_at(self, steps: list[Step], begin: int, end: int) -> Any:
+        """Build the tree of a stretch of the source."""
+        self._move(range(begin, end + 1))
+        return self.build(steps)
 
     def _span(self, meta: Meta) -> Span:
         if meta.empty:
@@ -62,7 +83,9 @@ class TreeBuilder:
 
     def _place(self, start: int, end: int) -> Span:
         if self.origin is None:
-            return Span(self.source, min(start + self._begin, self._end), min(end + self._begin, self._end))
+            last = self._end
+            start, end = start + self._begin, end + self._begin
+            return Span(self.source, start if start < last else last, end if end < last else last)
         last = len(self.origin) - 1
         return Span(self.source, self.origin[min(start, last)], self.origin[min(end, last)])
 

@@ -18,7 +18,7 @@ from lark import Token
 
 from archc.dsl import ast
 from archc.dsl.errors import ArchError
-from archc.dsl.parser import MAX_NESTING, parse, tokens
+from archc.dsl.parser import MAX_NESTING, parse, parse_with_tokens
 from archc.dsl.source import Source
 from archc.dsl.trees import same
 
@@ -77,24 +77,26 @@ def format_text(source: Source, operators: Collection[str] = (), max_nesting: in
     compared with the text: what a person wrote must not be lost, what a printer wrote can be printed again. Raises ArchError if the text
     does not parse, and ChangedMeaningError if the result does not have the same tree and comments.
     """
-    parsed = parse(source, max_nesting)
+    parsed, stream = parse_with_tokens(source, max_nesting)
     if parsed.diagnostics or parsed.file is None:
         raise ArchError(parsed.diagnostics)
-    writer = _Writer(source.text, tokens(source), _layout(parsed.file), operators)
+    writer = _Writer(source.text, stream, _layout(parsed.file), operators)
     text = "".join(f"{line}\n" for line in _render(writer.lines()))
     if hold:
-        _hold(source, text, writer.lowered, max_nesting)
+        _hold(source, parsed.file, text, writer.lowered, max_nesting)
     return text
 
 
-def _hold(source: Source, text: str, lowered: list[Token], max_nesting: int) -> None:
+def _hold(source: Source, tree: ast.File, text: str, lowered: list[Token], max_nesting: int) -> None:
     """Raise ChangedMeaningError unless a formatted text equals its source, up to the case of the lowered operator names."""
     characters = list(source.text)
     for token in lowered:
         characters[token.start_pos : token.end_pos] = str(token).lower()
     before = "".join(characters)
-    trees = [parse(Source(source.name, each), max_nesting).file for each in (before, text)]
-    if not same(*trees) or _comments(before) != _comments(text):
+    if before == text:
+        return
+    meant = parse(Source(source.name, before), max_nesting).file if lowered else tree
+    if not same(meant, parse(Source(source.name, text), max_nesting).file) or _comments(before) != _comments(text):
         raise ChangedMeaningError(f"{source.name} would not be the same network after `fmt`; nothing was written")
 
 

@@ -16,14 +16,16 @@ from lark.lark import PostLex
 from platformdirs import user_cache_path
 
 from archc.dsl import ast
-from archc.dsl.brackets import CLOSERS, PAIRS, loose, pieces
-from archc.dsl.build import TreeBuilder
+from archc.dsl.brackets import CLOSERS, PAIRS, loose
+from archc.dsl.build import Step, TreeBuilder, steps
 from archc.dsl.characters import named
+from archc.dsl.cutting import Cut
 from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.draft import Draft
 from archc.dsl.errors import ArchError
 from archc.dsl.explain import explain, show_character
 from archc.dsl.formats import other_format
+from archc.dsl.lalr import Parser
 from archc.dsl.recovery import Recovery
 from archc.dsl.source import Source, Span
 from archc.dsl.vocabulary import files, syntax
@@ -46,21 +48,27 @@ class Parsed:
 
 
 class Trees:
-    """Lark's trees and errors of stretches of one text, kept from one version of it to the next.
+    """Where a text can be cut, and Lark's trees and errors of these stretches, kept from one version of it to the next.
 
     What the last two versions did not contain is forgotten.
     """
 
     def __init__(self) -> None:
-        self._before: dict[str, tuple[Any, UnexpectedInput | None]] = {}
-        self._now: dict[str, tuple[Any, UnexpectedInput | None]] = {}
+        self._before: dict[str, tuple[list[Step] | None, UnexpectedInput | None]] = {}
+        self._now: dict[str, tuple[list[Step] | None, UnexpectedInput | None]] = {}
+        self._cut = Cut("", [])
 
     def turn(self) -> None:
         """Begin a new version of the text."""
         self._before, self._now = self._now, {}
 
-    def of(self, text: str) -> tuple[Any, UnexpectedInput | None]:
-        """Return Lark's tree of a stretch, or its syntax error."""
+    def pieces(self, text: str) -> list[tuple[int, int]]:
+        """Return the stretches of the text that can be parsed separately."""
+        self._cut = self._cut.changed(text)
+        return self._cut.pieces()
+
+    def of(self, text: str) -> tuple[list[Step] | None, UnexpectedInput | None]:
+        """Return Lark's tree of a stretch, leaves first, or its syntax error."""
         found = self._now.get(text) or self._before.get(text) or _tree(text)
         self._now[text] = found
         return found
@@ -107,11 +115,11 @@ def _parsed(source: Source, deep: Diagnostic | None, known: Trees | None) -> Par
     limit = _limit.get()
     if limit is not None and (over := next(islice(_BEGINS.finditer(source.text), limit, None), None)) is not None:
         raise _TooMany(over.start())
-    trees: dict[str, Any] = {}
+    trees: dict[str, list[Step]] = {}
 
     def failure(text: str) -> UnexpectedInput | None:
         tree, error = _tree(text) if known is None else known.of(text)
-        if error is None:
+        if tree is not None:
             trees[text] = tree
         return error
 
@@ -129,22 +137,23 @@ def _parsed(source: Source, deep: Diagnostic | None, known: Trees | None) -> Par
 
 def _of_pieces(source: Source, trees: Trees) -> ast.File | None:
     """Return the tree of a text from those of its pieces; None if one of them cannot be parsed."""
-    parsed: list[tuple[Any, range]] = []
-    for begin, end in pieces(source.text):
-        tree, error = trees.of(source.text[begin:end])
-        if error is not None:
+    parsed: list[tuple[list[Step], int, int]] = []
+    for begin, end in trees.pieces(source.text):
+        tree, _ = trees.of(source.text[begin:end])
+        if tree is None:
             return None
-        parsed.append((tree, range(begin, end + 1)))
+        parsed.append((tree, begin, end))
     statements: list[ast.Statement] = []
-    for tree, origin in parsed:
-        statements.extend(TreeBuilder(source, origin).build(tree).statements)
+    builder = TreeBuilder(source)
+    for tree, begin, end in parsed:
+        statements.extend(builder.build_at(tree, begin, end).statements)
     return ast.File(Span(source, 0, len(source.text)), tuple(statements))
 
 
-def _tree(text: str) -> tuple[Any, UnexpectedInput | None]:
-    """Return Lark's parse tree, or its syntax error."""
+def _tree(text: str) -> tuple[list[Step] | None, UnexpectedInput | None]:
+    """Return Lark's parse tree, leaves first, or its syntax error."""
     try:
-        return _lark().parse(text + "\n", start="file"), None
+        return steps(_lark().parse(text + "\n", start="file")), None
     except UnexpectedInput as error:
         return None, error
 
@@ -167,7 +176,7 @@ def _parse_part(source: Source, start: str) -> Any:
         tree = _lark().parse(source.text, start=start)
     except UnexpectedInput as error:
         raise ArchError([explain(source, Draft.of(source.text), error).diagnostic]) from None
-    return TreeBuilder(source).build(tree)
+    return TreeBuilder(source).build(steps(tree))
 
 
 class _TooMany(Exception):
@@ -178,6 +187,7 @@ class _TooMany(Exception):
 
 
 _limit: ContextVar[int | None] = ContextVar("limit", default=None)  # on the statements of the text being parsed
+_read: ContextVar[list[Token] | None] = ContextVar("read", default=None)  # takes the tokens of the text being parsed
 
 
 class _NewlinesInBrackets(PostLex):
@@ -187,7 +197,7 @@ class _NewlinesInBrackets(PostLex):
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         open_brackets: list[bool] = []
-        limit, separators = _limit.get(), 0
+        limit, separators, read = _limit.get(), 0, _read.get()
         for token in stream:
             if token.type in ("LPAR", "_LIST_OPEN"):
                 open_brackets.append(True)
@@ -201,6 +211,8 @@ class _NewlinesInBrackets(PostLex):
                 separators += 1
                 if limit is not None and separators > limit:
                     raise _TooMany(token.end_pos or 0)
+            if read is not None:
+                read.append(token)
             yield token
 
 
@@ -213,7 +225,7 @@ def _lark() -> Lark:
         tables: str | bool = str(folder / "grammar.pickle")
     except OSError:
         tables = False
-    return Lark(
+    return Parser(
         (Path(__file__).parent / "grammar.lark").read_text(encoding="utf-8"),
         parser="lalr",
         start=["file", "value", "size"],
@@ -224,10 +236,18 @@ def _lark() -> Lark:
     )
 
 
-def tokens(source: Source) -> list[Token]:
-    """Return the significant tokens of a text that parses, in order; between them are only blanks and comments."""
-    interactive = _lark().parse_interactive(source.text + "\n", start="file")
-    return [token for token in interactive.iter_parse() if token.type not in ("_NEWLINE", "_SEMI")]
+def parse_with_tokens(source: Source, max_nesting: int = MAX_NESTING) -> tuple[Parsed, list[Token]]:
+    """Parse a whole file as `parse` does; return also the significant tokens of a text without errors, in order.
+
+    Between tokens are only blanks and comments. What a text with errors returns for them is of no use.
+    """
+    read: list[Token] = []
+    kept = _read.set(read)
+    try:
+        parsed = parse(source, max_nesting)
+    finally:
+        _read.reset(kept)
+    return parsed, [token for token in read if token.type not in ("_NEWLINE", "_SEMI")]
 
 
 # ---- text that cannot be parsed at all

@@ -14,7 +14,8 @@ from dataclasses import replace
 from lark import UnexpectedInput
 
 from archc.dsl.balance import Failure, balanced
-from archc.dsl.brackets import BODY, CLOSERS, LONG, PAIRS, Scan, loose, pieces, unclosed
+from archc.dsl.brackets import BODY, CLOSERS, PAIRS, Scan, loose, unclosed
+from archc.dsl.cutting import LONG, pieces
 from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.draft import BROKEN, Draft, blanked, joined
 from archc.dsl.explain import Explained, explain

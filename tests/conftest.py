@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ def tiny(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.arch"
     path.write_text(TINY)
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fewer_collections() -> None:
+    """Keep Python's cycle collector from walking what was imported and collected, and the objects of each test, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 # Of a test that is run for every network, `make check` runs these: one of each kind, and none that is large.

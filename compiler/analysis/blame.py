@@ -105,7 +105,8 @@ def _unchanged(steps: Sequence[Step], actual: Shape, claimed: Shape) -> Iterable
     same = [
         axis
         for axis in range(1, min(len(actual), len(names)))
-        if actual[axis] != claimed[axis] and all(len(b.shape) == len(actual) and a.shape[axis] == b.shape[axis] for a, b in pairwise(steps))
+        if actual[axis] != claimed[axis]
+        and all(len(a.shape) == len(b.shape) == len(actual) and a.shape[axis] == b.shape[axis] for a, b in pairwise(steps))
     ]
     if same:
         kept = " and ".join(f"{names[axis]} {actual[axis]}" for axis in same)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import json
 import keyword
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 RUN_PATH = 'runpy.run_path({path})["{name}"]'  # loads a file of Python whose name is no module's
 Part = Literal["graph", "weights", "module"]  # what a writer takes of a network
+Varied = Callable[[Mapping[str, bool | int | float]], ArchGraph | None]
 
 
 class Compiled:
@@ -34,7 +35,7 @@ class Compiled:
 
     `level` is the requested level of optimization, and `dtype` that of the weights. `settings` are the options of the format that the
     caller has set, such as `opset`, by name. `inputs` are the tensors `(N, *shape)` that the network has run on, in order; there are none
-    where it has not run.
+    where it has not run. `varied` returns the graph with other values of the parameters of its file, or None where it does not allow them.
     """
 
     def __init__(
@@ -46,14 +47,16 @@ class Compiled:
         dtype: str = "float32",
         settings: Mapping[str, Any] | None = None,
         arrays: Mapping[str, Any] | None = None,
+        varied: Varied | None = None,
     ) -> None:
         self.graph, self.level, self.inputs, self.dtype = graph, level, inputs, dtype
         self.settings: Mapping[str, Any] = settings or {}
+        self.varied = varied
         self._module, self._arrays = module, arrays
 
-    def having(self, settings: Mapping[str, Any]) -> Compiled:
-        """Return the same network with the settings of a format."""
-        return Compiled(self.graph, self.level, self._module, self.inputs, self.dtype, settings, self._arrays)
+    def having(self, settings: Mapping[str, Any], varied: Varied | None = None) -> Compiled:
+        """Return the same network with the settings of a format, and what returns it with other values of its parameters."""
+        return Compiled(self.graph, self.level, self._module, self.inputs, self.dtype, settings, self._arrays, varied or self.varied)
 
     @property
     def has_module(self) -> bool:

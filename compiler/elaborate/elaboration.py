@@ -113,7 +113,7 @@ class Elaboration:
     _steps: int = 0
 
     def __post_init__(self) -> None:
-        self.budget = Budget(LIST_BUDGET * self.limits.max_nodes)
+        self.budget = Budget(LIST_BUDGET * self.limits.max_nodes, choices=self.graph.choices)
 
     # ---- the graph
 

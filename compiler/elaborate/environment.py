@@ -171,7 +171,9 @@ class Environment:
         Raises Fault, without a place, for a parameter that is a block which is not defined yet.
         """
         reader = ""
-        for env, seen in self.outward():
+        env: Environment | None = self
+        seen = self.size
+        while env is not None:  # as `outward`, which takes twice as long
             found = env._names.get(name)
             if found is not None and found.position < seen:
                 if isinstance(found.value, LaterBlock):
@@ -179,6 +181,7 @@ class Environment:
                 if accept is None or accept(found.value):
                     return found
             reader = env.reader or reader
+            seen, env = env._seen, env.parent
         return None
 
     def value(self, name: str) -> Any:
@@ -229,9 +232,12 @@ class Environment:
         return next((env.archs[name] for env, _ in self.outward() if name in env.archs), None)
 
     def defaults_of(self, operator: str) -> Mapping[str, BoundArgument]:
-        for env, seen in self.outward():
+        env: Environment | None = self
+        seen = self.size
+        while env is not None:
             if (all_ := env._defaults.get(operator)) is not None and (count := bisect_left(all_, seen, key=lambda entry: entry[0])):
                 return all_[count - 1][1]
+            seen, env = env._seen, env.parent
         return {}
 
     def defined_later(self, name: str) -> Diagnostic | None:

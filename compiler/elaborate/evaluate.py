@@ -116,6 +116,7 @@ def truth(expr: ast.Expr, site: Site) -> bool | Missing:
     """Evaluate a condition. Raises Fault, with a place."""
     held = value(expr, site)
     if isinstance(held, bool) or held is Missing.POISONED:
+        site.chose(expr.span, held)
         return held
     raise Fault(values.wrong_kind("a condition", "a comparison, `yes` or `no`", describe(held)).at(expr.span))
 
@@ -268,7 +269,11 @@ def _fold(expr: ast.Fold, site: Site) -> Any:
         right = value(operand, site)
         if left is Missing.POISONED or right is Missing.POISONED:
             return Missing.POISONED
-        left = compare(op, left, right, expr) if op in COMPARISONS else _spent(calculate(op, left, right), site)
+        if op in COMPARISONS:
+            site.chose(expr.span, left, right)
+            left = compare(op, left, right, expr)
+        else:
+            left = _spent(calculate(op, left, right), site)
     return left
 
 
@@ -291,6 +296,7 @@ def _index(expr: ast.Index, site: Site) -> Any:
         raise Fault(values.wrong_kind("an index", "a whole number", describe(index)))
     if not 0 <= index < len(base):
         raise Fault(values.no_such_element(f"index {index} is outside a list of {len(base)}, which goes from 0 to {len(base) - 1}"))
+    site.chose(expr.span, index)
     return base[index]
 
 
@@ -312,6 +318,7 @@ def _part(expr: ast.Part, site: Site) -> Any:
     for end in (first, stop):
         if isinstance(end, bool) or not isinstance(end, int) or end < 0:
             raise Fault(values.wrong_kind("where a list is cut", "a whole number from 0", describe(end)))
+    site.chose(expr.span, first, stop)
     return _spent(base[first:stop], site)
 
 
@@ -340,7 +347,11 @@ def _call(expr: ast.CallExpr, site: Site) -> Any:
         if named := [arg for arg in expr.args if arg.name is not None]:
             raise Fault(names.unknown_option(expr.name, named[0].name or "", []).at(named[0].name_span))
         arguments = [value(arg.value, site) for arg in expr.args]
-        return Missing.POISONED if Missing.POISONED in arguments else _spent(function(expr.name, arguments), site)
+        if Missing.POISONED in arguments:
+            return Missing.POISONED
+        if expr.name in ("min", "max", "abs"):
+            site.chose(expr.span, *arguments)
+        return _spent(function(expr.name, arguments), site)
     block = site.env.block(expr.name)
     if block is not None:
         pairs = _settings(expr, site)

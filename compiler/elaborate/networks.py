@@ -167,6 +167,7 @@ def _bind_parameters(elaboration: Elaboration, params: Sequence[ast.Param], give
             elaboration.report(missing, site, param.span)
             held = Missing.POISONED
         _enter(elaboration, param, held, site)
+        elaboration.graph.parameters[param.name] = held
 
 
 def _parameter(elaboration: Elaboration, expr: ast.Expr, site: Site) -> Any:

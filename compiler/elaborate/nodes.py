@@ -42,7 +42,8 @@ def apply(elaboration: Elaboration, use: Use, site: Site) -> Flow:
     """
     if any(operand is Missing.NO_INPUT for operand in use.operands):
         raise Fault(files.no_input().at(use.span))
-    use = replace(use, arguments={**site.env.defaults_of(use.operator.name), **use.arguments})
+    if defaults := site.env.defaults_of(use.operator.name):
+        use = replace(use, arguments={**defaults, **use.arguments})
     first = use.operands[0]
     if use.operator.flattens and isinstance(first, Tensor) and len(first.shape) > 1:
         flatten = Use(OPERATORS["flatten"], {}, use.operands, use.span)
@@ -108,6 +109,8 @@ def _check_whole_numbers(elaboration: Elaboration, operator: Operator, call: Cal
     """Raise Fault where an operator reads whole numbers from anything but an input of them, or takes an input of them as values."""
     graph, indexes = elaboration.graph, operator.indexes(call) is not None
     for operand in operands:
+        if not indexes and not graph[operand].is_input:
+            continue
         named = "the input" if operand == "input" else f"the input {operand}"
         readers = {user: graph[user].operator.indexes(graph[user].call) is not None for user in graph.users(operand)}
         other = next((user for user, reads in readers.items() if reads is not indexes), "")

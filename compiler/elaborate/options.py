@@ -16,7 +16,7 @@ from archc.compiler.elaborate.site import Site
 from archc.compiler.elaborate.workings import Workings
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.kinds import Axes, Choice, Flag, Kind, NamedSizes, Quoted, Recipe, Text, Value, Whole, Word, words_of
-from archc.compiler.ops.record import Like, Operator, Required
+from archc.compiler.ops.record import Attr, Like, Operator, Required
 from archc.compiler.shapes.dim import Formula
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Fault, Related
@@ -98,6 +98,8 @@ def bind_arguments(
 ) -> dict[str, BoundArgument] | None:
     """Evaluate the arguments of an item, by the names of its options; None, with everything reported, if one is wrong."""
     bound: dict[str, BoundArgument] = {}
+    if not (kernel or op.out or op.stride or op.args):
+        return bound
     if site.incoming is Missing.NO_INPUT:  # which is reported once, of the item
         site = site.after(Missing.UNKNOWN)
 
@@ -245,13 +247,26 @@ def read_options(op: Operator, given: dict[str, BoundArgument], axes: int, span:
         elif isinstance(attr.default, Like):
             attrs[attr.name] = attrs[attr.default.option]
         else:
-            assert not isinstance(attr.default, Required)
-            attrs[attr.name] = attr.kind.read(attr.name, attr.default, axes)
+            attrs[attr.name] = _default(attr, axes)
     try:
         op.canonicalize(attrs)
     except Fault as fault:
         raise Fault(blamed(fault.diagnostic, given, span)) from None
     return attrs
+
+
+_DEFAULTS: dict[
+    tuple[int, int], tuple[Attr, Any]
+] = {}  # by the option and the number of axes; the option is kept, so that none has its number
+
+
+def _default(attr: Attr, axes: int) -> Any:
+    """Return the canonical default of an option, which is the same at every use."""
+    known = _DEFAULTS.get((id(attr), axes))
+    if known is None:
+        assert not isinstance(attr.default, (Like, Required))
+        known = _DEFAULTS[id(attr), axes] = attr, attr.kind.read(attr.name, attr.default, axes)
+    return known[1]
 
 
 def _read(kind: Any, name: str, option: BoundArgument, axes: int) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from archc.compiler.elaborate.environment import Environment
 from archc.compiler.elaborate.scopes import Flow, Missing, Scope
-from archc.compiler.graph import Frame
+from archc.compiler.graph import Choice, Frame
 from archc.dsl import ast
 from archc.dsl.diagnostics import Fault
 from archc.dsl.source import Span
@@ -21,10 +21,11 @@ class LimitReached(Fault):
 
 @dataclass
 class Budget:
-    """The number of list values that one elaboration may compute, and the count so far."""
+    """What expressions share in one elaboration: the number of list values that they may compute, the count, and the choices so far."""
 
     limit: int
     spent: int = 0
+    choices: list[Choice] = field(default_factory=list)  # so far
 
     def spend(self, count: int) -> None:
         """Count the values of a new list. Raises LimitReached."""
@@ -57,6 +58,11 @@ class Site:
     frame: Frame | None = None  # the innermost call or copy around
     depth: int = 0  # how many of them there are
     calls: tuple[ast.Block | ast.Share, ...] = ()  # the blocks among them, the outermost first
+
+    def chose(self, span: Span, *held: Any) -> None:
+        """Note what a choice depends on."""
+        if self.budget is not None:
+            self.budget.choices.append(Choice(span, held))
 
     @property
     def labels(self) -> Scope:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from archc.compiler.backends import BACKENDS, Backend, Compiled, backend_of, installed, listed
+from archc.compiler.backends import BACKENDS, Backend, Compiled, Varied, backend_of, installed, listed
 from archc.compiler.backends.comparison import Difference, difference, rounded
 from archc.compiler.backends.errors import CannotVerify
 from archc.compiler.errors import NotInstalled, UsageError, at_least, one_of, one_type
@@ -183,17 +183,24 @@ class Compilation:
         return html_table(("file", ">size", "loaded by", "verified"), rows, notes=notes)
 
 
-def compilation(graph: ArchGraph, request: Request, talk: Talk = lambda text: None, wrote: Talk = lambda text: None) -> Compilation:
+def compilation(
+    graph: ArchGraph,
+    request: Request,
+    talk: Talk = lambda text: None,
+    wrote: Talk = lambda text: None,
+    varied: Varied | None = None,
+) -> Compilation:
     """Do what is asked of a network: everything is checked before the first file is written.
 
-    `talk` is called with a warning where memory may be short, `wrote` with a line for each file. Raises what `Network.compile` does.
+    `talk` is called with a warning where memory may be short, `wrote` with a line for each file. `varied` returns the graph with other
+    values of the parameters of its file, or None. Raises what `Network.compile` does.
     """
     targets = request.targets()
     _check_verifiable(graph, request, targets)
     if not all(row.open for _, row in targets):
         input_shapes(graph)  # raises ArchError where a size is open
     compiled, facts = _with_torch(graph, request, targets, talk) if _needs_torch(graph, request, targets) else _without(graph, request)
-    by_row = [(path, row, compiled.having(request.settings_of(row))) for path, row in targets]
+    by_row = [(path, row, compiled.having(request.settings_of(row), varied)) for path, row in targets]
     beside = [row.check(given) for _, row, given in by_row]
     for (path, _, _), suffix in zip(by_row, beside, strict=True):
         if suffix:

@@ -1,4 +1,4 @@
-"""Szegedy et al. 2015, arXiv:1409.4842, table 1 and figure 3."""
+"""Szegedy et al. 2015, arXiv:1409.4842, table 1 and figure 3. Shapes: those of the defaults."""
 
 import torch
 import torch.nn.functional as F
@@ -61,7 +61,7 @@ class Googlenet(nn.Module):
     """GoogLeNet as in Caffe's model of it: biases, LRN, the 5x5 branch with a 5x5, pools rounded up. Table 1 counts in
     K = 1024 and without biases, and some of its rows do not add up."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 1000) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3)
         self.conv2 = nn.Sequential()
@@ -78,9 +78,9 @@ class Googlenet(nn.Module):
         self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128)
         self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128)
         self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128)
-        self.fc = nn.Linear(1024, 1000)
-        self.aux1 = Side(512, 1000)
-        self.aux2 = Side(528, 1000)
+        self.fc = nn.Linear(1024, classes)
+        self.aux1 = Side(512, classes)
+        self.aux2 = Side(528, classes)
         self.apply(init_weights)
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:

@@ -1,4 +1,5 @@
-"""He, Zhang, Ren & Sun 2016, arXiv:1512.03385, table 1, 50 layers, stride in the 3x3, as in torchvision (v1.5)."""
+"""He, Zhang, Ren & Sun 2016, arXiv:1512.03385, table 1, 50 layers, stride in the 3x3, as in torchvision (v1.5).
+Shapes: those of the defaults."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -45,7 +46,7 @@ class Resnet50(nn.Module):
     """The ResNet family on ImageNet: a stem, four stages of residual units, and a classifier. Labels are those of torchvision.
     The authors' Caffe models pool without padding and round up: the same 56x56, the windows one pixel further."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 1000) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
@@ -53,7 +54,7 @@ class Resnet50(nn.Module):
         self.layer2 = nn.Sequential(Bottleneck(256, 128, s=2), *(Bottleneck(512, 128) for _ in range(3)))
         self.layer3 = nn.Sequential(Bottleneck(512, 256, s=2), *(Bottleneck(1024, 256) for _ in range(5)))
         self.layer4 = nn.Sequential(Bottleneck(1024, 512, s=2), Bottleneck(2048, 512), Bottleneck(2048, 512))
-        self.fc = nn.Linear(2048, 1000)
+        self.fc = nn.Linear(2048, classes)
         self.apply(init_weights)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Dosovitskiy et al. 2021, arXiv:2010.11929, ViT-B/16 of table 1."""
+"""Dosovitskiy et al. 2021, arXiv:2010.11929, ViT-B/16 of table 1. Shapes: those of the defaults."""
 
 import torch
 from torch import Tensor, nn
@@ -63,14 +63,14 @@ class Layer(nn.Module):
 class Encoder(nn.Module):
     """The part `encoder`."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int, heads: int) -> None:
         super().__init__()
-        self.pos_embedding = nn.Parameter(torch.empty(1, 197, 768))
+        self.pos_embedding = nn.Parameter(torch.empty(1, 197, in_channels))
         nn.init.normal_(self.pos_embedding, std=0.02)
         self.layers = nn.Sequential()
         for i in range(12):
-            self.layers.add_module(f"encoder_layer_{i}", Layer(768, 12))
-        self.ln = ChannelNorm(768, eps=1e-06)
+            self.layers.add_module(f"encoder_layer_{i}", Layer(in_channels, heads))
+        self.ln = ChannelNorm(in_channels, eps=1e-06)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.pos_embedding.movedim(-1, -2).expand(x.shape[0], -1, -1)  # 768x197
@@ -81,13 +81,13 @@ class VitB16(nn.Module):
     """Vision transformers. Labels are those of torchvision, which truncates the normal distribution of `conv_proj` at 2, dozens of
     deviations from 0; here it is not truncated."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 768, heads: int = 12, classes: int = 1000) -> None:
         super().__init__()
-        self.conv_proj = nn.Conv2d(3, 768, kernel_size=16, stride=16)
-        self.class_token = nn.Parameter(torch.zeros(1, 1, 768))
-        self.encoder = Encoder()
+        self.conv_proj = nn.Conv2d(3, width, kernel_size=16, stride=16)
+        self.class_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.encoder = Encoder(width, heads)
         self.heads = nn.Sequential()
-        self.heads.add_module("head", nn.Linear(768, 1000))
+        self.heads.add_module("head", nn.Linear(width, classes))
         self.apply(init_weights)
         nn.init.normal_(self.get_parameter("conv_proj.weight"), std=0.03608439182435161)
         nn.init.zeros_(self.get_parameter("conv_proj.bias"))

@@ -1,8 +1,9 @@
 // The compiler as the page sees it: one request at a time, the latest of each kind wins, and one that takes too long is stopped.
 const LIMIT = 10_000; // milliseconds for a request, after which the worker is stopped
 const PATIENCE = 4_000; // milliseconds for one that a later edit waits for
-const IMPORTS = new Set(["warm", "hover", "complete"]); // these import modules when they are first asked for
-const START_LIMIT = 120_000; // milliseconds for loading Python
+const FIRST = 3; // times as long for the first request of each kind, which imports modules
+const IMPORTS = new Set(["warm", "hover", "complete"]); // these import so much that nothing hurries the first
+const START_LIMIT = 120_000; // milliseconds for each step of loading Python
 
 export class Stopped extends Error {}
 export class Superseded extends Error {}
@@ -14,7 +15,8 @@ export class Compiler {
   #running = null;
   #number = 0;
   #timer = 0;
-  #fresh = true; // whether the worker has answered nothing yet: the first answer loads the parser
+  #known = new Set(); // what this worker has answered already, whose modules are imported
+  #heavy = null; // the text whose check was stopped: nothing else is asked about it
 
   /** `onProgress(step, share)` is told what is loading; `onStop(what)` that something was stopped, and why. */
   constructor(onProgress, onStop) {
@@ -27,20 +29,31 @@ export class Compiler {
   /** Ask for `op`; a request of the same kind that has not begun is given up. */
   ask(op, args = {}, kind = op) {
     return new Promise((resolve, reject) => {
+      if (op !== "check" && args.text !== undefined && args.text === this.#heavy) return reject(new Stopped("the check of this text was stopped"));
       this.#waiting.get(kind)?.reject(new Superseded(kind));
       this.#waiting.delete(kind);
       this.#waiting.set(kind, { id: ++this.#number, op, args, resolve, reject });
-      this.#next();
+      if (this.#worker === null) this.#start(); // the one before has failed
+      else this.#next();
     });
   }
 
   #start() {
     this.#ready = false;
-    this.#fresh = true;
-    this.#worker = new Worker("worker.js", { type: "module" });
-    this.#worker.onmessage = ({ data }) => this.#receive(data);
-    this.#worker.onerror = (event) => this.#failed(event.message || "the compiler cannot be loaded");
+    this.#known.clear();
+    const worker = (this.#worker = new Worker("worker.js", { type: "module" }));
+    const current = (take) => (event) => worker === this.#worker && take(event); // what one that was stopped has sent counts no more
+    worker.onmessage = current(({ data }) => this.#receive(data));
+    worker.onerror = current((event) => this.#failed(event.message || "the compiler cannot be loaded"));
     this.#watch(START_LIMIT, "loading Python takes too long");
+  }
+
+  #imports(op) {
+    return IMPORTS.has(op) && !this.#known.has(op) && !this.#known.has("warm");
+  }
+
+  #limit(op) {
+    return this.#imports(op) ? START_LIMIT : this.limit * (this.#known.has(op) ? 1 : FIRST);
   }
 
   #watch(limit, why) {
@@ -51,9 +64,10 @@ export class Compiler {
   /** Stop what runs and start anew. */
   stop(why) {
     clearTimeout(this.#timer);
-    this.#worker.terminate();
+    this.#worker?.terminate();
     const running = this.#running;
     this.#running = null;
+    if (running?.op === "check") this.#heavy = running.args.text;
     running?.reject(new Stopped(why));
     for (const [kind, held] of this.#waiting) {
       if (running && held.args.text === running.args.text) {
@@ -65,8 +79,16 @@ export class Compiler {
     this.#start();
   }
 
+  /** Give up a worker that cannot answer, with all that waits for it; the next request starts another. */
   #failed(why) {
     clearTimeout(this.#timer);
+    this.#worker.terminate();
+    this.#worker = null;
+    this.#ready = false;
+    const given = [this.#running, ...this.#waiting.values()];
+    this.#running = null;
+    this.#waiting.clear();
+    for (const held of given) held?.reject(new Stopped(why));
     this.onProgress(`failed: ${why}`, 1);
   }
 
@@ -77,15 +99,17 @@ export class Compiler {
         this.#ready = true;
         clearTimeout(this.#timer);
         this.#next();
-      }
+      } else this.#watch(START_LIMIT, "loading Python takes too long");
       return;
     }
     if (data.failed !== undefined) return this.#failed(data.failed);
     if (data.id !== this.#running?.id) return;
-    const { resolve, reject } = this.#running;
-    this.#fresh = false;
+    const { op, args, resolve, reject } = this.#running;
+    this.#known.add(op);
+    if (op === "check" && args.text === this.#heavy) this.#heavy = null;
     this.#running = null;
     clearTimeout(this.#timer);
+    if (data.dead) this.#failed(data.failure);
     if (data.failure !== undefined) reject(new Error(data.failure));
     else resolve(JSON.parse(data.answer));
     this.#next();
@@ -94,7 +118,7 @@ export class Compiler {
   #next() {
     if (!this.#ready || this.#waiting.size === 0) return;
     if (this.#running !== null) {
-      if (IMPORTS.has(this.#running.op)) return;
+      if (this.#imports(this.#running.op)) return;
       const left = PATIENCE - (performance.now() - this.#running.since);
       if (this.#waiting.has("check") && this.#running.args.text !== this.#waiting.get("check").args.text) {
         this.#watch(Math.max(left, 0), "the check of an earlier text took too long");
@@ -106,6 +130,6 @@ export class Compiler {
     held.since = performance.now();
     this.#running = held;
     this.#worker.postMessage({ id: held.id, request: JSON.stringify({ op: held.op, ...held.args }) });
-    this.#watch(IMPORTS.has(held.op) ? START_LIMIT : this.limit * (this.#fresh ? 3 : 1), `this text takes more than ${this.limit / 1000} seconds`);
+    this.#watch(this.#limit(held.op), `this text takes more than ${this.#limit(held.op) / 1000} seconds`);
   }
 }

@@ -50,6 +50,7 @@ async function ask(op, args = {}, kind = op) {
   try {
     return await compiler.ask(op, { ...context(), ...args }, kind);
   } catch (error) {
+    if (error instanceof Stopped && kind === "panel") return { error: `stopped: ${error.message}` };
     if (!(error instanceof Stopped) && !(error instanceof Superseded)) say(`a bug in archc: ${error.message.split("\n").at(-2) ?? error.message}`, "error");
     return null;
   }

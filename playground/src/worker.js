@@ -66,6 +66,6 @@ onmessage = async ({ data: { id, request } }) => {
     const answer = await ready;
     postMessage({ id, answer: answer(request) });
   } catch (error) {
-    postMessage({ id, failure: String(error.message ?? error) });
+    postMessage({ id, failure: String(error.message ?? error), dead: error.name !== "PythonError" }); // any other leaves no Python
   }
 };

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import archc
 from archc import Network, load, loads
 from archc.compiler.backends import BACKENDS, Compiled
-from archc.compiler.backends.source import write
+from archc.compiler.backends.source import text_of, write
 from archc.compiler.backends.source.helpers import MODULES as FILES
 from archc.compiler.backends.source.helpers import copied, defined
 from archc.compiler.backends.source.library import FUNCTIONS, MODULES
@@ -37,13 +37,22 @@ WRITE = os.environ.get("ARCHC_WRITE") == "1"
 
 # What a bare process does: for each case, it imports the source and compares its network with tensors of ours.
 RUNNER = """
-import importlib.util, sys, torch
+import ast, importlib.util, sys, torch
 from pathlib import Path
+sys.modules["archc"] = None  # which may be installed; to import it is an error from here on
+try:
+    import archc
+    sys.exit("archc can be imported")
+except ModuleNotFoundError:
+    pass
 torch.set_num_threads(int(sys.argv[2]))
 def same(one, other):
     return torch.equal(one.isnan(), other.isnan()) and torch.equal(one.nan_to_num(), other.nan_to_num())
 for path in sorted(Path(sys.argv[1]).glob("*.py")):
     wanted = torch.load(path.with_suffix(".pt"))
+    for node in ast.walk(ast.parse(path.read_text())):
+        roots = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", None) or "torch"]
+        assert all(root.split(".")[0] in {"torch", *sys.stdlib_module_names} for root in roots), f"{path.stem} imports {roots}"
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
@@ -70,12 +79,12 @@ for path in sorted(Path(sys.argv[1]).glob("*.py")):
     for key, tensor in net.state_dict().items():
         assert same(tensor, wanted["after"][key]), f"{path.stem}: {key} after training"
     print(path.stem)
-assert not any(name == "archc" or name.startswith("archc.") for name in sys.modules)
+assert sys.modules["archc"] is None and not any(name.startswith("archc.") for name in sys.modules)
 """
 
 
 def source(net: Network, plain: bool = False) -> str:
-    return written(*lowered_modes(net.graph), plain=plain)
+    return written(*lowered_modes(net.graph), plain=True) if plain else text_of(Compiled(net.graph, varied=net._varied))
 
 
 def named(outputs: Any) -> dict[str, Tensor]:
@@ -206,13 +215,13 @@ def test_what_differs_is_written_plainly_or_not_at_all(monkeypatch: pytest.Monke
     target = tmp_path / "net.py"
     right = source(net, plain=True)
 
-    def wrong(*programs: Any, plain: bool) -> str:
+    def wrong(*programs: Any, plain: bool, family: Any = None) -> str:
         return right if plain else right.replace("dim=1", "dim=2").replace("kernel_size=1", "kernel_size=3")
 
     monkeypatch.setattr(archc.compiler.backends.source, "written", wrong)
     write(compiled(net), target)
     assert target.read_text() == right
-    monkeypatch.setattr(archc.compiler.backends.source, "written", lambda *programs, plain: wrong(plain=False))
+    monkeypatch.setattr(archc.compiler.backends.source, "written", lambda *programs, plain, family: wrong(plain=False))
     with pytest.raises(CannotWrite, match="would not be the network"):
         write(compiled(net), target)
     assert target.read_text() == right
@@ -239,6 +248,109 @@ def test_source_is_the_same_every_time(tmp_path: Path) -> None:
     texts = {source(load(CASES[0])) for _ in range(2)}
     assert len(texts) == 1
     assert str(ROOT) not in texts.pop()
+
+
+# ---- parameters of the `arch` line as arguments
+
+
+ARGUMENTS: list[tuple[str, dict[str, Any]]] = [
+    ("lenet5_modern", {}),
+    ("resnet50", {"classes": 7}),
+    ("vgg16", {"classes": 3}),
+    ("googlenet", {"classes": 12}),
+    ("vit_b_16", {"width": 96, "heads": 4, "classes": 5}),
+    ("mobilenet_v3_small", {"classes": 9}),
+    ("densenet121", {"growth": 7, "stem": 10, "classes": 4}),
+    ("efficientnet_b0", {"drop": 0.45}),
+    ("swin_t", {"width": 24, "classes": 6}),
+    ("seq2seq_attention", {"words": 50, "width": 9, "hidden": 14}),
+    ("convmixer_768_32", {"width": 20, "kernel": 5, "patch": 8, "classes": 3}),
+    ("wavenet", {"residual": 6, "skip": 10, "values": 16}),
+    ("dcgan_generator", {"width": 5, "colors": 1}),
+    ("unet", {"classes": 5}),
+]
+
+
+def arguments(text: str) -> dict[str, Any]:
+    """Return the arguments of the network of some source, with their defaults."""
+    found = inspect.signature(network_of(text)).parameters.values()
+    return {parameter.name: parameter.default for parameter in found if parameter.default is not inspect.Parameter.empty}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "values"), ARGUMENTS, ids=[name for name, _ in ARGUMENTS])
+def test_a_parameter_is_an_argument_with_every_value(name: str, values: dict[str, Any]) -> None:
+    path = ROOT / f"archs/{name}.arch"
+    text = source(load(path))
+    assert list(arguments(text)) == list(values)
+    assert difference(text, load(path).graph) == ""
+    assert difference(text, load(path, settings=values).graph, values) == ""
+
+
+KEPT: dict[str, tuple[str, dict[str, Any]]] = {
+    "classes": ("arch tiny(classes=10)\ninput 1x8x8\nconv3-4; relu\nfc-{classes}", {"classes": 3}),
+    "width": ("arch tiny(w=8, classes=10)\ninput 1x8x8\nconv3-{2*w}; bn; relu\nconv3-{w}; relu\nfc-{3*w + 1}; fc-{classes}", {"w": 5}),
+    "growth": (
+        "arch tiny(w=8, k=4)\ninput 1x8x8\nconv1-{w}\nconcat<. | conv1-{k}>; conv1-{in.c//2}; concat<. | conv1-{3*k}>; bn",
+        {"w": 11, "k": 3},
+    ),
+    "rate": ("arch tiny(p=0.5, w=6)\ninput 8\nfc-{w}; relu; dropout(p)\nfc-2", {"p": 0.2, "w": 9}),
+    "block": (
+        "arch tiny(w=8, classes=10)\ninput 3x8x8\nblock unit(c) [\n  if in.c != c { conv1-{c} }\n  conv3-{c}(pad=1)\n  relu\n]\n"
+        "conv3-{w}(pad=1); unit(w); unit(2*w); unit(2*w)\nfc-{classes}",
+        {"w": 3, "classes": 2},
+    ),
+    "inside": ("arch tiny(w=8)\ninput 3x8x8\nblock unit() { conv3-{w}(pad=1); relu; conv1-{2*w} }\nunit(); unit()\nfc-4", {"w": 3}),
+    "slice": ("arch tiny(w=8)\ninput 3x8x8\nconv1-{2*w}\ncut: { slice(w, 2*w); conv1-{w} }", {"w": 5}),
+}
+
+
+@pytest.mark.parametrize(("text", "values"), KEPT.values(), ids=KEPT)
+def test_an_argument_is_the_parameter(text: str, values: dict[str, Any]) -> None:
+    net = loads(text)
+    found = source(net)
+    assert arguments(found) == dict(net.graph.parameters)
+    assert difference(found, net.graph) == ""
+    assert difference(found, loads(text, settings=values).graph, values) == ""
+
+
+BAKED = {  # the parameter, and the text
+    "an untaken condition": ("c", "arch tiny(c=10)\ninput 1x8x8\nif c > 5000 { conv3-4 } else { conv3-5 }\nfc-{c}"),
+    "a smallest number": ("w", "arch tiny(w=8)\ninput 1x8x8\nlet v = max(4, w)\nfor i in range(2) { conv3-{v + 0*i} }\nfc-4"),
+    "a choice of a word": ("k", "arch tiny(k=2)\ninput 1x8x8\nconv3-4\nif k == 2 { relu } else { silu }\nfc-{k}"),
+    "copies": ("n", "arch tiny(n=3)\ninput 1x8x8\n[ conv3-4(pad=1) x{n} ]"),
+    "an item of a list": ("i", "arch tiny(i=1)\ninput 1x8x8\nlet ws = [4, 5, 6, 7]\nconv3-{ws[i]}\nfc-{i}"),
+    "a start": ("c", "arch tiny(c=10)\ninput 8\nfc-{c}(init=normal(1/c))"),
+    "a size": ("s", "arch tiny(s=8)\ninput 1x{s}x{s}\nconv3-4; fc-2"),
+    "which of two bodies": (
+        "w",
+        "arch tiny(w=8)\ninput 3x8x8\nblock unit(c) {\n  if in.c == c { residual<conv3-{c}(pad=1)> } else { conv3-{c}(pad=1) }\n}\n"
+        "conv3-{w}(pad=1); unit(w); unit(16)\nfc-{w}",
+    ),
+    "no name of Python": ("lambda", "arch tiny(lambda=8)\ninput 4\nfc-{lambda}"),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), BAKED.values(), ids=BAKED)
+def test_what_decides_more_than_numbers_is_no_argument(name: str, text: str) -> None:
+    net = loads(text)
+    found = source(net)
+    assert name in net.graph.parameters
+    assert name not in arguments(found)
+    assert difference(found, net.graph) == ""
+
+
+def test_arguments_that_give_another_network_are_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    net = loads(KEPT["width"][0])
+    target = tmp_path / "net.py"
+    right = archc.compiler.backends.source.written
+    wrong = lambda *programs, plain, family: right(*programs, plain=plain, family=family).replace("classes)", "classes + classes // 11)")  # noqa: E731
+    monkeypatch.setattr(archc.compiler.backends.source, "written", wrong)
+    write(Compiled(net.graph, varied=net._varied), target)
+    assert arguments(target.read_text()) == {}
+    monkeypatch.setattr(archc.compiler.backends.source, "written", right)
+    write(Compiled(net.graph, varied=net._varied), target)
+    assert arguments(target.read_text()) == {"w": 8, "classes": 10}
 
 
 # ---- the tables
@@ -320,7 +432,7 @@ def test_loops_compile_without_graph_breaks() -> None:
 
 @pytest.mark.slow
 def test_source_passes_mypy(tmp_path: Path) -> None:
-    for name in ("resnet50", "vit_b_16", "googlenet", "densenet121", "unet", "mobilenet_v3_small", "swin_t", "seq2seq_attention", "vgg16"):
+    for name in (*(name for name, _ in ARGUMENTS), "hrnet_w18"):
         (tmp_path / f"{name}.py").write_text(source(load(ROOT / f"archs/{name}.arch")))
     process = subprocess.run([sys.executable, "-m", "mypy", "."], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stdout

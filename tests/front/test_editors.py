@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from pygments.token import Error, Token
@@ -43,6 +45,24 @@ def test_a_word_that_was_added_is_told(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(tmp_path / "editors" / "build.py"), "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "arch.tmLanguage.json is out of date" in done.stderr
+
+
+@pytest.mark.thorough
+def test_pictures_show_what_the_server_answers() -> None:
+    spec = spec_from_file_location("editor_pictures", ROOT / "docs/editor_pictures.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # which dataclasses ask for
+    spec.loader.exec_module(module)
+    shown = module.pictures()
+    page = (ROOT / "docs/editors.md").read_text(encoding="utf-8")
+    assert {path.relative_to(ROOT / "docs").as_posix() for path in shown} == set(re.findall(r"!\[.*?\]\((.*?)\)", page))
+    for path, text in shown.items():
+        assert path.read_text(encoding="utf-8") == text, "run `make docs`"
+        assert ElementTree.fromstring(text).tag.endswith("svg")
+    words = {path.stem: " ".join(ElementTree.fromstring(text).itertext()) for path, text in shown.items()}
+    assert "3 groups do not divide 16 input channels" in words["error"] and "Quick fix" in words["error"]
+    assert "16x32x32 … 32x16x16" in words["hints"] and "unit(32, s=2): 16x32x32 → 32x16x16" in words["hover"]
 
 
 def test_every_rule_has_a_kind_in_every_editor() -> None:

@@ -7,7 +7,8 @@ import pytest
 from archc.compiler.driver import check, check_text
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.record import Like, Required
-from archc.dsl.brackets import loose, pieces
+from archc.dsl.brackets import loose
+from archc.dsl.cutting import pieces
 from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.parser import parse
 from archc.dsl.rendering import edited

@@ -24,7 +24,7 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render_all, visible
 from archc.ui.show.colour import painter
-from archc.ui.verbs import checking, completion, looking, reading, reference, running, serving, streams
+from archc.ui.verbs import checking, completion, looking, reading, reference, running, serving, streams, training
 from archc.ui.verbs.terminal import say, talk
 
 app = typer.Typer(
@@ -53,6 +53,9 @@ for verb in (
     running.weights,
     reference.ops,
     reference.explain,
+    training.train,
+    training.evaluate,
+    training.predict,
     serving.lsp,
     serving.serve,
 ):
@@ -61,6 +64,7 @@ for verb in (
 # module -> the extra that installs it
 OPTIONAL = {module: row.extra for table in (FRONTENDS, BACKENDS) for row in table for module in row.needs}
 OPTIONAL |= {"matplotlib": "plots", "watchfiles": "watch", "pygls": "lsp", "lsprotocol": "lsp"}
+OPTIONAL |= dict.fromkeys(("PIL", "lightning_fabric", "pydantic", "sklearn", "tensorboard", "torchmetrics"), "train")
 FLAGS = {"level": "optimize", "functions": "onnx-functions"}  # an argument of the library -> its option, where the name differs
 
 

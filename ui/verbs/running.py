@@ -13,10 +13,12 @@ from archc.compiler.backends import listed
 from archc.compiler.backends.errors import Unfit
 from archc.compiler.elaborate.elaboration import MAX_NODES, Limits
 from archc.compiler.results.compilation import Request, compilation
+from archc.compiler.variation import Variation
 from archc.dsl.parser import MAX_NESTING
 from archc.ui.show.reports import summary
 from archc.ui.verbs.completion import any_files, words
 from archc.ui.verbs.options import Device, Dtype, File, Input, Json, MaxNesting, MaxNodes, Set
+from archc.ui.verbs.sources import TRAINED, checked
 from archc.ui.verbs.terminal import (
     fail,
     must_be_writable,
@@ -65,6 +67,8 @@ def compile(
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
     """Check a network, lower it to torch.fx, run one forward pass on random input, and write it."""
+    if file.suffix == TRAINED:
+        weights = weights or str(file)
     given = {"opset": opset, "functions": functions}
     request = Request(
         paths=tuple(output or ()),
@@ -77,12 +81,14 @@ def compile(
         verify=verify,
         settings={name: value for name, value in given.items() if value is not None},
     )
-    report = sound(file, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
+    changed, limits = overrides(set_, input_), Limits(max_nodes, max_nesting)
+    report = sound(file, changed, limits, json_)
+    varied = Variation(lambda overrides: checked(file, overrides, limits, mend=False), changed)
     if print_after:
         print_stages(report, optimize, print_after)
     with refusals():
         try:
-            found = compilation(report.graph, request, talk, talk)
+            found = compilation(report.graph, request, talk, talk, varied)
         except Unfit as error:
             talk(unfit_table(error.rows))
             shows = "shows what fits under other names, and writes it"

@@ -15,8 +15,10 @@ from archc.compiler.files import bounded
 from archc.compiler.frontends import is_source
 from archc.compiler.report import Report
 from archc.compiler.revisions import old
+from archc.training.stored import read as trained
 
 STDIN = Path("<stdin>")  # compared by identity: a file may have this name
+TRAINED = ".safetensors"  # of trained networks, which hold their text
 
 
 def named(text: str) -> Path:
@@ -57,6 +59,9 @@ def checked(
     that cannot be read, and CannotRead and UnreadableError for a network that cannot be read.
     """
     if path is not STDIN:
+        if path.suffix == TRAINED:
+            stored = trained(path)
+            return check_text(stored.text, f"{stored.name}.arch", Path(os.devnull), changed, limits, mend)
         if is_source(str(path)):
             from archc.compiler.reading import read_text  # most files are not of other frameworks
 
@@ -85,5 +90,7 @@ def loaded(path: Path) -> Loaded:
 
 
 def content(path: Path) -> bytes:
-    """Return the bytes of a file that was read before."""
+    """Return the bytes of a file that was read before; of a trained network, its text."""
+    if path.suffix == TRAINED:
+        return trained(path).text.encode()
     return standard_input() if path is STDIN else path.read_bytes()

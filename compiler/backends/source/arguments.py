@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archc.compiler.backends.source.expressions import ABSENT, Expression, Known, alike, literal
+from archc.compiler.backends.source.expressions import ABSENT, ATOM, Expression, Known, alike, literal, words_of
 from archc.compiler.backends.source.parts import Code, Leaf, Unit
 from archc.dsl import ast
 
@@ -28,7 +28,9 @@ INPUTS = (
 )
 
 
-OUTPUTS = ("out_channels", "out_features", "hidden_size")
+OUTPUTS = ("out_channels", "out_features", "hidden_size", "groups")
+
+HALVED = ("padding", "output_padding")  # what is computed from another number, as half a kernel
 
 
 @dataclass
@@ -46,9 +48,9 @@ class Argument:
 
 
 def given_to(units: Sequence[Unit]) -> dict[str, tuple[Any, ...]]:
-    """Return what may be an argument: the channels that enter, and the parameters of the block, or of the block around."""
+    """Return what may be an argument: the channels that enter, the parameters of the block, and those of the `arch` line that it names."""
     given: dict[str, tuple[Any, ...]] = {}
-    if all(unit.entering and unit.entering[0] and isinstance(unit.entering[0][0], int) for unit in units):
+    if all(unit.entering and unit.entering[0] and isinstance(unit.entering[0][0], int) and not unit.is_network for unit in units):
         given["in_channels"] = tuple(unit.entering[0][0] for unit in units)
     frames = [unit.frame for unit in units]
     if all(frame is not None and frame.block is not None for frame in frames):
@@ -56,10 +58,15 @@ def given_to(units: Sequence[Unit]) -> dict[str, tuple[Any, ...]]:
             values = tuple(frame.values.get(param.name) for frame in frames)  # type: ignore[union-attr]
             if all(isinstance(value, bool | int | float) for value in values) and param.name not in RESERVED:
                 given[param.name] = values
+    words = words_of(frames[0].block.span.text) if frames[0] is not None and frames[0].block is not None else None
+    for name in units[0].values:
+        if name not in given and (words is None or name in words):
+            given[name] = tuple(unit.values[name] for unit in units)
     return given
 
 
 def expression_of(column: Sequence[Leaf], known: Known, units: Sequence[Unit]) -> Expression:
+    """Return an expression that has the value of a constant in each instance; a new argument where there is no other."""
     values = tuple(leaf.value for leaf in column)
     role = column[0].role
     texts = {leaf.text for leaf in column if leaf.value is not ABSENT}
@@ -72,16 +79,36 @@ def expression_of(column: Sequence[Leaf], known: Known, units: Sequence[Unit]) -
             return known.named(values) or literal(present)
         found = known.entered(values) if role in INPUTS else known.constant(values, text, size)
         return found or literal(present)
-    found = None if role in INPUTS else known.written(values, text, size)
-    found = found or known.searched(values, role in INPUTS, size)
+    found = None if role in INPUTS else known.written(values, text, size, size or role in HALVED)
+    found = found or known.searched(values, role in INPUTS, size, size or role in HALVED) or _listed(values, known)
     named = _parameter(units, values) if found is None and isinstance(present, Code) else ""
     return found or known.added(_free(role, known, named), values, size)
+
+
+def _listed(values: Sequence[Any], known: Known) -> Expression | None:
+    """Return a tuple or list of sizes whose items are constants or have expressions; None for anything else."""
+    kind = type(values[0])
+    if kind not in (tuple, list) or {(type(value), len(value)) for value in values if value is not ABSENT} != {(kind, len(values[0]))}:
+        return None
+    rows = [value for value in values if value is not ABSENT]
+    if len(rows) != len(values) or not all(type(item) is int for row in rows for item in row):
+        return None
+    items = []
+    for column in zip(*rows, strict=True):
+        found = literal(column[0]) if len(set(column)) == 1 else known.searched(column, False, True)
+        if found is None:
+            return None
+        items.append(found)
+    text = ", ".join(item.text for item in items)
+    names = frozenset(name for item in items for name in item.names)
+    return Expression(f"[{text}]" if kind is list else f"({text}{',' * (len(items) == 1)})", ATOM, names)
 
 
 def takes_any(units: Sequence[Unit]) -> bool:
     """Return whether units are calls of a block that says nothing of the channels that enter it, or asks for them."""
     frame = units[0].frame
-    return frame is not None and frame.block is not None and (len(units) > 1 or "in.c" in frame.block.span.text)
+    several = sum(not unit.variant for unit in units) > 1
+    return frame is not None and frame.block is not None and (several or "in.c" in frame.block.span.text)
 
 
 def definitions_of(unit: Unit) -> dict[str, str]:
@@ -130,7 +157,9 @@ def in_order(unit: Unit, known: Known) -> list[Argument]:
     plain = [Argument(name, known.filled(name)) for name in used]
     for argument in plain:
         default = defaults.get(argument.name)
-        if isinstance(default, ast.Number) and all(isinstance(value, int | float) for value in argument.values):
+        if unit.is_network:
+            argument.default = literal(argument.values[0]).text
+        elif isinstance(default, ast.Number) and all(isinstance(value, int | float) for value in argument.values):
             argument.default = literal(default.value).text
     return sorted(plain, key=lambda argument: bool(argument.default))
 

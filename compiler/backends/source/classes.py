@@ -30,6 +30,7 @@ class Class:
     arguments: list[Argument] = field(default_factory=list)
     texts: dict[int, Expression] = field(default_factory=dict)
     conditions: dict[tuple[bool, ...], Expression] = field(default_factory=dict)
+    known: Known | None = None
 
     @property
     def arguments_by_name(self) -> dict[str, Argument]:
@@ -80,7 +81,7 @@ class Class:
     @cached_property
     def shapes(self) -> list[tuple[str, ...]]:
         """Return the shapes of each statement, as far as all instances agree; "" for others."""
-        rows = zip(*(unit.body for unit in self.units), strict=True)
+        rows = zip(*(unit.body for unit in self.units if not unit.variant), strict=True)
         return [tuple(s[0] if len(set(s)) == 1 else "" for s in zip(*map(_shapes, row), strict=True)) for row in rows]
 
 
@@ -227,7 +228,10 @@ class Classes:
     def _parametrize(self, made: Class) -> bool:
         """Find an expression for every constant of a class, and the arguments that these need; return whether all conditions have one."""
         rows = [self.leaves(unit) for unit in made.units]
-        known = Known(given_to(made.units), definitions_of(made.first), takes_any(made.units))
+        alone = sum(not unit.variant for unit in made.units) == 1
+        given = given_to(made.units)
+        free = [name for name in made.first.values if name in given] if alone else ()
+        known = made.known = Known(given, definitions_of(made.first), takes_any(made.units), free)
         for column in zip(*rows, strict=True):
             made.texts[id(column[0])] = expression_of(column, known, made.units)
         for kind, parts in (("member", made.first.members), ("statement", made.first.body)):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
+
+from archc.compiler.backends.source.linear import linear
 
 ATOM, PRODUCT, SUM, CHOICE = 3, 2, 1, 0  # how tightly the outermost operator of an expression binds
 
@@ -71,6 +73,19 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset([*found, "in_channels"] if "in.c" in text else found)
 
 
+def passed(text: str) -> list[str]:
+    """Return the arguments in the text of a call, without their names: of `unit(2*w, s=1)`, `2*w` and `1`."""
+    found = re.fullmatch(r"\w+\((.*)\)", text.strip(), re.S)
+    pieces, depth = [""], 0
+    for sign in found[1] if found is not None else "":
+        depth += (sign in "([{") - (sign in ")]}")
+        if sign == "," and depth == 0:
+            pieces.append("")
+        else:
+            pieces[-1] += sign
+    return [re.sub(r"^\s*\w+\s*=(?!=)", "", piece).strip() for piece in pieces if piece.strip()]
+
+
 def translated(text: str, lets: Mapping[str, str], names: frozenset[str]) -> ast.expr | None:
     """Return an expression of the language as one of Python, with some names defined by `let`; None where it has other names."""
     for _ in range(3):
@@ -103,18 +118,29 @@ def translated(text: str, lets: Mapping[str, str], names: frozenset[str]) -> ast
 class Known:
     """The arguments that a class may have, and the expressions that it has used so far."""
 
-    def __init__(self, given: Mapping[str, tuple[Any, ...]], lets: Mapping[str, str], takes: bool) -> None:
+    def __init__(self, given: Mapping[str, tuple[Any, ...]], lets: Mapping[str, str], takes: bool, free: Collection[str] = ()) -> None:
         self.names: dict[str, tuple[Any, ...]] = dict(given)
+        self.free = free  # the names among them that have been given many values, one by one
         self.takes = takes  # whether the class is for any number of channels that enter
         self.lets = lets
         self.used: set[str] = set()
+        self.told: set[str] = set()  # the texts of the language that are expressions of the class
+        self.guessed: set[tuple[Any, ...]] = set()  # the truths of conditions that are no text
         self._seen: list[tuple[tuple[Any, ...], Expression]] = []
 
-    def written(self, values: tuple[Any, ...], text: str, size: bool) -> Expression | None:
-        """Return the expression of the text, or one of the names in it. `size`: it is a number of channels or values."""
-        found = self._translated(values, text)
+    def written(self, values: tuple[Any, ...], text: str, size: bool, computed: bool = True) -> Expression | None:
+        """Return the expression of the text, or one of the names in it. `size`: it is a number of channels or values.
+
+        Only what is `computed` may be a formula that is not in the text.
+        """
+        pieces = (self._translated(values, piece) for piece in (text, *passed(text)))
+        found = next((piece for piece in pieces if piece is not None), None)
         names = [name for name in self.names if name in words_of(text)]
-        return self._use(values, found or next(self._candidates(values, names, pairs=True), None), size)
+        tried = self._candidates(values, names, pairs=True) if computed else self._plain(values, names)
+        return self._use(values, found or next(tried, None), size)
+
+    def _plain(self, values: tuple[Any, ...], names: list[str]) -> Iterator[Expression]:
+        return (Expression(name, ATOM, frozenset({name})) for name in names if _same(self.names[name], values))
 
     def constant(self, values: tuple[Any, ...], text: str, size: bool) -> Expression | None:
         """Return an expression of names for what is equal in all instances; its numbers, too, must be in the text."""
@@ -124,7 +150,7 @@ class Known:
             return self._use(values, found, size)
         words = words_of(text)
         names = [name for name in self.names if name in words]
-        candidates = self._candidates(values, names, pairs=True)
+        candidates = self._candidates(values, names, pairs=True) if size else self._plain(values, names)
         texts = (each for each in candidates if all(part in words for part in re.findall(r"\b\d+\b", each.text)))
         return self._use(values, next(texts, None), size)
 
@@ -153,6 +179,7 @@ class Known:
                     return None
             except (ArithmeticError, TypeError, ValueError):
                 return None
+        self.told |= {text, *(self.lets[name] for name in words_of(text) if name in self.lets)}
         binds = {ast.Name: ATOM, ast.Call: ATOM, ast.Attribute: ATOM}.get(type(tree), CHOICE)
         if isinstance(tree, ast.BinOp):
             binds = SUM if isinstance(tree.op, ast.Add | ast.Sub) else PRODUCT
@@ -175,11 +202,14 @@ class Known:
         values = self.names[name]
         return tuple(_present(values) if value is ABSENT else value for value in values)
 
-    def searched(self, values: tuple[Any, ...], enters: bool, size: bool) -> Expression | None:
-        """Return an expression of any names; `enters`: the number of channels that a layer takes."""
+    def searched(self, values: tuple[Any, ...], enters: bool, size: bool, computed: bool = True) -> Expression | None:
+        """Return an expression of any names; `enters`: the number of channels that a layer takes. What is not `computed` is a name."""
         found = self.repeated(values) if size else None
         if found is None or (enters and "in_channels" in self.names and _same(self.names["in_channels"], values)):
-            found = next(self._candidates(values, list(self.names), pairs=size), None)
+            names = list(self.names)
+            found = next(self._candidates(values, names, pairs=size) if computed else self._plain(values, names), None)
+        if found is None and size:
+            found = _linear(values, {name: self.names[name] for name in self.free})
         return self._use(values, found, size)
 
     def repeated(self, values: tuple[Any, ...]) -> Expression | None:
@@ -195,6 +225,7 @@ class Known:
 
     def condition(self, truths: tuple[bool, ...]) -> Expression | None:
         """Return a condition on names, or on sizes in the text of the class, that has these truths."""
+        self.guessed.add(truths)
         atoms = list(self._atoms(len(truths)))
         for computed, found in atoms:
             if computed == truths:
@@ -222,6 +253,8 @@ class Known:
         named = {found.text: (values, found) for values, found in sizes if found.names and ABSENT not in values}
         for (a, one), (b, other) in combinations(named.values(), 2):
             names = one.names | other.names
+            if "in_channels" not in names:
+                continue  # equal by accident, as a number of heads and of layers
             yield tuple(x == y for x, y in zip(a, b, strict=True)), Expression(f"{one.text} == {other.text}", CHOICE, names)
             yield tuple(x != y for x, y in zip(a, b, strict=True)), Expression(f"{one.text} != {other.text}", CHOICE, names)
         for values, found in whole:
@@ -262,6 +295,11 @@ class Known:
             if all(a) and all(b):
                 yield tuple(x // y for x, y in zip(a, b, strict=True)), Expression(f"{one} // {other}", PRODUCT, both)
                 yield tuple(y // x for x, y in zip(a, b, strict=True)), Expression(f"{other} // {one}", PRODUCT, both)
+
+
+def _linear(values: tuple[Any, ...], given: Mapping[str, tuple[Any, ...]]) -> Expression | None:
+    found = linear(values, given)
+    return Expression(found[0], PRODUCT if found[1] else SUM, found[2]) if found is not None else None
 
 
 def _multiples(name: str, have: tuple[int, ...], want: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Expression]]:

@@ -259,7 +259,7 @@ class Forward(Calls):
         Names of values that statements from `place` on take are not free, and neither are the `kept` ones.
         """
         live = {name for value, name in self.names.items() if self.last.get(value, -1) >= place} | set(kept)
-        apart = self.uses.get(number, 0) > 1 or self.last.get(number, 0) > self.now + 4
+        apart = self.uses.get(number, 0) > 1 or self.last.get(number, 0) > self.now + 1
         if apart and label.isidentifier() and label not in live and label not in UNFIT:
             return label
         ending = [self.names[value] for value in sorted(reads, reverse=True) if value in self.names]

@@ -107,7 +107,7 @@ def _statements(model: Unit, unit: Unit, bare: Bare) -> list[Any] | None:
             place += 1
             continue
         first = next(_operands(do.call), None)
-        if len(do.results) != 1 or first is None or do.training_only:
+        if len(do.results) != 1 or first not in same or do.training_only:
             return None
         same[do.results[0]] = same[first]
         result.append(Missing(do))

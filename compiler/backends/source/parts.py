@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,7 @@ class Child:
 
 
 Member = New | Weight | Chain | Child
+NETWORK = ("network",)  # the group of a whole network
 
 # ---- statements
 
@@ -128,6 +129,13 @@ class Unit:
     loose: bool = False
     lacks: bool = False  # another instance has what it lacks
     args: dict[str, Leaf] = field(default_factory=dict)  # of its constructor, once its class is known
+    values: Mapping[str, Any] = field(default_factory=dict)  # of the parameters of the `arch` line that may be arguments
+    variant: int = 0  # which of the networks it belongs to; 0 is the one that is written
+
+    @property
+    def is_network(self) -> bool:
+        """Return whether it is a whole network."""
+        return self.group == NETWORK
 
     @property
     def block(self) -> str:

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from archc.compiler.backends.source.calls import attribute
 from archc.compiler.backends.source.classes import Class, Classes
 from archc.compiler.backends.source.constructor import Constructor
+from archc.compiler.backends.source.family import Family
 from archc.compiler.backends.source.forward import LETTERS, UNFIT, Forward
 from archc.compiler.backends.source.helpers import copied
 from archc.compiler.backends.source.initial import initialization
-from archc.compiler.backends.source.layout import Group, lines
+from archc.compiler.backends.source.layout import WIDTH, Group, lines
 from archc.compiler.backends.source.parts import Unit
 from archc.compiler.backends.source.units import Units
 from archc.compiler.lowering.program import LoweredProgram, Step
@@ -25,10 +26,11 @@ SHOWN = 9  # lines of a block whose text its class shows
 class Writer:
     """Writes the file of one network, from its programs for training and for inference."""
 
-    def __init__(self, training: LoweredProgram, inference: LoweredProgram, plain: bool = False) -> None:
+    def __init__(self, training: LoweredProgram, inference: LoweredProgram, plain: bool = False, family: Family | None = None) -> None:
         self.training, self.inference = training, inference
-        self.units = Units(training)
-        self.classes = Classes(self.units, plain)
+        found = family.classes if family is not None else None
+        self.classes = found if found is not None else Classes(Units(training), plain)
+        self.units = self.classes.units
         self.initial = initialization(training.parts)
         self.helpers: set[str] = {"Spectral"} if self.initial.settles else set()
 
@@ -41,7 +43,7 @@ class Writer:
         closing = self._closing()
         constants, helpers, imports = copied(self.helpers)
         code = "\n\n\n".join([*helpers, *parts])
-        head = _docstring(self._head(), "")
+        head = _docstring(self._head(code), "")
         blocks = ["\n".join(head), *self._imports("\n".join([*constants, code]), imports)]
         text = "\n\n".join(blocks)
         if constants:
@@ -57,10 +59,14 @@ class Writer:
         rows = textwrap.wrap(f"Loops that are written turn by turn: {', '.join(runs)}.", 116) if runs else []
         return "".join(f"# {row}\n" for row in rows)
 
-    def _head(self) -> list[str]:
+    def _head(self, code: str) -> list[str]:
+        """Return the title, and, where the file has shapes that arguments change, what these shapes are."""
         graph = self.training.graph
         title = graph.title or graph.name
-        return [title[:1].upper() + title[1:] + ("" if title.endswith(".") else ".")]
+        title = title[:1].upper() + title[1:] + ("" if title.endswith(".") else ".")
+        if not self.classes.ordered[-1].arguments or not re.search(r"  # \d+(x|, |$)", code, re.M):
+            return [title]
+        return textwrap.wrap(f"{title} Shapes: those of the defaults.", WIDTH - 6)
 
     def _imports(self, code: str, wanted: set[str]) -> list[str]:
         """Return the imports of the names in a text: those of the standard library, then those of PyTorch."""
@@ -121,7 +127,7 @@ class Writer:
             several = [len(found) > 1 for found in outputs]
             kind = "dict[str, Tensor]" if all(several) else "Tensor | dict[str, Tensor]" if any(several) else "Tensor"
         else:
-            takes, outputs = self._names(unit), None
+            takes, outputs = self._names(made), None
             kind = "Tensor" if len(unit.returns) == 1 else f"tuple[{', '.join(['Tensor'] * len(unit.returns))}]"
         forward = Forward(made, takes, outputs)
         body = forward.write()
@@ -133,9 +139,17 @@ class Writer:
         names = [re.sub(r"\W", "_", name) for name in self.training.inputs]
         return ["x"] if names == ["input"] else [f"{name}_" if name in UNFIT else name for name in names]
 
-    def _names(self, unit: Unit) -> list[str]:
-        """Return names of what enters a class: x alone, and otherwise the labels of the values, or letters."""
-        return list(LETTERS[: len(unit.takes)]) if len(unit.takes) <= 3 else [f"x{number}" for number in range(1, len(unit.takes) + 1)]
+    def _names(self, made: Class) -> list[str]:
+        """Return names of what enters a class: those of the parameters of its block that hold tensors, of inputs, and letters."""
+        count = len(made.first.takes)
+        names = list(LETTERS[:count]) if count <= 3 else [f"x{number}" for number in range(1, count + 1)]
+        units = [unit for unit in made.units if not unit.variant]
+        for place in range(count) if count > 1 else ():
+            found = {_tensor_name(unit, unit.takes[place], self.training.inputs) for unit in units}
+            name = found.pop() if len(found) == 1 else ""
+            if name.isidentifier() and name not in UNFIT and name not in names:
+                names[place] = name
+        return names
 
     def _outputs(self, unit: Unit) -> tuple[Mapping[str, int], Mapping[str, int]]:
         """Return the numbers of the values that a network returns, by name, in evaluation and in training."""
@@ -157,6 +171,14 @@ class Writer:
         within = self.classes.of.get(around)
         where = f" of {within.name}" if within is not None and around else ""
         return [f"The part `{label}`{where}."]
+
+
+def _tensor_name(unit: Unit, value: str, inputs: Sequence[str]) -> str:
+    """Return what the text calls a value that enters a unit: the parameter that holds it, or the input; "" for another."""
+    if unit.frame is None or unit.frame.block is None:
+        return value if value in inputs else ""
+    held = [name for name, given in unit.frame.values.items() if hasattr(given, "shape") and getattr(given, "name", "") == value]
+    return held[0] if len(held) == 1 else ""
 
 
 def unrolled(members: Sequence[tuple[str, object]]) -> Iterator[tuple[str, str]]:
@@ -217,6 +239,6 @@ def _block_text(span: Span) -> list[str]:
     return [*said, *([""] if len(text) <= SHOWN else []), *shown]
 
 
-def written(training: LoweredProgram, inference: LoweredProgram, plain: bool = False) -> str:
-    """Return a network as Python. `plain`: a class for each scope, and its statements one by one."""
-    return Writer(training, inference, plain).write()
+def written(training: LoweredProgram, inference: LoweredProgram, plain: bool = False, family: Family | None = None) -> str:
+    """Return a network as Python. `plain`: a class for each scope, and its statements one by one. `family`: the parameters as arguments."""
+    return Writer(training, inference, plain, family).write()

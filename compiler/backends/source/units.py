@@ -6,13 +6,14 @@ Units are plain data, and equal up to their leaves where two scopes can be insta
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from archc.compiler.backends.source.initial import drawn
 from archc.compiler.backends.source.library import FUNCTIONS, OPTIONS, canonical
 from archc.compiler.backends.source.parts import (
+    NETWORK,
     Applied,
     Chain,
     Child,
@@ -36,11 +37,16 @@ from archc.compiler.shapes.dim import show_shape
 
 
 class Units:
-    """The units of a program by key, inner ones after the ones around them."""
+    """The units of a program by key, inner ones after the ones around them.
 
-    def __init__(self, program: LoweredProgram) -> None:
+    `names` are parameters of the `arch` line that may be arguments, and `others` the same network with other values of them: all their
+    units are instances of the same classes. Keys of the others begin with a number.
+    """
+
+    def __init__(self, program: LoweredProgram, names: Sequence[str] = (), others: Sequence[LoweredProgram] = ()) -> None:
         self.program = _simplified(program)
         program = self.program
+        self.values = {name: program.graph.parameters[name] for name in names}
         self.found: dict[str, Unit] = {}
         self.scopes = {scope.key: scope for scope in reversed(list(program.body.scopes()))}
         self.shapes = {step.name: step.shape for step in program.steps}
@@ -48,13 +54,24 @@ class Units:
         self.frames = _frames(program)
         self._written = {step.key: step.name for step in reversed(program.steps)}
         self.numbers: dict[str, int] = {}  # of the values in the forward of the network
-        self._add(program.body, ("network",))
+        self._add(program.body, NETWORK)
+        for number, other in enumerate(others, 1):
+            self._include(Units(other, names), number)
+
+    def _include(self, other: Units, number: int) -> None:
+        """Add the units of another network."""
+        before = f"{number}@"
+        for key, unit in other.found.items():
+            unit.key, unit.variant = before + key, number
+            unit.members = _renamed(unit.members, before)
+            unit.chain = Chain(unit.members) if unit.chain is not None else None
+            self.found[unit.key] = unit
 
     def _add(self, scope: Scope, group: tuple[Any, ...]) -> None:
         frame = self.frames.get(scope.path)
         if scope.key and frame is not None and frame.block is not None:
             group = ("block", frame.block.name, frame.block.span.source.label, frame.block.span.start)
-        unit = Unit(scope.key, (), (), (), frame=frame, takes=scope.takes, group=group)
+        unit = Unit(scope.key, (), (), (), frame=frame, takes=scope.takes, group=group, values=self.values)
         unit.entering = tuple(self.shapes[name] for name in scope.takes)
         self.found[scope.key] = unit
         chain = self.chain(scope)
@@ -78,7 +95,7 @@ class Units:
             if key in self.scopes:
                 self._add(self.scopes[key], group)
             else:
-                self.found[key] = Unit(key, tuple(self._members(key)), (), (), group=group, loose=True)
+                self.found[key] = Unit(key, tuple(self._members(key)), (), (), group=group, loose=True, values=self.values)
                 self._add_children(self.found[key])
 
     # ---- members
@@ -207,6 +224,17 @@ class Units:
             return Leaf(value, "sizes" if isinstance(value, tuple | list) else "value")
 
         return Applied(Leaf(Code(step.target)), tuple(map(argument, step.args)), _named(step.kwargs, words))
+
+
+def _renamed(members: Sequence[tuple[str, Any]], before: str) -> tuple[tuple[str, Any], ...]:
+    """Return members whose units have a text before their keys."""
+
+    def renamed(member: Any) -> Any:
+        if isinstance(member, Child):
+            return Child(before + member.key, member.place)
+        return Chain(_renamed(member.items, before)) if isinstance(member, Chain) else member
+
+    return tuple((name, renamed(member)) for name, member in members)
 
 
 def _simplified(program: LoweredProgram) -> LoweredProgram:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -30,21 +31,21 @@ def network_of(text: str) -> type[nn.Module]:
     return found
 
 
-def difference(text: str, graph: ArchGraph) -> str:
+def difference(text: str, graph: ArchGraph, arguments: Mapping[str, Any] | None = None, most: int = MOST) -> str:
     """Return how the network that some source defines differs from a graph; "" where it does not.
 
     Compared are the keys and shapes of the state_dict, in order; then, in evaluation and, from the same seed, in training, the outputs for
-    random inputs, bit by bit, on the CPU in float32. Of a network with open sizes, or with more weights than MOST, only the keys and shapes
-    are compared.
+    random inputs, bit by bit, on the CPU in float32. Of a network with open sizes, or with more than `most` bytes of weights, only the keys
+    and shapes are compared. `arguments` are those that the network of the source is made with.
     """
-    kind = network_of(text)
+    kind = partial(network_of(text), **(arguments or {}))
     with torch.device("meta"):
         module = lower(graph)
         ours, theirs = _keys(module), _keys(kind())
     if ours != theirs:
         pair = next((pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), (len(ours), len(theirs)))
         return f"its state_dict has {pair[1]} where the network has {pair[0]}"
-    if graph.unknowns or sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()) > MOST:
+    if graph.unknowns or sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()) > most:
         return ""
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.manual_seed(0)

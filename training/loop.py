@@ -1,0 +1,323 @@
+"""The loop: batches, passes, steps, epochs; states that a run is resumed from to the last bit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import swa_utils
+from torch.utils.data import DataLoader
+
+from archc.compiler.errors import UsageError
+from archc.compiler.files import write_text
+from archc.compiler.graph import ArchGraph
+from archc.training import checkpoint, sharding
+from archc.training.data import BadData, Samples
+from archc.training.logs import Listener, Logs
+from archc.training.loss import Loss, loss_of
+from archc.training.measure import Counts, evaluated
+from archc.training.optimizers import optimizer, set_rate
+from archc.training.order import Order, order
+from archc.training.prepare import Prepared, collated, evaluating, mixing, preparation, training
+from archc.training.recipe import Recipe
+from archc.training.stored import Stored
+
+PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+ON_BAD = ("stop", "skip")
+TOLD = 10  # bad samples are told one by one, up to so many
+LOGGED = 50  # steps between rows of the log
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained, and how a run goes on.
+
+    `folder` holds all that is written. `every` is the number of steps between states, 0 for one after each epoch; `stop_after` ends the
+    run early, after so many steps, as if it had been interrupted. `on_bad` is `stop`, or `skip` for samples that cannot be read and steps
+    whose loss is not a number.
+    """
+
+    graph: ArchGraph
+    text: str
+    recipe: Recipe
+    train: Samples
+    test: Samples
+    folder: Path
+    data: str = ""
+    resume: bool = False
+    device: str = "auto"
+    workers: int = 0
+    every: int = 0
+    on_bad: str = "stop"
+    shard: bool = False
+    board: bool = False
+    weights: str = ""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a run: steps in all, and the rates on the test samples after the last epoch and at best."""
+
+    steps: int
+    last: dict[str, Any]
+    best: float
+    folder: Path
+    skipped: int
+
+    def facts(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"steps": self.steps, "top1": self.last.get("top1"), "best": self.best, "folder": str(self.folder), "skipped": self.skipped}
+
+
+class Run:
+    """A run in one process of one or several: what changes while it goes on, which a state holds, and what does not."""
+
+    def __init__(self, plan: Plan, module: nn.Module, fabric: Fabric, listener: Listener) -> None:
+        self.plan, self.fabric, self.listener = plan, fabric, listener
+        self.recipe = recipe = plan.recipe
+        self.how = preparation(plan.graph, recipe)
+        self.loss: Loss = loss_of(plan.graph, recipe, len(plan.train.classes))
+        self.order: Order = order(len(plan.train), recipe, fabric.global_rank, fabric.world_size)
+        self.steps = recipe.steps(self.order.per_epoch)
+        layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        self.module = module.to(fabric.device, memory_format=layout)
+        self.layout = layout
+        self.average = _average(self.module, recipe.average)
+        self.wrapped, self.optimizer = sharding.set_up(fabric, self.module, lambda each: optimizer(each, recipe), plan.shard)
+        self.mixed = mixing(recipe, len(plan.train.classes))
+        self.step, self.best, self.skipped = 0, -1.0, 0
+        self.last: dict[str, Any] = {}
+
+    # ---- states
+
+    def setup(self) -> dict[str, Any]:
+        """Return what a run may not change when it is resumed."""
+        return {
+            "network": self.plan.text,
+            "recipe": self.recipe.model_dump(mode="json"),
+            "data": [self.plan.data, len(self.plan.train), list(self.plan.train.classes)],
+            "processes": self.fabric.world_size,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return all that decides how the run goes on."""
+        weights, chosen = sharding.full_state(self.module, self.optimizer, self.plan.shard)
+        return {
+            "weights": weights,
+            "optimizer": chosen,
+            "average": None if self.average is None else self.average.state_dict(),
+            "scaler": self.fabric.strategy.precision.state_dict(),
+            "random": self.fabric.all_gather(torch.get_rng_state()).reshape(self.fabric.world_size, -1).cpu(),
+            "random_cuda": torch.cuda.get_rng_state() if self.fabric.device.type == "cuda" else None,
+            "step": self.step,
+            "best": self.best,
+            "skipped": self.skipped,
+            "last": self.last,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a state."""
+        sharding.load_state(self.module, self.optimizer, state["weights"], state["optimizer"], self.plan.shard)
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.fabric.strategy.precision.load_state_dict(state["scaler"])
+        torch.set_rng_state(state["random"][self.fabric.global_rank])
+        if state["random_cuda"] is not None and self.fabric.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random_cuda"])
+        self.step, self.best, self.skipped, self.last = state["step"], state["best"], state["skipped"], state["last"]
+
+    def save(self) -> None:
+        """Write the state of the run, and the network as it is."""
+        state = self.state()
+        if self.fabric.is_global_zero:
+            checkpoint.save(self.plan.folder, state)
+        self.fabric.barrier()
+
+    def save_network(self, name: str) -> None:
+        """Write the network: the moving average of its weights, where there is one."""
+        weights, _ = sharding.full_state(self.module if self.average is None else self.average.module, None, self.plan.shard)
+        if self.fabric.is_global_zero:
+            checkpoint.save_network(self.plan.folder / name, weights, self.stored())
+
+    def stored(self) -> Stored:
+        """Return what the trained network says of itself."""
+        recipe = self.recipe.model_dump(mode="json")
+        scores = -1 if self.loss.distances else 1
+        return Stored(self.plan.text, self.plan.graph.name, self.plan.train.classes, self.how.facts(), recipe, scores)
+
+    # ---- the loop
+
+    def go(self, logs: Logs | None) -> Trained:
+        """Train from the step at hand to the last one."""
+        while self.step < self.steps:
+            epoch, first = divmod(self.step, self.order.per_epoch)
+            begin, losses, images = perf_counter(), 0.0, 0
+            for batches in self._steps(epoch, first):
+                loss, count = self._step(batches)
+                losses, images = losses + loss, images + count
+                self.step += 1
+                row = {
+                    "step": self.step,
+                    "epoch": self.step / self.order.per_epoch,
+                    "loss": loss,
+                    "rate": self.optimizer.param_groups[0]["lr"],
+                    "images_per_second": images * self.fabric.world_size / (perf_counter() - begin),
+                }
+                self.listener.step(row, self.steps)
+                if logs is not None and (self.step % LOGGED == 0 or self.step == 1):
+                    logs.step(row)
+                if self.plan.every and self.step % self.plan.every == 0 and self.step % self.order.per_epoch:
+                    self.save()
+                if self.step == self.steps:
+                    break
+            mean = losses / (self.step - epoch * self.order.per_epoch - first)
+            self._end_of_epoch({**row, "loss": mean, "seconds": perf_counter() - begin}, logs)
+        return Trained(self.step, self.last, self.best, self.plan.folder, self.skipped)
+
+    def _end_of_epoch(self, row: dict[str, Any], logs: Logs | None) -> None:
+        counts = self.test()
+        self.last = {**row, "test_loss": counts.loss, "top1": counts.top1, "top5": counts.top5}
+        if counts.top1 > self.best:
+            self.best = counts.top1
+            self.save_network(checkpoint.BEST)
+        self.save_network(checkpoint.FINAL)
+        self.save()
+        self.listener.epoch(self.last)
+        if logs is not None:
+            logs.epoch(self.last)
+
+    def test(self) -> Counts:
+        """Return how the network does on the test samples, over all processes."""
+        module = self.wrapped if self.average is None else self.average.module
+        samples = Prepared(self.plan.test, evaluating(self.how), strict=self.plan.on_bad == "stop")
+        mine = [(0, number) for number in range(self.fabric.global_rank, len(samples), self.fabric.world_size)]
+        batches = [mine[begin : begin + self.order.share] for begin in range(0, len(mine), self.order.share)]
+        with self.fabric.autocast():
+            counts = evaluated(module, self.loss, self._loaded(samples, batches), self.fabric.device)
+        return counts if self.fabric.world_size == 1 else Counts.of(self.fabric.all_reduce(counts.tensor(), reduce_op="sum"))
+
+    def _steps(self, epoch: int, first: int) -> Iterator[list[tuple[Tensor, Tensor, list[int], list[str]]]]:
+        """Yield the passes of each step from one to the end of its epoch."""
+        samples = Prepared(self.plan.train, training(self.how, self.recipe), self.recipe.seed, self.plan.on_bad == "stop")
+        passes = iter(self._loaded(samples, list(self.order.passes_of(epoch, first))))
+        for _ in range(first, self.order.per_epoch):
+            yield [next(passes) for _ in range(self.order.passes)]
+
+    def _loaded(self, samples: Prepared, batches: list[list[tuple[int, int]]]) -> DataLoader[Any]:
+        cuda = self.fabric.device.type == "cuda"
+        return DataLoader(
+            samples, batch_sampler=batches, num_workers=self.plan.workers, collate_fn=collated, pin_memory=cuda, generator=torch.Generator()
+        )
+
+    def _step(self, batches: list[tuple[Tensor, Tensor, list[int], list[str]]]) -> tuple[float, int]:
+        """Take one step; return its loss, and the number of samples in it."""
+        self.wrapped.train()
+        set_rate(self.optimizer, self.recipe.rate_at(self.step, self.order.per_epoch))
+        total, count = torch.zeros((), device=self.fabric.device), 0
+        for number, (images, labels, numbers, bad) in enumerate(batches):
+            self._tell(bad)
+            if not numbers and self.fabric.world_size > 1:
+                raise BadData(f"no sample of a batch of this process can be read; the last is: {bad[-1]}")
+            if not numbers:
+                continue
+            x = images.to(self.fabric.device, memory_format=self.layout, non_blocking=True)
+            target = labels.to(self.fabric.device, non_blocking=True)
+            if self.mixed is not None:
+                x, target = self.mixed(x, target)
+            with self.fabric.no_backward_sync(self.wrapped, enabled=number < len(batches) - 1):
+                loss = self.loss(self.wrapped(x), target) / len(batches)
+                self.fabric.backward(loss)
+            total, count = total + loss.detach(), count + len(numbers)
+        value = float(self.fabric.all_reduce(total, reduce_op="mean"))
+        if value != value or value in (float("inf"), float("-inf")):
+            self._not_finite(value, batches)
+        else:
+            if self.recipe.clip:
+                self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=self.recipe.clip, error_if_nonfinite=False)
+            self.optimizer.step()
+            if self.average is not None:
+                self.average.update_parameters(self.module)
+        self.optimizer.zero_grad()
+        return value, count
+
+    def _not_finite(self, value: float, batches: list[tuple[Tensor, Tensor, list[int], list[str]]]) -> None:
+        first = next((numbers[0] for _, _, numbers, _ in batches if numbers), None)
+        where = "" if first is None else f"; the batch begins with {self.plan.train.name(first)}"
+        text = f"the loss of step {self.step + 1} is {value}{where}"
+        if self.plan.on_bad == "stop":
+            raise BadData(f"{text}. A smaller `rate`, `clip`, or `warmup` may help; --on-bad skip leaves such steps out")
+        self.skipped += 1
+        self.listener.note(f"{text}: the step is left out")
+
+    def _tell(self, bad: list[str]) -> None:
+        for text in bad:
+            self.skipped += 1
+            if self.skipped <= TOLD:
+                self.listener.note(f"{text}: left out{'; further ones are only counted' if self.skipped == TOLD else ''}")
+
+
+def _average(module: nn.Module, decay: float) -> swa_utils.AveragedModel | None:
+    """Return the exponential moving average of a network's weights and buffers; None without one."""
+    return swa_utils.AveragedModel(module, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None
+
+
+def connected(plan: Plan) -> Fabric:
+    """Return devices, precision and processes: those that torchrun states, or one. Raises UsageError."""
+    world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    cuda = torch.cuda.is_available() if plan.device == "auto" else plan.device == "cuda"
+    if cuda and not torch.cuda.is_available():
+        raise UsageError("cuda: torch finds no GPU here; --device cpu works", option="device", given="cuda")
+    if plan.recipe.precision == "float16" and not cuda:
+        raise UsageError("the recipe trains in float16, which needs a GPU: on a CPU, bfloat16 and float32 are trained")
+    fabric = Fabric(
+        accelerator="cuda" if cuda else "cpu",
+        devices=local,
+        num_nodes=max(1, world // local),
+        strategy=sharding.strategy(plan.shard, world),
+        precision=PRECISIONS[plan.recipe.precision],  # type: ignore[arg-type]
+    )
+    fabric.launch()
+    return fabric
+
+
+def train(plan: Plan, listener: Listener) -> Trained:
+    """Train a network by a plan; tell the listener what happens.
+
+    A run in the folder is resumed if the plan says so. Raises UsageError where network, recipe and data do not fit together, BadData for
+    data that cannot be used, CannotWrite where the folder cannot be written to.
+    """
+    from archc.compiler.backends.torch.lower import lower
+    from archc.compiler.backends.torch.weight_files import load_weights
+
+    fabric = connected(plan)
+    torch.manual_seed(plan.recipe.seed)
+    module = lower(plan.graph)
+    if plan.weights:
+        load_weights(module, plan.weights, plan.graph.name)
+    torch.manual_seed(plan.recipe.seed + fabric.global_rank)  # dropout differs from process to process
+    run = Run(plan, module, fabric, listener)
+    before = checkpoint.load(plan.folder)
+    if before is not None and not plan.resume:
+        raise UsageError(f"{plan.folder} holds a run: --resume goes on with it, or give another folder")
+    if before is not None:
+        if changed := checkpoint.same_setup(plan.folder, run.setup()):
+            raise UsageError(f"the run in {plan.folder} had another {changed}: it cannot be resumed with these; give another folder")
+        run.restore(before)
+        listener.note(f"resumed at step {run.step} of {run.steps}")
+    logs = None
+    if fabric.is_global_zero:
+        write_text(plan.folder / checkpoint.SETUP, checkpoint.json.dumps(run.setup(), indent=1))
+        logs = Logs(plan.folder, run.step, plan.board)
+    fabric.barrier()
+    try:
+        return run.go(logs)
+    finally:
+        if logs is not None:
+            logs.close()
