@@ -12,6 +12,9 @@ from archc.compiler.graph import ArchGraph
 from archc.compiler.read import Reading, read_graph, read_nameless
 
 
+SHORTER = 1.5  # by how much a text without the names of its source must be shorter, to be worth losing them
+
+
 @dataclass(frozen=True)
 class Read:
     """A network of another framework: what its front end has found, and the text."""
@@ -44,7 +47,12 @@ def read_text(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = Fa
     """Read what a source names. Raises UsageError, NotInstalled, CannotRead and UnreadableError."""
     flat = read_source(source, shapes, call, weights)
     if not find(source)[0].nameless:
-        return Read(flat, folded(flat))
+        named = Read(flat, folded(flat))
+        if not flat.bare:
+            return named
+        other = replace(flat, graph=by_branches(flat.graph))
+        free = Read(other, read_nameless(other.graph, other.title))
+        return free if SHORTER * free.reading.lines < named.reading.lines else named
     flat = replace(flat, graph=by_branches(flat.graph))
     return Read(flat, read_nameless(flat.graph, flat.title))
 

@@ -88,7 +88,7 @@ class FlatNetwork:
     what has built it. `oracle` returns the source itself, with weights, as a module of torch; None where it is none.
 
     A source of another kind has `sample`, a function of arrays `(batch, *shape)`, one for each input, that runs it; it raises CannotCompare
-    where that is not possible here. `batch` is the number of samples that it takes, and `sizes` are numbers for the sizes that the graph
+    where that is not possible here. The names of a `bare` one may say nothing of blocks. `batch` is the number of samples that it takes, and `sizes` are numbers for the sizes that the graph
     leaves open.
     """
 
@@ -99,6 +99,7 @@ class FlatNetwork:
     weights: Callable[[], Mapping[str, Any]] | None = None
     oracle: Callable[[], Any] | None = None
     sample: Callable[[Sequence[Any]], Sample] | None = None
+    bare: bool = False
     batch: int = 2
     sizes: Mapping[str, int] = field(default_factory=dict)
 

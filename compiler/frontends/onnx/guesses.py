@@ -119,11 +119,9 @@ def pooled_attention(group: Group) -> Iterator[Guess]:
     norms = group.every("LayerNormalization")
     if norms:
         given["eps"] = exact(norms[0].attrs["epsilon"])
-    maps = [
-        tuple(sizes[2:]) for node in group.every("Reshape") if len(sizes := target(group, node)) == 5 and sizes[1] == out // max(heads, 1)
-    ]
-    rows = [tuple(sizes[1:4]) for node in group.every("Reshape") if len(sizes := target(group, node)) == 5]
-    every = [sizes for sizes in dict.fromkeys([*maps, *rows]) if max(sizes) <= LARGEST]
+    shapes = [shape for node in group.every("Reshape") if len(shape := target(group, node)) == 5]
+    maps, rows = [tuple(shape[2:]) for shape in shapes if shape[1] == out // max(heads, 1)], [tuple(shape[1:4]) for shape in shapes]
+    every = [found for found in dict.fromkeys([*maps, *rows]) if max(found) <= LARGEST]
     for sizes, head, residual in product(every, [heads] if heads else heads_of(group, out), (True, False)):
         yield "pooled_attention", {**given, "sizes": sizes, "heads": head, "residual": residual}
 
@@ -223,6 +221,17 @@ def unfold(group: Group) -> Iterator[Guess]:
     given["stride"] = tuple(int(table[0, 1] - table[0, 0]) if table.shape[1] > 1 else 1 for table in tables)
     given["dilation"] = tuple(int(table[1, 0] - table[0, 0]) if len(table) > 1 else 1 for table in tables)
     yield "unfold", given
+
+
+@guess("MaxPool")
+def wide_pool(group: Group) -> Iterator[Guess]:
+    """Guess a maximum over windows of which the last reach so far past the map that it is padded before."""
+    if group.ops["Pad"] == 1:
+        node, amounts = group.first("MaxPool"), group.constant(group.first("Pad").inputs[1])
+        count = len(node.attrs["kernel_shape"])
+        given = {"kernel": tuple(node.attrs["kernel_shape"]), "stride": tuple(node.attrs["strides"]), "ceil": True}
+        given["dilation"] = tuple(node.attrs.get("dilations", [1] * count))
+        yield "maxpool", {**given, "pad": tuple(int(amount) for amount in amounts[2 : 2 + count])}
 
 
 # ---- LeNet-5

@@ -32,7 +32,7 @@ def opened(net: Network, names: Sequence[str], read: Read) -> FlatNetwork:
     for base in TRIED:
         tried = [{name: base + base // 4 * (place + len(names) * turn) for place, name in enumerate(names)} for turn in range(2)]
         try:
-            one, two = (read([[sizes.get(size, size) for size in stated[1:]] for stated in net.inputs.values()]) for sizes in tried)  # type: ignore[arg-type, misc]
+            one, two = (read([[sizes.get(size, size) for size in stated[1:]] for stated in net.inputs.values()]) for sizes in tried)  # type: ignore[arg-type]
         except CannotRead as refusal:
             reason = refusal
             continue

@@ -73,7 +73,7 @@ class Group:
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Return the shapes of the operators that it takes."""
-        return [tuple(self.reader.flat.items[number].shape) for number in self.operands]  # type: ignore[misc]
+        return [tuple(map(int, self.reader.flat.items[number].shape)) for number in self.operands]  # type: ignore[arg-type]
 
     @property
     def label(self) -> str:
@@ -161,7 +161,7 @@ class Rewriter:
         shapes = tuple(reader.flat.items[number].shape for number in operands)
         call = Call(op, options(record, given, len(shapes[0]) - 1), shapes)
         shape = record.shape(call)
-        if prod(shape) > MOST:  # type: ignore[arg-type]
+        if prod(map(int, shape)) > MOST:  # type: ignore[arg-type]
             return False
         weights, buffers = record.weights(call), record.buffers(call)
         wanted = {**weights, **buffers}

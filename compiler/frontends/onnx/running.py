@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.util import find_spec
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,12 @@ def stirred(reader: Reader, spread: Collection[str]) -> dict[str, Any]:
         array = np.asarray(fixed.array(), np.float32)
         if name in spread:
             made = draw.uniform(0.5, 1.5, array.shape)
+        elif array.ndim > 1 and bool((array == array.reshape(-1)[:1]).all()):  # a weight of a file without values
+            made = draw.standard_normal(array.shape, np.float32) / np.float32(sqrt(max(1, prod(array.shape[1:]))))
         else:
             is_flat = array.ndim < 2 or float(np.abs(array).max(initial=0)) < 1e-3
-            made = array + draw.normal(0, 1, array.shape) * (0.1 if is_flat else 0.01)
-        found[name] = made.astype(fixed.kind)
+            made = array + draw.standard_normal(array.shape, np.float32) * np.float32(0.1 if is_flat else 0.01)
+        found[name] = np.asarray(made).astype(fixed.kind, copy=False)
     return found
 
 

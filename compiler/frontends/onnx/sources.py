@@ -79,7 +79,8 @@ def _read(path: Path, net: Network, shapes: Sequence[Sequence[int]]) -> FlatNetw
     classes = {path: kind for node in net.nodes for path, kind in zip(node.scopes, _classes(node.classes), strict=False) if path and kind}
     batch = 2 if reader.batch.size == OPEN else reader.batch.size
     weights = partial(_tensors, arrays, state)
-    return FlatNetwork(graph, title, classes, named, weights, sample=partial(_sample, reader, weights, graph), batch=batch)
+    bare = not net.own and not scoped
+    return FlatNetwork(graph, title, classes, named, weights, sample=partial(_sample, reader, weights, graph), bare=bare, batch=batch)
 
 
 def _sample(reader: Reader, weights: Callable[[], Mapping[str, Any]], graph: ArchGraph, inputs: Sequence[Any]) -> Sample:

@@ -190,8 +190,8 @@ def _without_keys(reader: Reader, bias: Fixed) -> Fixed:
 
 def rolled(reader: Reader, node: Node) -> View | None:
     """Read the end of an axis before its beginning: a roll, or what undoes that of windows; None for any other concatenation."""
-    parts = [reader.made(name, "Slice") for name in node.inputs]
-    if len(parts) != 2 or parts[0] is None or parts[1] is None or parts[0].inputs[0] != parts[1].inputs[0]:
+    parts = [part for name in node.inputs if (part := reader.made(name, "Slice")) is not None]
+    if len(parts) != 2 or len(node.inputs) != 2 or parts[0].inputs[0] != parts[1].inputs[0]:
         return None
     view = reader.values.get(parts[0].inputs[0])
     if not isinstance(view, View):
