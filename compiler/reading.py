@@ -11,7 +11,6 @@ from archc.compiler.frontends import read as read_source
 from archc.compiler.graph import ArchGraph
 from archc.compiler.read import Reading, read_graph, read_nameless
 
-
 SHORTER = 1.5  # by how much a text without the names of its source must be shorter, to be worth losing them
 
 

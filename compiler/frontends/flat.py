@@ -88,8 +88,8 @@ class FlatNetwork:
     what has built it. `oracle` returns the source itself, with weights, as a module of torch; None where it is none.
 
     A source of another kind has `sample`, a function of arrays `(batch, *shape)`, one for each input, that runs it; it raises CannotCompare
-    where that is not possible here. The names of a `bare` one may say nothing of blocks. `batch` is the number of samples that it takes, and `sizes` are numbers for the sizes that the graph
-    leaves open.
+    where that is not possible here. `batch` is the number of samples that it takes, and `sizes` are numbers for the sizes that the graph
+    leaves open. The names of a `bare` source may say nothing of blocks.
     """
 
     graph: ArchGraph

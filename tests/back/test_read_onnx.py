@@ -181,6 +181,36 @@ def test_types_of_weights(kind: str, tmp_path: Path) -> None:
     assert found.dtype == array.dtype and (found == array).all()
 
 
+def test_padding_before_a_maximum(tmp_path: Path) -> None:
+    nodes = [
+        node("Pad", "x p low", "a"),
+        node("MaxPool", "a", "b", kernel_shape=[2, 2]),
+        node("MaxPool", "b", kernel_shape=[3, 3], pads=[1, 0, 0, 1]),
+    ]
+    nodes[-1].name = "last"
+    tensors = {"p": whole(0, 0, 1, 0, 0, 0, 0, 1), "low": np.array(-np.inf, np.float32)}
+    flat = read(saved(tmp_path / "net.onnx", nodes, tensors))
+    assert [each.op for each in flat.graph][1:] == ["pad", "maxpool", "pad", "maxpool"]
+    assert difference(tmp_path / "net.onnx", flat) == 0
+
+
+def test_bare_files_become_the_shorter_text(tmp_path: Path) -> None:
+    nodes, tensors, last = [], {}, "x"
+    for at in range(6):
+        tensors |= {f"w{at}_a": kernels(3, 3, 3, 3), f"w{at}_b": kernels(3, 3, 1, 1)}
+        nodes += [
+            node("Conv", f"{last} w{at}_a", f"a{at}", pads=[1] * 4),
+            node("Relu", f"a{at}", f"r{at}"),
+            node("Conv", f"r{at} w{at}_b", f"c{at}"),
+        ]
+        nodes += [node("Add", f"c{at} {last}", f"s{at}" if at < 5 else "y")]
+        last = f"s{at}"
+    made = read_text(str(saved(tmp_path / "net.onnx", nodes, tensors)))
+    assert made.reading.lines < 10 and " x6" in made.text, made.text
+    assert made.tensors() is not None
+    assert proved(made.flat, loads(made.text).graph, renamed=made.renamed).difference < CLOSE
+
+
 def test_open_sizes_are_asked_for(tmp_path: Path) -> None:
     path = saved(tmp_path / "net.onnx", [node("Conv", "x w")], {"w": kernels(4, 3, 1, 1)}, shape=("n", 3, "h", "w"))
     with pytest.raises(CannotRead, match="--input"):
@@ -280,6 +310,7 @@ def test_equal_tensors_that_are_stored_once(tmp_path: Path) -> None:
     "input 8x8x8\nwindow_attention(4, window=4, grid=yes, keys=to_qkv)",
         "input 8x8x8\nwindow_attention(2, window=4, position=continuous, similarity=cosine)",
     "input 8x17\npooled_attention(2, sizes=1x4x4, out=12, stride_kv=1x2x2)\npooled_attention(3, sizes=1x4x4, relative=no, residual=no)",
+    "input 4x6x6\nmaxpool2/5(dilation=3, ceil=yes)",
     "input 8x6\nlstm-5(layers=2, bidirectional=yes)\ngru-4(last=yes, bias=no)\nfc-3",
     "input 6x9x9\nunfold3/2(pad=1, dilation=2)\nconv3-8(weight=scaled(gamma=1.5))\nconv3-4(pad=1, pad_mode=reflect, weight=spectral)",
     "input 6x9x9\nconv3-8(pad=2, pad_mode=circular)\nsubsample3\nconvt2-4(weight=spectral)\nflatten\nfc-3(weight=spectral)\nrbf-2",

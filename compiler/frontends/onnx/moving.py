@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.attending import Products
-from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.flat import LOWEST, CannotRead
 from archc.compiler.frontends.onnx import folding
 from archc.compiler.frontends.onnx.model import Node
 from archc.compiler.frontends.onnx.reader import Reader, counted, rule, settled
@@ -229,6 +230,8 @@ def pad(reader: Reader, node: Node) -> View:
         raise CannotRead(f"it pads with values of the map (mode {node.attrs['mode']})")
     pairs = {dim: (amounts[at], amounts[at + len(places)]) for at, dim in enumerate(places)}
     given: dict[str, Any] = {"value": float(value[0]) if value else 0.0}
+    if given["value"] == -inf and reader.leads_to(node, frozenset({"MaxPool"}), frozenset({"Identity"})):
+        given["value"] = LOWEST
     grown: dict[int, int] = {}
     for dim, (before, after) in pairs.items():
         if min(before, after) < 0:

@@ -97,7 +97,8 @@ def _changed(model: ModelProto, tensors: Mapping[str, Any]) -> ModelProto:
     left = [node for node in made.graph.node if not (node.op_type == "ConstantOfShape" and node.output[0] in arrays)]
     del made.graph.node[:]
     made.graph.node.extend(left)
-    for node in left:
+    for node in made.graph.node:
+        node.name = ""  # onnxruntime refuses two of the same name
         if any(attribute.t.data_location == TensorProto.EXTERNAL for attribute in node.attribute):
             raise CannotCompare("a constant of the file is stored in another file")
     return made
