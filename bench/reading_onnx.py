@@ -27,7 +27,8 @@ from archc.compiler.frontends.onnx.model import parse
 from archc.compiler.frontends.onnx.sources import read
 from archc.compiler.graph import ArchGraph
 from archc.compiler.lowering import lowered
-from archc.compiler.reading import folded
+from archc.compiler.read import read_nameless
+from archc.compiler.reading import by_branches, folded
 
 ARCHS = Path(__file__).resolve().parents[1] / "archs"
 FLAT = (500, 1000, 2000, 5000)
@@ -92,7 +93,9 @@ def measure(model: ModelProto, folder: Path) -> dict[str, Any]:
     times.append(time.process_time())
     text = folded(network)
     times.append(time.process_time())
-    parsing, front, engine = (round(end - begin, 2) for begin, end in pairwise(times))
+    bare = read_nameless(by_branches(network.graph), network.title)
+    times.append(time.process_time())
+    parsing, front, engine, nameless = (round(end - begin, 2) for begin, end in pairwise(times))
     return {
         "nodes": len(model.graph.node),
         "operators": text.nodes,
@@ -100,6 +103,8 @@ def measure(model: ModelProto, folder: Path) -> dict[str, Any]:
         "parse": parsing,
         "front end": front,
         "text": engine,
+        "text without names": nameless,
+        "its lines": bare.lines,
     }
 
 
