@@ -44,15 +44,12 @@ class CannotRead(Exception):
 
 
 class CannotCompare(Exception):
-    """What a source computes cannot be found out here; the text says why, as the end of `outputs were not compared: `."""
+    """What a source computes cannot be found out here; the text says why."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a source computes of some inputs with stirred weights: those under the keys of the graph, and its outputs in order, as arrays.
-
-    `by` is what has run it, with its version.
-    """
+    """What a source computes of inputs with stirred weights, by key, as arrays, its outputs in order. `by` is what has run it."""
 
     weights: Mapping[str, Any]
     outputs: Sequence[Any]
