@@ -119,9 +119,9 @@ def pooled_attention(group: Group) -> Iterator[Guess]:
     norms = group.every("LayerNormalization")
     if norms:
         given["eps"] = exact(norms[0].attrs["epsilon"])
-    shapes = [shape for node in group.every("Reshape") if len(shape := target(group, node)) == 5]
-    maps, rows = [tuple(shape[2:]) for shape in shapes if shape[1] == out // max(heads, 1)], [tuple(shape[1:4]) for shape in shapes]
-    every = [found for found in dict.fromkeys([*maps, *rows]) if max(found) <= LARGEST]
+    found = [wanted for node in group.every("Reshape") if len(wanted := target(group, node)) == 5]
+    maps, rows = [tuple(wanted[2:]) for wanted in found if wanted[1] == out // max(heads, 1)], [tuple(wanted[1:4]) for wanted in found]
+    every = [sizes for sizes in dict.fromkeys([*maps, *rows]) if max(sizes) <= LARGEST]
     for sizes, head, residual in product(every, [heads] if heads else heads_of(group, out), (True, False)):
         yield "pooled_attention", {**given, "sizes": sizes, "heads": head, "residual": residual}
 

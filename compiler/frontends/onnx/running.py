@@ -32,6 +32,7 @@ def stirred(reader: Reader, spread: Collection[str]) -> dict[str, Any]:
         if name in reader.kept or fixed.small is not None or fixed.kind.kind in "iub":
             continue
         array = np.asarray(fixed.array(), np.float32)
+        made: Any
         if name in spread:
             made = draw.uniform(0.5, 1.5, array.shape)
         elif array.ndim > 1 and bool((array == array.reshape(-1)[:1]).all()):  # a weight of a file without values
