@@ -37,7 +37,7 @@ from archc.tests.support.onnx_files import (
     state_keys,
     written,
 )
-from archc.tests.support.records import RECORDS, example, graph_of
+from archc.tests.support.records import COMPUTED, example, graph_of
 
 CLOSE = 1e-5  # of the spread of the output
 
@@ -58,7 +58,7 @@ def assert_whole(network: Compiled, path: Path, close: float = CLOSE) -> onnx.Mo
 LARGE = 10_000_000  # weights
 
 
-@pytest.mark.parametrize("operator", RECORDS, ids=lambda operator: operator.name)
+@pytest.mark.parametrize("operator", COMPUTED, ids=lambda operator: operator.name)
 def test_every_record_is_written(operator: Operator, tmp_path: Path) -> None:
     graph = graph_of(operator)
     if sum(prod(shape) for node in graph for shape in node.operator.weights(node.call).values()) > LARGE:
@@ -282,7 +282,7 @@ def test_operators_without_numbers_leave_sizes_open(tmp_path: Path) -> None:
         assert difference(ran(path, feed(network)), expected(network)) < CLOSE
 
 
-@pytest.mark.parametrize("operator", RECORDS, ids=lambda operator: operator.name)
+@pytest.mark.parametrize("operator", COMPUTED, ids=lambda operator: operator.name)
 def test_open_sizes_are_written_or_refused_at_the_line(operator: Operator, tmp_path: Path) -> None:
     """Whatever the sizes of its operands are: the positions are open, and then the channels too."""
     for first in (1, 0):
