@@ -277,7 +277,7 @@ ARGUMENTS: list[tuple[str, dict[str, Any]]] = [
     ("efficientnet_b0", {"drop": 0.45}),
     ("swin_t", {"width": 24, "classes": 6}),
     ("seq2seq_attention", {"words": 50, "width": 9, "hidden": 14}),
-    ("convmixer_768_32", {"width": 20, "kernel": 5, "patch": 8, "classes": 3}),
+    ("convmixer_768_32", {"width": 20, "patch": 8, "kernel": 5, "classes": 3}),
     ("wavenet", {"residual": 6, "skip": 10, "values": 16}),
     ("dcgan_generator", {"width": 5, "colors": 1}),
     ("unet", {"classes": 5}),

@@ -51,11 +51,11 @@ def _settle(module: nn.Module, inputs: Sequence[Tensor]) -> None:
     module.eval()
 
 
-def written(network: Compiled, path: Path) -> ModelProto:
-    """Write a network, and return the model that onnx's full check accepts, without the weights that are in a second file."""
+def written(network: Compiled, path: Path, apart: bool = True) -> ModelProto:
+    """Write a network, and return the model that onnx's full check accepts; with `apart`, also the weights that are in a second file."""
     write(network, path)
     onnx.checker.check_model(str(path), full_check=True)
-    return onnx.load(str(path), load_external_data=False)
+    return onnx.load(str(path), load_external_data=apart)
 
 
 def expected(network: Compiled) -> Outputs:

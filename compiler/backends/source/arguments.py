@@ -88,7 +88,7 @@ def expression_of(column: Sequence[Leaf], known: Known, units: Sequence[Unit]) -
 def _listed(values: Sequence[Any], known: Known) -> Expression | None:
     """Return a tuple or list of sizes whose items are constants or have expressions; None for anything else."""
     kind = type(values[0])
-    if kind not in (tuple, list) or {(type(value), len(value)) for value in values if value is not ABSENT} != {(kind, len(values[0]))}:
+    if kind not in (tuple, list) or any(type(value) is not kind or len(value) != len(values[0]) for value in values if value is not ABSENT):
         return None
     rows = [value for value in values if value is not ABSENT]
     if len(rows) != len(values) or not all(type(item) is int for row in rows for item in row):

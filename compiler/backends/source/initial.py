@@ -107,6 +107,8 @@ class Initialization:
                 break
             continue
         exact = list(left)
+        if endings and all(not other.endswith(name) or other == name for name in exact for other in self.every):
+            endings, exact = [*endings, *exact], []  # one condition, where a name is the end of no other
         if endings:
             ends = tuple(map(_quoted, endings))
             yield Group("name.endswith(", (Group("(", ends, ")") if ends[1:] else ends[0],), ")")

@@ -57,10 +57,10 @@ def computed(
         try:
             if operator(node) in CONSTANT and isinstance(made, torch.Tensor):
                 like = [torch.empty(tuple(made.shape), dtype=made.dtype)] if node.all_input_nodes else []
-                known[node] = node.target(*like, *node.args[len(like) :], **options)  # type: ignore[operator]
+                known[node] = node.target(*like, *node.args[len(like) :], **options)
             elif node.all_input_nodes and all(each in known for each in node.all_input_nodes):
                 arguments = fx.node.map_arg(node.args, known.__getitem__)
-                held = node.target(*arguments, **fx.node.map_arg(options, known.__getitem__))  # type: ignore[operator]
+                held = node.target(*arguments, **fx.node.map_arg(options, known.__getitem__))
                 if isinstance(held, torch.Tensor) and held.is_meta:  # a move to the device that the program was exported on
                     if operator(node) not in ("to", "_to_copy"):
                         continue

@@ -85,7 +85,7 @@ def _not_later(b: Building, products: Value) -> Value:
     return products + b.op("Log", value)
 
 
-def rows(b: Building, x: Value) -> Value:
+def as_rows(b: Building, x: Value) -> Value:
     """Write `(N, C, *sizes)` as rows `(N, L, C)`."""
     if x.rank > 3:
         length: Any = 1
@@ -112,9 +112,9 @@ def attention(
         return attention_in_rows(b, query, *others, heads=heads, causal=causal, scale=scale)
     bias = others[-1] if len(others) in (1, 3) else None
     if len(others) > 1:
-        q, k, v = (rows(b, x) for x in (query, *others[:2]))
+        q, k, v = (as_rows(b, x) for x in (query, *others[:2]))
     else:
-        packed = rows(b, query)
+        packed = as_rows(b, query)
         q, k, v = b.split(packed, 2, [width(packed) // 3] * 3)
     return maps(b, attend(b, q, k, v, heads, scale, causal, bias), query)
 
@@ -128,14 +128,14 @@ def attention_in_rows(b: Building, query: Value, *others: Value, heads: int, cau
     def folded(x: Value) -> Value:
         order = (0, *range(2, x.rank), 1)
         turned = b.transpose(x, order)
-        return b.reshape(turned, (turned.shape[0] * prod(count), *turned.shape[-2:]))  # type: ignore[operator]
+        return b.reshape(turned, (turned.shape[0] * prod(count), *turned.shape[-2:]))
 
     operands = [folded(x) for x in (query, *read) if x is not None]
     if bias is not None:
         each = b.swap(bias, 1, 2) if bias.rank == 5 else b.unsqueeze(bias, 1)
         if bias.rank == 4:
             each = b.concat([each] * prod(count), 1)
-        bias = b.reshape(each, (each.shape[0] * prod(count), *each.shape[-3:]))  # type: ignore[operator]
+        bias = b.reshape(each, (each.shape[0] * prod(count), *each.shape[-3:]))
     q, k, v = operands if read else b.split(operands[0], 2, [width(operands[0]) // 3] * 3)
     result = attend(b, q, k, v, heads, scale, causal, bias)
     apart = b.reshape(result, (query.shape[0], *parts, *result.shape[-2:]))
@@ -157,7 +157,7 @@ def distances(b: Building, x: Value, positions: Sequence[int], step: Sequence[in
 
 def multihead_attention(b: Building, query: Value, *others: Value, embed_dim: int, num_heads: int, causal: bool, **unused: Any) -> Value:
     """Write attention with projections, of a tensor to itself, to another, or to keys and values."""
-    channels, x = embed_dim, rows(b, query)
+    channels, x = embed_dim, as_rows(b, query)
     weight, bias = b.weight("in_proj_weight"), b.weight("in_proj_bias")
     if not others:
         q, k, v = b.split(project(b, x, b.need("in_proj_weight"), bias), 2, [channels] * 3)
@@ -166,10 +166,10 @@ def multihead_attention(b: Building, query: Value, *others: Value, embed_dim: in
         weights = b.split(weight, 0, sizes)
         biases = [None, None] if bias is None else b.split(bias, 0, sizes)
         q = project(b, x, weights[0], biases[0])
-        k, v = b.split(project(b, rows(b, others[0]), weights[1], biases[1]), 2, [channels] * 2)
+        k, v = b.split(project(b, as_rows(b, others[0]), weights[1], biases[1]), 2, [channels] * 2)
     else:
-        read = [x, rows(b, others[0])]
-        read.append(rows(b, others[1]) if len(others) > 1 else read[1])
+        read = [x, as_rows(b, others[0])]
+        read.append(as_rows(b, others[1]) if len(others) > 1 else read[1])
         names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
         weights = [b.need(name) for name in names] if weight is None else b.split(weight, 0, [channels] * 3)
         biases = [None] * 3 if bias is None else b.split(bias, 0, [channels] * 3)

@@ -37,7 +37,7 @@ def sine_positions(b: Building, x: Value, channels: int, temperature: float, sca
     """Write the sines and cosines of coordinates as a constant, repeated for every sample of `x`."""
     held = [size for size in (x.shape[2:] if sizes is None else sizes) if isinstance(size, int)]
     if sizes is None and len(held) != x.rank - 2:
-        b.refuse(f"{b.step.name} has open sizes", "give `sizes`, or sizes of the input")
+        b.refuse(f"{b.step.name} has open sizes", "give `sizes`, or those of the input with `--input`")
     numbers = np.arange(channels, dtype=np.float32)
     waves = np.float32(temperature) ** (2 * np.floor(numbers / 2) / channels)
     parts = []

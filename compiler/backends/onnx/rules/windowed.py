@@ -177,14 +177,18 @@ class Windows:
         numbers[tuple(slice(size) for size in self.sizes)] = np.arange(prod(self.sizes)).reshape(self.sizes)
         return self.split(np.roll(numbers, [-by for by in self.shifts], range(numbers.ndim)))
 
-    def sides(self, b: Building) -> tuple[Value, Value]:
-        """Write the region of neighbors that each position is in, as `(windows, 1, positions, 1)`, and with the last two exchanged."""
+    def regions(self) -> Any:
+        """Return the region of neighbors that each position is in, as `(windows, positions)`."""
         region = np.zeros(self.whole, np.int64)
         for axis, (size, window, by) in enumerate(zip(self.whole, self.window, self.shifts, strict=True)):
             place = np.arange(size)
             part = (place >= size - window).astype(np.int64) + (place >= size - by) if by else np.zeros_like(place)
             region = 3 * region + part.reshape([size if at == axis else 1 for at in range(region.ndim)])
-        regions = self.split(region)
+        return self.split(region)
+
+    def sides(self, b: Building) -> tuple[Value, Value]:
+        """Write the region of each position as `(windows, 1, positions, 1)`, and with the last two exchanged."""
+        regions = self.regions()
         return b.const(regions[:, None, :, None]), b.const(regions[:, None, None, :])
 
     def by_window(self, b: Building, products: Value, batch: Dim, regions: Value) -> Value:

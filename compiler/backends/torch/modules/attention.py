@@ -38,7 +38,7 @@ class Attention(nn.Module):
         if not self.rows:
             return self.attend(query, *others)
         parts = query.shape[2:-1]
-        *read, bias = (*others, None) if len(others) in (0, 2) else others
+        read, bias = (others, None) if len(others) in (0, 2) else (others[:-1], others[-1])
         operands = [row_by_row(x) for x in (query, *read)]
         if bias is not None:
             each = bias.movedim(1, 2) if bias.dim() == 5 else bias.unsqueeze(1)
