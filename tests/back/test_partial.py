@@ -47,7 +47,7 @@ class Network(nn.Module):
 
 
 def test_a_module_with_operators_that_are_not_known() -> None:
-    with pytest.raises(CannotRead, match=r"im2col in one \(2 of them\): no operator here computes it"):
+    with pytest.raises(CannotRead, match=r"im2col in one \(2 of them\): its patches overlap"):
         module_object(Network(), torch.empty(2, 3, 8, 8))
     flat = module_object(Network(), torch.empty(2, 3, 8, 8), partial=True)
     holes = {node.name: (node.attrs["what"].text, node.shape) for node in flat.graph if node.op == "hole"}
