@@ -153,7 +153,8 @@ INK, FAINT, PAPER, RED = "#24292f", "#6e7781", "#ffffff", "#cf222e"
 def _text(x: float, y: float, words: str, fill: str, inner: str = "") -> str:
     """Return a line of text, as wide as its characters whatever the font."""
     length = f'textLength="{len(words) * CHARACTER:.1f}" lengthAdjust="spacingAndGlyphs"'
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{fill}" {length}>{inner or escape(words)}</text>' if words.strip() else ""
+    text = re.sub(r"[^<>]+(?=<|$)", lambda part: part[0].replace(" ", "\N{NO-BREAK SPACE}"), inner or escape(words))  # browsers join others
+    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{fill}" {length}>{text}</text>' if words.strip() else ""
 
 
 def _colored(line: str) -> str:
@@ -213,8 +214,7 @@ def drawn(view: View) -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '
-            f'role="img" aria-label="{escape(view.title)}" font-family="ui-monospace,Menlo,Consolas,monospace" font-size="{SIZE}" '
-            'xml:space="preserve">',
+            f'role="img" aria-label="{escape(view.title)}" font-family="ui-monospace,Menlo,Consolas,monospace" font-size="{SIZE}">',
             f'<rect width="100%" height="100%" rx="6" fill="{PAPER}" stroke="#d0d7de"/>',
             *filter(None, body),
             "</svg>\n",

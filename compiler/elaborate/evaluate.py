@@ -13,7 +13,8 @@ from archc.compiler.elaborate.patterns import placed, unpack
 from archc.compiler.elaborate.scopes import Flow, Missing, Tensor, is_tensor
 from archc.compiler.elaborate.site import Site
 from archc.compiler.ops import OPERATORS
-from archc.compiler.ops.kinds import INIT, Choice, PerAxis, Recipe, Text, Whole, Word, words_of
+from archc.compiler.ops.initialization import INIT
+from archc.compiler.ops.kinds import Choice, PerAxis, Recipe, Text, Whole, Word, words_of
 from archc.compiler.ops.record import Operator
 from archc.compiler.shapes.dim import Formula, unknown
 from archc.dsl import ast

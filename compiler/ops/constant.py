@@ -21,7 +21,7 @@ def constant_shape(call: Call) -> Shape:
     shape = (channels or call.x[0], *(sizes or call.x[1:]))
     for name, size in zip(axis_names(shape), shape, strict=True):
         if not isinstance(size, int):
-            raise ShapeFault(OpenCount("constant", "the number of channels" if name == "channels" else f"the {name}", size))
+            raise ShapeFault(OpenCount("fixed", "the number of channels" if name == "channels" else f"the {name}", size))
     values = call.attrs["values"]
     if len(values) not in (1, prod(shape)):
         needed = f"1, or {prod(shape)} for {show_shape(shape)}"
@@ -49,17 +49,17 @@ def lower_constant(call: Call) -> ModuleTarget:
 
 OPERATORS = (
     Operator(
-        name="constant",
+        name="fixed",
         family="tokens",
         summary="Fixed numbers, the same for every sample.",
         doc="""
-        One number everywhere, `constant(0, channels=64)`, or a list with one for each position, channel by channel and row by row. Its
+        One number everywhere, `fixed(0, channels=64)`, or a list with one for each position, channel by channel and row by row. Its
         shape is that of the input, except for `sizes` and `channels`, as for `learned`; it depends on the batch of the input, not on its
         values. No training changes it, and it is not stored with the weights. Positions that are not trained are made of it:
-        `constant([-1.0, 0.0, 1.0], sizes=3, channels=1)`.
+        `fixed([-1.0, 0.0, 1.0], sizes=3, channels=1)`.
         """,
         source="torch.tensor",
-        example="input 16x3; constant([-1.0, 0.0, 1.0], channels=1) => 1x3",
+        example="input 16x3; fixed([-1.0, 0.0, 1.0], channels=1) => 1x3",
         attrs=(
             Attr("values", Numbers(), REQUIRED, "the numbers"),
             Attr("sizes", Optional(Sizes()), Word("none"), "its sizes, any number of them; `none`: those of the input"),

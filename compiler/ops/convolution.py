@@ -9,7 +9,8 @@ from typing import Any
 from archc.compiler.ops import computed, receptive
 from archc.compiler.ops.computed import SPECTRAL_WEIGHT, WEIGHT
 from archc.compiler.ops.faults import OpenCount, ShapeFault
-from archc.compiler.ops.kinds import INIT, Choice, Flag, PerAxis, Recipe, Table, Whole, Word
+from archc.compiler.ops.initialization import INIT
+from archc.compiler.ops.kinds import Choice, Flag, PerAxis, Recipe, Table, Whole, Word
 from archc.compiler.ops.memory import Memory, always, as_maps, channels_last
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights, macs_and_bias, units
 from archc.compiler.ops.targets import ModuleTarget

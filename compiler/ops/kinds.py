@@ -387,20 +387,6 @@ Kind = (
 SMALLEST = 1e-30  # the lower bound of numbers that must be positive
 SETTINGS: Mapping[str, Real] = {"std": Real(SMALLEST), "bound": Real(0), "value": Real(), "eps": Real(0, 1), "gamma": Real(SMALLEST)}
 
-INIT = Recipe(
-    {
-        "torch": {},
-        "he_normal": {"mode": Word("fan_in")},
-        "he_uniform": {"mode": Word("fan_in")},
-        "xavier_normal": {},
-        "xavier_uniform": {},
-        "normal": {"std": 0.01},
-        "trunc_normal": {"std": 0.02},
-        "uniform": {"bound": 0.1},
-        "constant": {"value": 0.0},
-    }
-)
-
 
 def _whole(name: str, value: Any, minimum: int | None) -> int:
     if isinstance(value, float) and value.is_integer():

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from archc.compiler.ops import receptive
 from archc.compiler.ops.convolution import WEIGHT_INIT
 from archc.compiler.ops.faults import OpenCount, ShapeFault
-from archc.compiler.ops.kinds import INIT, SMALLEST, Flag, Optional, Place, Real, Recipe, Sizes, Whole, Word
+from archc.compiler.ops.initialization import INIT
+from archc.compiler.ops.kinds import SMALLEST, Flag, Optional, Place, Real, Recipe, Sizes, Whole, Word
 from archc.compiler.ops.memory import Memory, channels_last
 from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Operator, Weights, axis_names
 from archc.compiler.ops.targets import CallTarget, ModuleTarget, Operand, TensorTarget

@@ -7,7 +7,8 @@ from typing import Any
 
 from archc.compiler.analysis import written
 from archc.compiler.analysis.written import NOWHERE
-from archc.compiler.ops.kinds import INIT, Axes, Kind, Word, exact
+from archc.compiler.ops.initialization import INIT
+from archc.compiler.ops.kinds import Axes, Kind, Word, exact
 from archc.dsl import ast
 
 

@@ -44,7 +44,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "lrn": {"size": "5", "alpha": "0.0001", "beta": "0.75", "k": "1.0", "form": "mean"},
     "embedding": {"init": ""},
     "multihead_attention": {"causal": "no", "bias": "yes", "dropout": "0.0"},
-    "pad": {"h": "0", "w": "0", "c": "0", "d": "0", "value": "0.0"},
+    "pad": {"h": "0", "w": "0", "c": "0", "d": "0", "value": "0.0", "mode": "constant"},
 }
 STARTS = {  # initializations; Caffe's fillers are its own
     PYTORCH: {"init": "torch", "bias_init": "torch"},

@@ -62,8 +62,8 @@ def test_the_mask_of_a_shift_is_that_of_windows() -> None:
 
 def test_fixed_numbers() -> None:
     x = torch.randn(2, 4, 3)
-    assert torch.equal(loads("input 4x3\nconstant([0.1, 2, -3], channels=1)").lower()(x), torch.tensor([0.1, 2, -3]).expand(2, 1, 3))
-    net = loads("input 4x3\nconstant(0.5)").lower()
+    assert torch.equal(loads("input 4x3\nfixed([0.1, 2, -3], channels=1)").lower()(x), torch.tensor([0.1, 2, -3]).expand(2, 1, 3))
+    net = loads("input 4x3\nfixed(0.5)").lower()
     assert torch.equal(net(x), torch.full((2, 4, 3), 0.5)) and not net.state_dict()
 
 

@@ -40,6 +40,7 @@ from archc.tests.support.onnx_files import (
 from archc.tests.support.records import COMPUTED, example, graph_of
 
 CLOSE = 1e-5  # of the spread of the output
+DEEP = {"cifar_resnet1202": 2e-5}  # rounding in a thousand layers
 
 
 def assert_whole(network: Compiled, path: Path, close: float = CLOSE) -> onnx.ModelProto:
@@ -211,7 +212,7 @@ def test_every_network_is_whole(path: Path, tmp_path: Path) -> None:
         network = compiled(graph, level, batch=1, functions=functions)
         model, wanted = written(network, tmp_path / "net.onnx", apart=False), expected(network)
         assert has_spread(wanted)
-        assert difference(ran(tmp_path / "net.onnx", feed(network), 2), wanted) < CLOSE
+        assert difference(ran(tmp_path / "net.onnx", feed(network), 2), wanted) < DEEP.get(path.stem, CLOSE)
         if not functions:
             check_shapes(model, network)
 

@@ -21,8 +21,8 @@ def codes(text: str) -> list[str]:
         ("3x5x7\ndistances(absolute=yes, step=2)", (3, 12, 35)),
         ("3x3x3x5\ndistances(step=[2, 1, 1])", (3, 6, 12)),
         ("8x14x21\nshift_mask(window=7, shift=3)", (1, 6, 49, 49)),
-        ("8x12\nconstant(0)", (8, 12)),
-        ("8x12\nconstant([1, 2, 3], sizes=3, channels=1)", (1, 3)),
+        ("8x12\nfixed(0)", (8, 12)),
+        ("8x12\nfixed([1, 2, 3], sizes=3, channels=1)", (1, 3)),
         ("24x4x9\nattention(2, rows=yes)", (8, 4, 9)),
     ],
 )
@@ -37,7 +37,7 @@ def test_shapes(text: str, shape: tuple[int, ...]) -> None:
         ("3xHx13\ndistances", ["E0305"]),
         ("8x12x21\nshift_mask(window=7, shift=3)", ["E0319"]),
         ("8x14x21\nshift_mask(window=7, shift=7)", ["E0306"]),
-        ("8x12\nconstant([1, 2])", ["E0306"]),
+        ("8x12\nfixed([1, 2])", ["E0306"]),
         ("24x9\nattention(2, rows=yes)", ["E0305"]),
     ],
 )

@@ -115,7 +115,7 @@ def constant(reader: Reader, values: Array, item: int) -> View:
     elif len(reader.flat.items[item].shape) > 1:
         given["sizes"] = (1,)
         own.append(())
-    number = reader.flat.add("constant", [item], given, path=reader.path)
+    number = reader.flat.add("fixed", [item], given, path=reader.path)
     return View(number, tuple(own or [()]), dims)
 
 
