@@ -13,6 +13,8 @@ from archc.compiler.frontends.unfolding import unfolded
 from archc.compiler.graph import ArchGraph
 from archc.compiler.read import Reading, UnreadableError, read_graph, read_nameless
 
+SHORTER = 1.5  # by how much a text without the names of its source must be shorter, to be worth losing them
+
 
 @dataclass(frozen=True)
 class Read:
@@ -28,12 +30,14 @@ class Read:
 
     def tensors(self) -> Mapping[str, Any] | None:
         """Return the weights as numpy arrays under the keys of the text; None where the source has none. Raises CannotRead."""
-        if self.flat.weights is None:
-            return None
+        return None if self.flat.weights is None else self.renamed(self.flat.weights())
+
+    def renamed(self, weights: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return weights by key of the source under the keys of the text."""
         names = self.reading.names
         keys = {node.key: names.get(node.name, node.key) for node in self.flat.graph if node.key == node.name}
         left_out = set(self.flat.unread)
-        return {_renamed(key, keys): tensor for key, tensor in self.flat.weights().items() if key not in left_out}
+        return {_renamed(key, keys): tensor for key, tensor in weights.items() if key not in left_out}
 
 
 def _renamed(key: str, keys: Mapping[str, str]) -> str:
@@ -52,7 +56,8 @@ def read_text(
 ) -> Read:
     """Read what a source names; with `partial`, what cannot be read becomes holes, with `unfold`, biases become batch norms.
 
-    Where names are those of single layers, which say nothing of blocks, the text has names of its own; with `names` it keeps them.
+    Where names are those of single layers, which say nothing of blocks, the text has names of its own; with `names` it keeps them. So it
+    has where it is much shorter without those of a source that states no scopes.
 
     Raises UsageError, NotInstalled, CannotRead and UnreadableError.
     """
@@ -63,7 +68,8 @@ def read_text(
     if names and kind == "none":
         raise UsageError(f"{source} has no names of layers", option="names", given=source)
     if kind == "scopes":
-        return Read(flat, folded(flat))
+        named = Read(flat, folded(flat))
+        return named if names or not flat.bare else _shorter(named)
     ordered = replace(flat, graph=by_branches(flat.graph))
     if not names:
         return Read(ordered, read_nameless(ordered.graph, flat.title))
@@ -71,6 +77,13 @@ def read_text(
         return Read(ordered, folded(ordered))
     except UnreadableError:  # a scope may not be in one piece
         return Read(flat, folded(flat))
+
+
+def _shorter(named: Read) -> Read:
+    """Return a text without the names of its source where it is much shorter, otherwise that with them."""
+    flat = replace(named.flat, graph=by_branches(named.flat.graph))
+    free = Read(flat, read_nameless(flat.graph, flat.title))
+    return free if SHORTER * free.reading.lines < named.reading.lines else named
 
 
 def by_branches(graph: ArchGraph) -> ArchGraph:

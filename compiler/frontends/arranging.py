@@ -19,10 +19,10 @@ def words(axes: Axes) -> dict[int, str]:
     return {number: word for word, number in AXIS_NUMBERS.get(len(axes) - 1, {"c": 0}).items()}
 
 
-def arrange(add: Add, item: int, have: Axes, want: Axes) -> int:
+def arrange(add: Add, item: int, have: Axes, want: Axes, stated: bool = False) -> int:
     """Append what makes the axes `want` of an operator with the axes `have`, and return its number. `add` appends an operator to one.
 
-    Raises CannotRead where no operator does.
+    Where it is `stated` that a `rearrange` makes them, no other operator does. Raises CannotRead where no operator does.
     """
     if have == want:
         return item
@@ -41,7 +41,7 @@ def arrange(add: Add, item: int, have: Axes, want: Axes) -> int:
     if len(want) > MOST_AXES:
         shape = "x".join(str(size(axis)) for axis in want)
         raise CannotRead(f"it needs a tensor of {len(want)} axes for each sample, {shape}; here there are at most {MOST_AXES}")
-    op, given = _operator(have, want)
+    op, given = ("rearrange", _pattern(have, want)) if stated else _operator(have, want)
     return add(op, item, given)
 
 

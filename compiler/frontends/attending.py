@@ -121,6 +121,63 @@ def plain_product(reader: Walk, one: View, two: View) -> View:
     return View(item, (*outer, rows, columns), (*around, rows, columns))
 
 
+def multiplied(reader: Walk, equation: str, one: Any, two: Any, compared: bool) -> View | Products:
+    """Return a product of two tensors in Einstein's notation, or an attention's part; `compared` says that they may be queries and keys.
+
+    Raises CannotRead where it is no product of matrices, or mixes samples.
+    """
+    left, _, out = equation.replace(" ", "").partition("->")
+    names = left.split(",")
+    shared = [letter for letter in out if all(letter in each for each in names)]
+    summed_over = [letter for letter in names[0] if letter in names[-1] and letter not in out]
+    rows = [letter for letter in out if letter in names[0] and letter not in names[-1]]
+    columns = [letter for letter in out if letter in names[-1] and letter not in names[0]]
+    lists = [*names, out]
+    wanted = [{*shared, *rows, *summed_over}, {*shared, *columns, *summed_over}, {*shared, *rows, *columns}]
+    if len(summed_over) != 1 or any(len(set(each)) != len(each) for each in lists) or list(map(set, lists)) != wanted:
+        raise CannotRead(f"einsum {equation} is no product of matrices")
+    is_ordered = len(rows) == 1 and list(out) == [*shared, *rows, *columns]
+    if isinstance(one, Products):
+        if list(names[0]) != [*shared, *rows, *summed_over] or not is_ordered:
+            raise CannotRead(f"einsum {equation} of weights of an attention")
+        return summed(reader, one, _ordered(reader.data(two), names[1], [*shared, *summed_over, *columns]))
+    beside = one if isinstance(one, View) else two if isinstance(two, View) else None
+    one, two = reader.data(one, beside), reader.data(two, beside)
+    if compared and is_ordered and len(columns) == 1:
+        queries = _ordered(one, names[0], [*shared, *rows, *summed_over])
+        return product(reader, queries, _ordered(two, names[1], [*shared, *columns, *summed_over]))
+    return _products_of_several(reader, one, two, names, (shared, rows, columns, summed_over), out)
+
+
+def _products_of_several(reader: Walk, one: View, two: View, names: list[str], parts: tuple[list[str], ...], out: str) -> View:
+    """Append a product of matrices, whose rows and columns may be several axes each, and samples rows of one of them."""
+    shared, rows, columns, summed_over = parts
+
+    def joint(view: View, letters: str, order: list[list[str]]) -> View:
+        axes = {letter: tuple(atom for atom in axis if atom is not reader.batch) for letter, axis in zip(letters, view.dims, strict=True)}
+        return view.with_dims(tuple(atom for letter in group for atom in axes[letter]) for group in order)
+
+    one, two = (_ordered(view, letters, list(letters)) for view, letters in zip((one, two), names, strict=True))
+    pairs = [
+        (letter, axis) for letters, view in zip(names, (one, two), strict=True) for letter, axis in zip(letters, view.dims, strict=True)
+    ]
+    each, batches = dict(pairs), list(dict.fromkeys(letter for letter, axis in pairs if reader.batch in axis))
+    if len(batches) > 1 or set(batches) & set(summed_over):
+        raise CannotRead("it mixes samples")
+    groups = [[letter] for letter in shared]
+    whole = plain_product(reader, joint(one, names[0], [*groups, rows, summed_over]), joint(two, names[1], [*groups, summed_over, columns]))
+    shape = [size(tuple(atom for atom in each[letter] if atom is not reader.batch)) for letter in (*shared, *rows, *columns)]
+    apart = attempt(whole, shape)
+    place = dict(zip((*shared, *rows, *columns), apart.dims, strict=True))
+    return apart.with_dims((reader.batch, *place[letter]) if letter in batches else place[letter] for letter in out)
+
+
+def _ordered(view: View, names: str, order: list[str]) -> View:
+    if len(names) != len(view.dims):
+        raise CannotRead(f"einsum with {names} of a tensor of {len(view.dims)} axes")
+    return view.with_dims(view.dims[names.index(letter)] for letter in order)
+
+
 def reshaped(products: Products, sizes: tuple[int, ...]) -> Products:
     """Return products in another shape, in which something is added to them."""
     if products.turned:

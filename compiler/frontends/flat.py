@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from archc.compiler.frontends.item import LOWEST as LOWEST
-from archc.compiler.frontends.item import MOST_AXES, PSEUDO, Item
+from archc.compiler.frontends.item import MOST_AXES, PSEUDO, Item, Sample
 from archc.compiler.frontends.item import CannotRead as CannotRead
 from archc.compiler.frontends.naming import names_of
 from archc.compiler.frontends.ordering import TangledError, gathered
@@ -32,8 +32,12 @@ class FlatNetwork:
     `classes` are the names of the classes of scopes and of modules, by their paths; `named` are the nodes whose names are the source's.
     `weights` returns the tensors by key as numpy arrays; None where the source has none. `title` names the source, and the versions of
     what has built it. `unread` are the keys of tensors that belong to holes. `unfolded` are batch norms that the source does not have, for
-    which `change` turns its tensors into those of the graph. `oracle` returns the source itself, with weights, in the form that its front
-    end compares with; None where it cannot.
+    which `change` turns its tensors into those of the graph. `oracle` returns the source itself, with weights, as a module of torch; None
+    where it is none.
+
+    A source of another kind has `sample`, a function of arrays `(batch, *shape)`, one for each input, that runs it; it raises CannotCompare
+    where that is not possible here. `batch` is the number of samples that it takes, and `sizes` are numbers for the sizes that the graph
+    leaves open. The names of a `bare` source may say nothing of blocks.
     """
 
     graph: ArchGraph
@@ -45,6 +49,10 @@ class FlatNetwork:
     unfolded: tuple[str, ...] = ()
     change: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     oracle: Callable[[], Any] | None = None
+    sample: Callable[[Sequence[Any]], Sample] | None = None
+    bare: bool = False
+    batch: int = 2
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 def options(operator: Operator, given: Mapping[str, Any], axes: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,19 @@ class CannotRead(Exception):
         many = f" ({self.count} of them)" if self.count > 1 else ""
         where = f" in {self.path}" if self.path else ""
         return f"{self.operator}{where}{many}: {self.reason}" if self.operator else self.reason
+
+
+class CannotCompare(Exception):
+    """What a source computes cannot be found out here; the text says why."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a source computes of inputs with stirred weights, by key, as arrays, its outputs in order. `by` is what has run it."""
+
+    weights: Mapping[str, Any]
+    outputs: Sequence[Any]
+    by: str
 
 
 @dataclass(slots=True)

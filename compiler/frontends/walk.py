@@ -88,7 +88,8 @@ class Walk:
         view = self.settled(view)
         key = (view.item, want)
         if key not in self.arranged:
-            self.arranged[key] = arrange(lambda op, item, given: self.add(op, [item], given), view.item, view.axes, want)
+            stated = self.flat.labeled and self.leaf and self.path.rpartition(".")[2].rstrip("0123456789") == "rearrange"
+            self.arranged[key] = arrange(lambda op, item, given: self.add(op, [item], given), view.item, view.axes, want, stated)
         return self.arranged[key]
 
     def sample(self, view: View, channel: int) -> tuple[int, Axes]:

@@ -38,7 +38,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler.reading": FRONT | {"compiler.frontends", "compiler.read"},
     "compiler.backends.onnx": FRONT | {f"compiler.{room}" for room in ("backends", "files", "lowering", "passes")},
     "compiler.frontends": FRONT | {"compiler.elaborate", "compiler.files"},  # the labels that are taken
-    "compiler.frontends.onnx": FRONT | {"compiler.frontends", "compiler.files"},
+    "compiler.frontends.onnx": FRONT  # steps of archc's own files are written again
+    | {f"compiler.{room}" for room in ("backends.onnx", "files", "frontends", "lowering")},
     "compiler.frontends.torch": FRONT | {"compiler.frontends", "compiler.backends.torch"},  # how torchvision is imported
     "compiler.repair": FRONT,
     "compiler.read": FRONT | {f"compiler.{room}" for room in ("analysis", "collection", "driver", "elaborate")},
@@ -125,7 +126,7 @@ OUTSIDE = {
     "ui.highlighting": {"pygments"},
     "compiler.backends.onnx": {"onnx", "numpy"},
     "compiler.frontends": {"google", "h5py", "lark", "numpy"},  # weights as arrays, and the formats of files
-    "compiler.frontends.onnx": {"onnx", "numpy", "google"},  # onnx's files are those of google.protobuf
+    "compiler.frontends.onnx": {"onnx", "onnxruntime", "numpy", "google"},  # onnx's files are those of google.protobuf
     "compiler.frontends.torch": {"numpy", "timm", "torch"},
 }
 
@@ -208,9 +209,11 @@ BY_NAME = {
     "compiler/analysis/slips.py",  # arguments in the order of PyTorch's layers
     "compiler/frontends/onnx/attention.py",  # the patterns that a front end recognizes
     "compiler/frontends/onnx/patterns.py",
+    "compiler/frontends/onnx/windows.py",
     "compiler/frontends/torch/attention.py",  # the patterns that a front end recognizes
     "compiler/frontends/torch/windows.py",
     "compiler/frontends/unfolding.py",  # a batch norm is put before the sum of a residual
+    "compiler/frontends/windowing.py",
     "compiler/passes/fold_batch_norm.py",
     "compiler/passes/merge_siblings.py",
     "compiler/passes/relu_after_pool.py",

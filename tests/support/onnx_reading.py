@@ -22,6 +22,7 @@ from archc.compiler.lowering import lowered
 from archc.compiler.ops.kinds import Word
 from archc.compiler.passes import run
 from archc.compiler.passes.drop_identities import drop_identities
+from archc.compiler.passes.drop_training import drop_training
 
 UNSAID = {"momentum", "dropout", "init", "bias_init", "start", "when"}  # what only training has, which a file for inference does not say
 onnxruntime.set_default_logger_severity(3)
@@ -47,7 +48,7 @@ def hollow(graph: ArchGraph, functions: bool) -> onnx.ModelProto:
 
 def reread(graph: ArchGraph, path: Path, functions: bool = False) -> list[str]:
     """The differences between a network, without what inference leaves out, and what is read of the file that it is written as."""
-    plain = run(graph, (drop_identities,)).graph
+    plain = run(graph, (drop_training, drop_identities)).graph
     path.write_bytes(hollow(plain, functions).SerializeToString())
     return differences(plain, read(path).graph)
 
@@ -85,6 +86,14 @@ def said(node: Node) -> dict[str, Any]:
             attrs |= {"scale": None, "size": node.shape[1:]}
         case "lrn" if attrs["form"] == "sum":
             attrs |= {"form": "mean", "alpha": attrs["alpha"] * attrs["size"]}
+        case "pooled_attention":
+            attrs["out"] = node.shape[0]
+        case "window_attention":  # what has no effect is not written
+            whole = [-(-size // window) * window for size, window in zip(node.shape[1:], attrs["window"], strict=True)]
+            attrs["pad"] = whole != list(node.shape[1:])
+            attrs["shift"] = tuple(
+                0 if window >= size else by for by, window, size in zip(attrs["shift"], attrs["window"], whole, strict=True)
+            )
         case "rearrange":
             names: dict[str, str] = {}
             attrs["pattern"] = re.sub(r"[a-z_]+", lambda found: names.setdefault(found[0], f"v{len(names)}"), attrs["pattern"].text)

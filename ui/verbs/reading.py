@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,13 +12,17 @@ import typer
 from archc.compiler.analysis.cost import holes_of
 from archc.compiler.errors import UnreadableError
 from archc.compiler.frontends import FRONTENDS, CannotRead, find, shape_of
+from archc.compiler.frontends.item import CannotCompare
 from archc.compiler.library import loads
 from archc.ui.verbs.options import Input, Json
 from archc.ui.verbs.terminal import fail, must_be_writable, print_json, say, talk, usage, write
 
 if TYPE_CHECKING:
+    from archc.compiler.frontends.torch.proof import Proof
+    from archc.compiler.graph import ArchGraph
     from archc.compiler.reading import Read
 
+MOST = 0.05  # of the largest value, by which results may differ: of half precision, and of deep networks with stirred weights
 Source = Annotated[str, typer.Argument(help=", ".join(row.written for row in FRONTENDS), show_default=False, metavar="SOURCE")]
 Call = Annotated[bool, typer.Option("--call", help="allow that reading the source executes Python: MODULE:FUNCTION")]
 Check = Annotated[bool, typer.Option("--proof/--no-proof", help="compare what was read with the source, with weights, on one batch")]
@@ -86,19 +91,42 @@ def _shown(name: str, value: Any) -> str:
     if isinstance(value, dict):
         more = f", and {len(value) - 4} more kinds" if len(value) > 4 else ""
         return f"{sum(value.values())} {name} ({', '.join(f'{count} x {kind}' for kind, count in list(value.items())[:4])}{more})"
+    if isinstance(value, str):
+        return f"{name} {value}"
     return f"{value:,} {name}" if isinstance(value, int) else f"{name} {value:.2g}"
 
 
 def _facts(made: Read, proof: bool) -> dict[str, Any]:
-    """Return what is known of a reading: sizes, and the largest difference between the results of the source and of the text."""
+    """Return what is known of a reading: sizes, and the largest difference between the results of the source and of the text.
+
+    Where there is none, `uncompared` says why. A text with holes is not compared. Raises CannotRead where the source computes something
+    else.
+    """
     net = loads(made.text)
-    facts: dict[str, Any] = {"parameters": net.params}
+    keys = {f"{node.key}.{name}" for node in net.graph for name in (*node.operator.weights(node.call), *node.operator.buffers(node.call))}
+    facts: dict[str, Any] = {"parameters": net.params, "keys": len(keys)}
     if holes := holes_of(net.graph):
         kinds = Counter(node.attrs["what"].text for node in holes)
         return facts | {"holes": dict(kinds.most_common()), "tensors of holes": len(made.flat.unread)}
-    if proof and made.flat.oracle is not None:
-        from archc.compiler.frontends.torch.proof import proved
+    if not proof:
+        return facts
+    try:
+        held = _proved(made, net.graph)
+    except CannotCompare as reason:
+        return {**facts, "uncompared": str(reason)}
+    if not held.difference <= MOST:
+        raise CannotRead(
+            f"what was read computes something else than the source: they differ by {held.difference:.2g} of the largest value"
+        )
+    return {**facts, "keys": held.keys, "difference": held.difference, "compared": held.by}
 
-        held = proved(made.flat, net.graph)
-        facts |= {"keys": held.keys, "difference": held.difference}
-    return facts
+
+def _proved(made: Read, graph: ArchGraph) -> Proof:
+    """Compare a text with its source. Raises CannotRead, and CannotCompare where neither can be run here."""
+    if made.flat.oracle is None and made.flat.sample is None:
+        raise CannotCompare("nothing here runs such a source")
+    if find_spec("torch") is None:
+        raise CannotCompare("torch, which runs what was read, is not installed")
+    from archc.compiler.frontends.torch.proof import proved
+
+    return proved(made.flat, graph, renamed=made.renamed)

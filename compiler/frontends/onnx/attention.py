@@ -8,17 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from archc.compiler.frontends.attending import Products, attended, plain_product, product, summed
+from archc.compiler.frontends.attending import Core, Products, attended, multiplied, plain_product, product, summed
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.onnx.layers import linear, turned
 from archc.compiler.frontends.onnx.model import Node
-from archc.compiler.frontends.onnx.pointwise import pattern
+from archc.compiler.frontends.onnx.pointwise import ENDS, LEADS, pattern
 from archc.compiler.frontends.onnx.reader import Reader, exact, rule
 from archc.compiler.frontends.onnx.tensors import Fixed
+from archc.compiler.frontends.onnx.windows import window_attention
 from archc.compiler.frontends.views import View
-
-ENDS = frozenset({"Softmax"})
-LEADS = frozenset({"Mul", "Div", "Add", "Reshape", "Unsqueeze", "Squeeze", "Identity"})
 
 
 @rule("MatMul")
@@ -36,6 +34,15 @@ def matmul(reader: Reader, node: Node) -> Any:
     return plain_product(reader, one, two)
 
 
+@rule("Einsum")
+def einsum(reader: Reader, node: Node) -> Any:
+    """Read a product of two tensors that is one of matrices."""
+    one, *others = (reader.given(node, place) for place in range(len(node.inputs)))
+    if len(others) != 1:
+        raise CannotRead(f"einsum of {len(node.inputs)} tensors")
+    return multiplied(reader, node.attrs["equation"], one, others[0], reader.leads_to(node, ENDS, LEADS))
+
+
 @pattern("Add")
 def with_bias(reader: Reader, node: Node) -> View | None:
     """Read a product with a weight, and the bias that is added to it."""
@@ -51,6 +58,8 @@ def with_bias(reader: Reader, node: Node) -> View | None:
 
 def _projected(reader: Reader, view: View, weight: Fixed, bias: Fixed | None) -> View:
     """Append a layer over the last axis, or the whole attention that it is the last projection of."""
+    if isinstance(reader.flat.items[view.item].data, Core):
+        return window_attention(reader, view, weight, bias)
     if (done := _multihead(reader, view, weight, bias)) is not None:
         return done
     return linear(reader, view, weight, bias)

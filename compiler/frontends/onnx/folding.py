@@ -99,6 +99,20 @@ def _expand(node: Node, a: Sequence[Array]) -> Array:
     return np.broadcast_to(a[0], np.broadcast_shapes(a[0].shape, tuple(int(size) for size in a[1])))
 
 
+def _gather_rows(node: Node, a: Sequence[Array]) -> Array:
+    if node.attrs.get("batch_dims", 0):
+        raise CannotRead("it selects for each sample apart")
+    return a[0][tuple(np.moveaxis(a[1].astype(np.int64), -1, 0))]
+
+
+def _scatter(node: Node, a: Sequence[Array]) -> Array:
+    if node.attrs.get("reduction", "none") != "none":
+        raise CannotRead("it adds up what it puts in the same place")
+    made = np.array(a[0])
+    made[tuple(np.moveaxis(a[1].astype(np.int64), -1, 0))] = a[2]
+    return made
+
+
 def _reduce(function: Callable[..., Array]) -> Rule:
     def rule(node: Node, a: Sequence[Array]) -> Array:
         axes = _axes(node, a)
@@ -144,6 +158,8 @@ OTHERS: dict[str, Rule] = {
     "Flatten": lambda node, a: a[0].reshape(prod(a[0].shape[: node.attrs.get("axis", 1)]), -1),
     "Concat": lambda node, a: np.concatenate(a, node.attrs["axis"]),
     "Gather": _gather,
+    "GatherND": _gather_rows,
+    "ScatterND": _scatter,
     "Range": _range,
     "MatMul": lambda node, a: np.matmul(*a),
     "Size": lambda node, a: np.asarray(a[0].size, np.int64),
@@ -195,7 +211,7 @@ def _shape(node: Node, rule: Rule, given: Sequence[Fixed | None]) -> tuple[int, 
     smalls = [None if each is None else each.small for each in given]
     try:
         match node.op:
-            case "InstanceNormalization" | "Cast" | "Identity":
+            case "InstanceNormalization" | "Cast" | "Identity" | "ScatterND":
                 return shapes[0]
             case "Reshape":
                 if smalls[1] is None:
@@ -207,6 +223,8 @@ def _shape(node: Node, rule: Rule, given: Sequence[Fixed | None]) -> tuple[int, 
             case "Gather":
                 axis = node.attrs.get("axis", 0) % len(shapes[0])
                 return (*shapes[0][:axis], *shapes[1], *shapes[0][axis + 1 :])
+            case "GatherND":
+                return (*shapes[1][:-1], *shapes[0][shapes[1][-1] :])
             case "MatMul":
                 if min(map(len, shapes)) == 1:
                     return tuple(size for shape in (shapes[0][:-1], shapes[1][1:]) for size in shape)

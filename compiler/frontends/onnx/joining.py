@@ -7,6 +7,7 @@ from typing import Any
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.onnx.model import Node
 from archc.compiler.frontends.onnx.reader import Reader, counted, rule
+from archc.compiler.frontends.onnx.windows import rolled
 from archc.compiler.frontends.selecting import joined, reduced
 from archc.compiler.frontends.views import View
 
@@ -19,6 +20,8 @@ REDUCTIONS = {
 @rule("Concat")
 def concat(reader: Reader, node: Node) -> Any:
     """Read a concatenation along an axis."""
+    if (moved := rolled(reader, node)) is not None:
+        return moved
     held = [reader.given(node, place) for place in range(len(node.inputs))]
     if any(isinstance(value, View) is False and getattr(value, "shape", None) is None for value in held):
         raise CannotRead("it joins something that is no tensor")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from archc.compiler.frontends.flat import Flat
-from archc.compiler.frontends.naming import path_of
+from archc.compiler.frontends.naming import label_of, path_of
+from archc.compiler.frontends.onnx.model import MAX_SCOPES
 from archc.compiler.frontends.onnx.tensors import Fixed
 
+UNIFORM = 2**16  # values of a tensor that is looked at
 ENDS = re.compile(r"[._/:]?(weights?|kernel|gamma|beta|bias|scale|[wbs])(_quant)?([._]\d+)?$", re.IGNORECASE)
 
 
@@ -27,7 +32,10 @@ def live(flat: Flat, outputs: Sequence[int]) -> list[int]:
 
 
 def _label(name: str) -> str:
-    return path_of(name, "/.", numbers=True)
+    """Return a name of a file as a path; `/` and `.` are the borders of scopes, unless there are too many."""
+    if len(re.split(r"[/.]", name)) <= MAX_SCOPES:
+        return path_of(name, "/.", numbers=True)
+    return label_of(name, "layer", numbers=True)
 
 
 def stated(parts: Mapping[str, Fixed]) -> str:
@@ -44,25 +52,25 @@ def stated(parts: Mapping[str, Fixed]) -> str:
 
 def assign(flat: Flat, numbers: Sequence[int], held: Mapping[int, dict[str, Fixed]], scoped: bool) -> dict[str, Callable[[], Any]]:
     """Give each operator with weights its key, and return by key what returns each tensor. `scoped`: the file has paths of modules."""
-    taken: dict[str, Any] = {}
-    scopes = set[str]()
+    keys = Keys()
     arrays: dict[str, Callable[[], Any]] = {}
-    for number in numbers:
-        item = flat.items[number]
-        if number not in held:
-            continue
-        parts = held[number]
-        signature = (item.op, tuple((name, fixed.origin or id(fixed)) for name, fixed in parts.items()))
-        wish = _label(stated(parts))
+    mine = [number for number in numbers if number in held]
+    tensors = {number: _tensors(flat.items[number].op, held[number]) for number in mine}
+    counts = Counter(tensors.values())
+    for number in mine:
+        item, parts = flat.items[number], held[number]
+        signature, is_merged = tensors[number], False
+        if counts[signature] > 1 and not flat.labeled:
+            # Writers store equal tensors once. So what has the same ones is the same module only if its path says so, or they are trained.
+            is_merged = scoped or all(map(_is_uniform, parts.values()))
+            signature = (signature, (item.path if scoped else number) if is_merged else "")
+        wish = "" if is_merged and scoped else _label(stated(parts))
         if not wish and scoped:
             wish = _label(item.path)
         if not wish:
             first = parts.get("weight") or next(iter(parts.values()), None)
             wish = _label(ENDS.sub("", first.origin)) if first is not None and first.origin else ""
-        key = _free(wish or item.op, signature, taken, scopes)
-        taken[key] = signature
-        pieces = key.split(".")
-        scopes |= {".".join(pieces[:end]) for end in range(1, len(pieces))}
+        key = keys.free(wish or item.op, signature)
         old, item.key = item.key, key
         item.weights = {f"{key}{name.removeprefix(old)}": shape for name, shape in item.weights.items()}
         for name, fixed in parts.items():
@@ -70,21 +78,51 @@ def assign(flat: Flat, numbers: Sequence[int], held: Mapping[int, dict[str, Fixe
     return arrays
 
 
-def _free(wish: str, signature: Any, taken: Mapping[str, Any], scopes: set[str]) -> str:
-    """Return a key that no other weights have, and that is neither within another nor around one."""
-    number, key = 1, wish
-    while True:
-        if taken.get(key) == signature:
-            return key
-        pieces = key.split(".")
-        inside = any(".".join(pieces[:end]) in taken for end in range(1, len(pieces)))
-        if key not in taken and key not in scopes and not inside:
-            return key
-        if inside:  # it becomes a neighbor of what is around it
-            around = next(".".join(pieces[:end]) for end in range(1, len(pieces)) if ".".join(pieces[:end]) in taken)
-            wish = f"{around}_{key[len(around) + 1 :].replace('.', '_')}"
-        number += 1
-        key = wish if number == 2 and inside else f"{wish}_{number}"
+def _tensors(op: str, parts: Mapping[str, Fixed]) -> Any:
+    """Return what tells the tensors of an operator from others."""
+    return op, tuple((name, fixed.origin or id(fixed)) for name, fixed in parts.items())
+
+
+def _is_uniform(fixed: Fixed) -> bool:
+    """Return whether all values of a small tensor are the same, as before training."""
+    if prod(fixed.shape) > UNIFORM:
+        return False
+    array = np.asarray(fixed.array())
+    return bool((array == array.reshape(-1)[:1]).all())
+
+
+@dataclass
+class Keys:
+    """The keys that operators have so far, and the scopes around them."""
+
+    taken: set[str] = field(default_factory=set)
+    scopes: set[str] = field(default_factory=set)
+    shared: dict[Any, str] = field(default_factory=dict)  # by what was wished for, and the weights
+    last: dict[str, int] = field(default_factory=dict)  # the number of the last key of each wish
+
+    def free(self, wish: str, signature: Any) -> str:
+        """Return the key of these weights, or one that no other weights have, and that is neither within another nor around one."""
+        known = (wish, signature)
+        if known not in self.shared:
+            self.shared[known] = self._new(wish)
+            self.taken.add(self.shared[known])
+            self.scopes.update(_around(self.shared[known]))
+        return self.shared[known]
+
+    def _new(self, wish: str) -> str:
+        if around := next((each for each in _around(wish) if each in self.taken), ""):  # it becomes a neighbor of what is around it
+            return self._new(f"{around}_{wish[len(around) + 1 :].replace('.', '_')}")
+        number = self.last.get(wish, 0) + 1
+        while (key := wish if number == 1 else f"{wish}_{number}") in self.taken or key in self.scopes:
+            number += 1
+        self.last[wish] = number
+        return key
+
+
+def _around(key: str) -> list[str]:
+    """Return the scopes around a key, the outermost first."""
+    pieces = key.split(".")
+    return [".".join(pieces[:end]) for end in range(1, len(pieces))]
 
 
 def zeros(shape: tuple[int, ...]) -> Callable[[], Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.flat import LOWEST, CannotRead
 from archc.compiler.frontends.onnx.model import Node
 from archc.compiler.frontends.onnx.pointwise import setting
 from archc.compiler.frontends.onnx.reader import Reader, counted, rule
@@ -297,7 +297,7 @@ def pool(reader: Reader, node: Node) -> list[Any]:
         raise CannotRead("its padding differs before and after the map")
     words = {1: "w", 2: "hw", 3: "dhw"}[axes]
     amounts = {word: pair for word, pair in zip(words, zip(before, after, strict=True), strict=True) if pair != (0, 0)}
-    wide = reader.add("pad", [view.item], {**amounts, "value": float("-inf")})
+    wide = reader.add("pad", [view.item], {**amounts, "value": LOWEST})
     return [reader.mapped(reader.add("maxpool", [wide], {**given, "pad": 0, "ceil": False}, expected=expected))]
 
 

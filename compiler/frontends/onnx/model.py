@@ -22,6 +22,7 @@ from archc.compiler.frontends.flat import CannotRead
 MAX_BYTES = 2**31  # of one file: protobuf reads no larger message
 MAX_NODES = 500_000  # after functions are put in place of their calls
 MAX_DEPTH = 64  # of calls of functions within functions
+MAX_SCOPES = 200  # of modules within modules, as their paths say
 MAX_SIZE = 2**40  # of one axis
 STANDARD = ("", "ai.onnx")  # names of the domain of ONNX's own operators
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
@@ -202,6 +203,8 @@ class Inlining:
                 continue
             _check_form(node, self.net.opset)
             step = _below(path, node.name.partition("/")[0]) if self.net.own and node.op_type != "Constant" else ""
+            if step.count(".") > MAX_SCOPES:
+                raise CannotRead(f"its label has more than {MAX_SCOPES} parts", node.op_type, node.name[:120])
             plain = self.net.own and bool(node.output) and node.output[0] in (node.name, *(() if path else self.net.outputs))
             self.net.nodes.append(Node(node.op_type, label, given, made, attributes(node, self.net.opset), scopes, classes, step, plain))
 
@@ -224,6 +227,8 @@ def _scopes(node: NodeProto) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the paths and the classes of the modules around a node, as torch's exporter writes them; the last entry is the node's own."""
     held = {entry.key: entry.value for entry in node.metadata_props}
     scopes, classes = _texts(held.get(SCOPES, "")), _texts(held.get(CLASSES, ""))
+    if any(path.count(".") > MAX_SCOPES for path in scopes):
+        return (), ()
     return (scopes[:-1], classes[:-1]) if len(scopes) == len(classes) else (scopes[:-1], ())
 
 
@@ -250,6 +255,16 @@ def _schema(op: str, opset: int) -> Any:
 
 
 @cache
+def _form(op: str, opset: int) -> tuple[int, int, int, tuple[str, ...]] | None:
+    """Return the least and the most operands of an operator, its most results, and the attributes that it must have."""
+    schema = _schema(op, opset)
+    if schema is None:
+        return None
+    required = tuple(name for name, attribute in schema.attributes.items() if attribute.required)
+    return schema.min_input, schema.max_input, schema.max_output, required
+
+
+@cache
 def _kinds(op: str, opset: int) -> dict[str, int]:
     """Return the kinds of the attributes of an operator, as ONNX numbers them."""
     schema = _schema(op, opset)
@@ -258,13 +273,14 @@ def _kinds(op: str, opset: int) -> dict[str, int]:
 
 def _check_form(node: NodeProto, opset: int) -> None:
     """Raise CannotRead for a node that has another number of operands than its operator, or lacks an attribute."""
-    schema = _schema(node.op_type, opset)
-    if schema is None:
+    form = _form(node.op_type, opset)
+    if form is None:
         return
-    if not schema.min_input <= len(node.input) <= schema.max_input or not 1 <= len(node.output) <= schema.max_output:
+    least, most, results, required = form
+    if not least <= len(node.input) <= most or not 1 <= len(node.output) <= results:
         raise CannotRead("it has another number of operands or results than ONNX says", node.op_type, node.name[:120])
-    held = {attribute.name for attribute in node.attribute}
-    if missing := [name for name, attribute in schema.attributes.items() if attribute.required and name not in held]:
+    held = {attribute.name for attribute in node.attribute} if required else set()
+    if missing := [name for name in required if name not in held]:
         raise CannotRead(f"it lacks the attribute {missing[0]}", node.op_type, node.name[:120])
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from archc.compiler.frontends.arranging import words
-from archc.compiler.frontends.attending import Products
-from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.attending import Products, reshaped
+from archc.compiler.frontends.flat import LOWEST, CannotRead
 from archc.compiler.frontends.onnx import folding
 from archc.compiler.frontends.onnx.model import Node
 from archc.compiler.frontends.onnx.reader import Reader, counted, rule, settled
@@ -26,7 +27,7 @@ def reshape(reader: Reader, node: Node) -> Any:
     held = reader.given(node, 0)
     wanted = reader.numbers(node, 1, "shape") or []
     if isinstance(held, Products):
-        return replace(held, shape=folding.target(held.shape, wanted, bool(node.attrs.get("allowzero"))))
+        return reshaped(held, tuple(folding.target(held.shape, wanted, bool(node.attrs.get("allowzero")))))
     view = reader.view(node)
     target = folding.target(view.shape, wanted, bool(node.attrs.get("allowzero")))
     return settled(reader, node, reader.reshaped(view, target))
@@ -76,16 +77,16 @@ def unsqueeze(reader: Reader, node: Node) -> Any:
     """Read axes of size 1 inserted."""
     held = reader.given(node, 0)
     axes = reader.numbers(node, 1, "axes") or []
-    if isinstance(held, Products):
-        shape = tuple(np.expand_dims(np.broadcast_to(np.zeros(()), held.shape), tuple(axes)).shape)
-        return replace(held, shape=shape)
-    view = reader.view(node)
-    rank = len(view.dims) + len(axes)
+    before = held if isinstance(held, Products) else reader.view(node)
+    rank = len(before.dims) + len(axes)
     places = {counted(axis, rank) for axis in axes}
     if len(places) < len(axes):
         raise CannotRead("it inserts an axis twice")
-    left = iter(view.dims)
-    return settled(reader, node, view.with_dims([() if place in places else next(left) for place in range(rank)]))
+    if isinstance(before, Products):
+        sizes = iter(before.shape)
+        return reshaped(before, tuple(1 if place in places else next(sizes) for place in range(rank)))
+    left = iter(before.dims)
+    return settled(reader, node, before.with_dims([() if place in places else next(left) for place in range(rank)]))
 
 
 @rule("Expand")
@@ -229,6 +230,8 @@ def pad(reader: Reader, node: Node) -> View:
         raise CannotRead(f"it pads with values of the map (mode {node.attrs['mode']})")
     pairs = {dim: (amounts[at], amounts[at + len(places)]) for at, dim in enumerate(places)}
     given: dict[str, Any] = {"value": float(value[0]) if value else 0.0}
+    if given["value"] == -inf and reader.leads_to(node, frozenset({"MaxPool"}), frozenset({"Identity"})):
+        given["value"] = LOWEST
     grown: dict[int, int] = {}
     for dim, (before, after) in pairs.items():
         if min(before, after) < 0:

@@ -8,8 +8,8 @@ from math import sqrt
 from typing import Any
 
 from archc.compiler.frontends.onnx.model import Node
-from archc.compiler.frontends.onnx.pointwise import pattern, shaped
-from archc.compiler.frontends.onnx.reader import Reader
+from archc.compiler.frontends.onnx.pointwise import ENDS, LEADS, WAYS, pattern, shaped
+from archc.compiler.frontends.onnx.reader import Reader, counted
 from archc.compiler.frontends.onnx.tensors import Fixed
 from archc.compiler.frontends.views import View
 
@@ -197,16 +197,33 @@ def softmin(reader: Reader, node: Node) -> View | None:
 
 @pattern("Div")
 def l2_norm(reader: Reader, node: Node) -> View | None:
-    """Read vectors divided by their lengths, which are at least a small number."""
-    bound = reader.made(node.inputs[1], "Max", "Clip")
-    length = reader.made(bound.inputs[0], "ReduceL2") if bound is not None and len(bound.inputs) > 1 else None
+    """Read vectors divided by their lengths, which are at least a small number; queries and keys are so before they are compared."""
+    repeated = reader.made(node.inputs[1], "Expand")
+    bound = reader.made(node.inputs[1] if repeated is None else repeated.inputs[0], "Max", "Clip")
+    length = reader.made(bound.inputs[0], "ReduceL2") if bound is not None and len(bound.inputs) == 2 else None
     view = operand(reader, node.inputs[0])
     if bound is None or length is None or view is None or length.inputs[0] != node.inputs[0] or not length.attrs.get("keepdims", 1):
         return None
     eps, axes = reader.scalar(bound.inputs[1]), reader.numbers(length, 1, "axes")
     if eps is None or axes is None or len(axes) != 1:
         return None
+    if not reader.net.own and counted(axes[0], len(view.dims)) == len(view.dims) - 1 and _is_compared(reader, node):
+        return replace(view, unit=eps)
     return reader.on(reader.along(view, axes[0]), "l2_norm", {"eps": eps})
+
+
+def _is_compared(reader: Reader, node: Node) -> bool:
+    """Return whether a value is the queries or the keys of an attention."""
+    for _ in range(4):
+        users = [user for name in node.outputs for user in reader.users.get(name, ())]
+        if len(users) != 1:
+            return False
+        node = users[0]
+        if node.op == "MatMul":
+            return reader.leads_to(node, ENDS, LEADS)
+        if node.op not in WAYS:
+            return False
+    return False
 
 
 @pattern("Mul")

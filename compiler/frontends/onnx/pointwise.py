@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from archc.compiler.frontends.attending import Products, scored
+from archc.compiler.frontends.attending import Products, scored, weighted
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.onnx.model import Node
 from archc.compiler.frontends.onnx.reader import Reader, exact, rule, settled
@@ -159,9 +159,9 @@ def softmax(reader: Reader, node: Node) -> Any:
     held = reader.given(node, 0)
     default = -1 if reader.net.opset >= 13 else 1
     if isinstance(held, Products):
-        if reader.axis(node, len(held.shape), default) != len(held.shape) - 1 or node.op != "Softmax" or held.weights:
+        if node.op != "Softmax" or held.weights:
             raise CannotRead("the softmax of an attention is not over its keys")
-        return replace(held, weights=True)
+        return weighted(reader, held, reader.axis(node, len(held.shape), default))
     view = reader.view(node)
     axis = reader.axis(node, len(view.dims), default)
     if reader.net.opset < 13 and any(count != 1 for count in view.shape[axis + 1 :]):
@@ -199,7 +199,9 @@ def dropout(reader: Reader, node: Node) -> list[Any]:
 # ---- arithmetic
 
 MERGES = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Max": "max", "Min": "min", "Sum": "add", "Mean": "mean"}
-SCORES = frozenset({"MatMul"})
+SCORES = frozenset({"MatMul", "Einsum"})
+ENDS = frozenset({"Softmax"})
+LEADS = frozenset({"Mul", "Div", "Add", "Reshape", "Unsqueeze", "Squeeze", "Identity"})
 WAYS = frozenset({"Transpose", "Reshape", "Mul", "Div", "Identity"})
 
 

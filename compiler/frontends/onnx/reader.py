@@ -84,19 +84,24 @@ class Reader(Walk):
             if node.op != "Constant":
                 self.steps.setdefault(node.step, []).append(node)
         self.held: dict[int, dict[str, Fixed]] = {}
+        self.stored: dict[str, Fixed] = {}
+        self.changed: dict[str, Any] = {}  # what stored tensors are instead, by their names
+        self.kept: set[str] = set()  # stored tensors whose values are part of what is read
         self.zero_pads: set[int] = set()
         self.tables: set[str] = set()  # stored tensors of which an input takes rows
         self.inputs: list[int] = []
         self.node: Node = Node("", "", (), (), {})
         self.shapes: Mapping[str, tuple[int, ...]] = {}  # of results, where holes are made
         self.refused: dict[str, Node] = {}  # by result, the nodes that cannot be read
+        self.rewrite: Callable[[str], None] = lambda step: None  # reads a step of a file of archc again, as one operator
 
     # ---- the walk
 
     def read(self) -> None:
         """Read all nodes."""
         for name, tensor in self.net.tensors.items():
-            self.values[name] = tensors.stored(tensor, self.folder, False)
+            self.values[name] = self.stored[name] = replace(tensors.stored(tensor, self.folder, False, self.changed), value=name)
+        last = {step: nodes[-1] for step, nodes in self.steps.items()}
         for node in self.net.nodes:
             self.at(node)
             try:
@@ -107,7 +112,10 @@ class Reader(Walk):
                 self.refused.update(dict.fromkeys(node.outputs, node))
             for name, value in zip(node.outputs, made, strict=False):
                 if name:
-                    self.values[name] = value
+                    self.values[name] = replace(value, value=name) if isinstance(value, Fixed) else value
+            if self.net.own and last.get(node.step) is node:
+                self.rewrite(node.step)
+                self._replaced(node)
 
     def at(self, node: Node) -> None:
         """Take the place of a node for what is appended next."""
@@ -117,6 +125,15 @@ class Reader(Walk):
         else:
             self.path = node.scopes[-1] if node.scopes else ""
             self.leaf = bool(self.path) and self.path not in self.inner
+
+    def _replaced(self, node: Node) -> None:
+        """Let later nodes take a transpose that nothing takes, and not its operand: elementwise nodes were written before it."""
+        if node.op != "Transpose" or node.name != node.step or self.results & set(node.outputs) or self.users.get(node.outputs[0]):
+            return
+        view, before = (self.values.get(name) for name in (node.outputs[0], node.inputs[0]))
+        if isinstance(view, View) and isinstance(before, View) and view.item != before.item:
+            order = node.attrs.get("perm", [])
+            self.values[node.inputs[0]] = view.with_dims(view.dims[order.index(axis)] for axis in range(len(order)))
 
     def _place(self, refusal: CannotRead, node: Node) -> None:
         if not refusal.operator:
@@ -131,7 +148,10 @@ class Reader(Walk):
         if node.op == "Expand" and (beside := self.beside(node)) is not None:
             return [self.repeated(node, beside)]
         if all(value is None or isinstance(value, Fixed) for value in given) and not node.op.startswith("Random"):
-            return list(folding.folded(node, given))
+            made = list(folding.folded(node, given))
+            if node.op == "ConstantOfShape" and made[0].name:
+                made = [self.stored.setdefault(made[0].name, tensors.changeable(made[0], self.changed))]
+            return made
         known = RULES.get(node.op)
         if known is None:
             raise CannotRead("no operator here computes it")
@@ -266,6 +286,21 @@ class Reader(Walk):
     def within(self, step: str) -> list[Node]:
         """Return the nodes of a step of archc."""
         return self.steps[step]
+
+    def sources(self, fixed: Fixed) -> set[str]:
+        """Return the names of the stored tensors that a tensor is computed of."""
+        seen, stack = set[str](), [fixed.value]
+        while stack:
+            name = stack.pop()
+            if name and name not in seen:
+                seen.add(name)
+                stack.extend(self.makers[name].inputs if name in self.makers else ())
+        return seen & self.stored.keys()
+
+    @property
+    def whole(self) -> set[str]:
+        """Return the names of the stored tensors of whole numbers."""
+        return {name for name, fixed in self.stored.items() if fixed.kind.kind in "iub"}
 
     def leads_to(self, node: Node, ends: frozenset[str], through: frozenset[str]) -> bool:
         """Return whether every way from a node, through some operators, ends at one of `ends`."""

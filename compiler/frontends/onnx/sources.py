@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead, FlatNetwork
+from archc.compiler.frontends.item import Sample
 from archc.compiler.frontends.naming import name_of
-from archc.compiler.frontends.onnx import attention, joining, layers, moving, patterns, pointwise  # noqa: F401  # they register their rules
+from archc.compiler.frontends.onnx import attention, guesses, joining, layers, moving, patterns, pointwise  # noqa: F401  # they register their rules
 from archc.compiler.frontends.onnx.keys import assign, live, zeros
 from archc.compiler.frontends.onnx.model import Network, network, parse
+from archc.compiler.frontends.onnx.opening import open_names, opened
 from archc.compiler.frontends.onnx.reader import OPEN, Reader
+from archc.compiler.frontends.onnx.rewriting import Rewriter
 from archc.compiler.frontends.onnx.shapes import shapes_of
 from archc.compiler.frontends.views import View, fresh
+from archc.compiler.graph import ArchGraph
 from archc.compiler.ops import OPERATORS
 from archc.compiler.ops.record import Call
 
@@ -32,6 +37,13 @@ def read(path: Path | str, shapes: Sequence[Sequence[int]] = (), partial: bool =
     """
     path = Path(path)
     net = network(parse(path), partial)
+    names = open_names(net) if net.own and not shapes else ()
+    at = functools.partial(_read, path, net, partial)
+    return opened(net, names, at) if names else at(shapes)
+
+
+def _read(path: Path, net: Network, partial: bool, shapes: Sequence[Sequence[int]]) -> FlatNetwork:
+    """Read a file at the given sizes."""
     model = net.model
     producer = " ".join(part for part in (model.producer_name, model.producer_version) if part)
     title = f"{path.name}, ONNX opset {net.opset}" + (f", written by {producer}" if producer else "")
@@ -49,6 +61,8 @@ def read(path: Path | str, shapes: Sequence[Sequence[int]] = (), partial: bool =
     reader.flat.labeled = net.own
     if partial:
         reader.flat.partial, reader.shapes = True, shapes_of(model, sizes)
+    if net.own:
+        reader.rewrite = Rewriter(reader).step
     reader.read()
     outputs = _outputs(reader)
     numbers = live(reader.flat, list(outputs.values()))
@@ -71,7 +85,19 @@ def read(path: Path | str, shapes: Sequence[Sequence[int]] = (), partial: bool =
     name = name_of(path.stem)
     graph, named = reader.flat.finished(model.graph.name if net.own else name, title, outputs, state)
     classes = {path: kind for node in net.nodes for path, kind in zip(node.scopes, _classes(node.classes), strict=False) if path and kind}
-    return FlatNetwork(graph, title, classes, named, weights=lambda: _tensors(arrays, state), oracle=None)
+    batch = 2 if reader.batch.size == OPEN else reader.batch.size
+    weights = functools.partial(_tensors, arrays, state)
+    bare = not net.own and not scoped
+    return FlatNetwork(
+        graph, title, classes, named, weights, sample=functools.partial(_sample, reader, weights, graph), bare=bare, batch=batch
+    )
+
+
+def _sample(reader: Reader, weights: Callable[[], Mapping[str, Any]], graph: ArchGraph, inputs: Sequence[Any]) -> Sample:
+    from archc.compiler.frontends.onnx.running import sample  # which only a comparison needs
+
+    macs = sum(size for node in graph if not node.is_input and isinstance(size := node.operator.macs(node.call, node.shape), int))
+    return sample(reader, weights, macs, inputs)
 
 
 def _classes(names: Sequence[str]) -> list[str]:

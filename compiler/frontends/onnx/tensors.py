@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -38,6 +38,7 @@ class Fixed:
     name: str = ""
     origin: str = ""
     is_constant: bool = False  # of a node, so no weight
+    value: str = ""  # the name of the value that it is
     uniform: float | None = None
 
     @property
@@ -46,8 +47,11 @@ class Fixed:
         return float(self.small.reshape(())) if self.small is not None and self.small.size == 1 else None
 
 
-def stored(tensor: TensorProto, folder: Path, is_constant: bool) -> Fixed:
-    """Return a tensor of the file. Raises CannotRead where its type is not known or its data have another size."""
+def stored(tensor: TensorProto, folder: Path, is_constant: bool, changed: Mapping[str, Any] | None = None) -> Fixed:
+    """Return a tensor of the file; its array is that in `changed`, where there is one.
+
+    Raises CannotRead where its type is not known or its data have another size.
+    """
     shape = tuple(tensor.dims)
     check_dims(shape, tensor.name)
     if tensor.data_type not in KINDS:
@@ -62,7 +66,13 @@ def stored(tensor: TensorProto, folder: Path, is_constant: bool) -> Fixed:
     is_small = prod(shape) <= SMALL and not external
     small: Any = array() if is_small and (is_constant or kind.kind in "iub" or prod(shape) == 1) else None
     name = "" if is_constant else tensor.name
-    return Fixed(shape, kind, array, small, name, name, is_constant)
+    fixed = Fixed(shape, kind, array, small, name, name, is_constant)
+    return fixed if changed is None else changeable(fixed, changed)
+
+
+def changeable(fixed: Fixed, changed: Mapping[str, Any]) -> Fixed:
+    """Return a tensor whose array is that in `changed`, where there is one of its name."""
+    return replace(fixed, array=lambda: changed[fixed.name] if fixed.name in changed else fixed.array())
 
 
 def _inside(tensor: TensorProto) -> Any:

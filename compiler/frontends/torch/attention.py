@@ -9,12 +9,11 @@ from typing import Any
 
 from torch import fx
 
-from archc.compiler.frontends.attending import Bias, Core, Products, attended, plain_product, product, summed
+from archc.compiler.frontends.attending import Bias, Core, Products, attended, multiplied, plain_product, product, summed
 from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.selecting import attempt
 from archc.compiler.frontends.torch.nodes import operator, rule
 from archc.compiler.frontends.torch.reader import Reader
-from archc.compiler.frontends.views import View, size
+from archc.compiler.frontends.views import View
 
 
 @dataclass(frozen=True)
@@ -89,50 +88,10 @@ def matmul(reader: Reader, a: Any) -> Any:
 @rule("einsum")
 def einsum(reader: Reader, a: Any) -> Any:
     """Read a product of two tensors that is one of matrices."""
-    left, out = a.equation.replace(" ", "").split("->")
-    if len(a.tensors) != 2:
+    one, *others = a.tensors
+    if len(others) != 1:
         raise CannotRead(f"einsum of {len(a.tensors)} tensors")
-    names = left.split(",")
-    one, two = a.tensors
-    shared = [letter for letter in out if all(letter in each for each in names)]
-    summed_over = [letter for letter in names[0] if letter in names[1] and letter not in out]
-    rows = [letter for letter in out if letter in names[0] and letter not in names[1]]
-    columns = [letter for letter in out if letter in names[1] and letter not in names[0]]
-    if len(summed_over) != 1 or any(len(set(each)) != len(each) for each in names) or set(out) != {*shared, *rows, *columns}:
-        raise CannotRead(f"einsum {a.equation} is no product of matrices")
-    if isinstance(one, Products):
-        if list(names[0]) != [*shared, *rows, *summed_over] or list(out) != [*shared, *rows, *columns] or len(rows) != 1:
-            raise CannotRead(f"einsum {a.equation} of weights of an attention")
-        values = _ordered(reader.data(two), names[1], [*shared, *summed_over, *columns])
-        return summed(reader, one, values)
-    beside = one if isinstance(one, View) else two if isinstance(two, View) else None
-    one, two = reader.data(one, beside), reader.data(two, beside)
-    if len(rows) == len(columns) == 1 and list(out) == [*shared, *rows, *columns] and is_scored(reader.node):
-        queries = _ordered(one, names[0], [*shared, *rows, *summed_over])
-        return product(reader, queries, _ordered(two, names[1], [*shared, *columns, *summed_over]))
-    return _products_of_several(reader, one, two, names, (shared, rows, columns, summed_over), out)
-
-
-def _products_of_several(reader: Reader, one: View, two: View, names: list[str], parts: tuple[list[str], ...], out: str) -> View:
-    """Append a product of matrices, whose rows and columns may be several axes each, and samples rows of one of them."""
-    shared, rows, columns, summed_over = parts
-
-    def joint(view: View, letters: str, order: list[list[str]]) -> View:
-        axes = {letter: tuple(atom for atom in axis if atom is not reader.batch) for letter, axis in zip(letters, view.dims, strict=True)}
-        return view.with_dims(tuple(atom for letter in group for atom in axes[letter]) for group in order)
-
-    each = {letter: axis for letters, view in zip(names, (one, two), strict=True) for letter, axis in zip(letters, view.dims, strict=True)}
-    groups = [[letter] for letter in shared]
-    batch = next((letter for letter, axis in each.items() if reader.batch in axis), "")
-    whole = plain_product(reader, joint(one, names[0], [*groups, rows, summed_over]), joint(two, names[1], [*groups, summed_over, columns]))
-    shape = [size(tuple(atom for atom in each[letter] if atom is not reader.batch)) for letter in (*shared, *rows, *columns)]
-    apart = attempt(whole, shape)
-    place = dict(zip((*shared, *rows, *columns), apart.dims, strict=True))
-    return apart.with_dims((reader.batch, *place[letter]) if letter == batch else place[letter] for letter in out)
-
-
-def _ordered(view: View, names: str, order: list[str]) -> View:
-    return view.with_dims(view.dims[names.index(letter)] for letter in order)
+    return multiplied(reader, a.equation, one, others[0], is_scored(reader.node))
 
 
 @rule("scaled_dot_product_attention")

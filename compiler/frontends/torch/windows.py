@@ -16,7 +16,8 @@ from archc.compiler.frontends.selecting import PADDED, ROLLED
 from archc.compiler.frontends.torch.attention import KEYLESS
 from archc.compiler.frontends.torch.nodes import CONSTANT, Fixed, operator
 from archc.compiler.frontends.torch.reader import Reader
-from archc.compiler.frontends.views import Atom, View, size
+from archc.compiler.frontends.views import View, size
+from archc.compiler.frontends.windowing import undone, windows
 
 TABLE = frozenset(["index", "view", "reshape", "permute", "contiguous", "unsqueeze", "clone", "alias", "flatten"])
 CONTINUOUS = TABLE | frozenset(["linear", "relu", "relu_", "sigmoid", "mul"])
@@ -35,8 +36,8 @@ def window_attention(reader: Reader, view: View, a: Any) -> View:
     index = f"{layer.key.rpartition('.')[0]}.relative_position_index".lstrip(".")
     if core.products.biases and index not in reader.program.state_dict:
         raise CannotRead("the source does not store the numbers of the distances within a window")
-    base, shift, pad = _undone(reader, layer.operands[0])
-    window, grid = _windows(core, view)
+    base, shift, pad = undone(reader, layer.operands[0])
+    window, grid = windows(core, view)
     if grid and any(shift.values()):
         raise CannotRead("a grid that is moved")
     products = core.products
@@ -75,44 +76,6 @@ def window_attention(reader: Reader, view: View, a: Any) -> View:
     if any(shift.values()):
         item = reader.flat.add_pseudo(ROLLED, [item], (channels, *sizes), dict(shift), reader.path)
     return reader.rechanneled(view, item, -1)
-
-
-def _undone(reader: Reader, number: int) -> tuple[int, dict[str, int], dict[str, int]]:
-    """Return the map before a padding and a roll, by how much it was rolled back, and what was added after each axis."""
-    shift: dict[str, int] = {}
-    pad: dict[str, int] = {}
-    item = reader.flat.items[number]
-    if item.op == "roll":
-        shift = {word: -item.attrs[word] for word in "dhw" if item.attrs[word]}
-        if item.attrs["c"] or any(by < 0 for by in shift.values()):
-            raise CannotRead("windows that are moved up or to the left")
-        number = item.operands[0]
-        item = reader.flat.items[number]
-    if item.op == "pad":
-        pad = {word: item.attrs[word][1] for word in "dhw" if item.attrs[word] != (0, 0)}
-        if item.attrs["value"] or any(item.attrs[word][0] for word in "dhwc") or item.attrs["c"][1]:
-            raise CannotRead("windows of a map that is padded before its start")
-        number = item.operands[0]
-    return number, shift, pad
-
-
-def _windows(core: Core, view: View) -> tuple[tuple[int, ...], bool]:
-    """Return the positions of a window along each axis, and whether they are spread over the map."""
-    inside = set(core.positions)
-    window, kinds = [], set()
-    order: list[Atom] = []
-    for axis in view.axes[1:]:
-        own = tuple(atom for atom in axis if atom in inside)
-        rest = tuple(atom for atom in axis if atom not in inside)
-        order.extend(own)
-        window.append(size(own))
-        if rest and own:
-            kinds.add(axis == own + rest and axis != rest + own)
-            if axis not in (own + rest, rest + own):
-                raise CannotRead("the positions of a window are not next to each other, nor spread evenly")
-    if tuple(order) != core.positions or len(kinds) > 1:
-        raise CannotRead("the positions of a window are in another order than in the map")
-    return tuple(window), True in kinds
 
 
 def _positions(reader: Reader, core: Core) -> tuple[str, dict[str, tuple[int, ...]]]:
