@@ -40,7 +40,8 @@ from archc.tests.support.onnx_files import (
 from archc.tests.support.records import COMPUTED, example, graph_of
 
 CLOSE = 1e-5  # of the spread of the output
-DEEP = {"cifar_resnet1202": 2e-5}  # rounding in a thousand layers
+# Rounding in a thousand layers; and in standardized weights before group norms, which are not folded into each other.
+DEEP = {"cifar_resnet1202": 2e-5, "resnetv2_50x1_bit": 3e-5}
 
 
 def assert_whole(network: Compiled, path: Path, close: float = CLOSE) -> onnx.ModelProto:
