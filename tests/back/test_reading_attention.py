@@ -114,7 +114,7 @@ def test_a_bias_put_together_of_several() -> None:
             return F.linear(x, self.qkv.weight, torch.cat((self.q_bias, self.k_bias, self.v_bias)))
 
     found = read_module(nn.Sequential(nn.Linear(12, 12), Parted()), (5, 12))
-    assert found.ops.count("learned") == 2 and "constant" in found.ops and found.difference < TOLERANCE
+    assert found.ops.count("learned") == 2 and "fixed" in found.ops and found.difference < TOLERANCE
 
 
 class Windowed(nn.Module):
@@ -163,7 +163,7 @@ def test_windows_whose_keys_are_not_ours(shift: int, cosine: bool) -> None:
 
 def test_another_mask_is_written_as_numbers_and_a_large_one_refused() -> None:
     found = read_module(Windowed(2, mask=torch.randn(6, 16, 16)), (12, 8, 12))
-    assert "constant" in found.ops and "shift_mask" not in found.ops and found.difference < TOLERANCE
+    assert "fixed" in found.ops and "shift_mask" not in found.ops and found.difference < TOLERANCE
     with pytest.raises(CannotRead, match="a constant of 6144 numbers"):
         module_object(Windowed(2, mask=torch.randn(24, 16, 16)), torch.empty(2, 12, 16, 24))
 

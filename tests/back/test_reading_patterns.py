@@ -136,7 +136,7 @@ def test_fixed_positions_and_attention_between_channels(scale: float | None) -> 
 
 def test_other_positions_are_numbers() -> None:
     found = read_module(Crossed(None, wave=100.0), (8, 2, 4))
-    assert "sine_positions" not in found.ops and "constant" in found.ops
+    assert "sine_positions" not in found.ops and "fixed" in found.ops
     assert found.difference < 1e-6
 
 

@@ -60,7 +60,10 @@ def test_pictures_show_what_the_server_answers() -> None:
     for path, text in shown.items():
         assert path.read_text(encoding="utf-8") == text, "run `make docs`"
         assert ElementTree.fromstring(text).tag.endswith("svg")
-    words = {path.stem: " ".join(ElementTree.fromstring(text).itertext()) for path, text in shown.items()}
+    words = {
+        path.stem: " ".join(" ".join(ElementTree.fromstring(text).itertext()).replace("\N{NO-BREAK SPACE}", " ").split(" "))
+        for path, text in shown.items()
+    }
     assert "3 groups do not divide 16 input channels" in words["error"] and "Quick fix" in words["error"]
     assert "16x32x32 … 32x16x16" in words["hints"] and "unit(32, s=2): 16x32x32 → 32x16x16" in words["hover"]
 
