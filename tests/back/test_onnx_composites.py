@@ -15,7 +15,6 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
-from archc import load
 from archc.compiler.backends import Compiled
 from archc.compiler.backends.onnx.write import write
 from archc.compiler.backends.torch.lower import lower
@@ -23,7 +22,6 @@ from archc.compiler.driver import check_text
 from archc.compiler.graph import ArchGraph
 from archc.compiler.shapes.dim import evaluate
 from archc.dsl.errors import ArchError
-from archc.tests.support import ROOT
 from archc.tests.support.pytorch import stirred
 
 OPEN = {"L": 11, "H": 8, "W": 14}  # the sizes at which files with open ones are run
@@ -389,17 +387,3 @@ def test_half_precision(text: str, tmp_path: Path) -> None:
 
 
 # ---- whole networks
-
-NETWORKS = (
-    "bert_base", "convnext_tiny", "gpt2", "lenet5", "maxvit_t", "mlp_mixer_b_16", "mvit_v1_b", "mvit_v2_s", "pointnet", "resnetv2_50x1_bit",
-    "seq2seq_attention", "swin3d_t", "swin_t", "swin_v2_t", "vae_mnist", "vgg11_lrn", "vit_b_16", "wavenet",
-)  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_computes_what_torch_computes(name: str, tmp_path: Path) -> None:
-    network = compiled(load(ROOT / f"archs/{name}.arch").graph, batch=1)
-    write(network, tmp_path / "net.onnx")
-    onnx.checker.check_model(str(tmp_path / "net.onnx"), full_check=True)
-    assert difference(session(tmp_path / "net.onnx").run(None, tensors(network)), expected(network)) <= CLOSE
