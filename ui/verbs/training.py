@@ -15,7 +15,6 @@ from archc.compiler.elaborate.elaboration import Limits
 from archc.compiler.errors import one_of
 from archc.compiler.frontends import is_source
 from archc.compiler.network import Network
-from archc.ui.show.progress import progress
 from archc.ui.verbs import sources
 from archc.ui.verbs.completion import any_files, words
 from archc.ui.verbs.options import Device, File, Input, Json, Set
@@ -79,6 +78,7 @@ def train(
         from archc.training import recipe as recipes
         from archc.training.loop import Plan
         from archc.training.loop import train as trained
+        from archc.ui.show.progress import progress
 
         chosen = recipes.read(recipe)
         learned, tested = samples.load(data, "train"), samples.load(data, "test")
