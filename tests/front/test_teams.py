@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -260,7 +260,7 @@ def test_action_is_a_composite_of_these_scripts() -> None:
 @pytest.mark.slow
 def test_pre_commit_runs_the_hooks(project: Path) -> None:
     """The real pre-commit, with this repository as its source: it installs the package, so it needs an index of packages."""
-    if shutil.which("pre-commit") is None:
+    if find_spec("pre_commit") is None:
         pytest.skip("pre-commit is not installed")
     source = project / "source"
     git(project, "clone", "-q", str(ROOT), str(source))
@@ -274,7 +274,10 @@ def test_pre_commit_runs_the_hooks(project: Path) -> None:
     git(user, "add", "-A")
     env = os.environ | {"PRE_COMMIT_HOME": str(project / "home")}
     first, second = (
-        subprocess.run(["pre-commit", "run", "--all-files"], cwd=user, env=env, capture_output=True, text=True, check=False) for _ in "ab"
+        subprocess.run(
+            [sys.executable, "-m", "pre_commit", "run", "--all-files"], cwd=user, env=env, capture_output=True, text=True, check=False
+        )
+        for _ in "ab"
     )
     assert first.returncode == 1, first.stdout
     assert "files were modified by this hook" in first.stdout
