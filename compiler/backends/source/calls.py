@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from archc.compiler.backends.source.classes import Class
 from archc.compiler.backends.source.expressions import ATOM, PRODUCT, SUM, Expression, literal
+from archc.compiler.backends.source.helpers import called
 from archc.compiler.backends.source.layout import Doc, Group, Terms, call, flat, named
 from archc.compiler.backends.source.library import BY_FUNCTION, POSITIONS
 from archc.compiler.backends.source.parts import Applied, Leaf, Own, Ref, Slice
@@ -76,14 +77,7 @@ class Calls:
             text = self._text(leaf).text
             if known is None or known.defaults is None or key not in known.defaults or text != literal(known.defaults[key]).text:
                 docs.append(f"{key}={text}")
-        return Text(call(self._named(name), docs))
-
-    def _named(self, name: str) -> str:
-        space, _, rest = name.partition(".")
-        if space != "archc":
-            return name
-        self.helpers.add(rest)
-        return rest
+        return Text(call(called(name, self.helpers), docs))
 
     def _learned(self, applied: Applied, sketch: bool) -> Text:
         """Return a trained tensor as a view with a copy for each sample, channels first."""
@@ -158,15 +152,3 @@ def reached(path: Sequence[str]) -> str:
     for name in path:
         text += f".{name}" if name.isidentifier() and not keyword.iskeyword(name) else f'.get_submodule("{name}")'
     return text
-
-
-def refs(part: Any) -> Iterator[int]:
-    """Yield the values that a call takes, in order."""
-    match part:
-        case Ref(number):
-            yield number
-        case Applied():
-            yield from refs(part.args)
-        case tuple() | list():
-            for item in part:
-                yield from refs(item)

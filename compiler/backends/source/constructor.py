@@ -11,6 +11,7 @@ from archc.compiler.backends.source.arguments import Argument
 from archc.compiler.backends.source.classes import Class, Classes
 from archc.compiler.backends.source.expressions import literal
 from archc.compiler.backends.source.folding import Item, Loop, folded, one_line
+from archc.compiler.backends.source.helpers import called
 from archc.compiler.backends.source.layout import WIDTH, Doc, Group, call, flat, lines, named
 from archc.compiler.backends.source.library import MODULES, Signature
 from archc.compiler.backends.source.parts import Chain, Child, Member, New, Weight, is_numbered
@@ -129,7 +130,7 @@ class Constructor:
             args = [("", given.pop(key), key) for key in signature.first if key in given]
             defaults = signature.defaults or {}
             args += [(key, text, key) for key, text in given.items() if key not in defaults or text != literal(defaults[key]).text]
-            return Item(self._named(name), tuple(args))
+            return Item(called(name, self.helpers), tuple(args))
         if isinstance(member, Child):
             return self._instance(member.key)
         assert isinstance(member, Chain)
@@ -146,13 +147,6 @@ class Constructor:
             keyword = bool(argument.default) or not _is_clear(argument, child) or any(key for key, _, _ in args)
             args.append((argument.name if keyword else "", text, argument.name))
         return Item(child.name, tuple(args))
-
-    def _named(self, name: str) -> str:
-        space, _, rest = name.partition(".")
-        if space != "archc":
-            return name
-        self.helpers.add(rest)
-        return rest
 
     def _doc(self, item: Item) -> Doc:
         if item.inner:

@@ -7,12 +7,12 @@ import keyword
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from archc.compiler.backends.source.calls import Calls, Text, refs
+from archc.compiler.backends.source.calls import Calls, Text
 from archc.compiler.backends.source.classes import Class
 from archc.compiler.backends.source.expressions import CHOICE, literal
 from archc.compiler.backends.source.layout import INDENT, Doc, Group, flat, lines
 from archc.compiler.backends.source.merging import passed_on
-from archc.compiler.backends.source.parts import Do, Leaf, Weight
+from archc.compiler.backends.source.parts import Do, Leaf, Weight, refs
 from archc.compiler.backends.source.series import CARRIED, INNER, Series, Turns
 
 LONG = 96  # characters of an expression, from which on its parts are statements of their own

@@ -30,6 +30,15 @@ class Gelu(nn.GELU):
 '''
 
 
+def called(target: str, used: set[str]) -> str:
+    """Return what a file calls a target, `nn.Conv2d` or `archc.Gelu`; a name of archc is added to those that are `used`."""
+    space, _, rest = target.partition(".")
+    if space != "archc":
+        return target
+    used.add(rest)
+    return rest
+
+
 @dataclass(frozen=True)
 class Definition:
     """A definition of a module file: its text, the names in it, and what the file imports, by name."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from archc.compiler.backends.source.parts import Applied, Chain, Do, Leaf, Member, Own, Ref, Unit
+from archc.compiler.backends.source.parts import Chain, Do, Leaf, Member, Own, Ref, Unit, refs
 
 Bare = Callable[[Any], Any]  # a part without its constants
 
@@ -106,7 +106,7 @@ def _statements(model: Unit, unit: Unit, bare: Bare) -> list[Any] | None:
             result.append(replace(do, call=_refilled(do.call, leaves(other.call)), shapes=other.shapes))
             place += 1
             continue
-        first = next(_operands(do.call), None)
+        first = next(refs(do.call), None)
         if len(do.results) != 1 or first not in same or do.training_only:
             return None
         same[do.results[0]] = same[first]
@@ -157,17 +157,6 @@ def _refilled(part: Any, values: Iterator[Leaf]) -> Any:
     return part
 
 
-def _operands(part: Any) -> Iterator[int]:
-    match part:
-        case Ref(number):
-            yield number
-        case Applied():
-            yield from _operands(part.args)
-        case tuple():
-            for item in part:
-                yield from _operands(item)
-
-
 def passed_on(do: Do) -> int:
     """Return the value that an optional statement leaves as it is where an instance lacks it."""
-    return next(_operands(do.call))
+    return next(refs(do.call))

@@ -110,6 +110,18 @@ class Do:
     place: int = field(compare=False, default=-1)
 
 
+def refs(part: Any) -> Iterator[int]:
+    """Yield the values that a call takes, in order."""
+    match part:
+        case Ref(number):
+            yield number
+        case Applied():
+            yield from refs(part.args)
+        case tuple() | list():
+            for item in part:
+                yield from refs(item)
+
+
 @dataclass
 class Unit:
     """A scope: `members` by name, `body`, the numbers of what it returns, and the text that it comes from.

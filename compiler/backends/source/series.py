@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from archc.compiler.backends.source.expressions import alike
-from archc.compiler.backends.source.parts import Applied, Do, Leaf, Member, Own, Ref, Unit
+from archc.compiler.backends.source.parts import Applied, Do, Leaf, Member, Own, Ref, Unit, refs
 
 CARRIED = -1000  # in the body of a loop: what a turn takes from the one before
 INNER = 1000  # and from here on the results of its statements
@@ -118,7 +118,7 @@ def _follows(body: Sequence[Do], start: int, period: int, count: int, bare: Bare
     before = {do.results[0]: INNER + place for place, do in enumerate(body[at - period : at])}
     now = {do.results[0]: INNER + place for place, do in enumerate(body[at : at + period])}
     last = body[at - 1].results[0]
-    carried = [(a, b) for one, two in pairs for a, b in zip(_refs(one.call), _refs(two.call), strict=True)]
+    carried = [(a, b) for one, two in pairs for a, b in zip(refs(one.call), refs(two.call), strict=True)]
     if not any(b == last for _, b in carried):
         return False
     entering = {a for a, b in carried if b == last}
@@ -158,17 +158,6 @@ def _own(part: Any) -> Iterator[tuple[str, ...]]:
                 yield from _own(item)
 
 
-def _refs(part: Any) -> Iterator[int]:
-    match part:
-        case Ref(number):
-            yield number
-        case Applied():
-            yield from _refs(part.args)
-        case tuple():
-            for item in part:
-                yield from _refs(item)
-
-
 def _numbered(name: str) -> tuple[str, int] | None:
     found = re.fullmatch(r"(.*?)(0|[1-9]\d*)", name)
     return (found[1], int(found[2])) if found is not None else None
@@ -195,9 +184,7 @@ def _replace(unit: Unit, start: int, period: int, count: int, bare: Bare, leaves
             if not all(alike(a.value, b.value) for a, b in zip(_constants(one), _constants(two), strict=True)):
                 return False
     last = first[-1].results[0]
-    entering = {
-        a for one, two in zip(first, second, strict=True) for a, b in zip(_refs(one.call), _refs(two.call), strict=True) if b == last
-    }
+    entering = {a for one, two in zip(first, second, strict=True) for a, b in zip(refs(one.call), refs(two.call), strict=True) if b == last}
     numbers = {do.results[0]: INNER + place for place, do in enumerate(first)} | {entering.pop(): CARRIED}
     inner = tuple(replace(do, results=(INNER + at,), call=_renamed(do.call, numbers)) for at, do in enumerate(first))
     turns = Turns(body[-1].results, Ref(next(key for key, value in numbers.items() if value == CARRIED)), series.count, inner)
@@ -271,7 +258,7 @@ def _cell(column: Sequence[Leaf]) -> Leaf | Affine | None:
 def _is_closed(unit: Unit, start: int, end: int, period: int) -> bool:
     """Return whether nothing outside of a loop takes a value from within it but the last."""
     within = {do.results[0] for do in unit.body[start : end - 1]}
-    taken = {number for do in (*unit.body[:start], *unit.body[end:]) for number in _refs(do.call)}
+    taken = {number for do in (*unit.body[:start], *unit.body[end:]) for number in refs(do.call)}
     return not within & (taken | {ref.number for ref in unit.returns})
 
 
