@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import prod
 
 from archc.compiler.ops import receptive
-from archc.compiler.ops.faults import OpenCount, ShapeFault
 from archc.compiler.ops.kinds import Numbers, Optional, Sizes, Whole, Word
 from archc.compiler.ops.memory import Memory
-from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, axis_names
+from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator
 from archc.compiler.ops.targets import ModuleTarget
+from archc.compiler.ops.tokens import stated_derivation, stated_shape
 from archc.compiler.shapes.dim import Dim, Shape, show_shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
@@ -17,24 +17,12 @@ from archc.dsl.vocabulary import shapes as says
 
 def constant_shape(call: Call) -> Shape:
     """Return the shape of the input, with the channels and sizes that the options state. Raises Fault where the numbers do not fill it."""
-    channels, sizes = call.attrs["channels"], call.attrs["sizes"]
-    shape = (channels or call.x[0], *(sizes or call.x[1:]))
-    for name, size in zip(axis_names(shape), shape, strict=True):
-        if not isinstance(size, int):
-            raise ShapeFault(OpenCount("fixed", "the number of channels" if name == "channels" else f"the {name}", size))
+    shape = stated_shape(call, "fixed")
     values = call.attrs["values"]
     if len(values) not in (1, prod(shape)):
         needed = f"1, or {prod(shape)} for {show_shape(shape)}"
         raise Fault(says.out_of_range("the count of numbers", len(values), needed, "values"))
     return shape
-
-
-def constant_derivation(call: Call, out: Shape) -> list[str]:
-    """State for each axis whether its size is from the option or from the input."""
-    stated = (call.attrs["channels"], *(call.attrs["sizes"] or (None,) * call.axes))
-    options = ("channels", *("sizes",) * (len(out) - 1))
-    rows = zip(axis_names(out), out, stated, options, strict=True)
-    return [f"{name}: {size}, as {f'`{option}` says' if given else 'in the input'}" for name, size, given, option in rows]
 
 
 def held(call: Call, out: Shape) -> Dim:
@@ -67,7 +55,7 @@ OPERATORS = (
         ),
         shape=constant_shape,
         receptive_field=receptive.nowhere,
-        derivation=constant_derivation,
+        derivation=stated_derivation,
         detached=True,
         picture="learned",
         memory=Memory(stored=True, work_once=held),

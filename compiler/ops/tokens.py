@@ -89,23 +89,27 @@ def lower_token(call: Call) -> CallTarget:
 # ---- trained tensors
 
 
-def learned_shape(call: Call) -> Shape:
-    """Return the shape of the input, with the channels and sizes that the options state. Raises Fault where it is open."""
+def stated_shape(call: Call, name: str) -> Shape:
+    """Return the shape of the input, with the channels and sizes that the options of an operator state. Raises Fault where it is open."""
     channels, sizes = call.attrs["channels"], call.attrs["sizes"]
     shape = (channels or call.x[0], *(sizes or call.x[1:]))
-    for name, size in zip(axis_names(shape), shape, strict=True):
+    for axis, size in zip(axis_names(shape), shape, strict=True):
         if not isinstance(size, int):
-            what = "the number of channels" if name == "channels" else f"the {name}"
-            raise ShapeFault(OpenCount("learned", what, size))
+            raise ShapeFault(OpenCount(name, "the number of channels" if axis == "channels" else f"the {axis}", size))
     return shape
 
 
-def learned_derivation(call: Call, out: Shape) -> list[str]:
+def stated_derivation(call: Call, out: Shape) -> list[str]:
     """State for each axis whether its size is from the option or from the input."""
     stated = (call.attrs["channels"], *(call.attrs["sizes"] or (None,) * call.axes))
     options = ("channels", *("sizes",) * (len(out) - 1))
     rows = zip(axis_names(out), out, stated, options, strict=True)
     return [f"{name}: {size}, as {f'`{option}` says' if given else 'in the input'}" for name, size, given, option in rows]
+
+
+def learned_shape(call: Call) -> Shape:
+    """Return the shape of the input, with the channels and sizes that the options state. Raises Fault where it is open."""
+    return stated_shape(call, "learned")
 
 
 def learned_weights(call: Call) -> Weights:
@@ -265,7 +269,7 @@ OPERATORS = (
         shape=learned_shape,
         weights=learned_weights,
         receptive_field=receptive.nowhere,
-        derivation=learned_derivation,
+        derivation=stated_derivation,
         picture="learned",
         memory=Memory(stored=True),
         lower=lower_learned,
