@@ -232,8 +232,11 @@ class Flat:
         ]
 
     def _live(self, outputs: Iterable[int]) -> list[int]:
-        seen: set[int] = {number for number, item in enumerate(self.items) if item.op == INPUT}
-        stack = list(outputs)
+        return self.reached([*(number for number, item in enumerate(self.items) if item.op == INPUT), *outputs])
+
+    def reached(self, outputs: Iterable[int]) -> list[int]:
+        """Return the numbers of the operators that outputs depend on, themselves included, in order."""
+        seen, stack = set[int](), list(outputs)
         while stack:
             number = stack.pop()
             if number not in seen:

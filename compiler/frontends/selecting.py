@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -75,6 +75,45 @@ def owning(reader: Walk, view: View, dim: int) -> tuple[View, int]:
         order.sort(key=lambda place: dims[place] != view.axes[0])
     want: Axes = tuple(dims[place] for place in order)
     return replace(view, item=reader.as_axes(view, want), axes=want), order.index(dim)
+
+
+def trimmed(reader: Walk, view: View, pairs: Mapping[int, tuple[int, int]]) -> tuple[View, dict[int, tuple[int, int]]]:
+    """Cut a view where amounts before and after an axis of the tensor are negative; return the axes and amounts that are left to pad."""
+    for dim, (before, after) in pairs.items():
+        if min(before, after) < 0:
+            view = part(reader, view, dim, max(-before, 0), size(view.dims[dim]) - max(-after, 0))
+    return view, {dim: (max(before, 0), max(after, 0)) for dim, (before, after) in pairs.items() if max(before, after) > 0}
+
+
+def padded(reader: Walk, view: View, pairs: Mapping[int, tuple[int, int]], given: Mapping[str, Any]) -> View:
+    """Return a view padded before and after axes of the tensor; `given` are the options besides the amounts."""
+    options, axes = dict(given), dict[int, int]()
+    for dim, pair in pairs.items():
+        view, axes[dim] = owning(reader, view, dim)
+        options[words(view.axes)[axes[dim]]] = pair
+    item = reader.add("pad", [view.item], options)
+    new, dims = list(view.axes), list(view.dims)
+    for dim, axis in axes.items():
+        (new[axis],) = fresh([int(reader.flat.items[item].shape[axis])])  # type: ignore[arg-type]
+        dims[dim] = new[axis]
+    return View(item, tuple(new), tuple(dims))
+
+
+def held_by_learned(stored: tuple[int, ...]) -> tuple[dict[str, Any], Axes, Axes]:
+    """Return the options of the `learned` that holds a tensor of this shape, its axes, and those of the tensor for each sample."""
+    batch = len(stored) > 2 and stored[0] == 1
+    sizes = stored[1:] if batch else stored
+    if len(sizes) == 1:
+        given: dict[str, Any] = {"channels": sizes[0], "batch": False}
+        axes = fresh(sizes)
+    elif len(sizes) == 2:
+        given = {"channels": sizes[1], "sizes": (sizes[0],), "batch": batch}
+        axes = fresh((sizes[1], sizes[0]))
+    else:
+        given = {"channels": sizes[0], "sizes": sizes[1:], "batch": batch}
+        axes = fresh(sizes)
+    dims = (axes[1], axes[0]) if len(sizes) == 2 else axes
+    return given, axes, ((), *dims) if batch else dims
 
 
 def joined(reader: Walk, tensors: list[Any], dim: int) -> View:

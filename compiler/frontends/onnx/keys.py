@@ -20,17 +20,6 @@ UNIFORM = 2**16  # values of a tensor that is looked at
 ENDS = re.compile(r"[._/:]?(weights?|kernel|gamma|beta|bias|scale|[wbs])(_quant)?([._]\d+)?$", re.IGNORECASE)
 
 
-def live(flat: Flat, outputs: Sequence[int]) -> list[int]:
-    """Return the numbers of the operators that outputs depend on, in order."""
-    seen, stack = set[int](), list(outputs)
-    while stack:
-        number = stack.pop()
-        if number not in seen:
-            seen.add(number)
-            stack.extend(flat.items[number].operands)
-    return sorted(seen)
-
-
 def _label(name: str) -> str:
     """Return a name of a file as a path; `/` and `.` are the borders of scopes, unless there are too many."""
     if len(re.split(r"[/.]", name)) <= MAX_SCOPES:

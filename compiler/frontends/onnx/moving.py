@@ -15,7 +15,7 @@ from archc.compiler.frontends.onnx import folding
 from archc.compiler.frontends.onnx.model import Node
 from archc.compiler.frontends.onnx.reader import Reader, counted, rule, settled
 from archc.compiler.frontends.onnx.tensors import Fixed
-from archc.compiler.frontends.selecting import divided, owning, part
+from archc.compiler.frontends.selecting import divided, owning, padded, part, trimmed
 from archc.compiler.frontends.views import View, atoms_of, fresh, size
 
 # ---- other shapes
@@ -232,21 +232,8 @@ def pad(reader: Reader, node: Node) -> View:
     given: dict[str, Any] = {"value": float(value[0]) if value else 0.0}
     if given["value"] == -inf and reader.leads_to(node, frozenset({"MaxPool"}), frozenset({"Identity"})):
         given["value"] = LOWEST
-    grown: dict[int, int] = {}
-    for dim, (before, after) in pairs.items():
-        if min(before, after) < 0:
-            view = part(reader, view, dim, max(-before, 0), size(view.dims[dim]) - max(-after, 0))
-        if max(before, after) > 0:
-            view, grown[dim] = owning(reader, view, dim)
-            given[words(view.axes)[grown[dim]]] = (max(before, 0), max(after, 0))
-    if not grown:
-        return view
-    item = reader.add("pad", [view.item], given)
-    new, dims = list(view.axes), list(view.dims)
-    for dim, axis in grown.items():
-        (new[axis],) = fresh([int(reader.flat.items[item].shape[axis])])  # type: ignore[arg-type]
-        dims[dim] = new[axis]
-    return View(item, tuple(new), tuple(dims))
+    view, pairs = trimmed(reader, view, pairs)
+    return padded(reader, view, pairs, given) if pairs else view
 
 
 @rule("DepthToSpace")

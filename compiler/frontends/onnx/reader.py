@@ -19,8 +19,8 @@ from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.onnx import folding, tensors
 from archc.compiler.frontends.onnx.model import Network, Node
 from archc.compiler.frontends.onnx.tensors import Fixed
-from archc.compiler.frontends.selecting import attempt
-from archc.compiler.frontends.views import View, atoms_of, fresh, size
+from archc.compiler.frontends.selecting import attempt, held_by_learned
+from archc.compiler.frontends.views import View, atoms_of, size
 from archc.compiler.frontends.walk import OPEN as OPEN
 from archc.compiler.frontends.walk import Walk
 
@@ -378,18 +378,8 @@ class Reader(Walk):
         stored = fixed.shape
         if not 1 <= len(stored) <= 5 or (len(stored) == 5 and stored[0] != 1):
             raise CannotRead(f"it takes a weight of {len(stored)} axes")
-        lead = len(stored) > 2 and stored[0] == 1
-        sizes = stored[1:] if lead else stored
-        if len(sizes) == 1:
-            given: dict[str, Any] = {"channels": sizes[0], "batch": False}
-            axes = fresh(sizes)
-        elif len(sizes) == 2:
-            given = {"channels": sizes[1], "sizes": (sizes[0],), "batch": lead}
-            axes = fresh((sizes[1], sizes[0]))
-        else:
-            given = {"channels": sizes[0], "sizes": sizes[1:], "batch": lead}
-            axes = fresh(sizes)
-        if len(sizes) == 1 and len(self.flat.items[item].shape) > 1 and not self.net.own:
+        given, axes, dims = held_by_learned(stored)
+        if "sizes" not in given and len(self.flat.items[item].shape) > 1 and not self.net.own:
             item = self.flat.add("flatten", [item])
         channels, *positions = self.flat.items[item].shape
         if given["channels"] == channels:
@@ -397,5 +387,4 @@ class Reader(Walk):
         if tuple(given.get("sizes", ())) == tuple(positions):
             given.pop("sizes", None)
         number = self.layer("learned", [item], given, {"": fixed})
-        dims = (axes[1], axes[0]) if len(sizes) == 2 else axes
-        return View(number, axes, ((), *dims) if lead else dims)
+        return View(number, axes, dims)

@@ -11,7 +11,7 @@ from archc.compiler.frontends.flat import CannotRead, FlatNetwork
 from archc.compiler.frontends.item import Sample
 from archc.compiler.frontends.naming import name_of
 from archc.compiler.frontends.onnx import attention, guesses, joining, layers, moving, patterns, pointwise  # noqa: F401  # they register their rules
-from archc.compiler.frontends.onnx.keys import assign, live, zeros
+from archc.compiler.frontends.onnx.keys import assign, zeros
 from archc.compiler.frontends.onnx.model import Network, network, parse
 from archc.compiler.frontends.onnx.opening import open_names, opened
 from archc.compiler.frontends.onnx.reader import OPEN, Reader
@@ -65,7 +65,7 @@ def _read(path: Path, net: Network, partial: bool, shapes: Sequence[Sequence[int
         reader.rewrite = Rewriter(reader).step
     reader.read()
     outputs = _outputs(reader)
-    numbers = live(reader.flat, list(outputs.values()))
+    numbers = reader.flat.reached(outputs.values())
     scoped = any(node.scopes for node in net.nodes)
     arrays = assign(reader.flat, numbers, reader.held, scoped)
     state = {}

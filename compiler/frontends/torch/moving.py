@@ -12,7 +12,7 @@ from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.attending import Products, reshaped
 from archc.compiler.frontends.attending import turned as turned_weights
 from archc.compiler.frontends.flat import LOWEST, CannotRead
-from archc.compiler.frontends.selecting import attempt, divided, joined, owning, part, rolled
+from archc.compiler.frontends.selecting import attempt, divided, joined, owning, padded, part, rolled, trimmed
 from archc.compiler.frontends.torch import attention, constants, layers
 from archc.compiler.frontends.torch.nodes import Fixed, operator, rule
 from archc.compiler.frontends.torch.pointwise import tensor
@@ -221,25 +221,13 @@ def pad(reader: Reader, a: Any) -> View:
         return view
     if a.mode not in (None, "constant", "reflect", "replicate"):
         raise CannotRead(f"it pads with values of the map (mode {a.mode})")
-    for dim, (before, after) in pairs.items():  # a negative amount cuts
-        if min(before, after) < 0:
-            view = part(reader, view, dim, max(-before, 0), size(view.dims[dim]) - max(-after, 0))
-    pairs = {dim: (max(before, 0), max(after, 0)) for dim, (before, after) in pairs.items() if max(before, after) > 0}
+    view, pairs = trimmed(reader, view, pairs)
     if not pairs:
         return view
-    given: dict[str, Any] = {"value": _padding(reader, a, pairs), "mode": a.mode or "constant"}
+    given = {"value": _padding(reader, a, pairs), "mode": a.mode or "constant"}
     if given["mode"] != "constant":
         view = reader.plain(view)
-    axes: dict[int, int] = {}
-    for dim, pair in pairs.items():
-        view, axes[dim] = owning(reader, view, dim)
-        given[words(view.axes)[axes[dim]]] = pair
-    item = reader.add("pad", [view.item], given)
-    new, dims = list(view.axes), list(view.dims)
-    for dim, axis in axes.items():
-        (new[axis],) = fresh([int(reader.flat.items[item].shape[axis])])  # type: ignore[arg-type]
-        dims[dim] = new[axis]
-    return View(item, tuple(new), tuple(dims))
+    return padded(reader, view, pairs, given)
 
 
 def _padding(reader: Reader, a: Any, pairs: Mapping[int, tuple[int, int]]) -> float:

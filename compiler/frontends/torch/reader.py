@@ -17,6 +17,7 @@ from torch.export.graph_signature import InputKind
 
 from archc.compiler.frontends.attending import Bias, Products
 from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.selecting import held_by_learned
 from archc.compiler.frontends.torch import constants
 from archc.compiler.frontends.torch.nodes import CONSTANT, NOTHING, RULES, Arguments, Fixed, operator, output_names, storage, unchanged
 from archc.compiler.frontends.views import Axes, Axis, View, atoms_of, fresh, size
@@ -292,23 +293,12 @@ class Reader(Walk):
             raise CannotRead(f"it takes the constant {key}")
         if not 1 <= len(stored) <= 5 or (len(stored) == 5 and stored[0] != 1):
             raise CannotRead(f"it takes the weight {key} of {len(stored)} axes")
-        batch = len(stored) > 2 and stored[0] == 1
-        sizes = stored[1:] if batch else stored
-        if len(sizes) == 1:
-            if len(self.flat.items[item].shape) > 1:
-                own = fresh([int(count) for count in self.flat.items[item].shape])  # type: ignore[arg-type]
-                item = self.as_axes(View(item, own, own), (tuple(atoms_of(own)),))
-            given: dict[str, Any] = {"channels": sizes[0], "batch": False}
-            axes = fresh(sizes)
-        elif len(sizes) == 2:
-            given = {"channels": sizes[1], "sizes": (sizes[0],), "batch": batch}
-            axes = fresh((sizes[1], sizes[0]))
-        else:
-            given = {"channels": sizes[0], "sizes": sizes[1:], "batch": batch}
-            axes = fresh(sizes)
+        given, axes, dims = held_by_learned(stored)
+        if "sizes" not in given and len(self.flat.items[item].shape) > 1:
+            own = fresh([int(count) for count in self.flat.items[item].shape])  # type: ignore[arg-type]
+            item = self.as_axes(View(item, own, own), (tuple(atoms_of(own)),))
         number = self.flat.add("learned", [item], given, path=key, leaf=True, weights={key: stored})
-        dims = (axes[1], axes[0]) if len(sizes) == 2 else axes
-        return View(number, axes, ((), *dims) if batch else dims)
+        return View(number, axes, dims)
 
 
 def _path(path: str) -> str:
