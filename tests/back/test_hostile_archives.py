@@ -19,16 +19,7 @@ from archc.compiler.frontends import keras as keras_front
 from archc.compiler.frontends import read as read_source
 from archc.compiler.frontends.flat import CannotRead
 from archc.tests.support import keras
-
-
-def outcome(read: Callable[[], object]) -> str:
-    """What a reader says of a file; "" where it reads it. Any other error is the test's."""
-    try:
-        read()
-    except CannotRead as refusal:
-        return str(refusal)
-    return ""
-
+from archc.tests.support.refusals import outcome
 
 # ---- Keras
 

@@ -21,6 +21,7 @@ from archc.compiler.frontends.darknet import sections
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.keras.reader import Reader as KerasReader
 from archc.tests.support import caffe, darknet, keras
+from archc.tests.support.refusals import outcome
 
 VALUES: tuple[Any, ...] = (None, True, -1, 0, 3, 2**70, 1.5, 1e308, "x", "", [], [1], [[2]], {}, {"class_name": "x", "config": {}})
 TOKENS = ("-1", "0", "2.5", "1e99", "nan", "x", '"x"', "true", "{ }", "{ x: 1 }", "[1, 2]", "99999999999999999999999", "9" * 5000, "")
@@ -101,15 +102,6 @@ def darknet_files(seed: int) -> Iterator[Callable[[], object]]:
     for _ in range(60):
         text = changed(whole, r"[\w.,-]+|[\[\]=]", draw)
         yield lambda text=text: DarknetReader("net", sections(text)).read()
-
-
-def outcome(read: Callable[[], object]) -> str:
-    """What a reader says of a file; "" where it reads it. Any other error is the test's."""
-    try:
-        read()
-    except CannotRead as refusal:
-        return str(refusal)
-    return ""
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 40))])

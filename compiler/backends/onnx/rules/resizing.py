@@ -25,9 +25,8 @@ def adaptive_avg_pool(b: Building, x: Value, output_size: Sequence[int]) -> Valu
     if all(size == 1 for size in output_size):
         value: Value = b.op("GlobalAveragePool", x, shape=b.out)
         return value
-    steps = [step(size, count) for size, count in zip(x.shape[2:], output_size, strict=True)]
-    if all(steps):
-        kernel, stride = zip(*(pair for pair in steps if pair), strict=True)
+    if alike := windows_alike(x, output_size):
+        kernel, stride = alike
         return avg_pool(b, x, kernel, stride, (0,) * len(kernel))
     for axis, (size, count) in enumerate(zip(x.shape[2:], output_size, strict=True), 2):
         if count == 1:
@@ -43,9 +42,8 @@ def adaptive_max_pool(b: Building, x: Value, output_size: Sequence[int]) -> Valu
     if all(size == 1 for size in output_size):
         value: Value = b.op("GlobalMaxPool", x, shape=b.out)
         return value
-    steps = [step(size, count) for size, count in zip(x.shape[2:], output_size, strict=True)]
-    if all(steps):
-        kernel, stride = zip(*(pair for pair in steps if pair), strict=True)
+    if alike := windows_alike(x, output_size):
+        kernel, stride = alike
         pooled: Value = b.op("MaxPool", x, kernel_shape=list(kernel), strides=list(stride), shape=b.out)
         return pooled
     for axis, (size, count) in enumerate(zip(x.shape[2:], output_size, strict=True), 2):
@@ -54,6 +52,15 @@ def adaptive_max_pool(b: Building, x: Value, output_size: Sequence[int]) -> Valu
         elif size != count:
             x = b.reduce("ReduceMax", select(b, x, axis, _places(b, x, axis, count)), [axis + 1], keep=False)
     return x
+
+
+def windows_alike(x: Value, output_size: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Return the kernel and the stride of a pool with as many windows as stated; None where they are not all alike."""
+    steps = [step(size, count) for size, count in zip(x.shape[2:], output_size, strict=True)]
+    if not all(steps):
+        return None
+    kernel, stride = zip(*(pair for pair in steps if pair), strict=True)
+    return kernel, stride
 
 
 def windows(size: int, count: int) -> list[tuple[int, int]]:
