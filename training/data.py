@@ -68,6 +68,11 @@ def opened(path: Path) -> Image.Image:
         raise BadSample(f"{path}: this is no image that can be read ({_plain(error)})") from None
 
 
+def images_in(folder: Path) -> list[Path]:
+    """Return the images in a folder and those below it, in order."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGES and path.is_file())
+
+
 def _plain(error: Exception) -> str:
     text = reason(error)
     return "its format is not known, or it is damaged" if "cannot identify" in text else text
@@ -201,7 +206,7 @@ def _read_folder(folder: Path, split: str) -> Samples:
         raise BadData(f"{place}: the folder {strange[0]} is no class of {folder / 'train'}")
     images, labels = [], []
     for name in classes:
-        found = sorted(path for path in (place / name).rglob("*") if path.suffix.lower() in IMAGES and path.is_file())
+        found = images_in(place / name)
         if not found:
             raise BadData(f"{place / name}: there are no images in the folder of this class; put some in, or remove it")
         images.extend(found)

@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from archc.compiler.backends.torch.published import torchvision_models
 from archc.compiler.tables import html_table, text_table
-from archc.training.data import IMAGES, BadData, BadSample, Samples, opened
-from archc.training.prepare import Preparation, Prepared, collated, evaluating
+from archc.training.data import BadData, BadSample, Samples, images_in, opened
+from archc.training.loss import rows
+from archc.training.prepare import Preparation, Prepared, evaluating, in_turn, loaded
 from archc.training.stored import Stored
 
 BINS = 15  # of the calibration error (Guo et al. 2017)
@@ -129,11 +129,10 @@ def evaluation(module: nn.Module, stored: Stored, samples: Samples, strict: bool
 def _scored(module: nn.Module, stored: Stored, samples: Samples, strict: bool, workers: int) -> tuple[Tensor, Tensor, int]:
     """Return scores and classes of all samples that can be read, and the number of the others."""
     prepared = Prepared(samples, evaluating(Preparation.of_facts(stored.preparation)), strict=strict)
-    batches = [[(0, number) for number in range(begin, min(begin + BATCH, len(samples)))] for begin in range(0, len(samples), BATCH)]
     device = next(module.parameters()).device
     module.eval()
     scores, labels, skipped = [], [], 0
-    for images, target, numbers, bad in DataLoader(prepared, batch_sampler=batches, num_workers=workers, collate_fn=collated):
+    for images, target, numbers, bad in loaded(prepared, in_turn(range(len(samples)), BATCH), workers):
         skipped += len(bad)
         if numbers:
             scores.append(stored.scores * _only(module(images.to(device))).float().cpu())
@@ -143,8 +142,7 @@ def _scored(module: nn.Module, stored: Stored, samples: Samples, strict: bool, w
 
 def _only(output: Any) -> Tensor:
     """Return the output of a network in evaluation as `(N, classes)`."""
-    tensor: Tensor = output if isinstance(output, Tensor) else next(iter(output.values()))
-    return tensor.flatten(1)
+    return rows(output if isinstance(output, Tensor) else next(iter(output.values())))
 
 
 @dataclass(frozen=True)
@@ -162,14 +160,10 @@ class Predicted:
 
 def images_of(paths: Sequence[Path]) -> list[Path]:
     """Return the images among files and in folders. Raises BadData where there is none."""
-    found = [file for path in paths for file in (sorted(_within(path)) if path.is_dir() else [path])]
+    found = [file for path in paths for file in (images_in(path) if path.is_dir() else [path])]
     if not found:
         raise BadData(f"{', '.join(map(str, paths))}: there are no images here")
     return found
-
-
-def _within(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.suffix.lower() in IMAGES and path.is_file())
 
 
 @torch.no_grad()

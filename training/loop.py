@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -26,12 +27,11 @@ from archc.training.loss import Loss, loss_of
 from archc.training.measure import Counts, evaluated
 from archc.training.optimizers import optimizer, set_rate
 from archc.training.order import Order, order
-from archc.training.prepare import Prepared, collated, evaluating, mixing, preparation, training
+from archc.training.prepare import Prepared, evaluating, in_turn, loaded, mixing, preparation, training
 from archc.training.recipe import Recipe
 from archc.training.stored import Stored
 
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
-ON_BAD = ("stop", "skip")
 TOLD = 10  # bad samples are told one by one, up to so many
 LOGGED = 50  # steps between rows of the log
 
@@ -40,9 +40,8 @@ LOGGED = 50  # steps between rows of the log
 class Plan:
     """What is to be trained, and how a run goes on.
 
-    `folder` holds all that is written. `every` is the number of steps between states, 0 for one after each epoch; `stop_after` ends the
-    run early, after so many steps, as if it had been interrupted. `on_bad` is `stop`, or `skip` for samples that cannot be read and steps
-    whose loss is not a number.
+    `folder` holds all that is written. `every` is the number of steps between states, besides the one after each epoch. `on_bad` is
+    `stop`, or `skip` for samples that cannot be read and steps whose loss is not a number.
     """
 
     graph: ArchGraph
@@ -135,7 +134,7 @@ class Run:
         self.step, self.best, self.skipped, self.last = state["step"], state["best"], state["skipped"], state["last"]
 
     def save(self) -> None:
-        """Write the state of the run, and the network as it is."""
+        """Write the state of the run."""
         state = self.state()
         if self.fabric.is_global_zero:
             checkpoint.save(self.plan.folder, state)
@@ -198,8 +197,7 @@ class Run:
         """Return how the network does on the test samples, over all processes."""
         module = self.wrapped if self.average is None else self.average.module
         samples = Prepared(self.plan.test, evaluating(self.how), strict=self.plan.on_bad == "stop")
-        mine = [(0, number) for number in range(self.fabric.global_rank, len(samples), self.fabric.world_size)]
-        batches = [mine[begin : begin + self.order.share] for begin in range(0, len(mine), self.order.share)]
+        batches = in_turn(range(self.fabric.global_rank, len(samples), self.fabric.world_size), self.order.share)
         with self.fabric.autocast():
             counts = evaluated(module, self.loss, self._loaded(samples, batches), self.fabric.device)
         return counts if self.fabric.world_size == 1 else Counts.of(self.fabric.all_reduce(counts.tensor(), reduce_op="sum"))
@@ -211,11 +209,8 @@ class Run:
         for _ in range(first, self.order.per_epoch):
             yield [next(passes) for _ in range(self.order.passes)]
 
-    def _loaded(self, samples: Prepared, batches: list[list[tuple[int, int]]]) -> DataLoader[Any]:
-        cuda = self.fabric.device.type == "cuda"
-        return DataLoader(
-            samples, batch_sampler=batches, num_workers=self.plan.workers, collate_fn=collated, pin_memory=cuda, generator=torch.Generator()
-        )
+    def _loaded(self, samples: Prepared, batches: Sequence[Sequence[tuple[int, int]]]) -> DataLoader[Any]:
+        return loaded(samples, batches, self.plan.workers, pinned=self.fabric.device.type == "cuda")
 
     def _step(self, batches: list[tuple[Tensor, Tensor, list[int], list[str]]]) -> tuple[float, int]:
         """Take one step; return its loss, and the number of samples in it."""
@@ -237,7 +232,7 @@ class Run:
                 self.fabric.backward(loss)
             total, count = total + loss.detach(), count + len(numbers)
         value = float(_tensor(self.fabric.all_reduce(total, reduce_op="mean")))
-        if value != value or value in (float("inf"), float("-inf")):
+        if not isfinite(value):
             self._not_finite(value, batches)
         else:
             if self.recipe.clip:

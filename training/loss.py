@@ -44,25 +44,35 @@ class Loss:
     def __call__(self, outputs: Tensor | Mapping[str, Tensor], target: Tensor) -> Tensor:
         """Return the sum of the losses of all outputs, each times its weight."""
         named = {self.main: outputs} if isinstance(outputs, Tensor) else outputs
-        total = self.measure(_rows(named[self.main]), target)
+        total = self.measure(rows(named[self.main]), target)
         for name, weight in self.weights.items():
-            total = total + weight * self.measure(_rows(named[name]), target)
+            total = total + weight * self.measure(rows(named[name]), target)
         return total
 
     def scores(self, outputs: Tensor | Mapping[str, Tensor]) -> Tensor:
         """Return the scores `(N, classes)` of the main output, the largest for the likeliest class."""
-        output = _rows(outputs if isinstance(outputs, Tensor) else outputs[self.main]).float()
+        output = rows(outputs if isinstance(outputs, Tensor) else outputs[self.main]).float()
         return -output if self.distances else output
 
 
-def _rows(output: Tensor) -> Tensor:
+def rows(output: Tensor) -> Tensor:
     """Return an output `(N, classes)`, also where the network leaves it as a map of one place, `(N, classes, 1, 1)`."""
     return output.flatten(1)
 
 
+def main_output(graph: ArchGraph) -> str:
+    """Return the name of the first output in evaluation."""
+    return next(name for name, output in graph.outputs.items() if not output.training_only)
+
+
+def tells_distances(graph: ArchGraph) -> bool:
+    """Return whether the smallest value of the main output is that of the likeliest class."""
+    return graph[graph.outputs[main_output(graph)].node].op == "rbf"
+
+
 def loss_of(graph: ArchGraph, recipe: Recipe, classes: int) -> Loss:
     """Return the loss of a network by a recipe. Raises UsageError where outputs, classes or the kind of the loss do not fit."""
-    main = next(name for name, output in graph.outputs.items() if not output.training_only)
+    main = main_output(graph)
     if sum(not output.training_only for output in graph.outputs.values()) > 1:
         raise UsageError(f"{graph.name} has several outputs in evaluation: only networks with one are trained as classifiers")
     further = [name for name in graph.outputs if name != main]
@@ -84,7 +94,7 @@ def loss_of(graph: ArchGraph, recipe: Recipe, classes: int) -> Loss:
         raise UsageError(
             f"{graph.name} ends with {last}, which the loss has in itself: leave it out to train, and add it to what is trained"
         )
-    distances = last == "rbf"
+    distances = tells_distances(graph)
     if distances != (recipe.loss == "rbf"):
         wanted = "rbf" if distances else "cross_entropy"
         raise UsageError(

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from archc.compiler.backends.torch.published import torchvision_models
 from archc.compiler.errors import UsageError
@@ -186,3 +186,20 @@ def collated(items: Sequence[Any]) -> tuple[Tensor, Tensor, list[int], list[str]
         return torch.empty(0), torch.empty(0, dtype=torch.long), [], bad
     images, labels, numbers = zip(*kept, strict=True)
     return torch.stack(images), torch.tensor(labels), list(numbers), bad
+
+
+def in_turn(numbers: Sequence[int], size: int) -> list[list[tuple[int, int]]]:
+    """Return samples in their order, in batches of a size, as `Prepared` takes them."""
+    return [[(0, number) for number in numbers[begin : begin + size]] for begin in range(0, len(numbers), size)]
+
+
+def loaded(samples: Prepared, batches: Sequence[Sequence[tuple[int, int]]], workers: int, pinned: bool = False) -> DataLoader[Any]:
+    """Return what loads batches of samples. It has a random generator of its own, or each one would move on the global one."""
+    return DataLoader(
+        samples,
+        batch_sampler=batches,  # type: ignore[arg-type]
+        num_workers=workers,
+        collate_fn=collated,
+        pin_memory=pinned,
+        generator=torch.Generator(),
+    )

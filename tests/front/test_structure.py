@@ -223,7 +223,6 @@ BY_NAME = {
     "compiler/repair/shapes.py",
     "compiler/repair/windows.py",
     "training/loss.py",  # what a network ends with decides its loss
-    "ui/verbs/training.py",
 }
 
 

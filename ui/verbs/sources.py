@@ -6,6 +6,7 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from archc.compiler.configuration import configuration
 from archc.compiler.driver import check, check_text, unreadable
@@ -15,7 +16,9 @@ from archc.compiler.files import bounded
 from archc.compiler.frontends import is_source
 from archc.compiler.report import Report
 from archc.compiler.revisions import old
-from archc.training.stored import read as trained
+
+if TYPE_CHECKING:
+    from archc.training.stored import Stored
 
 STDIN = Path("<stdin>")  # compared by identity: a file may have this name
 TRAINED = ".safetensors"  # of trained networks, which hold their text
@@ -60,7 +63,7 @@ def checked(
     """
     if path is not STDIN:
         if path.suffix == TRAINED:
-            stored = trained(path)
+            stored = _trained(path)
             return check_text(stored.text, f"{stored.name}.arch", Path(os.devnull), changed, limits, mend)
         if is_source(str(path)):
             from archc.compiler.reading import read_text  # most files are not of other frameworks
@@ -79,6 +82,12 @@ def checked(
     return check_text(data, str(STDIN), Path(), changed, limits, mend)
 
 
+def _trained(path: Path) -> Stored:
+    from archc.training.stored import read  # most files hold no weights
+
+    return read(path)
+
+
 def loaded(path: Path) -> Loaded:
     """Return the tree of a file. Raises Fault where it cannot be read."""
     if path is not STDIN:
@@ -92,5 +101,5 @@ def loaded(path: Path) -> Loaded:
 def content(path: Path) -> bytes:
     """Return the bytes of a file that was read before; of a trained network, its text."""
     if path.suffix == TRAINED:
-        return trained(path).text.encode()
+        return _trained(path).text.encode()
     return standard_input() if path is STDIN else path.read_bytes()

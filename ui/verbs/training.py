@@ -23,12 +23,13 @@ from archc.ui.verbs.terminal import fail, network, overrides, print_json, refusa
 if TYPE_CHECKING:
     from archc.training.stored import Stored
 
-ON_BAD = words("stop", "skip")
+ON_BAD = ("stop", "skip")
+SPLITS = ("train", "test")
 Data = Annotated[
     str, typer.Option("--data", metavar="FOLDER", help="idx files, CIFAR's, or a folder for each class; or digits, of scikit-learn")
 ]
 Workers = Annotated[int, typer.Option(min=0, help="processes that read images")]
-OnBad = Annotated[str, typer.Option("--on-bad", help="stop at a sample that cannot be used, or skip it", autocompletion=ON_BAD)]
+OnBad = Annotated[str, typer.Option("--on-bad", help="stop at a sample that cannot be used, or skip it", autocompletion=words(*ON_BAD))]
 Weights = Annotated[
     str,
     typer.Option(
@@ -71,7 +72,7 @@ def train(
     json_: Json = False,
 ) -> None:
     """Train a network on labelled images; write states, logs, and the network with its text and weights in one file."""
-    one_of("on-bad", on_bad, ("stop", "skip"))
+    one_of("on-bad", on_bad, ON_BAD)
     net = network(file, overrides(set_, input_), Limits(), json_)
     with data_errors():
         from archc.training import data as samples
@@ -114,7 +115,7 @@ def evaluate(
     file: File,
     data: Data,
     weights: Weights = "",
-    split: Annotated[str, typer.Option(help="the part of the data: train or test", autocompletion=words("train", "test"))] = "test",
+    split: Annotated[str, typer.Option(help="the part of the data: train or test", autocompletion=words(*SPLITS))] = "test",
     device: Device = "auto",
     workers: Workers = 0,
     on_bad: OnBad = "stop",
@@ -122,8 +123,8 @@ def evaluate(
     json_: Json = False,
 ) -> None:
     """Tell how a trained network does on labelled images: top-1, top-5, for each class, what is confused, calibration."""
-    one_of("split", split, ("train", "test"))
-    one_of("on-bad", on_bad, ("stop", "skip"))
+    one_of("split", split, SPLITS)
+    one_of("on-bad", on_bad, ON_BAD)
     with data_errors():
         from archc.training import data as samples
         from archc.training.evaluate import evaluation
@@ -166,7 +167,7 @@ def predict(
 def alone(net: Network, file: Path) -> str:
     """Return a text of a network that needs no other file and no settings: its own, or the expanded one."""
     own = sources.content(file).decode() if not is_source(str(file)) else ""
-    again = check_text(own, file.name, Path(os.devnull)) if own else None
+    again = check_text(own, file.name, Path(os.devnull), mend=False) if own else None
     if again is not None and again.ok and again.graph.same_as(net.graph):
         return own
     return net.expand()
@@ -177,6 +178,7 @@ def loaded(file: Path, weights: str, device: str, changed: Any, json_: bool) -> 
     from archc.compiler.backends.torch.lower import lower
     from archc.compiler.backends.torch.run import pick_device
     from archc.compiler.backends.torch.weight_files import load_weights
+    from archc.training.loss import tells_distances
     from archc.training.prepare import preparation
     from archc.training.recipe import Recipe
     from archc.training.stored import Stored, read
@@ -197,6 +199,5 @@ def loaded(file: Path, weights: str, device: str, changed: Any, json_: bool) -> 
     module = lower(net.graph).eval()
     load_weights(module, path, net.name)
     if stored is None:
-        last = net.graph[next(out.node for out in net.graph.outputs.values() if not out.training_only)]
-        stored = Stored("", net.name, preparation=preparation(net.graph, Recipe()).facts(), scores=-1 if last.op == "rbf" else 1)
+        stored = Stored("", net.name, preparation=preparation(net.graph, Recipe()).facts(), scores=-1 if tells_distances(net.graph) else 1)
     return module.to(pick_device(device)), stored
