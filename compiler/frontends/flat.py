@@ -14,8 +14,9 @@ from typing import Any
 from archc.compiler.frontends.item import LOWEST as LOWEST
 from archc.compiler.frontends.item import MOST_AXES, PSEUDO, Item, Sample
 from archc.compiler.frontends.item import CannotRead as CannotRead
-from archc.compiler.frontends.naming import names_of
+from archc.compiler.frontends.naming import names_of, outer
 from archc.compiler.frontends.ordering import TangledError, gathered
+from archc.compiler.frontends.tensors import Changes, dissolved, lists_like, members, several_lists
 from archc.compiler.graph import INPUT, ArchGraph, Node, Output
 from archc.compiler.ops import OPERATORS, operator_of
 from archc.compiler.ops.kinds import NONE, Text, Word
@@ -31,8 +32,8 @@ class FlatNetwork:
 
     `classes` are the names of the classes of scopes and of modules, by their paths; `named` are the nodes whose names are the source's.
     `weights` returns the tensors by key as numpy arrays; None where the source has none. `title` names the source, and the versions of
-    what has built it. `unread` are the keys of tensors that belong to holes. `unfolded` are batch norms that the source does not have, for
-    which `change` turns its tensors into those of the graph. `oracle` returns the source itself, with weights, as a module of torch; None
+    what has built it. `unread` are the keys of tensors that belong to holes. `unfolded` are batch norms that the source does not have.
+    `change` turns tensors of the source into those of the graph, where these differ; `weights` returns changed ones. `oracle` returns the source itself, with weights, as a module of torch; None
     where it is none.
 
     A source of another kind has `sample`, a function of arrays `(batch, *shape)`, one for each input, that runs it; it raises CannotCompare
@@ -91,6 +92,8 @@ class Flat:
         self.partial = False  # whether what cannot be read is a hole, and not an error
         self.spared: set[str] = set()  # keys of tensors that holes take
         self.labeled = False  # whether paths of operators are their names in a program of archc, which are kept
+        self.classes: dict[str, str] = {}  # of modules that are called, by path; a module that only lists others is none
+        self.changes = Changes()
         self.items: list[Item] = []
         self.span = Span(Source(source, "", source), 0, 0)
 
@@ -172,6 +175,7 @@ class Flat:
                     raise CannotRead(f"its result is used in a way that is not known ({item.incomplete or what})", path=item.path)
                 self.items[number] = self.items[self.add_hole(what, item.operands, item.shape, item.path, item.leaf)]  # type: ignore[arg-type]
         live = self._untangled(live)
+        state, unused = self.changes.state(state), [self.changes.key(key) for key in unused]
         names, named = names_of([self.items[number] for number in live], self.labeled)
         called = dict(zip(live, names, strict=True))
         graph = ArchGraph(name, title)
@@ -198,11 +202,29 @@ class Flat:
                     operands = {number: self.items[number].operands for number in live}
                     continue
                 free = [number for number in live if names[number] in tangle.groups and not self.items[number].key]
+                if (not free or not around or several_lists(tangle.groups, names.values(), self.classes)) and self._dissolve(tangle.groups):
+                    continue
                 if not free or not around:
                     raise CannotRead(f"{' and '.join(tangle.groups)} depend on each other, and here a scope is in one piece") from None
                 for number in free:
                     self.items[number] = replace(self.items[number], path=around, leaf=False)
         return live
+
+    def _dissolve(self, groups: Sequence[str]) -> bool:
+        """Take lists of modules apart that are not in one piece, as those of convolutions and norms that alternate; return whether any is."""
+        names = {name for item in self.items for name in (item.key, item.path) if name} | set(self.classes)
+        paths = lists_like(groups, names, self.classes) if self.classes else []
+        for path in paths:
+            others = {name for name in names if not f"{name}.".startswith(f"{path}.")}
+            taken = {*others, *(around for name in others for around in outer(name))}
+            if members(path, names) & taken:
+                return False
+            self.changes.lists[path] = None
+            names = {dissolved(path, name) for name in names}
+            self.classes = {dissolved(path, name): kind for name, kind in self.classes.items()}
+            for number, item in enumerate(self.items):
+                self.items[number] = replace(item, key=dissolved(path, item.key), path=dissolved(path, item.path))
+        return bool(paths)
 
     def _free_of_data(self, numbers: Sequence[int], source: int) -> bool:
         """Let trained tensors of stated sizes take the batch of an input, not of what is computed before them; return whether any does."""

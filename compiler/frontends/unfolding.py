@@ -36,8 +36,9 @@ def unfolded(flat: FlatNetwork) -> FlatNetwork:
         attrs = options(OPERATORS[NORM], {}, len(node.shape) - 1)
         made.add(Node(norm, NORM, attrs, node.shape, node.span, key=norm, training_only=node.training_only), [node.name])
     made.outputs.update(graph.outputs)
-    change = partial(changed, pairs)
-    weights = None if flat.weights is None else lambda: change(flat.weights())  # type: ignore[misc]
+    unfold, before = partial(changed, pairs), flat.change
+    weights = None if flat.weights is None else lambda: unfold(flat.weights())  # type: ignore[misc]
+    change = unfold if before is None else lambda tensors: unfold(before(tensors))
     return replace(flat, graph=made, weights=weights, unfolded=tuple(pairs.values()), change=change)
 
 

@@ -48,7 +48,10 @@ def compared(flat: FlatNetwork, module: nn.Module, batch: int = 2) -> Reading:
         (n.name, n.op, n.key, n.shape, dict(n.attrs)) for n in flat.graph
     ]
     ours = lower(net.graph).eval()
-    ours.load_state_dict(stirred(module).state_dict(), strict=True)
+    state = stirred(module).state_dict()
+    if flat.change is not None:
+        state = {key: torch.as_tensor(value) for key, value in flat.change({key: tensor.numpy() for key, tensor in state.items()}).items()}
+    ours.load_state_dict(state, strict=True)
     torch.manual_seed(2)
     inputs = [torch.randn(batch, *(int(size) for size in node.shape)) for node in flat.graph.inputs]
     with torch.no_grad():

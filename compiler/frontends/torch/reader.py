@@ -6,7 +6,7 @@ for the operators of aten are functions in the other files of this package, regi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -240,6 +240,14 @@ class Reader(Walk):
         if self.known is None:
             self.known = constants.computed(self.program, self.keys, self.trained, self.stored())
         return self.known.get(node)
+
+    def stated(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the values of those tensors that hold whole numbers which the program uses, and which the text states: tables of indices."""
+        nodes = {key: node for node, key in self.keys.items() if node.users and key not in self.trained}
+        known = {key: self.constant(nodes[key]) for key in keys if key in nodes}
+        return {
+            key: held.numpy() for key, held in known.items() if held is not None and not held.is_floating_point() and not held.is_complex()
+        }
 
     def mask(self, bias: Bias, products: Products, outer: Axis) -> tuple[int, Axes] | None:
         """Append a constant that is the mask of windows that were moved, and return its axes; None where it is none."""

@@ -61,12 +61,16 @@ def read(
 def network(reader: Reader, name: str, title: str, only_training: Sequence[str] = ()) -> FlatNetwork:
     """Return what a reader has read. Raises CannotRead."""
     state = {key: tuple(tensor.shape) for key, tensor in reader.program.state_dict.items()}
-    graph, named = reader.flat.finished(name, title, reader.outputs, state)
+    flat = reader.flat
+    flat.classes = dict(reader.classes)
+    flat.changes.numbers |= reader.stated(flat.unread(reader.outputs.values(), state))
+    graph, named = flat.finished(name, title, reader.outputs, state)
     for output in only_training:
         graph.outputs[output] = replace(graph.outputs[output], training_only=True)
     graph.mark_training_only()
-    unread = tuple(reader.flat.unread(reader.outputs.values(), state))
-    return FlatNetwork(graph, title, {path: kind for path, kind in reader.classes.items() if path}, named, unread=unread)
+    unread = tuple(flat.unread(reader.outputs.values(), flat.changes.state(state)))
+    classes = {path: kind for path, kind in flat.classes.items() if path}
+    return FlatNetwork(graph, title, classes, named, unread=unread, change=flat.changes.tensors if flat.changes else None)
 
 
 def read_module(
@@ -75,7 +79,8 @@ def read_module(
     """Return the graph of a module: as it is in evaluation, with what else it computes in training. Raises CannotRead."""
     modes, batch = marked(module), OPEN if partial else BATCH
     reader = read(exported(module, shapes, batch=batch), title, modes, batch=batch, partial=partial, stored=stored)
-    if not set(reader.flat.unread(reader.outputs.values(), reader.program.state_dict)) - reader.flat.spared:
+    unread = set(reader.flat.unread(reader.outputs.values(), reader.program.state_dict))
+    if not unread - reader.flat.spared - reader.stated(unread).keys():
         return network(reader, name, title)
     evaluated = reader.flat.digest(reader.outputs.values())
     trained = read(exported(module, shapes, True, batch), title, modes, True, batch, partial, stored)
@@ -186,9 +191,10 @@ def exported_file(path: str, partial: bool = False) -> FlatNetwork:
     sizes = [node.meta["val"].shape[0] for node in whole.graph.nodes if node.name in whole.graph_signature.user_inputs]
     title = f"{file.name}, exported by torch"
     reader = read(whole, title, {}, batch=sizes[0] if sizes else batch, partial=partial)
+    flat = network(reader, name_of(file.stem.lower()), title)
     return replace(
-        network(reader, name_of(file.stem.lower()), title),
-        weights=lambda: arrays(program.state_dict),
+        flat,
+        weights=lambda: changed(flat, arrays(program.state_dict)),
         oracle=lambda: program.module(check_guards=False),
     )
 
@@ -220,7 +226,12 @@ def module_object(module: nn.Module, example: Any, partial: bool = False) -> Fla
     shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
     stored = {key: held.cpu() for key, held in module.named_buffers()}
     flat = read_module(copied, shapes, name_of(kind.lower()), kind, partial, lambda: stored)
-    return replace(flat, weights=lambda: arrays(module.state_dict()), oracle=lambda: copy.deepcopy(module))
+    return replace(flat, weights=lambda: changed(flat, arrays(module.state_dict())), oracle=lambda: copy.deepcopy(module))
+
+
+def changed(flat: FlatNetwork, tensors: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return tensors of a source as those of its graph."""
+    return tensors if flat.change is None else flat.change(tensors)
 
 
 def arrays(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
