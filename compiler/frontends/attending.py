@@ -14,10 +14,14 @@ from archc.compiler.frontends.walk import Walk
 
 @dataclass(frozen=True)
 class Bias:
-    """What is added to products: a value, and the axes of the products at that time, which it fits from the last on."""
+    """What is added to products: a value, and the axes of the products at that time, which it fits from the last on.
+
+    Where it was added to a `region` alone, a range of queries and one of keys, it is 0 elsewhere.
+    """
 
     value: Any
     dims: Axes
+    region: Any = None
 
 
 @dataclass(frozen=True)
@@ -274,6 +278,8 @@ def explicit(reader: Walk, products: Products, values: View) -> View:
     channels = {atom for view in (queries, keys, values) for atom in view.axes[0]}
     heads = tuple(atom for atom in around if atom in channels)
     outer = tuple(atom for atom in around if atom not in channels and atom is not reader.batch)
+    if not heads and (own := products.dims_at_first(queries, keys)[-1]) and set(own) <= set(outer):
+        heads, outer = own, tuple(atom for atom in outer if atom not in own)  # kernels have moved over each of them
     packed = _packed(queries, keys, values, heads) if products.cosine is None and not queries.unit and not keys.unit else None
     scale, head = products.scale, size(queries.dims[-1])
     if products.cosine is not None:

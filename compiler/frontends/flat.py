@@ -33,8 +33,8 @@ class FlatNetwork:
     `classes` are the names of the classes of scopes and of modules, by their paths; `named` are the nodes whose names are the source's.
     `weights` returns the tensors by key as numpy arrays; None where the source has none. `title` names the source, and the versions of
     what has built it. `unread` are the keys of tensors that belong to holes. `unfolded` are batch norms that the source does not have.
-    `change` turns tensors of the source into those of the graph, where these differ; `weights` returns changed ones. `oracle` returns the source itself, with weights, as a module of torch; None
-    where it is none.
+    `change` turns tensors of the source into those of the graph, where these differ; `weights` returns changed ones. `oracle` returns the
+    source itself, with weights, as a module of torch; None where it is none.
 
     A source of another kind has `sample`, a function of arrays `(batch, *shape)`, one for each input, that runs it; it raises CannotCompare
     where that is not possible here. `batch` is the number of samples that it takes, and `sizes` are numbers for the sizes that the graph
@@ -211,7 +211,7 @@ class Flat:
         return live
 
     def _dissolve(self, groups: Sequence[str]) -> bool:
-        """Take lists of modules apart that are not in one piece, as those of convolutions and norms that alternate; return whether any is."""
+        """Take lists of modules apart that are not in one piece, as of convolutions and norms that alternate; return whether any is."""
         names = {name for item in self.items for name in (item.key, item.path) if name} | set(self.classes)
         paths = lists_like(groups, names, self.classes) if self.classes else []
         for path in paths:

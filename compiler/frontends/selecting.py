@@ -274,8 +274,11 @@ def _alike(view: View, axes: Sequence[Axis], place: int) -> bool:
 
 
 def _unrepeated(reader: Walk, view: View) -> View:
-    """Return a view without what only repeats it, but for the batch."""
+    """Return a view without what only repeats it, but for the batch; where a part of an axis repeats the other part, it is made."""
     held = {reader.batch, *(atom for axis in view.axes for atom in axis)}
+    if any(0 < sum(atom in held for atom in axis) < len(axis) for axis in reader.sample_dims(view)):
+        want = tuple(axis for axis in reader.sample_dims(view) if axis)
+        return replace(view, item=reader.as_axes(view, want), axes=want, picks=())
     return view.with_dims(tuple(atom for atom in axis if atom in held) for axis in view.dims)
 
 

@@ -1,4 +1,4 @@
-"""How the tensors of a source become those of a graph, where it holds them under other keys, in another shape, or as numbers of the text."""
+"""How the tensors of a source become those of a graph: under other keys, in another shape, or as numbers of the text."""
 
 from __future__ import annotations
 

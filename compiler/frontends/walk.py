@@ -8,6 +8,7 @@ from typing import Any
 
 from archc.compiler.frontends.arranging import arrange, words
 from archc.compiler.frontends.flat import CannotRead, Flat
+from archc.compiler.frontends.item import MOST_AXES
 from archc.compiler.frontends.views import Atom, Axes, Axis, View, fresh, size
 
 OPEN = 10007  # what stands for a batch of any size; no other size is a multiple of it
@@ -21,6 +22,7 @@ class Walk:
         self.arranged: dict[tuple[int, Axes], int] = {}
         self.slices: dict[tuple[int, Atom, int], int] = {}
         self.waiting: dict[int, Callable[[], int]] = {}  # what stands for an operator, which is appended where nothing replaces it
+        self.written: dict[int, dict[tuple[int, int, int], View]] = {}  # what was written into an operator, by axis, start and stop
         self.path, self.leaf = "", False
 
     def add(self, op: str, operands: Sequence[int], given: Mapping[str, Any] | None = None, **more: Any) -> int:
@@ -128,8 +130,23 @@ class Walk:
         item, axes = self.sample(view, 1)
         return replace(view, item=item, axes=axes, picks=())
 
-    def mapped(self, item: int, batched: bool = True) -> View:
-        """Return an operator as operators of maps return it: the batch, and each of its axes."""
+    def apart(self, view: View) -> tuple[View, Axis]:
+        """Return a view as operators of maps take it, and what a source puts into the batch, as windows: an axis before the others."""
+        if not view.dims or view.dims[0][:1] != (self.batch,) or size(view.dims[0]) == self.batch.size:
+            return self.plain(view), ()
+        outer = view.dims[0][1:]
+        if self.batch in outer or len(view.dims) > MOST_AXES:
+            raise CannotRead(
+                f"{size(outer)} maps of {len(view.dims) - 2} axes are put into the batch; here a tensor has at most {MOST_AXES} axes"
+            )
+        want = (view.dims[1], outer, *view.dims[2:])
+        return replace(view, item=self.as_axes(view, want), axes=want, picks=()), outer
+
+    def mapped(self, item: int, batched: bool = True, outer: Axis = ()) -> View:
+        """Return an operator as operators of maps return it: the batch, and each of its axes; `outer` ones are in the batch."""
+        if outer:
+            channels, _, *sizes = fresh([int(count) for count in self.flat.items[item].shape])  # type: ignore[arg-type]
+            return View(item, (channels, outer, *sizes), ((self.batch, *outer), channels, *sizes))
         axes = fresh([int(count) for count in self.flat.items[item].shape])  # type: ignore[arg-type]
         return View(item, axes, ((self.batch,), *axes) if batched else ((), *axes))
 

@@ -11,7 +11,7 @@ from torch import fx
 
 from archc.compiler.frontends.attending import Bias, Core, Products, attended, multiplied, plain_product, product, summed
 from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.torch.nodes import operator, rule
+from archc.compiler.frontends.torch.nodes import operator, rule, storage
 from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.views import View
 
@@ -30,6 +30,7 @@ KEYLESS = "a projection whose keys have no bias"
 
 LEADS = frozenset(
     {"mul", "div", "add", "view", "reshape", "softmax", "_softmax", "clone", "contiguous", "alias", "unsqueeze", "squeeze", "masked_fill"}
+    | {"slice", "copy"}
 )
 
 
@@ -42,6 +43,8 @@ def leads_to(node: fx.Node, ends: Sequence[str], through: frozenset[str]) -> boo
         name = user.target._schema.name.rpartition("::")[2].rstrip("_") if hasattr(user.target, "_schema") else ""
         if name in ends:
             continue
+        if name == "copy" and name in through and not user.users and storage(user) is storage(node):
+            continue  # it writes into what is followed anyway
         if name not in through or not leads_to(user, ends, through):
             return False
     return True

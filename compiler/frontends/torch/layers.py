@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from math import comb
 from typing import Any
@@ -16,7 +17,7 @@ from archc.compiler.frontends.torch.attention import KEYLESS, length, projected
 from archc.compiler.frontends.torch.nodes import Arguments, Fixed, operator, rule
 from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.torch.weights import kernels
-from archc.compiler.frontends.views import View
+from archc.compiler.frontends.views import Axis, View, size
 
 
 def each(value: Any, count: int) -> tuple[int, ...]:
@@ -34,25 +35,56 @@ def conv(reader: Reader, a: Any) -> View:
     source = reader.data(a.input)
     if isinstance(a.weight, Fixed) and a.bias is None and (kernel := reader.constant(a.weight.node)) is not None:
         return blurred(reader, source, a, kernel)
-    view, axes = reader.plain(source), len(a.weight.shape) - 2
+    axes = len(a.weight.shape) - 2
+    if is_point(a) and len(source.dims) == axes + 2 and len(source.dims[0]) > 1:
+        return at_positions(reader, source, a)
+    view, outer = reader.apart(source)
     computed, held = kernels(reader, a.weight)
     pad = a.padding
     if isinstance(pad, str):
         pad = "same" if pad == "same" else 0
         if pad == "same" and any(step != 1 for step in each(a.stride, axes)):
             raise CannotRead("it pads by `same` with a stride")
+    if outer and (computed or len(held) != 1):
+        raise CannotRead("its kernel is computed, and moves over parts of a map that are put into the batch")
+    if outer:
+        (key,) = held
+        held[key] = reader.flat.changes.shapes[key] = (*a.weight.shape[:2], 1, *a.weight.shape[2:])
     given = {
-        "kernel": tuple(a.weight.shape[2:]),
+        "kernel": (*one(outer), *a.weight.shape[2:]),
         "out": a.weight.shape[0],
-        "stride": each(a.stride, axes),
-        "pad": pad if isinstance(pad, str) else each(pad, axes),
-        "dilation": each(a.dilation, axes),
+        "stride": (*one(outer), *each(a.stride, axes)),
+        "pad": pad if isinstance(pad, str) else (*one(outer, 0), *each(pad, axes)),
+        "dilation": (*one(outer), *each(a.dilation, axes)),
         "groups": a.groups,
         "bias": a.bias is not None,
         **computed,
     }
     item = reader.add("conv", [view.item], given, weights={**held, **reader.weights(a.bias)})
-    return reader.mapped(item, batched=bool(source.dims[0]))
+    return reader.mapped(item, bool(source.dims[0]), outer)
+
+
+def one(outer: Axis, value: int = 1) -> tuple[int, ...]:
+    """Return the setting of a window for what is put into the batch, along which it does not move: none where that is nothing."""
+    return (value,) if outer else ()
+
+
+def is_point(a: Any) -> bool:
+    """Return whether a convolution works at each position by itself."""
+    rest = () if isinstance(a.padding, str) else each(a.padding, 1)
+    return {1} == {*a.weight.shape[2:], *each(a.stride, 1)} and not any(rest)
+
+
+def at_positions(reader: Reader, view: View, a: Any) -> View:
+    """Read a convolution at each position of maps that are put into the batch: their first axis goes on with the next map."""
+    dims = reader.sample_dims(view)
+    want = (dims[1], dims[0] + dims[2], *dims[3:])
+    view = replace(view, item=reader.as_axes(view, want), axes=want, picks=())
+    computed, held = kernels(reader, a.weight)
+    ones = (1,) * (len(want) - 1)
+    given = {"kernel": ones, "out": a.weight.shape[0], "groups": a.groups, "bias": a.bias is not None, **computed}
+    item = reader.add("conv", [view.item], given, weights={**held, **reader.weights(a.bias)})
+    return reader.rechanneled(view, item, 1)
 
 
 def blurred(reader: Reader, source: View, a: Any, kernel: Tensor) -> View:
@@ -218,39 +250,40 @@ def embedding(reader: Reader, a: Any) -> View:
 @rule("max_pool1d", "max_pool2d", "max_pool3d")
 def max_pool(reader: Reader, a: Any) -> View:
     """Read a max pool."""
-    view = reader.plain(reader.data(a.x))
-    axes = len(view.axes) - 1
+    view, outer = reader.apart(reader.data(a.x))
+    axes = len(view.dims) - 2
     given = {
-        "kernel": each(a.kernel_size, axes),
-        "stride": each(a.stride or a.kernel_size, axes),
-        "pad": each(a.padding, axes),
-        "dilation": each(a.dilation, axes),
+        "kernel": (*one(outer), *each(a.kernel_size, axes)),
+        "stride": (*one(outer), *each(a.stride or a.kernel_size, axes)),
+        "pad": (*one(outer, 0), *each(a.padding, axes)),
+        "dilation": (*one(outer), *each(a.dilation, axes)),
         "ceil": bool(a.ceil_mode),
     }
-    return reader.mapped(reader.add("maxpool", [view.item], given))
+    return reader.mapped(reader.add("maxpool", [view.item], given), outer=outer)
 
 
 @rule("avg_pool1d", "avg_pool2d", "avg_pool3d")
 def avg_pool(reader: Reader, a: Any) -> View:
     """Read an average pool."""
-    view = reader.plain(reader.data(a.x))
-    axes = len(view.axes) - 1
+    view, outer = reader.apart(reader.data(a.x))
+    axes = len(view.dims) - 2
     if a.divisor_override is not None:
         raise CannotRead("it divides by a number of its own")
     given = {
-        "kernel": each(a.kernel_size, axes),
-        "stride": each(a.stride or a.kernel_size, axes),
-        "pad": each(a.padding, axes),
+        "kernel": (*one(outer), *each(a.kernel_size, axes)),
+        "stride": (*one(outer), *each(a.stride or a.kernel_size, axes)),
+        "pad": (*one(outer, 0), *each(a.padding, axes)),
         "ceil": bool(a.ceil_mode),
         "count_pad": bool(a.count_include_pad),
     }
-    return reader.mapped(reader.add("avgpool", [view.item], given))
+    return reader.mapped(reader.add("avgpool", [view.item], given), outer=outer)
 
 
 def adaptive(reader: Reader, a: Any, op: str) -> View:
     """Read an adaptive pool."""
-    view = reader.plain(reader.data(a.x))
-    return reader.mapped(reader.add(op, [view.item], {"out": each(a.output_size, len(view.axes) - 1)}))
+    view, outer = reader.apart(reader.data(a.x))
+    sizes = each(a.output_size, len(view.dims) - 2)
+    return reader.mapped(reader.add(op, [view.item], {"out": (*one(outer, size(outer)), *sizes)}), outer=outer)
 
 
 @rule("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")

@@ -12,11 +12,13 @@ from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.attending import Products, reshaped
 from archc.compiler.frontends.attending import turned as turned_weights
 from archc.compiler.frontends.flat import LOWEST, CannotRead
+from archc.compiler.frontends.inside import Inside, inside, inside_reshaped, written_part
 from archc.compiler.frontends.selecting import attempt, divided, joined, owning, padded, part, rolled, trimmed
 from archc.compiler.frontends.torch import attention, constants, layers
 from archc.compiler.frontends.torch.nodes import Fixed, operator, rule
 from archc.compiler.frontends.torch.pointwise import tensor
 from archc.compiler.frontends.torch.reader import Reader
+from archc.compiler.frontends.torch.writing import bounds
 from archc.compiler.frontends.views import View, fresh, size
 
 END = 2**63 - 1  # where a slice without an end ends
@@ -32,6 +34,8 @@ def reshape(reader: Reader, a: Any) -> Any:
     sizes = tuple(reader.node.meta["val"].shape)
     if isinstance(held, Products):
         return reshaped(held, sizes)
+    if isinstance(held, Inside):
+        return inside_reshaped(held, sizes)
     return attempt(reader.data(held), sizes)
 
 
@@ -90,13 +94,20 @@ def expand(reader: Reader, a: Any) -> Any:
     return view.with_dims(made)
 
 
-@rule("repeat")
+@rule("repeat", "tile")
 def repeat(reader: Reader, a: Any) -> Any:
-    """Read a repetition along the batch."""
+    """Read a repetition of axes, one after another; that of an axis of size 1 in front is for the samples."""
     view = tensor(reader, a)
-    if any(count != 1 for count in a.repeats[1:]) or view.dims[0]:
-        raise CannotRead("it repeats other axes than one of size 1")
-    return expand(reader, a)
+    repeats = tuple(a.repeats if a.repeats is not None else a.dims)
+    repeats = (1,) * (len(view.dims) - len(repeats)) + repeats
+    dims = ((),) * (len(repeats) - len(view.dims)) + view.dims
+    made = []
+    for place, (axis, count) in enumerate(zip(dims, repeats, strict=True)):
+        if count != 1 and reader.batch in axis:
+            raise CannotRead("it repeats the samples of the batch")
+        is_batch = place == 0 and not axis and count == reader.batch.size
+        made.append((reader.batch,) if is_batch else (*fresh([count])[0], *axis))
+    return view.with_dims(made)
 
 
 @rule("repeat_interleave")
@@ -147,16 +158,15 @@ class Nothing:
 
 
 @rule("slice")
-def cut(reader: Reader, a: Any) -> View | Nothing:
+def cut(reader: Reader, a: Any) -> Any:
     """Read a range of an axis."""
     if not reader.node.meta["val"].numel():
         return Nothing()
+    if isinstance(a.x, Products | Inside):
+        return inside(a.x, a.dim or 0, *bounds(a, a.x.shape), a.step or 1)
     view = tensor(reader, a)
     dim = (a.dim or 0) % len(view.dims)
-    whole = size(view.dims[dim])
-    start, stop = (a.start or 0), whole if a.end is None else a.end
-    start, stop = (bound + whole if bound < 0 else min(bound, whole) for bound in (start, stop))
-    return part(reader, view, dim, start, stop, a.step or 1)
+    return written_part(reader, view, dim, *bounds(a, view.shape), a.step or 1)
 
 
 @rule("narrow")

@@ -8,6 +8,7 @@ from typing import Any
 
 from archc.compiler.frontends.attending import Products, dropped, scored, weighted
 from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.inside import Inside, inside_scored
 from archc.compiler.frontends.selecting import merged
 from archc.compiler.frontends.torch import attention
 from archc.compiler.frontends.torch.nodes import Fixed, operator, rule
@@ -177,6 +178,8 @@ def arithmetic(reader: Reader, a: Any) -> Any:
     for first, second in ((one, two), (two, one)):
         if isinstance(first, Products):
             return scored(reader, first, second, name)
+        if isinstance(first, Inside):
+            return inside_scored(first, second, name)
     if isinstance(two, attention.Length):
         return attention.normalized(reader, one, two)
     if not isinstance(two, View | Fixed):

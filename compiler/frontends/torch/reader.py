@@ -19,7 +19,8 @@ from archc.compiler.frontends.attending import Bias, Products
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.selecting import held_by_learned
 from archc.compiler.frontends.torch import constants
-from archc.compiler.frontends.torch.nodes import CONSTANT, NOTHING, RULES, Arguments, Fixed, operator, output_names, storage, unchanged
+from archc.compiler.frontends.torch.nodes import CONSTANT, NOTHING, RULES, Arguments, Fixed, operator, output_names, unchanged
+from archc.compiler.frontends.torch.writing import check_overwritten, note_written
 from archc.compiler.frontends.views import Axes, Axis, View, atoms_of, fresh, size
 from archc.compiler.frontends.walk import Walk
 
@@ -38,6 +39,7 @@ class Reader(Walk):
         self.node: fx.Node = next(iter(program.graph.nodes))
         self.classes: dict[str, str] = {}
         self.inner: set[str] = set()
+        self.order = {each: place for place, each in enumerate(program.graph.nodes)}
         self.learnt: dict[fx.Node, View] = {}
         self.inputs: list[int] = []
         self.outputs: dict[str, int] = {}
@@ -166,10 +168,10 @@ class Reader(Walk):
         if known is None:
             raise CannotRead("no operator here computes it")
         if plain != name:
-            self._overwrites(node)
+            check_overwritten(self, node)
         result = known(self, self.arguments(node))
         if plain != name and isinstance(node.args[0], fx.Node):
-            self.values[node.args[0]] = result
+            note_written(self, node.args[0], result)
         return result
 
     def arguments(self, node: fx.Node) -> Arguments:
@@ -188,15 +190,6 @@ class Reader(Walk):
     def value(self, node: Any) -> Any:
         """Return the value of a node."""
         return self.values[node] if isinstance(node, fx.Node) else node
-
-    def _overwrites(self, node: fx.Node) -> None:
-        """Raise CannotRead where what an operator overwrites is read later through another view of it."""
-        written = node.args[0]
-        assert isinstance(written, fx.Node)
-        root, order = storage(written), {each: place for place, each in enumerate(self.program.graph.nodes)}
-        views = [other for other in order if order[other] < order[node] and other is not written and storage(other) is root]
-        if any(order[user] > order[node] for other in views for user in other.users):
-            raise CannotRead("it overwrites a tensor that another view of it reads later")
 
     def _check(self, node: fx.Node) -> None:
         """Hold the value of a node against the shape that the program states. Raises CannotRead."""
@@ -242,7 +235,7 @@ class Reader(Walk):
         return self.known.get(node)
 
     def stated(self, keys: Iterable[str]) -> dict[str, Any]:
-        """Return the values of those tensors that hold whole numbers which the program uses, and which the text states: tables of indices."""
+        """Return the values of those tensors of whole numbers which the program uses and the text states: tables of indices."""
         nodes = {key: node for node, key in self.keys.items() if node.users and key not in self.trained}
         known = {key: self.constant(nodes[key]) for key in keys if key in nodes}
         return {
