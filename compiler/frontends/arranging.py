@@ -46,19 +46,7 @@ def arrange(add: Add, item: int, have: Axes, want: Axes, stated: bool = False) -
 
 
 def _partly_repeated(add: Add, item: int, have: Axes, want: Axes, repeated: set[Atom]) -> int:
-    """Append what repeats parts of axes, one axis after another: each part is an axis of its own before."""
-    spots = [
-        (number, place)
-        for number, axis in enumerate(want)
-        for place in _starts(axis, repeated)
-        if 0 < sum(a in repeated for a in axis) < len(axis)
-    ]
-    if len(spots) > 1:
-        number, place = spots[-1]
-        axis = want[number]
-        stop = next((at for at in range(place, len(axis)) if axis[at] not in repeated), len(axis))
-        less = (*want[:number], axis[:place] + axis[stop:], *want[number + 1 :])
-        return arrange(add, arrange(add, item, have, less), less, want)
+    """Append what repeats parts of an axis: each part is an axis of its own before."""
     apart: list[Axis] = []
     for axis in want:
         for place, atom in enumerate(axis):
@@ -73,11 +61,6 @@ def _partly_repeated(add: Add, item: int, have: Axes, want: Axes, repeated: set[
     if len(apart) > MOST_AXES:
         raise CannotRead("it repeats values in a way that `expand` does not")
     return arrange(add, arrange(add, item, have, tuple(apart)), tuple(apart), want)
-
-
-def _starts(axis: Axis, repeated: set[Atom]) -> list[int]:
-    """Return where runs of repeated atoms begin."""
-    return [place for place, atom in enumerate(axis) if atom in repeated and (place == 0 or axis[place - 1] not in repeated)]
 
 
 def _operator(have: Axes, want: Axes) -> tuple[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from archc.compiler.frontends.arranging import words
 from archc.compiler.frontends.item import MOST_AXES, PSEUDO, CannotRead
-from archc.compiler.frontends.views import Atom, Axes, Axis, NotAligned, View, fresh, size
+from archc.compiler.frontends.views import Atom, Axes, Axis, NotAligned, View, atoms_of, fresh, size
 from archc.compiler.frontends.walk import Walk
 
 ROLLED, PADDED = "a map that was moved", "a map that was padded"  # pseudo operators: what undoes them follows
@@ -190,6 +190,16 @@ def _interleaved(views: list[View], dim: int) -> View | None:
 
 def merged(reader: Walk, op: str, one: View, two: View) -> View:
     """Append a merge of two tensors, whose axes are paired from the last, and of which each may be repeated along axes of the other."""
+    try:
+        return _merged(reader, op, one, two)
+    except CannotRead:
+        whole = [_whole(reader, view) for view in (one, two)]
+        if whole == [one, two]:
+            raise
+        return _merged(reader, op, *whole)
+
+
+def _merged(reader: Walk, op: str, one: View, two: View) -> View:
     rank = max(len(one.dims), len(two.dims))
     one, two = (_unrepeated(reader, view.with_dims(((),) * (rank - len(view.dims)) + view.dims)) for view in (one, two))
     swapped = prod(two.shape) > prod(one.shape)
@@ -273,12 +283,21 @@ def _alike(view: View, axes: Sequence[Axis], place: int) -> bool:
     return len({atom in held for axis in axes[place : place + 2] for atom in axis}) == 1
 
 
+def _whole(reader: Walk, view: View) -> View:
+    """Return a view in which what repeats a part of an axis is made, for one axis after another."""
+    held = set(atoms_of(view.axes))
+    want = [axis for axis in reader.sample_dims(view) if axis]
+    mixed = [place for place, axis in enumerate(want) if 0 < sum(atom in held for atom in axis) < len(axis)]
+    for place in mixed:
+        later = {other for other in mixed if other > place}
+        axes = tuple(tuple(a for a in axis if a in held) if other in later else axis for other, axis in enumerate(want))
+        view = replace(view, item=reader.as_axes(view, axes), axes=axes, picks=())
+    return view
+
+
 def _unrepeated(reader: Walk, view: View) -> View:
-    """Return a view without what only repeats it, but for the batch; where a part of an axis repeats the other part, it is made."""
+    """Return the tensor without what only repeats it, but for the batch."""
     held = {reader.batch, *(atom for axis in view.axes for atom in axis)}
-    if any(0 < sum(atom in held for atom in axis) < len(axis) for axis in reader.sample_dims(view)):
-        want = tuple(axis for axis in reader.sample_dims(view) if axis)
-        return replace(view, item=reader.as_axes(view, want), axes=want, picks=())
     return view.with_dims(tuple(atom for atom in axis if atom in held) for axis in view.dims)
 
 
