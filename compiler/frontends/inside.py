@@ -50,7 +50,7 @@ def inside(held: Products | Inside, dim: int, start: int, stop: int, step: int) 
     if dim < rank - 2 or step != 1 or held.added or before != (0, held.shape[dim]):
         raise CannotRead("it takes a part of products of queries and keys that is no range of queries or keys")
     dims = (*held.dims[:dim], fresh([stop - start])[0], *held.dims[dim + 1 :])
-    return replace(held, dims=dims, **{"queries" if dim == rank - 2 else "keys": (start, stop)})
+    return replace(held, dims=dims, queries=(start, stop)) if dim == rank - 2 else replace(held, dims=dims, keys=(start, stop))
 
 
 def inside_reshaped(held: Inside, sizes: tuple[int, ...]) -> Inside:
