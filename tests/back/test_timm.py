@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 
 from archc.bench.timm_models import READ, Row, load, sampled
@@ -13,6 +14,7 @@ from archc.tests.support.torch_reading import compared
 COUNT, SEED = 60, 1
 MOST, SIDE = 15_000_000, 256  # parameters, and positions along an axis, of a network that is light enough to be run here
 CLOSE = 2e-6  # of the largest value: attention in one operator, pools in place of means, and their sums in another order
+EXACT = 1e-11  # of the largest value, in double precision
 
 
 def light(row: Row) -> bool:
@@ -31,4 +33,5 @@ def test_the_sample_is_over_families() -> None:
 def test_a_network_of_timm(name: str) -> None:
     flat = read(f"timm:{name}")
     source: nn.Module = timm_model(name)
-    assert compared(flat, source, batch=1).difference <= CLOSE
+    if compared(flat, source, batch=1).difference > CLOSE:  # values of which the source itself rounds as much away
+        assert compared(flat, timm_model(name), 1, torch.float64).difference <= EXACT

@@ -40,7 +40,7 @@ def stirred(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-def compared(flat: FlatNetwork, module: nn.Module, batch: int = 2) -> Reading:
+def compared(flat: FlatNetwork, module: nn.Module, batch: int = 2, dtype: torch.dtype = torch.float32) -> Reading:
     """Print, check and lower what was read, load the module's weights strictly by key, and compare results."""
     text = program(flat.graph)
     net = archc.loads(text)
@@ -52,8 +52,9 @@ def compared(flat: FlatNetwork, module: nn.Module, batch: int = 2) -> Reading:
     if flat.change is not None:
         state = {key: torch.as_tensor(value) for key, value in flat.change({key: tensor.numpy() for key, tensor in state.items()}).items()}
     ours.load_state_dict(state, strict=True)
+    ours, module = ours.to(dtype), module.to(dtype)
     torch.manual_seed(2)
-    inputs = [torch.randn(batch, *(int(size) for size in node.shape)) for node in flat.graph.inputs]
+    inputs = [torch.randn(batch, *(int(size) for size in node.shape)).to(dtype) for node in flat.graph.inputs]
     with torch.no_grad():
         theirs, mine = leaves(module(*inputs)), leaves(ours(*inputs))
     assert len(theirs) == len(mine)
