@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from archc.compiler.draw.labels import hide, on_boxes
 from archc.compiler.draw.scene import Scene
 from archc.compiler.draw.style import STYLES, THEMES, Look
 from archc.compiler.errors import UsageError, alternatives, one_of
@@ -34,6 +35,9 @@ def picture(scene: Scene, form: str, style: str = "graph", look: Look = Look()) 
     one_of("style", style, chosen.styles)
     one_of("theme", look.theme, tuple(THEMES))
     scene.clean()
+    hide(scene, look.hide)
+    if style != "paper":
+        on_boxes(scene, look.labels)
     return chosen.write(scene, style, look)
 
 
@@ -104,6 +108,10 @@ def _mermaid(scene: Scene, style: str, look: Look) -> bytes:
 
 
 def _tex(scene: Scene, style: str, look: Look) -> bytes:
+    if style == "paper":
+        from archc.compiler.draw.figure_tikz import paper_tikz
+
+        return paper_tikz(scene, look).encode()
     from archc.compiler.draw.tikz import tikz
 
     return tikz(scene, look).encode()
@@ -116,5 +124,5 @@ FORMATS = (
     Format("dot", (".dot", ".gv"), _dot),
     Format("html", (".html",), _html, styles=("graph",), whole=True),
     Format("mermaid", (".mmd", ".mermaid"), _mermaid, styles=("graph",)),
-    Format("tex", (".tex",), _tex, styles=("graph",)),
+    Format("tex", (".tex",), _tex),
 )
