@@ -98,6 +98,10 @@ def _html(scene: Scene, style: str, look: Look) -> bytes:
 
     if scene.graph is None:
         raise UsageError("html shows a whole network, not a difference or a wrong file")
+    if style == "paper":
+        from archc.compiler.draw.figure_page import figure_page
+
+        return figure_page(scene, look).encode()
     return page(scene.graph, look, scene.opened).encode()
 
 
@@ -122,7 +126,7 @@ FORMATS = (
     Format("pdf", (".pdf",), _by_graphviz("pdf"), binary=True),
     Format("png", (".png",), _by_graphviz("png"), binary=True),
     Format("dot", (".dot", ".gv"), _dot),
-    Format("html", (".html",), _html, styles=("graph",), whole=True),
+    Format("html", (".html",), _html, whole=True),
     Format("mermaid", (".mmd", ".mermaid"), _mermaid, styles=("graph",)),
     Format("tex", (".tex",), _tex),
 )

@@ -28,7 +28,10 @@ def wrap(plan: Plan) -> None:
     segments, links = _segments(plan)
     best: list[list[Segment]] = []
     for count in range(2, len(segments) + 1):
-        best = _rows(plan, segments, count)
+        more = _rows(plan, segments, count)
+        if best and max(map(_wide, more)) > 0.97 * max(map(_wide, best)):  # one row cannot be cut any more
+            break
+        best = more
         wide = max(_wide(row) for row in best) + 2 * BESIDE + PAD
         tall = sum(_tall(plan, row) + BETWEEN for row in best) - BETWEEN + KEY
         if wide <= SLIDE * tall:
@@ -69,17 +72,17 @@ def _rows(plan: Plan, segments: Sequence[Segment], count: int) -> list[list[Segm
     """Return the segments in as many rows as are asked for: the widest is as narrow as can be, and few frames are cut."""
     number = len(segments)
     cost = [[_wide(segments[i:j]) + _SPLIT * _cuts(plan, segments, j) for j in range(number + 1)] if i < number else [] for i in range(number)]
-    best: list[dict[int, tuple[float, int]]] = [{0: (0.0, 0)}]
+    best: list[dict[int, tuple[float, float, int]]] = [{0: (0.0, 0.0, 0)}]
     for _ in range(count):
-        now: dict[int, tuple[float, int]] = {}
+        now: dict[int, tuple[float, float, int]] = {}
         for j in range(1, number + 1):
-            options = [(max(best[-1][i][0], cost[i][j]), i) for i in range(j) if i in best[-1]]
+            options = [(max(best[-1][i][0], cost[i][j]), best[-1][i][1] + cost[i][j] ** 2, i) for i in range(j) if i in best[-1]]
             if options:
                 now[j] = min(options)
         best.append(now)
     rows, end = [], number
     for step in range(count, 0, -1):
-        start = best[step][end][1]
+        start = best[step][end][2]
         rows.append(list(segments[start:end]))
         end = start
     return rows[::-1]
