@@ -90,7 +90,9 @@ def _as_operators(boxes: list[Box]) -> list[Box]:
             own = [node for node in box.nodes if node.operator.picture_family not in _PASSED and not node.operator.unrolls]
             if len(own) == 1 and own[0].operator.picture_family != "merge" and own[0].shape == box.shape:
                 shown = operator_box(own[0])
-                box = replace(box, family=shown.family, title=shown.title, nodes=[own[0], *(node for node in box.nodes if node is not own[0])])
+                box = replace(
+                    box, family=shown.family, title=shown.title, nodes=[own[0], *(node for node in box.nodes if node is not own[0])]
+                )
         found.append(box)
     return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archc.compiler.draw.key import SWATCH
 from archc.compiler.draw.plan import Spot, Wire
 from archc.compiler.draw.scene import Scene
 from archc.compiler.draw.strokes import Stroke, colour_name, tikz
@@ -29,15 +28,18 @@ def paper_tikz(scene: Scene, look: Look) -> str:
     for spot in plan.spots.values():
         lines += _texts(spot, made)
     lines += [_arrow(wire, c["edge"]) for wire in plan.wires]
+    faint = colour_name(c["faint"])
     lines += [
-        rf"\node[anchor={'west' if title.painted else 'center'}, inner sep=0pt, text={colour_name(c['faint'])}] at ({title.x:.2f},{title.y:.2f}) "
+        rf"\node[anchor={'west' if title.painted else 'center'}, inner sep=0pt, text={faint}] at ({title.x:.2f},{title.y:.2f}) "
         rf"{{{_SIZE}{escaped(title.text)}}};"
         for title in made.titles
     ]
     for entry in made.key:
-        x = entry.x + (SWATCH if entry.fill else 0)
-        lines.append(rf"\node[anchor=west, inner sep=0pt, text={colour_name(c['ink'])}] at ({x:.2f},{entry.y:.2f}) {{{_SIZE}{escaped(entry.text)}}};")
-    return document(scene, [*lines, *caption(scene)], _colours(made.strokes, [c[role] for role in ("frame", "edge", "faint", "ink", "merge", "line")]))
+        place = f"({entry.start:.2f},{entry.y:.2f})"
+        lines.append(rf"\node[anchor=west, inner sep=0pt, text={colour_name(c['ink'])}] at {place} {{{_SIZE}{escaped(entry.text)}}};")
+    return document(
+        scene, [*lines, *caption(scene)], _colours(made.strokes, [c[role] for role in ("frame", "edge", "faint", "ink", "merge", "line")])
+    )
 
 
 def _colours(strokes: list[Stroke], others: list[str]) -> dict[str, str]:

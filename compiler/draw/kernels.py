@@ -19,7 +19,9 @@ def kernels(plan: Plan, look: Look, fills: dict[str, str]) -> Iterator[Stroke]:
     for wire in plan.wires:
         source, target = plan.spots[wire.source], plan.spots[wire.target]
         window = _window(target)
-        if window is None or not (source.volume and source.volume.solid and source.volume.deep > LEAST and target.volume and target.volume.solid):
+        if window is None or not (
+            source.volume and source.volume.solid and source.volume.deep > LEAST and target.volume and target.volume.solid
+        ):
             continue
         apart = len(plan.parts[wire.edge.source]) == len(plan.parts[wire.edge.target])
         if (apart and abs(source.y - target.y) > 1) or source.exit[0] + 4 > target.mouth[0]:
@@ -32,12 +34,14 @@ def kernels(plan: Plan, look: Look, fills: dict[str, str]) -> Iterator[Stroke]:
 def _window(spot: Spot) -> tuple[float, float] | None:
     """Return the size of the window of a spot's operator, as a share of the height and width of its input."""
     node = spot.box.nodes[0] if spot.box and spot.box.nodes else None
-    if node is None or spot.box is None or spot.box.family not in ("convolution", "pooling") or not node.operands or node.op == "convt":
+    if node is None or spot.box is None or spot.box.family not in ("convolution", "pooling") or not node.operands:
         return None
     kernel, shape = node.attrs.get("kernel"), node.operands[0].shape
     sizes = kernel if isinstance(kernel, tuple) else (kernel, kernel)
     if len(shape) != 3 or len(sizes) != 2 or not all(isinstance(size, int) for size in (*sizes, *shape)) or max(sizes) < 2:
         return None
+    if any(isinstance(size, int) and size > before for size, before in zip(spot.box.shape[1:], shape[1:], strict=True)):
+        return None  # transposed: a window of what it produces
     return min(1.0, sizes[0] / shape[1]), min(1.0, sizes[1] / shape[2])
 
 

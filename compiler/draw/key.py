@@ -33,6 +33,11 @@ class Entry:
         return (SWATCH if self.fill else 0) + LETTER * len(self.text) + 12
 
     @property
+    def start(self) -> float:
+        """Return where the text begins."""
+        return self.x + (SWATCH if self.fill else 0)
+
+    @property
     def swatch(self) -> Volume:
         """Return the small volume."""
         thick = DENSE if self.family == "dense" else 0.9
@@ -75,7 +80,8 @@ def text_node(name: str, text: str, x: float, y: float, size: float, colour: str
     """Return the statement of a text in DOT whose left end is placed."""
     wide = LETTER * len(text)
     quoted = graphviz.quoting.quote(name)
-    cell = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR><TD WIDTH="{wide:.0f}" ALIGN="LEFT">{escape(text)}</TD></TR></TABLE>'
+    row = f'<TR><TD WIDTH="{wide:.0f}" ALIGN="LEFT">{escape(text)}</TD></TR>'
+    cell = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{row}</TABLE>'
     return (
         f'{quoted} [shape=plain, id={quoted}, class="key", label=<{cell}>, fontsize="{size:g}", fontcolor="{colour}", tooltip=" ", '
         f'width="{wide / 72:.3f}", height="0.2", pos="{x + wide / 2:.2f},{y:.2f}"];\n'

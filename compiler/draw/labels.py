@@ -25,10 +25,17 @@ def hide(made: Scene, options: Collection[str]) -> None:
     if not options:
         return
     calls = {name for box in made.every() for name in arguments(box.call or box.title) if box.family == "block"}
-    known = sorted({attr.name for operator in OPERATORS.values() for attr in operator.attrs} | {name for name in calls if not name.isdigit()})
+    known = sorted(
+        {attr.name for operator in OPERATORS.values() for attr in operator.attrs} | {name for name in calls if not name.isdigit()}
+    )
     for name in options:
         if name not in known:
             raise UsageError(f"names options of operators and arguments of blocks; {name} is none", option="hide", given=name, known=known)
+    drop(made, options)
+
+
+def drop(made: Scene, options: Collection[str]) -> None:
+    """Leave options and arguments out of all titles, whatever they are called."""
     for box in made.every():
         if box.family == "block":
             box.title = without(box.title, options)
@@ -69,7 +76,7 @@ def on_volumes(made: Scene, labels: str, names: dict[str, str]) -> dict[str, tup
     By default these are its name, its operator or block with the arguments that differ, and its shape.
     """
     differing = _differing(made)
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for box in made.every():
         if labels == "none":
             found[box.id] = (box.times,) if box.times else ()
@@ -127,6 +134,7 @@ def _differing(made: Scene) -> dict[str, set[str]]:
         found[callee] = {
             name
             for name in names
-            if len({call.get(name) for call in several}) > 1 and not any("." in call.get(name, "") or "@" in call.get(name, "") for call in several)
+            if len({call.get(name) for call in several}) > 1
+            and not any("." in call.get(name, "") or "@" in call.get(name, "") for call in several)
         }
     return found

@@ -6,6 +6,7 @@ A figure is cut where one arrow alone goes on. A frame that is cut goes on in th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from archc.compiler.draw.plan import MARGIN, TITLE, Plan, Room, Spot, Wire, within
 from archc.compiler.draw.strokes import curve
@@ -71,7 +72,9 @@ def _only(plan: Plan, x: float) -> Wire | None:
 def _rows(plan: Plan, segments: Sequence[Segment], count: int) -> list[list[Segment]]:
     """Return the segments in as many rows as are asked for: the widest is as narrow as can be, and few frames are cut."""
     number = len(segments)
-    cost = [[_wide(segments[i:j]) + _SPLIT * _cuts(plan, segments, j) for j in range(number + 1)] if i < number else [] for i in range(number)]
+    cost = [
+        [_wide(segments[i:j]) + _SPLIT * _cuts(plan, segments, j) for j in range(number + 1)] if i < number else [] for i in range(number)
+    ]
     best: list[dict[int, tuple[float, float, int]]] = [{0: (0.0, 0.0, 0)}]
     for _ in range(count):
         now: dict[int, tuple[float, float, int]] = {}
@@ -157,7 +160,7 @@ def _place(plan: Plan, rows: list[list[Segment]], links: list[Wire]) -> None:
         ends.append((names, right, low))
         floor = low - BETWEEN
     plan.rooms = _ordered(plan, rooms)
-    for (names, right, low), (after, _, _) in zip(ends, ends[1:], strict=False):
+    for (names, right, low), (after, _, _) in pairwise(ends):
         for wire in links:
             if wire.source in names and wire.target in after:
                 (ax, ay), (bx, by) = plan.spots[wire.source].exit, plan.spots[wire.target].mouth

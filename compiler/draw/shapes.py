@@ -67,7 +67,9 @@ def volume(box: Box, streams: int, lines: tuple[str, ...]) -> Volume:
     if len(sizes) == 1:  # a vector: a bar
         return Volume(7, 22 + 9 * log2(channels + 1), 6, lines, outline=outline, double=double)
     if len(sizes) == 2:  # tokens: a row for each
-        return Volume(10 + 2 * sqrt(channels), 14 + 5.5 * sqrt(sizes[1]), 0, lines, outline=outline, double=double, rows=min(ROWS, sizes[1]))
+        return Volume(
+            10 + 2 * sqrt(channels), 14 + 5.5 * sqrt(sizes[1]), 0, lines, outline=outline, double=double, rows=min(ROWS, sizes[1])
+        )
     high = 6 + 9.5 * sqrt(max(sizes[1:]))
     return Volume(3 + 2.1 * sqrt(channels), high / sqrt(streams), SLANT * high / sqrt(streams), lines, outline=outline, double=double)
 

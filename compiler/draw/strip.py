@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 from math import log2
 
 from archc.compiler.draw.layout import Point
@@ -94,7 +95,7 @@ def _spread(plan: Plan, path: Iterable[str]) -> float:
     needed = 0.0
     for name in path:
         spots = [plan.spots[part] for part in plan.parts[name]]
-        for upper, lower in zip(spots, spots[1:], strict=False):
+        for upper, lower in pairwise(spots):
             needed = max(needed, upper.half[1] + upper.text + lower.half[1] + GAP)
     return needed
 
@@ -164,8 +165,8 @@ def levels(plan: Plan, path: list[str]) -> list[int] | None:
     boxes = {box.id: box for box in plan.scene.shown()}
     found, level, side = [], 0, 0
     for name in path:
-        sizes = boxes[name].shape[1:]
-        if len(sizes) < 2 or not all(isinstance(size, int) for size in sizes):
+        sizes = [size for size in boxes[name].shape[1:] if isinstance(size, int)]
+        if len(sizes) < 2 or len(sizes) < len(boxes[name].shape) - 1:
             return None
         now = max(sizes)
         level += round(log2(side / now) * 1.2) if side and max(side, now) / min(side, now) >= 1.5 else 0
@@ -216,6 +217,15 @@ def u_form(plan: Plan, path: list[str], depths: list[int]) -> None:
     for wire in plan.wires:
         start, end = plan.spots[wire.source], plan.spots[wire.target]
         if at[wire.edge.target] > at[wire.edge.source]:
-            wire.run(curve([(start.x, start.low - 2), (start.x, (start.low + end.top) / 2), (end.x, (start.low + end.top) / 2), (end.x, end.top + 1)]))
+            wire.run(
+                curve(
+                    [
+                        (start.x, start.low - 2),
+                        (start.x, (start.low + end.top) / 2),
+                        (end.x, (start.low + end.top) / 2),
+                        (end.x, end.top + 1),
+                    ]
+                )
+            )
         elif at[wire.edge.target] < at[wire.edge.source]:
             wire.run(curve([(start.exit[0] + 1, start.y), (end.x, start.y), (end.x, end.low - 2)]))

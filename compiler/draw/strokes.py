@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import cos, pi, sin
 
 from archc.compiler.draw.layout import Point
@@ -57,7 +58,12 @@ def rectangle(left: float, low: float, right: float, high: float) -> tuple[Point
 def rounded(left: float, low: float, right: float, high: float, radius: float = 10.0) -> tuple[Point, ...]:
     """Return the corners of a rectangle with round corners."""
     steps = 5
-    middles = ((right - radius, high - radius), (left + radius, high - radius), (left + radius, low + radius), (right - radius, low + radius))
+    middles = (
+        (right - radius, high - radius),
+        (left + radius, high - radius),
+        (left + radius, low + radius),
+        (right - radius, low + radius),
+    )
     angles = [pi / 2 * (corner + step / steps) for corner in range(4) for step in range(steps + 1)]
     return tuple(
         (middles[number // (steps + 1)][0] + radius * cos(angle), middles[number // (steps + 1)][1] + radius * sin(angle))
@@ -92,7 +98,7 @@ def curve(points: Sequence[Point], radius: float = 7.0) -> list[Point]:
     """Return a way along straight lines with round corners, as the control points of cubic curves."""
     way = [points[0]]
     at = points[0]
-    for corner, after in zip(points[1:-1], points[2:], strict=True):
+    for corner, after in pairwise(points[1:]):
         before, behind = _toward(corner, at, radius), _toward(corner, after, radius)
         way += [*_straight(at, before), _between(before, corner, 0.55), _between(behind, corner, 0.55), behind]
         at = behind

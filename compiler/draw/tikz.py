@@ -19,7 +19,7 @@ _SPECIAL = {
     **{sign: f"\\{sign}" for sign in "{}_&%$#"},
     **{"^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}"},
     **{"\n": " ", "\ufffd": "?", "×": r"$\times$", "·": r"$\cdot$", "…": r"\ldots{}"},
-    **{"÷": r"$\div$", "μ": r"$\mu$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--"},
+    **{"÷": r"$\div$", "μ": r"$\mu$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "\u2013": "--"},
 }
 _FORMS = {
     "input": "rounded corners=4pt",

@@ -17,7 +17,7 @@ from archc.compiler.draw import key, strip
 from archc.compiler.draw.condense import condensed, paths
 from archc.compiler.draw.dot import below, digraph, frame
 from archc.compiler.draw.kernels import kernels
-from archc.compiler.draw.labels import on_volumes
+from archc.compiler.draw.labels import drop, on_volumes
 from archc.compiler.draw.layout import laid_out
 from archc.compiler.draw.plan import Plan, Wire, clusters, given, point, read, write
 from archc.compiler.draw.rows import wrap
@@ -56,9 +56,12 @@ def paper_dot(scene: Scene, look: Look = Look()) -> str:  # noqa: B008 (it is fr
     made = figure(scene, look)
     c, laid = made.look.colours, made.laid
     laid.graph_attr["_background"] = xdot(made.strokes)
-    texts = [key.text_node(f"key/{entry.family or entry.text}", entry.text, entry.x + (key.SWATCH if entry.fill else 0), entry.y, 9, c["ink"])
-             for entry in made.key]  # fmt: skip
-    texts += [key.text_node(f"title/{number}", title.text, title.x, title.y, 10, c["faint"]) for number, title in enumerate(made.titles) if title.painted]
+    texts = [key.text_node(f"key/{each.family or each.text}", each.text, each.start, each.y, 9, c["ink"]) for each in made.key]
+    texts += [
+        key.text_node(f"title/{number}", title.text, title.x, title.y, 10, c["faint"])
+        for number, title in enumerate(made.titles)
+        if title.painted
+    ]
     return f"{str(laid.to_string()).rstrip().removesuffix('}')}{''.join(texts)}}}\n"
 
 
@@ -66,6 +69,7 @@ def figure(scene: Scene, look: Look) -> Figure:
     """Place everything in a figure of a scene, and draw it as strokes."""
     look = replace(look, volumes=True)
     scene = condensed(scene)
+    drop(scene, look.hide)
     texts = on_volumes(scene, look.labels, {box.id: name for box, name in paths(scene)})
     streams = _streams(scene)
     volumes, parts = {}, {}
@@ -104,7 +108,9 @@ def figure(scene: Scene, look: Look) -> Figure:
     cleared(laid)
     found = key.entries(scene, look)
     _under(plan, laid, found)
-    titles = [Title(f"{room.box.name} …", room.left + 10, room.high - 12, True) for room in plan.rooms if not room.first and texts[room.box.id]]
+    titles = [
+        Title(f"{room.box.name} …", room.left + 10, room.high - 12, True) for room in plan.rooms if not room.first and texts[room.box.id]
+    ]
     titles += [Title(_text(cluster), *point(cluster.graph_attr["lp"])) for cluster in clusters(laid) if given(cluster.graph_attr, "lp")]
     return Figure(plan, _strokes(plan, look, found), titles, found, look, laid)
 

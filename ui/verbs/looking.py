@@ -247,7 +247,9 @@ def draw(
     from archc.compiler.draw.request import folding, partial_picture
     from archc.ui.verbs import drawing
 
-    target = drawing.target(output, format_, style, theme, heat, legend, part="a wrong file" if partial else "", labels=labels, hide=hide or ())
+    target = drawing.target(
+        output, format_, style, theme, heat, legend, part="a wrong file" if partial else "", labels=labels, hide=hide or ()
+    )
     if watch:
         if output is None:
             usage("--watch draws again and again into a file: give -o FILE")
