@@ -212,8 +212,9 @@ class Network:
 
         `style` is `graph` or `paper`; `theme` is `auto`, `light`, `dark` or `print`; `heat` colors by `macs`, `params` or `memory`.
         `depth` levels of blocks are opened (by default as many as fit a page); `expand` and `collapse` name blocks by patterns
-        (`layer3*`), and `flat` shows every operator. `labels` says what is written: `names`, `args`, `shapes`, `all` or `none`;
-        `hide` names options and arguments that are left out (`pad`, `bias`). Raises NoGraphviz where Graphviz is missing, TooLarge for a PNG.
+        (`layer3*`), and `flat` shows every operator. `labels` says what is written: `names`, `args`, `shapes`, `all`
+        or `none`; `hide` names options and arguments that are left out (`pad`, `bias`). Raises NoGraphviz where Graphviz is missing,
+        TooLarge for a PNG.
         """
         from archc.compiler.draw.request import folding, network_picture, request
 

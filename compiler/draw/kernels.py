@@ -40,7 +40,8 @@ def _window(spot: Spot) -> tuple[float, float] | None:
     sizes = kernel if isinstance(kernel, tuple) else (kernel, kernel)
     if len(shape) != 3 or len(sizes) != 2 or not all(isinstance(size, int) for size in (*sizes, *shape)) or max(sizes) < 2:
         return None
-    if any(isinstance(size, int) and size > before for size, before in zip(spot.box.shape[1:], shape[1:], strict=True)):
+    maps, before = spot.box.shape[1:], shape[1:]
+    if any(isinstance(size, int) and isinstance(old, int) and size > old for size, old in zip(maps, before, strict=True)):
         return None  # transposed: a window of what it produces
     return min(1.0, sizes[0] / shape[1]), min(1.0, sizes[1] / shape[2])
 

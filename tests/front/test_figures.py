@@ -59,7 +59,7 @@ def test_equal_neighbours_are_one_volume() -> None:
 def test_neighbours_with_names_or_other_users_stay_apart() -> None:
     text = "input 3x8x8\na: conv3-4(pad=1)\nb: conv3-4(pad=1)\nf: [ conv1-4; conv1-4 ]\nresidual<conv1-4>\n"
     shown = [(box.id, box.times) for box in condensed(scene(loads(text).graph)).shown()]
-    assert shown == [("input", ""), ("a", ""), ("b", ""), ("f.0", "x2"), ("conv1", ""), ("add1", "")]
+    assert shown == [("input", ""), ("a", ""), ("b", ""), ("f.0", "x2"), ("conv3", ""), ("add1", "")]
 
 
 def test_folded_neighbours_count_together() -> None:
