@@ -121,9 +121,8 @@ def _over(plan: Plan, path: list[str]) -> None:
         waiting.append((plan.spots[wire.target].x - plan.spots[wire.source].x, number, wire))
     for number, room in enumerate(plan.rooms):
         inside = [plan.spots[part] for name in within(room.box) for part in plan.parts[name]]
-        depth = sum(1 for other in plan.rooms if set(within(other.box)) < set(within(room.box)))
         wide = max(spot.right for spot in inside) - min(spot.left for spot in inside)
-        waiting.append((wide + 0.1 + depth, len(skips) + number, room.box))
+        waiting.append((wide + 0.1 + _levels(room.box), len(skips) + number, room.box))
     rooms: dict[str, Room] = {}
     leaving: dict[str, int] = {}
     for _, _, thing in sorted(waiting, key=lambda each: each[:2]):
@@ -141,6 +140,11 @@ def _over(plan: Plan, path: list[str]) -> None:
         rooms[thing.id] = Room(thing, left - MARGIN, low - MARGIN, right + MARGIN, high + TITLE)
         things.append((left - MARGIN, right + MARGIN, high + TITLE))
     plan.rooms = [rooms[room.box.id] for room in plan.rooms]
+
+
+def _levels(box: Box) -> int:
+    """Return how many frames are inside one another in a block, with its own."""
+    return 1 + max((_levels(inner) for inner in box.inside), default=0) if box.opened else 0
 
 
 def _skip(plan: Plan, wire: Wire, things: list[tuple[float, float, float]], leaving: dict[str, int]) -> float:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from itertools import combinations
+from pathlib import Path
 from xml.etree import ElementTree
 
 import html5lib
 import pytest
+from hypothesis import given
 
 from archc import Network, load, loads
 from archc.compiler.draw.condense import VOLUMES, arguments, call_text, condensed, paper_scene
@@ -18,8 +20,10 @@ from archc.compiler.draw.plan import within
 from archc.compiler.draw.strokes import curve, hatching
 from archc.compiler.draw.style import Look
 from archc.compiler.draw.volumes import Figure, figure
+from archc.compiler.driver import check_text
 from archc.compiler.errors import UsageError
 from archc.tests.support import NETWORKS, ROOT
+from archc.tests.support.programs import fewer, programs
 
 SVG = "{http://www.w3.org/2000/svg}"
 SLIDES = ("vgg16", "resnet18", "efficientnet_b0", "mobilenet_v2")
@@ -273,10 +277,36 @@ def test_tikz_has_all_texts_and_strokes() -> None:
     assert set(re.findall(r"(?:draw|fill|text)=(archc-[0-9a-f]+)", text)) <= named
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
-def test_every_network_has_a_figure_within_its_page(path: object) -> None:
-    shown = figure(paper_scene(load(path).graph, Folding()), Look())  # type: ignore[arg-type]
+def within_page(shown: Figure) -> None:
     left, low, right, high = map(float, shown.laid.graph_attr["bb"].split(","))
     points = [point for stroke in shown.strokes for point in stroke.points]
     assert all(left - 1 <= x <= right + 1 and low - 1 <= y <= high + 1 for x, y in points)
+
+
+def test_frames_around_frames_around_the_same() -> None:
+    text = (
+        "input 3x8x8\nblock inner(w) { conv3-{w}(pad=1); conv1-{w} }\nblock outer(w) { inner(w) }\nf: [ [ outer(4) ] x2; outer(8) ]\nfc-2\n"
+    )
+    graph = loads(text).graph
+    for depth in range(6):
+        within_page(figure(paper_scene(graph, Folding(depth)), Look()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
+def test_every_network_has_a_figure_within_its_page(path: Path) -> None:
+    graph = load(path).graph
+    for depth in (None, 0, 1, 2, 9):
+        made = paper_scene(graph, Folding(depth))
+        if sum(1 for _ in condensed(made).shown()) <= 150:
+            within_page(figure(made, Look()))
+
+
+@pytest.mark.slow
+@given(programs())
+@fewer
+def test_random_networks_have_figures_within_their_pages(text: str) -> None:
+    graph = check_text(text).graph
+    if len(graph):
+        for depth in (None, 9):
+            within_page(figure(paper_scene(graph, Folding(depth)), Look()))
