@@ -205,16 +205,22 @@ class Network:
         expand: str | Iterable[str] = (),
         collapse: str | Iterable[str] = (),
         flat: bool = False,
+        labels: str = "",
+        hide: str | Iterable[str] = (),
     ) -> bytes:
         """Draw the network: svg, pdf, png, dot, html, mermaid or tex. The bytes of one network are always the same.
 
         `style` is `graph` or `paper`; `theme` is `auto`, `light`, `dark` or `print`; `heat` colors by `macs`, `params` or `memory`.
         `depth` levels of blocks are opened (by default as many as fit a page); `expand` and `collapse` name blocks by patterns
-        (`layer3*`), and `flat` shows every operator. Raises NoGraphviz where Graphviz is missing, TooLarge for a PNG.
+        (`layer3*`), and `flat` shows every operator. `labels` says what is written: `names`, `args`, `shapes`, `all`
+        or `none`; `hide` names options and arguments that are left out (`pad`, `bias`). Raises NoGraphviz where Graphviz is missing,
+        TooLarge for a PNG.
         """
         from archc.compiler.draw.request import folding, network_picture, request
 
-        return network_picture(self.graph, folding(depth, expand, collapse, flat), request(form, style, theme, heat, legend))
+        return network_picture(
+            self.graph, folding(depth, expand, collapse, flat), request(form, style, theme, heat, legend, labels=labels, hide=hide)
+        )
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Return what a notebook shows: a picture, inline and as SVG; text where Graphviz is missing."""

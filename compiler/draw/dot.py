@@ -99,11 +99,12 @@ def label(box: Box, look: Look) -> str:
     lines += [f"<B>{escape(line)}</B>" for line in wrapped(title) if line]
     lines += [f'<FONT POINT-SIZE="9">{escape(line)}</FONT>' for detail in box.details for line in wrapped(detail)]
     if box.times:
+        lines = lines or [""]
         lines[-1] += f"   <B>{box.times}</B>"
     lines += [f'<FONT POINT-SIZE="9"><B>{escape(line)}</B></FONT>' for change in box.changes for line in wrapped(change)]
     if box.status == "failed":
         lines += [f'<FONT POINT-SIZE="9" COLOR="{look.colours["wrong"]}">{escape(line)}</FONT>' for line in wrapped(box.note)]
-    return f"<{'<BR/>'.join(lines)}>"
+    return f"<{'<BR/>'.join(lines)}>" if lines else ""
 
 
 def _name(box: Box) -> str:

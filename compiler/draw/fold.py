@@ -66,6 +66,11 @@ def body(graph: ArchGraph, part: Part) -> Scene:
     return _Folder(graph, part, Folding()).scene(0)
 
 
+def height(graph: ArchGraph) -> int:
+    """Return how many levels of blocks there are, with the operators as the last."""
+    return _height(parts(graph))
+
+
 def blocks(graph: ArchGraph) -> list[str]:
     """Return the names of all blocks."""
     return [part.name for part in _walk(parts(graph)) if part.parts]

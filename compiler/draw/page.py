@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 from archc.compiler.analysis.parts import parts
 from archc.compiler.draw.dot import graph_dot
 from archc.compiler.draw.fold import body
+from archc.compiler.draw.labels import hide, on_boxes
 from archc.compiler.draw.layout import render
 from archc.compiler.draw.scene import Scene, clean
 from archc.compiler.draw.style import Look
@@ -33,6 +34,8 @@ def page(graph: ArchGraph, look: Look, opened: Sequence[str] = ()) -> str:
     while waiting:
         part = waiting.pop()
         scene = body(graph, part)
+        hide(scene, look.hide)
+        on_boxes(scene, look.labels)
         drawings[part.name] = _drawing(scene, Look(look.theme, look.heat, legend=False))
         closed = {box.id for box in scene.shown() if box.family == "block"}
         waiting.extend(inner for inner in part.parts.values() if inner.name in closed)
@@ -42,11 +45,11 @@ def page(graph: ArchGraph, look: Look, opened: Sequence[str] = ()) -> str:
     text = TEMPLATE.read_text(encoding="utf-8")
     fields = {"name": escape(clean(graph.name)), "title": escape(clean(graph.title))}
     fields |= {"themes": variables(look.theme), "style": stylesheet() if look.theme == "auto" else ""}
-    fields |= {"drawings": _json(drawings), "opened": _json([name for name in opened if name in drawings])}
+    fields |= {"drawings": as_json(drawings), "opened": as_json([name for name in opened if name in drawings])}
     return re.sub(r"\{\{(\w+)\}\}", lambda field: fields[field[1]], text)  # in one pass: a title may look like a field
 
 
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
     """Return JSON for a script in HTML: without `<`, so that no tag and no comment begins in it."""
     return json.dumps(value).replace("<", "\\u003c")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from archc.compiler.draw.labels import hide, on_boxes
 from archc.compiler.draw.scene import Scene
 from archc.compiler.draw.style import STYLES, THEMES, Look
 from archc.compiler.errors import UsageError, alternatives, one_of
@@ -34,6 +35,9 @@ def picture(scene: Scene, form: str, style: str = "graph", look: Look = Look()) 
     one_of("style", style, chosen.styles)
     one_of("theme", look.theme, tuple(THEMES))
     scene.clean()
+    hide(scene, look.hide)
+    if style != "paper":
+        on_boxes(scene, look.labels)
     return chosen.write(scene, style, look)
 
 
@@ -94,6 +98,10 @@ def _html(scene: Scene, style: str, look: Look) -> bytes:
 
     if scene.graph is None:
         raise UsageError("html shows a whole network, not a difference or a wrong file")
+    if style == "paper":
+        from archc.compiler.draw.figure_page import figure_page
+
+        return figure_page(scene, look).encode()
     return page(scene.graph, look, scene.opened).encode()
 
 
@@ -104,6 +112,10 @@ def _mermaid(scene: Scene, style: str, look: Look) -> bytes:
 
 
 def _tex(scene: Scene, style: str, look: Look) -> bytes:
+    if style == "paper":
+        from archc.compiler.draw.figure_tikz import paper_tikz
+
+        return paper_tikz(scene, look).encode()
     from archc.compiler.draw.tikz import tikz
 
     return tikz(scene, look).encode()
@@ -114,7 +126,7 @@ FORMATS = (
     Format("pdf", (".pdf",), _by_graphviz("pdf"), binary=True),
     Format("png", (".png",), _by_graphviz("png"), binary=True),
     Format("dot", (".dot", ".gv"), _dot),
-    Format("html", (".html",), _html, styles=("graph",), whole=True),
+    Format("html", (".html",), _html, whole=True),
     Format("mermaid", (".mmd", ".mermaid"), _mermaid, styles=("graph",)),
-    Format("tex", (".tex",), _tex, styles=("graph",)),
+    Format("tex", (".tex",), _tex),
 )

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archc.compiler.draw import difference, partial
+from archc.compiler.draw.condense import paper_scene
 from archc.compiler.draw.fold import Folding, scene
+from archc.compiler.draw.labels import LABELS
 from archc.compiler.draw.picture import FORMATS, Format, by_name, listed, picture
 from archc.compiler.draw.scene import Scene
 from archc.compiler.draw.style import HEATS, STYLES, THEMES, Look
@@ -29,7 +31,16 @@ class Request:
     look: Look
 
 
-def request(form: str, style: str = "graph", theme: str = "auto", heat: str = "", legend: bool = True, part: str = "") -> Request:
+def request(
+    form: str,
+    style: str = "graph",
+    theme: str = "auto",
+    heat: str = "",
+    legend: bool = True,
+    part: str = "",
+    labels: str = "",
+    hide: str | Iterable[str] = (),
+) -> Request:
     """Check what is asked of a picture. Raises UsageError for a format, style, theme or heat that is not known or does not go together.
 
     `part` is what is drawn, where that is not a whole network: `a difference`, which some formats do not show.
@@ -38,12 +49,14 @@ def request(form: str, style: str = "graph", theme: str = "auto", heat: str = ""
     one_of("style", style, STYLES)
     one_of("theme", theme, tuple(THEMES))
     one_of("heat", heat, ("", *HEATS))
+    one_of("labels", labels, ("", *LABELS))
     if style not in chosen.styles:
         formats = listed(found for found in FORMATS if style in found.styles)
         raise UsageError(f"{style} is drawn as {formats}, not as {form}", option="style")
     if part and chosen.whole:
         raise UsageError(f"{part} is drawn as {listed(found for found in FORMATS if not found.whole)}, not as {form}")
-    return Request(chosen, style, Look(theme, heat, legend))
+    hidden = tuple(name.strip() for part in patterns(hide) for name in part.split(",") if name.strip())
+    return Request(chosen, style, Look(theme, heat, legend, labels=labels, hide=hidden))
 
 
 def folding(depth: int | None = None, expand: str | Iterable[str] = (), collapse: str | Iterable[str] = (), flat: bool = False) -> Folding:
@@ -64,7 +77,7 @@ def patterns(given: str | Iterable[str]) -> tuple[str, ...]:
 
 def network_picture(graph: ArchGraph, folding: Folding, asked: Request) -> bytes:
     """Draw a network. Raises UnknownName for a pattern that fits no block, NoGraphviz, and TooLarge for a PNG."""
-    return _drawn(lambda: scene(graph, folding), asked)
+    return _drawn(lambda: (paper_scene if asked.style == "paper" else scene)(graph, folding), asked)
 
 
 def difference_picture(a: ArchGraph, b: ArchGraph, found: Difference, folding: Folding, names: tuple[str, str], asked: Request) -> bytes:

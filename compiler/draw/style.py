@@ -169,6 +169,8 @@ class Look:
     heat: str = ""
     legend: bool = True
     volumes: bool = False  # of the style `paper`
+    labels: str = ""  # what is written on boxes: one of `labels.LABELS`, or what is usual for the style
+    hide: tuple[str, ...] = ()  # options and arguments that titles leave out
 
     @property
     def colours(self) -> Mapping[str, str]:

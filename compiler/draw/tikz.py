@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from html import unescape
 from typing import Any
@@ -19,7 +19,7 @@ _SPECIAL = {
     **{sign: f"\\{sign}" for sign in "{}_&%$#"},
     **{"^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}"},
     **{"\n": " ", "\ufffd": "?", "×": r"$\times$", "·": r"$\cdot$", "…": r"\ldots{}"},
-    **{"÷": r"$\div$", "μ": r"$\mu$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"},
+    **{"÷": r"$\div$", "μ": r"$\mu$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "\u2013": "--"},
 }
 _FORMS = {
     "input": "rounded corners=4pt",
@@ -40,22 +40,31 @@ def tikz(scene: Scene, look: Look) -> str:
     placed = json.loads(render(str(titled(dot).to_string()), "json", placed=True))
     boxes = {box.id: box for box in scene.every()}
     families = dict.fromkeys([box.status or box.family for box in scene.every()] + ["line", "frame", "room", "faint"])
-    lines = [
+    objects = placed.get("objects", [])
+    lines = [_frame(thing, boxes[thing["name"].removeprefix("cluster_")]) for thing in objects if "nodes" in thing or "subgraphs" in thing]
+    lines += [_node(thing, boxes[thing["name"]]) for thing in objects if "pos" in thing]
+    lines += [line for thing in placed.get("edges", []) for line in _edge(thing)]
+    return document(scene, [*lines, *caption(scene)], {f"archc-{family}": look.colours[family] for family in families})
+
+
+def document(scene: Scene, lines: Iterable[str], colours: Mapping[str, str]) -> str:
+    """Return a standalone document with one picture of these commands, and the definitions of its colors."""
+    head = [
         "% " + " ".join(f"{scene.name}: {scene.title}".split()),
         r"\documentclass[tikz,border=4pt]{standalone}",
         r"\usetikzlibrary{shapes.geometric,shapes.misc,arrows.meta}",
-        *(rf"\definecolor{{archc-{family}}}{{HTML}}{{{look.colours[family][1:].upper()}}}" for family in families),
+        *(rf"\definecolor{{{name}}}{{HTML}}{{{colour[1:].upper()}}}" for name, colour in colours.items()),
         r"\begin{document}",
         r"\begin{tikzpicture}[x=1pt, y=1pt, font=\sffamily\small, >={Stealth[length=4pt]}, every node/.style={align=center}]",
     ]
-    objects = placed.get("objects", [])
-    lines += [_frame(thing, boxes[thing["name"].removeprefix("cluster_")]) for thing in objects if "nodes" in thing or "subgraphs" in thing]
-    lines += [_node(thing, boxes[thing["name"]]) for thing in objects if "pos" in thing]
-    lines += [line for thing in placed.get("edges", []) for line in _edge(thing)]
+    return "\n".join([*head, *lines, r"\end{tikzpicture}", r"\end{document}"]) + "\n"
+
+
+def caption(scene: Scene) -> Iterator[str]:
+    """Yield the command that writes the caption under the picture, if it has one."""
     if scene.caption:
-        text = r"\\".join([rf"\textbf{{{_text(scene.caption[0])}}}", *(_text(line) for line in scene.caption[1:])])
-        lines.append(rf"\node[below=6pt, font=\sffamily\scriptsize] at (current bounding box.south) {{{text}}};")
-    return "\n".join([*lines, r"\end{tikzpicture}", r"\end{document}"]) + "\n"
+        text = r"\\".join([rf"\textbf{{{escaped(scene.caption[0])}}}", *(escaped(line) for line in scene.caption[1:])])
+        yield rf"\node[below=6pt, font=\sffamily\scriptsize] at (current bounding box.south) {{{text}}};"
 
 
 def _node(thing: dict[str, Any], box: Box) -> str:
@@ -63,17 +72,17 @@ def _node(thing: dict[str, Any], box: Box) -> str:
     options = [f"draw=archc-line, fill=archc-{box.status or box.family}", f"minimum width={wide:.1f}pt", f"minimum height={high:.1f}pt"]
     options += [form] if (form := _FORMS.get(box.family)) else ["rectangle"]
     options += ["dashed"] if box.training_only else []
-    title = [rf"\textbf{{{_text(line)}}}" for line in wrapped(f"{box.title} {box.times}".strip()) if line]
-    name = [rf"{{\scriptsize\color{{archc-faint}}{_text(box.name)}}}"] if box.name and box.family != "merge" else []
-    details = [rf"{{\scriptsize {_text(line)}}}" for detail in (*box.details, *box.changes) for line in wrapped(detail)]
-    text = r"\\[-2pt]".join([*name, *title, *details]) if box.family != "merge" else _text(box.title)
+    title = [rf"\textbf{{{escaped(line)}}}" for line in wrapped(f"{box.title} {box.times}".strip()) if line]
+    name = [rf"{{\scriptsize\color{{archc-faint}}{escaped(box.name)}}}"] if box.name and box.family != "merge" else []
+    details = [rf"{{\scriptsize {escaped(line)}}}" for detail in (*box.details, *box.changes) for line in wrapped(detail)]
+    text = r"\\[-2pt]".join([*name, *title, *details]) if box.family != "merge" else escaped(box.title)
     return rf"\node[{', '.join(options)}] at ({thing['pos']}) {{{text}}};"
 
 
 def _frame(thing: dict[str, Any], box: Box) -> str:
     left, low, right, high = thing["bb"].split(",")
     dashed = ", dashed" if box.training_only else ""
-    heading = rf"node[text=archc-faint, font=\sffamily\scriptsize] at ({thing['lp']}) {{{_text(unescape(thing['label']))}}}"
+    heading = rf"node[text=archc-faint, font=\sffamily\scriptsize] at ({thing['lp']}) {{{escaped(unescape(thing['label']))}}}"
     return rf"\draw[draw=archc-frame, fill=archc-room, rounded corners=4pt{dashed}] ({left},{low}) rectangle ({right},{high}) {heading};"
 
 
@@ -85,8 +94,9 @@ def _edge(thing: dict[str, Any]) -> Iterator[str]:
     dashed = ", dashed" if thing.get("style") == "dashed" else ""
     yield rf"\draw[->, draw=archc-line{dashed}] {' '.join(steps)} -- ({end});"
     if thing.get("lp"):
-        yield rf"\node[font=\sffamily\scriptsize, text=archc-faint] at ({thing['lp']}) {{{_text(thing['label'].strip())}}};"
+        yield rf"\node[font=\sffamily\scriptsize, text=archc-faint] at ({thing['lp']}) {{{escaped(thing['label'].strip())}}};"
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return a text with what TeX would take for commands written out."""
     return "".join(_SPECIAL.get(character, character) for character in text)

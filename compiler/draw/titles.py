@@ -82,6 +82,19 @@ def titled(dot: str, widen: bool = True) -> Any:
     return made
 
 
+def cleared(made: Any) -> None:
+    """Move the titles of a drawing that is laid out to where no edge runs, shortened where they do not fit."""
+    runs, texts = _edges(made)
+    for frame in filter(None, map(_Frame.of, _clusters(made))):
+        text = unescape(str(frame.cluster.graph_attr["label"]).removeprefix("<").removesuffix(">"))
+        gaps = frame.gaps(runs, texts)
+        start, wide = next((start for start, end in gaps if end - start >= frame.wide), None), frame.wide
+        if start is None:
+            start, shown = _shortened(text, wide, gaps, frame.left + INSET)
+            wide, text = wide if shown == text else WIDER * _width(shown), shown
+        _move(frame, text, start + wide / WIDER / 2)
+
+
 def _width(text: str) -> float:
     """Return the approximate width of a title."""
     return 5.1 * len(text) + 4

@@ -1,86 +1,161 @@
-"""The style `paper`: feature maps as volumes from left to right, as wide as their channels and as high as their resolution.
+"""The style `paper`: tensors as volumes from left to right, as wide as their channels and as high as their resolution.
 
-Graphviz places invisible boxes and routes the edges; the volumes are then painted onto its canvas, so that all of Graphviz's
-output formats contain them.
+Graphviz measures all texts and places what is not a chain; chains are placed here. The volumes are painted onto Graphviz's canvas, so that
+all of its output formats contain them, and TikZ draws the same strokes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from html import escape
-from math import ceil, log2, sqrt
+from html import escape, unescape
+from math import ceil
+from typing import Any
 
 import graphviz
 
-from archc.compiler.analysis.notation import notation
-from archc.compiler.draw.dot import below, cut, digraph, frame
-from archc.compiler.draw.layout import Point, centres
+from archc.compiler.draw import key, strip
+from archc.compiler.draw.condense import condensed, paths
+from archc.compiler.draw.dot import below, digraph, frame
+from archc.compiler.draw.kernels import kernels
+from archc.compiler.draw.labels import drop, on_volumes
+from archc.compiler.draw.layout import laid_out
+from archc.compiler.draw.plan import Plan, Wire, clusters, given, point, read, write
+from archc.compiler.draw.rows import wrap
 from archc.compiler.draw.scene import Box, Edge, Scene
-from archc.compiler.draw.style import LID, SIDE, Look, shade
-from archc.compiler.draw.titles import titled
+from archc.compiler.draw.shapes import LINE, Volume, drawn, volume
+from archc.compiler.draw.strokes import Stroke, rounded, xdot
+from archc.compiler.draw.style import Look
+from archc.compiler.draw.titles import cleared
+from archc.compiler.shapes.dim import show_shape
 
-SLANT = 0.32  # offset of the depth to the right and up, relative to the height of a volume
-QUIET = ("pad", "pad_mode", "bias", "ceil", "count_pad")  # options that figures in papers do not show
-LINE = 12.0  # line height of a label, in points
+
+@dataclass
+class Title:
+    """The title of a frame; `x`, `y` is its middle, or, if it is `painted`, its left end."""
+
+    text: str
+    x: float
+    y: float
+    painted: bool = False  # Graphviz has no cluster for it
 
 
-@dataclass(frozen=True)
-class Volume:
-    """One tensor, or the part of it in one stream, in points."""
+@dataclass
+class Figure:
+    """A figure with all places, whatever writes it. `strokes` are painted in order, after the frames and below the texts."""
 
-    wide: float
-    high: float
-    deep: float
-    name: str = ""
-    lines: tuple[str, ...] = ()
-    outline: float = 0.9  # line width, in points
-    double: bool = False  # whether the front has a second outline
-
-    @property
-    def box(self) -> tuple[float, float]:
-        """Return the width and height of the drawing, including the depth."""
-        return self.wide + self.deep, self.high + self.deep
+    plan: Plan
+    strokes: list[Stroke]
+    titles: list[Title]
+    key: list[key.Entry]
+    look: Look
+    laid: Any  # the drawing, with its places as attributes
 
 
 def paper_dot(scene: Scene, look: Look = Look()) -> str:  # noqa: B008 (it is frozen)
     """Return the DOT of a scene with all positions and the volumes as background, for `layout.render(..., placed=True)`."""
+    made = figure(scene, look)
+    c, laid = made.look.colours, made.laid
+    laid.graph_attr["_background"] = xdot(made.strokes)
+    texts = [key.text_node(f"key/{each.family or each.text}", each.text, each.start, each.y, 9, c["ink"]) for each in made.key]
+    texts += [
+        key.text_node(f"title/{number}", title.text, title.x, title.y, 10, c["faint"])
+        for number, title in enumerate(made.titles)
+        if title.painted
+    ]
+    return f"{str(laid.to_string()).rstrip().removesuffix('}')}{''.join(texts)}}}\n"
+
+
+def figure(scene: Scene, look: Look) -> Figure:
+    """Place everything in a figure of a scene, and draw it as strokes."""
     look = replace(look, volumes=True)
-    scene = without_steps(scene)
+    scene = condensed(scene)
+    drop(scene, look.hide)
+    texts = on_volumes(scene, look.labels, {box.id: name for box, name in paths(scene)})
     streams = _streams(scene)
-    volumes = {box.id: _volume(box, streams[box.id]) for box in scene.shown() if box.family != "merge"}
+    volumes, parts = {}, {}
+    for box in scene.shown():
+        count = streams[box.id]
+        parts[box.id] = [box.id] if count == 1 else [f"{box.id}/{stream}" for stream in range(count)]
+        if box.family != "merge":
+            for number, part in enumerate(parts[box.id]):
+                lines = _shared(texts[box.id], box, count) if count > 1 else texts[box.id]
+                volumes[part] = volume(box, count, lines)
+                if number < count - 1:  # the last one has the name for all
+                    own = lines[-1:] if lines and lines[-1] == show_shape(_part(box, count)) else ()
+                    volumes[part] = replace(volumes[part], lines=own, headed=False)
     dot = digraph(scene, look, "LR")
     dot.attr("graph", nodesep="0.12", ranksep="0.32", splines="spline")
     for box in scene.boxes:
-        _draw(box, dot, look, volumes, streams)
-    boxes = {box.id: box for box in scene.shown()}
-    for edge in scene.edges:
-        _connect(edge, boxes[edge.target], dot, look, streams)
-    below(scene, dot, look)
-    laid = titled(dot.source, widen=False)
-    laid.graph_attr["_background"] = _paint(scene, look, volumes, streams, centres(laid))
-    return str(laid.to_string())
+        _draw(box, dot, look, volumes, parts, texts)
+    wires = [wire for edge in scene.edges for wire in _wires(edge, scene, parts)]
+    for number, wire in enumerate(wires):
+        style = {"style": "dashed"} if wire.edge.training_only else {}
+        weight = "10" if wire.edge.spine else "1"
+        dot.edge(f"{wire.source}:v:e", f"{wire.target}:v:w", id=f"wire{number}", weight=weight, **style)
+    below(scene, dot, replace(look, legend=False))
+    laid = laid_out(dot.source)
+    plan = read(laid, scene, wires, volumes, parts)
+    path = strip.chain(plan)
+    if path is not None:
+        depths = strip.levels(plan, path)
+        if depths is not None:
+            strip.u_form(plan, path, depths)
+        elif not strip.fill(plan, path):
+            wrap(plan)
+    else:
+        wrap(plan)
+    write(plan, laid, lambda volume: _table(volume, above=False))
+    cleared(laid)
+    found = key.entries(scene, look)
+    _under(plan, laid, found)
+    titles = [
+        Title(f"{room.box.name} …", room.left + 10, room.high - 12, True) for room in plan.rooms if not room.first and texts[room.box.id]
+    ]
+    titles += [Title(_text(cluster), *point(cluster.graph_attr["lp"])) for cluster in clusters(laid) if given(cluster.graph_attr, "lp")]
+    return Figure(plan, _strokes(plan, look, found), titles, found, look, laid)
 
 
-def without_steps(scene: Scene) -> Scene:
-    """Remove what only names, reshapes or acts elementwise: figures in papers draw tensors."""
-    passed = {
-        box.id
-        for box in scene.shown()
-        if box.family in ("activation", "normalization", "regularization", "output") or (box.nodes and box.nodes[0].operator.unrolls)
-    }
-    into = {edge.target: edge for edge in scene.edges}
-
-    def origin(name: str) -> str:
-        while name in passed:
-            name = into[name].source
-        return name
-
-    edges = [replace(edge, source=origin(edge.source)) for edge in scene.edges if edge.target not in passed]
-    return Scene(scene.name, scene.title, _kept(scene.boxes, passed), edges, caption=scene.caption)
+def _text(cluster: Any) -> str:
+    return unescape(str(cluster.graph_attr["label"]).removeprefix("<").removesuffix(">"))
 
 
-def _kept(boxes: list[Box], passed: set[str]) -> list[Box]:
-    return [replace(box, inside=_kept(box.inside, passed)) if box.opened else box for box in boxes if box.id not in passed]
+def _under(plan: Plan, laid: Any, found: list[key.Entry]) -> None:
+    """Place the key and the caption below everything."""
+    left, low, right, high = plan.ends()
+    low = key.placed(found, left, right, low - 8) if found else low
+    left = min([left] + [entry.x for entry in found])
+    right = max([right] + [entry.x + entry.wide for entry in found])
+    if plan.scene.caption:
+        wide, tall = (72 * float(laid.graph_attr[side]) for side in ("lwidth", "lheight"))
+        laid.graph_attr["lp"] = f"{(left + right) / 2:.2f},{low - tall / 2 - 4:.2f}"
+        low -= tall + 8
+        left, right = min(left, (left + right - wide) / 2), max(right, (left + right + wide) / 2)
+    laid.graph_attr["bb"] = f"{left:.2f},{low:.2f},{right:.2f},{high:.2f}"
+
+
+def _strokes(plan: Plan, look: Look, found: list[key.Entry]) -> list[Stroke]:
+    c, total = look.colours, look.total(plan.scene)
+    pattern = look.theme == "print" and not look.heat
+    strokes = [
+        Stroke(rounded(room.left, room.low, room.right, room.high), c["frame"], width=0.9, dashed=room.box.training_only)
+        for room in plan.rooms
+        if not room.first
+    ]
+    fills = {}
+    for part, spot in plan.spots.items():
+        if spot.volume is None or spot.box is None:
+            continue
+        fills[part] = look.fill(spot.box, total)
+        dashed = spot.box.training_only or spot.box.family == "unknown"
+        family = spot.box.family if pattern else ""
+        strokes += drawn(spot.volume, (spot.x, spot.y), fills[part], c["line"], c["ground"], family, dashed)
+    strokes += kernels(plan, look, fills)
+    for entry in found:
+        if entry.fill:
+            swatch = entry.swatch
+            centre = (entry.x + swatch.box[0] / 2, entry.y)
+            strokes += drawn(swatch, centre, entry.fill, c["line"], c["ground"], entry.family if pattern else "")
+    return strokes
 
 
 def _streams(scene: Scene) -> dict[str, int]:
@@ -96,111 +171,60 @@ def _streams(scene: Scene) -> dict[str, int]:
     return found
 
 
-def _volume(box: Box, streams: int) -> Volume:
-    sizes = [dim if isinstance(dim, int) else 64 for dim in box.shape] or [1]
-    channels = sizes[0] / streams
-    name, title = _named(box)
-    lines = tuple(line for line in (title, box.times, "x".join(map(str, box.shape))) if line)
-    outline, double = 2.2 if box.family == "dense" else 0.9, box.family == "block"
-    if len(sizes) == 1:  # a vector: a bar
-        return Volume(7, 22 + 9 * log2(channels + 1), 6, name, lines, outline, double)
-    side = max(sizes[1:])
-    high = 6 + 9.5 * sqrt(side)
-    wide, high, deep = 3 + 2.1 * sqrt(channels), high / sqrt(streams), SLANT * high / sqrt(streams)
-    return Volume(wide, high, deep, name, lines, outline, double)
+def _part(box: Box, streams: int) -> tuple[Any, ...]:
+    """Return the shape of the part of a tensor that lies in one stream."""
+    first = box.shape[0] if box.shape else 0
+    return (first // streams, *box.shape[1:]) if isinstance(first, int) and first % streams == 0 else box.shape
 
 
-def _named(box: Box) -> tuple[str, str]:
-    """Return the name, if it is a word, and a short description."""
-    if box.family in ("input", "output"):
-        return box.name, ""
-    title = notation(box.nodes[0], QUIET) if box.family != "block" and box.nodes else cut(box.title, 20)
-    return "" if box.name.isdigit() else box.name, title
+def _shared(lines: tuple[str, ...], box: Box, streams: int) -> tuple[str, ...]:
+    """Return the lines of a tensor in several streams, with the shape of one part."""
+    return (*lines[:-1], show_shape(_part(box, streams))) if lines and lines[-1] == show_shape(box.shape) else lines
 
 
-def _parts(name: str, streams: dict[str, int]) -> list[str]:
-    return [name] if streams.get(name, 1) == 1 else [f"{name}/{stream}" for stream in range(streams[name])]
-
-
-def _draw(box: Box, dot: graphviz.Digraph, look: Look, volumes: dict[str, Volume], streams: dict[str, int]) -> None:
+def _draw(
+    box: Box, dot: graphviz.Digraph, look: Look, volumes: dict[str, Volume], parts: dict[str, list[str]], texts: dict[str, tuple[str, ...]]
+) -> None:
     c = look.colours
     if box.opened:
         with dot.subgraph(name=f"cluster_{box.id}") as inner:
             frame(box, inner, look, filled=False)
+            inner.attr("graph", label=f"<{escape('  '.join(texts[box.id]))}>" if texts[box.id] else "")
             for within in box.inside:
-                _draw(within, inner, look, volumes, streams)
+                _draw(within, inner, look, volumes, parts, texts)
         return
     if box.family == "merge":
         dot.node(box.id, label=box.title, id=box.id, tooltip=graphviz.escape(box.tooltip), shape="circle", style="filled",
                  fillcolor=c["merge"], fixedsize="true", width="0.3", height="0.3")  # fmt: skip
         return
-    parts = _parts(box.id, streams)
+    names = parts[box.id]
     with dot.subgraph() as column:
-        for number, part in enumerate(parts):
-            column.node(
-                part,
-                label=_table(volumes[box.id], part is parts[-1]),
-                id=part,
-                tooltip=graphviz.escape(box.tooltip),
-                shape="plain",
-                fontsize="9",
-            )
+        for number, part in enumerate(names):
+            tooltip = graphviz.escape(box.tooltip)
+            column.node(part, label=_table(volumes[part]), id=part, tooltip=tooltip, shape="plain", fontsize="9")
             if number:
-                column.edge(parts[number - 1], part, style="invis")
-        if len(parts) > 1:
+                column.edge(names[number - 1], part, style="invis")
+        if len(names) > 1:
             column.attr(rank="same")
 
 
-def _table(volume: Volume, labelled: bool) -> str:
-    """Return a table with space for the volume, where edges end, its text below, and equal space above to align all volumes."""
-    lines = [f"<B>{escape(volume.name)}</B>"] * bool(volume.name) + [escape(line) for line in volume.lines] if labelled else []
+def _table(volume: Volume, above: bool = True) -> str:
+    """Return a table with space for the volume, where edges end, and its text below; `above`, with as much space above as below."""
+    bold = volume.headed
+    lines = [f"<B>{escape(line)}</B>" if not number and bold else escape(line) for number, line in enumerate(volume.lines)]
     wide, high = volume.box
-    space = f'<TR><TD HEIGHT="{LINE * len(lines):.0f}"></TD></TR>' if lines else ""
+    space = f'<TR><TD HEIGHT="{LINE * len(lines):.0f}"></TD></TR>' if lines and above else ""
     text = f'<TR><TD HEIGHT="{LINE * len(lines):.0f}" CELLPADDING="0">{"<BR/>".join(lines)}</TD></TR>' if lines else ""
     cell = f'<TD PORT="v" FIXEDSIZE="TRUE" WIDTH="{ceil(wide)}" HEIGHT="{ceil(high)}" BGCOLOR="#ffffff01"></TD>'  # for the pointer
     room = f'<TR><TD><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>{cell}</TR></TABLE></TD></TR>'
-    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{space}{room}{text}</TABLE>>'
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{space}{room}{text}</TABLE>>'
 
 
-def _connect(edge: Edge, target: Box, dot: graphviz.Digraph, look: Look, streams: dict[str, int]) -> None:
-    """Draw one arrow or, between streams, one per connected pair: crossing ones if each sees both."""
-    sources, targets = _parts(edge.source, streams), _parts(edge.target, streams)
+def _wires(edge: Edge, scene: Scene, parts: dict[str, list[str]]) -> list[Wire]:
+    """Return one arrow or, between streams, one per connected pair: crossing ones if each sees both."""
+    sources, targets = parts[edge.source], parts[edge.target]
+    target = next(box for box in scene.shown() if box.id == edge.target)
     groups = target.nodes[0].attrs.get("groups", 1) if target.nodes else 1
     apart = len(sources) == len(targets) > 1 and (groups == len(targets) or target.family == "pooling")
     pairs = list(zip(sources, targets, strict=True)) if apart else [(a, b) for a in sources for b in targets]
-    for source, end in pairs:
-        found = {"weight": "10" if edge.spine else "1"}
-        if edge.training_only:
-            found["style"] = "dashed"
-        dot.edge(f"{source}:v:e", f"{end}:v:w", **found)
-
-
-def _paint(scene: Scene, look: Look, volumes: dict[str, Volume], streams: dict[str, int], centres: dict[str, Point]) -> str:
-    """Paint the volumes at the positions of their boxes."""
-    boxes, total = {box.id: box for box in scene.shown()}, look.total(scene)
-    strokes = []
-    for name, volume in volumes.items():
-        box = boxes[name]
-        for part in _parts(name, streams):
-            dashed = box.training_only or box.family == "unknown"
-            strokes.append(_faces(volume, centres[part], look.fill(box, total), look.colours["line"], dashed))
-    return " ".join(strokes)
-
-
-def _faces(volume: Volume, centre: Point, colour: str, line: str, dashed: bool) -> str:
-    """Return front, top and side of a volume in the language of Graphviz's xdot format."""
-    w, h, d = volume.wide, volume.high, volume.deep
-    left, top = centre[0] - (w + d) / 2, centre[1] + (h + d) / 2
-    low = top - h - d
-    front = [(left, low), (left + w, low), (left + w, low + h), (left, low + h)]
-    lid = [(left, low + h), (left + w, low + h), (left + w + d, top), (left + d, top)]
-    side = [(left + w, low), (left + w + d, low + d), (left + w + d, top), (left + w, low + h)]
-    width = f"setlinewidth({volume.outline})"
-    pen = f"S {len(width)} -{width} S {6 if dashed else 5} -{'dashed' if dashed else 'solid'} c {len(line)} -{line}"
-    faces = ((front, colour), (lid, shade(colour, LID)), (side, shade(colour, SIDE)))
-    strokes = [f"{pen} C 7 -{fill} P {len(corners)} {' '.join(f'{x:.2f} {y:.2f}' for x, y in corners)}" for corners, fill in faces]
-    if volume.double:
-        gap = min(2.5, w / 4)
-        inner = [(left + gap, low + gap), (left + w - gap, low + gap), (left + w - gap, low + h - gap), (left + gap, low + h - gap)]
-        strokes.append(f"p 4 {' '.join(f'{x:.2f} {y:.2f}' for x, y in inner)}")
-    return " ".join(strokes)
+    return [Wire(edge, source, end) for source, end in pairs]

@@ -226,3 +226,36 @@ def test_a_dark_page_is_printed_light(browser: Page, tmp_path: Path) -> None:
     assert colour == "rgb(255, 255, 255)"
     assert shown == "none"
     assert fill == "rgb(236, 239, 241)"
+
+
+FIGURES = ("lenet5", "alexnet", "vgg16", "resnet18", "efficientnet_b0", "mobilenet_v2", "unet", "googlenet", "vit_b_16", "densenet121")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_texts_of_figures_are_apart_and_on_the_page(browser: Page, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "net.html"
+    path.write_text(f"<body style='margin:0'>{load(ROOT / f'archs/{name}.arch').draw(style='paper').decode().split('?>', 1)[1]}</body>")
+    browser.goto(path.as_uri())
+    boxes = browser.eval_on_selector_all("svg text", "all => all.map(each => { const b = each.getBoundingClientRect(); return "
+                                         "[each.textContent, b.left, b.top, b.right, b.bottom]; })")  # fmt: skip
+    page = browser.eval_on_selector("svg", "each => { const b = each.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; }")
+    assert len(boxes) > 10
+    for text, left, top, right, bottom in boxes:
+        assert page[0] <= left and right <= page[2] and page[1] <= top and bottom <= page[3], text
+    for number, (first, *a) in enumerate(boxes):
+        for second, *b in boxes[number + 1 :]:
+            wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+            assert wide <= 1 or high <= 6, (first, second)  # lines of one text are closer than their boxes are high
+
+
+def test_a_figure_shows_what_is_in_a_block(browser: Page, tmp_path: Path) -> None:
+    path = tmp_path / "net.html"
+    path.write_bytes(load(ROOT / "archs/resnet18.arch").draw("html", style="paper"))
+    said: list[str] = []
+    browser.on("pageerror", lambda error: said.append(str(error)))
+    browser.goto(path.as_uri())
+    browser.click('[data-name="layer1.0"] text')
+    assert "layer1.0.conv2" in browser.eval_on_selector_all("[data-name]", "all => all.map(each => each.dataset.name)")
+    browser.click("#way button")
+    assert "layer1.0" in browser.eval_on_selector_all("[data-name]", "all => all.map(each => each.dataset.name)")
+    assert said == []

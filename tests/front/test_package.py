@@ -22,7 +22,14 @@ from archc.tests.support import ARCHS, ROOT
 pytestmark = pytest.mark.thorough  # processes, and files at the limits
 
 RECIPES = {path.relative_to(ROOT).as_posix() for path in (ROOT / "training/recipes").glob("*.toml")}
-DATA = {"py.typed", "dsl/grammar.lark", "compiler/draw/page.html", *RECIPES, *(path.relative_to(ROOT).as_posix() for path in ARCHS)}
+DATA = {
+    "py.typed",
+    "dsl/grammar.lark",
+    "compiler/draw/page.html",
+    "compiler/draw/figure.html",
+    *RECIPES,
+    *(path.relative_to(ROOT).as_posix() for path in ARCHS),
+}
 ROOMS = [ROOT / name for name in ("dsl", "compiler", "training", "ui")]
 FOLDERS = [path.parent.relative_to(ROOT) for room in ROOMS for path in room.rglob("__init__.py")]
 MODULES = {path.relative_to(ROOT).as_posix() for room in ROOMS for path in room.rglob("*.py")} | {"__init__.py", "__main__.py", "cli.py"}

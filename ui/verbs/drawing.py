@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,14 +24,24 @@ class Target:
     options: Request
 
 
-def target(output: Path | None, form: str, style: str, theme: str, heat: str, legend: bool, part: str = "") -> Target:
+def target(
+    output: Path | None,
+    form: str,
+    style: str,
+    theme: str,
+    heat: str,
+    legend: bool,
+    part: str = "",
+    labels: str = "",
+    hide: Iterable[str] = (),
+) -> Target:
     """Check the options before any work is done. Raises UsageError, or ends with an exit code."""
     if output is not None:
         must_be_writable(output)
     form = form or (by_suffix(output.suffix) if output is not None else "svg")
     if not form:
         usage(f"pictures are {listed()}, by --format or the suffix of the file, not {output}")
-    options = request(form, style, theme, heat, legend, part)
+    options = request(form, style, theme, heat, legend, part, labels, hide)
     if options.form.binary and output is None:
         usage(f"a {form} is written to a file: give -o FILE{options.form.suffixes[0]}")
     return Target(output, options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import partial as partial_
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,8 +28,10 @@ from archc.ui.verbs.options import (
     Flat,
     Form,
     Heat,
+    Hide,
     Input,
     Json,
+    Labels,
     Latex,
     Layout,
     Legend,
@@ -232,6 +234,8 @@ def draw(
     theme: Theme = "auto",
     heat: Heat = "",
     legend: Legend = True,
+    labels: Labels = "",
+    hide: Hide = None,
     partial: Annotated[bool, typer.Option("--partial", help="draw a file with errors too, as far as its shapes are known")] = False,
     watch: Watch = False,
     set_: Set = None,
@@ -243,18 +247,20 @@ def draw(
     from archc.compiler.draw.request import folding, partial_picture
     from archc.ui.verbs import drawing
 
-    target = drawing.target(output, format_, style, theme, heat, legend, part="a wrong file" if partial else "")
+    target = drawing.target(
+        output, format_, style, theme, heat, legend, part="a wrong file" if partial else "", labels=labels, hide=hide or ()
+    )
     if watch:
         if output is None:
             usage("--watch draws again and again into a file: give -o FILE")
-        looks = (depth, expand, collapse, flat, theme, heat, legend)
+        looks = (depth, expand, collapse, flat, theme, heat, legend, labels, hide)
         again = partial_(draw, file, output, format_, style, *looks, partial, set_=set_, input_=input_, max_nodes=max_nodes)
         watching.repeat([file], again)
     changed, limits = overrides(set_, input_), Limits(max_nodes, max_nesting)
     expanded, collapsed = expand or (), collapse or ()
     if not partial:
         net, form = network(file, changed, limits, False), target.options.form.name
-        appearance = {"style": style, "theme": theme, "heat": heat}
+        appearance: dict[str, Any] = {"style": style, "theme": theme, "heat": heat, "labels": labels, "hide": hide or ()}
         drawing.write_picture(
             lambda: net.draw(form, **appearance, legend=legend, depth=depth, expand=expanded, collapse=collapsed, flat=flat), output
         )

@@ -10,6 +10,7 @@ import typer
 from archc.compiler.analysis.conventions import CONVENTIONS
 from archc.compiler.analysis.memory import BYTES, OPTIMIZERS
 from archc.compiler.analysis.summary import SORTS
+from archc.compiler.draw.labels import LABELS
 from archc.compiler.draw.picture import FORMATS, listed
 from archc.compiler.draw.style import HEATS, STYLES, THEMES
 from archc.compiler.errors import alternatives
@@ -84,6 +85,14 @@ Theme = Annotated[
 ]
 Heat = Annotated[str, typer.Option(help=f"color by cost: {alternatives(HEATS)}", autocompletion=words(*HEATS))]
 Legend = Annotated[bool, typer.Option("--legend/--no-legend", help="a key to the colors")]
+Labels = Annotated[
+    str,
+    typer.Option(
+        help=f"what is written on boxes: {alternatives(LABELS)}; by default all in style graph, arguments where they differ in style paper",
+        autocompletion=words(*LABELS),
+    ),
+]
+Hide = Annotated[list[str] | None, typer.Option("--hide", metavar="NAMES", help="leave options and arguments out of boxes: pad,bias")]
 Depth = Annotated[int | None, typer.Option(min=0, help="levels of blocks to open; by default as many as fit a page")]
 Expand = Annotated[list[str] | None, typer.Option("--expand", metavar="PATTERN", help="also open these blocks: layer3, 'layer3*'")]
 Collapse = Annotated[list[str] | None, typer.Option("--collapse", metavar="PATTERN", help="keep these blocks closed")]

@@ -1,0 +1,210 @@
+"""The places of everything in a figure: read from what Graphviz laid out, moved, and written back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from archc.compiler.draw.layout import Point
+from archc.compiler.draw.scene import Box, Edge, Scene
+from archc.compiler.draw.shapes import Volume
+
+HEAD = 6.0  # length of an arrowhead, in points
+TITLE = 21.0  # height of the title of a frame
+MARGIN = 9.0  # between a frame and what is in it
+
+
+@dataclass
+class Spot:
+    """A volume, or the sign of a merge, with the text under it; in points, y upwards. `x`, `y` is the middle of the drawing."""
+
+    part: str
+    box: Box | None  # None: an entry of the key
+    x: float
+    y: float
+    wide: float  # with the text
+    text: float  # height of the text
+    volume: Volume | None = None
+
+    @property
+    def half(self) -> tuple[float, float]:
+        """Return half of the width and height of the drawing."""
+        wide, high = self.volume.box if self.volume else (21.6, 21.6)
+        return wide / 2, high / 2
+
+    @property
+    def top(self) -> float:
+        """Return the upper end of the drawing."""
+        return self.y + self.half[1]
+
+    @property
+    def low(self) -> float:
+        """Return the lower end, with the text."""
+        return self.y - self.half[1] - self.text
+
+    @property
+    def left(self) -> float:
+        """Return the left end of the drawing or of its text."""
+        return self.x - max(self.wide / 2, self.half[0])
+
+    @property
+    def right(self) -> float:
+        """Return the right end of the drawing or of its text."""
+        return self.x + max(self.wide / 2, self.half[0])
+
+    @property
+    def mouth(self) -> Point:
+        """Return where arrows end."""
+        return self.x - self.half[0], self.y
+
+    @property
+    def exit(self) -> Point:
+        """Return where arrows begin."""
+        return self.x + self.half[0], self.y
+
+
+@dataclass
+class Wire:
+    """An arrow between two spots: the control points of its curves, and its tip."""
+
+    edge: Edge
+    source: str
+    target: str
+    points: list[Point] = field(default_factory=list)
+    tip: Point = (0.0, 0.0)
+
+    def run(self, points: list[Point]) -> None:
+        """Take a way by its control points; the arrowhead takes its end."""
+        (ax, ay), (bx, by) = points[-2], points[-1]
+        length = ((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5 or 1.0
+        self.tip = (bx, by)
+        self.points = [*points[:-1], (bx - HEAD * (bx - ax) / length, by - HEAD * (by - ay) / length)]
+
+
+@dataclass
+class Room:
+    """The frame of an opened block, or the part of it that is in one row."""
+
+    box: Box
+    left: float
+    low: float
+    right: float
+    high: float
+    first: bool = True
+
+    def grown(self, by: float) -> Room:
+        """Return a frame that is wider and higher on every side."""
+        return Room(self.box, self.left - by, self.low - by, self.right + by, self.high + by, self.first)
+
+
+@dataclass
+class Plan:
+    """A figure with all places."""
+
+    scene: Scene
+    spots: dict[str, Spot]
+    wires: list[Wire]
+    rooms: list[Room]
+    parts: dict[str, list[str]]  # the spots of every box: several where it is in several streams
+
+    def ends(self) -> tuple[float, float, float, float]:
+        """Return left, low, right and high of everything."""
+        spots, rooms = self.spots.values(), self.rooms
+        points = [point for wire in self.wires for point in [*wire.points, wire.tip]]
+        return (
+            min([spot.left for spot in spots] + [room.left for room in rooms] + [x for x, _ in points]),
+            min([spot.low for spot in spots] + [room.low for room in rooms] + [y for _, y in points]),
+            max([spot.right for spot in spots] + [room.right for room in rooms] + [x for x, _ in points]),
+            max([spot.top for spot in spots] + [room.high for room in rooms] + [y for _, y in points]),
+        )
+
+    def wire(self, source: str, target: str) -> Wire | None:
+        """Return the arrow from one spot to another."""
+        return next((wire for wire in self.wires if (wire.source, wire.target) == (source, target)), None)
+
+
+def read(laid: Any, scene: Scene, wires: list[Wire], volumes: dict[str, Volume], parts: dict[str, list[str]]) -> Plan:
+    """Return the places of a drawing that is laid out; the edge number n of it has the id `wire n`."""
+    owner = {part: box for box in scene.shown() for part in parts[box.id]}
+    spots = {}
+    for node in laid.nodes():
+        name = str(node)
+        if name in owner:
+            x, y = point(node.attr["pos"])
+            volume = volumes.get(name)
+            spots[name] = Spot(name, owner[name], x, y, 72 * float(node.attr["width"]), volume.text if volume else 0.0, volume)
+    for edge in laid.edges():
+        if given(edge.attr, "id").startswith("wire"):
+            wire = wires[int(edge.attr["id"][4:])]
+            tip, *points = edge.attr["pos"].split()
+            wire.tip, wire.points = point(tip[2:]), [point(each) for each in points]
+    boxes = {box.id: box for box in scene.every()}
+    rooms = []
+    for cluster in clusters(laid):
+        left, low, right, high = map(float, cluster.graph_attr["bb"].split(","))
+        rooms.append(Room(boxes[str(cluster.name).removeprefix("cluster_")], left, low, right, high))
+    return Plan(scene, spots, wires, rooms, parts)
+
+
+def write(plan: Plan, laid: Any, label: Callable[[Volume], str]) -> None:
+    """Write the places into the drawing, and the label of every volume. Frames of further rows have no place in it: they are painted."""
+    for node in laid.nodes():
+        spot = plan.spots[str(node)]
+        node.attr["pos"] = f"{spot.x:.2f},{spot.y - spot.text / 2:.2f}"
+        if spot.volume is not None:
+            node.attr["label"] = label(spot.volume)
+            node.attr["height"] = f"{(spot.volume.box[1] + spot.text) / 72:.4f}"
+    for edge in laid.edges():
+        if given(edge.attr, "style") == "invis":  # which kept streams apart
+            (ax, ay), (bx, by) = (plan.spots[end].exit for end in edge_ends(edge))
+            edge.attr["pos"] = f"e,{bx:.2f},{by:.2f} {ax:.2f},{ay:.2f} {ax:.2f},{ay:.2f} {bx:.2f},{by:.2f} {bx:.2f},{by:.2f}"
+        if given(edge.attr, "id").startswith("wire"):
+            wire = plan.wires[int(edge.attr["id"][4:])]
+            points = " ".join(f"{x:.2f},{y:.2f}" for x, y in wire.points)
+            edge.attr["pos"] = f"e,{wire.tip[0]:.2f},{wire.tip[1]:.2f} {points}"
+    rooms = {room.box.id: room for room in plan.rooms if room.first}
+    for cluster in clusters(laid):
+        room = rooms[str(cluster.name).removeprefix("cluster_")]
+        cluster.graph_attr["bb"] = f"{room.left:.2f},{room.low:.2f},{room.right:.2f},{room.high:.2f}"
+        if given(cluster.graph_attr, "lwidth"):
+            wide = 72 * float(cluster.graph_attr["lwidth"])
+            cluster.graph_attr["lp"] = f"{room.left + 8 + wide / 2:.2f},{room.high - 12:.2f}"
+    left, low, right, high = plan.ends()
+    laid.graph_attr["bb"] = f"{left:.2f},{low:.2f},{right:.2f},{high:.2f}"
+
+
+def given(attributes: Any, name: str) -> str:
+    """Return an attribute of a drawing, or "" if nothing in it has one of that name."""
+    try:
+        return attributes[name] or ""
+    except KeyError:
+        return ""
+
+
+def edge_ends(edge: Any) -> list[str]:
+    """Return the names of the ends of an edge in a drawing."""
+    return list(map(str, edge)) if isinstance(edge, tuple) else edge.name.split("->")
+
+
+def clusters(graph: Any) -> Iterator[Any]:
+    """Yield the frames of a drawing, an outer one before those in it."""
+    for inner in graph.subgraphs():
+        if str(inner.name).startswith("cluster"):
+            yield inner
+        yield from clusters(inner)
+
+
+def point(text: str) -> Point:
+    """Read a point as Graphviz writes it."""
+    x, y = text.lstrip("!").split(",")
+    return float(x), float(y)
+
+
+def within(box: Box) -> Iterable[str]:
+    """Return the ids of the boxes in an opened block, at any depth."""
+    for inner in box.inside:
+        if inner.opened:
+            yield from within(inner)
+        else:
+            yield inner.id
