@@ -37,7 +37,9 @@ def sized(dot: str, form: str, figure: Figure) -> str:
     wide, high = inches(dot)
     factor = figure.width / wide if figure.width else figure.scale
     found = []
-    if factor != 1:
+    if figure.width:  # exactly, whatever the height is
+        found.append(f'size="{figure.width:.4f},10000!"')
+    elif factor != 1:
         found.append(f'size="{wide * factor:.4f},{high * factor:.4f}!"')
     if form == "png":
         side = factor * max(wide, high)

@@ -50,7 +50,19 @@ def steps(scene: Scene, look: Look, form: str) -> Iterator[bytes]:
     dot = placed(scene, "graph", look, form)
     for step in range(1, max(appears.values(), default=0) + 1):
         made = render(_until(dot, appears, step), form, placed=True)
-        yield finished(made, scene, look.theme) if form == "svg" else made
+        yield finished(_without_empty(made), scene, look.theme) if form == "svg" else made
+
+
+def _without_empty(svg: bytes) -> bytes:
+    """Remove the groups of frames that are not drawn."""
+    root = ElementTree.fromstring(svg)
+    for group in root.findall(f"{{{SVG}}}g"):
+        for inner in list(group):
+            drawn = any(part.tag.rpartition("}")[2] in ("path", "polygon", "text") for part in inner.iter())
+            if inner.get("class") == "cluster" and not drawn:
+                group.remove(inner)
+    made: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return made
 
 
 def _until(dot: str, appears: Mapping[str, int], step: int) -> str:
