@@ -10,7 +10,7 @@ CONTENTS = {
     "Start": ("overview", "learn/index", "learn/ko/index", "playground"),
     "Reference": ("language", "operators", "errors", "networks/index", "python"),
     "Guides": ("guides/index",),
-    "Background": ("papers", "arguments", "diffs", "gallery", "zoo", "benchmarks", "compiler", "decisions", "contributing", "site"),
+    "Background": ("papers", "arguments", "diffs", "pictures", "gallery", "zoo", "benchmarks", "compiler", "decisions", "contributing", "site"),
 }
 
 # Page -> the pages below it.
