@@ -104,8 +104,10 @@ def difference_picture(
 
 def network_steps(graph: ArchGraph, folding: Folding, asked: Request) -> list[bytes]:
     """Draw a network as it grows, a picture for each box. Raises UsageError for another form than svg, pdf and png."""
-    if asked.style != "graph" or asked.form.name not in STEPPED:
-        raise UsageError(f"are of the style graph, as {alternatives(STEPPED)}, not {asked.form.name}", option="steps")
+    if asked.style != "graph":
+        raise UsageError(f"are of the style graph, not of {asked.style}", option="steps")
+    if asked.form.name not in STEPPED:
+        raise UsageError(f"are drawn as {alternatives(STEPPED)}, not as {asked.form.name}", option="steps")
     made = scene(graph, folding)
     furnished(made, asked.style, asked.look.figure)
     number(made, asked.look.figure.show, asked.look.heat, asked.look.total(made))

@@ -10,14 +10,14 @@ CONTENTS = {
     "Start": ("overview", "learn/index", "learn/ko/index", "playground"),
     "Reference": ("language", "operators", "errors", "networks/index", "python"),
     "Guides": ("guides/index",),
-    "Background": ("papers", "arguments", "diffs", "pictures", "gallery", "zoo", "benchmarks", "compiler", "decisions", "contributing", "site"),
+    "Background": ("papers", "arguments", "diffs", "gallery", "zoo", "benchmarks", "compiler", "decisions", "contributing", "site"),
 }
 
 # Page -> the pages below it.
 BELOW = {
     "guides/index": (
         "guides/pytorch", "guides/keras", "guides/caffe", "sources", "reading",
-        "guides/weights", "training", "source", "onnx", "teams", "editors",
+        "guides/weights", "training", "source", "onnx", "pictures", "teams", "editors",
     ),
 }  # fmt: skip
 

@@ -322,6 +322,13 @@ def test_a_network_grows_in_its_place() -> None:
     assert fourth == {"layer1.0"}  # an arc comes with its box
 
 
+def test_steps_are_of_some_styles_and_formats() -> None:
+    with pytest.raises(UsageError, match="not of paper"):
+        loads(SMALL).draw_steps(style="paper")
+    with pytest.raises(UsageError, match="not as mermaid"):
+        loads(SMALL).draw_steps("mermaid")
+
+
 def test_a_picture_that_moves_stands_still_where_that_is_wanted() -> None:
     root = ElementTree.fromstring(loads(SMALL).draw(animate=True))
     rules = "".join(style.text or "" for style in root.iter(f"{SVG}style"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import partial as partial_
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -202,7 +202,7 @@ def diff_(
     from archc.ui.verbs import drawing
 
     stdin_once([first, second])
-    page = {"direction": direction, "title": title, "scale": scale, "dpi": dpi, "width": width}
+    page: dict[str, Any] = {"direction": direction, "title": title, "scale": scale, "dpi": dpi, "width": width}
     about = "a difference"
     target = drawing.target(output, "", "graph", theme, "", True, about, figure(**page)) if output is not None else None
     limits = Limits(max_nodes, max_nesting)
@@ -216,7 +216,7 @@ def diff_(
         sys.stdout.write(difference.markdown() if md else difference.text())
     if target is not None:
         form, expanded, collapsed = target.options.form.name, expand or (), collapse or ()
-        shown = {"depth": depth, "expand": expanded, "collapse": collapsed, "flat": flat, "side_by_side": side_by_side}
+        shown: dict[str, Any] = {"depth": depth, "expand": expanded, "collapse": collapsed, "flat": flat, "side_by_side": side_by_side}
         drawing.write_picture(lambda: difference.draw(form, theme=theme, **shown, **page), output)
     if not difference.same:
         raise typer.Exit(1)
@@ -262,7 +262,7 @@ def draw(
     from archc.compiler.draw.request import folding, partial_picture
     from archc.ui.verbs import drawing
 
-    page = {"direction": direction, "title": title, "scale": scale, "dpi": dpi, "width": width}
+    page: dict[str, Any] = {"direction": direction, "title": title, "scale": scale, "dpi": dpi, "width": width}
     page |= {"show": show or (), "rename": rename or (), "animate": animate}
     target = drawing.target(output, format_, style, theme, heat, legend, "a wrong file" if partial else "", figure(**page))
     if steps and (output is None or partial):
@@ -272,17 +272,18 @@ def draw(
     if watch:
         if output is None:
             usage("--watch draws again and again into a file: give -o FILE")
-        looks = (depth, expand, collapse, flat, theme, heat, legend)
-        rest = {"steps": steps, "partial": partial, "set_": set_, "input_": input_, "max_nodes": max_nodes}
-        again = partial_(draw, file, output, format_, style, *looks, **page, **rest)
+        looks: dict[str, Any] = {"depth": depth, "expand": expand, "collapse": collapse, "flat": flat, "theme": theme}
+        looks |= {"heat": heat, "legend": legend}
+        rest: dict[str, Any] = {"steps": steps, "partial": partial, "set_": set_, "input_": input_, "max_nodes": max_nodes}
+        again = partial_(draw, file, output, format_, style, **looks, **page, **rest)
         watching.repeat([file], again)
     changed, limits = overrides(set_, input_), Limits(max_nodes, max_nesting)
     expanded, collapsed = expand or (), collapse or ()
     if not partial:
         net, form = network(file, changed, limits, False), target.options.form.name
-        appearance = {"style": style, "theme": theme, "heat": heat, "legend": legend, **page}
-        asked = {**appearance, "depth": depth, "expand": expanded, "collapse": collapsed, "flat": flat}
-        if steps:
+        appearance: dict[str, Any] = {"style": style, "theme": theme, "heat": heat, "legend": legend, **page}
+        asked: dict[str, Any] = {**appearance, "depth": depth, "expand": expanded, "collapse": collapsed, "flat": flat}
+        if steps and output is not None:
             drawing.write_steps(lambda: net.draw_steps(form, **asked), output)
         else:
             drawing.write_picture(lambda: net.draw(form, **asked), output)
