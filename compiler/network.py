@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,6 +207,14 @@ class Network:
         flat: bool = False,
         labels: str = "",
         hide: str | Iterable[str] = (),
+        direction: str = "TB",
+        title: str = "",
+        scale: float = 1.0,
+        dpi: int = 0,
+        width: str = "",
+        show: str | Iterable[str] = (),
+        rename: Mapping[str, str] | Iterable[str] = (),
+        animate: bool = False,
     ) -> bytes:
         """Draw the network: svg, pdf, png, dot, html, mermaid or tex. The bytes of one network are always the same.
 
@@ -215,12 +223,27 @@ class Network:
         (`layer3*`), and `flat` shows every operator. `labels` says what is written: `names`, `args`, `shapes`, `all`
         or `none`; `hide` names options and arguments that are left out (`pad`, `bias`). Raises NoGraphviz where Graphviz is missing,
         TooLarge for a PNG.
-        """
-        from archc.compiler.draw.request import folding, network_picture, request
 
-        return network_picture(
-            self.graph, folding(depth, expand, collapse, flat), request(form, style, theme, heat, legend, labels=labels, hide=hide)
-        )
+        On a page: `direction` is `TB` or `LR`; a `title` brings the counts with it; `width` is a length (`85mm`), or `scale` a factor;
+        `dpi` is of png (192 by default, or less where that is too large); `show` writes `params`, `macs`, `memory` (activations of one
+        sample in float32) or `field` (receptive field) on the boxes; `rename` maps names in the picture to others.
+        With `animate`, an svg shows its boxes one after the other.
+        """
+        from archc.compiler.draw.request import asked_of, network_picture
+
+        drawn = {"style": style, "theme": theme, "heat": heat, "legend": legend, "labels": labels, "hide": hide}
+        shown = {"depth": depth, "expand": expand, "collapse": collapse, "flat": flat}
+        page = {"direction": direction, "title": title, "scale": scale, "dpi": dpi, "width": width, "show": show, "rename": rename}
+        return network_picture(self.graph, *asked_of(form, **drawn, **shown, **page, animate=animate))
+
+    def draw_steps(self, form: str = "svg", **options: Any) -> list[bytes]:
+        """Draw the network as it grows, for a lecture: a picture for each box, all of one size and with everything in its place.
+
+        Form is svg, pdf or png; options are those of `draw`. Raises UsageError for the style `paper`.
+        """
+        from archc.compiler.draw.request import asked_of, network_steps
+
+        return network_steps(self.graph, *asked_of(form, **options))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Return what a notebook shows: a picture, inline and as SVG; text where Graphviz is missing."""

@@ -26,19 +26,19 @@ def difference(a: ArchGraph, b: ArchGraph, found: Difference, folding: Folding, 
     `found` is the difference from `a` to `b`; `names` are the captions of the networks with their settings, by default their
     own names.
     """
-    both = _Both(a, b, found)
+    both = Both(a, b, found)
     marks = both.marks()
-    result = _opened(b, marks, replace(folding, apart=both.apart))
+    result = opened(b, marks, replace(folding, apart=both.apart))
     first, second = names[0] or a.name, names[1] or b.name
     result.graph = None
     result.name = f"{a.name} to {b.name}"
     result.caption = [f"{first} -> {second}", *(f"{name}: {graph.title}" for name, graph in ((first, a), (second, b)) if graph.title)]
-    _added_and_changed(result, both)
+    mark_boxes(result, both)
     _edges(result, both, _removed(result, both))
     return result
 
 
-class _Both:
+class Both:
     """Two networks with their correspondence: notes on the nodes of the second, and the nodes that are only in the first."""
 
     def __init__(self, a: ArchGraph, b: ArchGraph, found: Difference) -> None:
@@ -179,7 +179,7 @@ def _together(first: str, second: str) -> int:
     return count
 
 
-def _opened(b: ArchGraph, marks: Mapping[str, str], folding: Folding) -> Scene:
+def opened(b: ArchGraph, marks: Mapping[str, str], folding: Folding) -> Scene:
     """Return the scene. If no depth is given, the blocks with a difference are opened as far as the result stays readable."""
     folding = replace(folding, marks=marks)
     if folding.depth is not None or folding.flat or not marks:
@@ -202,7 +202,8 @@ def _differing(part: Part, marks: Mapping[str, str]) -> Iterator[str]:
             yield from _differing(inner, marks)
 
 
-def _added_and_changed(result: Scene, both: _Both) -> None:
+def mark_boxes(result: Scene, both: Both) -> None:
+    """Say of every box what was added and changed in it."""
     inside: dict[str, list[str]] = {}
     for name, box in result.shown_as.items():
         inside.setdefault(box.id, []).append(name)
@@ -244,7 +245,7 @@ class _Levels:
             waiting.extend(inner for inner in box.inside if inner.opened)
 
 
-def _removed(result: Scene, both: _Both) -> dict[str, Box]:
+def _removed(result: Scene, both: Both) -> dict[str, Box]:
     """Add boxes for what only the first network has, next to its former neighbors; a closed block gets a note instead."""
     shown: dict[str, Box] = {}
     levels = _Levels(result.boxes)
@@ -272,7 +273,7 @@ def _removed(result: Scene, both: _Both) -> dict[str, Box]:
     return shown
 
 
-def _gone_together(both: _Both) -> Iterator[tuple[Part, list[Node]]]:
+def _gone_together(both: Both) -> Iterator[tuple[Part, list[Node]]]:
     """Yield the removed nodes by boxes: whole blocks, and operators with what is attached to them."""
     gone = {node.name for node in both.gone if node.name not in both.followed}
 
@@ -307,7 +308,7 @@ def _box(part: Part, nodes: Sequence[Node]) -> Box:
     return box
 
 
-def _edges(result: Scene, both: _Both, removed: Mapping[str, Box]) -> None:
+def _edges(result: Scene, both: Both, removed: Mapping[str, Box]) -> None:
     """Mark edges that are new green, and add edges that are gone in red."""
     come = {(result.shown_as[source].id, result.shown_as[target].id) for source, target in both.new}
     for edge in result.edges:

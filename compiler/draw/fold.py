@@ -11,6 +11,7 @@ from typing import Any
 from archc.compiler.analysis.cost import macs_of, params_of
 from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.parts import Part, parts
+from archc.compiler.analysis.skips import skips
 from archc.compiler.draw.scene import Box, Edge, Scene
 from archc.compiler.draw.spine import mark_spine
 from archc.compiler.errors import UnknownName
@@ -54,7 +55,7 @@ def _scene(graph: ArchGraph, folding: Folding) -> Scene:
         return _Folder(graph, root, folding).scene(folding.depth)
     shown = _Folder(graph, root, folding).scene(0)
     for depth in range(1, _height(root)):
-        deeper = _Folder(graph, root, folding).scene(depth)
+        deeper = _Folder(graph, root, folding, spare=True).scene(depth)
         if sum(1 for _ in deeper.shown()) > PAGE:
             break
         shown = deeper
@@ -76,6 +77,15 @@ def blocks(graph: ArchGraph) -> list[str]:
     return [part.name for part in _walk(parts(graph)) if part.parts]
 
 
+def patterns_of(patterns: Sequence[str], known: Sequence[str], elsewhere: Sequence[str]) -> tuple[str, ...]:
+    """Return the patterns without those that name blocks of another network alone."""
+
+    def fits(pattern: str, names: Sequence[str]) -> bool:
+        return any(fnmatchcase(name, pattern) for name in names)
+
+    return tuple(pattern for pattern in patterns if fits(pattern, known) or not fits(pattern, elsewhere))
+
+
 def _flat(graph: ArchGraph) -> Part:
     return Part("", parts={node.name: Part(node.name, node) for node in graph})
 
@@ -87,8 +97,9 @@ def _height(part: Part) -> int:
 class _Folder:
     """Builds the scene of one part. `box_of` maps nodes to boxes; `turns` records which copy of which fold a node is in."""
 
-    def __init__(self, graph: ArchGraph, root: Part, folding: Folding) -> None:
+    def __init__(self, graph: ArchGraph, root: Part, folding: Folding, spare: bool = False) -> None:
         self.graph, self.root, self.folding = graph, root, folding
+        self.spare = spare  # whether frames that say nothing are left out
         self.box_of: dict[str, Box] = {}
         self.turns: dict[str, tuple[tuple[str, int], ...]] = defaultdict(tuple)
         self.ends = {output.node for output in graph.outputs.values()}
@@ -123,7 +134,9 @@ class _Folder:
 
     def _is_open(self, copies: list[Part], depth: int) -> bool:
         names = [part.name for part in copies]
-        return not any(name in self._closed for name in names) and (depth > 0 or any(name in self._opened for name in names))
+        if any(name in self._closed for name in names):
+            return False
+        return any(name in self._opened for name in names) or (depth > 0 and not (self.spare and _wraps_a_block(copies[0])))
 
     def _apart(self, part: Part) -> bool:
         """Return whether this very copy, or something inside it, is expanded by name."""
@@ -200,8 +213,13 @@ class _Folder:
         if self._is_open(copies, depth):
             box.opened = True
             box.inside = self._boxes(first, depth - 1)
+            if self.spare and first.name not in self._opened and call is None and len(copies) == 1 and _is_alone(box.inside):
+                only = box.inside[0]  # it stands for itself
+                only.name = box.name if only.name.isdigit() or not only.name else f"{box.name}.{only.name}"
+                return only
         else:
             box.details = [_contents(first)] if not call else []
+            box.skips = skips(self.graph, nodes)
             self.box_of.update((node.name, box) for node in nodes)
         if len(copies) > 1:
             within = {node.name: self.turns[node.name] for node in nodes}
@@ -273,6 +291,17 @@ def operator_box(node: Node) -> Box:
 def _implied(node: Node, label: str) -> bool:
     """Return whether a node has a default name that is not part of a weight key, and so needs no display."""
     return not node.is_input and node.operator.weights is no_weights and label.rstrip("0123456789") == node.op
+
+
+def _is_alone(boxes: list[Box]) -> bool:
+    return len(boxes) == 1 and not boxes[0].opened and boxes[0].family != "block"
+
+
+def _wraps_a_block(part: Part) -> bool:
+    """Return whether a call holds one block and besides it only merges, so that it says the same opened as closed."""
+    blocks = sum(1 for inner in part.parts.values() if inner.parts)
+    merges = sum(1 for inner in part.parts.values() if inner.node is not None and inner.node.operator.picture_family == "merge")
+    return part.call is not None and blocks == 1 and blocks + merges == len(part.parts)
 
 
 def _walk(part: Part) -> Iterable[Part]:

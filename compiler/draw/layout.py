@@ -45,17 +45,9 @@ def use(engine: Engine | None) -> None:
 def render(dot: str, form: str, placed: bool = False) -> bytes:
     """Lay out a DOT text with `dot`, unless it is `placed` already, and render it as svg, pdf, png or json.
 
-    Equal texts produce equal bytes. Raises NoGraphviz if Graphviz is missing, and TooLarge for a PNG of more than 32,767 pixels
-    on a side.
+    Equal texts produce equal bytes. Raises NoGraphviz if Graphviz is missing.
     """
-    program = "nop2" if placed else "dot"
-    if form == "png":
-        sides = _rendered(dot, "plain", program).split(b"\n", 1)[0].split()[2:4]  # in inches
-        if (pixels := 96 * max(map(float, sides))) > PNG_SIDE:
-            raise TooLarge(
-                f"this picture has {pixels:,.0f} pixels on its longer side, but a PNG has at most {PNG_SIDE:,}: write an .svg, or fold it"
-            )
-    return _rendered(dot, form, program)
+    return _rendered(dot, form, "nop2" if placed else "dot")
 
 
 def drawing(dot: str) -> Any:

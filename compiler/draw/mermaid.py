@@ -22,9 +22,10 @@ FORMS = {
 def mermaid(scene: Scene, look: Look) -> str:
     """Return a flowchart from top to bottom, with opened blocks as subgraphs."""
     ids = {box.id: f"n{number}" for number, box in enumerate(scene.every())}
-    lines = ["---", f"title: {_string(scene.caption[0])}", "---"] if scene.caption else []
+    title = " - ".join(scene.heading) or (scene.caption[0] if scene.caption else "")
+    lines = ["---", f"title: {_string(title)}", "---"] if title else []
     named = scene.caption[1:] or [f"{scene.name}: {scene.title}" if scene.title else scene.name]
-    lines += [f"%% {_remark(line)}" for line in named] + ["flowchart TB"]
+    lines += [f"%% {_remark(line)}" for line in named] + [f"flowchart {look.figure.direction}"]
     for box in scene.boxes:
         lines += _drawn(box, ids, 1)
     for edge in scene.edges:
@@ -51,7 +52,9 @@ def _drawn(box: Box, ids: dict[str, str], depth: int) -> Iterator[str]:
         box.name if box.family != "merge" else "",
         " ".join(part for part in (box.title, box.times) if part),
         *box.details,
+        str(box.skips),
         *box.changes,
+        *box.numbers,
     ]
     text = "<br/>".join(_text(line) for line in lines if line)
     yield f'{indent}{ids[box.id]}{left}"{text}"{right}:::{box.status or box.family}'

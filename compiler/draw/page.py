@@ -15,6 +15,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from archc.compiler.analysis.parts import parts
+from archc.compiler.draw.arcs import markup
 from archc.compiler.draw.dot import graph_dot
 from archc.compiler.draw.fold import body
 from archc.compiler.draw.labels import hide, on_boxes
@@ -74,9 +75,11 @@ def _drawing(scene: Scene, look: Look) -> dict[str, Any]:
         box = boxes.get(place["name"])
         if box is not None:
             x, y = map(float, place["pos"].split(","))
+            w, h = (72 * float(place[side]) for side in ("width", "height"))
             drawn.append({
-                "id": box.id, "x": x, "y": -y, "w": 72 * float(place["width"]), "h": 72 * float(place["height"]), "tip": box.tooltip,
-                "data": data(box), "name": box.name, "title": box.title, "copies": box.copies, "svg": _inner(groups[box.id]),
+                "id": box.id, "x": x, "y": -y, "w": w, "h": h, "tip": box.tooltip,
+                "data": data(box), "name": box.name, "title": box.title, "copies": box.copies,
+                "svg": _inner(groups[box.id]) + markup(box, (x, -y), w, h, look.colours),
             })  # fmt: skip
     return {"w": wide, "h": high, "boxes": drawn, "edges": edges}
 

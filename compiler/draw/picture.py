@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from archc.compiler.draw.figure import number
 from archc.compiler.draw.labels import hide, on_boxes
 from archc.compiler.draw.scene import Scene
 from archc.compiler.draw.style import STYLES, THEMES, Look
@@ -34,6 +35,7 @@ def picture(scene: Scene, form: str, style: str = "graph", look: Look = Look()) 
     chosen = by_name(form)
     one_of("style", style, chosen.styles)
     one_of("theme", look.theme, tuple(THEMES))
+    number(scene, look.figure.show, look.heat, look.total(scene))
     scene.clean()
     hide(scene, look.hide)
     if style != "paper":
@@ -65,14 +67,9 @@ def listed(formats: Iterable[Format] | None = None) -> str:
 def _by_graphviz(form: str) -> Writer:
     def write(scene: Scene, style: str, look: Look) -> bytes:
         from archc.compiler.draw.layout import render
+        from archc.compiler.draw.placing import placed
 
-        dot = _dot(scene, style, look).decode()
-        framed = style == "graph" and any(box.opened for box in scene.every())
-        if framed:
-            from archc.compiler.draw.titles import titled
-
-            dot = str(titled(dot).to_string())
-        return render(dot, form, placed=framed or style == "paper")
+        return render(placed(scene, style, look, form), form, placed=True)
 
     return write
 
@@ -84,13 +81,18 @@ def _dot(scene: Scene, style: str, look: Look) -> bytes:
         return paper_dot(scene, look).encode()
     from archc.compiler.draw.dot import graph_dot
 
-    return graph_dot(scene, look).encode()
+    return graph_dot(scene, look, words=True).encode()
 
 
 def _svg(scene: Scene, style: str, look: Look) -> bytes:
     from archc.compiler.draw.svg import finished
 
-    return finished(_by_graphviz("svg")(scene, style, look), scene, look.theme)
+    drawn = finished(_by_graphviz("svg")(scene, style, look), scene, look.theme)
+    if look.figure.animate:
+        from archc.compiler.draw.steps import moving
+
+        return moving(drawn, scene)
+    return drawn
 
 
 def _html(scene: Scene, style: str, look: Look) -> bytes:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archc.compiler.draw import difference, partial
+from archc.compiler.draw.beside import side_by_side
 from archc.compiler.draw.condense import paper_scene
+from archc.compiler.draw.figure import Figure, figure, fits, furnished, number
 from archc.compiler.draw.fold import Folding, scene
 from archc.compiler.draw.labels import LABELS
 from archc.compiler.draw.picture import FORMATS, Format, by_name, listed, picture
 from archc.compiler.draw.scene import Scene
+from archc.compiler.draw.steps import steps
 from archc.compiler.draw.style import HEATS, STYLES, THEMES, Look
-from archc.compiler.errors import UsageError, at_least, one_of, one_type
+from archc.compiler.errors import UsageError, alternatives, at_least, one_of, one_type
 from archc.compiler.graph import ArchGraph
 
 if TYPE_CHECKING:
@@ -40,10 +43,12 @@ def request(
     part: str = "",
     labels: str = "",
     hide: str | Iterable[str] = (),
+    page: Figure = Figure(),  # noqa: B008 (it is frozen)
 ) -> Request:
     """Check what is asked of a picture. Raises UsageError for a format, style, theme or heat that is not known or does not go together.
 
-    `part` is what is drawn, where that is not a whole network: `a difference`, which some formats do not show.
+    `part` is what is drawn, where that is not a whole network: `a difference`, which some formats do not show. `page` is how it goes
+    onto one.
     """
     chosen = by_name(form)
     one_of("style", style, STYLES)
@@ -55,8 +60,9 @@ def request(
         raise UsageError(f"{style} is drawn as {formats}, not as {form}", option="style")
     if part and chosen.whole:
         raise UsageError(f"{part} is drawn as {listed(found for found in FORMATS if not found.whole)}, not as {form}")
+    fits(page, form, style)
     hidden = tuple(name.strip() for part in patterns(hide) for name in part.split(",") if name.strip())
-    return Request(chosen, style, Look(theme, heat, legend, labels=labels, hide=hidden))
+    return Request(chosen, style, Look(theme, heat, legend, labels=labels, hide=hidden, figure=page))
 
 
 def folding(depth: int | None = None, expand: str | Iterable[str] = (), collapse: str | Iterable[str] = (), flat: bool = False) -> Folding:
@@ -64,6 +70,17 @@ def folding(depth: int | None = None, expand: str | Iterable[str] = (), collapse
     if depth is not None:
         at_least("depth", depth, 0)
     return Folding(depth, patterns(expand), patterns(collapse), flat)
+
+
+_PAGE = ("direction", "title", "scale", "dpi", "width", "show", "rename", "animate")
+_SHOWN = ("depth", "expand", "collapse", "flat")
+
+
+def asked_of(form: str, **options: Any) -> tuple[Folding, Request]:
+    """Check all options of a picture of a network. Raises UsageError, TypeError for a name that is none."""
+    page = figure(**{name: options.pop(name) for name in _PAGE if name in options})
+    shown = folding(**{name: options.pop(name) for name in _SHOWN if name in options})
+    return shown, request(form, **options, page=page)
 
 
 def patterns(given: str | Iterable[str]) -> tuple[str, ...]:
@@ -80,9 +97,31 @@ def network_picture(graph: ArchGraph, folding: Folding, asked: Request) -> bytes
     return _drawn(lambda: (paper_scene if asked.style == "paper" else scene)(graph, folding), asked)
 
 
-def difference_picture(a: ArchGraph, b: ArchGraph, found: Difference, folding: Folding, names: tuple[str, str], asked: Request) -> bytes:
-    """Draw what differs between two networks; `names` are what they are called. Raises as `network_picture`."""
-    return _drawn(lambda: difference.difference(a, b, found, folding, names), asked)
+def difference_picture(
+    a: ArchGraph, b: ArchGraph, found: Difference, folding: Folding, names: tuple[str, str], asked: Request, apart: bool = False
+) -> bytes:
+    """Draw what differs between two networks, in one picture or `apart`, side by side; `names` are what they are called.
+
+    Raises as `network_picture`.
+    """
+    draw = side_by_side if apart else difference.difference
+    return _drawn(lambda: draw(a, b, found, folding, names), asked)
+
+
+def network_steps(graph: ArchGraph, folding: Folding, asked: Request) -> list[bytes]:
+    """Draw a network as it grows, a picture for each box. Raises UsageError for another form than svg, pdf and png."""
+    if asked.style != "graph":
+        raise UsageError(f"are of the style graph, not of {asked.style}", option="steps")
+    if asked.form.name not in STEPPED:
+        raise UsageError(f"are drawn as {alternatives(STEPPED)}, not as {asked.form.name}", option="steps")
+    made = scene(graph, folding)
+    furnished(made, asked.style, asked.look.figure)
+    number(made, asked.look.figure.show, asked.look.heat, asked.look.total(made))
+    made.clean()
+    return list(steps(made, asked.look, asked.form.name))
+
+
+STEPPED = ("svg", "pdf", "png")
 
 
 def partial_picture(
@@ -95,4 +134,6 @@ def partial_picture(
 
 
 def _drawn(make: Callable[[], Scene], asked: Request) -> bytes:
-    return picture(make(), asked.form.name, asked.style, asked.look)
+    made = make()
+    furnished(made, asked.style, asked.look.figure)
+    return picture(made, asked.form.name, asked.style, asked.look)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from archc.compiler.analysis.skips import Skips
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.source import Span
@@ -46,6 +47,9 @@ class Box:
     macs: Dim = 0
     call: str = ""  # of a block: its call with all arguments
     span: Span | None = None  # its source: of a block the call, of an operator the item
+    skips: Skips = field(default_factory=Skips)  # of a closed block: the shortcuts in it
+    numbers: list[str] = field(default_factory=list)  # counts that are written on it
+    leaves: str = ""  # the shape that it says itself, where its edges do not
 
     @property
     def values(self) -> int:
@@ -74,6 +78,7 @@ class Box:
         if self.family != "input":
             lines.append(f"{self.params:,} parameters{each}")
             lines.append(f"{self.macs:,} MACs{each}" if isinstance(self.macs, int) else f"{self.macs} MACs{each}")
+        lines += [str(self.skips)] if self.skips else []
         lines += [self.source] if self.source else []
         lines += [self.note] if self.note else []
         return "\n".join(lines)
@@ -101,12 +106,15 @@ class Scene:
     edges: list[Edge]
     shown_as: dict[str, Box] = field(default_factory=dict)  # node name -> the box that shows it
     caption: list[str] = field(default_factory=list)  # lines under the picture
+    heading: list[str] = field(default_factory=list)  # lines above it
+    level: list[tuple[str, str]] = field(default_factory=list)  # pairs of boxes that lie on one line
     graph: ArchGraph | None = None  # the graph, if the scene shows all of it
     opened: list[str] = field(default_factory=list)  # the blocks that are open at first on a page
 
     def clean(self) -> None:
         """Replace characters that no format can represent, or that change how the text around them is displayed."""
         self.name, self.title, self.caption = clean(self.name), clean(self.title), [clean(line) for line in self.caption]
+        self.heading = [clean(line) for line in self.heading]
         for box in self.every():
             box.name, box.title, box.note, box.call = clean(box.name), clean(box.title), clean(box.note), clean(box.call)
             box.details, box.changes = [clean(line) for line in box.details], [clean(line) for line in box.changes]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from math import log
+from dataclasses import dataclass, field
+from math import sqrt
 
+from archc.compiler.draw.figure import Figure
 from archc.compiler.draw.scene import Box, Scene
 from archc.compiler.ops import OPERATORS
 
@@ -74,6 +75,7 @@ LIGHT = {
     "failed": "#f9c9c5",
     "wrong": "#a81414",
     "new": "#2e7d32",
+    "skip": "#2b5f94",
 }
 DARK = {
     "ground": "#12171c",
@@ -103,6 +105,7 @@ DARK = {
     "failed": "#6d2726",
     "wrong": "#ff8a80",
     "new": "#81c784",
+    "skip": "#9cc7ee",
 }
 _WHITE = dict.fromkeys(
     (
@@ -121,7 +124,7 @@ _WHITE = dict.fromkeys(
     "#ffffff",
 )
 PRINT = LIGHT | _WHITE | {"ink": "#000000", "line": "#000000", "edge": "#000000", "room": "#ffffff", "block": "#eeeeee", "merge": "#ffffff"}
-PRINT |= {"unknown": "#ffffff"}
+PRINT |= {"unknown": "#ffffff", "skip": "#000000"}
 PRINT |= {"frame": "#777777", "faint": "#333333"}
 # Volumes have no forms to tell families by, so in print they differ in grey; lids and sides are shaded besides.
 PRINT_VOLUMES = PRINT | {"pooling": "#b4b4b4", "shape": "#8e8e8e", "input": "#dadada", "normalization": "#cfcfcf", "block": "#f3f3f3"}
@@ -134,7 +137,7 @@ HEATS: dict[str, Callable[[Box], int]] = {
     "memory": lambda box: box.values * box.copies,
 }
 HEAT_NAMES = {"params": "parameters", "macs": "MACs", "memory": "activation values"}
-_COOL, _HOT = (0xFF, 0xF8, 0xE7), (0xE8, 0x5F, 0x2F)
+_HEAT = ((0xFF, 0xFC, 0xF2), (0xFD, 0xE8, 0xA6), (0xFB, 0xC0, 0x62), (0xF2, 0x8E, 0x52), (0xE0, 0x5C, 0x48))  # from pale to red
 STEPS = 24
 HEAT_INK = "#16202b"  # on colours of cost, which are pale in every theme; no colour of a theme, so no rule of a page changes it
 
@@ -155,10 +158,34 @@ def shade(colour: str, factor: float) -> str:
     return "#" + "".join(f"{min(255, round(int(colour[i : i + 2], 16) * factor)):02x}" for i in (1, 3, 5))
 
 
-def heat_colour(share: float) -> str:
-    """From pale to red, for a share of the whole between 0 and 1; by the logarithm, so that a hundredth is still seen."""
-    step = round(STEPS * max(0.0, 1 + log(max(share, 1e-9), 1000)))
-    return "#" + "".join(f"{round(cool + (hot - cool) * step / STEPS):02x}" for cool, hot in zip(_COOL, _HOT, strict=True))
+def heat_colour(level: float) -> str:
+    """Return a colour from pale to red, for a level between 0 and 1."""
+    at = round(STEPS * min(1.0, max(0.0, level))) / STEPS * (len(_HEAT) - 1)
+    below = min(int(at), len(_HEAT) - 2)
+    part = at - below
+    return "#" + "".join(f"{round(cool + (hot - cool) * part):02x}" for cool, hot in zip(_HEAT[below], _HEAT[below + 1], strict=True))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Costs as colours: from nothing to the largest of a picture, by the square root, so that a tenth of the largest is told from none."""
+
+    heat: str = ""
+    total: int = 0
+    most: int = 0
+
+    def share(self, box: Box) -> float:
+        """Return the part of the whole that a box costs."""
+        return HEATS[self.heat](box) / self.total if self.heat and self.total else 0.0
+
+    def colour(self, box: Box) -> str:
+        """Return the colour of a box."""
+        return heat_colour(sqrt(HEATS[self.heat](box) / self.most) if self.most else 0.0)
+
+    def key(self) -> list[tuple[float, str]]:
+        """Return shares of the whole with their colours, from none to the largest."""
+        levels = (0.0, 0.25, 0.5, 0.75, 1.0)
+        return [(level**2 * self.most / self.total if self.total else 0.0, heat_colour(level)) for level in levels]
 
 
 @dataclass(frozen=True)
@@ -171,20 +198,20 @@ class Look:
     volumes: bool = False  # of the style `paper`
     labels: str = ""  # what is written on boxes: one of `labels.LABELS`, or what is usual for the style
     hide: tuple[str, ...] = ()  # options and arguments that titles leave out
+    figure: Figure = field(default_factory=Figure)
 
     @property
     def colours(self) -> Mapping[str, str]:
         return PRINT_VOLUMES if self.theme == "print" and self.volumes else THEMES[self.theme]
 
-    def total(self, scene: Scene) -> int:
-        """What all boxes cost, where they are coloured by it."""
-        return sum(HEATS[self.heat](box) for box in scene.shown()) if self.heat else 0
+    def total(self, scene: Scene) -> Scale:
+        """What the boxes cost, all together and the largest, where they are coloured by it."""
+        costs = [HEATS[self.heat](box) for box in scene.shown()] if self.heat else []
+        return Scale(self.heat, sum(costs), max(costs, default=0))
 
     def by_cost(self, box: Box) -> bool:
         return bool(self.heat) and box.family not in ("input", "output") and not box.status
 
-    def fill(self, box: Box, total: int) -> str:
-        """The colour of a box: of what happened to it, of its share of the total cost, or of its family."""
-        if self.by_cost(box):
-            return heat_colour(HEATS[self.heat](box) / total if total else 0.0)
-        return self.colours[box.status or box.family]
+    def fill(self, box: Box, scale: Scale) -> str:
+        """The colour of a box: of what happened to it, of what it costs, or of its family."""
+        return scale.colour(box) if self.by_cost(box) else self.colours[box.status or box.family]

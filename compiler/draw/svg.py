@@ -39,6 +39,9 @@ def finished(svg: bytes, scene: Scene, theme: str) -> bytes:
                 group.set(f"data-{name}", value)
             if title is not None:
                 title.text = box.tooltip
+        elif title is not None and (group.get("class") or "").endswith(" skip"):
+            owner = boxes.get((group.get("id") or "").removeprefix("skip/").rpartition("/")[0])
+            title.text = str(owner.skips) if owner is not None else ""
         elif title is not None and group.get("class") == "edge":
             title.text = (title.text or "").replace("->", " to ")
     if theme == "auto":
@@ -79,6 +82,7 @@ def data(box: Box) -> dict[str, str]:
     found |= {"params": str(box.params), "macs": str(box.macs)} if box.family not in ("input", "output") else {}
     found |= {"copies": str(box.copies)} if box.copies > 1 else {}
     found |= {"status": box.status} if box.status else {}
+    found |= {"skips": ",".join(skip.op for skip in box.skips.all)}
     return {name: value for name, value in found.items() if value}
 
 

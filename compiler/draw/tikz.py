@@ -8,6 +8,7 @@ from dataclasses import replace
 from html import unescape
 from typing import Any
 
+from archc.compiler.draw.arcs import tikz as arcs_tikz
 from archc.compiler.draw.dot import graph_dot, wrapped
 from archc.compiler.draw.layout import render
 from archc.compiler.draw.scene import Box, Scene
@@ -36,15 +37,21 @@ _FORMS = {
 
 def tikz(scene: Scene, look: Look) -> str:
     """Return a standalone document; `\\input` uses its `tikzpicture` environment."""
-    dot = graph_dot(replace(scene, caption=[]), Look(look.theme, look.heat, legend=False))
+    dot = graph_dot(replace(scene, caption=[], heading=[]), replace(look, legend=False))
     placed = json.loads(render(str(titled(dot).to_string()), "json", placed=True))
     boxes = {box.id: box for box in scene.every()}
     families = dict.fromkeys([box.status or box.family for box in scene.every()] + ["line", "frame", "room", "faint"])
+    families |= dict.fromkeys(("skip", "merge", "convolution") if any(box.skips for box in scene.shown()) else ())
     objects = placed.get("objects", [])
     lines = [_frame(thing, boxes[thing["name"].removeprefix("cluster_")]) for thing in objects if "nodes" in thing or "subgraphs" in thing]
     lines += [_node(thing, boxes[thing["name"]]) for thing in objects if "pos" in thing]
     lines += [line for thing in placed.get("edges", []) for line in _edge(thing)]
-    return document(scene, [*lines, *caption(scene)], {f"archc-{family}": look.colours[family] for family in families})
+    for thing in objects:
+        if "pos" in thing:
+            x, y = map(float, thing["pos"].split(","))
+            wide, high = (72 * float(thing[side]) for side in ("width", "height"))
+            lines += arcs_tikz(boxes[thing["name"]], (x, y), wide, high, look.figure.direction)
+    return document(scene, [*lines, *heading(scene), *caption(scene)], {f"archc-{family}": look.colours[family] for family in families})
 
 
 def document(scene: Scene, lines: Iterable[str], colours: Mapping[str, str]) -> str:
@@ -58,6 +65,13 @@ def document(scene: Scene, lines: Iterable[str], colours: Mapping[str, str]) -> 
         r"\begin{tikzpicture}[x=1pt, y=1pt, font=\sffamily\small, >={Stealth[length=4pt]}, every node/.style={align=center}]",
     ]
     return "\n".join([*head, *lines, r"\end{tikzpicture}", r"\end{document}"]) + "\n"
+
+
+def heading(scene: Scene) -> Iterator[str]:
+    """Yield the command that writes the title over the picture, if it has one."""
+    if scene.heading:
+        text = r"\\".join([rf"\large\textbf{{{escaped(scene.heading[0])}}}", *(rf"\scriptsize {escaped(line)}" for line in scene.heading[1:])])
+        yield rf"\node[above=6pt] at (current bounding box.north) {{{text}}};"
 
 
 def caption(scene: Scene) -> Iterator[str]:
@@ -74,7 +88,8 @@ def _node(thing: dict[str, Any], box: Box) -> str:
     options += ["dashed"] if box.training_only else []
     title = [rf"\textbf{{{escaped(line)}}}" for line in wrapped(f"{box.title} {box.times}".strip()) if line]
     name = [rf"{{\scriptsize\color{{archc-faint}}{escaped(box.name)}}}"] if box.name and box.family != "merge" else []
-    details = [rf"{{\scriptsize {escaped(line)}}}" for detail in (*box.details, *box.changes) for line in wrapped(detail)]
+    details = [rf"{{\scriptsize {escaped(line)}}}" for detail in (*box.details, *box.changes, *box.numbers) for line in wrapped(detail)]
+    details += [rf"{{\scriptsize {escaped(box.leaves)}}}"] if box.leaves else []
     text = r"\\[-2pt]".join([*name, *title, *details]) if box.family != "merge" else escaped(box.title)
     return rf"\node[{', '.join(options)}] at ({thing['pos']}) {{{text}}};"
 

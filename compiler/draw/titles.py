@@ -7,6 +7,7 @@ shortens the title.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape, unescape
@@ -102,9 +103,10 @@ def _width(text: str) -> float:
 
 def _shortened(text: str, wide: float, gaps: list[Span], corner: float) -> tuple[float, str]:
     """Return a title without its arguments, or only the name, in the first gap where it fits."""
-    name = text.split("  ")[0]
-    call = "  ".join(part.partition("(")[0] for part in text.split("  "))
-    for shorter in (call, name):
+    name, *_ = parts = text.split("  ")
+    call = "  ".join(part.partition("(")[0] for part in parts)
+    times = "  ".join([name, *(part for part in parts[-1:] if re.fullmatch(r"x[0-9]+", part))])
+    for shorter in (call, times, name):
         for start, end in gaps:
             if end - start >= WIDER * _width(shorter):
                 return start, shorter
@@ -129,7 +131,7 @@ def _widened(dot: str, wider: dict[str, float]) -> str:
 
 def _clusters(graph: Any) -> Iterator[Any]:
     for inner in graph.subgraphs():
-        if str(inner.name).startswith("cluster"):
+        if str(inner.name).startswith("cluster_"):
             yield inner
         yield from _clusters(inner)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archc.compiler.analysis.diff import Change, Difference, diff
+from archc.compiler.draw.figure import figure
 from archc.compiler.draw.request import difference_picture, folding, request
 from archc.compiler.errors import UsageError
 from archc.compiler.graph import ArchGraph, shape_text
@@ -97,15 +98,23 @@ class Diff:
         expand: str | Iterable[str] = (),
         collapse: str | Iterable[str] = (),
         flat: bool = False,
+        side_by_side: bool = False,
+        direction: str = "TB",
+        title: str = "",
+        scale: float = 1.0,
+        dpi: int = 0,
+        width: str = "",
     ) -> bytes:
         """Draw the second network: green for what was added, amber for what changed, red for what was removed.
 
-        Formats are svg, pdf, png, dot, mermaid or tex; `depth`, `expand`, `collapse` and `flat` are as in `Network.draw`. Raises
-        UsageError for an unknown format or theme, UnknownName for an unknown block, NoGraphviz where Graphviz is missing.
+        With `side_by_side`, both networks are drawn, with what corresponds on one line. Formats are svg, pdf, png, dot, mermaid or tex;
+        the other options are as in `Network.draw`. Raises UsageError for an unknown format or theme, UnknownName for an unknown block,
+        NoGraphviz where Graphviz is missing.
         """
-        options = request(form, "graph", theme, part="a difference")
+        page = figure(direction, title, scale, dpi, width)
+        options = request(form, "graph", theme, part="a difference", page=page)
         shown = folding(depth, expand, collapse, flat)
-        return difference_picture(*self.graphs, self.difference, shown, (self.first, self.second), options)
+        return difference_picture(*self.graphs, self.difference, shown, (self.first, self.second), options, side_by_side)
 
     def _repr_html_(self) -> str:
         """Return the table for a notebook."""

@@ -153,6 +153,41 @@ def test_no_edge_runs_through_the_title_of_a_frame(browser: Page, tmp_path: Path
     assert [(text, through) for text, _, through in frames if through] == []
 
 
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "densenet121", "mobilenet_v2"])
+def test_arcs_and_texts_of_a_picture_do_not_meet_and_stay_on_the_page(browser: Page, tmp_path: Path, name: str, direction: str) -> None:
+    drawn = load(ROOT / f"archs/{name}.arch").draw("svg", direction=direction, title=name, show="params,macs")
+    (tmp_path / "net.svg").write_bytes(drawn)
+    browser.goto((tmp_path / "net.svg").as_uri())
+    told = browser.evaluate(
+        """() => {
+          const texts = [...document.querySelectorAll("text")], page = document.documentElement.getBoundingClientRect();
+          const boxes = texts.map(text => [text.textContent, text.getBoundingClientRect()]);
+          const outside = boxes.filter(([, b]) => b.left < page.left || b.right > page.right || b.top < page.top || b.bottom > page.bottom);
+          const meet = boxes.flatMap(([a, p], i) => boxes.slice(i + 1).filter(([, q]) =>
+            Math.min(p.right, q.right) - Math.max(p.left, q.left) > 2 && Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 4
+          ).map(([b]) => a + " and " + b));
+          const arcs = [...document.querySelectorAll("g.edge.skip path")];
+          const inner = [...document.querySelectorAll("g.node:not(.skip) text")].map(text => [text.textContent, text.getBBox()]);
+          const struck = arcs.flatMap(path => {
+            const hit = new Set();
+            for (let at = 0; at <= path.getTotalLength(); at += 0.5) {
+              const { x, y } = path.getPointAtLength(at);
+              for (const [said, b] of inner)
+                if (x > b.x && x < b.x + b.width && y > b.y + 2 && y < b.y + b.height - 2) hit.add(said);
+            }
+            return [...hit];
+          });
+          return { texts: texts.length, arcs: arcs.length, outside: outside.map(([said]) => said), meet, struck };
+        }"""
+    )
+    assert told["texts"] > 20
+    assert told["arcs"] >= 4
+    assert told["outside"] == []
+    assert told["meet"] == []
+    assert told["struck"] == []
+
+
 # ---- light and dark
 
 READ_COLOURS = """() => {

@@ -1,312 +1,384 @@
-"""Pictures of style paper: what they name and fold, where everything is, and that it can be read on a slide."""
+"""Pictures on a page: shortcuts of closed blocks, directions, titles, sizes, numbers, names, heat, differences side by side, steps."""
 
 from __future__ import annotations
 
 import json
 import re
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
-import html5lib
 import pytest
-from hypothesis import given
 
-from archc import Network, load, loads
-from archc.compiler.draw.condense import VOLUMES, arguments, call_text, condensed, paper_scene
+from archc import load, loads
+from archc.compiler.analysis.diff import diff
+from archc.compiler.analysis.parts import nodes_of
+from archc.compiler.analysis.skips import Skips, skips
+from archc.compiler.draw.arcs import SIGN, glyph
+from archc.compiler.draw.beside import side_by_side
+from archc.compiler.draw.figure import Figure, figure, percent, renamed, short
 from archc.compiler.draw.fold import Folding, scene
-from archc.compiler.draw.labels import LABELS
-from archc.compiler.draw.plan import within
-from archc.compiler.draw.strokes import curve, hatching
-from archc.compiler.draw.style import Look
-from archc.compiler.draw.volumes import Figure, figure
-from archc.compiler.driver import check_text
+from archc.compiler.draw.layout import TooLarge, render
+from archc.compiler.draw.placing import placed
+from archc.compiler.draw.steps import step_of
+from archc.compiler.draw.style import LIGHT, Look, heat_colour
 from archc.compiler.errors import UsageError
-from archc.tests.support import NETWORKS, ROOT
-from archc.tests.support.programs import fewer, programs
+from archc.compiler.graph import ArchGraph
+from archc.tests.support import ROOT
+from archc.tests.support.commands import archc
 
 SVG = "{http://www.w3.org/2000/svg}"
-SLIDES = ("vgg16", "resnet18", "efficientnet_b0", "mobilenet_v2")
-SOME = ("lenet5", "alexnet", "zfnet", *SLIDES, "googlenet", "unet", "vit_b_16", "densenet121")
+SMALL = "input 3x8x8\nblock unit(w) { residual<conv3-{w}(pad=1); relu; conv3-{w}(pad=1)> }\nconv3-4(pad=1)\na: unit(4)\nfc-2\n"
 
 
-def network(name: str) -> Network:
-    return load(ROOT / f"archs/{name}.arch")
+def graph(name: str) -> ArchGraph:
+    return load(ROOT / f"archs/{name}.arch").graph
 
 
-def made(name: str, look: Look = Look(), depth: int | None = None) -> Figure:  # noqa: B008 (it is frozen)
-    return figure(paper_scene(network(name).graph, Folding(depth)), look)
+def of(name: str, block: str) -> Skips:
+    network = graph(name)
+    return skips(network, nodes_of(network, block))
 
 
-def lines(name: str) -> dict[str, tuple[str, ...]]:
-    return {part: spot.volume.lines for part, spot in made(name).plan.spots.items() if spot.volume}
+def merges(found: Skips) -> list[tuple[str, bool]]:
+    return [(skip.op, skip.projected) for skip in found.all]
 
 
-# ---- what is shown
+# ---- shortcuts
 
 
-def test_equal_neighbours_are_one_volume() -> None:
-    vgg = [text[0] for text in lines("vgg16").values()]
-    assert vgg == [
-        "input", "conv3-64 x2", "maxpool2", "conv3-128 x2", "maxpool2", "conv3-256 x3", "maxpool2", "conv3-512 x3", "maxpool2",
-        "conv3-512 x3", "maxpool2", "fc-4096 x2", "fc-1000",
-    ]  # fmt: skip
-    assert [text[:2] for text in lines("resnet18").values()][3:7] == [(f"layer{n}", "basic x2") for n in (1, 2, 3, 4)]
-    assert list(lines("mobilenet_v2").values())[1:4] == [
-        ("conv3-32/2", "32x112x112"),
-        ("features.1", "unit(t=1)", "16x112x112"),
-        ("features.2\u20133", "unit(t=6) x2", "24x56x56"),
+def test_shortcuts_are_found_by_structure() -> None:
+    assert merges(of("resnet18", "layer1.0")) == [("add", False)]
+    assert merges(of("resnet18", "layer2.0")) == [("add", True)]
+    assert merges(of("resnet18", "layer2")) == [("add", True), ("add", False)]
+    assert merges(of("mobilenet_v2", "features.3")) == [("add", False)]
+    dense = of("densenet121", "features.denseblock1")
+    assert merges(dense) == [("concat", False)] * 6
+    assert dense.dense
+    assert merges(of("vit_b_16", "encoder.layers.encoder_layer_0")) == [("add", False)] * 2
+    features = of("mobilenet_v2", "features")
+    assert (len(features.all), features.lead, features.trail) == (10, True, True)
+
+
+def test_what_is_no_shortcut_is_not_called_one() -> None:
+    for name, block in (
+        ("plain34", "layer1.0"),
+        ("googlenet", "inception3a"),  # parallel branches
+        ("mobilenet_v2", "features.1"),  # changes its channels
+        ("unet", "dec3"),  # its concatenation takes a tensor from elsewhere
+        ("bert_base", "embeddings"),  # a sum of three tables
+        ("hrnet_w18", "stage3"),  # several exits
+    ):
+        assert not of(name, block), (name, block)
+
+
+def test_a_closed_block_draws_its_shortcut() -> None:
+    root = ElementTree.fromstring(load(ROOT / "archs/resnet18.arch").draw())
+    ids = {element.get("id", "") for element in root.iter()}
+    closed = [f"layer{n}.{k}" for n in (2, 3, 4) for k in (0, 1)] + ["layer1.0"]
+    assert {name.split("/")[1] for name in ids if name.startswith("skip/")} == set(closed)
+    named = {element.get("data-name"): element.get("data-skips") for element in root.iter() if element.get("data-name")}
+    assert {name for name, kinds in named.items() if kinds} == set(closed)
+    arcs = [each for each in root.iter(f"{SVG}g") if each.get("class") == "edge skip"]
+    assert len(arcs) == len(closed)
+    assert all(arc.find(f".//{SVG}path").get("stroke") == LIGHT["skip"] for arc in arcs)  # type: ignore[union-attr]
+    assert {arc.findtext(f"{SVG}title") for arc in arcs} == {"1 shortcut", "1 shortcut, 1 by projection"}
+    said = [text.text for text in root.iter(f"{SVG}text")]
+    assert said.count("+") == len(closed)
+    assert "shortcut: +" in said
+    assert "projection" in said
+
+
+def test_an_open_block_has_no_arc_and_a_plain_one_neither() -> None:
+    opened = loads(SMALL).draw(depth=9)
+    assert b"skip/" not in opened
+    assert b"skip/a" in loads(SMALL).draw(depth=0)
+    assert b"skip/" not in load(ROOT / "archs/plain34.arch").draw()
+
+
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+@pytest.mark.parametrize(
+    ("name", "block"), [("resnet18", "layer1.0"), ("resnet18", "layer2.0"), ("resnet50", "layer3"), ("densenet121", "features")]
+)
+def test_arcs_lie_within_their_boxes(name: str, block: str, direction: str) -> None:
+    made = glyph(of(name, block), (100.0, 50.0), 120.0, 44.0, direction)
+    points = [*(point for arc in made.arcs for point in arc), *made.dots, *made.marks, *(at for at, _ in made.signs)]
+    assert all(40 <= x <= 160 and 28 - SIGN <= y <= 72 for x, y in points)
+    assert all(len(arc) % 3 == 1 for arc in made.arcs)
+    if len(of(name, block).all) == 1:  # round the text, not through it
+        (arc,) = made.arcs
+        assert max(abs(x - 100) for x, _ in arc) > 45 if direction == "TB" else max(y - 50 for _, y in arc) > 14
+
+
+def test_every_format_tells_of_shortcuts() -> None:
+    net = loads(SMALL)
+    assert b"1 shortcut" in net.draw("dot", depth=0)
+    assert b"1 shortcut" in net.draw("mermaid", depth=0)
+    assert b"archc-skip" in net.draw("tex", depth=0)
+    drawings = json.loads(net.draw("html").decode().split('<script id="drawings" type="application/json">')[1].split("</script>")[0])
+    box = next(box for box in drawings[""]["boxes"] if box["id"] == "a")
+    assert LIGHT["skip"] in box["svg"]
+
+
+def test_frames_that_say_nothing_are_left_out_by_default() -> None:
+    boxes = {box.id: box for box in scene(graph("mobilenet_v2")).every()}
+    assert [name for name, box in boxes.items() if box.opened] == ["features", "classifier"]
+    assert boxes["features.0.0"].name == "0"  # a convolution in a frame of its own
+    assert boxes["features.5"].copies == 2
+    assert [name for name, box in boxes.items() if box.skips] == [f"features.{n}" for n in (3, 5, 8, 12, 15)]
+    deep = {box.id for box in scene(graph("mobilenet_v2"), Folding(depth=2)).every() if box.opened}
+    assert {"features.0", "features.3"} <= deep  # what is asked for is opened
+
+
+# ---- the page
+
+
+def test_left_to_right() -> None:
+    drawn = json.loads(render(placed(scene(graph("resnet18")), "graph", Look(figure=Figure("LR")), "json"), "json", placed=True))
+    at = {thing["name"]: tuple(map(float, thing["pos"].split(","))) for thing in drawn["objects"] if "pos" in thing}
+    main = ["input", "conv1", "maxpool1", "layer1.0", "layer2.0", "layer4.1", "fc", "output/output"]
+    places = [at[name][0] for name in main]
+    assert places == sorted(places)
+    assert max(at[name][1] for name in main) - min(at[name][1] for name in main) < 12
+    root = ElementTree.fromstring(loads(SMALL).draw(direction="LR"))
+    box = next(each for each in root.iter(f"{SVG}g") if each.get("id") == "conv1")
+    assert "4x8x8" in [text.text for text in box.iter(f"{SVG}text")]  # on the box, since edges are short
+    assert loads(SMALL).draw("mermaid", direction="LR").decode().count("flowchart LR") == 1
+
+
+def test_a_title_brings_the_counts() -> None:
+    net = load(ROOT / "archs/resnet18.arch")
+    texts = [text.text for text in ElementTree.fromstring(net.draw(title="Deep <b> & wide")).iter(f"{SVG}text")]
+    assert "Deep <b> & wide" in texts
+    assert "11.7 M parameters, 1.81 G MACs" in texts
+    for form, style in (("dot", "graph"), ("mermaid", "graph"), ("tex", "graph"), ("svg", "paper")):
+        assert "11.7 M parameters" in net.draw(form, style=style, title="ResNet").decode(), (form, style)
+
+
+def test_sizes() -> None:
+    net = loads(SMALL)
+
+    def sides(**options: object) -> tuple[float, float]:
+        root = ElementTree.fromstring(net.draw(**options))  # type: ignore[arg-type]
+        return tuple(float(root.get(side, "").removesuffix("pt")) for side in ("width", "height"))  # type: ignore[return-value]
+
+    wide, high = sides()
+    assert sides(scale=2.0) == pytest.approx((2 * wide, 2 * high), rel=0.02)
+    narrow, low = sides(width="85mm")
+    assert narrow == pytest.approx(85 / 25.4 * 72, abs=2)
+    assert low / narrow == pytest.approx(high / wide, rel=0.03)
+    assert sides(style="paper", width="85mm")[0] == pytest.approx(85 / 25.4 * 72, abs=2)
+
+    def pixels(**options: object) -> int:
+        return int.from_bytes(net.draw("png", **options)[16:20], "big")  # type: ignore[arg-type]
+
+    assert pixels() == pytest.approx(192 / 72 * wide, abs=6)
+    assert pixels(dpi=300, width="85mm") == pytest.approx(300 * 85 / 25.4, abs=8)
+    with pytest.raises(TooLarge, match="fewer dpi"):
+        net.draw("png", dpi=2400, scale=20)
+
+
+@pytest.mark.parametrize("style", ["graph", "paper"])
+def test_every_font_of_a_pdf_is_in_it(style: str) -> None:
+    data = load(ROOT / "archs/lenet5.arch").draw("pdf", style=style)
+    fonts = set(re.findall(rb"/BaseFont /([A-Z]{6}\+\S+)", data))  # subsets, which are named so
+    assert fonts
+    assert len(set(re.findall(rb"/BaseFont /(\S+)", data))) == len(fonts)
+    assert len(re.findall(rb"/FontFile[23]? [0-9]+ 0 R", data)) == len(fonts)
+
+
+def test_numbers_on_boxes() -> None:
+    made = {}
+    root = ElementTree.fromstring(load(ROOT / "archs/resnet18.arch").draw(show="params,macs,memory,field"))
+    for group in root.iter(f"{SVG}g"):
+        if group.get("class") == "node":
+            made[group.get("id")] = " ".join(text.text or "" for text in group.iter(f"{SVG}text"))
+    assert "9.54 k params · 118 M MACs · 9.19 MiB · field 7" in made["conv1"]
+    assert "513 k params" in made["fc"]
+    assert "each" in made["layer1.0"]
+    assert "field 11" in made["maxpool1"]
+    assert "params" not in made["maxpool1"]
+    assert (short(11_689_512), short(999_600), short(512), short(1.814e9)) == ("11.7 M", "1.00 M", "512", "1.81 G")
+    assert (percent(0.268), percent(0.029), percent(0.0001), percent(0)) == ("27 %", "2.9 %", "< 0.1 %", "0 %")
+
+
+def test_other_names() -> None:
+    made = scene(graph("resnet18"))
+    renamed(made, [("layer1", "stage 1"), ("basic", "Basic block"), ("layer2.0", "first")])
+    boxes = {box.id: box for box in made.every()}
+    assert boxes["layer1"].name == "stage 1"
+    assert boxes["layer2.0"].name == "first"
+    assert boxes["layer4.1"].title == "Basic block(w=512)"
+    with pytest.raises(UsageError, match="no box lyer1"):
+        renamed(made, [("lyer1", "x")])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"direction": "BT"},
+        {"scale": 0.0},
+        {"scale": float("nan")},
+        {"width": "85"},
+        {"width": "85mm", "scale": 2.0},
+        {"width": "0mm"},
+        {"dpi": -1},
+        {"dpi": 9999},
+        {"show": "flops"},
+        {"rename": ["layer1"]},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused(options: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        figure(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("svg", {"style": "paper", "direction": "LR"}),
+        ("svg", {"style": "paper", "show": "params"}),
+        ("svg", {"dpi": 300}),
+        ("html", {"title": "x"}),
+        ("mermaid", {"width": "85mm"}),
+        ("pdf", {"animate": True}),
+    ],
+    ids=str,
+)
+def test_what_a_format_lacks_is_said(form: str, options: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        loads(SMALL).draw(form, **options)  # type: ignore[arg-type]
+
+
+# ---- heat
+
+
+def test_heat_tells_boxes_apart() -> None:
+    made = scene(graph("resnet50"))
+    scale = Look(heat="macs").total(made)
+    boxes = {box.id: box for box in made.shown()}
+    colours = {name: scale.colour(boxes[name]) for name in ("conv1", "layer1.0", "layer2.0", "layer2.1", "layer3.1", "maxpool1")}
+    assert len(set(colours.values())) == len(colours)
+    assert colours["layer3.1"] == heat_colour(1)
+    assert sum(map(scale.share, made.shown())) == pytest.approx(1)
+    shares = [share for share, _ in scale.key()]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(scale.share(boxes["layer3.1"]))
+    texts = [text.text for text in ElementTree.fromstring(load(ROOT / "archs/resnet50.arch").draw(heat="macs")).iter(f"{SVG}text")]
+    assert "share of the MACs" in texts
+    assert texts.count(percent(shares[-1])) == 2  # on the box, and in the key
+
+
+# ---- differences
+
+
+def test_side_by_side() -> None:
+    a, b = graph("plain34"), graph("resnet34")
+    made = side_by_side(a, b, diff(a, b), Folding(), ("plain34", "resnet34 (r=4)"))
+    assert [(box.id, box.name) for box in made.boxes] == [("first", "plain34"), ("second", "resnet34 (r=4)")]
+    status = {box.id: box.status for box in made.shown() if box.status}
+    assert status
+    assert all(name.startswith("second/") and value == "added" for name, value in status.items())
+    assert {("second/maxpool1", "second/layer1.0.add1")} <= {(edge.source, edge.target) for edge in made.edges if edge.status == "added"}
+    assert ("first/layer3.1.conv2", "second/layer3.1.conv2") in made.level
+    drawn = json.loads(render(placed(made, "graph", Look(), "json"), "json", placed=True))
+    at = {thing["name"]: tuple(map(float, thing["pos"].split(","))) for thing in drawn["objects"] if "pos" in thing}
+    assert len(made.level) > 20
+    assert all(at[x][1] == at[y][1] and at[x][0] < at[y][0] for x, y in made.level)
+
+
+def test_the_old_value_is_on_the_left_and_what_was_removed_is_red() -> None:
+    a, b = (loads(text).graph for text in ("input 3x8x8\nx: conv3-4/2\nrelu\ny: conv1-4; fc-2", "input 3x8x8\nx: conv3-4\nrelu\nfc-2"))
+    boxes = {box.id: box for box in side_by_side(a, b, diff(a, b), Folding()).shown()}
+    assert (boxes["first/x"].title, boxes["first/x"].status, boxes["first/x"].changes) == ("conv3-4/2", "changed", [])
+    assert (boxes["second/x"].title, boxes["second/x"].changes) == ("conv3-4", ["/2 -> /1"])
+    assert boxes["first/y"].status == "removed"
+    assert "second/y" not in boxes
+
+
+def test_networks_whose_main_paths_cross_are_drawn_all_the_same() -> None:
+    a, b = (loads(f"input 4x8x8\n{text}").graph for text in ("p: conv3-4(pad=1); q: maxpool2", "q: maxpool2; p: conv3-4(pad=1)"))
+    made = side_by_side(a, b, diff(a, b), Folding())
+    assert render(placed(made, "graph", Look(), "json"), "json", placed=True)
+
+
+# ---- steps
+
+
+def test_a_network_grows_in_its_place() -> None:
+    net = load(ROOT / "archs/resnet18.arch")
+    appears = step_of(scene(net.graph))
+    pictures = [ElementTree.fromstring(each) for each in net.draw_steps(depth=1)]
+    seen = [{each.get("data-name") or "" for each in root.iter() if each.get("data-name")} for root in pictures]
+    assert len(pictures) == max(appears.values())
+    assert all(fewer < more for fewer, more in pairwise(seen))
+    assert seen[0] == {"input"}
+    assert seen[-1] == {box.id for box in scene(net.graph, Folding(depth=1)).every()}
+    assert len({(root.get("width"), root.get("height"), root.get("viewBox")) for root in pictures}) == 1
+    places = [{box.get("id"): ElementTree.tostring(box) for box in root.iter(f"{SVG}g") if box.get("class") == "node"} for root in pictures]
+    assert all(places[-1][name] == drawn for some in places for name, drawn in some.items())
+    fourth = {each.get("id", "").split("/")[1] for each in pictures[3].iter() if each.get("id", "").startswith("skip/")}
+    assert fourth == {"layer1.0"}  # an arc comes with its box
+
+
+def test_steps_are_of_some_styles_and_formats() -> None:
+    with pytest.raises(UsageError, match="not of paper"):
+        loads(SMALL).draw_steps(style="paper")
+    with pytest.raises(UsageError, match="not as mermaid"):
+        loads(SMALL).draw_steps("mermaid")
+
+
+def test_a_picture_that_moves_stands_still_where_that_is_wanted() -> None:
+    root = ElementTree.fromstring(loads(SMALL).draw(animate=True))
+    rules = "".join(style.text or "" for style in root.iter(f"{SVG}style"))
+    stepped = {word for group in root.iter(f"{SVG}g") for word in (group.get("class") or "").split() if word.startswith("step")}
+    assert stepped == {f"step{n}" for n in range(2, max(step_of(scene(loads(SMALL).graph)).values()) + 1)}
+    assert all(f"@keyframes archc-{word}" in rules for word in stepped)
+    assert "prefers-reduced-motion" in rules
+
+
+# ---- geometry
+
+
+@pytest.mark.parametrize("name", ["resnet18", "densenet121", "mobilenet_v2", "googlenet"])
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+def test_nothing_overlaps_or_leaves_the_page(name: str, direction: str) -> None:
+    look = Look(figure=figure(direction, title=name))
+    made = scene(graph(name))
+    made.heading = ["A title", "its counts"]
+    drawn = json.loads(render(placed(made, "graph", look, "json"), "json", placed=True))
+    left, low, right, high = map(float, drawn["bb"].split(","))
+    shown = {box.id for box in made.shown()}
+    places = {}
+    for thing in drawn["objects"]:
+        if thing["name"] in shown:
+            x, y = map(float, thing["pos"].split(","))
+            w, h = (36 * float(thing[side]) for side in ("width", "height"))
+            places[thing["name"]] = (x - w, y - h, x + w, y + h)
+    assert set(places) == shown
+    for name_, (x1, y1, x2, y2) in places.items():
+        assert left - 1 <= x1 and x2 <= right + 1 and low - 1 <= y1 and y2 <= high + 1, name_
+    for (first, p), (second, q) in combinations(places.items(), 2):
+        assert min(p[2], q[2]) - max(p[0], q[0]) <= 0.5 or min(p[3], q[3]) - max(p[1], q[1]) <= 0.5, (first, second)
+
+
+# ---- the command line
+
+
+@pytest.mark.thorough
+def test_what_the_command_line_takes(tmp_path: Path) -> None:
+    file = tmp_path / "small.arch"
+    file.write_text(SMALL)
+    options = ["--direction", "LR", "--title", "Small", "--width", "85mm", "--show", "params", "--rename", "unit=Unit", "--no-legend"]
+    archc("draw", str(file), *options, "-o", str(tmp_path / "a.svg"))
+    text = (tmp_path / "a.svg").read_text()
+    assert all(word in text for word in ("Small", "Unit", "params"))
+    assert "wrote" in archc("draw", str(file), "--steps", "-o", str(tmp_path / "s.pdf")).stderr
+    assert [path.name for path in sorted(tmp_path.glob("s*.pdf"))] == [
+        f"s-{n}.pdf" for n in range(1, 1 + max(step_of(scene(loads(SMALL).graph)).values()))
     ]
-    assert lines("efficientnet_b0")["features.5.0"] == ("features.5", "unit(t=6, k=5) x3", "112x14x14")
-
-
-def test_neighbours_with_names_or_other_users_stay_apart() -> None:
-    text = "input 3x8x8\na: conv3-4(pad=1)\nb: conv3-4(pad=1)\nf: [ conv1-4; conv1-4 ]\nresidual<conv1-4>\n"
-    shown = [(box.id, box.times) for box in condensed(scene(loads(text).graph)).shown()]
-    assert shown == [("input", ""), ("a", ""), ("b", ""), ("f.0", "x2"), ("conv3", ""), ("add1", "")]
-
-
-def test_folded_neighbours_count_together() -> None:
-    graph = network("vgg16").graph
-    folded = condensed(scene(graph))
-    assert sum(box.params * box.copies for box in folded.shown()) == network("vgg16").params
-    run = next(box for box in folded.shown() if box.times == "x3")
-    assert run.tooltip.startswith("features.10 .. features.14, 3 together\n256x56x56\n1,475,328 parameters")
-
-
-@pytest.mark.parametrize("name", SOME)
-def test_every_volume_is_named_in_few_words(name: str) -> None:
-    for part, text in lines(name).items():
-        assert text, part
-        assert all(len(line) <= 24 for line in text), text
-        assert not any(re.search(r"\.\d{4}|items|@|\u2026", line) for line in text), text
-
-
-def test_blocks_are_opened_as_far_as_fits_a_slide() -> None:
-    for name in SOME:
-        assert sum(1 for _ in condensed(paper_scene(network(name).graph, Folding())).shown()) <= VOLUMES
-
-
-def test_arguments_of_calls() -> None:
-    assert arguments("unit(body=f(1, 2), [a, b], s=2)") == {"body": "f(1, 2)", "1": "[a, b]", "s": "2"}
-    assert arguments("unit") == arguments("unit()") == {}
-    for call in ("unit(body=f(1, 2), [a, b], s=2)", "unit"):
-        assert call_text("unit", arguments(call)) == call
-
-
-# ---- labels
-
-
-def texts(net: Network, **options: object) -> set[str]:
-    root = ElementTree.fromstring(net.draw("svg", legend=False, **options))  # type: ignore[arg-type]
-    return {(text.text or "").strip() for text in root.iter(f"{SVG}text")}
-
-
-def test_labels_are_chosen_in_both_styles() -> None:
-    net = loads("input 3x8x8\nblock unit(w) { conv3-{w}(pad=1, bias=no) }\na: unit(4)\nb: unit(8)\nc: fc-5\n")
-    for style in ("graph", "paper"):
-        shown = {labels: texts(net, style=style, labels=labels, depth=0) for labels in LABELS}
-        assert not shown["none"], style
-        assert {"a", "b", "c"} <= shown["names"], style
-        assert not [text for text in shown["names"] | shown["shapes"] if "(" in text or "fc-5" in text], style
-        assert "8x8x8" in shown["shapes"] & shown["all"], style
-        assert "8x8x8" not in shown["names"] | shown["args"], style
-        assert any("fc-5" in text for text in shown["args"] & shown["all"]), style
-    with pytest.raises(ValueError, match="labels is names, args, shapes, all or none, not name"):
-        net.draw(labels="name")
-
-
-def test_options_are_hidden_in_both_styles_and_must_exist() -> None:
-    net = loads(
-        "input 3x8x8\nblock unit(w, s=1) { conv3-{w}/{s}(pad=1, bias=no) }\na: conv3-4(pad=1, bias=no); bn(eps=0.5)\nb: unit(8, s=2)\n"
-    )
-    for style in ("graph", "paper"):
-        before, after = (" ".join(texts(net, style=style, labels="all", depth=0, hide=hide)) for hide in ("", "pad,bias, s"))
-        assert "bias=no" in before
-        assert "s=2" in before or style == "paper"  # where one convolution is all of the block
-        assert not re.search(r"pad=|bias=|\bs=", after), style
-    assert "bias" not in net.draw("html", hide=("pad", "bias"), labels="args").decode().split('"svg"')[1]
-    with pytest.raises(UsageError, match="did you mean `pad`"):
-        net.draw(hide="pda")
-
-
-# ---- where it is
-
-
-def areas(shown: Figure) -> dict[str, tuple[float, float, float, float]]:
-    """The rectangles of all texts under volumes: left, low, right, high."""
-    return {
-        part: (spot.x - spot.wide / 2, spot.low, spot.x + spot.wide / 2, spot.y - spot.half[1])
-        for part, spot in shown.plan.spots.items()
-        if spot.text
-    }
-
-
-@pytest.mark.parametrize("name", SOME)
-def test_texts_are_apart_and_nothing_leaves_the_page(name: str) -> None:
-    shown = made(name)
-    spots = shown.plan.spots
-    for (first, a), (second, b) in combinations(areas(shown).items(), 2):
-        assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1], (first, second)
-    for part, area in areas(shown).items():
-        for other, spot in spots.items():
-            (wide, high), inner = spot.half, 1.0
-            left, low, right, top = spot.x - wide, spot.y - high, spot.x + wide, spot.y + high
-            apart = area[2] <= left + inner or right <= area[0] + inner or area[3] <= low + inner or top <= area[1] + inner
-            assert part == other or apart, (part, other)
-    left, low, right, high = map(float, shown.laid.graph_attr["bb"].split(","))
-    for stroke in shown.strokes:
-        assert all(left - 1 <= x <= right + 1 and low - 1 <= y <= high + 1 for x, y in stroke.points), stroke
-    for wire in shown.plan.wires:
-        assert all(left - 1 <= x <= right + 1 and low - 1 <= y <= high + 1 for x, y in [*wire.points, wire.tip])
-    for room in shown.plan.rooms:
-        inside = [spots[part] for box in within(room.box) for part in shown.plan.parts[box]]
-        here = [spot for spot in inside if room.left <= spot.x <= room.right and room.low <= spot.y <= room.high]
-        assert here, room.box.id
-        assert all(room.left <= spot.left and spot.right <= room.right and spot.top <= room.high and room.low <= spot.low for spot in here)
-
-
-def size(svg: bytes) -> tuple[float, float]:
-    wide, high = (ElementTree.fromstring(svg).get("viewBox") or "").split()[2:]
-    return float(wide), float(high)
-
-
-@pytest.mark.parametrize("name", SOME)
-def test_figures_can_be_read_on_a_slide(name: str) -> None:
-    svg = network(name).draw(style="paper")
-    wide, high = size(svg)
-    assert wide / high <= (16 / 9 if name in SLIDES else 2.35), (wide, high)
-    smallest = min(float(points) for points in re.findall(r'font-size="([\d.]+)"', svg.decode()))
-    assert smallest * min(1920 / wide, 1080 / high) >= 10
-
-
-def test_kernels_are_patches_as_large_as_their_windows() -> None:
-    shown = made("lenet5", Look(legend=False))
-    patches = [stroke for stroke in shown.strokes if stroke.width == 0.7]
-    rays = [stroke for stroke in shown.strokes if not stroke.closed]
-    assert len(patches) == 5  # of c1, s2, c3, s4 and c5
-    assert len(rays) == 2 * len(patches)
-    heights = [stroke.points[3][1] - stroke.points[0][1] for stroke in patches]
-    sides = [shown.plan.spots[name].volume for name in ("input", "c1", "s2", "c3", "s4")]
-    windows = (5 / 32, 2 / 28, 5 / 14, 2 / 10, 1.0)
-    for height, side, window in zip(heights, sides, windows, strict=True):
-        assert side is not None
-        assert height == pytest.approx(max(5.0, window * side.high), abs=0.01)
-    assert not [stroke for stroke in figure(scene(loads("input 3x8x8\nconv1-4\nfc-2\n").graph), Look()).strokes if stroke.width == 0.7]
-
-
-def test_streams_have_the_shape_of_one_part() -> None:
-    alexnet = lines("alexnet")
-    assert alexnet["conv1/0"] == ("48x55x55",)
-    assert alexnet["conv1/1"] == ("conv1", "conv11-96/4", "48x55x55")
-    assert alexnet["fc6/0"] == ("2048",)
-
-
-def test_unet_is_a_u() -> None:
-    shown = made("unet").plan
-    at = shown.spots
-    for level in (1, 2, 3):
-        assert at[f"enc{level}"].y == at[f"dec{level}"].y > at[f"enc{level + 1}"].y
-        assert at[f"enc{level}"].x < at[f"enc{level + 1}"].x < at[f"dec{level + 1}"].x < at[f"dec{level}"].x
-    assert at["bottom"].y < at["enc4"].y == at["dec4"].y
-    for level in (1, 2, 3):
-        skip = shown.wire(f"enc{level}", f"dec{level}")
-        assert skip is not None
-        assert {y for _, y in [*skip.points, skip.tip]} == {at[f"enc{level}"].y}
-    plain = "input 3x64x64\nconv3-4/2(pad=1)\nconv3-4/2(pad=1)\nconv3-4/2(pad=1)\n"
-    assert len({spot.y for spot in figure(scene(loads(plain).graph), Look()).plan.spots.values()}) == 1
-
-
-def test_tokens_are_rows_and_attention_is_maps() -> None:
-    gpt = loads("input 8x12\nmultihead_attention(heads=2, causal=yes)\nchannel_fc-16\n")
-    shown = figure(scene(gpt.graph), Look(legend=False))
-    volumes = {name: spot.volume for name, spot in shown.plan.spots.items()}
-    forms = [(volume.rows, volume.sheets, volume.causal) for volume in volumes.values() if volume]
-    assert forms == [(9, 0, False), (0, 2, True), (9, 0, False)]
-    masked = [stroke for stroke in shown.strokes if stroke.fill == shown.look.colours["ground"] and stroke.width == 0.4]
-    assert len(masked) == 10  # above the diagonal of five rows
-
-
-def test_rows_are_joined_and_frames_go_on() -> None:
-    plan = made("vgg16").plan
-    pieces = [room for room in plan.rooms if room.box.id == "features"]
-    assert [room.first for room in pieces] == [True, False]
-    assert pieces[1].high < pieces[0].low
-    back = [wire for wire in plan.wires if wire.tip[0] < plan.spots[wire.source].x - 100]
-    assert len(back) == 1
-    assert "features \u2026" in texts(network("vgg16"), style="paper")
-
-
-def test_families_differ_in_print_by_patterns() -> None:
-    shown = made("vit_b_16", Look("print"))
-    hatched = {entry.family for entry in shown.key if entry.family in ("dense", "learned", "shape", "pooling")}
-    assert hatched == {"dense", "learned", "shape"}
-    assert len([stroke for stroke in shown.strokes if not stroke.closed]) > len([s for s in made("vit_b_16").strokes if not s.closed])
-    for kind in ("across", "upright", "rising", "falling"):
-        drawn = list(hatching(kind, 10, 20, 40, 60))
-        assert drawn
-        assert all(10 <= x <= 40 and 20 <= y <= 60 for line in drawn for x, y in line)
-    assert {round((b[1] - a[1]) * (b[0] - a[0])) > 0 for a, b in hatching("rising", 0, 0, 9, 9)} == {True}
-    assert {round((b[1] - a[1]) * (b[0] - a[0])) > 0 for a, b in hatching("falling", 0, 0, 9, 9)} == {False}
-
-
-def test_ways_begin_and_end_where_they_should() -> None:
-    way = curve([(0, 0), (10, 0), (10, 30)], 4)
-    assert (way[0], way[-1]) == ((0, 0), (10, 30))
-    assert len(way) % 3 == 1
-
-
-# ---- formats
-
-
-def test_a_page_has_a_figure_of_every_closed_block() -> None:
-    text = network("resnet18").draw("html", style="paper").decode()
-    html5lib.HTMLParser(strict=True).parse(text)
-    drawings = json.loads(text.split('<script id="drawings" type="application/json">')[1].split("</script>")[0])
-    assert set(drawings) >= {"", "layer1.0", "layer2.0"}
-    assert all(drawing.startswith("<svg") for drawing in drawings.values())
-    assert "conv2" in drawings["layer1.0"]
-
-
-def test_tikz_has_all_texts_and_strokes() -> None:
-    text = network("vgg16").draw("tex", style="paper").decode()
-    assert text.count("\\begin{tikzpicture}") == 1
-    for line in ("\\textbf{conv3-64 x2}", "64x224x224", "fully connected", "features \\ldots{}"):
-        assert line in text
-    named = set(re.findall(r"\\definecolor\{([^}]*)\}", text))
-    assert set(re.findall(r"(?:draw|fill|text)=(archc-[0-9a-f]+)", text)) <= named
-
-
-def within_page(shown: Figure) -> None:
-    left, low, right, high = map(float, shown.laid.graph_attr["bb"].split(","))
-    points = [point for stroke in shown.strokes for point in stroke.points]
-    assert all(left - 1 <= x <= right + 1 and low - 1 <= y <= high + 1 for x, y in points)
-
-
-def test_frames_around_frames_around_the_same() -> None:
-    text = (
-        "input 3x8x8\nblock inner(w) { conv3-{w}(pad=1); conv1-{w} }\nblock outer(w) { inner(w) }\nf: [ [ outer(4) ] x2; outer(8) ]\nfc-2\n"
-    )
-    graph = loads(text).graph
-    for depth in range(6):
-        within_page(figure(paper_scene(graph, Folding(depth)), Look()))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
-def test_every_network_has_a_figure_within_its_page(path: Path) -> None:
-    graph = load(path).graph
-    for depth in (None, 0, 1, 2, 9):
-        made = paper_scene(graph, Folding(depth))
-        if sum(1 for _ in condensed(made).shown()) <= 150:
-            within_page(figure(made, Look()))
-
-
-@pytest.mark.slow
-@given(programs())
-@fewer
-def test_random_networks_have_figures_within_their_pages(text: str) -> None:
-    graph = check_text(text).graph
-    if len(graph):
-        for depth in (None, 9):
-            within_page(figure(paper_scene(graph, Folding(depth)), Look()))
+    assert "give -o" in archc("draw", str(file), "--steps", code=2).stderr
+    assert "--width" in archc("draw", str(file), "--width", "85", code=2).stderr
+    archc("diff", str(file), str(ROOT / "archs/lenet5.arch"), "--side-by-side", "-o", str(tmp_path / "d.svg"), code=1)
+    assert 'id="second/c1"' in (tmp_path / "d.svg").read_text()

@@ -17,6 +17,7 @@ from archc.dsl.parser import MAX_NESTING
 from archc.dsl.rendering import render_all
 from archc.ui.show.colour import painter
 from archc.ui.verbs import watching
+from archc.ui.verbs.figures import Animate, Direction, Dpi, Rename, Scale, Show, SideBySide, Steps, Title, Width
 from archc.ui.verbs.options import (
     Collapse,
     Convention,
@@ -187,16 +188,25 @@ def diff_(
     collapse: Collapse = None,
     flat: Flat = False,
     theme: Theme = "auto",
+    side_by_side: SideBySide = False,
+    direction: Direction = "TB",
+    title: Title = "",
+    scale: Scale = 1.0,
+    dpi: Dpi = 0,
+    width: Width = "",
     md: Md = False,
     json_: Json = False,
     max_nodes: MaxNodes = MAX_NODES,
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
     """Print what differs between two networks, or two settings or git revisions of one. Exit code 0: the same, 1: different."""
+    from archc.compiler.draw.figure import figure
     from archc.ui.verbs import drawing
 
     stdin_once([first, second])
-    target = drawing.target(output, "", "graph", theme, "", True, part="a difference") if output is not None else None
+    page: dict[str, Any] = {"direction": direction, "title": title, "scale": scale, "dpi": dpi, "width": width}
+    about = "a difference"
+    target = drawing.target(output, "", "graph", theme, "", True, about, figure(**page)) if output is not None else None
     limits = Limits(max_nodes, max_nesting)
     changed = (Overrides(), overrides(set_, None))
     a, b = (network(file, change, limits, json_, wrong=2) for file, change in zip((first, second), changed, strict=True))
@@ -208,9 +218,8 @@ def diff_(
         sys.stdout.write(difference.markdown() if md else difference.text())
     if target is not None:
         form, expanded, collapsed = target.options.form.name, expand or (), collapse or ()
-        drawing.write_picture(
-            lambda: difference.draw(form, theme=theme, depth=depth, expand=expanded, collapse=collapsed, flat=flat), output
-        )
+        shown: dict[str, Any] = {"depth": depth, "expand": expanded, "collapse": collapsed, "flat": flat, "side_by_side": side_by_side}
+        drawing.write_picture(lambda: difference.draw(form, theme=theme, **shown, **page), output)
     if not difference.same:
         raise typer.Exit(1)
 
@@ -236,6 +245,15 @@ def draw(
     legend: Legend = True,
     labels: Labels = "",
     hide: Hide = None,
+    direction: Direction = "TB",
+    title: Title = "",
+    scale: Scale = 1.0,
+    dpi: Dpi = 0,
+    width: Width = "",
+    show: Show = None,
+    rename: Rename = None,
+    animate: Animate = False,
+    steps: Steps = False,
     partial: Annotated[bool, typer.Option("--partial", help="draw a file with errors too, as far as its shapes are known")] = False,
     watch: Watch = False,
     set_: Set = None,
@@ -244,26 +262,37 @@ def draw(
     max_nesting: MaxNesting = MAX_NESTING,
 ) -> None:
     """Draw a network: blocks folded, repeats as one, shapes where they change; in svg and html with counts in tooltips."""
+    from archc.compiler.draw.figure import figure
     from archc.compiler.draw.request import folding, partial_picture
     from archc.ui.verbs import drawing
 
-    target = drawing.target(
-        output, format_, style, theme, heat, legend, part="a wrong file" if partial else "", labels=labels, hide=hide or ()
-    )
+    page: dict[str, Any] = {"direction": direction, "title": title, "scale": scale, "dpi": dpi, "width": width}
+    page |= {"show": show or (), "rename": rename or (), "animate": animate}
+    written: dict[str, Any] = {"labels": labels, "hide": hide or ()}
+    part = "a wrong file" if partial else ""
+    target = drawing.target(output, format_, style, theme, heat, legend, part, **written, page=figure(**page))
+    if steps and (output is None or partial):
+        usage(
+            "--steps writes several files: give -o FILE" if output is None else "--steps is of a network without errors, not of --partial"
+        )
     if watch:
         if output is None:
             usage("--watch draws again and again into a file: give -o FILE")
-        looks = (depth, expand, collapse, flat, theme, heat, legend, labels, hide)
-        again = partial_(draw, file, output, format_, style, *looks, partial, set_=set_, input_=input_, max_nodes=max_nodes)
+        looks: dict[str, Any] = {"depth": depth, "expand": expand, "collapse": collapse, "flat": flat, "theme": theme}
+        looks |= {"heat": heat, "legend": legend, **written}
+        rest: dict[str, Any] = {"steps": steps, "partial": partial, "set_": set_, "input_": input_, "max_nodes": max_nodes}
+        again = partial_(draw, file, output, format_, style, **looks, **page, **rest)
         watching.repeat([file], again)
     changed, limits = overrides(set_, input_), Limits(max_nodes, max_nesting)
     expanded, collapsed = expand or (), collapse or ()
     if not partial:
         net, form = network(file, changed, limits, False), target.options.form.name
-        appearance: dict[str, Any] = {"style": style, "theme": theme, "heat": heat, "labels": labels, "hide": hide or ()}
-        drawing.write_picture(
-            lambda: net.draw(form, **appearance, legend=legend, depth=depth, expand=expanded, collapse=collapsed, flat=flat), output
-        )
+        appearance: dict[str, Any] = {"style": style, "theme": theme, "heat": heat, "legend": legend, **written, **page}
+        asked: dict[str, Any] = {**appearance, "depth": depth, "expand": expanded, "collapse": collapsed, "flat": flat}
+        if steps and output is not None:
+            drawing.write_steps(lambda: net.draw_steps(form, **asked), output)
+        else:
+            drawing.write_picture(lambda: net.draw(form, **asked), output)
         return
     report = checked(file, changed, limits)
     talk(render_all(report.diagnostics, paint=painter(sys.stderr)) if report.diagnostics else "")
