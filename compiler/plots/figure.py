@@ -34,6 +34,7 @@ class Point:
     group: str = ""  # of those that share a color
     shade: float | None = None  # in place of a group, a number
     line: str = ""  # of those that are joined
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Drawing:
     titles: dict[str, str]  # of x, y, size and color
     log: str
     front: tuple[Point, ...]
-    labels: bool
+    labels: str  # one of LABELS
     page: Page
     styles: tuple[str, ...]
 
@@ -58,7 +59,7 @@ def write(drawing: Drawing, path: Path) -> list[str]:
             if speech is not None:
                 write_pgf(figure, temporary, speech)
             else:
-                nothing: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {"Software": None}}[path.suffix]
+                nothing: dict[str, Any] = {{".svg": "Date", ".pdf": "CreationDate", ".png": "Software"}[path.suffix]: None}
                 figure.savefig(temporary, format=path.suffix[1:], dpi=drawing.page.dpi, metadata=nothing)
     return unlabelled
 
@@ -77,7 +78,7 @@ def settings(drawing: Drawing, tex: bool) -> Iterator[None]:
         "xtick.minor.size": 0, "ytick.minor.size": 0, "axes.spines.top": False, "axes.spines.right": False,
         "axes.grid": True, "grid.color": "#e6e6e6", "grid.linewidth": text * 0.06, "axes.axisbelow": True, "legend.frameon": False,
         "font.family": ["serif" if tex else "sans-serif"], "font.sans-serif": ["DejaVu Sans"], "font.serif": ["STIXGeneral"],
-        "pdf.fonttype": 42, "svg.fonttype": "path", "savefig.facecolor": "white", "path.simplify": False,
+        "pdf.fonttype": 42, "svg.fonttype": "path", "path.simplify": False,
     }  # fmt: skip
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -100,6 +101,7 @@ def draw(drawing: Drawing, say: Callable[[str], str] = str) -> tuple[Any, list[s
     page = drawing.page
     figure = Figure(figsize=(page.width, page.height), dpi=page.dpi, layout="constrained")
     FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=page.text * 0.5 / 72, h_pad=page.text * 0.5 / 72)
     axes = figure.add_subplot()
     for axis, name in ((axes.xaxis, "x"), (axes.yaxis, "y")):
         if name in drawing.log:
@@ -109,7 +111,7 @@ def draw(drawing: Drawing, say: Callable[[str], str] = str) -> tuple[Any, list[s
     axes.margins(0.09 if page.width > 5 else 0.12)
     areas = _areas(drawing)
     _draw_points(figure, axes, drawing, areas, say)
-    unlabelled = _label(figure, axes, drawing, areas, say) if drawing.labels else []
+    unlabelled = _label(figure, axes, drawing, areas, say) if drawing.labels != "none" else []
     return figure, unlabelled
 
 
@@ -142,6 +144,9 @@ def _draw_points(figure: Any, axes: Any, drawing: Drawing, areas: Sequence[float
         xs, ys = [p.x for p in drawing.front], [p.y for p in drawing.front]
         axes.plot(xs, ys, color="#666666", linestyle=(0, (4, 2)), linewidth=text * 0.11, zorder=1.8, gid="front")
     values = [point.shade for point in points if point.shade is not None]
+    if sized:  # nothing shows through, but other points
+        every = [[getattr(point, name) for point in points] for name in ("x", "y")]
+        axes.scatter(*every, s=areas, color=[ground], edgecolors="none", zorder=2.7)
     drawn: Any = None
     for point, area in zip(points, areas, strict=True):
         look: dict[str, Any] = {"color": [looks[point.group][0]]}
@@ -166,40 +171,48 @@ def _draw_points(figure: Any, axes: Any, drawing: Drawing, areas: Sequence[float
             for g in sorted(groups)
         ]
     if len(drawing.front) > 1:
-        handles.append(Line2D([], [], color="#666666", linestyle=(0, (4, 2)), linewidth=text * 0.11, label="Pareto front"))
-    _key(figure, handles, "upper", drawing)
+        handles.append(Line2D([], [], color="#666666", linestyle=(0, (3, 1.5)), linewidth=text * 0.11, label="Pareto front"))
+    if handles:
+        _key(figure, handles, "upper", drawing)
     if sized:
-        _key(figure, _size_key(drawing, areas, say), "lower", drawing)
+        _size_key(figure, drawing, say)
 
 
-def _key(figure: Any, handles: Sequence[Any], where: str, drawing: Drawing) -> None:
-    """Draw a key above or below the axes, where it hides nothing, in as many columns as fit."""
-    if not handles:
-        return
+def _key(figure: Any, handles: Sequence[Any], where: str, drawing: Drawing, **look: Any) -> Any:
+    """Draw a key above or below the axes, where it hides nothing, in rows of about equal length."""
     longest = max(len(str(handle.get_label())) for handle in handles)
-    room = drawing.page.width * 72 / (drawing.page.text * (0.56 * longest + 3.2))
-    key = figure.legend(
-        handles=list(handles), loc=f"outside {where} center", ncols=max(1, min(len(handles), int(room))),
-        handletextpad=0.4, columnspacing=1.2, borderaxespad=0.3, borderpad=0.2, labelspacing=0.35,
-    )  # fmt: skip
+    room = max(1, int(drawing.page.width * 72 / (drawing.page.text * (0.56 * longest + 3.2))))
+    rows = -(-len(handles) // room)
+    usual = {"ncols": -(-len(handles) // rows), "handlelength": 1.1, "handletextpad": 0.4, "columnspacing": 1.3}
+    pads = {"borderaxespad": 0.3, "borderpad": 0.2, "labelspacing": 0.35}
+    key = figure.legend(handles=list(handles), loc=f"outside {where} center", **{**pads, **usual, **look})
     key.set_gid(f"key-{where}")
     for written in key.get_texts():
         written.set_parse_math(False)
+    return key
 
 
-def _size_key(drawing: Drawing, areas: Sequence[float], say: Callable[[str], str]) -> list[Any]:
-    """Return the key of areas: round sizes from small to large, the first with the title."""
+def _size_key(figure: Any, drawing: Drawing, say: Callable[[str], str]) -> None:
+    """Draw the key of areas: round sizes from small to large, behind their title."""
     from matplotlib.lines import Line2D
 
+    text = drawing.page.text
     sizes = [point.size for point in drawing.points if point.size is not None]
-    most, scale = max(sizes) or 1.0, (drawing.page.text / BASE) ** 2
-    steps = [step for step in (_round(most / 16), _round(most / 4), _round(most)) if step > 0]
-    handles = [Line2D([], [], linestyle="", label=say(drawing.titles["size"]))]
-    for step in dict.fromkeys(steps):
-        across = math.sqrt(scale * max(SMALLEST, LARGEST * step / most))
+    most = max(sizes) or 1.0
+    steps = dict.fromkeys(step for step in (_round(most / 16), _round(most / 4), _round(most)) if step > 0)
+    handles = []
+    widest = 0.0
+    for step in steps:
+        across = math.sqrt((text / BASE) ** 2 * max(SMALLEST, LARGEST * step / most))
         look = {"marker": "o", "markersize": across, "color": "#999999", "markeredgecolor": "none", "linestyle": ""}
         handles.append(Line2D([], [], label=say(plain(step)), **look))
-    return handles
+        widest = max(widest, across)
+    across = widest / (text * 0.9)  # in heights of the key's text
+    title = Line2D([], [], linestyle="", label=say(drawing.titles["size"]))
+    key = _key(
+        figure, [title, *handles], "lower", drawing, ncols=1 + len(handles), handlelength=across, handleheight=across, columnspacing=0.8
+    )
+    key.legend_handles[0].set_visible(False)
 
 
 def _round(value: float) -> float:
@@ -233,7 +246,7 @@ def _label(figure: Any, axes: Any, drawing: Drawing, areas: Sequence[float], say
     gap = small * 0.22 * dot
     spots = []
     for point, area in zip(drawing.points, areas, strict=True):
-        written = figure.text(0, 0, point.name, fontsize=small, parse_math=False)
+        written = figure.text(0, 0, point.label, fontsize=small, parse_math=False)
         box = written.get_window_extent(renderer)
         written.remove()
         x, y = axes.transData.transform((point.x, point.y))
@@ -272,7 +285,7 @@ def _write(figure: Any, axes: Any, point: Point, spot: Spot, place: Place, size:
     axes.text(
         x,
         y,
-        say(point.name),
+        say(point.label),
         fontsize=size,
         ha="center",
         va="center",

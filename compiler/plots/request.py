@@ -10,6 +10,7 @@ from pathlib import Path
 from archc.compiler.errors import UsageError, alternatives, at_least, one_of
 
 SUFFIXES = (".svg", ".pdf", ".png", ".tex", ".pgf")
+LABELS = ("full", "short", "none")
 LOGS = ("", "x", "y", "xy", "none")
 INCH = {"mm": 25.4, "cm": 2.54, "in": 1.0, "pt": 72.27}
 BOUNDS = (1.0, 40.0)  # inches
@@ -41,10 +42,10 @@ class Axes:
     numbers; its `color` is a column of words, whose networks share a color, or of numbers. `join` is a column whose equal networks are
     joined by a line, from left to right, by default that of the colors; `none` joins none. `log` names the logarithmic axes, by default
     those whose values differ by more than a factor of 30, or is `none`. `pareto` draws the front of the networks that no other one excels
-    in both axes. `labels` writes their names. `width` is `column` (85 mm), `page` (175 mm), `slide` (1920x1080 pixels) or a length, and
-    so is the `height`. `styles` are names or files of styles of matplotlib.
+    in both axes. `labels` are `full` names, `short` ones without the name of their color's family, or `none`. `width` is `column` (85 mm),
+    `page` (175 mm), `slide` (1920x1080 pixels) or a length, and so is the `height`. `styles` are names or files of styles of matplotlib.
 
-    Raises UsageError for an unknown `log`, a length that is none, and a resolution below 1.
+    Raises UsageError for an unknown `log` or kind of labels, a length that is none, and a resolution below 1.
     """
 
     x: str = "macs"
@@ -54,7 +55,7 @@ class Axes:
     join: str = ""
     log: str = ""
     pareto: bool = False
-    labels: bool = True
+    labels: str = "full"
     width: str = "page"
     height: str = ""
     dpi: int | None = None
@@ -62,6 +63,7 @@ class Axes:
 
     def __post_init__(self) -> None:
         one_of("log", self.log, LOGS)
+        one_of("labels", self.labels, LABELS)
         if self.dpi is not None:
             at_least("dpi", self.dpi, 1)
         self.page()

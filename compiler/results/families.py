@@ -45,9 +45,10 @@ class Comparison:
         """
         other = replace(self, look=replace(self.look, **look))
         look_ = other.look
-        columns = look_.chosen(self.entries, USUAL)
+        look_.chosen(self.entries, USUAL)
         look_.ordered(self.entries)
-        look_.check_names([*(entry.name for entry in self.entries), *(column.key for column in columns), "network"])
+        words = [str(value) for entry in self.entries for value in (entry.family, *entry.own.values())]
+        look_.check_names([*(entry.name for entry in self.entries), *look_.everything(self.entries), *words, "network"])
         return other
 
     def with_data(self, path: str | Path) -> Comparison:

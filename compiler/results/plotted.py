@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,9 @@ def drawing(entries: Sequence[Entry], look: Look, axes: Axes) -> tuple[Drawing, 
             missing.append(look.named(entry.name))
             continue
         words = {name: column.write(entry) for name, column in groups.items()}
-        points.append(Point(look.named(entry.name), here, there, size, look.named(words.get("color", "")), shade, words.get("join", "")))
+        name, group = look.named(entry.name), words.get("color", "")
+        label = short(name, group) if axes.labels == "short" else name
+        points.append(Point(name, here, there, size, look.named(group), shade, words.get("join", ""), label))
     if not points:
         needed = " and ".join(dict.fromkeys(scale.column.key for scale in scales.values()))
         raise UsageError(f"no network has {needed}: there is nothing to plot")
@@ -74,6 +77,15 @@ def drawing(entries: Sequence[Entry], look: Look, axes: Axes) -> tuple[Drawing, 
     front = front_of(points, best["x"], best["y"]) if axes.pareto else ()
     titles = {name: scale.title for name, scale in scales.items()}
     return Drawing(tuple(points), titles, log, front, axes.labels, axes.page(), axes.styles), missing
+
+
+def short(name: str, family: str) -> str:
+    """Return a name without that of the family in front of it: `b0`, `18`; the whole name where nothing would be left."""
+    plain = re.sub(r"[\s_-]", "", family).lower()
+    for end in range(1, len(name)):
+        if plain and re.sub(r"[\s_-]", "", name[:end]).lower() == plain:
+            return name[end:].lstrip(" _-") or name
+    return name
 
 
 def check_axes(entries: Sequence[Entry], look: Look, axes: Axes) -> tuple[dict[str, Scale], dict[str, Column]]:

@@ -13,7 +13,7 @@ from archc.compiler.analysis.printed import NOTATIONS
 from archc.compiler.elaborate.elaboration import MAX_NODES, Limits
 from archc.compiler.errors import UsageError
 from archc.compiler.network import Network
-from archc.compiler.plots.request import PAGES, SUFFIXES, Axes, can_plot
+from archc.compiler.plots.request import LABELS, PAGES, SUFFIXES, Axes, can_plot
 from archc.compiler.results.columns import COLUMNS, COUNTS, SIZES
 from archc.dsl.parser import MAX_NESTING
 from archc.ui.verbs.completion import words
@@ -77,7 +77,10 @@ Join = Annotated[
 ]
 Log = Annotated[str, typer.Option("--log", help="of a plot: logarithmic axes: x, y, xy or none; by default the wide ones")]
 Pareto = Annotated[bool, typer.Option("--pareto", help="of a plot: the front of the networks that no other one excels in both axes")]
-Labels = Annotated[bool, typer.Option("--labels/--no-labels", help="of a plot: the names of the networks")]
+Labels = Annotated[
+    str,
+    typer.Option("--labels", help="of a plot: full names, short ones without that of the family, or none", autocompletion=words(*LABELS)),
+]
 Width = Annotated[
     str, typer.Option("--width", help=f"of a plot: {', '.join(PAGES)} (85 mm, 175 mm, 1920x1080 pixels) or a length in mm, cm, in or pt")
 ]
@@ -110,7 +113,7 @@ def table_(
     join: Join = "",
     log: Log = "",
     pareto: Pareto = False,
-    labels: Labels = True,
+    labels: Labels = "full",
     width: Width = "page",
     height: Height = "",
     dpi: Dpi = None,
