@@ -117,7 +117,7 @@ def layers(node: Node, strided: bool = True) -> str:
     told = node.operator.linear or node.operator.picture_family == "attention"
     text = notation(node, UNTOLD if told else [attr.name for attr in node.operator.attrs])
     kernel, _, stride = node.operator.short
-    if kernel and not told and kernel not in unusual_options(node):
+    if kernel and not told and node.attrs.get(kernel) is not None and kernel not in unusual_options(node):
         text = text.replace(show_sizes(node.attrs[kernel]), "", 1)
     if not strided and _steps(node):
         text = text.replace(f"/{show_sizes(node.attrs[stride])}", "", 1)

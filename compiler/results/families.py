@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -179,7 +179,7 @@ class Comparison:
         texts = dict.fromkeys(_waived(entry) for entry in self._ordered if entry.waived)
         return {_letter(number): text for number, text in enumerate(texts)}
 
-    def _rows(self, mark: Any) -> list[list[Cell]]:
+    def _rows(self, mark: Callable[[str, str], str]) -> list[list[Cell]]:
         """Return the rows; `mark` joins a name and the letter of its footnote."""
         letters = {text: letter for letter, text in self._notes.items()}
         best = [self.look.best(column, self._ordered) for column in self._columns]
@@ -236,9 +236,9 @@ def _waived(entry: Entry) -> str:
     """Return the footnote of an entry; empty where every claim of its file holds."""
     if not entry.waived:
         return ""
-    listed: Sequence[str] = entry.waived
+    listed = [claim.removeprefix("expect ") for claim in entry.waived]
     more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
-    return f"Not the network of the file, which claims {', '.join(listed[:3])}{more}: its settings or inputs are others."
+    return f"Waived, since its settings or inputs are not those of the file: {', '.join(listed[:3])}{more}."
 
 
 def _letter(number: int) -> str:

@@ -97,7 +97,7 @@ class LayerTable:
         """Return the table as comma-separated values, a row for each row of a stage; a cell of all networks is repeated."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([*self.leading, *self.names])
+        writer.writerow([*map(self.look.named, self.leading), *self.names])
         for band in self.bands:
             for strip in band.strips:
                 before = [self.look.named(band.name), band.size]
@@ -163,12 +163,14 @@ class LayerTable:
         return [f"{entry.depth} weight layers" for entry in self.entries] if shown else []
 
     def totals(self) -> list[tuple[str, list[str]]]:
-        """Return the rows below the stages: the head of a column, and its values."""
-        return [
-            (self.look.head(column).removeprefix(">"), [self.look.write(column, entry) for entry in self.entries])
-            for column in self._columns()
-            if column.key != "layers"
-        ]
+        """Return the rows below the stages: the head of a column, and its values, with the head where there is no column for it."""
+        rows = []
+        for column in self._columns():
+            if column.key != "layers":
+                head = self.look.head(column).removeprefix(">")
+                cells = [self.look.write(column, entry) for entry in self.entries]
+                rows.append((head, cells if self.leading else [f"{head}: {cell}" for cell in cells]))
+        return rows
 
     def added(self, strip: Strip, number: int) -> list[bool]:
         """Return for each entry of a cell whether it is in bold, as asked for: a layer that is not in the cell to the left."""

@@ -212,9 +212,9 @@ def _names(given: Sequence[str] | None) -> list[str]:
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:
-    """Return the name and the value of `NAME=VALUE`. Raises UsageError."""
+    """Return the name and the value of `NAME=VALUE`; a title may be empty. Raises UsageError."""
     name, equals, value = text.partition("=")
-    if not equals or not name or not value:
+    if not equals or not name or not (value or option == "rename"):
         raise UsageError(f"takes NAME=VALUE, not {text}", option=option, given=text)
     return name, value
 
