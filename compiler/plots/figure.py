@@ -75,8 +75,9 @@ def settings(drawing: Drawing, tex: bool) -> Iterator[None]:
         "font.size": text, "axes.labelsize": text, "axes.titlesize": text, "xtick.labelsize": text * 0.9, "ytick.labelsize": text * 0.9,
         "legend.fontsize": text * 0.9, "axes.linewidth": text * 0.08, "lines.linewidth": text * 0.13,
         "xtick.major.width": text * 0.08, "ytick.major.width": text * 0.08,
-        "xtick.major.size": text * 0.35, "ytick.major.size": text * 0.35, "xtick.minor.size": 0, "ytick.minor.size": 0, "axes.spines.top": False, "axes.spines.right": False,
-        "axes.grid": True, "grid.color": "#e6e6e6", "grid.linewidth": text * 0.06, "axes.axisbelow": True, "legend.frameon": False,
+        "xtick.major.size": text * 0.35, "ytick.major.size": text * 0.35, "xtick.minor.size": 0, "ytick.minor.size": 0,
+        "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
+        "grid.color": "#e6e6e6", "grid.linewidth": text * 0.06, "legend.frameon": False,
         "font.family": ["serif" if tex else "sans-serif"], "font.sans-serif": ["DejaVu Sans"], "font.serif": ["STIXGeneral"],
         "pdf.fonttype": 42, "svg.fonttype": "path", "path.simplify": False,
     }  # fmt: skip
