@@ -71,7 +71,7 @@ def settings(drawing: Drawing, tex: bool) -> Iterator[None]:
     from matplotlib import style
 
     text = drawing.page.text
-    ours: dict[str, Any] = {
+    ours: Any = {
         "font.size": text, "axes.labelsize": text, "axes.titlesize": text, "xtick.labelsize": text * 0.9, "ytick.labelsize": text * 0.9,
         "legend.fontsize": text * 0.9, "axes.linewidth": text * 0.08, "lines.linewidth": text * 0.13,
         "xtick.major.width": text * 0.08, "ytick.major.width": text * 0.08,
@@ -100,7 +100,7 @@ def draw(drawing: Drawing, say: Callable[[str], str] = str) -> tuple[Any, list[s
     from matplotlib.figure import Figure
 
     page = drawing.page
-    figure = Figure(figsize=(page.width, page.height), dpi=page.dpi, layout="constrained")
+    figure: Any = Figure(figsize=(page.width, page.height), dpi=page.dpi, layout="constrained")
     FigureCanvasAgg(figure)
     figure.get_layout_engine().set(w_pad=page.text * 0.5 / 72, h_pad=page.text * 0.5 / 72)
     axes = figure.add_subplot()
@@ -205,7 +205,7 @@ def _size_key(figure: Any, drawing: Drawing, say: Callable[[str], str]) -> None:
     widest = 0.0
     for step in steps:
         across = math.sqrt((text / BASE) ** 2 * max(SMALLEST, LARGEST * step / most))
-        look = {"marker": "o", "markersize": across, "color": "#999999", "markeredgecolor": "none", "linestyle": ""}
+        look: dict[str, Any] = {"marker": "o", "markersize": across, "color": "#999999", "markeredgecolor": "none", "linestyle": ""}
         handles.append(Line2D([], [], label=say(plain(step)), **look))
         widest = max(widest, across)
     across = widest / (text * 0.9)  # in heights of the key's text

@@ -39,7 +39,7 @@ def write_pgf(figure: Any, path: Path, speech: Speech) -> None:
     from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.backends.backend_pgf import RendererPgf
 
-    ruler = RendererAgg(8, 8, figure.dpi)
+    ruler: Any = RendererAgg(8, 8, figure.dpi)  # type: ignore[no-untyped-call]
 
     class Renderer(RendererPgf):
         """Writes what matplotlib's renderer does, and measures text without LaTeX."""
@@ -53,5 +53,5 @@ def write_pgf(figure: Any, path: Path, speech: Speech) -> None:
         file.write(HEAD)
         file.write(f"\\pgfpathrectangle{{\\pgfpointorigin}}{{\\pgfqpoint{{{width:f}in}}{{{height:f}in}}}}%\n")
         file.write("\\pgfusepath{use as bounding box, clip}%\n")
-        figure.draw(Renderer(figure, file))
+        figure.draw(Renderer(figure, file))  # type: ignore[no-untyped-call]
         file.write(TAIL)

@@ -108,7 +108,7 @@ class _Labels:
         """Return the costs of a label's candidates, given those of the others."""
         own = self.own[index]
         others = [number for other, number in chosen.items() if other != index]
-        costs: Array = self.costs[own] + self.together[np.ix_(own, others)].sum(axis=1)
+        costs: Array = self.costs[own] + self.together[own][:, np.array(others, dtype=np.intp)].sum(axis=1)
         return costs
 
     def cheapest(self, index: int, chosen: dict[int, int]) -> tuple[int, float]:
@@ -119,7 +119,7 @@ class _Labels:
 
     def total(self, chosen: dict[int, int]) -> float:
         """Return the cost of all labels."""
-        numbers = list(chosen.values())
+        numbers = np.array(list(chosen.values()), dtype=np.intp)
         return float(self.costs[numbers].sum() + self.together[np.ix_(numbers, numbers)].sum() / 2)
 
     def settle(self, chosen: dict[int, int]) -> None:

@@ -95,3 +95,10 @@ def can_plot(path: Path) -> Path:
     if path.suffix not in SUFFIXES:
         raise UsageError(f"a plot is {alternatives(SUFFIXES)}, not {path.name}", given=path.suffix, known=SUFFIXES)
     return path
+
+
+def ready() -> None:
+    """Raise ModuleNotFoundError where there is no matplotlib, before any work is done."""
+    import matplotlib
+
+    assert matplotlib

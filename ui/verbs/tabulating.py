@@ -13,7 +13,7 @@ from archc.compiler.analysis.printed import NOTATIONS
 from archc.compiler.elaborate.elaboration import MAX_NODES, Limits
 from archc.compiler.errors import UsageError
 from archc.compiler.network import Network
-from archc.compiler.plots.request import LABELS, PAGES, SUFFIXES, Axes, can_plot
+from archc.compiler.plots.request import LABELS, PAGES, SUFFIXES, Axes, can_plot, ready
 from archc.compiler.results.columns import COLUMNS, COUNTS, SIZES
 from archc.dsl.parser import MAX_NESTING
 from archc.ui.verbs.completion import words
@@ -154,7 +154,7 @@ def table_(
         form, layers, look, {"-o": output, "--data": data, "--lower": lower}, {"--hide": hide, "--notation layers": notation != "kernels"}
     )
     sizes = Sizes(dtype=dtype, batch=batch)
-    axes = {
+    axes: dict[str, Any] = {
         **{"x": x, "y": y, "size": size, "color": color, "join": join, "log": log, "pareto": pareto, "labels": labels},
         **{"width": width, "height": height, "dpi": dpi, "styles": tuple(style or ())},
     }
@@ -162,9 +162,9 @@ def table_(
         must_be_writable(output)
         can_plot(output)
         Axes(**axes)
-        import matplotlib  # noqa: F401  before any work is done
+        ready()
     elif given := [name for name, usual in USUAL.items() if axes[name] != usual]:
-        usage(f"--{given[0].rstrip('s') if given[0] == 'styles' else given[0]} is for a plot: give -o FILE")
+        usage(f"--{given[0].replace('styles', 'style')} is for a plot: give -o FILE")
     networks = []
     for settings in sweeps(set_ or []):
         for path in arch_files(files):
