@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from archc.compiler.elaborate.claims import ClaimResult
     from archc.compiler.elaborate.elaboration import Limits
     from archc.compiler.errors import UnknownName, UsageError
-    from archc.compiler.library import check, format, load, loads, read, table
+    from archc.compiler.library import check, format, layer_table, load, loads, read, table
     from archc.compiler.network import Network
     from archc.compiler.report import Report
     from archc.compiler.results.benchmarks import Benchmark
+    from archc.compiler.results.columns import Look
     from archc.compiler.results.compilation import Compilation, Written
     from archc.compiler.results.differences import Diff
     from archc.compiler.results.explanations import Explanation
     from archc.compiler.results.families import Comparison
+    from archc.compiler.results.layer_tables import LayerTable
     from archc.compiler.results.memory import Memory
     from archc.compiler.results.summaries import Summary
     from archc.compiler.version import __version__
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 # The module of each public name. A name is imported on first use, which keeps `import archc` fast.
 _PLACES = {
-    "compiler.library": ("check", "format", "load", "loads", "read", "table"),
+    "compiler.library": ("check", "format", "layer_table", "load", "loads", "read", "table"),
     "compiler.network": ("Network",),
     "compiler.report": ("Report",),
     "compiler.errors": ("UnknownName", "UsageError"),
@@ -47,7 +49,9 @@ _PLACES = {
     "compiler.results.compilation": ("Compilation", "Written"),
     "compiler.results.differences": ("Diff",),
     "compiler.results.explanations": ("Explanation",),
+    "compiler.results.columns": ("Look",),
     "compiler.results.families": ("Comparison",),
+    "compiler.results.layer_tables": ("LayerTable",),
     "compiler.results.memory": ("Memory",),
     "compiler.results.summaries": ("Summary",),
     "compiler.version": ("__version__",),
@@ -66,7 +70,9 @@ __all__ = [
     "Diff",
     "Entry",
     "Explanation",
+    "LayerTable",
     "Limits",
+    "Look",
     "Memory",
     "Network",
     "Report",
@@ -78,6 +84,7 @@ __all__ = [
     "__version__",
     "check",
     "format",
+    "layer_table",
     "load",
     "loads",
     "read",

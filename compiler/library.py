@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archc.compiler.driver import check as check_file
 from archc.compiler.driver import check_text, parse_overrides, require_network
@@ -25,6 +25,10 @@ from archc.compiler.results.summaries import Units
 from archc.compiler.variation import Variation
 from archc.dsl.errors import ArchError
 from archc.dsl.formatter import format_text
+
+if TYPE_CHECKING:
+    from archc.compiler.analysis.family import Entry
+    from archc.compiler.results.layer_tables import LayerTable
 
 Inputs = str | Mapping[str, str] | None
 Settings = Mapping[str, Any] | None
@@ -114,20 +118,45 @@ def format(text: str) -> str:
     return format_text(read.source, OPERATORS)
 
 
-def table(networks: Iterable[Network | tuple[str, Network]], *, dtype: str = "float32", batch: int = 1) -> Comparison:
+Networks = Iterable[Network | tuple[str, Network]]
+
+
+def table(networks: Networks, *, dtype: str = "float32", batch: int = 1) -> Comparison:
     """Compare networks: parameters, MACs, layers, receptive fields, and memory for values of a dtype and a batch of samples.
 
-    Each is a network, or a pair of its name in the table and the network. Raises UsageError for an unknown dtype.
+    Each is a network, or a pair of its name in the table and the network. `shown` of the result returns the table with other columns,
+    units and order, `with_data` with columns of your own, and `plot` draws it. Raises UsageError for an unknown dtype.
     """
+    units = Units(dtype=dtype, batch=batch)
+    return Comparison(tuple(_entry(name, net, units) for name, net in _named(networks)))
+
+
+def layer_table(networks: Networks, *, notation: str = "kernels") -> LayerTable:
+    """Print the layers of networks as papers do: a row for each resolution, a column for each network, blocks in brackets.
+
+    `notation` is `kernels` (`3×3, 64`) or `layers` (`conv3-64`). Raises UsageError for another one, and where there is no network.
+    """
+    from archc.compiler.results.layer_tables import layer_table as laid_out
+
+    named = _named(networks)
+    return laid_out([(_entry(name, net, Units()), net.graph) for name, net in named], notation)
+
+
+def _entry(name: str, net: Network, units: Units) -> Entry:
     from archc.compiler.analysis.family import entry
 
-    units = Units(dtype=dtype, batch=batch)
+    waived = tuple(claim.text for claim in net.claims if claim.waived)
+    return replace(entry(name, net.graph, units.dtype, units.batch), family=net.family, waived=waived)
+
+
+def _named(networks: Networks) -> list[tuple[str, Network]]:
+    """Return networks with their names. Raises UsageError for anything else."""
     one_type("networks", networks, (Iterable,))
     named = [(each.name, each) if isinstance(each, Network) else each for each in networks]
     for each in named:
         if not (isinstance(each, tuple) and [*map(type, each)] == [str, Network]):
             raise UsageError(f"are networks, or pairs of a name and a network, not {each!r}", option="networks", given=each)
-    return Comparison(tuple(entry(name, net.graph, units.dtype, units.batch) for name, net in named))
+    return named
 
 
 def _overrides(inputs: Inputs, settings: Settings, parameters: Mapping[str, Any]) -> Overrides:

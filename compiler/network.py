@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
+from archc.compiler.analysis.family import family_of
 from archc.compiler.driver import expanded_text
 from archc.compiler.elaborate.claims import ClaimResult
 from archc.compiler.elaborate.elaboration import Overrides
@@ -53,6 +54,11 @@ class Network:
     def name(self) -> str:
         """The name on the `arch` line, or that of the file."""
         return self._report.name
+
+    @property
+    def family(self) -> str:
+        """The shared file that the network is an instance of (`resnet`), or its own name."""
+        return family_of(self.name, self._report.tree)
 
     @property
     def graph(self) -> ArchGraph:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -11,6 +12,8 @@ from archc.dsl.rendering import columns, visible
 Rows = Sequence[Sequence[str]]
 
 GAP = 3  # blanks between two columns
+RULE = r"\midrule"
+RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 SHORTEST = 16  # the least width of a column that is cut
 
 
@@ -85,6 +88,35 @@ def _tabulated(heads: Sequence[str], rows: Iterable[Sequence[str]], form: str) -
     sides = ["right" if head.startswith(">") else "left" for head in heads]
     names = [head.removeprefix(">") for head in heads]
     return str(tabulate(list(rows), names, tablefmt=form, colalign=sides, disable_numparse=True)) + "\n"
+
+
+def booktabs(
+    aligned: str, heads: Rows, rows: Sequence[Sequence[str] | str], caption: str = "", label: str = "", notes: Iterable[str] = ()
+) -> str:
+    """Return a LaTeX table for the package booktabs, of cells that are LaTeX; a row that is text is a rule.
+
+    `aligned` holds a letter for each column. With a caption or a label, in LaTeX and as it is, the table floats. Notes are below it.
+    """
+    lines = [f"\\begin{{tabular}}{{{aligned}}}", "\\toprule", *(" & ".join(row) + r" \\" for row in heads), "\\midrule"]
+    lines += [row if isinstance(row, str) else " & ".join(row) + r" \\" for row in rows]
+    lines += ["\\bottomrule", "\\end{tabular}"]
+    lines += [f"\\par\\smallskip\\noindent{{\\footnotesize {note}\\par}}" for note in notes]
+    if caption or label:
+        titles = [*([f"\\caption{{{caption}}}"] if caption else []), *([f"\\label{{{label}}}"] if label else [])]
+        lines = ["\\begin{table}", "\\centering", *titles, *lines, "\\end{table}"]
+    return "".join(f"{line}\n" for line in lines)
+
+
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$",
+          "×": r"$\times$", "[": "{[}", "]": "{]}", **{sign: f"\\{sign}" for sign in "&%$#_{}"}}  # fmt: skip
+
+
+def latex_text(text: str) -> str:
+    """Return a text in LaTeX, where it means itself; powers of ten (`×10⁹`) are set as such."""
+    parts = re.split("×10([⁰¹²³⁴⁵⁶⁷⁸⁹]+)", text)
+    plain = ["".join(_LATEX.get(char, char) for char in visible(part)) for part in parts[::2]]
+    powers = [rf"$\times10^{{{power.translate(RAISED)}}}$" for power in parts[1::2]]
+    return "".join(before + power for before, power in zip(plain, [*powers, ""], strict=True))
 
 
 def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], foot: Sequence[str] = (), notes: Iterable[str] = ()) -> str:

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from archc.compiler.analysis.family import family_of
 from archc.compiler.driver import check
 from archc.compiler.elaborate.loader import ARCHS, Loader
 from archc.compiler.shapes.dim import Dim
-from archc.dsl import ast
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,7 @@ def listed(path: Path, loader: Loader | None = None) -> Listed:
     report = check(path, mend=False, loader=loader)
     counts = report.cost()
     tree = loader.open(path).tree
-    used = [Path(line.path).stem for line in tree.statements if isinstance(line, ast.Use)] if tree is not None else []
-    is_instance = tree is not None and any(isinstance(line, ast.Arch) and line.base is not None for line in tree.statements)
-    return Listed(path.stem, used[0] if used and is_instance else path.stem, counts.params, counts.macs, report.graph.title)
+    return Listed(path.stem, family_of(path.stem, tree), counts.params, counts.macs, report.graph.title)
 
 
 def started(name: str, base: Path) -> str:

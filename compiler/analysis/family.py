@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
 
 from archc.compiler.analysis.cost import weights
 from archc.compiler.analysis.memory import OpenSizes, usage
@@ -10,6 +13,7 @@ from archc.compiler.analysis.receptive import Field
 from archc.compiler.analysis.summary import Counts
 from archc.compiler.graph import ArchGraph
 from archc.compiler.shapes.dim import Dim
+from archc.dsl import ast
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,9 @@ class Entry:
     receptive_field: Field  # the receptive field, in pixels of the input
     peak: int | None  # bytes of activations at inference; None where sizes are open
     saved: int | None  # bytes kept for backward
+    family: str = ""  # the shared file that it instantiates, or its own name
+    waived: tuple[str, ...] = ()  # claims of its file that do not hold of it, since its parameters or inputs were set otherwise
+    own: Mapping[str, Any] = field(default_factory=dict)  # further values, by column: those of a user
 
 
 def entry(name: str, graph: ArchGraph, dtype: str = "float32", batch: int = 1) -> Entry:
@@ -36,6 +43,14 @@ def entry(name: str, graph: ArchGraph, dtype: str = "float32", batch: int = 1) -
     except OpenSizes:
         pass
     return Entry(name, table.params, table.macs, depth(graph), table.receptive_field, peak, saved)
+
+
+def family_of(name: str, tree: ast.File | None) -> str:
+    """Return the name of the file that a network is an instance of, or its own name."""
+    statements = tree.statements if tree is not None else ()
+    used = [PurePath(line.path).stem for line in statements if isinstance(line, ast.Use)]
+    is_instance = any(isinstance(line, ast.Arch) and line.base is not None for line in statements)
+    return used[0] if used and is_instance else name
 
 
 def depth(graph: ArchGraph) -> int:

@@ -35,12 +35,17 @@ def picture(scene: Scene, form: str, style: str = "graph", look: Look = Look()) 
     chosen = by_name(form)
     one_of("style", style, chosen.styles)
     one_of("theme", look.theme, tuple(THEMES))
+    prepare(scene, style, look)
+    return chosen.write(scene, style, look)
+
+
+def prepare(scene: Scene, style: str, look: Look) -> None:
+    """Write what a look asks for on the boxes of a scene, and take off them what it hides."""
     number(scene, look.figure.show, look.heat, look.total(scene))
     scene.clean()
     hide(scene, look.hide)
     if style != "paper":
         on_boxes(scene, look.labels)
-    return chosen.write(scene, style, look)
 
 
 def by_name(name: str) -> Format:

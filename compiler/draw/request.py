@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from archc.compiler.draw import difference, partial
 from archc.compiler.draw.beside import side_by_side
 from archc.compiler.draw.condense import paper_scene
-from archc.compiler.draw.figure import Figure, figure, fits, furnished, number
+from archc.compiler.draw.figure import Figure, figure, fits, furnished
 from archc.compiler.draw.fold import Folding, scene
 from archc.compiler.draw.labels import LABELS
-from archc.compiler.draw.picture import FORMATS, Format, by_name, listed, picture
+from archc.compiler.draw.picture import FORMATS, Format, by_name, listed, picture, prepare
 from archc.compiler.draw.scene import Scene
 from archc.compiler.draw.steps import steps
 from archc.compiler.draw.style import HEATS, STYLES, THEMES, Look
@@ -116,8 +116,7 @@ def network_steps(graph: ArchGraph, folding: Folding, asked: Request) -> list[by
         raise UsageError(f"are drawn as {alternatives(STEPPED)}, not as {asked.form.name}", option="steps")
     made = scene(graph, folding)
     furnished(made, asked.style, asked.look.figure)
-    number(made, asked.look.figure.show, asked.look.heat, asked.look.total(made))
-    made.clean()
+    prepare(made, asked.style, asked.look)
     return list(steps(made, asked.look, asked.form.name))
 
 

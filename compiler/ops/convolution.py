@@ -284,6 +284,7 @@ OPERATORS = (
     Operator(
         name="conv",
         family="convolution",
+        called="",
         summary="Convolution in one, two or three dimensions, following its input.",
         doc="""
         `out[o, y, x] = bias[o] + sum over i, r, c of weight[o, i, r, c] * in[i, y*stride + r*dilation - pad, x*stride + c*dilation - pad]`

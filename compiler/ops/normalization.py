@@ -238,6 +238,7 @@ OPERATORS = (
     Operator(
         name="lrn",
         family="normalization",
+        called="LRN",
         summary="Local response normalization, in the conventions of papers and libraries.",
         doc="""
         `out = x / (k + a*S)^beta`, where S is the sum of squares over `size` neighboring channels.

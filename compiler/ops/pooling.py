@@ -167,6 +167,7 @@ OPERATORS = (
     Operator(
         name="maxpool",
         family="pooling",
+        called="max pool",
         summary="The largest value of each window, channel by channel; 1-d, 2-d or 3-d, following its input.",
         doc="""
         Size as in `conv`; with `ceil` the division is rounded up, but a window that would start in the right
@@ -186,6 +187,7 @@ OPERATORS = (
     Operator(
         name="avgpool",
         family="pooling",
+        called="average pool",
         summary="The mean of each window, channel by channel; 1-d, 2-d or 3-d, following its input.",
         doc="""
         Size as in `maxpool`. With `count_pad` the padding counts in the divisor; positions past the edge, from `ceil`, do not.
@@ -204,6 +206,7 @@ OPERATORS = (
     Operator(
         name="adaptive_avgpool",
         family="pooling",
+        called="average pool",
         summary="The mean of as many windows as `out` states; `adaptive_avgpool1` is global average pooling.",
         doc="""
         Output position `i` of `n` averages the input from `floor(i*size/n)` to `ceil((i+1)*size/n)`.
@@ -222,6 +225,7 @@ OPERATORS = (
     Operator(
         name="adaptive_maxpool",
         family="pooling",
+        called="max pool",
         summary="The largest value of each of as many windows as `out` states.",
         doc="""
         The windows are those of `adaptive_avgpool`.

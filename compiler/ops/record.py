@@ -130,7 +130,8 @@ class Operator:
     that name counts, where it is not the MACs of a linear layer; `memory`, the memory that the lowered operator needs.
 
     Explanation: `receptive_field`, the inputs that an output depends on; `derivation`, the computation of the output shape in lines
-    of arithmetic; `picture`, the picture family, if not that of `family`; `sign`, the symbol in the circle of a merge, and its word.
+    of arithmetic; `picture`, the picture family, if not that of `family`; `sign`, the symbol in the circle of a merge, and its word;
+    `called`, what tables in papers call it, empty where its kernel says enough, None for its name.
 
     Properties that analyses and rewrites may rely on:
     `indexes` returns how many whole numbers, from 0, the operand of a call may hold, which is then an input of the network; None
@@ -179,6 +180,7 @@ class Operator:
     derivation: DerivationRule | None = None
     picture: Picture | None = None
     sign: tuple[str, str] | None = None
+    called: str | None = None
     indexes: Callable[[Call], int | None] = holds_values
     linear: bool = False
     grows: bool = False

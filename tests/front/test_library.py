@@ -87,7 +87,35 @@ REFUSALS: dict[str, tuple[Callable[[archc.Network], object], str]] = {
     "bench runs": (lambda net: net.bench(runs=0), "runs is a whole number, 1 or more, not 0"),
     "other": (lambda net: net.diff("net"), "a network is compared with a network, not with a str"),  # type: ignore[arg-type]
     "format of a difference": (lambda net: net.diff(net).draw("html"), f"a difference is drawn as {PARTS}"),
-    "plot": (lambda net: archc.table([net]).plot("a.gif"), "a plot is .svg, .png or .pdf, not a.gif"),
+    "plot": (lambda net: archc.table([net]).plot("a.gif"), "a plot is .svg, .pdf, .png, .tex or .pgf, not a.gif"),
+    "axis": (lambda net: archc.table([net]).plot("a.svg", x="mac"), "or backward, not mac; did you mean `macs`?"),
+    "axis of words": (lambda net: archc.table([net]).plot("a.svg", y="family"), "y is params, macs, flops, layers, field,"),
+    "logarithms": (lambda net: archc.table([net]).plot("a.svg", log="z"), "log is x, y, xy or none, not z"),
+    "labels": (lambda net: archc.table([net]).plot("a.svg", labels="long"), "labels is full, short or none, not long"),
+    "page": (lambda net: archc.table([net]).plot("a.svg", width="columns"), "did you mean `column`?"),
+    "tiny page": (lambda net: archc.table([net]).plot("a.svg", width="2mm"), "width is from 1 to 40 inches, not 2mm"),
+    "resolution": (lambda net: archc.table([net]).plot("a.png", dpi=0), "dpi is a whole number, 1 or more, not 0"),
+    "column": (lambda net: archc.table([net]).shown(columns=["param"]), "did you mean `params`?"),
+    "unit": (lambda net: archc.table([net]).shown(units={"params": "MiB"}), "units of params is K, M, G, T, e3, e6 or e9, not MiB"),
+    "unit of nothing": (lambda net: archc.table([net]).shown(units={"parms": "M"}), "did you mean `params`?"),
+    "digits": (lambda net: archc.table([net]).shown(digits=-1), "digits is a whole number, 0 or more, not -1"),
+    "many digits": (lambda net: archc.table([net]).shown(digits={"params": 13}), "digits is at most 12, not 13"),
+    "order": (
+        lambda net: archc.table([net]).shown(sort="-sise"),
+        "sort is name, params, macs, flops,",
+    ),
+    "groups": (lambda net: archc.table([net]).shown(group_by="famly"), "did you mean `family`?"),
+    "less is better": (lambda net: archc.table([net]).shown(lower=["error"]), "lower is a column of numbers of one's own, not error"),
+    "title of nothing": (
+        lambda net: archc.table([net]).shown(rename={"nett": "N"}),
+        "rename names nett, and there is no network,",
+    ),
+    "no data": (lambda net: archc.table([net]).with_data("none.csv"), "data none.csv cannot be read: No such file"),
+    "notation": (lambda net: archc.layer_table([net], notation="kernel"), "notation is kernels or layers, not kernel; did you mean"),
+    "layers of nothing": (lambda net: archc.layer_table([]), "networks are none"),
+    "hidden column": (lambda net: archc.layer_table([net]).shown(hide=["size"]), "hide is stage or output, not size"),
+    "order of stages": (lambda net: archc.layer_table([net]).shown(sort="params"), "sort is for tables with a row for each network"),
+    "width of layers": (lambda net: archc.layer_table([net]).text(0), "width is a whole number, 1 or more, not 0"),
     "no path": (lambda net: archc.load(None), "path is text or a path, not None"),  # type: ignore[arg-type]
     "no text": (lambda net: archc.loads(7), "text is text, not 7"),  # type: ignore[arg-type]
     "format of nothing": (lambda net: archc.format(None), "text is text, not None"),  # type: ignore[arg-type]
@@ -146,6 +174,14 @@ VERBS = {
     "summary --format xml": "archc: --format is text, json, csv, md or latex, not xml",
     "summary --expand layer9": "archc: net has no node or part layer9; did you mean `layer1`",
     "table --dtype int8": "archc: --dtype is float32, bfloat16, float16 or float64, not int8",
+    "table --columns parms": "archc: --columns is params, macs, flops, layers, field, inference, backward or family, not parms",
+    "table --x macs --y params": "archc: --y is for a plot: give -o FILE",
+    "table --layers --sort params": "archc: --sort is for tables with a row for each network",
+    "table --layers --lower x": "archc: --lower is for tables with a row for each network, not for --layers",
+    "table --hide stage": "archc: --hide is for --layers",
+    "table --caption x": "archc: --caption is for --latex",
+    "table --units params": "archc: --units takes NAME=VALUE, not params",
+    "table --digits x": "archc: --digits is a whole number, 0 or more, not x",
     "bench --device tpu": "archc: --device is auto, cpu or cuda, not tpu",
 }
 

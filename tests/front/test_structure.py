@@ -44,6 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler.repair": FRONT,
     "compiler.read": FRONT | {f"compiler.{room}" for room in ("analysis", "collection", "driver", "elaborate")},
     "compiler.tables": {"dsl"},
+    "compiler.plots": {"dsl", "compiler.errors", "compiler.files", "compiler.tables"},
     "compiler.verdict": FRONT | {"compiler.elaborate", "compiler.analysis"},
     "compiler.report": FRONT | {f"compiler.{room}" for room in ("elaborate", "analysis", "verdict")},
     "compiler.driver": FRONT | {f"compiler.{room}" for room in ("elaborate", "analysis", "repair", "collection", "report")},
@@ -55,9 +56,9 @@ ROOMS: dict[str, set[str]] = {
     "compiler.index": FRONT | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "report")},
     "compiler.configuration": FRONT | {"compiler.files", "compiler.report"},
     "compiler.revisions": {"compiler.errors"},
-    "compiler.zoo": FRONT | {"compiler.driver", "compiler.elaborate"},
+    "compiler.zoo": FRONT | {"compiler.analysis", "compiler.driver", "compiler.elaborate"},
     "compiler.results": FRONT
-    | {f"compiler.{room}" for room in ("analysis", "backends", "backends.torch", "draw", "files", "lowering", "tables")},
+    | {f"compiler.{room}" for room in ("analysis", "backends", "backends.torch", "draw", "files", "lowering", "plots", "tables")},
     "compiler.network": FRONT
     | {
         f"compiler.{room}"
@@ -102,7 +103,7 @@ ROOMS: dict[str, set[str]] = {
             "revisions",
         )
     }
-    | {f"compiler.{room}" for room in ("passes", "results", "stages", "tables", "variation", "version", "why_not", "zoo")},
+    | {f"compiler.{room}" for room in ("passes", "plots", "results", "stages", "tables", "variation", "version", "why_not", "zoo")},
     "ui.highlighting": FRONT,
     "ui": set(),
     "cli": {"ui.verbs"},
@@ -117,7 +118,7 @@ OUTSIDE = {
     "ui.playground": {"lsprotocol"},
     "ui.verbs": {"typer", "watchfiles"},
     "compiler.tables": {"tabulate"},
-    "compiler.results": {"matplotlib"},
+    "compiler.plots": {"matplotlib", "numpy"},
     "ui.show": {"rich"},
     "compiler.backends": {"ml_dtypes", "numpy", "safetensors"},  # weights as arrays
     "compiler.backends.onnxruntime": {"onnxruntime"},

@@ -24,7 +24,7 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render_all, visible
 from archc.ui.show.colour import painter
-from archc.ui.verbs import checking, completion, looking, reading, reference, running, serving, streams, training
+from archc.ui.verbs import checking, completion, looking, reading, reference, running, serving, streams, tabulating, training
 from archc.ui.verbs.terminal import say, talk
 
 app = typer.Typer(
@@ -46,7 +46,7 @@ for verb in (
     checking.fmt,
     checking.graph,
     looking.summary_,
-    looking.table_,
+    tabulating.table_,
     looking.diff_,
     reference.list_,
     reference.new,

@@ -1,4 +1,4 @@
-"""Verbs that show a network: `summary`, `table`, `diff` and `draw`."""
+"""Verbs that show a network: `summary`, `diff` and `draw`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import typer
 
 from archc.compiler.analysis.memory import OpenSizes
 from archc.compiler.elaborate.elaboration import MAX_NODES, Limits, Overrides
-from archc.compiler.network import Network
 from archc.compiler.revisions import old
 from archc.dsl.parser import MAX_NESTING
 from archc.dsl.rendering import render_all
@@ -25,7 +24,6 @@ from archc.ui.verbs.options import (
     Depth,
     Expand,
     File,
-    Files,
     Flat,
     Form,
     Heat,
@@ -53,18 +51,14 @@ from archc.ui.verbs.options import (
 )
 from archc.ui.verbs.sources import checked
 from archc.ui.verbs.terminal import (
-    arch_files,
     chosen_format,
     fail,
-    must_be_writable,
     network,
     overrides,
     print_json,
     print_table,
     refusals,
-    sound,
     stdin_once,
-    sweeps,
     talk,
     usage,
 )
@@ -124,51 +118,6 @@ def summary_(
         print_table(shown, form)
         if needs is not None and form != "csv":
             sys.stdout.write(f"\n{needs.text()}")
-
-
-def table_(
-    files: Files,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="draw parameters against MACs: .svg, .png or .pdf")
-    ] = None,
-    dtype: MemoryDtype = "float32",
-    batch: MemoryBatch = 1,
-    format_: Form = "text",
-    csv: Csv = False,
-    md: Md = False,
-    latex: Latex = False,
-    set_: Set = None,
-    input_: Input = None,
-    json_: Json = False,
-    max_nodes: MaxNodes = MAX_NODES,
-    max_nesting: MaxNesting = MAX_NESTING,
-) -> None:
-    """Compare networks: parameters, MACs, layers, receptive fields, memory. Several values of one `--set` add a row each."""
-    from archc.compiler.library import table
-    from archc.compiler.results.families import can_plot
-    from archc.compiler.results.summaries import Units
-
-    form = chosen_format(format_, json_, csv, md, latex)
-    units = Units(dtype=dtype, batch=batch)
-    if output is not None:
-        must_be_writable(output)
-        can_plot(output)
-    networks = []
-    for settings in sweeps(set_ or []):
-        for path in arch_files(files):
-            report = sound(path, overrides(settings, input_), Limits(max_nodes, max_nesting), form == "json", blocks=True)
-            if report.has_network:
-                networks.append((" ".join([report.name, *settings]), Network(report)))
-    if not networks:
-        fail(f"there is no network in {files[0]}")
-    compared = table(networks, dtype=units.dtype, batch=units.batch)
-    if form == "json":
-        print_json(compared.facts())
-    else:
-        print_table(compared, form)
-    if output is not None:
-        compared.plot(output)
-        talk(f"wrote {output}")
 
 
 def diff_(
