@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from archc.compiler.results.differences import Diff
     from archc.compiler.results.explanations import Explanation
     from archc.compiler.results.memory import Memory
+    from archc.compiler.results.profiles import Profile
     from archc.compiler.results.summaries import Summary
 
 LOWERED = (0, 1)  # levels of optimization of trainable modules
@@ -205,16 +206,18 @@ class Network:
         expand: str | Iterable[str] = (),
         collapse: str | Iterable[str] = (),
         flat: bool = False,
+        seconds: Mapping[str, float] | None = None,
     ) -> bytes:
         """Draw the network: svg, pdf, png, dot, html, mermaid or tex. The bytes of one network are always the same.
 
-        `style` is `graph` or `paper`; `theme` is `auto`, `light`, `dark` or `print`; `heat` colors by `macs`, `params` or `memory`.
+        `style` is `graph` or `paper`; `theme` is `auto`, `light`, `dark` or `print`; `heat` colors by `macs`, `params` or `memory`,
+        or by `time`, as `seconds` of nodes by name say (`Profile.seconds`).
         `depth` levels of blocks are opened (by default as many as fit a page); `expand` and `collapse` name blocks by patterns
         (`layer3*`), and `flat` shows every operator. Raises NoGraphviz where Graphviz is missing, TooLarge for a PNG.
         """
         from archc.compiler.draw.request import folding, network_picture, request
 
-        return network_picture(self.graph, folding(depth, expand, collapse, flat), request(form, style, theme, heat, legend))
+        return network_picture(self.graph, folding(depth, expand, collapse, flat), request(form, style, theme, heat, legend), seconds)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Return what a notebook shows: a picture, inline and as SVG; text where Graphviz is missing."""
@@ -293,14 +296,51 @@ class Network:
         request = Request(places, level, device, dtype, batch, str(weights), allow_nan, run, verify, settings)
         return compilation(self.graph, request, warn, varied=self._varied)
 
-    def bench(self, *, device: str = "auto", dtype: str = "float32", batch: int = 1, runs: int = 9, upto: int = 2) -> Benchmark:
-        """Time the levels of optimization up to `upto` on this machine.
+    def bench(
+        self,
+        *,
+        device: str = "auto",
+        dtype: str = "float32",
+        batch: int | Sequence[int] = 1,
+        threads: int | Sequence[int] | None = None,
+        runs: int = 9,
+        upto: int = 2,
+    ) -> Benchmark:
+        """Time the levels of optimization up to `upto` on this machine, for one or several numbers of samples and of threads.
 
         Devices are `auto`, `cpu` and `cuda`; dtypes `float32`, `bfloat16` and `float16`. Raises NoDevice and NoMemory.
         """
         from archc.compiler.results.benchmarks import benchmark
 
-        return benchmark(self.graph, device, dtype, batch, runs, upto)
+        return benchmark(self.graph, device, dtype, batch, threads, runs, upto)
+
+    def profile(
+        self,
+        *,
+        device: str = "auto",
+        dtype: str = "float32",
+        batch: int = 1,
+        threads: int | None = None,
+        level: int = 0,
+        runs: int = 20,
+        weights: str | Path = "",
+        depth: int = 2,
+        expand: str | Iterable[str] = (),
+        flat: bool = False,
+    ) -> Profile:
+        """Measure the time and the memory of every layer and block at inference, at a level of optimization from 0 to 2.
+
+        Every layer is timed in `runs` runs, in turn with runs of the whole network. `depth`, `expand` and `flat` choose the rows, as for
+        `summary`. `weights` is a file of weights; otherwise they are drawn as the file states. Raises UsageError, NoDevice, NoMemory,
+        Unfit and Unreadable.
+        """
+        from archc.compiler.draw.request import patterns
+        from archc.compiler.results.profiles import Setting, profile
+        from archc.compiler.results.summaries import View
+
+        one_type("weights", weights, (str, PathLike))
+        setting = Setting(device, dtype, batch, threads, level, runs, str(weights))
+        return profile(self.graph, setting, View(depth, patterns(expand), flat))
 
     def weights(self, path: str | Path) -> tuple[Fit, State]:
         """Match a .pth or .safetensors file with other keys to the network. Returns how each key was matched, and the renamed tensors.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,9 +62,20 @@ def patterns(given: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(several)
 
 
-def network_picture(graph: ArchGraph, folding: Folding, asked: Request) -> bytes:
-    """Draw a network. Raises UnknownName for a pattern that fits no block, NoGraphviz, and TooLarge for a PNG."""
-    return _drawn(lambda: scene(graph, folding), asked)
+def network_picture(graph: ArchGraph, folding: Folding, asked: Request, seconds: Mapping[str, float] | None = None) -> bytes:
+    """Draw a network, with the measured seconds of its nodes, by name, where it is colored by time.
+
+    Raises UnknownName for a pattern that fits no block, UsageError for a color by time without times, NoGraphviz, and TooLarge for a PNG.
+    """
+    if asked.look.heat == "time" and seconds is None:
+        raise UsageError("time is measured: give --profile FILE.json, which `archc profile FILE -o FILE.json` writes", option="heat")
+    return _drawn(lambda: _timed(scene(graph, folding), seconds or {}), asked)
+
+
+def _timed(made: Scene, seconds: Mapping[str, float]) -> Scene:
+    for name, value in seconds.items():
+        made.shown_as[name].nanoseconds += round(1e9 * value)
+    return made
 
 
 def difference_picture(a: ArchGraph, b: ArchGraph, found: Difference, folding: Folding, names: tuple[str, str], asked: Request) -> bytes:

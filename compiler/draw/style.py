@@ -132,8 +132,9 @@ HEATS: dict[str, Callable[[Box], int]] = {
     "params": lambda box: box.params * box.copies,
     "macs": lambda box: box.macs * box.copies if isinstance(box.macs, int) else 0,
     "memory": lambda box: box.values * box.copies,
+    "time": lambda box: box.nanoseconds,
 }
-HEAT_NAMES = {"params": "parameters", "macs": "MACs", "memory": "activation values"}
+HEAT_NAMES = {"params": "parameters", "macs": "MACs", "memory": "activation values", "time": "measured time"}
 _COOL, _HOT = (0xFF, 0xF8, 0xE7), (0xE8, 0x5F, 0x2F)
 STEPS = 24
 HEAT_INK = "#16202b"  # on colours of cost, which are pale in every theme; no colour of a theme, so no rule of a page changes it

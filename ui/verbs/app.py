@@ -24,7 +24,7 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render_all, visible
 from archc.ui.show.colour import painter
-from archc.ui.verbs import checking, completion, looking, reading, reference, running, serving, streams, training
+from archc.ui.verbs import checking, completion, looking, measuring, reading, reference, running, serving, streams, training
 from archc.ui.verbs.terminal import say, talk
 
 app = typer.Typer(
@@ -38,7 +38,8 @@ app = typer.Typer(
 
 for verb in (
     running.compile,
-    running.bench,
+    measuring.bench,
+    measuring.profile,
     checking.check_,
     checking.expand,
     reading.read,

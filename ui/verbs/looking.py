@@ -233,6 +233,9 @@ def draw(
     heat: Heat = "",
     legend: Legend = True,
     partial: Annotated[bool, typer.Option("--partial", help="draw a file with errors too, as far as its shapes are known")] = False,
+    profile: Annotated[
+        Path | None, typer.Option("--profile", metavar="FILE", help="with --heat time: what `archc profile -o FILE.json` has written")
+    ] = None,
     watch: Watch = False,
     set_: Set = None,
     input_: Input = None,
@@ -241,23 +244,26 @@ def draw(
 ) -> None:
     """Draw a network: blocks folded, repeats as one, shapes where they change; in svg and html with counts in tooltips."""
     from archc.compiler.draw.request import folding, partial_picture
+    from archc.compiler.results.profiles import seconds_of
     from archc.ui.verbs import drawing
 
     target = drawing.target(output, format_, style, theme, heat, legend, part="a wrong file" if partial else "")
+    if (heat == "time") != (profile is not None) or (partial and profile is not None):
+        usage("--heat time and --profile FILE.json go together, of a whole network; `archc profile FILE -o FILE.json` writes the latter")
     if watch:
         if output is None:
             usage("--watch draws again and again into a file: give -o FILE")
         looks = (depth, expand, collapse, flat, theme, heat, legend)
-        again = partial_(draw, file, output, format_, style, *looks, partial, set_=set_, input_=input_, max_nodes=max_nodes)
+        again = partial_(draw, file, output, format_, style, *looks, partial, profile, set_=set_, input_=input_, max_nodes=max_nodes)
         watching.repeat([file], again)
     changed, limits = overrides(set_, input_), Limits(max_nodes, max_nesting)
     expanded, collapsed = expand or (), collapse or ()
     if not partial:
         net, form = network(file, changed, limits, False), target.options.form.name
         appearance = {"style": style, "theme": theme, "heat": heat}
-        drawing.write_picture(
-            lambda: net.draw(form, **appearance, legend=legend, depth=depth, expand=expanded, collapse=collapsed, flat=flat), output
-        )
+        shown_ = {"depth": depth, "expand": expanded, "collapse": collapsed, "flat": flat}
+        times = seconds_of(profile, net.graph) if profile is not None else None
+        drawing.write_picture(lambda: net.draw(form, **appearance, **shown_, legend=legend, seconds=times), output)
         return
     report = checked(file, changed, limits)
     talk(render_all(report.diagnostics, paint=painter(sys.stderr)) if report.diagnostics else "")
