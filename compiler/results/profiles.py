@@ -209,7 +209,9 @@ class Profile:
         return f"{note}{busy if self.stepwise > BUSY * self.layers else ''}."
 
     def _notes(self) -> list[str]:
-        fused = "" if self.setting.level < 2 else " Layers without a time were removed, or are computed in one call with the layer before them."
+        fused = (
+            "" if self.setting.level < 2 else " Layers without a time were removed, or are computed in one call with the layer before them."
+        )
         return [
             self._compared(),
             f"ms: of a row with layers in it, the sum of their medians. p95: 95 % of the runs of the row take no longer.{fused}",

@@ -24,7 +24,7 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render_all, visible
 from archc.ui.show.colour import painter
-from archc.ui.verbs import checking, completion, looking, measuring, reading, reference, running, serving, streams, training
+from archc.ui.verbs import checking, completion, looking, measuring, reading, reference, running, serving, showing, streams, training
 from archc.ui.verbs.terminal import say, talk
 
 app = typer.Typer(
@@ -57,6 +57,7 @@ for verb in (
     training.train,
     training.evaluate,
     training.predict,
+    showing.show,
     serving.lsp,
     serving.serve,
 ):

@@ -250,4 +250,3 @@ class _InSlices:
         whole = torch.cat(parts)
         self._clock.end(self._last, begun)
         return whole
-
