@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ EDGE, GAP = 0.3, 0.05  # around the page, and between two maps
 LEFT = 2.9  # the width of the column of images
 HEAD, NOTE, APART = 0.25, 0.24, 0.17  # the heights of a title and of a note, and what is left free below a part
 LINE = 0.2  # the height of a class
+HINTING = 1.05  # how much wider a text may be in pixels than in outlines
 KEY = 0.62  # the width of a scale of values, with its numbers
 ALONE = 3.4  # the size of an image where there are no maps
 LEAST, LEAST_IMAGE = 1.15, 1.6  # the heights of a band and of an image, below which a page is higher than a slide
@@ -106,7 +108,7 @@ class _Drawn:
             self._wide = 2 * EDGE + count * ALONE + (count - 1) * EDGE
             self._high = top + HEAD + ALONE + max(NOTE, 0.1 + LINE * len(page.classes)) + EDGE
         self.figure = Figure(figsize=(self._wide, self._high), facecolor="white")
-        self._text(EDGE, EDGE, page.title, "head", weight="bold")
+        self._text(EDGE, EDGE, page.title, "head", self._wide - 2 * EDGE, weight="bold")
         panels = [None, *page.panels]
         if not page.bands:
             for number, panel in enumerate(panels):
@@ -237,20 +239,22 @@ class _Drawn:
     def _text(self, x: float, y: float, text: str, size: str, room: float = 0.0, weight: str = "normal", color: str = INK) -> float:
         """Write a text, cut to the room where there is one, and return its width."""
         shown = clean(text)
-        while room and len(shown) > 1 and _width(shown, SIZES[size], weight) > room:
-            shown = f"{shown.removesuffix('…')[:-1]}…"
+        while room and len(shown) > 1 and (width := _width(shown, SIZES[size], weight)) > room:
+            kept = min(len(shown) - 2, int(len(shown) * room / width))
+            shown = f"{shown[: max(kept, 0)]}…"
         place = (x / self._wide, 1 - y / self._high)
         self.figure.text(*place, shown, va="top", fontsize=SIZES[size], parse_math=False, weight=weight, color=color)
         return _width(shown, SIZES[size], weight)
 
 
+@lru_cache(256)
 def _width(text: str, size: float, weight: str = "normal") -> float:
-    """Return the width of a text."""
+    """Return the width of a text, with what hinting may add to it."""
     from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
+    from matplotlib.textpath import text_to_path
 
-    font = FontProperties(weight=weight)  # type: ignore[arg-type]
-    return float(TextPath((0, 0), text.replace("$", r"\$"), size=size, prop=font).get_extents().width / 72) if text.strip() else 0.0
+    font = FontProperties(size=size, weight=weight)  # type: ignore[arg-type]
+    return HINTING * text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 
 def fitted(count: int, aspect: float, wide: float, high: float) -> tuple[int, float]:

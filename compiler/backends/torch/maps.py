@@ -11,7 +11,8 @@ from torch import Tensor, fx
 from torch.nn import functional as F
 
 from archc.compiler.analysis.parts import nodes_of
-from archc.compiler.analysis.receptive import Axis, receptive_fields
+from archc.compiler.analysis.receptive import receptive_fields
+from archc.compiler.analysis.seen import seen
 from archc.compiler.backends.torch.arch_module import ArchModule, source_of
 from archc.compiler.backends.torch.optimize import realized
 from archc.compiler.errors import UsageError
@@ -88,8 +89,10 @@ class Maps:
             place = f"there is no unit {row},{column} in {node.name}, which is {height}x{width}"
             raise UsageError(f"{place}: rows are 0 to {height - 1}, columns 0 to {width - 1}", option="unit")
         axes = receptive_fields(self.graph)[node.name].axes
-        pixels = sizes(self.graph.inputs[0])
-        rows, columns = (_seen(axis, at, size) for axis, at, size in zip(axes, (row, column), pixels, strict=True))
+        found = seen(self.graph, node.name, (row, column)).get(self.graph.inputs[0].name, [])
+        if len(found) != 2 or not all(found):
+            raise UsageError(f"{node.name}:{row},{column} depends on no pixel", option="unit")
+        rows, columns = ((min(positions), max(positions)) for positions in found)
         whole = [None if axis.whole else axis.size for axis in axes]
         return Unit(node.name, row, column, rows, columns, (whole[0], whole[1]))
 
@@ -192,15 +195,6 @@ def _scored(graph: ArchGraph) -> str:
     while node.op in ("softmax", "log_softmax"):
         node = node.operands[0]
     return node.name
-
-
-def _seen(axis: Axis, at: int, pixels: int) -> tuple[int, int]:
-    """Return the first and the last pixel of the image that an output sees along an axis."""
-    span = None if axis.whole else axis.at(at)
-    if span is None:
-        return 0, pixels - 1
-    first, last = (int(end) for end in span)
-    return max(0, first), min(pixels - 1, last)
 
 
 def enlarged(values: Tensor, size: Sequence[int]) -> Tensor:

@@ -25,6 +25,7 @@ from archc.compiler.backends.torch.timing import device_text, in_turn, on_thread
 from archc.compiler.backends.torch.weight_files import load_weights
 from archc.compiler.graph import ArchGraph
 from archc.compiler.lowering import lowered
+from archc.compiler.lowering.program import LoweredProgram, Step
 
 WARM = 3  # runs that are not counted
 
@@ -52,14 +53,14 @@ def layers(
 ) -> Layers:
     """Measure a network in evaluation at a level from 0 to 2, on seeded random input.
 
-    The whole network and the network layer by layer run in turn, `runs` times each. At level 2 what runs as one call is measured as one,
+    The whole network, as `lower` or `optimize` returns it, and the network layer by layer run in turn, `runs` times each. At level 2 what runs as one call is measured as one,
     under the name of its first layer. Raises NoDevice, NoMemory, Unfit and Unreadable.
     """
     where = pick_device(device)
     check_memory(graph, dtype, batch, where, copies=2)
     with memory_errors(graph), on_threads(threads[0] if threads else torch.get_num_threads()), torch.no_grad():
         torch.manual_seed(SEED)
-        module = lower(graph).eval()
+        module = lower(graph, min(level, 1)).eval()
         if weights:
             load_weights(module, weights, graph.name)
         module.to(device=where, dtype=DTYPES[dtype])
@@ -67,15 +68,24 @@ def layers(
         program = lowered(graph, "inference", level)
         if level < 2:
             flat = realized(module, program).requires_grad_(True)  # as trained modules are: see `optimized`
-            homes = {}
-        else:
-            flat = optimized(module, graph, inputs, level)  # type: ignore[assignment]  # below level 3, a GraphModule
-            homes = {fusion.result: name for name, fusion in fusions(program.graph).items()}
-        del module
-        return _measured(graph, flat, inputs, _Names(graph, homes), runs)
+            return _measured(module, flat, inputs, _Names(graph, {}, _held(program)), runs)
+        fast: Any = optimized(module, graph, inputs, level)  # below level 3, a GraphModule
+        homes = {fusion.result: name for name, fusion in fusions(program.graph).items()}
+        return _measured(fast, fast, inputs, _Names(graph, homes, {}), runs)
 
 
-def _measured(graph: ArchGraph, flat: fx.GraphModule, inputs: list[Tensor], names: _Names, runs: int) -> Layers:
+def _held(program: LoweredProgram) -> dict[str, str]:
+    """Return, for each value that enters a module of a block, the last step that it lives for: whoever calls a module holds its inputs."""
+    order = {step.name: number for number, step in enumerate(program.steps)}
+    ends: dict[str, str] = {}
+    for scope in program.body.scopes():
+        last = max((step for inner in scope.scopes() for step in inner.body if isinstance(step, Step)), key=lambda step: order[step.name])
+        for name in scope.takes:
+            ends[name] = max(ends.get(name, last.name), last.name, key=order.__getitem__)
+    return ends
+
+
+def _measured(whole: Callable[..., Any], flat: fx.GraphModule, inputs: list[Tensor], names: _Names, runs: int) -> Layers:
     on_gpu = inputs[0].is_cuda
     found = Layers(device_text(inputs[0].device), torch.get_num_threads())
     clock: _Clock = _GpuClock() if on_gpu else _Clock()
@@ -86,7 +96,7 @@ def _measured(graph: ArchGraph, flat: fx.GraphModule, inputs: list[Tensor], name
         stepwise.run(inputs)
         runs_of_layers.append(clock.read())
 
-    found.whole, _ = in_turn([partial(flat, *inputs), by_layer], runs, WARM, on_gpu)
+    found.whole, _ = in_turn([partial(whole, *inputs), by_layer], runs, WARM, on_gpu)
     counted = runs_of_layers[WARM:]
     found.seconds = {name: [seconds[name] for seconds in counted] for name in counted[0]}
     ledger = _Ledger([*flat.parameters(), *flat.buffers(), *inputs])
@@ -102,6 +112,7 @@ class _Names:
 
     graph: ArchGraph
     homes: dict[str, str]  # the last node of what runs as one call -> the first
+    held: dict[str, str]  # a value -> the last step that it lives for, where that is after its last use
 
     def of(self, node: fx.Node) -> str:
         """Return the name of a node of the file; a pass writes `conv1+2` where it has merged `conv1` and two others."""
@@ -201,10 +212,17 @@ class _Stepwise:
         for node in flat.graph.nodes:
             for operand in node.all_input_nodes:
                 last[operand] = node
+        steps = {names.of(node): node for node in flat.graph.nodes}
+        for value, step in names.held.items():
+            if value in steps and steps[value] in last and last[steps[value]].op != "output":
+                last[steps[value]] = max(last[steps[value]], steps[step])
         name = ""
         of: dict[fx.Node, str] = {}
         for node in reversed(flat.graph.nodes):  # an argument that is computed by itself belongs to the node that takes it
             of[node] = name = names.of(node) or name
+        ends: dict[fx.Node, list[fx.Node]] = defaultdict(list)
+        for value, end in last.items():
+            ends[end].append(value)
         for node in flat.graph.nodes:
             if node.op == "call_module":
                 part = flat.get_submodule(str(node.target))
@@ -215,8 +233,8 @@ class _Stepwise:
                 call = partial(attrgetter(str(node.target)), flat)
             else:
                 continue
-            dead = tuple(operand for operand in node.all_input_nodes if last[operand] is node)
-            self._steps.append(_Step(node, of[node], call, dead if node in last else (*dead, node)))
+            dead = ends[node] if node in last else [*ends[node], node]
+            self._steps.append(_Step(node, of[node], call, tuple(dead)))
 
     def run(self, inputs: Sequence[Tensor]) -> Any:
         """Return what the module returns."""
