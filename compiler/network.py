@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from archc.compiler.results.differences import Diff
     from archc.compiler.results.explanations import Explanation
     from archc.compiler.results.memory import Memory
+    from archc.compiler.results.profiles import Profile
     from archc.compiler.results.summaries import Summary
 
 LOWERED = (0, 1)  # levels of optimization of trainable modules
@@ -221,10 +222,12 @@ class Network:
         show: str | Iterable[str] = (),
         rename: Mapping[str, str] | Iterable[str] = (),
         animate: bool = False,
+        seconds: Mapping[str, float] | None = None,
     ) -> bytes:
         """Draw the network: svg, pdf, png, dot, html, mermaid or tex. The bytes of one network are always the same.
 
-        `style` is `graph` or `paper`; `theme` is `auto`, `light`, `dark` or `print`; `heat` colors by `macs`, `params` or `memory`.
+        `style` is `graph` or `paper`; `theme` is `auto`, `light`, `dark` or `print`; `heat` colors by `macs`, `params` or `memory`,
+        or by `time`, as `seconds` of nodes by name say (`Profile.seconds`).
         `depth` levels of blocks are opened (by default as many as fit a page); `expand` and `collapse` name blocks by patterns
         (`layer3*`), and `flat` shows every operator. `labels` says what is written: `names`, `args`, `shapes`, `all`
         or `none`; `hide` names options and arguments that are left out (`pad`, `bias`). Raises NoGraphviz where Graphviz is missing,
@@ -240,16 +243,16 @@ class Network:
         drawn = {"style": style, "theme": theme, "heat": heat, "legend": legend, "labels": labels, "hide": hide}
         shown = {"depth": depth, "expand": expand, "collapse": collapse, "flat": flat}
         page = {"direction": direction, "title": title, "scale": scale, "dpi": dpi, "width": width, "show": show, "rename": rename}
-        return network_picture(self.graph, *asked_of(form, **drawn, **shown, **page, animate=animate))
+        return network_picture(self.graph, *asked_of(form, **drawn, **shown, **page, animate=animate), seconds)
 
-    def draw_steps(self, form: str = "svg", **options: Any) -> list[bytes]:
+    def draw_steps(self, form: str = "svg", seconds: Mapping[str, float] | None = None, **options: Any) -> list[bytes]:
         """Draw the network as it grows, for a lecture: a picture for each box, all of one size and with everything in its place.
 
         Form is svg, pdf or png; options are those of `draw`. Raises UsageError for the style `paper`.
         """
         from archc.compiler.draw.request import asked_of, network_steps
 
-        return network_steps(self.graph, *asked_of(form, **options))
+        return network_steps(self.graph, *asked_of(form, **options), seconds)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Return what a notebook shows: a picture, inline and as SVG; text where Graphviz is missing."""
@@ -328,14 +331,51 @@ class Network:
         request = Request(places, level, device, dtype, batch, str(weights), allow_nan, run, verify, settings)
         return compilation(self.graph, request, warn, varied=self._varied)
 
-    def bench(self, *, device: str = "auto", dtype: str = "float32", batch: int = 1, runs: int = 9, upto: int = 2) -> Benchmark:
-        """Time the levels of optimization up to `upto` on this machine.
+    def bench(
+        self,
+        *,
+        device: str = "auto",
+        dtype: str = "float32",
+        batch: int | Sequence[int] = 1,
+        threads: int | Sequence[int] | None = None,
+        runs: int = 9,
+        upto: int = 2,
+    ) -> Benchmark:
+        """Time the levels of optimization up to `upto` on this machine, for one or several numbers of samples and of threads.
 
         Devices are `auto`, `cpu` and `cuda`; dtypes `float32`, `bfloat16` and `float16`. Raises NoDevice and NoMemory.
         """
         from archc.compiler.results.benchmarks import benchmark
 
-        return benchmark(self.graph, device, dtype, batch, runs, upto)
+        return benchmark(self.graph, device, dtype, batch, threads, runs, upto)
+
+    def profile(
+        self,
+        *,
+        device: str = "auto",
+        dtype: str = "float32",
+        batch: int = 1,
+        threads: int | None = None,
+        level: int = 0,
+        runs: int = 20,
+        weights: str | Path = "",
+        depth: int = 2,
+        expand: str | Iterable[str] = (),
+        flat: bool = False,
+    ) -> Profile:
+        """Measure the time and the memory of every layer and block at inference, at a level of optimization from 0 to 2.
+
+        Every layer is timed in `runs` runs, in turn with runs of the whole network. `depth`, `expand` and `flat` choose the rows, as for
+        `summary`. `weights` is a file of weights; otherwise they are drawn as the file states. Raises UsageError, NoDevice, NoMemory,
+        Unfit and Unreadable.
+        """
+        from archc.compiler.draw.request import patterns
+        from archc.compiler.results.profiles import Setting, profile
+        from archc.compiler.results.summaries import View
+
+        one_type("weights", weights, (str, PathLike))
+        setting = Setting(device, dtype, batch, threads, level, runs, str(weights))
+        return profile(self.graph, setting, View(depth, patterns(expand), flat))
 
     def weights(self, path: str | Path) -> tuple[Fit, State]:
         """Match a .pth or .safetensors file with other keys to the network. Returns how each key was matched, and the renamed tensors.

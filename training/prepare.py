@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from archc.compiler.backends.torch.published import torchvision_models
 from archc.compiler.errors import UsageError
 from archc.compiler.graph import ArchGraph
-from archc.training.data import BadSample, Samples
+from archc.training.data import BadSample, Samples, opened
 from archc.training.recipe import Recipe
 
 torchvision_models()  # imported so, torchvision works where its operators in C++ do not fit torch
@@ -84,6 +85,12 @@ def preparation(graph: ArchGraph, recipe: Recipe) -> Preparation:
 def evaluating(how: Preparation) -> Transform:
     """Return the function that prepares an image without chance."""
     return v2.Compose([*_colors(how), *_sized(how), *_values(how)])
+
+
+def as_taken(how: Preparation, path: Path) -> tuple[Tensor, Tensor]:
+    """Return the image of a file as a network takes it, `(C, H, W)`: standardized, and with values from 0 to 1. Raises BadSample."""
+    image = opened(path)
+    return evaluating(how)(image), evaluating(replace(how, mean=(), std=()))(image)
 
 
 def training(how: Preparation, recipe: Recipe) -> Transform:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,9 +92,24 @@ def patterns(given: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(several)
 
 
-def network_picture(graph: ArchGraph, folding: Folding, asked: Request) -> bytes:
-    """Draw a network. Raises UnknownName for a pattern that fits no block, NoGraphviz, and TooLarge for a PNG."""
-    return _drawn(lambda: (paper_scene if asked.style == "paper" else scene)(graph, folding), asked)
+def network_picture(graph: ArchGraph, folding: Folding, asked: Request, seconds: Mapping[str, float] | None = None) -> bytes:
+    """Draw a network, with the measured seconds of its nodes, by name, where it is colored by time.
+
+    Raises UnknownName for a pattern that fits no block, UsageError for a color by time without times, NoGraphviz, and TooLarge for a PNG.
+    """
+    _must_have_times(asked, seconds)
+    return _drawn(lambda: _timed((paper_scene if asked.style == "paper" else scene)(graph, folding), seconds or {}), asked)
+
+
+def _must_have_times(asked: Request, seconds: Mapping[str, float] | None) -> None:
+    if asked.look.heat == "time" and seconds is None:
+        raise UsageError("time is measured: give --profile FILE.json, which `archc profile FILE -o FILE.json` writes", option="heat")
+
+
+def _timed(made: Scene, seconds: Mapping[str, float]) -> Scene:
+    for name, value in seconds.items():
+        made.shown_as[name].nanoseconds += round(1e9 * value)
+    return made
 
 
 def difference_picture(
@@ -108,13 +123,14 @@ def difference_picture(
     return _drawn(lambda: draw(a, b, found, folding, names), asked)
 
 
-def network_steps(graph: ArchGraph, folding: Folding, asked: Request) -> list[bytes]:
+def network_steps(graph: ArchGraph, folding: Folding, asked: Request, seconds: Mapping[str, float] | None = None) -> list[bytes]:
     """Draw a network as it grows, a picture for each box. Raises UsageError for another form than svg, pdf and png."""
     if asked.style != "graph":
         raise UsageError(f"are of the style graph, not of {asked.style}", option="steps")
     if asked.form.name not in STEPPED:
         raise UsageError(f"are drawn as {alternatives(STEPPED)}, not as {asked.form.name}", option="steps")
-    made = scene(graph, folding)
+    _must_have_times(asked, seconds)
+    made = _timed(scene(graph, folding), seconds or {})
     furnished(made, asked.style, asked.look.figure)
     prepare(made, asked.style, asked.look)
     return list(steps(made, asked.look, asked.form.name))

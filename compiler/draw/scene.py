@@ -45,6 +45,7 @@ class Box:
     changes: list[str] = field(default_factory=list)  # of a difference: old and new values, in lines
     params: int = 0
     macs: Dim = 0
+    nanoseconds: int = 0  # as measured, of all copies
     call: str = ""  # of a block: its call with all arguments
     span: Span | None = None  # its source: of a block the call, of an operator the item
     skips: Skips = field(default_factory=Skips)  # of a closed block: the shortcuts in it

@@ -135,8 +135,9 @@ HEATS: dict[str, Callable[[Box], int]] = {
     "params": lambda box: box.params * box.copies,
     "macs": lambda box: box.macs * box.copies if isinstance(box.macs, int) else 0,
     "memory": lambda box: box.values * box.copies,
+    "time": lambda box: box.nanoseconds,
 }
-HEAT_NAMES = {"params": "parameters", "macs": "MACs", "memory": "activation values"}
+HEAT_NAMES = {"params": "parameters", "macs": "MACs", "memory": "activation values", "time": "measured time"}
 _HEAT = ((0xFF, 0xFC, 0xF2), (0xFD, 0xE8, 0xA6), (0xFB, 0xC0, 0x62), (0xF2, 0x8E, 0x52), (0xE0, 0x5C, 0x48))  # from pale to red
 STEPS = 24
 HEAT_INK = "#16202b"  # on colours of cost, which are pale in every theme; no colour of a theme, so no rule of a page changes it

@@ -70,7 +70,9 @@ def document(scene: Scene, lines: Iterable[str], colours: Mapping[str, str]) -> 
 def heading(scene: Scene) -> Iterator[str]:
     """Yield the command that writes the title over the picture, if it has one."""
     if scene.heading:
-        text = r"\\".join([rf"\large\textbf{{{escaped(scene.heading[0])}}}", *(rf"\scriptsize {escaped(line)}" for line in scene.heading[1:])])
+        text = r"\\".join(
+            [rf"\large\textbf{{{escaped(scene.heading[0])}}}", *(rf"\scriptsize {escaped(line)}" for line in scene.heading[1:])]
+        )
         yield rf"\node[above=6pt] at (current bounding box.north) {{{text}}};"
 
 

@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archc.compiler.errors import at_least, one_of
 from archc.compiler.graph import ArchGraph
+from archc.compiler.results.timings import middle, milliseconds, quantile, thread_counts, threads_text, whole_numbers
 from archc.compiler.tables import html_table, text_table
-
-if TYPE_CHECKING:
-    from archc.compiler.backends.torch.bench import Timed
 
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("float32", "bfloat16", "float16")  # in which a network can run
-HEADS = ("level", ">ms", ">times as fast", ">difference", ">peak MiB")
+HEADS = ("level", ">ms", ">times as fast", ">quartiles", ">p95", ">samples/s", ">difference", ">peak MiB")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """The measurements of one level with a number of samples and of threads.
+
+    `seconds`: the median time of a forward pass, to four digits; `lower`, `upper` and `p95`: the times that a quarter, three quarters and
+    95 % of the runs do not exceed. `ratio`: the speed relative to level 0 of the same batch and threads, as quotient of the medians.
+    `difference`: the largest difference from level 0, relative to its largest value. `peak`: the peak of live activations in bytes, None
+    where it is not known.
+    """
+
+    level: int
+    batch: int
+    threads: int
+    seconds: float
+    lower: float
+    upper: float
+    p95: float
+    ratio: float
+    difference: float
+    peak: int | None
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Medians over several runs of every level, run in turn with the same weights and the same input."""
+    """Medians and spread over several runs of every level, run in turn with the same weights and the same input."""
 
     name: str  # of the network
     device: str  # its description
     dtype: str
-    batch: int
+    batches: tuple[int, ...]
+    threads: tuple[int, ...]
     runs: int
-    levels: tuple[Timed, ...]  # seconds of a forward pass, and the peak of live activations in bytes
+    levels: tuple[Timed, ...]  # by number of threads, of samples, and level
 
     def __iter__(self) -> Iterator[Timed]:
         return iter(self.levels)
@@ -37,41 +58,72 @@ class Benchmark:
 
     def text(self) -> str:
         """Return the table after a line that says what was run."""
-        return f"{self._note()}\n{text_table(HEADS, self._rows())}"
+        return f"{self._note()}\n{text_table(self._heads(), self._rows())}"
 
     def facts(self) -> dict[str, Any]:
         """Return the same as plain data."""
-        levels = [asdict(level) for level in self.levels]
-        return {"name": self.name, "device": self.device, "dtype": self.dtype, "batch": self.batch, "levels": levels}
+        return {
+            "name": self.name,
+            "device": self.device,
+            "dtype": self.dtype,
+            "batches": list(self.batches),
+            "threads": list(self.threads),
+            "runs": self.runs,
+            "levels": [asdict(level) for level in self.levels],
+        }
 
     def _repr_html_(self) -> str:
         """Return the table for a notebook."""
-        return html_table(HEADS, self._rows(), notes=[self._note()])
+        return html_table(self._heads(), self._rows(), notes=[self._note()])
 
     def _note(self) -> str:
-        return f"{self.name} on {self.device}, {self.dtype}, batch {self.batch}; medians of {self.runs} runs in turn"
+        only = [f"batch {self.batches[0]}"] * (len(self.batches) == 1) + [threads_text(self.threads[0])] * (len(self.threads) == 1)
+        where = ", ".join([f"{self.name} on {self.device}", self.dtype, *only])
+        return f"{where}; medians of {self.runs} runs in turn, after runs that do not count"
+
+    def _heads(self) -> tuple[str, ...]:
+        return (*([">threads"] if len(self.threads) > 1 else []), *([">batch"] if len(self.batches) > 1 else []), *HEADS)
 
     def _rows(self) -> list[list[str]]:
         rows = []
         for row in self.levels:
             peak = "" if row.peak is None else f"{row.peak / 2**20:.1f}"
-            rows.append([str(row.level), _milliseconds(row.seconds), f"{row.ratio:.2f}", f"{row.difference:.0e}", peak])
+            varied = [str(row.threads)] * (len(self.threads) > 1) + [str(row.batch)] * (len(self.batches) > 1)
+            spread = f"{milliseconds(row.lower)} .. {milliseconds(row.upper)}"
+            speed = f"{row.batch / row.seconds:#.4g}".rstrip(".") if row.batch / row.seconds < 9999.5 else f"{row.batch / row.seconds:.0f}"
+            rows.append(
+                [
+                    *(*varied, str(row.level), milliseconds(row.seconds), f"{row.ratio:.2f}", spread, milliseconds(row.p95), speed),
+                    *(f"{row.difference:.0e}", peak),
+                ]
+            )
         return rows
 
 
-def benchmark(graph: ArchGraph, device: str, dtype: str, batch: int, runs: int, upto: int) -> Benchmark:
-    """Time every level up to `upto`. Raises UsageError for unknown values, NoDevice and NoMemory."""
+def benchmark(
+    graph: ArchGraph,
+    device: str,
+    dtype: str,
+    batch: int | Sequence[int],
+    threads: int | Sequence[int] | None,
+    runs: int,
+    upto: int,
+) -> Benchmark:
+    """Time every level up to `upto`, with each number of samples and of threads. Raises UsageError, NoDevice and NoMemory."""
     one_of("device", device, DEVICES)
     one_of("dtype", dtype, DTYPES)
     one_of("upto", upto, (0, 1, 2, 3))
-    at_least("batch", batch, 1)
+    batches, counts = whole_numbers("batch", batch), thread_counts(threads)
     at_least("runs", runs, 1)
     from archc.compiler.backends.torch.bench import levels
 
-    where, rows = levels(graph, device, dtype, batch, runs, upto)
-    return Benchmark(graph.name, where, dtype, batch, runs, tuple(rows))
-
-
-def _milliseconds(seconds: float) -> str:
-    """Write four digits, so that the quotient of two shown times is the shown ratio."""
-    return f"{1e3 * seconds:#.4g}".rstrip(".") if seconds < 9.9995 else f"{1e3 * seconds:.0f}"
+    where, measured = levels(graph, device, dtype, batches, counts, runs, upto)
+    rows: list[Timed] = []
+    for row in measured:
+        seconds = middle(row.seconds)
+        first = next((found.seconds for found in rows if (found.batch, found.threads) == (row.batch, row.threads)), seconds)
+        lower, upper, slow = (quantile(row.seconds, share) for share in (0.25, 0.75, 0.95))
+        ratio = first / seconds
+        rows.append(Timed(row.level, row.batch, row.threads, seconds, lower, upper, slow, ratio, row.difference, row.peak))
+    counts = tuple(dict.fromkeys(row.threads for row in rows))
+    return Benchmark(graph.name, where, dtype, batches, counts, runs, tuple(rows))

@@ -216,6 +216,7 @@ BY_NAME = {
     "compiler/frontends/torch/windows.py",
     "compiler/frontends/unfolding.py",  # a batch norm is put before the sum of a residual
     "compiler/frontends/windowing.py",
+    "compiler/backends/torch/maps.py",  # the scores of classes are those before a softmax at the end
     "compiler/passes/fold_batch_norm.py",
     "compiler/passes/merge_siblings.py",
     "compiler/passes/relu_after_pool.py",

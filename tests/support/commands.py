@@ -22,7 +22,7 @@ TINY = 'arch tiny(w=4) "a test"\ninput 3x8x8\nconv3-{w} => 4x6x6\noutput side(wh
 Done = subprocess.CompletedProcess[str]
 
 # What verbs import that run a network. It takes seconds, so that a process of its own has imported it.
-RUNNING = ("bench", "compile", "weights")
+RUNNING = ("bench", "compile", "profile", "show", "weights")
 HEAVY = ("torch.export", "torch._dynamo", "archc.compiler.backends.torch.files", "archc.compiler.backends.torch.verify")
 
 

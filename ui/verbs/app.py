@@ -24,7 +24,20 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render_all, visible
 from archc.ui.show.colour import painter
-from archc.ui.verbs import checking, completion, looking, reading, reference, running, serving, streams, tabulating, training
+from archc.ui.verbs import (
+    checking,
+    completion,
+    looking,
+    measuring,
+    reading,
+    reference,
+    running,
+    serving,
+    showing,
+    streams,
+    tabulating,
+    training,
+)
 from archc.ui.verbs.terminal import say, talk
 
 app = typer.Typer(
@@ -38,7 +51,8 @@ app = typer.Typer(
 
 for verb in (
     running.compile,
-    running.bench,
+    measuring.bench,
+    measuring.profile,
     checking.check_,
     checking.expand,
     reading.read,
@@ -56,6 +70,7 @@ for verb in (
     training.train,
     training.evaluate,
     training.predict,
+    showing.show,
     serving.lsp,
     serving.serve,
 ):

@@ -204,6 +204,9 @@ def draw(
     animate: Animate = False,
     steps: Steps = False,
     partial: Annotated[bool, typer.Option("--partial", help="draw a file with errors too, as far as its shapes are known")] = False,
+    profile: Annotated[
+        Path | None, typer.Option("--profile", metavar="FILE", help="with --heat time: what `archc profile -o FILE.json` has written")
+    ] = None,
     watch: Watch = False,
     set_: Set = None,
     input_: Input = None,
@@ -213,6 +216,7 @@ def draw(
     """Draw a network: blocks folded, repeats as one, shapes where they change; in svg and html with counts in tooltips."""
     from archc.compiler.draw.figure import figure
     from archc.compiler.draw.request import folding, partial_picture
+    from archc.compiler.results.profiles import seconds_of
     from archc.ui.verbs import drawing
 
     page: dict[str, Any] = {"direction": direction, "title": title, "scale": scale, "dpi": dpi, "width": width}
@@ -220,6 +224,8 @@ def draw(
     written: dict[str, Any] = {"labels": labels, "hide": hide or ()}
     part = "a wrong file" if partial else ""
     target = drawing.target(output, format_, style, theme, heat, legend, part, **written, page=figure(**page))
+    if (heat == "time") != (profile is not None) or (partial and profile is not None):
+        usage("--heat time and --profile FILE.json go together, of a whole network; `archc profile FILE -o FILE.json` writes the latter")
     if steps and (output is None or partial):
         usage(
             "--steps writes several files: give -o FILE" if output is None else "--steps is of a network without errors, not of --partial"
@@ -229,7 +235,14 @@ def draw(
             usage("--watch draws again and again into a file: give -o FILE")
         looks: dict[str, Any] = {"depth": depth, "expand": expand, "collapse": collapse, "flat": flat, "theme": theme}
         looks |= {"heat": heat, "legend": legend, **written}
-        rest: dict[str, Any] = {"steps": steps, "partial": partial, "set_": set_, "input_": input_, "max_nodes": max_nodes}
+        rest: dict[str, Any] = {
+            "steps": steps,
+            "partial": partial,
+            "profile": profile,
+            "set_": set_,
+            "input_": input_,
+            "max_nodes": max_nodes,
+        }
         again = partial_(draw, file, output, format_, style, **looks, **page, **rest)
         watching.repeat([file], again)
     changed, limits = overrides(set_, input_), Limits(max_nodes, max_nesting)
@@ -238,6 +251,7 @@ def draw(
         net, form = network(file, changed, limits, False), target.options.form.name
         appearance: dict[str, Any] = {"style": style, "theme": theme, "heat": heat, "legend": legend, **written, **page}
         asked: dict[str, Any] = {**appearance, "depth": depth, "expand": expanded, "collapse": collapsed, "flat": flat}
+        asked |= {"seconds": seconds_of(profile, net.graph) if profile is not None else None}
         if steps and output is not None:
             drawing.write_steps(lambda: net.draw_steps(form, **asked), output)
         else:

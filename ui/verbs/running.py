@@ -1,4 +1,4 @@
-"""Verbs that need torch: `compile`, `bench` and `weights`."""
+"""Verbs that lower a network and load weights: `compile` and `weights`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from archc.compiler.variation import Variation
 from archc.dsl.parser import MAX_NESTING
 from archc.ui.show.reports import summary
 from archc.ui.verbs.completion import any_files, words
-from archc.ui.verbs.options import Device, Dtype, File, Input, Json, MaxNesting, MaxNodes, Set
+from archc.ui.verbs.options import File, Input, Json, MaxNesting, MaxNodes, Set
 from archc.ui.verbs.sources import TRAINED, checked
 from archc.ui.verbs.terminal import (
     fail,
@@ -102,27 +102,6 @@ def compile(
     if not found.ok:
         wrong = " and ".join(written.path for written in found.written if not written.ok)
         fail(f"{wrong} does not compute what the network does; the file was written, to be looked at")
-
-
-def bench(
-    file: File,
-    device: Device = "auto",
-    dtype: Dtype = "float32",
-    batch: Annotated[int, typer.Option(min=1, help="the number of samples of a forward pass")] = 1,
-    runs: Annotated[int, typer.Option(min=1, help="the number of runs of every level")] = 9,
-    upto: Annotated[int, typer.Option(min=0, max=3, help="the last level; 3 compiles, which takes a while")] = 2,
-    set_: Set = None,
-    input_: Input = None,
-    json_: Json = False,
-) -> None:
-    """Time the levels of optimization side by side."""
-    net = network(file, overrides(set_, input_), Limits(), json_)
-    with refusals():
-        found = net.bench(device=device, dtype=dtype, batch=batch, runs=runs, upto=upto)
-    if json_:
-        print_json(found.facts())
-    else:
-        say(found.text())
 
 
 def weights(

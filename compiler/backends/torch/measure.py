@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class _Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Track the storages that operators allocate while the mode is on: `live` bytes now, and `peak` bytes at once."""
 
     def __init__(self, known: list[Tensor]) -> None:
@@ -34,11 +34,19 @@ class _Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         size = storage.nbytes()
         self.live += size
         self.peak = max(self.peak, self.live)
+        self.entered(key, size)
         weakref.finalize(storage, self._leave, key, size)
 
     def _leave(self, key: int, size: int) -> None:
         self.seen.discard(key)
         self.live -= size
+        self.left(key, size)
+
+    def entered(self, key: int, size: int) -> None:
+        """Take note of a storage that has just been allocated, after the sums have changed."""
+
+    def left(self, key: int, size: int) -> None:
+        """Take note of a storage that has just been freed."""
 
 
 def activations(module: nn.Module, inputs: tuple[Tensor, ...], training: bool) -> int:
@@ -72,7 +80,7 @@ def _measured(module: nn.Module, inputs: tuple[Tensor, ...], training: bool) -> 
         return int(now - before)
     weights = [*module.parameters(), *module.buffers()]
     known = [*(tensor for tensor in weights if not tensor.is_mkldnn), *inputs]  # packed ones have no storage of their own
-    with _Tracker(known) as tracker, torch.set_grad_enabled(training):
+    with Tracker(known) as tracker, torch.set_grad_enabled(training):
         result = module(*inputs)
         alive = tracker.live
     del result

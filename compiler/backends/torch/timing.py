@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from random import Random
 from statistics import median
 from time import perf_counter
@@ -46,3 +49,25 @@ def wait(cuda: bool) -> None:
     """Wait, if `cuda`, until the GPU has finished its work."""
     if cuda:
         torch.cuda.synchronize()
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Let torch compute on a number of threads of the CPU, and afterwards on as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def device_text(where: torch.device) -> str:
+    """Return what a device is called: the model of a GPU, or of the CPU where the system tells it."""
+    if where.type == "cuda":
+        return torch.cuda.get_device_name(where)
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return f"CPU ({' '.join(line.partition(':')[2].split())})"
+    return f"CPU ({platform.machine()})" if platform.machine() else "CPU"
