@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from archc.compiler.report import Report
     from archc.compiler.results.benchmarks import Benchmark
     from archc.compiler.results.compilation import Compilation, Written
+    from archc.compiler.results.cuts import Cuts
     from archc.compiler.results.differences import Diff
     from archc.compiler.results.explanations import Explanation
     from archc.compiler.results.families import Comparison
@@ -45,6 +46,7 @@ _PLACES = {
     "compiler.analysis.summary": ("Row",),
     "compiler.results.benchmarks": ("Benchmark",),
     "compiler.results.compilation": ("Compilation", "Written"),
+    "compiler.results.cuts": ("Cuts",),
     "compiler.results.differences": ("Diff",),
     "compiler.results.explanations": ("Explanation",),
     "compiler.results.families": ("Comparison",),
@@ -62,6 +64,7 @@ __all__ = [
     "ClaimResult",
     "Comparison",
     "Compilation",
+    "Cuts",
     "Diagnostic",
     "Diff",
     "Entry",

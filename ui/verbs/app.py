@@ -24,7 +24,7 @@ from archc.dsl.diagnostics import Fault
 from archc.dsl.errors import ArchError
 from archc.dsl.rendering import render_all, visible
 from archc.ui.show.colour import painter
-from archc.ui.verbs import checking, completion, looking, reading, reference, running, serving, streams, training
+from archc.ui.verbs import checking, completion, cutting, looking, reading, reference, running, serving, streams, training
 from archc.ui.verbs.terminal import say, talk
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ for verb in (
     looking.summary_,
     looking.table_,
     looking.diff_,
+    cutting.cuts,
     reference.list_,
     reference.new,
     running.weights,
