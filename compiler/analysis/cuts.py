@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from archc.compiler.analysis.cost import holes_of, node_macs, node_params
 from archc.compiler.analysis.memory import BYTES, OPTIMIZERS, OpenSizes, buffers_of, saved_by
@@ -40,8 +40,8 @@ class Cut:
 class Stage:
     """Consecutive nodes that run on one device, and what they need there.
 
-    `macs` are for one sample, of the forward pass. `memory` are the bytes in training: weights, gradients, states of the optimizer, buffers,
-    and for each of the `held` micro-batches under way what the backward pass needs. `cut` is its beginning, None for the first stage.
+    `macs` are for one sample, of the forward pass. `memory` are the bytes in training: weights, gradients, states of the optimizer,
+    buffers, and for each of the `held` micro-batches under way what the backward pass needs. `cut` is its beginning, None for the first.
     """
 
     first: str
@@ -213,7 +213,7 @@ def cut_in(graph: ArchGraph, stages: int, by: str = "macs", setting: Setting | N
     bounds = [0, *(cut.at for cut in chosen), len(graph)]
     nodes = list(graph)
     made = []
-    for number, (begin, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for number, (begin, end) in enumerate(pairwise(bounds)):
         held = min(stages - number, passes)
         activations = held * sums.activations(begin, end)
         made.append(
@@ -230,7 +230,7 @@ def cut_in(graph: ArchGraph, stages: int, by: str = "macs", setting: Setting | N
             )
         )
     whole = sums.macs[-1] if by == "macs" else sum(stage.memory for stage in made)
-    largest = max(weight(number, begin, end) for number, (begin, end) in enumerate(zip(bounds, bounds[1:], strict=False)))
+    largest = max(weight(number, begin, end) for number, (begin, end) in enumerate(pairwise(bounds)))
     return Cutting(tuple(made), len(found), by, largest, most_even, whole / stages)
 
 

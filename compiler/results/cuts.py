@@ -70,7 +70,8 @@ class Cuts:
             lines.append("The cuts are those that were asked for.")
         else:
             lines.append(
-                f"Of those up to {100 * (SLACK - 1):.0f} % above that, these send the fewest bytes: {in_bytes(self._sent())} for a sample in all."
+                f"Of those up to {100 * (SLACK - 1):.0f} % above that, these send the fewest bytes: "
+                f"{in_bytes(self._sent())} for a sample in all."
             )
         passes = self.setting.passes or count
         lines.append(
@@ -80,9 +81,8 @@ class Cuts:
         if passes < count:
             lines.append(f"With fewer micro-batches than stages, never more than {passes} stages are busy.")
         else:
-            lines.append(
-                f"Stages wait in {100 * (count - 1) / (passes + count - 1):.0f} % of a step, if all are even: with more micro-batches, less."
-            )
+            idle = 100 * (count - 1) / (passes + count - 1)
+            lines.append(f"Stages wait in {idle:.0f} % of a step, if all are even: with more micro-batches, less.")
         return lines
 
     def _sent(self) -> int:

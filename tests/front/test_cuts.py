@@ -16,7 +16,8 @@ from archc.tests.support.commands import archc, facts
 
 RESIDUAL = (
     "input 3x16x16\nstem: conv3-8(pad=same)\nbody: {\n  a: residual<conv3-8(pad=same); relu; conv3-8(pad=same)>; relu\n"
-    "  b: conv3-16(pad=same); maxpool; relu\n}\nside: @stem; conv3-4(pad=same); adaptive_avgpool1; flatten; fc-10\nhead: @body; adaptive_avgpool1; flatten; fc-10\n"
+    "  b: conv3-16(pad=same); maxpool; relu\n}\n"
+    "side: @stem; conv3-4(pad=same); adaptive_avgpool1; flatten; fc-10\nhead: @body; adaptive_avgpool1; flatten; fc-10\n"
     "output aux(when=training): @side; relu\noutput y: @head; relu\n"
 )
 NETWORKS = {
@@ -118,5 +119,9 @@ def test_the_verb() -> None:
     assert all(sentence in shown for sentence in data["why"])
     by_hand: Network = load(ROOT / "archs/resnet18.arch")
     assert by_hand.cuts(9, at=["layer2", "layer4"]).cutting.starts == ("layer2.0.conv1", "layer4.0.conv1")
+
+
+@pytest.mark.slow
+def test_the_verb_refuses() -> None:
     assert "no such label" in archc("cuts", "archs/resnet18.arch", "--at", "layer9", code=2).stderr
     assert "give the sizes with --input" in archc("cuts", "archs/vgg16_fcn.arch", code=1).stderr
