@@ -67,7 +67,8 @@ ROOMS: dict[str, set[str]] = {
     | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "frontends", "network", "reading", "report", "results")}
     | {"compiler.variation"},
     "compiler": set(),
-    "training": FRONT | {f"compiler.{room}" for room in ("backends", "backends.torch", "files", "frontends", "tables")},
+    "training": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "backends", "backends.torch", "files", "frontends", "lowering", "tables")},
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "report", "pages", "files", "tables", "verdict", "version")},
     "ui.lsp": FRONT
     | {f"compiler.{room}" for room in ("analysis", "draw", "driver", "elaborate", "files", "index", "pages", "report")}
