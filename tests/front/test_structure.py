@@ -181,7 +181,17 @@ HEAVY = {
     *("torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "onnx", "onnxruntime", "playwright"),
     "matplotlib",
 }
-OF_TORCH = ("pytorch", "oracles", "oracles_arithmetic", "transformers", "wavenet", "onnx_files", "onnx_reading", "torch_reading")
+OF_TORCH = (
+    "pytorch",
+    "oracles",
+    "oracles_arithmetic",
+    "transformers",
+    "wavenet",
+    "onnx_files",
+    "onnx_reading",
+    "torch_reading",
+    "training",
+)
 WITH_TORCH = {f"archc.tests.support.{name}" for name in OF_TORCH}
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and path.stem not in OF_TORCH]

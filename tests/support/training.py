@@ -1,11 +1,46 @@
-"""Runs of training in several processes on this machine, forked from this one, which has imported all that they need."""
+"""Runs of training on made images, also in several processes, forked from this one, which has imported all that they need."""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import traceback
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from archc.training.data import Samples
+
+
+class Told:
+    """Collects what a run tells, and may end it."""
+
+    def __init__(self, stop_at: int = 0) -> None:
+        self.notes: list[str] = []
+        self.epochs: list[dict[str, Any]] = []
+        self.stop_at = stop_at
+
+    def step(self, row: Any, steps: int) -> None:
+        if row["step"] == self.stop_at:
+            raise KeyboardInterrupt
+
+    def epoch(self, row: Any) -> None:
+        self.epochs.append(dict(row))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def samples(count: int = 240, classes: int = 10, shift: int = 0) -> Samples:
+    """Return images of 8x8 pixels with a bright row for their class, where there is one, and noise."""
+    drawn = np.random.default_rng(shift)
+    labels = np.arange(count) % classes
+    images = drawn.integers(0, 60, (count, 8, 8)).astype(np.uint8)
+    images[np.arange(count), labels % 8] += (150 - 50 * (labels >= 8))[:, None].astype(np.uint8)
+    return Samples(images, labels.tolist(), tuple(map(str, range(classes))), "made")
 
 
 def free_port() -> int:
@@ -29,10 +64,6 @@ def forked(count: int, run: Callable[[int], None], timeout: float = 240) -> None
 
 
 def _child(rank: int, count: int, port: int, run: Callable[[int], None], timeout: float) -> None:
-    import signal
-
-    import torch
-
     code = 1
     try:
         signal.alarm(int(timeout))
