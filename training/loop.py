@@ -156,7 +156,7 @@ class Run:
     def go_back(self, state: Mapping[str, Any]) -> None:
         """Go back to the progress of a state."""
         self.fabric.strategy.precision.load_state_dict(state["scaler"])
-        torch.set_rng_state(state["random"][self.fabric.global_rank])
+        torch.set_rng_state(state["random"][self.fabric.global_rank].clone())  # torch reads it with the alignment of a tensor of its own
         if state["random_cuda"] is not None and self.fabric.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"])
         self.step, self.best, self.skipped, self.last = state["step"], state["best"], state["skipped"], state["last"]

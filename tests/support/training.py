@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import socket
+import sys
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -65,6 +67,7 @@ def forked(count: int, run: Callable[[int], None], timeout: float = 240) -> None
 
 def _child(rank: int, count: int, port: int, run: Callable[[int], None], timeout: float) -> None:
     code = 1
+    faulthandler.enable(file=sys.__stderr__)
     try:
         signal.alarm(int(timeout))
         torch.set_num_threads(1)
