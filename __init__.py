@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from archc.compiler.results.benchmarks import Benchmark
     from archc.compiler.results.columns import Look
     from archc.compiler.results.compilation import Compilation, Written
+    from archc.compiler.results.cuts import Cuts
     from archc.compiler.results.differences import Diff
     from archc.compiler.results.explanations import Explanation
     from archc.compiler.results.families import Comparison
@@ -47,6 +48,7 @@ _PLACES = {
     "compiler.analysis.summary": ("Row",),
     "compiler.results.benchmarks": ("Benchmark",),
     "compiler.results.compilation": ("Compilation", "Written"),
+    "compiler.results.cuts": ("Cuts",),
     "compiler.results.differences": ("Diff",),
     "compiler.results.explanations": ("Explanation",),
     "compiler.results.columns": ("Look",),
@@ -66,6 +68,7 @@ __all__ = [
     "ClaimResult",
     "Comparison",
     "Compilation",
+    "Cuts",
     "Diagnostic",
     "Diff",
     "Entry",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from archc.compiler.backends.torch.foreign import Fit, State
     from archc.compiler.results.benchmarks import Benchmark
     from archc.compiler.results.compilation import Compilation
+    from archc.compiler.results.cuts import Cuts
     from archc.compiler.results.differences import Diff
     from archc.compiler.results.explanations import Explanation
     from archc.compiler.results.memory import Memory
@@ -168,6 +169,26 @@ class Network:
         from archc.compiler.results.memory import memory
 
         return memory(self.graph, dtype, batch, optimizer, measure)
+
+    def cuts(
+        self,
+        stages: int,
+        *,
+        by: str = "macs",
+        at: Iterable[str] = (),
+        dtype: str = "float32",
+        batch: int = 1,
+        passes: int = 0,
+        optimizer: str = "adam",
+    ) -> Cuts:
+        """Cut the network into stages that run one after another on devices of their own, balanced by `macs` or `memory`.
+
+        `at` are the labels at which later stages begin, in place of the best ones. Memory is counted for micro-batches of `batch` samples,
+        `passes` of which are one step; by default as many as there are stages. Raises UsageError where it cannot be cut so.
+        """
+        from archc.compiler.results.cuts import cuts
+
+        return cuts(self.graph, stages, by, tuple(at), dtype, batch, passes, optimizer)
 
     def explain(self, name: str = "", *, back: bool = False) -> Explanation:
         """Derive a node, or the nodes of a labelled part, in words and arithmetic; without a name, every change of shape.

@@ -31,6 +31,7 @@ from archc.training.prepare import Prepared, evaluating, in_turn, loaded, mixing
 from archc.training.recipe import Recipe
 from archc.training.stored import Stored
 
+Batch = tuple[Tensor, Tensor, list[int], list[str]]  # images, classes, numbers of the samples, and why some are missing
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 TOLD = 10  # bad samples are told one by one, up to so many
 LOGGED = 50  # steps between rows of the log
@@ -41,7 +42,9 @@ class Plan:
     """What is to be trained, and how a run goes on.
 
     `folder` holds all that is written. `every` is the number of steps between states, besides the one after each epoch. `on_bad` is
-    `stop`, or `skip` for samples that cannot be read and steps whose loss is not a number.
+    `stop`, or `skip` for samples that cannot be read and steps whose loss is not a number. With `stages`, each process holds one stage of
+    the network, which begin at the labels `at`, or where they balance; `schedule` is the order in which they take micro-batches. With
+    `placed`, each process holds what `place` of the file says.
     """
 
     graph: ArchGraph
@@ -59,6 +62,10 @@ class Plan:
     shard: bool = False
     board: bool = False
     weights: str = ""
+    stages: int = 0
+    at: tuple[str, ...] = ()
+    schedule: str = "1f1b"
+    placed: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,16 +91,31 @@ class Run:
         self.recipe = recipe = plan.recipe
         self.how = preparation(plan.graph, recipe)
         self.loss: Loss = loss_of(plan.graph, recipe, len(plan.train.classes))
-        self.order: Order = order(len(plan.train), recipe, fabric.global_rank, fabric.world_size)
+        self.order: Order = order(len(plan.train), recipe, *self.share())
         self.steps = recipe.steps(self.order.per_epoch)
         layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-        self.module = module.to(fabric.device).to(memory_format=layout)  # type: ignore[call-overload]
+        self.keys = list(module.state_dict())  # of the whole network
+        self.module = self.part(module).to(fabric.device).to(memory_format=layout)  # type: ignore[call-overload]
         self.layout = layout
         self.average = _average(self.module, recipe.average)
-        self.wrapped, self.optimizer = sharding.set_up(fabric, self.module, lambda each: optimizer(each, recipe), plan.shard)
+        self.wrapped, self.optimizer = self.set_up()
         self.mixed = mixing(recipe, len(plan.train.classes))
         self.step, self.best, self.skipped = 0, -1.0, 0
         self.last: dict[str, Any] = {}
+
+    # ---- what processes share
+
+    def share(self) -> tuple[int, int]:
+        """Return which share of the samples this process takes, and of how many."""
+        return self.fabric.global_rank, self.fabric.world_size
+
+    def part(self, module: nn.Module) -> nn.Module:
+        """Return the part of the network that this process trains: all of it."""
+        return module
+
+    def set_up(self) -> tuple[Any, Any]:
+        """Return the module as it is called in training, and the optimizer."""
+        return sharding.set_up(self.fabric, self.module, lambda each: optimizer(each, self.recipe), self.plan.shard)
 
     # ---- states
 
@@ -109,10 +131,12 @@ class Run:
     def state(self) -> dict[str, Any]:
         """Return all that decides how the run goes on."""
         weights, chosen = sharding.full_state(self.module, self.optimizer, self.plan.shard)
+        average = None if self.average is None else self.average.state_dict()
+        return {"weights": weights, "optimizer": chosen, "average": average, **self.progress()}
+
+    def progress(self) -> dict[str, Any]:
+        """Return the part of a state that is no weights: how far the run is, and the random generators of all processes."""
         return {
-            "weights": weights,
-            "optimizer": chosen,
-            "average": None if self.average is None else self.average.state_dict(),
             "scaler": self.fabric.strategy.precision.state_dict(),
             "random": _tensor(self.fabric.all_gather(torch.get_rng_state())).reshape(self.fabric.world_size, -1).cpu(),
             "random_cuda": torch.cuda.get_rng_state() if self.fabric.device.type == "cuda" else None,
@@ -127,8 +151,12 @@ class Run:
         sharding.load_state(self.module, self.optimizer, state["weights"], state["optimizer"], self.plan.shard)
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+        self.go_back(state)
+
+    def go_back(self, state: Mapping[str, Any]) -> None:
+        """Go back to the progress of a state."""
         self.fabric.strategy.precision.load_state_dict(state["scaler"])
-        torch.set_rng_state(state["random"][self.fabric.global_rank])
+        torch.set_rng_state(state["random"][self.fabric.global_rank].clone())  # torch reads it with the alignment of a tensor of its own
         if state["random_cuda"] is not None and self.fabric.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"])
         self.step, self.best, self.skipped, self.last = state["step"], state["best"], state["skipped"], state["last"]
@@ -159,7 +187,7 @@ class Run:
         while self.step < self.steps:
             epoch, first = divmod(self.step, self.order.per_epoch)
             begin, losses, images = perf_counter(), 0.0, 0
-            for batches in self._steps(epoch, first):
+            for batches in self.steps_from(epoch, first):
                 loss, count = self._step(batches)
                 losses, images = losses + loss, images + count
                 self.step += 1
@@ -168,7 +196,7 @@ class Run:
                     "epoch": self.step / self.order.per_epoch,
                     "loss": loss,
                     "rate": self.optimizer.param_groups[0]["lr"],
-                    "images_per_second": images * self.fabric.world_size / (perf_counter() - begin),
+                    "images_per_second": images * self.share()[1] / (perf_counter() - begin),
                 }
                 self.listener.step(row, self.steps)
                 if logs is not None and (self.step % LOGGED == 0 or self.step == 1):
@@ -202,7 +230,7 @@ class Run:
             counts = evaluated(module, self.loss, self._loaded(samples, batches), self.fabric.device)
         return counts if self.fabric.world_size == 1 else Counts.of(self.fabric.all_reduce(counts.tensor(), reduce_op="sum"))
 
-    def _steps(self, epoch: int, first: int) -> Iterator[list[tuple[Tensor, Tensor, list[int], list[str]]]]:
+    def steps_from(self, epoch: int, first: int) -> Iterator[list[Batch]]:
         """Yield the passes of each step from one to the end of its epoch."""
         samples = Prepared(self.plan.train, training(self.how, self.recipe), self.recipe.seed, self.plan.on_bad == "stop")
         passes = iter(self._loaded(samples, list(self.order.passes_of(epoch, first))))
@@ -212,10 +240,25 @@ class Run:
     def _loaded(self, samples: Prepared, batches: Sequence[Sequence[tuple[int, int]]]) -> DataLoader[Any]:
         return loaded(samples, batches, self.plan.workers, pinned=self.fabric.device.type == "cuda")
 
-    def _step(self, batches: list[tuple[Tensor, Tensor, list[int], list[str]]]) -> tuple[float, int]:
+    def _step(self, batches: list[Batch]) -> tuple[float, int]:
         """Take one step; return its loss, and the number of samples in it."""
         self.wrapped.train()
         set_rate(self.optimizer, self.recipe.rate_at(self.step, self.order.per_epoch))
+        total, count = self.backward(batches)
+        value = float(total)
+        if not isfinite(value):
+            self._not_finite(value, batches)
+        else:
+            if self.recipe.clip:
+                self.clip()
+            self.optimizer.step()
+            if self.average is not None:
+                self.average.update_parameters(self.module)
+        self.optimizer.zero_grad()
+        return value, count
+
+    def backward(self, batches: list[Batch]) -> tuple[Tensor, int]:
+        """Go forward and backward through the passes of a step; return the mean loss over processes, and the number of samples here."""
         total, count = torch.zeros((), device=self.fabric.device), 0
         for number, (images, labels, numbers, bad) in enumerate(batches):
             self._tell(bad)
@@ -231,19 +274,13 @@ class Run:
                 loss = self.loss(self.wrapped(x), target) / len(batches)
                 self.fabric.backward(loss)
             total, count = total + loss.detach(), count + len(numbers)
-        value = float(_tensor(self.fabric.all_reduce(total, reduce_op="mean")))
-        if not isfinite(value):
-            self._not_finite(value, batches)
-        else:
-            if self.recipe.clip:
-                self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=self.recipe.clip, error_if_nonfinite=False)
-            self.optimizer.step()
-            if self.average is not None:
-                self.average.update_parameters(self.module)
-        self.optimizer.zero_grad()
-        return value, count
+        return _tensor(self.fabric.all_reduce(total, reduce_op="mean")), count
 
-    def _not_finite(self, value: float, batches: list[tuple[Tensor, Tensor, list[int], list[str]]]) -> None:
+    def clip(self) -> None:
+        """Scale the gradients, so that their norm is no larger than the recipe says."""
+        self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=self.recipe.clip, error_if_nonfinite=False)
+
+    def _not_finite(self, value: float, batches: list[Batch]) -> None:
         first = next((numbers[0] for _, _, numbers, _ in batches if numbers), None)
         where = "" if first is None else f"; the batch begins with {self.plan.train.name(first)}"
         text = f"the loss of step {self.step + 1} is {value}{where}"
@@ -289,6 +326,19 @@ def connected(plan: Plan) -> Fabric:
     return fabric
 
 
+def _kind(plan: Plan) -> type[Run]:
+    """Return the class of a run by how its processes share the network."""
+    if plan.stages:
+        from archc.training.stages import StagedRun
+
+        return StagedRun
+    if plan.placed:
+        from archc.training.placed import PlacedRun
+
+        return PlacedRun
+    return Run
+
+
 def train(plan: Plan, listener: Listener) -> Trained:
     """Train a network by a plan; tell the listener what happens.
 
@@ -304,7 +354,7 @@ def train(plan: Plan, listener: Listener) -> Trained:
     if plan.weights:
         load_weights(module, plan.weights, plan.graph.name)
     torch.manual_seed(plan.recipe.seed + fabric.global_rank)  # dropout differs from process to process
-    run = Run(plan, module, fabric, listener)
+    run = _kind(plan)(plan, module, fabric, listener)
     before = checkpoint.load(plan.folder)
     if before is not None and not plan.resume:
         raise UsageError(f"{plan.folder} holds a run: --resume goes on with it, or give another folder")

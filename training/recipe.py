@@ -210,6 +210,12 @@ class Recipe(Settings):
             raise ValueError("the loss `rbf` has one right class: `smoothing`, `mixup` and `cutmix` are for `cross_entropy`")
         return self
 
+    def in_passes(self, passes: int) -> Recipe:
+        """Return the recipe with another number of passes for a batch. Raises WrongRecipe where they do not divide it."""
+        if self.batch % passes:
+            raise WrongRecipe(f"divides the recipe's batch of {self.batch}, and {passes} does not", option="passes", given=passes)
+        return self.model_copy(update={"accumulate": passes})
+
     def rate_at(self, step: int, per_epoch: int) -> float:
         """Return the learning rate of a step, counted from 0."""
         return self.rate * self.schedule.factor(step / per_epoch, self.epochs)

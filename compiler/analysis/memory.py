@@ -62,16 +62,16 @@ def usage(graph: ArchGraph, dtype: str = "float32", batch: int = 1, optimizer: s
         raise OpenSizes(graph)
     size = BYTES[dtype]
     params = params_of(graph, graph)
-    keys: set[str] = set()
-    buffers = 0
-    for node in graph:
-        if node.key not in keys:
-            keys.add(node.key)
-            kept = node.operator.buffers(node.call)
-            buffers += sum(prod(shape) * (INDEX if name in node.operator.numbers else size) for name, shape in kept.items())
+    buffers = sum(buffers_of(node, size) for node in {node.key: node for node in reversed(list(graph))}.values())
     peak, place = _peak(graph, size, batch)
     states = OPTIMIZERS[optimizer] * params * size
     return Usage(params * size, buffers, params * size, states, _saved(graph, size, batch), peak, place)
+
+
+def buffers_of(node: Node, size: int) -> int:
+    """Return the bytes of the tensors that a node stores and does not train; `size` is that of a number."""
+    kept = node.operator.buffers(node.call)
+    return sum(prod(shape) * (INDEX if name in node.operator.numbers else size) for name, shape in kept.items())
 
 
 def _values(shape: Shape) -> int:
@@ -172,18 +172,14 @@ def _work(call: Call, node: Node, copies: bool, size: int, batch: int) -> int:
     return (values * size + indices) * batch + _number(rule.work_once(call, node.shape)) * size
 
 
-def _saved(graph: ArchGraph, size: int, batch: int) -> int:
-    """Return the bytes live at the end of a forward pass in training: what backward needs, and the outputs.
-
-    Backward goes as far back as there are parameters: nodes before the first of them keep nothing, nor do those from which no gradient
-    comes to an output.
-    """
+def saved_by(graph: ArchGraph, size: int, batch: int) -> dict[str, int]:
+    """Return the bytes live at the end of a forward pass in training, by the node that they belong to: see `_saved`."""
     layout = _Layout(graph, training=True)
     storage = {name: held.storage for name, held in layout.held.items()}
     kept = {storage[output.node] for output in graph.outputs.values()}
     followed = _followed(graph)
     trained: set[str] = set()
-    total = 0
+    found = {node.name: 0 for node in graph}
     for node in graph:
         operands = graph.operands(node.name)
         differentiated = [name for name in operands if name in trained]
@@ -199,10 +195,10 @@ def _saved(graph: ArchGraph, size: int, batch: int) -> int:
         if "differentiated" in saves:
             kept |= {storage[name] for name in differentiated}
         if "factors" in saves:
-            total += _values(node.shape) * size * batch * _partial_products(operands, trained)
+            found[node.name] += _values(node.shape) * size * batch * _partial_products(operands, trained)
             kept |= {storage[name] for number, name in enumerate(operands) if trained & {*operands[:number], *operands[number + 1 :]}}
         if "divisors" in saves:
-            total += _values(node.shape) * size * batch * _partial_products(operands, trained)
+            found[node.name] += _values(node.shape) * size * batch * _partial_products(operands, trained)
             if operands[1] in trained:
                 kept.add(storage[operands[0]])
             kept |= {storage[name] for number, name in enumerate(operands) if number and trained & {*operands[: number + 1]}}
@@ -210,8 +206,19 @@ def _saved(graph: ArchGraph, size: int, batch: int) -> int:
             kept |= {storage[name] for name in operands}
         values = _number(rule.saved(call, node.shape)) + (_values(call.x) if node.name in layout.copied and not rule.view else 0)
         indices = _values(node.shape) * INDEX if rule.indices else 0
-        total += (values * size + indices) * batch + _number(rule.saved_once(call, node.shape)) * size
-    return total + sum(_values(graph[name].shape) for name in kept - {STORED} if not graph[name].is_input) * size * batch
+        found[node.name] += (values * size + indices) * batch + _number(rule.saved_once(call, node.shape)) * size
+    for name in kept - {STORED}:
+        found[name] += 0 if graph[name].is_input else _values(graph[name].shape) * size * batch
+    return found
+
+
+def _saved(graph: ArchGraph, size: int, batch: int) -> int:
+    """Return the bytes live at the end of a forward pass in training: what backward needs, and the outputs.
+
+    Backward goes as far back as there are parameters: nodes before the first of them keep nothing, nor do those from which no gradient
+    comes to an output.
+    """
+    return sum(saved_by(graph, size, batch).values())
 
 
 def _followed(graph: ArchGraph) -> set[str]:

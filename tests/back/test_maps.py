@@ -213,7 +213,7 @@ def test_maps_are_as_large_as_their_space_allows(count: int, aspect: float, acro
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a network in one file, and an image that it has not the size of."""
     folder = tmp_path_factory.mktemp("maps")
     net = loads(SMALL)
@@ -223,7 +223,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     pixels = np.random.default_rng(0).integers(0, 255, (40, 30, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(folder / "photo.png")
     (folder / "no.png").write_text("nothing")
-    yield folder
+    return folder
 
 
 def test_the_verb_shows_a_trained_network(trained: Path, tmp_path: Path, small: ArchModule) -> None:

@@ -22,8 +22,9 @@ from safetensors.torch import load_file
 from archc import loads
 from archc.compiler.errors import UsageError
 from archc.tests.support import ROOT
+from archc.tests.support.training import Told, samples
 from archc.training import checkpoint, stored
-from archc.training.data import BadData, Samples, load
+from archc.training.data import BadData, load
 from archc.training.loop import Plan, Trained, train
 from archc.training.loss import RBF_BOUND, rbf
 from archc.training.order import order
@@ -32,34 +33,6 @@ from archc.training.recipe import Recipe, parsed
 
 NET = 'arch net "a small network"\ninput 1x8x8\nconv3-8(pad=same, act=relu); maxpool; dropout(0.2); flatten; fc-10\n'
 QUICK = 'epochs = 2\nbatch = 120\nrate = 1e-2\nseed = 3\naverage = 0.5\nclip = 1.0\noptimizer = {name = "adamw"}\n'
-
-
-class Told:
-    """Collects what a run tells, and may end it."""
-
-    def __init__(self, stop_at: int = 0) -> None:
-        self.notes: list[str] = []
-        self.epochs: list[dict[str, Any]] = []
-        self.stop_at = stop_at
-
-    def step(self, row: Any, steps: int) -> None:
-        if row["step"] == self.stop_at:
-            raise KeyboardInterrupt
-
-    def epoch(self, row: Any) -> None:
-        self.epochs.append(dict(row))
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
-def samples(count: int = 240, classes: int = 10, shift: int = 0) -> Samples:
-    """Return images of 8x8 pixels with a bright row for their class, where there is one, and noise."""
-    drawn = np.random.default_rng(shift)
-    labels = np.arange(count) % classes
-    images = drawn.integers(0, 60, (count, 8, 8)).astype(np.uint8)
-    images[np.arange(count), labels % 8] += (150 - 50 * (labels >= 8))[:, None].astype(np.uint8)
-    return Samples(images, labels.tolist(), tuple(map(str, range(classes))), "made")
 
 
 def plan(folder: Path, text: str = NET, recipe: str = QUICK, **changed: Any) -> Plan:

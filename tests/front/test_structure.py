@@ -68,7 +68,8 @@ ROOMS: dict[str, set[str]] = {
     | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "frontends", "network", "reading", "report", "results")}
     | {"compiler.variation"},
     "compiler": set(),
-    "training": FRONT | {f"compiler.{room}" for room in ("backends", "backends.torch", "files", "frontends", "tables")},
+    "training": FRONT
+    | {f"compiler.{room}" for room in ("analysis", "backends", "backends.torch", "files", "frontends", "lowering", "tables")},
     "ui.show": FRONT | {f"compiler.{room}" for room in ("driver", "report", "pages", "files", "tables", "verdict", "version")},
     "ui.lsp": FRONT
     | {f"compiler.{room}" for room in ("analysis", "draw", "driver", "elaborate", "files", "index", "pages", "report")}
@@ -181,7 +182,17 @@ HEAVY = {
     *("torch", "torchvision", "timm", "numpy", "sklearn", "torchinfo", "fvcore", "safetensors", "onnx", "onnxruntime", "playwright"),
     "matplotlib",
 }
-OF_TORCH = ("pytorch", "oracles", "oracles_arithmetic", "transformers", "wavenet", "onnx_files", "onnx_reading", "torch_reading")
+OF_TORCH = (
+    "pytorch",
+    "oracles",
+    "oracles_arithmetic",
+    "transformers",
+    "wavenet",
+    "onnx_files",
+    "onnx_reading",
+    "torch_reading",
+    "training",
+)
 WITH_TORCH = {f"archc.tests.support.{name}" for name in OF_TORCH}
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LIGHT = [path for path in TESTS if not {"back", "fuzz.py"} & set(path.relative_to(ROOT).parts) and path.stem not in OF_TORCH]

@@ -27,6 +27,7 @@ from archc.ui.show.colour import painter
 from archc.ui.verbs import (
     checking,
     completion,
+    cutting,
     looking,
     measuring,
     reading,
@@ -62,6 +63,7 @@ for verb in (
     looking.summary_,
     tabulating.table_,
     looking.diff_,
+    cutting.cuts,
     reference.list_,
     reference.new,
     running.weights,

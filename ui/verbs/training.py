@@ -18,12 +18,13 @@ from archc.compiler.network import Network
 from archc.ui.verbs import sources
 from archc.ui.verbs.completion import any_files, words
 from archc.ui.verbs.options import Device, File, Input, Json, Set
-from archc.ui.verbs.terminal import fail, network, overrides, print_json, refusals, say, talk
+from archc.ui.verbs.terminal import fail, network, overrides, print_json, refusals, say, talk, usage
 
 if TYPE_CHECKING:
     from archc.training.stored import Stored
 
 ON_BAD = ("stop", "skip")
+SCHEDULES = ("1f1b", "gpipe")
 SPLITS = ("train", "test")
 Data = Annotated[
     str, typer.Option("--data", metavar="FOLDER", help="idx files, CIFAR's, or a folder for each class; or digits, of scikit-learn")
@@ -66,6 +67,15 @@ def train(
     every: Annotated[int, typer.Option(min=0, help="steps between saved states, besides the one after every epoch")] = 0,
     on_bad: OnBad = "stop",
     shard: Annotated[bool, typer.Option("--shard", help="share out the weights over the processes of torchrun (FSDP2)")] = False,
+    stages: Annotated[
+        int, typer.Option("--stages", min=0, help="one stage of the network for each process of torchrun; archc cuts shows them")
+    ] = 0,
+    at: Annotated[list[str] | None, typer.Option("--at", metavar="LABEL", help="with --stages: begin one here; may be repeated")] = None,
+    schedule: Annotated[
+        str, typer.Option(help="with --stages, the order of micro-batches: 1f1b or gpipe", autocompletion=words(*SCHEDULES))
+    ] = "1f1b",
+    place: Annotated[bool, typer.Option("--place", help="each process of torchrun holds what `place` in the file says")] = False,
+    passes: Annotated[int, typer.Option("--passes", min=0, help="passes in which a batch is taken, in place of the recipe's")] = 0,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="also log for TensorBoard")] = False,
     set_: Set = None,
     input_: Input = None,
@@ -73,6 +83,11 @@ def train(
 ) -> None:
     """Train a network on labelled images; write states, logs, and the network with its text and weights in one file."""
     one_of("on-bad", on_bad, ON_BAD)
+    one_of("schedule", schedule, SCHEDULES)
+    if stages and place:
+        usage("--stages and --place both say which part of the network a process holds: give one of them")
+    if at and not stages:
+        usage("--at says where stages begin: give --stages, too")
     net = network(file, overrides(set_, input_), Limits(), json_)
     with data_errors():
         from archc.training import data as samples
@@ -82,6 +97,7 @@ def train(
         from archc.ui.show.progress import progress
 
         chosen = recipes.read(recipe)
+        chosen = chosen.in_passes(passes) if passes else chosen
         learned, tested = samples.load(data, "train"), samples.load(data, "test")
         output.mkdir(parents=True, exist_ok=True)
         plan = Plan(
@@ -100,6 +116,10 @@ def train(
             shard=shard,
             board=tensorboard,
             weights=weights,
+            stages=stages,
+            at=tuple(at or ()),
+            schedule=schedule,
+            placed=place,
         )
         with progress(quiet=json_ or int(os.environ.get("RANK", "0")) > 0) as listener:
             result = trained(plan, listener)
