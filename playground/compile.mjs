@@ -3,7 +3,6 @@
 // of the memory, from which the page starts. FOLDER gets `image.pack`, the image; `modules.pack`, the modules that it has imported already;
 // and `rest.pack`, all other files.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { loadPyodide } from "pyodide";
@@ -54,7 +53,7 @@ names
   imported.destroy();
   py.runPython("del names, here; gc.collect()");
   const image = py.makeMemorySnapshot();
-  for (const place of [process.cwd(), homedir()]) if (Buffer.from(image.buffer).includes(`${place}/`)) throw new Error(`the image names ${place}`);
+  if (Buffer.from(image.buffer).includes(process.cwd())) throw new Error(`the image names ${process.cwd()}`);
   return { image, names };
 }
 
