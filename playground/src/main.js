@@ -453,6 +453,7 @@ async function start() {
   }
   document.body.classList.toggle("embed", embedded);
   document.body.classList.toggle("edit", asked.get("embed") === "edit");
+  if (embedded) $("right").prepend(h("h1", { class: "sr-only" }, "archc")); // that of the header is not shown
   document.body.dataset.side = "text";
   if (innerWidth > 800) $("sizes").open = true;
   const first = $("first").textContent;
