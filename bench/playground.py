@@ -1,8 +1,10 @@
 """Time the playground in a headless Chromium: the first result, cold and from the cache, and an edit of ResNet-50 until its picture.
 
-    python bench/playground.py [FOLDER] [--runs N]
+    python bench/playground.py [FOLDER ...] [--runs N]
 
-FOLDER is a playground that is built already. Medians, in seconds, with the load of the machine, which they depend on.
+FOLDER is a playground that is built already; several are timed in turn, so that all meet the same load. Medians: seconds on the clock,
+which depend on the load of the machine, and seconds of processors that Chromium has used, which do so far less. For comparison, each run
+also starts Pyodide alone, without archc.
 """
 
 from __future__ import annotations
@@ -12,72 +14,117 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import BrowserType, sync_playwright
 
 from archc.tests.support.playground import built, served
 
-EDITS = """async runs => {
-  const port = document.querySelector('#port'), times = [];
-  for (let run = 0; run < runs; run++) {
-    const begin = performance.now();
-    const drawn = new Promise(resolve => {
-      new MutationObserver((_, seen) => { seen.disconnect(); resolve(); }).observe(port, { childList: true });
-    });
-    const field = document.querySelector('#set-classes');
-    field.value = String(500 + run);
-    field.dispatchEvent(new Event('input'));
-    await drawn;
-    times.push((performance.now() - begin) / 1000);
-    await new Promise(resolve => setTimeout(resolve, 600));
-  }
-  return times;
+EDITS = 10
+EDIT = """async run => {
+  const port = document.querySelector('#port'), field = document.querySelector('#set-classes');
+  const begin = performance.now();
+  const drawn = new Promise(resolve => {
+    new MutationObserver((_, seen) => { seen.disconnect(); resolve(); }).observe(port, { childList: true });
+  });
+  field.value = String(500 + run);
+  field.dispatchEvent(new Event('input'));
+  await drawn;
+  const taken = (performance.now() - begin) / 1000;
+  await new Promise(resolve => setTimeout(resolve, 250)); // less than the page waits before it seeks repairs
+  return taken;
 }"""
+PYODIDE = """async () => {
+  const { loadPyodide } = await import('/pyodide/pyodide.mjs');
+  await loadPyodide({ indexURL: '/pyodide/' });
+}"""
+TICKS = os.sysconf("SC_CLK_TCK")
+
+Taken = tuple[float, float]  # seconds on the clock, and of processors
 
 
-def first(page: Page, address: str) -> float:
-    """Return the seconds from opening the page to its first checked text."""
-    begin = perf_counter()
-    page.goto(address)
-    page.wait_for_selector("body[data-checked]", timeout=300_000)
-    return perf_counter() - begin
+def used() -> float:
+    """Return the seconds of processors that the processes below this one, which run, have used."""
+    below: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (place / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended
+        below[int(fields[1])].append((int(place.name), (int(fields[11]) + int(fields[12])) / TICKS))
+    total, waiting = 0.0, [os.getpid()]
+    while waiting:
+        for pid, seconds in below[waiting.pop()]:
+            total += seconds
+            waiting.append(pid)
+    return total
+
+
+def timed(action: Callable[[], object]) -> Taken:
+    """Return what an action takes."""
+    before, begin = used(), perf_counter()
+    action()
+    return perf_counter() - begin, used() - before
+
+
+def run(chromium: BrowserType, address: str, profile: Path, found: dict[str, list[Taken]]) -> None:
+    """Time everything once, in a profile of its own. Pages stay open until the end, since a process that ends takes its figures with it."""
+    context = chromium.launch_persistent_context(
+        str(profile),
+        executable_path=os.environ.get("ARCHC_BROWSER") or shutil.which("chromium"),
+        args=["--no-sandbox"],
+        viewport={"width": 1400, "height": 900},
+    )
+    context.set_default_timeout(300_000)
+    for what in ("cold", "cached"):
+        page = context.new_page()
+
+        def first(page=page) -> None:  # type: ignore[no-untyped-def]
+            page.goto(address)
+            page.wait_for_selector("body[data-checked]")
+
+        found[what].append(timed(first))
+        page.wait_for_selector("body[data-mended]")
+        page.wait_for_timeout(1500)
+        page.goto("about:blank")
+    page = context.new_page()
+    page.goto(f"{address}#example=resnet50")
+    page.wait_for_selector("#set-classes")
+    page.wait_for_timeout(3000)
+    before = used()
+    times = [page.evaluate(EDIT, number) for number in range(EDITS)]
+    found["edit"].append((median(times), (used() - before) / EDITS))
+    page.goto("about:blank")
+    page = context.new_page()
+    page.goto(f"{address}pyodide/pyodide-lock.json")
+    found["Pyodide alone"].append(timed(lambda: page.evaluate(PYODIDE)))
+    context.close()
 
 
 def main() -> int:
     """Print the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("folders", type=Path, nargs="*")
     parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
-    browser = os.environ.get("ARCHC_BROWSER") or shutil.which("chromium")
     with tempfile.TemporaryDirectory() as room, sync_playwright() as play:
-        folder = given.folder or built(Path(room) / "dist")
-        with served(folder) as address:
-            cold: list[float] = []
-            cached: list[float] = []
-            edits: list[float] = []
-            for run in range(given.runs):
-                context = play.chromium.launch_persistent_context(
-                    str(Path(room) / f"profile{run}"),
-                    executable_path=browser,
-                    args=["--no-sandbox"],
-                    viewport={"width": 1400, "height": 900},
-                )
-                page = context.new_page()
-                cold.append(first(page, address))
-                page.close()
-                page = context.new_page()
-                cached.append(first(page, f"{address}#example=resnet50"))
-                page.wait_for_selector("#set-classes")
-                edits += page.evaluate(EDITS, 10 if run == 0 else 0)
-                context.close()
-    load = os.getloadavg()[0]
-    print(f"first result: {median(cold):.2f} s cold, {median(cached):.2f} s from the cache; {given.runs} runs")
-    print(f"ResNet-50, a setting to the picture: {1000 * median(edits):.0f} ms, median of {len(edits)}")
-    print(f"load of the machine {load:.1f}, on {os.cpu_count()} processors")
+        folders = given.folders or [built(Path(room) / "dist")]
+        found: dict[Path, dict[str, list[Taken]]] = {folder: defaultdict(list) for folder in folders}
+        for number in range(given.runs):
+            for at, folder in enumerate(folders):
+                with served(folder) as address:
+                    run(play.chromium, address, Path(room) / f"profile{number}-{at}", found[folder])
+    for folder, taken in found.items():
+        print(f"{folder}: medians of {given.runs} runs")
+        for what, label in (("cold", "first result, cold"), ("cached", "first result, from the cache"), ("Pyodide alone", "Pyodide alone"),
+                            ("edit", "ResNet-50, a setting to its picture")):  # fmt: skip
+            clock, processors = (median(each[at] for each in taken[what]) for at in (0, 1))
+            print(f"  {label}: {clock:.3f} s, {processors:.3f} s of processors")
+    print(f"load of the machine {os.getloadavg()[0]:.1f}, on {os.cpu_count()} processors")
     return 0
 
 

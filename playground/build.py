@@ -93,13 +93,13 @@ def _runtime(target: Path) -> None:
 
 
 def _python(target: Path) -> None:
-    """Write `python.zip`: our modules, the networks and the packages, byte-compiled by the Python that will run them."""
+    """Write `python/`: our modules, the networks and the packages, by the Python that will run them (compile.mjs)."""
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(folder) / "sources.zip"
         with zipfile.ZipFile(sources, "w") as archive:
             for name, path in (*_ours(), *_packages()):
                 archive.write(path, name)
-        subprocess.run(["node", HERE / "compile.mjs", sources, target / "python.zip"], cwd=HERE, check=True)
+        subprocess.run(["node", HERE / "compile.mjs", sources, target / "python"], cwd=HERE, check=True)
 
 
 def _ours() -> Iterator[tuple[str, Path]]:

@@ -41,23 +41,44 @@ def node_macs(graph: ArchGraph, node: Node) -> Dim:
     return node.operator.macs(node.call, node.shape)
 
 
+class Counted:
+    """Counts of parts of a network that overlap: the parameters and MACs of a node are computed once."""
+
+    def __init__(self, graph: ArchGraph) -> None:
+        self._graph = graph
+        self._params: dict[str, int] = {}
+        self._macs: dict[str, Dim] = {}
+
+    def params(self, nodes: Iterable[Node]) -> int:
+        """Count the parameters of some nodes; shared weights count once."""
+        total = 0
+        seen: set[str] = set()
+        for node in nodes:
+            if node.key not in seen:
+                seen.add(node.key)
+                if node.name not in self._params:
+                    self._params[node.name] = node_params(self._graph, node)
+                total += self._params[node.name]
+        return total
+
+    def macs(self, nodes: Iterable[Node]) -> Dim:
+        """Count the MACs of some nodes; a shared part counts at every call."""
+        total: Dim = 0
+        for node in nodes:
+            if node.name not in self._macs:
+                self._macs[node.name] = node_macs(self._graph, node)
+            total = total + self._macs[node.name]
+        return total
+
+
 def params_of(graph: ArchGraph, nodes: Iterable[Node]) -> int:
     """Count the parameters of some nodes; shared weights count once."""
-    total = 0
-    seen: set[str] = set()
-    for node in nodes:
-        if node.key not in seen:
-            seen.add(node.key)
-            total += node_params(graph, node)
-    return total
+    return Counted(graph).params(nodes)
 
 
 def macs_of(graph: ArchGraph, nodes: Iterable[Node]) -> Dim:
     """Count the MACs of some nodes; a shared part counts at every call."""
-    total: Dim = 0
-    for node in nodes:
-        total = total + node_macs(graph, node)
-    return total
+    return Counted(graph).macs(nodes)
 
 
 def connections_of(graph: ArchGraph, nodes: Iterable[Node]) -> Dim:

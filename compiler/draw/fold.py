@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from archc.compiler.analysis.cost import macs_of, params_of
+from archc.compiler.analysis.cost import Counted
 from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.parts import Part, parts
 from archc.compiler.analysis.skips import skips
@@ -53,9 +53,10 @@ def _scene(graph: ArchGraph, folding: Folding) -> Scene:
         return _Folder(graph, _flat(graph), folding).scene(0)
     if folding.depth is not None:
         return _Folder(graph, root, folding).scene(folding.depth)
-    shown = _Folder(graph, root, folding).scene(0)
+    counted = Counted(graph)
+    shown = _Folder(graph, root, folding, counted).scene(0)
     for depth in range(1, _height(root)):
-        deeper = _Folder(graph, root, folding, spare=True).scene(depth)
+        deeper = _Folder(graph, root, folding, counted, spare=True).scene(depth)
         if sum(1 for _ in deeper.shown()) > PAGE:
             break
         shown = deeper
@@ -97,8 +98,9 @@ def _height(part: Part) -> int:
 class _Folder:
     """Builds the scene of one part. `box_of` maps nodes to boxes; `turns` records which copy of which fold a node is in."""
 
-    def __init__(self, graph: ArchGraph, root: Part, folding: Folding, spare: bool = False) -> None:
+    def __init__(self, graph: ArchGraph, root: Part, folding: Folding, counted: Counted | None = None, spare: bool = False) -> None:
         self.graph, self.root, self.folding = graph, root, folding
+        self.counted = counted or Counted(graph)
         self.spare = spare  # whether frames that say nothing are left out
         self.box_of: dict[str, Box] = {}
         self.turns: dict[str, tuple[tuple[str, int], ...]] = defaultdict(tuple)
@@ -189,13 +191,13 @@ class _Folder:
         ):
             before.nodes.append(node)
             before.details = [f"{before.details[0]} · {notation(node)}" if before.details else notation(node)]
-            before.params += params_of(self.graph, [node])
-            before.macs = before.macs + macs_of(self.graph, [node])
+            before.params += self.counted.params([node])
+            before.macs = before.macs + self.counted.macs([node])
             self.box_of[node.name] = before
             return
         box = operator_box(node)
         box.name = "" if _implied(node, box.name) else box.name
-        box.params, box.macs = params_of(self.graph, [node]), macs_of(self.graph, [node])
+        box.params, box.macs = self.counted.params([node]), self.counted.macs([node])
         box.training_only = node.training_only
         self.box_of[node.name] = box
         boxes.append(box)
@@ -208,7 +210,7 @@ class _Folder:
         box.call = call.text if call else ""
         box.span = call.span if call else nodes[0].span
         box.copies, box.last = len(copies), copies[-1].name
-        box.params, box.macs = params_of(self.graph, nodes), macs_of(self.graph, nodes)
+        box.params, box.macs = self.counted.params(nodes), self.counted.macs(nodes)
         box.training_only = all(node.training_only for node in nodes)
         if self._is_open(copies, depth):
             box.opened = True

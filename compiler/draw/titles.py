@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape, unescape
 from itertools import pairwise
 from typing import Any
@@ -23,6 +24,28 @@ WIDER = 1.03  # how much wider other programs may draw a text than Graphviz assu
 STEPS = 16  # segments of a curve
 
 Span = tuple[float, float]
+
+
+class _Run:
+    """The curve of an edge. Its points are computed where a title may lie on it, since most curves are far from every title."""
+
+    def __init__(self, start: Point | None, controls: list[Point], end: Point | None) -> None:
+        self._start, self._controls, self._end = start, controls, end
+        heights = [y for _, y in (*filter(None, (start, end)), *controls)]
+        self._low, self._high = min(heights) - 0.01, max(heights) + 0.01  # a curve is within its control points
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """The points of the curve, in order."""
+        return [*filter(None, [self._start]), *_curve(self._controls), *filter(None, [self._end])]
+
+    def within(self, low: float, high: float) -> Iterator[Span]:
+        """Yield the horizontal intervals in which the curve runs between two heights."""
+        if self._high < low or self._low > high:
+            return
+        for (ax, ay), (bx, by) in pairwise(self.points):
+            if max(ay, by) >= low and min(ay, by) <= high:
+                yield min(ax, bx), max(ax, bx)
 
 
 @dataclass
@@ -44,10 +67,10 @@ class _Frame:
         left, _, right, _ = map(float, attr["bb"].split(","))
         return cls(cluster, left, right, _point(attr["lp"])[1], WIDER * 72 * float(attr["lwidth"]), 72 * float(attr["lheight"]))
 
-    def gaps(self, runs: list[list[Point]], texts: list[tuple[Span, Span]]) -> list[Span]:
+    def gaps(self, runs: list[_Run], texts: list[tuple[Span, Span]]) -> list[Span]:
         """Return the free intervals of the line of the title, from left to right."""
         low, high = self.middle - self.high / 2 - 1, self.middle + self.high / 2 + 1
-        taken = [span for run in runs for span in _within(run, low, high)]
+        taken = [span for run in runs for span in run.within(low, high)]
         taken += [across for across, (bottom, top) in texts if bottom < high and top > low]
         free, at = [], self.left + INSET
         for start, end in sorted((start - GAP, end + GAP) for start, end in taken if end > self.left and start < self.right):
@@ -136,8 +159,8 @@ def _clusters(graph: Any) -> Iterator[Any]:
         yield from _clusters(inner)
 
 
-def _edges(graph: Any) -> tuple[list[list[Point]], list[tuple[Span, Span]]]:
-    """Return the curves of all edges as points in order, and the places of their labels."""
+def _edges(graph: Any) -> tuple[list[_Run], list[tuple[Span, Span]]]:
+    """Return the curves of all edges, and the places of their labels."""
     runs, texts = [], []
     for edge in graph.edges():
         if not edge.attr["pos"] or edge.attr["style"] == "invis":
@@ -146,7 +169,7 @@ def _edges(graph: Any) -> tuple[list[list[Point]], list[tuple[Span, Span]]]:
             marks = spline.split()
             ends = {mark[0]: _point(mark[2:]) for mark in marks if mark[0] in "se"}
             points = [_point(mark) for mark in marks if mark[0] not in "se"]
-            runs.append([*filter(None, [ends.get("s")]), *_curve(points), *filter(None, [ends.get("e")])])
+            runs.append(_Run(ends.get("s"), points, ends.get("e")))
         if edge.attr["lp"]:
             (x, y), wide = _point(edge.attr["lp"]), 5.0 * len(edge.attr["label"])
             texts.append(((x - wide / 2, x + wide / 2), (y - 6, y + 6)))
@@ -162,13 +185,6 @@ def _curve(points: list[Point]) -> Iterator[Point]:
             t = step / STEPS
             a, b, c, d = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
             yield a * ax + b * bx + c * cx + d * dx, a * ay + b * by + c * cy + d * dy
-
-
-def _within(run: list[Point], low: float, high: float) -> Iterator[Span]:
-    """Yield the horizontal intervals in which a curve runs between two heights."""
-    for (ax, ay), (bx, by) in pairwise(run):
-        if max(ay, by) >= low and min(ay, by) <= high:
-            yield min(ax, bx), max(ax, bx)
 
 
 def _point(text: str) -> Point:

@@ -17,6 +17,7 @@ export class Compiler {
   #timer = 0;
   #known = new Set(); // what this worker has answered already, whose modules are imported
   #heavy = null; // the text whose check was stopped: nothing else is asked about it
+  #address = "worker.js"; // with `?fresh`, once a worker has failed: Python then starts from its files, and not from its image
 
   /** `onProgress(step, share)` is told what is loading; `onStop(what)` that something was stopped, and why. */
   constructor(onProgress, onStop) {
@@ -41,7 +42,7 @@ export class Compiler {
   #start() {
     this.#ready = false;
     this.#known.clear();
-    const worker = (this.#worker = new Worker("worker.js", { type: "module" }));
+    const worker = (this.#worker = new Worker(this.#address, { type: "module" }));
     const current = (take) => (event) => worker === this.#worker && take(event); // what one that was stopped has sent counts no more
     worker.onmessage = current(({ data }) => this.#receive(data));
     worker.onerror = current((event) => this.#failed(event.message || "the compiler cannot be loaded"));
@@ -85,6 +86,7 @@ export class Compiler {
     this.#worker.terminate();
     this.#worker = null;
     this.#ready = false;
+    this.#address = "worker.js?fresh";
     const given = [this.#running, ...this.#waiting.values()];
     this.#running = null;
     this.#waiting.clear();

@@ -3,13 +3,13 @@ import { Compiler, Stopped, Superseded } from "./client.js";
 import { Disk } from "./disk.js";
 import { h } from "./dom.js";
 import { applyEdits, makeEditor, setText, showDiagnostics, showShapes } from "./editor.js";
-import { behind, counted, explanations, plain, reference, summaryTable } from "./panels.js";
+import { behind, counted, difference, explanations, plain, reference, summaryTable } from "./panels.js";
 import { Picture } from "./picture.js";
-import { questions } from "./questions.js";
+import questions from "./questions.json";
 import { keep, kept, packed, unpacked } from "./share.js";
 
 const $ = (id) => document.getElementById(id);
-const SOON = 30; // milliseconds after an edit until it is checked
+const SOON = 0; // milliseconds after an edit until it is checked: of those that come meanwhile, the latest is checked next
 const IDLE = 350; // milliseconds without an edit until repairs are sought
 const TABS = { picture: "Picture", summary: "Summary", expanded: "Expanded", difference: "Difference", explanation: "Explanation", reference: "Operators" };
 const SUFFIXES = { mermaid: "mmd", arch: "expanded.arch" };
@@ -17,7 +17,7 @@ const asked = new URLSearchParams(location.hash.slice(1));
 const embedded = asked.has("embed");
 
 const state = {
-  name: "network.arch", first: "", settings: {}, inputs: {}, view: "picture", expand: [], collapse: [],
+  name: "network.arch", first: "", firstName: "", settings: {}, inputs: {}, view: "picture", expand: [], collapse: [],
   checked: null, cursor: 0, sort: { column: -1, down: false }, refit: true, node: "",
 };
 let warm = false; // whether completion and hover are imported already, which takes a moment
@@ -255,12 +255,16 @@ async function refresh() {
   }[view];
   const found = await ask({ summary: "summary", expanded: "expanded", difference: "diff", explanation: "explain" }[view], args, "panel");
   if (!found) return;
-  if (found.error !== undefined) return place(view).replaceChildren(plain(found.error, "error"));
+  if (found.error !== undefined && view !== "difference") return place(view).replaceChildren(plain(found.error, "error"));
   place(view).replaceChildren(rendered(view, found));
 }
 
 function rendered(view, found) {
   if (view === "explanation") return explanations(found.steps);
+  if (view === "difference") {
+    const sides = [[state.firstName || "as it was", state.first], [state.firstName ? base() : "now", text()]];
+    return difference(found.error ?? found.text, sides, questions);
+  }
   if (view !== "summary") return plain(found.text, TABS[view]);
   const again = () => place("summary").replaceChildren(rendered("summary", found));
   return summaryTable(found, {
@@ -284,8 +288,8 @@ async function look(word) {
 
 // ---- files
 
-function load({ name, text: content, settings: set = {}, inputs = {}, first = content }) {
-  Object.assign(state, { name, first, settings: { ...set }, inputs: { ...inputs }, expand: [], collapse: [], refit: true, node: "" });
+function load({ name, text: content, settings: set = {}, inputs = {}, first = content, firstName = "" }) {
+  Object.assign(state, { name, first, firstName, settings: { ...set }, inputs: { ...inputs }, expand: [], collapse: [], refit: true, node: "" });
   delete $("settings").dataset.signature;
   document.title = `${name.replace(/\.arch$/, "")} · archc`;
   if (text() === content) changed(0);
@@ -296,9 +300,22 @@ function example(name, against = "") {
   const found = examples.find((each) => each.name === name);
   const other = examples.find((each) => each.name === against);
   if (!found) return false;
-  load({ name: `${found.name}.arch`, text: found.text, ...(other ? { first: other.text } : {}) });
+  return opened(found, other);
+}
+
+/** Open a network, compared with another where there is one. */
+function opened(found, other) {
+  load({ name: `${found.name}.arch`, text: found.text, ...(other ? { first: other.text, firstName: other.name } : {}) });
   if (other) open("difference");
   return true;
+}
+
+/** Open the networks that answer a question; each is an example, unless it has a text of its own. */
+function question(slug) {
+  const found = questions.find((each) => each.slug === slug);
+  if (!found) return false;
+  const [first, second] = [found.first, found.second].map((each) => (each.text ? each : examples.find(({ name }) => name === each.name)));
+  return opened(second, first);
 }
 
 function download(name, parts, type) {
@@ -373,13 +390,14 @@ async function fromLink() {
     if (found) return load(found), true;
     say("this link holds no text", "error");
   }
+  if (hash.has("question")) return question(hash.get("question"));
   return hash.has("example") && example(hash.get("example"), hash.get("against") ?? "");
 }
 
 function wire() {
   $("examples").addEventListener("change", ({ target }) => {
-    const [, first, second] = questions.find(([words]) => words === target.value) ?? [];
-    if (second ? example(second, first) : example(target.value.trim())) target.value = "";
+    const found = questions.find(({ words }) => words === target.value);
+    if (found ? question(found.slug) : example(target.value.trim())) target.value = "";
   });
   $("open").onclick = () => $("file").click();
   $("file").onchange = ({ target }) => target.files[0] && taken(target.files[0]);
@@ -435,6 +453,7 @@ async function start() {
   }
   document.body.classList.toggle("embed", embedded);
   document.body.classList.toggle("edit", asked.get("embed") === "edit");
+  if (embedded) $("right").prepend(h("h1", { class: "sr-only" }, "archc")); // that of the header is not shown
   document.body.dataset.side = "text";
   if (innerWidth > 800) $("sizes").open = true;
   const first = $("first").textContent;
@@ -458,7 +477,7 @@ async function start() {
   state.name = "lenet5_modern.arch";
   examples = await (await fetch("examples.json")).json();
   $("names").replaceChildren(
-    ...questions.map(([words]) => h("option", { value: words })),
+    ...questions.map(({ words }) => h("option", { value: words })),
     ...examples.map(({ name, source, params }) => h("option", { value: name }, `${source} (${counted(params)} parameters)`)),
   );
   disk = await Disk.found();

@@ -66,6 +66,15 @@ export function behind(rows) {
 
 export const plain = (text, label) => h("pre", { tabindex: "0", role: "group", "aria-label": label }, text);
 
+/** Show two texts side by side, `[name, text]` each, how their networks differ, and questions that two networks answer, as links. */
+export function difference(words, sides, questions) {
+  const side = ([name, text]) => h("figure", {}, h("figcaption", {}, name), plain(text, name));
+  const links = questions.map(({ slug, words: asked }) => h("li", {}, h("a", { href: `#question=${slug}` }, asked)));
+  const [before, now] = sides;
+  const asked = h("details", { id: "questions", open: before[1] === now[1] }, h("summary", {}, "Questions that two networks answer"), h("ul", {}, ...links));
+  return h("div", {}, asked, plain(words, "difference"), h("div", { class: "sides" }, ...sides.map(side)));
+}
+
 /** Show explanations: for each node its topics, a line each. */
 export function explanations(steps) {
   if (steps.length === 0) return h("p", {}, "Put the cursor on an item, or choose a box of the picture.");

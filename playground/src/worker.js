@@ -1,17 +1,6 @@
 // Python in a worker: loads Pyodide and archc, then answers one request at a time.
 import { Graphviz } from "@hpcc-js/wasm-graphviz";
-
-const START = `
-import os, sys
-sys.path.insert(0, "/lib/packages")
-os.environ["XDG_CACHE_HOME"] = "/lib/packages/cache"
-from functools import lru_cache
-import page
-from archc.compiler.draw import layout
-layout.use(lru_cache(256)(lambda dot, form, program: page.layout(dot, form, program).encode()))
-from archc.ui.playground.session import Session
-Session().answer
-`;
+import { answers, fresh, restored } from "./python.js";
 
 const FONTS = "Helvetica,Arial,sans-serif"; // of all pictures
 const SAMPLE = "conv7-64/2(pad=3, bias=no)";
@@ -38,22 +27,34 @@ function laid(engine, font, dot, form, program) {
 }
 
 const report = (step, done) => postMessage({ step, done });
+const mark = (name) => performance.mark(`archc:${name}`);
+
+async function python() {
+  const runtime = new URL("./pyodide/", self.location.href).href;
+  const { loadPyodide } = await import("./pyodide/pyodide.mjs");
+  if (!new URLSearchParams(self.location.search).has("fresh")) {
+    try {
+      return await restored(runtime, loadPyodide);
+    } catch (error) {
+      console.warn(`Python starts from its files, since its image cannot be used: ${error}`);
+    }
+  }
+  report("Python", 0.2);
+  return fresh(runtime, loadPyodide);
+}
 
 async function started() {
-  const archive = fetch("./python.zip").then((answer) => (answer.ok ? answer.arrayBuffer() : Promise.reject(new Error(`python.zip: ${answer.status}`))));
   report("Python", 0.1);
-  const { loadPyodide } = await import("./pyodide/pyodide.mjs");
-  const loading = loadPyodide({ indexURL: new URL("./pyodide/", self.location.href).href });
-  const py = await loading;
-  const graphviz = Graphviz.load(); // not before: both would wait for one processor
-  report("the compiler", 0.5);
-  py.unpackArchive(new Uint8Array(await archive), "zip", { extractDir: "/lib/packages" });
-  report("Graphviz", 0.65);
+  mark("begun");
+  const graphviz = Graphviz.load();
+  graphviz.then(() => mark("graphviz"));
+  const py = await python();
+  report("Graphviz", 0.8);
   const engine = await graphviz;
   const font = measured();
   py.registerJsModule("page", { layout: (dot, form, program) => laid(engine, font, dot, form, program) });
-  report("the compiler", 0.75);
-  const answer = py.runPython(START);
+  const answer = answers(py);
+  mark("ready");
   report("", 1);
   return answer;
 }
@@ -64,7 +65,10 @@ ready.catch((error) => postMessage({ failed: String(error) }));
 onmessage = async ({ data: { id, request } }) => {
   try {
     const answer = await ready;
-    postMessage({ id, answer: answer(request) });
+    mark("asked");
+    const found = answer(request);
+    mark("answered");
+    postMessage({ id, answer: found });
   } catch (error) {
     postMessage({ id, failure: String(error.message ?? error), dead: error.name !== "PythonError" }); // any other leaves no Python
   }

@@ -24,7 +24,10 @@ PREFERENCES = {
     "app.update.enabled": False,
     "network.captive-portal-service.enabled": False,
     "network.connectivity-service.enabled": False,
+    "browser.download.folderList": 2,  # into `browser.download.dir`
+    "browser.download.always_ask_before_handling_new_types": False,
 }
+DOWNLOADS = "downloads"  # the folder in the profile
 
 
 class Firefox:
@@ -86,7 +89,8 @@ class Firefox:
 @contextmanager
 def started(browser: str, profile: Path, seconds: float = 60) -> Iterator[Firefox]:
     """Start a Firefox without a window, with a profile in an empty folder, and end it afterwards."""
-    lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in PREFERENCES.items())
+    preferences = {**PREFERENCES, "browser.download.dir": str(profile / DOWNLOADS)}
+    lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in preferences.items())
     (profile / "user.js").write_text("\n".join(lines) + "\n", encoding="utf-8")
     command = [browser, "--headless", "--marionette", "--no-remote", "--profile", str(profile)]
     environment = {**os.environ, "HOME": str(profile), "MOZ_HEADLESS": "1"}

@@ -54,7 +54,8 @@ def layers(
     """Measure a network in evaluation at a level from 0 to 2, on seeded random input.
 
     The whole network, as `lower` or `optimize` returns it, and the network layer by layer run in turn, `runs` times
-    each. At level 2 what runs as one call is measured as one, under the name of its first layer. Raises NoDevice, NoMemory, Unfit and Unreadable.
+    each. At level 2 what runs as one call is measured as one, under the name of its first layer.
+    Raises NoDevice, NoMemory, Unfit and Unreadable.
     """
     where = pick_device(device)
     check_memory(graph, dtype, batch, where, copies=2)
