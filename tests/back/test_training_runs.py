@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -308,10 +309,17 @@ def test_a_killed_run_goes_on_to_the_same_bits(again: int, tmp_path: Path) -> No
     assert all(torch.equal(whole[key], cut[key]) for key in whole)
 
 
+def torchrun(processes: int, *args: object, restarts: int = 0) -> list[str]:
+    """The command that runs archc in several processes on this machine."""
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    return [*run, "--max-restarts", str(restarts), str(ROOT / "cli.py"), *map(str, args)]
+
+
+ALONE = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
 def together(processes: int, *args: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), str(ROOT / "cli.py"), *map(str, args)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600, env=environment)
+    return subprocess.run(torchrun(processes, *args), cwd=cwd, capture_output=True, text=True, timeout=600, env=ALONE)
 
 
 @pytest.mark.slow
@@ -326,3 +334,31 @@ def test_two_processes_train_as_one_does(shard: tuple[str, ...], tmp_path: Path)
     assert done.returncode == 0, done.stderr[-3000:]
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert one.keys() == two.keys() and max(float((one[key] - two[key]).abs().max()) for key in one) < 1e-5
+
+
+def children(process: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the processes of torchrun are found in /proc")
+@pytest.mark.parametrize("how", [(), ("--shard",), ("--stages", 2)], ids=["ddp", "fsdp2", "stages"])
+def test_a_killed_worker_is_started_again_by_torchrun(how: tuple[object, ...], tmp_path: Path) -> None:
+    """SIGKILL to one worker in the middle: all start again from the last state, and arrive at the weights of a run without that."""
+    (tmp_path / "net.arch").write_text(NET.replace("dropout(0.2); ", "conv3-8(pad=same); "))
+    (tmp_path / "r.toml").write_text(QUICK.replace("epochs = 2", "epochs = 6\naccumulate = 2").replace("average = 0.5\n", ""))
+    command = ["train", "net.arch", "--data", "digits", "--recipe", "r.toml", "--every", 1, "--resume", *how]
+    whole = together(2, *command, "-o", "whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr[-3000:]
+    with open(tmp_path / "stderr", "w+") as heard:
+        run = subprocess.Popen(torchrun(2, *command, "-o", "cut", restarts=1), cwd=tmp_path, stderr=heard, stdout=heard, env=ALONE)
+        while (state := checkpoint.load(tmp_path / "cut")) is None or state["step"] < 3:
+            assert run.poll() is None, (tmp_path / "stderr").read_text()[-3000:]
+            time.sleep(0.05)
+        worker = children(run.pid)[-1]
+        os.kill(worker, signal.SIGKILL)
+        run.wait(timeout=300)
+    told = (tmp_path / "stderr").read_text()
+    assert run.returncode == 0 and re.search(r"resumed at step \d+ of 66", told), told[-3000:]
+    one, other = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
