@@ -96,10 +96,10 @@ class Wire(nn.Module):
         anchor = torch.zeros((), device=like.device, requires_grad=True)  # so that there is a way back in every process
         if len(self.layout) > 1:
             assert x is not None
-            result: Tensor = _Gathered.apply(x, anchor, self.layout)
+            result: Tensor = _Gathered.apply(x, anchor, self.layout)  # type: ignore[no-untyped-call]
         else:
             sent = torch.empty(len(like), *self.shape, device=like.device) if x is None else x.float()
-            result = _Spread.apply(sent, anchor, self.layout[0])
+            result = _Spread.apply(sent, anchor, self.layout[0])  # type: ignore[no-untyped-call]
         self.received = result if torch.is_grad_enabled() else None
         return result
 
@@ -115,7 +115,7 @@ def tied(loss: Tensor, module: nn.Module) -> Tensor:
     received = [wire.received for wire in wires if wire.received is not None]
     for wire in wires:
         wire.received = None
-    result: Tensor = _Tied.apply(loss, *received)
+    result: Tensor = _Tied.apply(loss, *received)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -258,7 +258,7 @@ class PlacedRun(Together):
                 outputs = self.module(x)
             named = dict(zip(self.programs[0].outputs, outputs, strict=True))
             loss = self.loss(named, target) / len(batches)
-            tied(loss / self.count, self.module).backward()
+            tied(loss / self.count, self.module).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         for parameter in self._common():
             if parameter.grad is not None:

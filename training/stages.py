@@ -25,6 +25,9 @@ from archc.training.together import Together, refuse
 SCHEDULES: dict[str, Any] = {"1f1b": Schedule1F1B, "gpipe": ScheduleGPipe}
 
 
+NOTHING: Any = (None, None, None, None)  # what a stage between the first and the last loads
+
+
 class Wired(nn.Module):
     """A stage as the schedule calls it: it computes in the precision of the run, and sends contiguous tensors of float32."""
 
@@ -111,7 +114,7 @@ class StagedRun(Together):
         loaded = iter(self._loaded(samples, batches)) if self.reads else None
         sums = torch.zeros(4, dtype=torch.float64, device=self.fabric.device)
         for batch in batches:
-            images, labels, numbers, _ = next(loaded) if loaded is not None else (None, None, None, None)
+            images, labels, numbers, _ = next(loaded) if loaded is not None else NOTHING
             given = [images.to(self.fabric.device)] if self.rank == 0 else self._received(program, piece, len(batch))
             found = stage(*given)
             if self.rank < self.stages - 1:

@@ -251,7 +251,7 @@ def _too_many(graph: ArchGraph, stages: int, most: int) -> str:
 
 def _named(graph: ArchGraph, found: Sequence[Cut], labels: Sequence[str]) -> list[Cut]:
     """Return the cuts before some labels, in order. Raises UsageError for a label that is none, or where the network cannot be cut."""
-    starts = {}
+    starts: dict[str, int] = {}
     for number, node in enumerate(graph):
         path = node.name.split(".")
         for level in range(len(path)):

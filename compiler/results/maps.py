@@ -13,7 +13,7 @@ from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.parts import nodes_of
 from archc.compiler.errors import UsageError, at_least
 from archc.compiler.graph import ArchGraph, Node
-from archc.compiler.results.map_pages import Band, Page, Panel, write
+from archc.compiler.plots.map_pages import Band, Page, Panel, write
 from archc.compiler.shapes.dim import show_shape
 
 if TYPE_CHECKING:

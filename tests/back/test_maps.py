@@ -19,7 +19,7 @@ from archc import UsageError, load, loads
 from archc.compiler.backends.torch.arch_module import ArchModule
 from archc.compiler.backends.torch.maps import Maps, default_layers, last_map
 from archc.compiler.errors import UnknownName
-from archc.compiler.results.map_pages import GAP, fitted
+from archc.compiler.plots.map_pages import GAP, fitted
 from archc.compiler.results.maps import Asked, Shown, Taken
 from archc.tests.support import ROOT
 from archc.tests.support.commands import archc, facts
@@ -181,7 +181,7 @@ def test_a_network_is_shown_with_the_same_bytes_every_time(small: ArchModule, tm
 
 def test_nothing_on_a_page_leaves_it_or_meets(small: ArchModule) -> None:
     """Boxes of matplotlib, for few maps and for many."""
-    from archc.compiler.results.map_pages import _Drawn
+    from archc.compiler.plots.map_pages import _Drawn
 
     for asked in (
         Asked(),

@@ -6,6 +6,7 @@ So it does with operators that the language does not have, which are registered 
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import cache
 from html import unescape
@@ -22,7 +23,6 @@ from archc.compiler.analysis.memory import usage
 from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.printing import listing
 from archc.compiler.analysis.summary import Counts
-from archc.compiler.draw.dot import wrapped
 from archc.compiler.draw.fold import Folding, scene
 from archc.compiler.draw.picture import FORMATS, picture
 from archc.compiler.draw.style import DARK, FORMS, LIGHT, PRINT
@@ -97,8 +97,8 @@ def drawn(operator: Operator, graph: ArchGraph) -> None:
         for style in (() if form.binary or form.whole else form.styles)
     }
     assert all(made.values())
-    text = unescape(made["svg", "graph"].decode())
-    assert all(line in text for box in boxes for line in wrapped(box.title))
+    said = "".join(unescape("".join(re.findall(r"<text[^>]*>(.*?)</text>", made["svg", "graph"].decode()))).split())
+    assert all("".join(box.title.split()) in said for box in boxes)
     assert (operator.is_merge and not operator.plain) is (family == "merge")
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
+from typing import Any
 
 from archc.compiler.draw import layout
 from archc.ui.playground.session import Session
@@ -56,7 +57,7 @@ def rehearse() -> None:
         import_module(f"archc.compiler.draw.{name}")
     answer = Session().answer
     for text in (TEXT, SOUND):
-        requests = [
+        requests: list[dict[str, Any]] = [
             {"op": "check", "picture": {}}, {"op": "mend"}, {"op": "summary"}, {"op": "expanded"}, {"op": "diff", "first": TEXT},
             {"op": "explain", "at": text.index("conv3")}, {"op": "format"}, {"op": "picture", "style": "paper"},
             *({"op": "export", "form": form} for form in FORMS),

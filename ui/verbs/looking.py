@@ -155,7 +155,7 @@ def diff_(
     stdin_once([first, second])
     page: dict[str, Any] = {"direction": direction, "title": title, "scale": scale, "dpi": dpi, "width": width}
     about = "a difference"
-    target = drawing.target(output, "", "graph", theme, "", True, about, figure(**page)) if output is not None else None
+    target = drawing.target(output, "", "graph", theme, "", True, about, page=figure(**page)) if output is not None else None
     limits = Limits(max_nodes, max_nesting)
     changed = (Overrides(), overrides(set_, None))
     a, b = (network(file, change, limits, json_, wrong=2) for file, change in zip((first, second), changed, strict=True))

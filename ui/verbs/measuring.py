@@ -133,7 +133,8 @@ def _write(found: Profile, path: Path, target: Target | None) -> None:
         write(path, json.dumps(data, indent=1) + "\n")
         talk(f"wrote {path}" + (": open it at https://www.speedscope.app" if path.name.endswith(FLAMES) else ""))
         return
-    from archc.compiler.draw.request import Folding, network_picture
+    from archc.compiler.draw.fold import Folding
+    from archc.compiler.draw.request import network_picture
     from archc.ui.verbs import drawing
 
     drawing.write_picture(lambda: network_picture(found.graph, Folding(), target.options, found.seconds), path)

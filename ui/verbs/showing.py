@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from archc.compiler.results.map_pages import can_show
+from archc.compiler.plots.map_pages import can_show
 from archc.compiler.results.maps import Asked, Shown, Taken
 from archc.ui.verbs.completion import any_files
 from archc.ui.verbs.options import Device, File, Json, Set

@@ -148,12 +148,12 @@ class _GpuClock(_Clock):
         self._pairs: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
 
     def begin(self, name: str) -> Any:
-        event = torch.cuda.Event(enable_timing=True)
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record()
         return event
 
     def end(self, name: str, begun: Any) -> None:
-        event = torch.cuda.Event(enable_timing=True)
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record()
         self._pairs.append((name, begun, event))
 
@@ -165,7 +165,7 @@ class _GpuClock(_Clock):
         return super().read()
 
 
-class _Ledger(Tracker):
+class _Ledger(Tracker):  # type: ignore[no-untyped-call]
     """Notes for each name the bytes that it allocates, and those of them that are alive at the peak."""
 
     def __init__(self, tensors: list[Tensor]) -> None:
@@ -222,12 +222,12 @@ class _Stepwise:
         for node in reversed(flat.graph.nodes):  # an argument that is computed by itself belongs to the node that takes it
             of[node] = name = names.of(node) or name
         ends: dict[fx.Node, list[fx.Node]] = defaultdict(list)
-        for value, end in last.items():
-            ends[end].append(value)
+        for operand, end in last.items():
+            ends[end].append(operand)
         for node in flat.graph.nodes:
             if node.op == "call_module":
                 part = flat.get_submodule(str(node.target))
-                call = _InSlices(part, of[node], names, clock) if isinstance(part, Sliced) else part
+                call: Callable[..., Any] = _InSlices(part, of[node], names, clock) if isinstance(part, Sliced) else part
             elif node.op == "call_function":
                 call = node.target
             elif node.op == "get_attr":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from archc.compiler.draw.scene import clean
 from archc.compiler.errors import UsageError, alternatives
@@ -84,8 +84,9 @@ def write(page: Page, path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    own = {"svg.hashsalt": "archc", "pdf.fonttype": 42, "text.color": INK, "font.size": SIZES["small"]}
-    with matplotlib.rc_context({name: value for name, value in matplotlib.rcParamsDefault.items() if "backend" not in name} | own):
+    own: dict[Any, Any] = {"svg.hashsalt": "archc", "pdf.fonttype": 42, "text.color": INK, "font.size": SIZES["small"]}
+    usual = {name: value for name, value in matplotlib.rcParamsDefault.items() if "backend" not in name}
+    with matplotlib.rc_context(cast("Any", usual | own)):
         figure = _Drawn(page).figure
         dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
         with replacing(path) as temporary:
@@ -253,7 +254,7 @@ def _width(text: str, size: float, weight: str = "normal") -> float:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
-    font = FontProperties(size=size, weight=weight)  # type: ignore[arg-type]
+    font = FontProperties(size=size, weight=weight)
     return HINTING * text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 
