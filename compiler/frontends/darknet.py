@@ -208,6 +208,8 @@ class Reader:
         """Darknet pads `size-1` positions in all by default, the smaller half before: the last windows may extend past the edge."""
         stride = section.whole("stride", 1)
         size = section.whole("size", stride)
+        if stride < 1 or size < 1:
+            raise section.refusal(f"a window of {size} with stride {stride} does not move over a map")
         padding = section.whole("padding", size - 1)
         before, after = padding // 2, padding - padding // 2
         lengths = [int(length) for length in self.flat.items[current].shape[1:]]  # type: ignore[arg-type]

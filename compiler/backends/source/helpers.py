@@ -60,7 +60,7 @@ def _definitions() -> dict[str, Definition]:
         for node in tree.body:
             if isinstance(node, ast.Import):
                 imports.update({alias.asname or alias.name: ast.unparse(ast.Import([alias])) for alias in node.names})
-            elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            elif isinstance(node, ast.ImportFrom) and node.module != "__future__" and not (node.module or "").startswith("archc."):
                 for alias in node.names:
                     imports[alias.asname or alias.name] = ast.unparse(ast.ImportFrom(node.module, [alias], node.level))
         for node in tree.body:

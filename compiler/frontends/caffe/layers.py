@@ -19,7 +19,7 @@ def convolution(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
                 "dilation", "group", "bias_term")  # fmt: skip
     kernel, stride, pad = layer.pair("kernel_size", 0, "kernel"), layer.pair("stride", 1, "stride"), layer.pair("pad", 0, "pad")
     dilation, groups, out = layer.pair("dilation", 1, "dilation"), layer.whole("group", 1), layer.whole("num_output", 0)
-    bias, channels = bool(layer.parameters.get("bias_term", True)), r.size(operands[0])[0]
+    bias, channels = layer.flag("bias_term", True), r.size(operands[0])[0]
     if groups < 1 or channels % groups or out % groups:
         raise layer.refusal(f"{channels} channels cannot be divided into {groups} groups")
     given: dict[str, Any] = {
@@ -39,9 +39,9 @@ def convolution(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
 
 def inner_product(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
     layer.known("num_output", "bias_term", "axis", "transpose")
-    if layer.whole("axis", 1) != 1 or layer.parameters.get("transpose", False):
+    if layer.whole("axis", 1) != 1 or layer.flag("transpose", False):
         raise layer.refusal("only axis 1, not transposed, is known")
-    out, bias = layer.whole("num_output", 0), bool(layer.parameters.get("bias_term", True))
+    out, bias = layer.whole("num_output", 0), layer.flag("bias_term", True)
     inputs = 1
     for size in r.size(operands[0]):
         inputs *= size
@@ -53,7 +53,7 @@ def inner_product(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
 def batch_norm(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
     layer.known("use_global_stats", "moving_average_fraction", "eps")
     channels = r.size(operands[0])[0]
-    result = r.weighted(layer, "bn", operands[0], {"eps": float(layer.parameters.get("eps", 1e-5)), "affine": False}, {})
+    result = r.weighted(layer, "bn", operands[0], {"eps": layer.number("eps", 1e-5), "affine": False}, {})
     key = r.labels[layer.name]
     r.flat.items[result].key = key
     buffers = {f"{key}.running_mean": (channels,), f"{key}.running_var": (channels,), f"{key}.num_batches_tracked": ()}
@@ -68,19 +68,19 @@ def scale(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
     if len(operands) == 2:
         return [r.flat.add("mul", operands)]
     norm = r.normalized.get(operands[0])
-    if norm is None or not layer.parameters.get("bias_term", False) or layer.whole("axis", 1) != 1 or layer.whole("num_axes", 1) != 1:
+    if norm is None or not layer.flag("bias_term", False) or layer.whole("axis", 1) != 1 or layer.whole("num_axes", 1) != 1:
         raise layer.refusal("only a Scale with a bias, directly after a BatchNorm, is known")
     item, key, channels = r.flat.items[operands[0]], r.labels[norm.name], r.size(operands[0])[0]
     affine = {f"{key}.weight": (channels,), f"{key}.bias": (channels,)}
     r.state |= affine
     r.stored[layer.name] = list(affine)
-    whole = r.flat.add("bn", item.operands, {"eps": float(norm.parameters.get("eps", 1e-5))}, weights=affine, leaf=True, path=key)
+    whole = r.flat.add("bn", item.operands, {"eps": norm.number("eps", 1e-5)}, weights=affine, leaf=True, path=key)
     return [whole]
 
 
 def prelu(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
     layer.known("channel_shared")
-    count = 1 if layer.parameters.get("channel_shared", False) else r.size(operands[0])[0]
+    count = 1 if layer.flag("channel_shared", False) else r.size(operands[0])[0]
     return [r.weighted(layer, "prelu", operands[0], {"slopes": count, "start": 0.25}, {"weight": (count,)})]
 
 
@@ -93,9 +93,11 @@ def pooling(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
     kind, size = str(layer.parameters.get("pool", "MAX")), r.size(operands[0])
     if kind not in ("MAX", "AVE"):
         raise layer.refusal(f"{kind} pooling is not known")
-    if layer.parameters.get("global_pooling", False):
+    if layer.flag("global_pooling", False):
         return [r.flat.add("adaptive_avgpool" if kind == "AVE" else "adaptive_maxpool", operands, {"out": 1})]
     kernel, stride, pad = layer.pair("kernel_size", 0, "kernel"), layer.pair("stride", 1, "stride"), layer.pair("pad", 0, "pad")
+    if min(*kernel, *stride) < 1:
+        raise layer.refusal("a window and its stride are at least 1")
     if kind == "AVE" and kernel == tuple(size[1:]) and pad == (0, 0):
         return [r.flat.add("adaptive_avgpool", operands, {"out": 1})]
     up = str(layer.parameters.get("round_mode", "CEIL")) in ("CEIL", "0")
@@ -113,13 +115,13 @@ def pooling(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
 
 def relu(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
     layer.known("negative_slope")
-    slope = float(layer.parameters.get("negative_slope", 0))
+    slope = layer.number("negative_slope", 0)
     return [r.flat.add("leaky_relu", operands, {"slope": slope}) if slope else r.flat.add("relu", operands)]
 
 
 def dropout(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
     layer.known("dropout_ratio")
-    return [r.flat.add("dropout", operands, {"p": float(layer.parameters.get("dropout_ratio", 0.5))})]
+    return [r.flat.add("dropout", operands, {"p": layer.number("dropout_ratio", 0.5)})]
 
 
 def lrn(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
@@ -127,9 +129,9 @@ def lrn(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
     within = str(layer.parameters.get("norm_region", "ACROSS_CHANNELS")) in ("WITHIN_CHANNEL", "1")
     given = {
         "size": layer.whole("local_size", 5),
-        "alpha": float(layer.parameters.get("alpha", 1)),
-        "beta": float(layer.parameters.get("beta", 0.75)),
-        "k": 1.0 if within else float(layer.parameters.get("k", 1)),
+        "alpha": layer.number("alpha", 1),
+        "beta": layer.number("beta", 0.75),
+        "k": 1.0 if within else layer.number("k", 1),
         "form": "spatial" if within else "mean",
     }
     return [r.flat.add("lrn", operands, given)]
@@ -145,8 +147,8 @@ def concat(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
 def eltwise(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
     layer.known("operation", "coeff", "stable_prod_grad")
     kind = str(layer.parameters.get("operation", "SUM"))
-    coefficients = [float(value) for value in layer.parameters.all("coeff")]
-    if kind in ("SUM", "1") and coefficients == [1.0, -1.0]:
+    coefficients = layer.parameters.all("coeff")
+    if kind in ("SUM", "1") and coefficients == [1, -1]:
         return [r.flat.add("sub", operands)]
     if any(value != 1 for value in coefficients):
         raise layer.refusal("only the coefficients 1, and 1 and -1, are known")
@@ -161,7 +163,7 @@ def slice(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
     channels, tops = r.size(operands[0])[0], len(layer.given.all("top"))
     if layer.whole("axis", layer.whole("slice_dim", 1)) != 1:
         raise layer.refusal("only the channels can be sliced")
-    points = [int(point) for point in layer.parameters.all("slice_point")]
+    points = layer.parameters.wholes("slice_point")
     if not points and channels % tops == 0:
         points = [channels // tops * number for number in range(1, tops)]
     bounds = [0, *points, channels]
@@ -186,7 +188,7 @@ def flatten(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
 
 def power(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
     layer.known("power", "scale", "shift")
-    power, scale, shift = (float(layer.parameters.get(name, default)) for name, default in (("power", 1), ("scale", 1), ("shift", 0)))
+    power, scale, shift = (layer.number(name, default) for name, default in (("power", 1), ("scale", 1), ("shift", 0)))
     result = operands[0]
     for op, value, idle in (("scale", scale, 1.0), ("shift", shift, 0.0), ("pow", power, 1.0)):
         if value != idle:
@@ -200,7 +202,7 @@ def split(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
 
 def plain(r: Reader, layer: Layer, operands: list[int]) -> list[int]:
     layer.known("alpha") if layer.kind == "ELU" else layer.known()
-    given = {"alpha": float(layer.parameters.get("alpha", 1))} if layer.kind == "ELU" else {}
+    given = {"alpha": layer.number("alpha", 1)} if layer.kind == "ELU" else {}
     return [r.flat.add(PLAIN[layer.kind], operands, given)]
 
 

@@ -47,6 +47,13 @@ class Message:
         """Return the last value of a field, which is the one that counts."""
         return self.fields[name][-1] if name in self.fields else default
 
+    def wholes(self, name: str) -> list[int]:
+        """Return the values of a field of whole numbers. Raises CannotRead for any other."""
+        for value in self.all(name):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise CannotRead(f"`{name}` is a whole number, not {_said(value)}", "prototxt", f"line {self.line}")
+        return list(self.all(name))
+
     def message(self, name: str) -> Message:
         """Return a message in this one; an empty one where there is none."""
         found = self.get(name)
@@ -55,6 +62,10 @@ class Message:
     def messages(self, name: str) -> Iterator[Message]:
         """Yield the messages of a field."""
         yield from (value for value in self.all(name) if isinstance(value, Message))
+
+
+def _said(value: Any) -> str:
+    return "a message" if isinstance(value, Message) else str(value)[:40]
 
 
 @cache

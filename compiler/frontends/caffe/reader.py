@@ -67,6 +67,20 @@ class Layer:
             raise self.refusal(f"`{name}` is a whole number, not {str(value)[:40]}")
         return value
 
+    def number(self, name: str, default: float) -> float:
+        """Return a parameter that is a number. Raises CannotRead for any other value."""
+        value = self.parameters.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.refusal(f"`{name}` is a number")
+        return float(value)
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Return a parameter that is true or false. Raises CannotRead for any other value."""
+        value = self.parameters.get(name, default)
+        if value not in (True, False):
+            raise self.refusal(f"`{name}` is true or false")
+        return bool(value)
+
     def pair(self, name: str, default: int, side: str) -> tuple[int, int]:
         """Return height and width of `kernel`, `stride` or `pad`, which has three notations."""
         both = [self.parameters.get(f"{side}_{axis}") for axis in "hw"]
@@ -127,8 +141,8 @@ class Reader:
 
     def _inputs(self) -> None:
         names = [str(name) for name in self.net.all("input")]
-        shapes = [[int(dim) for dim in shape.all("dim")] for shape in self.net.messages("input_shape")]
-        flat = [int(dim) for dim in self.net.all("input_dim")]
+        shapes = [shape.wholes("dim") for shape in self.net.messages("input_shape")]
+        flat = self.net.wholes("input_dim")
         shapes += [flat[at : at + 4] for at in range(0, len(flat), 4)]
         if len(names) != len(shapes):
             raise CannotRead(f"it names {len(names)} inputs and states {len(shapes)} shapes")
@@ -146,7 +160,7 @@ class Reader:
         tops = [str(top) for top in layer.given.all("top")]
         if layer.kind == "Input":
             for top, shape in zip(tops, layer.parameters.messages("shape"), strict=False):
-                self._input(top, [int(dim) for dim in shape.all("dim")])
+                self._input(top, shape.wholes("dim"))
             return ""
         if layer.kind in SOURCES:
             self._source(layer, tops)
@@ -175,11 +189,12 @@ class Reader:
     def _source(self, layer: Layer, tops: list[str]) -> None:
         """A layer that reads data states the crop, and not the channels; a color image is assumed where a mean has three values."""
         transform = layer.given.message("transform_param")
-        crop = transform.get("crop_size") or layer.parameters.get("crop_size")
+        sizes = [*transform.wholes("crop_size"), *layer.parameters.wholes("crop_size")]
+        crop = sizes[-1] if sizes else 0
         if tops and not crop:
             raise layer.refusal("the shape of what it reads is not in the file; write `input_shape`, or an `Input` layer, in its place")
         if tops:
-            self._input(tops[0], [1, 1 if transform.get("force_gray") else 3, int(crop), int(crop)])
+            self._input(tops[0], [1, 1 if transform.get("force_gray") else 3, crop, crop])
 
     # ---- what rules use
 

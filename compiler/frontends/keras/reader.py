@@ -250,6 +250,8 @@ class Reader:
     ) -> tuple[int, Any]:
         """Return the operand and the padding of a window under `padding`, with a `pad` before it where the two ends differ."""
         mode = layer.get("padding", "valid")
+        if min(*kernel, *stride, *dilation) < 1:
+            raise layer.refusal("kernel, strides and dilation are at least 1")
         if mode == "valid":
             return operand, 0
         if mode != "same":
