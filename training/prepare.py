@@ -58,15 +58,15 @@ def preparation(graph: ArchGraph, recipe: Recipe) -> Preparation:
     Raises UsageError for a network that takes no single image of known size, and where the recipe has other numbers of channels.
     """
     if len(graph.inputs) != 1:
-        raise UsageError(f"{graph.name} has {len(graph.inputs)} inputs: only networks of one image are trained here")
+        raise UsageError(f"{graph.name} has {len(graph.inputs)} inputs: only networks of one image are trained and shown")
     source = graph.inputs[0]
     shape = source.shape
     if len(shape) != 3 or not all(isinstance(size, int) for size in shape) or graph.whole_numbers(source.name) is not None:
-        raise UsageError(f"{graph.name} takes no image CxHxW of known size: only such networks are trained here; --input sets a size")
+        raise UsageError(f"{graph.name} takes no image CxHxW of known size: only such networks are trained and shown; --input sets a size")
     channels, *size = (int(size) for size in shape if isinstance(size, int))
     facts = graph.preprocess.get(source.name, {})
     if channels not in (1, 3):
-        raise UsageError(f"{graph.name} takes images of {channels} channels: only grey ones and RGB are trained here")
+        raise UsageError(f"{graph.name} takes images of {channels} channels: only grey ones and RGB are read from files")
     if "mean" not in facts and len(recipe.mean) not in (0, 1, channels):
         raise UsageError(f"the recipe has a `mean` of {len(recipe.mean)} channels, and {graph.name} takes {channels}")
     spread = channels // max(1, len(recipe.mean))

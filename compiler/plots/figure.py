@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from archc.compiler.plots.request import Page
 # Okabe & Ito's colors, which differ to every eye, without yellow, which is faint on paper. Signs differ too, for print without colors.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
 SIGNS = ("o", "s", "^", "D", "v", "P", "X", "p")
+# Signs whose sizes are compared, with what makes their areas equal to a circle's: the further ones where there are more groups than colors.
+SIZED = (("o", 1.0), ("s", math.pi / 4), ("D", math.pi / 4), ("^", math.pi / 2))
 SMALLEST, LARGEST = 12.0, 420.0  # the areas of points, in square points, at a text of 8 points
 BASE = 8.0
 
@@ -64,6 +67,17 @@ def write(drawing: Drawing, path: Path) -> list[str]:
     return unlabelled
 
 
+class _Said(logging.Handler):
+    """Keeps what matplotlib says of lines that it leaves out, and prints nothing of it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(" ".join(record.getMessage().split()).partition(" You probably need")[0])
+
+
 @contextmanager
 def settings(drawing: Drawing, tex: bool) -> Iterator[None]:
     """Provide the settings of a plot: matplotlib's defaults, ours, and those of the styles that are asked for."""
@@ -85,11 +99,19 @@ def settings(drawing: Drawing, tex: bool) -> Iterator[None]:
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(ours)
         for each in drawing.styles:
+            said = _Said()
+            logging.getLogger("matplotlib").addHandler(said)
             try:
                 style.use(each)
             except OSError:
                 known = style.available
                 raise UsageError(f"is a file or one of matplotlib's styles, not {each}", option="style", given=each, known=known) from None
+            except (ValueError, KeyError, TypeError) as error:
+                raise UsageError(f"{each} is no style of matplotlib: {error}", option="style", given=each) from None
+            finally:
+                logging.getLogger("matplotlib").removeHandler(said)
+            if said.texts:
+                raise UsageError(f"{each} is no style of matplotlib: {said.texts[0]}", option="style", given=each)
         matplotlib.rcParams["svg.hashsalt"] = "archc"  # the same file from run to run
         yield
 
@@ -134,8 +156,10 @@ def _draw_points(figure: Any, axes: Any, drawing: Drawing, areas: Sequence[float
     looks = {group: (COLORS[number % len(COLORS)], SIGNS[number % len(SIGNS)]) for number, group in enumerate(groups)}
     sized = any(point.size is not None for point in points)
     if sized:
-        looks = {group: (color, "o") for group, (color, _) in looks.items()}  # areas compare in one form
+        looks = {group: (color, SIZED[number // len(COLORS) % len(SIZED)][0]) for number, (group, (color, _)) in enumerate(looks.items())}
     shaded = any(point.shade is not None for point in points)
+    alike = dict(SIZED) if sized else {}  # areas compare, in one form where there are colors enough
+    areas = [area * alike.get(looks[point.group][1], 1.0) for point, area in zip(points, areas, strict=True)]
     ground = axes.get_facecolor()
     for line in dict.fromkeys(point.line for point in points if point.line):
         row = sorted((point for point in points if point.line == line), key=lambda point: (point.x, point.y))
@@ -146,8 +170,8 @@ def _draw_points(figure: Any, axes: Any, drawing: Drawing, areas: Sequence[float
         axes.plot(xs, ys, color="#666666", linestyle=(0, (4, 2)), linewidth=text * 0.11, zorder=1.8, gid="front")
     values = [point.shade for point in points if point.shade is not None]
     if sized:  # nothing shows through, but other points
-        every = [[getattr(point, name) for point in points] for name in ("x", "y")]
-        axes.scatter(*every, s=areas, color=[ground], edgecolors="none", zorder=2.7)
+        for point, area in zip(points, areas, strict=True):
+            axes.scatter([point.x], [point.y], s=area, marker=looks[point.group][1], color=[ground], edgecolors="none", zorder=2.7)
     drawn: Any = None
     for point, area in zip(points, areas, strict=True):
         look: dict[str, Any] = {"color": [looks[point.group][0]]}

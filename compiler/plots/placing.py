@@ -20,11 +20,12 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 # Directions in the order in which cartographers prefer them: right above, right, left above, left, ...
 NEAR = ((1, 1), (1, 0), (-1, 1), (-1, 0), (0, 1), (0, -1), (1, -1), (-1, -1))
 BETWEEN = ((2, 1), (-2, 1), (2, -1), (-2, -1), (1, 2), (-1, 2), (1, -2), (-1, -2))
-STEPS = (0.0, 0.35, 0.8, 1.4, 2.1, 3.0, 4.2, 5.6, 7.5, 10.0)  # distances from the point, in heights of the label
+STEPS = (0.0, 0.35, 0.8, 1.4, 2.1, 3.0, 4.2)  # distances from the point, in heights of the label; farther away, it is left out
 ROUNDS, PASSES, TRIED = 25, 6, 14  # at most
 FEWEST, MOST, ALL = 16, 90, 5000  # candidates of one label, and of all
 MEETS = 1e6  # the cost of another label
 CROSSES = 60.0  # of a line to a label through another label, or through a point
+CUTS = 25.0  # of two lines to labels that cross
 STRIKES = 6.0  # of a line between points behind the label
 LEADS = 4.0  # of a line to the label
 FAR = 5.0  # of a distance of one height
@@ -89,7 +90,7 @@ class _Labels:
         for own in self.own:
             self.meets[own] = overlap(self.boxes[own], self.boxes, gap / 2)
             through = crossings(self.leads[own], self.boxes).astype(np.float32)
-            self.together[own] += MEETS * self.meets[own] + CROSSES * through
+            self.together[own] += MEETS * self.meets[own] + CROSSES * through + CUTS * cut(self.leads[own], self.leads)
             self.together[:, own] += CROSSES * through.T
 
     def best(self) -> dict[int, int]:
@@ -205,6 +206,18 @@ def overlap(first: Array, second: Array, gap: float) -> Any:
     """Return for each box of the first array and each of the second whether they are nearer than a gap."""
     a, b = first[:, None, :], second[None, :, :]
     return (a[..., 0] < b[..., 2] + gap) & (b[..., 0] < a[..., 2] + gap) & (a[..., 1] < b[..., 3] + gap) & (b[..., 1] < a[..., 3] + gap)
+
+
+def cut(first: Array, second: Array) -> Any:
+    """Return for each line of the first array and each of the second whether they cross between their ends."""
+
+    def sides(lines: Array, points: Array) -> Any:  # on which side of each line a point is: lines in rows, points in columns
+        along = lines[:, None, 2:] - lines[:, None, :2]
+        to = points[None, :, :] - lines[:, None, :2]
+        return np.sign(along[..., 0] * to[..., 1] - along[..., 1] * to[..., 0])
+
+    apart = sides(first, second[:, :2]) * sides(first, second[:, 2:]) < 0
+    return apart & (sides(second, first[:, :2]) * sides(second, first[:, 2:]) < 0).T
 
 
 def crossings(lines: Array, boxes: Array) -> Any:

@@ -128,9 +128,9 @@ class Shown:
             return self.names.index(text)
         count = len(self.names)
         if not re.fullmatch(r"\d+", text):
-            known = self.names if self.names[0] != "0" else ()
-            kinds = f"one of {count} classes" + ("" if known else f", by its number from 0 to {count - 1}: their names are not known")
-            raise UsageError(f"is {kinds}, not {text}", option="cam", given=text, known=known)
+            unknown = f"; their names are not known: give a number from 0 to {count - 1}" if self.names[0] == "0" else ""
+            known = () if unknown else self.names
+            raise UsageError(f"is one of {count} classes, not {text}{unknown}", option="cam", given=text, known=known)
         if int(text) >= count:
             raise UsageError(f"is one of {count} classes, 0 to {count - 1}, not {text}", option="cam", given=text)
         return int(text)

@@ -132,7 +132,7 @@ REFUSED = {
     "unknown layer": (Asked(layers=("conv2",)), "small has no node or part conv2; did you mean `conv1`?"),
     "flat layer": (Asked(layers=("fc",)), "layer fc has no maps of rows and columns: it is 3; layers with maps are relu1, body.relu2"),
     "no unit": (Asked(units=("conv1",)), "unit is LABEL:ROW,COLUMN, as in conv2:4,4, not conv1"),
-    "unit outside": (Asked(units=("pool1:8,0",)), "there is no unit 8,0 in pool1, which is 8x8: rows are 0 to 7, columns 0 to 7"),
+    "unit outside": (Asked(units=("pool1:8,0",)), "unit is a place in pool1, which is 8x8, not 8,0: rows are 0 to 7, columns 0 to 7"),
     "class number": (Asked(cams=("3",)), "cam is one of 3 classes, 0 to 2, not 3"),
     "class name": (Asked(cams=("catt",)), "cam is one of 3 classes, not catt; did you mean `cat`?"),
     "cam at the input": (Asked(cams=("cat",), cam_layer="fc"), "cam-layer fc has no maps of rows and columns"),

@@ -143,6 +143,32 @@ def test_any_labels_are_clear(given_: list[Spot], lines: list[tuple[float, float
         )
 
 
+def test_groups_differ_beyond_the_colors() -> None:
+    """With sizes, too: further groups have other signs, of the same areas."""
+    many = tuple(replace(entry, family=f"family{number}") for number, entry in enumerate(entries(list(KNOWN)[:10])))
+    for axes in (Axes(), Axes(size="params")):
+        figure, _ = drawn(drawing(many, Look(), axes)[0])
+        key = next(legend for legend in figure.legends if legend.get_gid() == "key-upper")
+        looks = {(handle.get_marker(), handle.get_color()) for handle in key.legend_handles}
+        assert len(looks) == len(many)
+    from matplotlib.transforms import Affine2D
+
+    same = tuple(replace(entry, params=10**7) for entry in many)
+    figure, _ = drawn(drawing(same, Look(), Axes(size="params"))[0])
+    areas = set()
+    for artist in figure.findobj(lambda artist: str(artist.get_gid()).startswith("point-")):
+        outline = artist.get_paths()[0].to_polygons(Affine2D(artist.get_transforms()[0]))[0]
+        x, y = outline[:, 0], outline[:, 1]
+        areas.add(round(abs(float((x[:-1] * y[1:] - x[1:] * y[:-1]).sum())) / 2))
+    assert max(areas) - min(areas) <= 0.02 * max(areas)
+
+
+def test_a_label_is_not_far_from_its_point() -> None:
+    spot = Spot(100.0, 100.0, 2.0, 60.0, 8.0)
+    wall = [Spot(x, y, 6.0, 1.0, 1.0) for x in range(0, 201, 10) for y in range(0, 201, 10) if (x, y) != (100, 100)]
+    assert places([spot, *wall], (0.0, 0.0, 300.0, 200.0))[0] is None
+
+
 def test_the_front_is_of_those_that_no_other_one_excels() -> None:
     made, _ = drawing(entries(), Look(), Axes(pareto=True))
     assert [point.name for point in made.front] == ["mobilenet_v2", *(f"efficientnet_b{n}" for n in range(8))]
@@ -226,6 +252,14 @@ def test_styles_of_matplotlib(tmp_path: Path) -> None:
     assert "#112233" in (tmp_path / "a.svg").read_text()
     with pytest.raises(UsageError, match="style is a file or one of matplotlib's styles, not ggplt; did you mean `ggplot`"):
         table.plot(tmp_path / "b.svg", styles=("ggplt",))
+    for line, problem in (
+        ("nonsense.key: 3", "Bad key nonsense.key in file"),
+        ("axes.linewidth: thick", "Bad value"),
+        ("x,1", "Missing colon"),
+    ):
+        style.write_text(f"axes.facecolor: 112233\n{line}\n")
+        with pytest.raises(UsageError, match=rf"style .*ours.mplstyle is no style of matplotlib: {problem} .*line 2"):
+            table.plot(tmp_path / "b.svg", styles=(str(style),))
     assert not (tmp_path / "b.svg").exists()
 
 

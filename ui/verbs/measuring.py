@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archc.compiler.elaborate.elaboration import Limits
+from archc.compiler.errors import alternatives
 from archc.ui.verbs.completion import any_files
 from archc.ui.verbs.options import Csv, Device, Dtype, File, Form, Input, Json, Latex, Md, Set
 from archc.ui.verbs.terminal import (
@@ -118,8 +119,12 @@ def profile(
 
 
 def _target(path: Path) -> Target:
+    from archc.compiler.draw.picture import FORMATS
     from archc.ui.verbs import drawing
 
+    known = [suffix for form in FORMATS for suffix in form.suffixes]
+    if path.suffix not in known:
+        usage(f"a profile is written as {FLAMES}, .json, or a picture: {alternatives(known)}, not {path.name}")
     found = drawing.target(path, "", "graph", "auto", "time", True)
     if found.options.form.name == "html":
         usage("a picture that is colored by time is not html: its blocks open, and times are those of one state")

@@ -184,12 +184,12 @@ def table_(
     if data is not None:
         compared = compared.with_data(data)
     compared = compared.shown(**look)
+    drawn = compared.plot(output, **axes) if output is not None else None  # before anything is printed: it may be refused
     if form == "json":
         print_json(compared.facts())
     else:
         print_table(compared, form)
-    if output is not None:
-        drawn = compared.plot(output, **axes)
+    if drawn is not None:
         for names, why in ((drawn.missing, "not in the plot, without a value on its axes"), (drawn.unlabelled, "without room for a label")):
             if names:
                 talk(f"{why}: {', '.join(names)}")

@@ -18,7 +18,7 @@ from archc.compiler.network import Network
 from archc.ui.verbs import sources
 from archc.ui.verbs.completion import any_files, words
 from archc.ui.verbs.options import Device, File, Input, Json, Set
-from archc.ui.verbs.terminal import fail, network, overrides, print_json, refusals, say, talk, usage
+from archc.ui.verbs.terminal import fail, network, overrides, print_json, refusals, say, talk, unfit_table, usage
 
 if TYPE_CHECKING:
     from archc.training.stored import Stored
@@ -42,6 +42,7 @@ Weights = Annotated[
 @contextmanager
 def data_errors() -> Iterator[None]:
     """Print what is wrong with data, devices and weights in plain words, and exit."""
+    from archc.compiler.backends.errors import Unfit
     from archc.training.data import BadData
 
     try:
@@ -49,6 +50,9 @@ def data_errors() -> Iterator[None]:
             yield
     except BadData as error:
         fail(str(error))
+    except Unfit as error:
+        talk(unfit_table(error.rows))
+        fail(f"{error}\n`archc weights FILE --from WEIGHTS -o fitted.safetensors` shows what fits under other names, and writes it")
 
 
 def train(

@@ -86,7 +86,7 @@ class Maps:
         node = spatial(self.graph, layer, "unit")
         height, width = sizes(node)
         if not (0 <= row < height and 0 <= column < width):
-            place = f"there is no unit {row},{column} in {node.name}, which is {height}x{width}"
+            place = f"is a place in {node.name}, which is {height}x{width}, not {row},{column}"
             raise UsageError(f"{place}: rows are 0 to {height - 1}, columns 0 to {width - 1}", option="unit")
         axes = receptive_fields(self.graph)[node.name].axes
         found = seen(self.graph, node.name, (row, column)).get(self.graph.inputs[0].name, [])
