@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import zip_longest
 
 from archc.dsl.rendering import columns, visible
 
@@ -91,19 +92,26 @@ def _tabulated(heads: Sequence[str], rows: Iterable[Sequence[str]], form: str) -
 
 
 def booktabs(
-    aligned: str, heads: Rows, rows: Sequence[Sequence[str] | str], caption: str = "", label: str = "", notes: Iterable[str] = ()
-) -> str:
+    aligned: str, heads: Rows, rows: Sequence[Sequence[str] | str], notes: Iterable[str] = (), caption: str = "", label: str = "",
+    floats: str = "", font: str = "",
+) -> str:  # fmt: skip
     """Return a LaTeX table for the package booktabs, of cells that are LaTeX; a row that is text is a rule.
 
-    `aligned` holds a letter for each column. With a caption or a label, in LaTeX and as it is, the table floats. Notes are below it.
+    `aligned` holds a letter for each column. With a caption or a label, in LaTeX and as it is, or the name of an environment, the table
+    floats. In a small `font`, columns are nearer to each other. Notes are below it.
     """
     lines = [f"\\begin{{tabular}}{{{aligned}}}", "\\toprule", *(" & ".join(row) + r" \\" for row in heads), "\\midrule"]
     lines += [row if isinstance(row, str) else " & ".join(row) + r" \\" for row in rows]
     lines += ["\\bottomrule", "\\end{tabular}"]
     lines += [f"\\par\\smallskip\\noindent{{\\footnotesize {note}\\par}}" for note in notes]
-    if caption or label:
+    if font:
+        lines = [f"\\{font}\\setlength{{\\tabcolsep}}{{0.7\\tabcolsep}}%", *lines]
+    if caption or label or floats:
         titles = [*([f"\\caption{{{caption}}}"] if caption else []), *([f"\\label{{{label}}}"] if label else [])]
-        lines = ["\\begin{table}", "\\centering", *titles, *lines, "\\end{table}"]
+        name = floats or "table"
+        lines = [f"\\begin{{{name}}}", "\\centering", *titles, *(["\\smallskip"] if caption else []), *lines, f"\\end{{{name}}}"]
+    elif font:
+        lines = ["\\begingroup", *lines, "\\endgroup"]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -119,17 +127,38 @@ def latex_text(text: str) -> str:
     return "".join(before + power for before, power in zip(plain, [*powers, ""], strict=True))
 
 
-def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], foot: Sequence[str] = (), notes: Iterable[str] = ()) -> str:
-    """Return rows as an HTML table with notes below. All text is escaped; it has no ids and no style sheet."""
+def html_table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    foot: Sequence[str] = (),
+    notes: Iterable[str] = (),
+    bold: Sequence[Sequence[bool]] = (),
+) -> str:
+    """Return rows as an HTML table with notes below; `bold` says of each cell whether it is. All text is escaped; no ids or styles."""
+    sides = ["right" if head.startswith(">") else "left" for head in heads]
 
-    def row(tag: str, cells: Sequence[str]) -> str:
-        sides = ["right" if head.startswith(">") else "left" for head in heads]
-        tags = [
-            f'<{tag} style="text-align: {side}; white-space: pre">{escape(cell)}</{tag}>' for cell, side in zip(cells, sides, strict=True)
+    def row(tag: str, cells: Sequence[str], marks: Sequence[bool] = ()) -> str:
+        written = [
+            f"<b>{escape(cell)}</b>" if mark else escape(cell) for cell, mark in zip(cells, marks or [False] * len(cells), strict=True)
         ]
-        return f"<tr>{''.join(tags)}</tr>"
+        return html_row(tag, [(cell, side, 1) for cell, side in zip(written, sides, strict=True)])
 
-    body = "".join(row("td", cells) for cells in rows)
-    end = f"<tfoot>{row('th', foot)}</tfoot>" if foot else ""
+    body = [row("td", cells, marks) for cells, marks in zip_longest(rows, bold, fillvalue=())]
+    return html_whole([row("th", [head.removeprefix(">") for head in heads])], body, row("th", foot) if foot else "", notes)
+
+
+def html_row(tag: str, cells: Iterable[tuple[str, str, int]]) -> str:
+    """Return a row of HTML: of each cell its content, which is HTML, its alignment, and how many columns it spans."""
+    tags = [f'<{tag}{_span(span)} style="text-align: {side}; white-space: pre">{cell}</{tag}>' for cell, side, span in cells]
+    return f"<tr>{''.join(tags)}</tr>"
+
+
+def _span(count: int) -> str:
+    return f' colspan="{count}"' if count > 1 else ""
+
+
+def html_whole(heads: Iterable[str], rows: Iterable[str], foot: str = "", notes: Iterable[str] = ()) -> str:
+    """Return a table of rows that are HTML, with notes below."""
+    end = f"<tfoot>{foot}</tfoot>" if foot else ""
     below = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    return f"<table><thead>{row('th', [head.removeprefix('>') for head in heads])}</thead><tbody>{body}</tbody>{end}</table>{below}"
+    return f"<table><thead>{''.join(heads)}</thead><tbody>{''.join(rows)}</tbody>{end}</table>{below}"

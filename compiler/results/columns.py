@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +20,8 @@ DIGITS = 1  # behind the point, where a unit is given and nothing else is said
 MOST_DIGITS = 12
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 OPEN = "depend on sizes"
+FLOATS = ("", "table", "table*", "sidewaystable")  # environments of LaTeX; the last is of the package rotating
+FONTS = ("", "small", "footnotesize", "scriptsize", "tiny")  # of LaTeX, from large to small
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ class Look:
     `columns` names those shown, in order; `units` and `digits` (behind the point) are by column; `sort` is a column, from small to large,
     or `-` and a column, from large to small; `group_by` a column with a few values; `bold` marks the best value of each column, and what
     a table of layers adds from column to column; less is better in the own columns `lower`; `rename` holds other names of networks,
-    columns and stages. A `caption` and a `label` are for LaTeX. Raises UsageError for negative digits.
+    columns and stages, and of cells of layers. The rest is for LaTeX: a `caption` and a `label`; the environment `floats`, as `table*` over
+    both columns of a page; and a `font`, a size of LaTeX, as `footnotesize`. Raises UsageError for negative digits, and unknown ones.
     """
 
     columns: tuple[str, ...] | None = None
@@ -119,8 +123,12 @@ class Look:
     rename: Mapping[str, str] = field(default_factory=dict)
     caption: str = ""
     label: str = ""
+    floats: str = ""
+    font: str = ""
 
     def __post_init__(self) -> None:
+        one_of("float", self.floats, FLOATS)
+        one_of("font", self.font, FONTS)
         for digits in self.digits.values() if isinstance(self.digits, Mapping) else [self.digits]:
             if digits is not None:
                 at_least("digits", digits, 0)
@@ -141,7 +149,7 @@ class Look:
         for name in self.rename:
             if name not in known:
                 raise UsageError(
-                    f"names {name}, and there is no network, column or stage of this name", option="rename", given=name, known=known
+                    f"names {name}, and there is no network, column, stage or layer of this name", option="rename", given=name, known=known
                 )
 
     def everything(self, entries: Sequence[Entry]) -> dict[str, Column]:
@@ -204,6 +212,16 @@ class Look:
 
 
 PLAIN = Look()
+
+
+def waiver(entry: Entry) -> str:
+    """Return the footnote of a network that is not what its file claims; empty where every claim of its file holds."""
+    names = dict.fromkeys(re.split(r"\s*(?:[=<>!]=|[<>:])\s*", claim.removeprefix("expect "))[0] for claim in entry.waived)
+    if not names:
+        return ""
+    *some, last = [*list(names)[:3], *([f"{len(names) - 3} more"] if len(names) > 3 else [])]
+    listed = f"{', '.join(some)} and {last}" if some else last
+    return f"Settings or inputs are not those of the file, whose claims on {listed} are waived."
 
 
 def all_columns(entries: Sequence[Entry], lower: Iterable[str] = ()) -> dict[str, Column]:

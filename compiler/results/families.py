@@ -14,7 +14,7 @@ from archc.compiler.analysis.family import Entry
 from archc.compiler.errors import at_least
 from archc.compiler.graph import shape_text
 from archc.compiler.plots.request import Axes
-from archc.compiler.results.columns import COLUMNS, PLAIN, USUAL, Column, Given, Look
+from archc.compiler.results.columns import COLUMNS, PLAIN, USUAL, Column, Given, Look, waiver
 from archc.compiler.results.own import own_columns
 from archc.compiler.results.plotted import Plotted, plot
 from archc.compiler.tables import RULE, Room, booktabs, html_table, latex_text, markdown_table, text_table
@@ -86,7 +86,8 @@ class Comparison:
         heads = [latex_text(head.removeprefix(">")) for head in self._heads]
         aligned = "".join("r" if head.startswith(">") else "l" for head in self._heads)
         notes = [rf"\textsuperscript{{{mark}}} {latex_text(note)}" for mark, note in self._notes.items()]
-        return booktabs(aligned, [heads], rows, self.look.caption, self.look.label, notes)
+        look = self.look
+        return booktabs(aligned, [heads], rows, notes, look.caption, look.label, look.floats, look.font)
 
     def csv(self) -> str:
         """Return the columns of the table as comma-separated values: whole counts, memory in bytes, where no unit is given."""
@@ -132,8 +133,11 @@ class Comparison:
         return plot(self.entries, self.look, Axes(**axes), Path(path))
 
     def _repr_html_(self) -> str:
-        """Return the table for a notebook."""
-        return html_table(self._heads, self.cells(), notes=[f"[{mark}] {note}" for mark, note in self._notes.items()])
+        """Return the table for a notebook or a page, with the best values in bold where that is asked for."""
+        rows = self._rows(lambda name, mark: f"{name} [{mark}]" if mark else name)
+        notes = [f"[{mark}] {note}" for mark, note in self._notes.items()]
+        bold = [[cell.best and bool(cell.text) for cell in row] for row in rows]
+        return html_table(self._heads, [[cell.text for cell in row] for row in rows], notes=notes, bold=bold)
 
     def cells(self) -> list[list[str]]:
         """Return the entries as text, as the table shows them."""
@@ -176,7 +180,7 @@ class Comparison:
     @cached_property
     def _notes(self) -> dict[str, str]:
         """The footnotes, by their letters: networks that are not what their files claim."""
-        texts = dict.fromkeys(_waived(entry) for entry in self._ordered if entry.waived)
+        texts = dict.fromkeys(waiver(entry) for entry in self._ordered if entry.waived)
         return {_letter(number): text for number, text in enumerate(texts)}
 
     def _rows(self, mark: Callable[[str, str], str]) -> list[list[Cell]]:
@@ -186,7 +190,7 @@ class Comparison:
         rows: list[list[Cell]] = []
         group: str | None = None
         for number, entry in enumerate(self._ordered):
-            name = mark(self.look.named(entry.name), letters.get(_waived(entry), ""))
+            name = mark(self.look.named(entry.name), letters.get(waiver(entry), ""))
             row = [Cell(name), *(Cell(self.look.write(c, entry), b[number]) for c, b in zip(self._columns, best, strict=True))]
             if self._group is not None:
                 title = self._group.write(entry)
@@ -230,15 +234,6 @@ def _joined(entry: Entry, own: Mapping[str, Mapping[str, Any]]) -> Entry:
     row = own.get(entry.name, dict.fromkeys(heads))
     family = row.get("family") or entry.family
     return replace(entry, family=family, own={**entry.own, **{head: row[head] for head in heads if head != "family"}})
-
-
-def _waived(entry: Entry) -> str:
-    """Return the footnote of an entry; empty where every claim of its file holds."""
-    if not entry.waived:
-        return ""
-    listed = [claim.removeprefix("expect ") for claim in entry.waived]
-    more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
-    return f"Waived, since its settings or inputs are not those of the file: {', '.join(listed[:3])}{more}."
 
 
 def _letter(number: int) -> str:

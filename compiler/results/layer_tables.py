@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from functools import cached_property
 from itertools import zip_longest
 from typing import Any
 
@@ -16,17 +17,19 @@ from archc.compiler.analysis.printed import NOTATIONS, POINT, Line, printed, tim
 from archc.compiler.analysis.printed import Entry as Layer
 from archc.compiler.errors import UsageError, at_least, one_of
 from archc.compiler.graph import ArchGraph, shape_text
+from archc.compiler.results import layer_page
 from archc.compiler.results import layer_text as text_
-from archc.compiler.results.columns import LAYERS, PLAIN, Column, Look
+from archc.compiler.results.columns import LAYERS, PLAIN, Column, Look, waiver
 from archc.compiler.results.layer_rows import Band, Note, Strip, aligned, band_of, untold
-from archc.compiler.tables import booktabs, html_table, latex_text, markdown_table
+from archc.compiler.tables import booktabs, latex_text, markdown_table
 
-LEADING = ("stage", "output")  # the columns before the networks, which can be hidden
+LEADING = ("stage", "output")  # the columns before the networks
+HIDDEN = (*LEADING, "notes")  # what can be left out: of the notes, what the cells do not say
 
 
 @dataclass(frozen=True)
 class LayerTable:
-    """Rows of stages, columns of networks. `untold` is what the cells leave out; `hide` names leading columns that are not shown."""
+    """Rows of stages, columns of networks. `untold` is what the cells leave out; `hide` names what is not shown."""
 
     notation: str
     entries: tuple[Entry, ...]  # a network each, with its counts
@@ -45,14 +48,17 @@ class LayerTable:
         """
         hidden = tuple(hide)
         for name in hidden:
-            one_of("hide", name, LEADING)
+            one_of("hide", name, HIDDEN)
         other = replace(self, hide=hidden or self.hide, look=replace(self.look, **look))
         for option in ("sort", "group_by"):
             if getattr(other.look, option):
                 raise UsageError("is for tables with a row for each network", option=option, given=getattr(other.look, option))
         columns = other.look.chosen(self.entries, LAYERS)
         stages = [band.name for band in self.bands]
-        other.look.check_names([*(entry.name for entry in self.entries), *(column.key for column in columns), *stages, *LEADING])
+        cells = [cell for band in self.bands for strip in band.strips for cell in strip.cells]
+        written = [text for cell in cells for entry in cell or () for text in _texts(entry)]
+        columns_ = [column.key for column in columns]
+        other.look.check_names([*(entry.name for entry in self.entries), *columns_, *stages, *LEADING, *dict.fromkeys(written)])
         return other
 
     def text(self, width: int | None = None) -> str:
@@ -64,19 +70,19 @@ class LayerTable:
 
     def markdown(self) -> str:
         """Return the table in Markdown. A cell of all networks is repeated in each column."""
-        heads, rows = self._plain("<br>", True)
+        heads, rows = self._plain()
         return markdown_table(heads, rows) + "".join(f"\n{note}\n" for note in self.notes)
 
     def latex(self) -> str:
         """Return the table in LaTeX, for the package booktabs; a cell of all networks spans their columns."""
         lead, count = len(self.leading), len(self.entries)
         rows: list[Sequence[str] | str] = []
-        for band in self.bands:
+        for band in self.rows:
             rows += [r"\midrule"] * bool(rows)
             before = list(map(latex_text, self.before(band)))
             for number, strip in enumerate(band.strips):
                 if number:
-                    rows.append(rf"\cmidrule(l){{{lead + 1}-{lead + count}}}")
+                    rows.append(rf"\cmidrule(l){{{lead + 1}-{lead + count}}}" if lead else r"\midrule")
                 for line in self._in_latex(strip):
                     rows.append([*before, *line])
                     before = [""] * lead
@@ -91,14 +97,15 @@ class LayerTable:
         if self.layer_counts():
             heads.append([*[""] * lead, *map(latex_text, self.layer_counts())])
         aligned = "".join("l" if name == "stage" else "c" for name in self.leading) + "c" * count
-        return booktabs(aligned, heads, rows, self.look.caption, self.look.label, map(latex_text, self.notes))
+        look = self.look
+        return booktabs(aligned, heads, rows, map(latex_text, self.notes), look.caption, look.label, look.floats, look.font)
 
     def csv(self) -> str:
         """Return the table as comma-separated values, a row for each row of a stage; a cell of all networks is repeated."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow([*map(self.look.named, self.leading), *self.names])
-        for band in self.bands:
+        for band in self.rows:
             for strip in band.strips:
                 before = [self.look.named(band.name), band.size]
                 writer.writerow(
@@ -120,15 +127,14 @@ class LayerTable:
                 {"name": band.name, "output": band.size,
                  "rows": [{"whole": strip.whole, "cells": [None if cell is None else list(map(_fact, cell)) for cell in strip.cells]}
                           for strip in band.strips]}
-                for band in self.bands
+                for band in self.rows
             ],
             "notes": list(self.notes),
         }  # fmt: skip
 
     def _repr_html_(self) -> str:
-        """Return the table for a notebook."""
-        heads, rows = self._plain("\n", False)
-        return html_table(heads, rows, notes=self.notes)
+        """Return the table for a notebook or a page; a cell of all networks spans their columns, and what a network adds may be bold."""
+        return layer_page.html(self)
 
     # ---- what is shown
 
@@ -137,9 +143,30 @@ class LayerTable:
         """The names of the networks, as they are shown."""
         return [self.look.named(entry.name) for entry in self.entries]
 
+    @cached_property
+    def rows(self) -> tuple[Band, ...]:
+        """The bands as they are shown, with other words for lines that are renamed."""
+        strips = [
+            [Strip(tuple(cell and tuple(map(self._renamed, cell)) for cell in s.cells), s.whole) for s in band.strips]
+            for band in self.bands
+        ]
+        return tuple(replace(band, strips=tuple(shown)) for band, shown in zip(self.bands, strips, strict=True))
+
+    def _renamed(self, entry: Layer) -> Layer:
+        if isinstance(entry, Line):
+            return replace(entry, text=self.look.named(entry.text))
+        return replace(entry, body=tuple(map(self._renamed, entry.body)))
+
     @property
     def notes(self) -> list[str]:
-        """What the cells leave out, in sentences."""
+        """Sentences below the table: which claims are waived, and what the cells leave out, unless that is hidden."""
+        waived: dict[str, list[str]] = {}
+        for entry in self.entries:
+            if entry.waived:
+                waived.setdefault(waiver(entry), []).append(self.look.named(entry.name))
+        return [*(f"{_joined(names)}: {note}" for note, names in waived.items()), *([] if "notes" in self.hide else self._untold())]
+
+    def _untold(self) -> list[str]:
         texts: dict[str, list[str]] = {}
         for note in self.untold:
             of = "" if len(note.networks) == len(self.names) else f" ({_joined([self.names[number] for number in note.networks])})"
@@ -153,8 +180,8 @@ class LayerTable:
 
     def before(self, band: Band) -> list[str]:
         """Return the leading cells of a stage; its name is empty where it is that of the stage before."""
-        at = self.bands.index(band)
-        title = "" if at and self.bands[at - 1].name == band.name else self.look.named(band.name)
+        at = self.rows.index(band)
+        title = "" if at and self.rows[at - 1].name == band.name else self.look.named(band.name)
         return [cell for name, cell in zip(LEADING, (title, band.size), strict=True) if name not in self.hide]
 
     def layer_counts(self) -> list[str]:
@@ -185,17 +212,17 @@ class LayerTable:
     def _columns(self) -> list[Column]:
         return self.look.chosen(self.entries, LAYERS)
 
-    def _plain(self, line: str, bold: bool) -> tuple[list[str], list[list[str]]]:
-        """Return heads and rows of text, the lines of a cell joined by `line`."""
+    def _plain(self) -> tuple[list[str], list[list[str]]]:
+        """Return heads and rows of Markdown, with the lines of a cell below each other."""
         rows = []
-        for band in self.bands:
+        for band in self.rows:
             before = self.before(band)
             for strip in band.strips:
                 cells = []
                 for number, cell in enumerate(strip.cells):
                     marked = zip(cell or (), self.added(strip, number), strict=True)
-                    written = [f"**{each}**" if mark and bold else each for entry, mark in marked for each in text_.lines(entry)]
-                    cells.append(line.join(each.rstrip() for each in written))
+                    written = [f"**{each}**" if mark else each for entry, mark in marked for each in text_.lines(entry)]
+                    cells.append("<br>".join(each.rstrip() for each in written))
                 rows.append([*before, *cells])
                 before = [""] * len(before)
         counts = self.layer_counts()
@@ -219,7 +246,7 @@ class LayerTable:
     def spanning(self, strip: Strip) -> list[Layer]:
         """Return what is written of a cell of all networks, line by line: by kernels, the layers of a vector are one line."""
         cell = strip.cells[0] or ()
-        band = next(band for band in self.bands if strip in band.strips)
+        band = next(band for band in self.rows if strip in band.strips)
         if self.notation == "kernels" and band.size == POINT and all(isinstance(entry, Line) for entry in cell):
             return [Line(", ".join(entry.text for entry in cell if isinstance(entry, Line)))]
         return list(cell)
@@ -237,6 +264,10 @@ def layer_table(networks: Sequence[tuple[Entry, ArchGraph]], notation: str) -> L
         bands.insert(0, Band("", "", (Strip(tuple(inputs), len(inputs) > 1 and len(set(inputs)) == 1),)))
     entries = tuple(entry for entry, _ in networks)
     return LayerTable(notation, entries, tuple(bands), tuple(untold(columns)))
+
+
+def _texts(entry: Layer) -> list[str]:
+    return [entry.text] if isinstance(entry, Line) else [text for part in entry.body for text in _texts(part)]
 
 
 def _listed(parts: Sequence[str], most: int = 6) -> str:
@@ -261,4 +292,4 @@ def _latex(entry: Layer, bold: bool) -> str:
     if isinstance(entry, Line):
         return rf"\textbf{{{latex_text(entry.text)}}}" if bold else latex_text(entry.text)
     body = r"\\".join(rf"\mbox{{{_latex(part, False)}}}" for part in entry.body)
-    return rf"$\left[\begin{{array}}{{c}}{body}\end{{array}}\right]\times {entry.copies}$"
+    return rf"$\left[\,\begin{{array}}{{@{{}}c@{{}}}}{body}\end{{array}}\,\right]\times {entry.copies}$"

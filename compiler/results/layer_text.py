@@ -82,7 +82,7 @@ def _rows(table: LayerTable) -> list[Row]:
     rows: list[Row] = [([table.look.named(name) for name in table.leading], list(map(visible, table.names)), False)]
     if table.layer_counts():
         rows.append(([""] * lead, table.layer_counts(), False))
-    for band in table.bands:
+    for band in table.rows:
         rows.append(RULE)
         before = table.before(band)
         for strip in band.strips:

@@ -75,10 +75,11 @@ def test_table_1_of_resnet_as_printed() -> None:
 def test_table_1_of_vgg_as_printed() -> None:
     """Simonyan & Zisserman 2015, arXiv:1409.1556, tables 1 and 2; what the paper sets in bold is in bold here.
 
-    The paper writes `input (224 × 224 RGB image)` and `soft-max`; a network holds the channels, and not that they are red, green and blue.
+    A network holds the channels of its input, and not that they are red, green and blue: the paper's words for two layers are given.
     """
     table = archc.layer_table(((title, with_softmax(name)) for title, name in VGGS.items()), notation="layers")
-    shown = table.shown(hide=("stage", "output"), columns=("layers", "params"), units={"params": "M"}, digits=0, bold=True)
+    words = {"input (3×224×224)": "input (224 × 224 RGB image)", "softmax": "soft-max"}
+    shown = table.shown(hide=("stage", "output"), columns=("layers", "params"), units={"params": "M"}, digits=0, bold=True, rename=words)
     rows = [line.strip("| ").split("|") for line in shown.markdown().splitlines()]
     head, _, weight_layers, *rest = [[cell.strip() for cell in row] for row in rows]
     assert head == list(VGGS)
@@ -86,7 +87,7 @@ def test_table_1_of_vgg_as_printed() -> None:
     columns = [[line for row in rest for line in row[number].split("<br>")] for number in range(6)]
     for column in columns:
         column[-1] = column[-1].removeprefix("parameters (M): ")
-    start, end = ["input (3×224×224)"], ["maxpool", "FC-4096", "FC-4096", "FC-1000", "softmax"]
+    start, end = ["input (224 × 224 RGB image)"], ["maxpool", "FC-4096", "FC-4096", "FC-1000", "soft-max"]
     two = {n: [f"conv3-{n}", f"conv3-{n}"] for n in (64, 128, 256, 512)}
     deep = [two[256], two[512], two[512]]
     printed_ = {
@@ -115,9 +116,32 @@ def test_the_verb_prints_it() -> None:
     data = facts("table", "--layers", *files)
     assert data["stages"][1]["rows"][1]["cells"][1] == [{"block": ["1×1, 64", "3×3, 64", "1×1, 256"], "copies": 3}]
     latex = run("table", "--layers", *files, "--latex", "--caption", "Ours.", "--label", "tab:ours").stdout
-    assert latex.startswith("\\begin{table}\n\\centering\n\\caption{Ours.}\n\\label{tab:ours}\n\\begin{tabular}{lccc}\n\\toprule\n")
-    assert r"$\left[\begin{array}{c}\mbox{3$\times$3, 64}\\\mbox{3$\times$3, 64}\end{array}\right]\times 2$" in latex
+    assert latex.startswith(
+        "\\begin{table}\n\\centering\n\\caption{Ours.}\n\\label{tab:ours}\n\\smallskip\n\\begin{tabular}{lccc}\n\\toprule\n"
+    )
+    assert r"$\left[\,\begin{array}{@{}c@{}}\mbox{3$\times$3, 64}\\\mbox{3$\times$3, 64}\end{array}\,\right]\times 2$" in latex
     assert all(latex.count(f"\\begin{{{name}}}") == latex.count(f"\\end{{{name}}}") > 0 for name in ("table", "tabular", "array"))
+
+
+def test_layers_are_renamed_and_notes_hidden() -> None:
+    nets = [archc.load(ROOT / "archs/resnet18.arch", settings={"classes": 10}), archc.load(ROOT / "archs/resnet50.arch")]
+    words = {"7×7, 64, stride 2": "a 7×7 stem", "3×3, 64": "3×3 conv, 64"}
+    table = archc.layer_table(nets).shown(rename=words, hide=("notes",), bold=True)
+    assert table.shown(columns=("macs",)).rows == table.rows  # words of the file are known, whatever they are shown as
+    for text in (
+        table.text(),
+        table.markdown(),
+        table.latex().replace(r"$\times$", "×"),
+        table.csv(),
+        table._repr_html_(),
+        str(table.facts()),
+    ):
+        assert "a 7×7 stem" in text and "3×3 conv, 64" in text and "7×7, 64" not in text
+    assert table.notes == ["resnet18: Settings or inputs are not those of the file, whose claims on params and macs are waived."]
+    assert len(table.shown(hide=()).notes) == 1 and len(archc.layer_table(nets).notes) == 3
+    page = table._repr_html_()
+    assert '<td colspan="2" style="text-align: center; white-space: pre">a 7×7 stem</td>' in page and page.count(" ×2<") == 4
+    assert page.count("<span") == page.count("</span>") == 8 and all(note in page for note in table.notes)
 
 
 def test_a_narrow_terminal_gets_several_tables() -> None:

@@ -116,7 +116,7 @@ REFUSALS: dict[str, tuple[Callable[[archc.Network], object], str]] = {
     "no data": (lambda net: archc.table([net]).with_data("none.csv"), "data none.csv cannot be read: No such file"),
     "notation": (lambda net: archc.layer_table([net], notation="kernel"), "notation is kernels or layers, not kernel; did you mean"),
     "layers of nothing": (lambda net: archc.layer_table([]), "networks are none"),
-    "hidden column": (lambda net: archc.layer_table([net]).shown(hide=["size"]), "hide is stage or output, not size"),
+    "hidden column": (lambda net: archc.layer_table([net]).shown(hide=["size"]), "hide is stage, output or notes, not size"),
     "order of stages": (lambda net: archc.layer_table([net]).shown(sort="params"), "sort is for tables with a row for each network"),
     "width of layers": (lambda net: archc.layer_table([net]).text(0), "width is a whole number, 1 or more, not 0"),
     "no path": (lambda net: archc.load(None), "path is text or a path, not None"),  # type: ignore[arg-type]
@@ -174,7 +174,7 @@ VERBS = {
     "draw --expand layr1": "archc: there is no block layr1; did you mean `layer1`",
     "summary --convention x": "archc: --convention is paper, torchvision, torchinfo or fvcore, not x",
     "summary --sort size": "archc: --sort is params, macs or memory, not size",
-    "summary --format xml": "archc: --format is text, json, csv, md or latex, not xml",
+    "summary --format xml": "archc: --format is text, json, csv, md, latex or html, not xml",
     "summary --expand layer9": "archc: net has no node or part layer9; did you mean `layer1`",
     "table --dtype int8": "archc: --dtype is float32, bfloat16, float16 or float64, not int8",
     "table --columns parms": "archc: --columns is params, macs, flops, layers, field, inference, backward or family, not parms",

@@ -100,8 +100,9 @@ def test_data_that_does_not_fit_is_refused_with_its_place(table: archc.Compariso
 def test_waived_claims_are_footnotes() -> None:
     args = ["table", "archs/resnet18.arch", "archs/vgg11.arch", "--set", "classes=10"]
     shown = run(*args).stdout
-    assert "resnet18 classes=10 [a]" in shown and "vgg11 classes=10 [b]" in shown
-    assert "\n[a] Waived, since its settings or inputs are not those of the file: params == 11_689_512, macs == 1_814_073_344.\n" in shown
+    assert "resnet18 classes=10 [a]" in shown and "vgg11 classes=10 [a]" in shown
+    assert "\n[a] Settings or inputs are not those of the file, whose claims on params and macs are waived.\n" in shown
+    assert shown.count("[a]") == 3 and "[b]" not in shown
     assert r"resnet18 classes=10\textsuperscript{a} &" in run(*args, "--latex").stdout
     assert "resnet18 classes=10<sup>a</sup>" in run(*args, "--md").stdout
     assert facts(*args)[0]["waived"] == ["expect params == 11_689_512", "expect macs == 1_814_073_344"]
@@ -115,6 +116,31 @@ def test_the_verb_takes_all_of_it(tmp_path: Path) -> None:
     done = run("table", *files, *options, "--data", str(tmp_path / "own.csv"), "--rename", "top1=top-1", "--latex", "--label", "tab:x")
     assert "network & parameters (M) & MACs (G) & top-1 \\\\\n\\midrule\nvgg11 & 132.86 & 7.61 &  \\\\\nresnet18 &" in done.stdout
     assert done.stdout.startswith("\\begin{table}\n\\centering\n\\label{tab:x}\n\\begin{tabular}{lrrr}\n")
+    wide = run("table", *files, "--latex", "--caption", "A.", "--float", "table*", "--font", "small").stdout
+    assert wide.startswith("\\begin{table*}\n\\centering\n\\caption{A.}\n\\smallskip\n\\small\\setlength") and wide.endswith(
+        "\\end{table*}\n"
+    )
+    assert run("table", *files, "--latex", "--font", "tiny").stdout.startswith("\\begingroup\n\\tiny\\setlength")
+    page = run("table", *files, *options, "--format", "html", "--data", str(tmp_path / "own.csv")).stdout
+    assert page.startswith("<table>") and "<b>11.69</b>" in page and "132.86" in page
+
+
+WRONG_OPTIONS = {
+    "--columns prams": "--columns is params, macs, flops, layers, field, inference, backward or family, not prams; did you mean `params`?",
+    "--units params=MiB": "--units of params is K, M, G, T, e3, e6 or e9, not MiB",
+    "--float figure --latex": "--float is table, table* or sidewaystable, not figure",
+    "--font huge --latex": "--font is small, footnotesize, scriptsize or tiny, not huge",
+    "--font small": "--font is for --latex",
+    "--layers --hide stages": "--hide is stage, output or notes, not stages; did you mean `stage`?",
+    "--layers --rename conv3_64=x": "--rename names conv3_64, and there is no network, column, stage or layer of this name",
+    "-o plot.gif": "a plot is .svg, .pdf, .png, .tex or .pgf, not plot.gif",
+}
+
+
+@pytest.mark.parametrize("options", WRONG_OPTIONS)
+def test_what_is_not_there_is_refused(options: str) -> None:
+    done = run("table", "archs/lenet5.arch", *options.split(), code=2)
+    assert WRONG_OPTIONS[options] in done.stderr and not done.stdout
 
 
 def test_text_in_latex_means_itself() -> None:

@@ -52,7 +52,7 @@ Out = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help
 
 # ---- tables
 
-FORMS = ("text", "json", "csv", "md", "latex")
+FORMS = ("text", "json", "csv", "md", "latex", "html")
 Form = Annotated[str, typer.Option("--format", help=alternatives(FORMS), autocompletion=words(*FORMS))]
 Csv = Annotated[bool, typer.Option("--csv", help="the same as --format csv")]
 Md = Annotated[bool, typer.Option("--md", help="the same as --format md")]

@@ -11,10 +11,10 @@ import typer
 
 from archc.compiler.analysis.printed import NOTATIONS
 from archc.compiler.elaborate.elaboration import MAX_NODES, Limits
-from archc.compiler.errors import UsageError
+from archc.compiler.errors import UsageError, alternatives
 from archc.compiler.network import Network
 from archc.compiler.plots.request import LABELS, PAGES, SUFFIXES, Axes, can_plot, ready
-from archc.compiler.results.columns import COLUMNS, COUNTS, SIZES
+from archc.compiler.results.columns import COLUMNS, COUNTS, FLOATS, FONTS, SIZES
 from archc.dsl.parser import MAX_NESTING
 from archc.ui.verbs.completion import words
 from archc.ui.verbs.options import Csv, Files, Form, Input, Json, Latex, MaxNesting, MaxNodes, Md, MemoryBatch, MemoryDtype, Set
@@ -48,7 +48,8 @@ GroupBy = Annotated[str, typer.Option("--group-by", metavar="NAME", help="equal 
 Bold = Annotated[bool, typer.Option("--bold", help="the best of each column in bold; with --layers, what a network adds")]
 Lower = Annotated[list[str] | None, typer.Option("--lower", metavar="NAMES", help="columns of --data in which less is better")]
 Rename = Annotated[
-    list[str] | None, typer.Option("--rename", metavar="NAME=TITLE", help="another name of a network, a column or a stage; may be repeated")
+    list[str] | None,
+    typer.Option("--rename", metavar="NAME=TITLE", help="another name of a network, a column, a stage or a layer; may be repeated"),
 ]
 Data = Annotated[Path | None, typer.Option("--data", metavar="CSV", help="columns of your own, in rows by `network`")]
 Caption = Annotated[str, typer.Option("--caption", metavar="LATEX", help="with --latex: a float with this caption")]
@@ -60,7 +61,11 @@ Notation = Annotated[
         "--notation", help="with --layers: kernels (3×3, 64, blocks in brackets) or layers (conv3-64)", autocompletion=words(*NOTATIONS)
     ),
 ]
-Hide = Annotated[list[str] | None, typer.Option("--hide", metavar="NAMES", help="with --layers: without the column stage, output or both")]
+Hide = Annotated[
+    list[str] | None, typer.Option("--hide", metavar="NAMES", help="with --layers: without the columns stage or output, or the notes")
+]
+Float = Annotated[str, typer.Option("--float", help=f"with --latex: {alternatives(FLOATS[1:])}", autocompletion=words(*FLOATS[1:]))]
+Font = Annotated[str, typer.Option("--font", help=f"with --latex: {alternatives(FONTS[1:])}", autocompletion=words(*FONTS[1:]))]
 
 
 USUAL = {each.name: each.default for each in fields(Axes)}  # of the options of a plot
@@ -104,6 +109,8 @@ def table_(
     data: Data = None,
     caption: Caption = "",
     label: Label = "",
+    float_: Float = "",
+    font: Font = "",
     notation: Notation = "kernels",
     hide: Hide = None,
     x: X = "macs",
@@ -149,6 +156,8 @@ def table_(
         "rename": dict(_pair("rename", each) for each in rename or ()),
         "caption": caption,
         "label": label,
+        "floats": float_,
+        "font": font,
     }
     _check(
         form, layers, look, {"-o": output, "--data": data, "--lower": lower}, {"--hide": hide, "--notation layers": notation != "kernels"}
@@ -198,9 +207,9 @@ def table_(
 
 def _check(form: str, layers: bool, look: dict[str, Any], rows: dict[str, object], stages: dict[str, object]) -> None:
     """End with exit code 2 where an option is given that a table of this kind, or in this format, does not have."""
-    for name in ("caption", "label"):
+    for option, name in (("caption", "caption"), ("label", "label"), ("float", "floats"), ("font", "font")):
         if look[name] and form != "latex":
-            usage(f"--{name} is for --latex")
+            usage(f"--{option} is for --latex")
     wrong = [name for name, given in (rows if layers else stages).items() if given]
     if wrong:
         usage(f"{wrong[0]} is for tables with a row for each network, not for --layers" if layers else f"{wrong[0]} is for --layers")

@@ -29,6 +29,7 @@ from archc.dsl.source import Source
 from archc.ui.show import fixing
 from archc.ui.show.colour import painter
 from archc.ui.verbs import sources
+from archc.ui.verbs.options import FORMS
 from archc.ui.verbs.sources import STDIN, checked
 
 
@@ -39,6 +40,7 @@ class Tabulated(Protocol):
     def csv(self) -> str: ...
     def markdown(self) -> str: ...
     def latex(self) -> str: ...
+    def _repr_html_(self) -> str: ...
 
 
 def sweeps(settings: list[str]) -> list[list[str]]:
@@ -52,13 +54,14 @@ def sweeps(settings: list[str]) -> list[list[str]]:
 def chosen_format(format_: str, json_: bool, csv: bool, md: bool, latex: bool) -> str:
     """Choose the format of a table: the one of a flag, else that of `--format`. Raises UsageError."""
     form = next((name for name, wanted in (("json", json_), ("csv", csv), ("md", md), ("latex", latex)) if wanted), format_)
-    one_of("format", form, ("text", "json", "csv", "md", "latex"))
+    one_of("format", form, FORMS)
     return form
 
 
 def print_table(result: Tabulated, form: str) -> None:
-    """Print a result as a table: text as wide as the terminal, csv, md or latex."""
+    """Print a result as a table: text as wide as the terminal, csv, md, latex or html."""
     texts = {"text": lambda: result.text(width()), "csv": result.csv, "md": result.markdown, "latex": result.latex}
+    texts["html"] = lambda: f"{result._repr_html_()}\n"
     sys.stdout.write(texts[form]())
 
 
