@@ -27,7 +27,8 @@ Tensor = Any  # of torch
 class Asked:
     """What is to be shown: layers (without anything else, those that end a stage), units as `LABEL:ROW,COLUMN`, classes for Grad-CAM.
 
-    `channels` is the most maps of a layer, and `top` the number of classes that are named. Raises UsageError for numbers below 1.
+    `channels` is the most maps of a layer, None where they are as many as suit the page, and `top` the number of classes that are named.
+    Raises UsageError for numbers below 1.
     """
 
     layers: tuple[str, ...] = ()
@@ -35,11 +36,12 @@ class Asked:
     units: tuple[str, ...] = ()
     cams: tuple[str, ...] = ()
     cam_layer: str = ""
-    channels: int = 16
+    channels: int | None = None
     top: int = 3
 
     def __post_init__(self) -> None:
-        at_least("channels", self.channels, 1)
+        if self.channels is not None:
+            at_least("channels", self.channels, 1)
         at_least("top", self.top, 1)
 
 
@@ -109,16 +111,16 @@ class Shown:
             ],
         }
 
-    def page(self) -> Page:
-        """Return the page that shows it."""
+    def page(self, width: str = "slide") -> Page:
+        """Return the page that shows it: a `slide`, or as wide as the `page` or the `column` of a paper. Raises UsageError."""
         bands = [*([self._filters(*self.filters)] if self.filters else []), *(self._band(*layer) for layer in self.layers.items())]
         panels = [*(self._field(unit) for unit in self.units), *map(self._cam, self.cams)]
         image = _picture(self._image.plain)
-        return Page(f"{self.graph.name} · {self._image.name}", image, tuple(self.likeliest), tuple(panels), tuple(bands))
+        return Page(f"{self.graph.name} · {self._image.name}", image, tuple(self.likeliest), tuple(panels), tuple(bands), width)
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, width: str = "slide") -> None:
         """Write the page as .svg, .png or .pdf. Needs matplotlib. Raises UsageError and CannotWrite."""
-        write(self.page(), path)
+        write(self.page(width), path)
 
     # ---- what is asked for
 
@@ -138,26 +140,21 @@ class Shown:
     # ---- parts of the page
 
     def _band(self, layer: str, values: Tensor) -> Band:
-        count = len(values)
-        most = min(count, self._asked.channels)
         title, written = _written(self.graph, layer)
-        note = f"{written}   {show_shape(tuple(values.shape))}" + (f"   the first {most} maps" if most < count else "")
+        note = f"{written}   {show_shape(tuple(values.shape))}"
         end = nodes_of(self.graph, layer)[-1].name
         marks = tuple((unit.row, unit.column) for unit in self.units if unit.layer == end)
-        return Band(layer, title, note, values[:most].numpy(), marks)
+        return Band(layer, title, note, values.numpy(), marks, self._asked.channels)
 
     def _filters(self, name: str, weights: Tensor) -> Band:
         """Return the filters as pictures: in color with the same scale for all, or as one channel around 0."""
         count, channels, *size = weights.shape
-        most = min(count, self._asked.channels)
-        title = f"filters of {name}"
-        note = f"{count} of {show_shape((channels, *size))}" + (f"   the first {most}" if most < count else "")
-        shown = weights[:most]
+        title, note, most = f"filters of {name}", f"{count} of {show_shape((channels, *size))}", self._asked.channels
         if channels == 1:
-            return Band("filters", title, note, shown[:, 0].numpy())
-        largest = max(float(shown.abs().max()), 1e-12)
+            return Band("filters", title, note, weights[:, 0].numpy(), most=most)
+        largest = max(float(weights.abs().max()), 1e-12)
         note = f"{note}   weights from \u2212{largest:.2g} to {largest:.2g} as colors, grey is 0"
-        return Band("filters", title, note, (shown / (2 * largest) + 0.5).permute(0, 2, 3, 1).numpy())
+        return Band("filters", title, note, (weights / (2 * largest) + 0.5).permute(0, 2, 3, 1).numpy(), most=most)
 
     def _field(self, unit: Unit) -> Panel:
         size = " x ".join("all" if extent is None else str(extent) for extent in unit.size)

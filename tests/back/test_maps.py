@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -19,7 +21,8 @@ from archc import UsageError, load, loads
 from archc.compiler.backends.torch.arch_module import ArchModule
 from archc.compiler.backends.torch.maps import Maps, default_layers, last_map
 from archc.compiler.errors import UnknownName
-from archc.compiler.plots.map_pages import GAP, fitted
+from archc.compiler.plots.map_figure import GAP, drawn, fitted, suited
+from archc.compiler.plots.map_pages import Band, Page
 from archc.compiler.results.maps import Asked, Shown, Taken
 from archc.tests.support import ROOT
 from archc.tests.support.commands import archc, facts
@@ -179,25 +182,41 @@ def test_a_network_is_shown_with_the_same_bytes_every_time(small: ArchModule, tm
     ElementTree.fromstring(text)
 
 
-def test_nothing_on_a_page_leaves_it_or_meets(small: ArchModule) -> None:
-    """Boxes of matplotlib, for few maps and for many."""
-    from archc.compiler.plots.map_pages import _Drawn
+ASKED = {
+    "stages": Asked(),
+    "all": Asked(("conv1",), True, ("pool1:0,0", "conv1:15,15"), ("cow",)),
+    "images": Asked(units=("pool1:0,0",), cams=("cow", "dog")),
+    "many bands": Asked(("conv1", "body", "pool1", "relu1", "body.relu2"), True, channels=1),
+}
 
-    for asked in (
-        Asked(),
-        Asked(("conv1",), True, ("pool1:0,0", "conv1:15,15"), ("cow",)),
-        Asked(units=("pool1:0,0",), cams=("cow", "dog")),
-        Asked(("conv1", "body", "pool1", "relu1", "body.relu2"), True, channels=1),
-    ):
-        figure = _Drawn(
-            Shown(small, Taken("x" * 300, image(), image()), asked, ("a class of a long name " * 3, "dog", "cow")).page()
-        ).figure
-        boxes = [axes.get_position() for axes in figure.axes]
-        texts = [text.get_window_extent().transformed(figure.transFigure.inverted()) for text in figure.texts]
-        for box in (*boxes, *texts):
-            assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= 1.0 and box.y1 <= 1.0, (asked, box)
-        pairs = [(a, b) for number, a in enumerate((*boxes, *texts)) for b in (*boxes, *texts)[number + 1 :]]
-        assert not [(a, b) for a, b in pairs if a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1]
+
+@pytest.mark.parametrize("width", ["slide", pytest.param("page", marks=pytest.mark.slow), "column"])
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+def test_nothing_on_a_page_leaves_it_or_meets(small: ArchModule, asked: Asked, width: str) -> None:
+    """Boxes of matplotlib, for few maps and for many."""
+    classes = ("a class of a long name " * 3, "dog", "cow")
+    figure = drawn(Shown(small, Taken("x" * 300, image(), image()), asked, classes).page(width))
+    assert figure.get_size_inches()[0] == pytest.approx(
+        {"slide": figure.get_size_inches()[0], "page": 6.89, "column": 3.346}[width], abs=1e-3
+    )
+    boxes = [axes.get_position() for axes in figure.axes]
+    texts = [text.get_window_extent().transformed(figure.transFigure.inverted()) for text in figure.texts]
+    for box in (*boxes, *texts):
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= 1.0 and box.y1 <= 1.0, (asked, box)
+    pairs = [(a, b) for number, a in enumerate((*boxes, *texts)) for b in (*boxes, *texts)[number + 1 :]]
+    assert not [(a, b) for a, b in pairs if a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1]
+
+
+def test_as_many_maps_as_suit_the_page() -> None:
+    assert suited(64, 1.0, 8.3, 0.83) == 9  # large ones in one row
+    assert suited(64, 1.0, 8.3, 1.35) == 22  # a row would hold 5
+    assert suited(4, 1.0, 8.3, 1.35) == 4 and suited(1, 1.0, 8.3, 0.1) == 1 and suited(64, 9.0, 2.0, 0.2) <= 64
+    values = np.zeros((64, 8, 8))
+    page = Page("", np.zeros((8, 8)), (("a", 1.0),), (), (Band("b0", "b", "note", values),))
+    for width, count in (("slide", 12), ("column", 6)):
+        figure = drawn(replace(page, width=width))
+        ids = [str(found.get_gid()) for found in figure.findobj() if str(found.get_gid()).startswith("map/b0/")]
+        assert len(ids) == count and any(text.get_text() == f"note   the first {count}" for text in figure.texts)
 
 
 @pytest.mark.parametrize(("count", "aspect", "across"), [(6, 1.0, 6), (16, 1.0, 8), (1, 1.0, 1), (16, 4.0, 4)])
@@ -206,6 +225,33 @@ def test_maps_are_as_large_as_their_space_allows(count: int, aspect: float, acro
     assert found == across
     down = -(-count // across)
     assert down * (size + GAP) - GAP <= 1.5 + 1e-9 and across * (size * aspect + GAP) - GAP <= 8.0 + 1e-9
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")
+@pytest.mark.parametrize("width", ["slide", "column"])
+def test_a_browser_shows_maps_apart_and_within_the_page(small: ArchModule, tmp_path: Path, width: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    Shown(small, Taken("x.png", image(), image()), ASKED["all"], ("cat", "dog", "cow")).write(tmp_path / "a.svg", width)
+    measure = """all => all.map(each => { const b = each.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom] })"""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1920, "height": 1080})
+        page.goto((tmp_path / "a.svg").as_uri())
+        maps = page.eval_on_selector_all("[id^='map/'], [id='image'], [id^='key/']", measure)
+        texts = page.eval_on_selector_all("svg [id^='text_']", measure)
+        whole = page.eval_on_selector_all("svg", measure)[0]
+        browser.close()
+    assert len(maps) == 4 + 4 + 1 + 1  # filters, maps, the image, a scale
+    assert len(texts) > 8
+    found = [*maps, *texts]
+    assert all(whole[0] <= box[0] and whole[1] <= box[1] and box[2] <= whole[2] and box[3] <= whole[3] for box in found)
+    pairs = [(a, b) for number, a in enumerate(found) for b in found[number + 1 :]]
+    assert not [(a, b) for a, b in pairs if all(a[i] + 0.5 < b[i + 2] and b[i] + 0.5 < a[i + 2] for i in (0, 1))]
 
 
 # ---- the command line
@@ -258,6 +304,11 @@ def test_the_verb_refuses_in_words(trained: Path, tmp_path: Path) -> None:
     assert said == "archc: give the page that is to be written, -o maps.svg, or --json\n"
     said = archc("show", model, "--image", photo, "-o", str(tmp_path / "x.gif"), code=2).stderr
     assert said == "archc: maps are .svg, .png or .pdf, not x.gif\n"
+    said = archc("show", model, "--image", photo, "-o", str(tmp_path / "x.svg"), "--width", "colum", code=2).stderr
+    assert said == "archc: --width is slide, page or column, not colum; did you mean `column`?\n"
+    save_file({"a": torch.zeros(1)}, trained / "other.safetensors")
+    said = archc("show", "archs/lenet5.arch", "--image", photo, "--weights", str(trained / "other.safetensors"), "--json", code=1).stderr
+    assert "missing    c1.weight" in said and "does not fit the network in" in said and "`archc weights FILE --from WEIGHTS" in said
     said = archc("show", model, "--image", str(trained / "no.png"), "--json", code=1).stderr
     assert "this is no image that can be read" in said
     said = archc("show", model, "--image", photo, "--layer", "fc", "-o", str(tmp_path / "x.svg"), code=2).stderr

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from archc.compiler.plots.map_pages import can_show
+from archc.compiler.errors import one_of
+from archc.compiler.plots.map_pages import WIDTHS, can_show
 from archc.compiler.results.maps import Asked, Shown, Taken
-from archc.ui.verbs.completion import any_files
+from archc.ui.verbs.completion import any_files, words
 from archc.ui.verbs.options import Device, File, Json, Set
 from archc.ui.verbs.terminal import must_be_writable, overrides, print_json, talk, usage
 from archc.ui.verbs.training import Weights, data_errors, loaded
@@ -25,7 +26,9 @@ def show(
     layer: Annotated[
         list[str] | None, typer.Option("--layer", metavar="LABEL", help="the maps of a layer or block; may be repeated")
     ] = None,
-    channels: Annotated[int, typer.Option(min=1, help="the most maps of a layer, and the most filters")] = 16,
+    channels: Annotated[
+        int | None, typer.Option(min=1, help="the most maps of a layer, and the most filters; by default those that suit the page")
+    ] = None,
     filters: Annotated[bool, typer.Option("--filters", help="the filters of the first convolution")] = False,
     unit: Annotated[
         list[str] | None, typer.Option("--unit", metavar="LABEL:ROW,COL", help="the pixels that a unit depends on; may be repeated")
@@ -35,6 +38,10 @@ def show(
     ] = None,
     cam_layer: Annotated[str, typer.Option("--cam-layer", metavar="LABEL", help="the layer of Grad-CAM, instead of the last maps")] = "",
     top: Annotated[int, typer.Option(min=1, help="classes that are named with their probabilities")] = 3,
+    width: Annotated[
+        str,
+        typer.Option("--width", help="slide (1920x1080 pixels), page (175 mm) or column (85 mm)", autocompletion=words(*WIDTHS)),
+    ] = "slide",
     device: Device = "auto",
     set_: Set = None,
     json_: Json = False,
@@ -45,6 +52,7 @@ def show(
     if output is not None:
         must_be_writable(output)
         can_show(output)
+        one_of("width", width, WIDTHS)
     asked = Asked(tuple(layer or ()), filters, tuple(unit or ()), tuple(cam or ()), cam_layer, channels, top)
     with data_errors():
         from archc.training.prepare import Preparation, as_taken
@@ -53,7 +61,7 @@ def show(
         taken = Taken(image.name, *as_taken(Preparation.of_facts(stored.preparation), image))
         found = Shown(module, taken, asked, stored.classes, stored.scores)
         if output is not None:
-            found.write(output)
+            found.write(output, width)
     if json_:
         print_json(found.facts())
     if output is not None:
