@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from typing import Any
 
 from archc.compiler.errors import at_least, one_of
 from archc.compiler.graph import ArchGraph
 from archc.compiler.results.timings import middle, milliseconds, quantile, thread_counts, threads_text, whole_numbers
-from archc.compiler.tables import html_table, text_table
+from archc.compiler.tables import html_table, latex_table, markdown_table, text_table
 
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("float32", "bfloat16", "float16")  # in which a network can run
+BUSY = 1.5  # how far apart quartiles are where something else was running
 HEADS = ("level", ">ms", ">times as fast", ">quartiles", ">p95", ">samples/s", ">difference", ">peak MiB")
 
 
@@ -56,9 +60,29 @@ class Benchmark:
     def __str__(self) -> str:
         return self.text().rstrip("\n")
 
-    def text(self) -> str:
-        """Return the table after a line that says what was run."""
-        return f"{self._note()}\n{text_table(self._heads(), self._rows())}"
+    def text(self, width: int | None = None) -> str:
+        """Return the table after a line that says what was run, and before what is to be known of it. Raises UsageError."""
+        if width is not None:
+            at_least("width", width, 1)
+        above, *below = [note if width is None else textwrap.fill(note, width) for note in (self._ran(), *self._notes())]
+        return f"{above}\n{text_table(self._heads(), self._rows())}" + "".join(f"{note}\n" for note in below)
+
+    def markdown(self) -> str:
+        """Return the table in Markdown, between what was run and what is to be known of it."""
+        return f"{self._ran()}\n\n{markdown_table(self._heads(), self._rows())}" + "".join(f"\n{note}\n" for note in self._notes())
+
+    def latex(self) -> str:
+        """Return the table in LaTeX, for the package booktabs."""
+        return latex_table(self._heads(), self._rows())
+
+    def csv(self) -> str:
+        """Return the measurements as comma-separated values: times in seconds, memory in bytes."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(field.name for field in fields(Timed))
+        for level in self.levels:
+            writer.writerow("" if value is None else value for value in astuple(level))
+        return out.getvalue()
 
     def facts(self) -> dict[str, Any]:
         """Return the same as plain data."""
@@ -74,12 +98,25 @@ class Benchmark:
 
     def _repr_html_(self) -> str:
         """Return the table for a notebook."""
-        return html_table(self._heads(), self._rows(), notes=[self._note()])
+        return html_table(self._heads(), self._rows(), notes=[self._ran(), *self._notes()])
 
-    def _note(self) -> str:
+    def _ran(self) -> str:
         only = [f"batch {self.batches[0]}"] * (len(self.batches) == 1) + [threads_text(self.threads[0])] * (len(self.threads) == 1)
         where = ", ".join([f"{self.name} on {self.device}", self.dtype, *only])
         return f"{where}; medians of {self.runs} runs in turn, after runs that do not count"
+
+    def _notes(self) -> list[str]:
+        """Say what the columns mean, and which rows were disturbed."""
+        notes = [
+            "times as fast: as level 0 of the same batch and threads. quartiles: half of the runs take a time between them. "
+            "p95: 95 % of the runs take no longer. difference: from the output of level 0, by its largest value."
+        ]
+        wide = [row for row in self.levels if row.upper > BUSY * row.lower]
+        if wide:
+            said = "one row" if len(wide) == 1 else f"{len(wide)} of {len(self.levels)} rows"
+            busy = "other programs must have used the processor: repeat it on an idle machine, or with more --runs"
+            notes.append(f"In {said} the quartiles differ by more than a factor of {BUSY}; {busy}.")
+        return notes
 
     def _heads(self) -> tuple[str, ...]:
         return (*([">threads"] if len(self.threads) > 1 else []), *([">batch"] if len(self.batches) > 1 else []), *HEADS)
@@ -94,7 +131,7 @@ class Benchmark:
             rows.append(
                 [
                     *(*varied, str(row.level), milliseconds(row.seconds), f"{row.ratio:.2f}", spread, milliseconds(row.p95), speed),
-                    *(f"{row.difference:.0e}", peak),
+                    *(f"{row.difference:.0e}" if row.difference else "0", peak),
                 ]
             )
         return rows

@@ -27,9 +27,9 @@ from archc.compiler.tables import Room, html_table, latex_table, markdown_table,
 if TYPE_CHECKING:
     from archc.compiler.backends.torch.profile import Layers
 
-HEADS = ("name", "operator", ">ms", ">p95", ">share", ">GMAC/s", ">allocated", ">at the peak", ">of it")
+HEADS = ("name", "operator", ">ms", ">p95", ">share", ">GMAC/s", ">allocated", ">at the peak", ">of peak")
 BUSY = 1.5  # how much longer runs of all layers take than the sum of their medians, where something else was running
-SPARE = ("GMAC/s", "of it", "p95", "allocated")  # columns that a narrow terminal leaves out, in this order
+SPARE = ("GMAC/s", "of peak", "p95", "allocated")  # columns that a narrow terminal leaves out, in this order
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -32,6 +35,13 @@ def test_batches_and_threads_are_swept() -> None:
         assert row.lower <= row.seconds * 1.001 and row.seconds <= row.upper * 1.001 and row.upper <= row.p95
     assert found.levels[2].peak == 3 * found.levels[0].peak  # type: ignore[operator]
     assert "batch   level" in found.text() and "threads" not in found.text().splitlines()[1]
+    calm = replace(found, levels=tuple(replace(row, lower=row.seconds, upper=row.seconds) for row in found))
+    first = replace(calm.levels[0], upper=2 * calm.levels[0].lower)
+    assert "idle machine" not in calm.text(40) and max(map(len, calm.text(200).splitlines())) <= 200
+    assert "In one row the quartiles differ by more than" in replace(calm, levels=(first, *calm.levels[1:])).text()
+    rows = list(csv.DictReader(io.StringIO(found.csv())))
+    assert [(row["batch"], row["level"], float(row["seconds"])) for row in rows] == [(str(r.batch), str(r.level), r.seconds) for r in found]
+    assert found.markdown().count("\n|") == 6 and r"\toprule" in found.latex() and found._repr_html_().count("<tr>") == 5
     before = torch.get_num_threads()
     with on_threads(1):
         assert torch.get_num_threads() == 1

@@ -98,12 +98,19 @@ def test_flame_graphs_are_of_speedscope(net: Network) -> None:
     found = net.profile(runs=1, device="cpu")
     data = json.loads(json.dumps(found.flames()))
     assert data["$schema"] == "https://www.speedscope.app/file-format-schema.json"
+    assert set(data) == {"$schema", "exporter", "name", "activeProfileIndex", "shared", "profiles"} and set(data["shared"]) == {"frames"}
     frames = data["shared"]["frames"]
+    for frame in frames:  # the fields of the format, and no others
+        assert frame["name"] and set(frame) <= {"name", "file", "line", "col"}
+        assert all(isinstance(frame.get(key, 1), int) and frame.get(key, 1) > 0 for key in ("line", "col"))
+    assert data["activeProfileIndex"] in range(len(data["profiles"]))
     for profile, unit, total in zip(
         data["profiles"], ("seconds", "bytes"), (found.layers, sum(row.allocated for row in found.rows)), strict=True
     ):
         assert (profile["type"], profile["unit"], profile["startValue"]) == ("sampled", unit, 0)
-        assert len(profile["samples"]) == len(profile["weights"])
+        assert set(profile) == {"type", "name", "unit", "startValue", "endValue", "samples", "weights"}
+        assert len(profile["samples"]) == len(profile["weights"]) > 0
+        assert all(isinstance(weight, (int, float)) and weight >= 0 for weight in profile["weights"])
         assert profile["endValue"] == pytest.approx(sum(profile["weights"])) == pytest.approx(total)
         assert all(0 <= index < len(frames) for stack in profile["samples"] for index in stack)
     stack = next(stack for stack in data["profiles"][0]["samples"] if frames[stack[-1]]["name"].startswith("layer1.basic2.conv1"))

@@ -18,6 +18,7 @@ from archc.compiler.draw.arcs import SIGN, glyph
 from archc.compiler.draw.beside import side_by_side
 from archc.compiler.draw.figure import Figure, figure, percent, renamed, short
 from archc.compiler.draw.fold import Folding, scene
+from archc.compiler.draw.key import entries
 from archc.compiler.draw.layout import TooLarge, render
 from archc.compiler.draw.placing import placed
 from archc.compiler.draw.steps import step_of
@@ -268,6 +269,16 @@ def test_heat_tells_boxes_apart() -> None:
     texts = [text.text for text in ElementTree.fromstring(load(ROOT / "archs/resnet50.arch").draw(heat="macs")).iter(f"{SVG}text")]
     assert "share of the MACs" in texts
     assert texts.count(percent(shares[-1])) == 2  # on the box, and in the key
+
+
+def test_the_key_of_a_figure_has_the_colors_of_its_volumes() -> None:
+    shown, look = scene(graph("resnet50"), Folding(1)), Look(heat="macs", volumes=True)
+    title, *swatches = entries(shown, look)
+    scale = look.total(shown)
+    assert title.text == "share of the MACs"
+    assert [(entry.text, entry.fill) for entry in swatches] == [(percent(share), colour) for share, colour in scale.key()]
+    most = max(shown.shown(), key=scale.share)
+    assert (swatches[-1].text, swatches[-1].fill) == (percent(scale.share(most)), scale.colour(most))
 
 
 # ---- differences

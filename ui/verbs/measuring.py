@@ -21,7 +21,6 @@ from archc.ui.verbs.terminal import (
     print_json,
     print_table,
     refusals,
-    say,
     talk,
     usage,
     write,
@@ -42,19 +41,24 @@ def bench(
     threads: Annotated[str, typer.Option(metavar="N[,N...]", help="threads of the CPU, or several numbers of them: 1,2")] = "",
     runs: Annotated[int, typer.Option(min=1, help="the number of runs of every level that count")] = 9,
     upto: Annotated[int, typer.Option(min=0, max=3, help="the last level; 3 compiles, which takes a while")] = 2,
+    format_: Form = "text",
+    csv: Csv = False,
+    md: Md = False,
+    latex: Latex = False,
     set_: Set = None,
     input_: Input = None,
     json_: Json = False,
 ) -> None:
     """Time the levels of optimization side by side, with each number of samples and of threads."""
+    form = chosen_format(format_, json_, csv, md, latex)
     batches, counts = numbers("batch", batch), numbers("threads", threads) if threads else None
-    net = network(file, overrides(set_, input_), Limits(), json_)
+    net = network(file, overrides(set_, input_), Limits(), form == "json")
     with refusals():
         found = net.bench(device=device, dtype=dtype, batch=batches, threads=counts, runs=runs, upto=upto)
-    if json_:
+    if form == "json":
         print_json(found.facts())
     else:
-        say(found.text())
+        print_table(found, form)
 
 
 def profile(
