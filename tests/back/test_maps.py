@@ -133,6 +133,10 @@ def test_layers_are_chosen_where_stages_end() -> None:
 
 REFUSED = {
     "unknown layer": (Asked(layers=("conv2",)), "small has no node or part conv2; did you mean `conv1`?"),
+    "no near layer": (
+        Asked(layers=("zz",)),
+        "no node or part zz; layers with maps are relu1, body.relu2, and others that `archc summary` lists",
+    ),
     "flat layer": (Asked(layers=("fc",)), "layer fc has no maps of rows and columns: it is 3; layers with maps are relu1, body.relu2"),
     "no unit": (Asked(units=("conv1",)), "unit is LABEL:ROW,COLUMN, as in conv2:4,4, not conv1"),
     "unit outside": (Asked(units=("pool1:8,0",)), "unit is a place in pool1, which is 8x8, not 8,0: rows are 0 to 7, columns 0 to 7"),

@@ -244,6 +244,27 @@ def test_latex_takes_tables_and_plots(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-2000:]
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(LATEX is None, reason="there is no LaTeX here")
+def test_table_1_of_resnet_fits_a_page(tmp_path: Path) -> None:
+    """With five networks it is as wide as both columns, in small letters, as in the paper; LaTeX says that nothing leaves its line."""
+    assert LATEX is not None
+    names = ("resnet18_a", "resnet34_a", "resnet50_v1", "resnet101_v1", "resnet152_v1")
+    nets = [archc.load(Path(archc.__file__).parent / f"archs/{name}.arch", settings={"classes": 10}) for name in names]
+    short_names = {name: name.removeprefix("resnet") for name in names}
+    layers = archc.layer_table(nets).shown(
+        columns=("macs",), units={"macs": "e9"}, caption="A.", floats="table*", font="footnotesize", rename=short_names
+    )
+    whole = archc.table(nets).shown(group_by="family", caption="B.", label="tab:b", columns=("params",), floats="table*", font="small")
+    assert "claims on params and macs are waived" in layers.latex() and r"\textsuperscript{a}" in whole.latex()
+    packages = r"\usepackage[a4paper,margin=2cm]{geometry}\usepackage{booktabs}"
+    text = f"\\documentclass[twocolumn]{{article}}{packages}\\begin{{document}}\n{layers.latex()}\n{whole.latex()}\n\\end{{document}}\n"
+    (tmp_path / "paper.tex").write_text(text)
+    command = [LATEX, "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "Overfull" not in done.stdout, done.stdout[-2000:]
+
+
 def test_styles_of_matplotlib(tmp_path: Path) -> None:
     style = tmp_path / "ours.mplstyle"
     style.write_text("axes.facecolor: 112233\n")

@@ -15,7 +15,7 @@ from archc.compiler.analysis.receptive import receptive_fields
 from archc.compiler.analysis.seen import seen
 from archc.compiler.backends.torch.arch_module import ArchModule, source_of
 from archc.compiler.backends.torch.optimize import realized
-from archc.compiler.errors import UsageError
+from archc.compiler.errors import UnknownName, UsageError
 from archc.compiler.graph import ArchGraph, Node
 from archc.compiler.lowering import lowered
 
@@ -136,10 +136,14 @@ class _Kept(fx.Interpreter):
 
 def spatial(graph: ArchGraph, layer: str, option: str) -> Node:
     """Return a node with maps: the named one, or the last of a block. Raises UnknownName, and UsageError for one that has no maps."""
-    node = nodes_of(graph, layer)[-1]
+    known = ", ".join(default_layers(graph))
+    try:
+        node = nodes_of(graph, layer)[-1]
+    except UnknownName as error:
+        error.hint = error.hint or f"layers with maps are {known}, and others that `archc summary` lists"
+        raise
     if not _has_maps(node):
         shape = "x".join(map(str, node.shape))
-        known = ", ".join(default_layers(graph))
         raise UsageError(f"{node.name} has no maps of rows and columns: it is {shape}; layers with maps are {known}", option=option)
     return node
 
