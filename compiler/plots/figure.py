@@ -92,7 +92,8 @@ def settings(drawing: Drawing, tex: bool) -> Iterator[None]:
         "xtick.major.size": text * 0.35, "ytick.major.size": text * 0.35, "xtick.minor.size": 0, "ytick.minor.size": 0,
         "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
         "grid.color": "#e6e6e6", "grid.linewidth": text * 0.06, "legend.frameon": False,
-        "font.family": ["serif" if tex else "sans-serif"], "font.sans-serif": ["DejaVu Sans"], "font.serif": ["STIXGeneral"],
+        "font.family": ["serif" if tex else "sans-serif"], "font.sans-serif": ["DejaVu Sans"],
+        "font.serif": ["DejaVu Serif"],  # wider than LaTeX's fonts, which are measured by it
         "pdf.fonttype": 42, "svg.fonttype": "path", "path.simplify": False,
     }  # fmt: skip
     with matplotlib.rc_context():
@@ -306,7 +307,7 @@ def _write(figure: Any, axes: Any, point: Point, spot: Spot, place: Place, size:
             [x1, x2], [y1, y2], color="#999999", linewidth=size * 0.06, zorder=2.5, gid=_gid("lead", point.name), scalex=False, scaley=False
         )
     x, y = back.transform(((left + right) / 2, (bottom + top) / 2))
-    ground = {"facecolor": axes.get_facecolor(), "edgecolor": "none", "alpha": 0.7, "pad": 0.3}
+    ground = {"facecolor": axes.get_facecolor(), "edgecolor": "none", "alpha": 0.8, "pad": 0.3}
     axes.text(
         x,
         y,

@@ -1,7 +1,8 @@
 """Plots as pictures of the LaTeX package pgf, in the fonts of the document that inputs them.
 
 matplotlib asks LaTeX for the size of each text, so that its files depend on the fonts of the machine. Here text is measured by
-matplotlib's own font, which is wider than LaTeX's: no LaTeX is needed, and the bytes are the same everywhere.
+matplotlib's own font, which is wider than LaTeX's, also in the wide cuts of Computer Modern for small sizes: no LaTeX is needed, and
+the bytes are the same everywhere.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from archc.compiler.plots.placing import Spot, places
 from archc.compiler.plots.request import Axes
 from archc.compiler.results.columns import Given, Look
 from archc.compiler.results.plotted import drawing, short
+from archc.compiler.tables import latex_text
 from archc.tests.support.commands import archc as run
 
 # ImageNet networks: millions of parameters, millions of MACs, top-1 accuracy of torchvision's weights IMAGENET1K_V1.
@@ -242,6 +243,27 @@ def test_latex_takes_tables_and_plots(tmp_path: Path) -> None:
     command = [LATEX, "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(LATEX is None, reason="there is no LaTeX here")
+@pytest.mark.parametrize("width", ["column", "page", "slide"])
+def test_labels_are_as_narrow_in_latex_as_they_were_measured(tmp_path: Path, width: str) -> None:
+    """Else what is placed apart meets when LaTeX sets it. Small sizes of Computer Modern are wide."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    assert LATEX is not None
+    made, _ = drawing(entries(), Look(), Axes(width=width))
+    size = 0.88 * made.page.text
+    rows = [f"\\settowidth{{\\w}}{{{latex_text(name)}}}\\typeout{{W \\the\\w}}" for name in KNOWN]
+    head = f"\\documentclass{{article}}\\begin{{document}}\\newlength{{\\w}}\\fontsize{{{size}}}{{{size}}}\\selectfont\n"
+    (tmp_path / "widths.tex").write_text(head + "\n".join(rows) + "\n\\end{document}\n")
+    done = subprocess.run([LATEX, "-interaction=nonstopmode", "widths.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    found = [float(each) / 72.27 for each in re.findall(r"^W ([\d.]+)pt", done.stdout, re.MULTILINE)]
+    with figures.settings(made, True):
+        measured = [text_to_path.get_text_width_height_descent(name, FontProperties(size=size), False)[0] / 72 for name in KNOWN]
+    assert len(found) == len(KNOWN) and all(set_ <= 1.01 * there for set_, there in zip(found, measured, strict=True))
 
 
 @pytest.mark.slow
