@@ -1,7 +1,8 @@
 """Write a convolution with a bias as one without, and a batch norm after it, where exporters fold batch norms away.
 
 The network computes the same: the batch norm has a mean of 0, a weight of 1, the bias of the convolution, and a variance by which it
-divides by 1. It is put where networks have one: between a convolution and its activation, the next convolution, or the sum of a residual.
+divides by 1. It is put where networks have one: between a convolution and its activation, the next convolution, or the sum of a residual,
+or both, as where inverted residuals follow each other.
 Where a convolution sees one position, as in a gate of channels, and where its result is used otherwise, as in a head, its bias stays.
 """
 
@@ -77,11 +78,18 @@ def _had_one(graph: ArchGraph, node: Node) -> bool:
     is_convolution = node.operator.linear and node.operator.window is not None and node.attrs.get("bias") is True
     if not is_convolution or node.attrs.get("from") is not None or not is_plain(node.attrs) or node.training_only:
         return False
-    user = graph.only_user(node)
-    if user is None or all(size == 1 for size in node.shape[1:]):
+    if all(size == 1 for size in node.shape[1:]):
         return False
-    after = user.operator
-    return after.family == "activation" or user.op == "add" or (after.linear and after.window is not None)
+    if (user := graph.only_user(node)) is not None:
+        return user.operator.family == "activation" or _continues(user)
+    users = [graph[name] for name in graph.users(node.name)]
+    is_output = any(output.node == node.name for output in graph.outputs.values())
+    return {user.op for user in users} == {"conv", "add"} and not is_output
+
+
+def _continues(user: Node) -> bool:
+    """Return whether an operator is the next convolution, or the sum of a residual."""
+    return user.op == "add" or (user.operator.linear and user.operator.window is not None)
 
 
 def _names(name: str) -> Iterator[str]:
