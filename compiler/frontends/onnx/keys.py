@@ -20,7 +20,7 @@ UNIFORM = 2**16  # values of a tensor that is looked at
 ENDS = re.compile(r"[._/:]?(weights?|kernel|gamma|beta|bias|scale|[wbs])(_quant)?([._]\d+)?$", re.IGNORECASE)
 
 
-def _label(name: str) -> str:
+def label_at(name: str) -> str:
     """Return a name of a file as a path; `/` and `.` are the borders of scopes, unless there are too many."""
     if len(re.split(r"[/.]", name)) <= MAX_SCOPES:
         return path_of(name, "/.", numbers=True)
@@ -77,12 +77,12 @@ def assign(flat: Flat, numbers: Sequence[int], held: Mapping[int, dict[str, Fixe
             # Writers store equal tensors once. So what has the same ones is the same module only if its path says so, or they are trained.
             is_merged = scoped or all(map(_is_uniform, parts.values()))
             signature = (signature, (item.path if scoped else number) if is_merged else "")
-        wish = _label(own_of(item.path, parts, users) if scoped else stated(parts))
+        wish = label_at(own_of(item.path, parts, users) if scoped else stated(parts))
         if not wish and scoped:
-            wish = _label(item.path)
+            wish = label_at(item.path)
         if not wish:
             first = parts.get("weight") or next(iter(parts.values()), None)
-            wish = _label(ENDS.sub("", first.origin)) if first is not None and first.origin else ""
+            wish = label_at(ENDS.sub("", first.origin)) if first is not None and first.origin else ""
         key = keys.free(wish or item.op, signature)
         old, item.key = item.key, key
         item.weights = {f"{key}{name.removeprefix(old)}": shape for name, shape in item.weights.items()}
@@ -126,7 +126,7 @@ class Keys:
         if around := next((each for each in _around(wish) if each in self.taken), ""):  # it becomes a neighbor of what is around it
             return self._new(f"{around}_{wish[len(around) + 1 :].replace('.', '_')}")
         number = self.last.get(wish, 0) + 1
-        while (key := wish if number == 1 else _label(f"{wish}_{number}")) in self.taken or key in self.scopes:
+        while (key := wish if number == 1 else label_at(f"{wish}_{number}")) in self.taken or key in self.scopes:
             number += 1
         self.last[wish] = number
         return key

@@ -32,11 +32,18 @@ BATCH = 2
 def exported(
     module: nn.Module, shapes: Sequence[Sequence[int]], training: bool = False, batch: int = BATCH
 ) -> torch.export.ExportedProgram:
-    """Return the exported program of a module on the meta device, for evaluation or for training."""
+    """Return the exported program of a module on the meta device, for evaluation or for training. Raises CannotRead where it does not run."""
     module.train(training)
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.export.export(module, tuple(torch.empty(batch, *shape) for shape in shapes), strict=False)
+        try:
+            return torch.export.export(module, tuple(torch.empty(batch, *shape) for shape in shapes), strict=False)
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever the code of the network raises
+            sizes, purpose = " and ".join("x".join(map(str, shape)) for shape in shapes), " for training" if training else ""
+            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise CannotRead(f"it cannot be exported{purpose} with an input of {sizes}: {reason}") from None
 
 
 Stored = Callable[[], Mapping[str, torch.Tensor]]
