@@ -1,10 +1,10 @@
-"""The modules of nodes that a writer has put in without saying where: an optimizer turns a shape into a constant, and parts into a split."""
+"""The modules of nodes that a writer has put in without saying where, as a split in place of several slices."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from os.path import commonprefix
+from itertools import takewhile
 
 from archc.compiler.frontends.onnx.model import Node
 
@@ -19,7 +19,8 @@ def located(nodes: Sequence[Node]) -> list[Node]:
     for node in reversed(nodes):
         if not node.scopes and node.op != "Constant":
             around = [user for name in node.outputs for user in users.get(name, ())]
-            scopes = tuple(commonprefix([user.scopes for user in around])) if around else ()
+            shared = takewhile(lambda paths: len(set(paths)) == 1, zip(*(user.scopes for user in around), strict=False))
+            scopes = tuple(paths[0] for paths in shared)
             if scopes and scopes[-1] not in inner:
                 scopes = scopes[:-1]
             classes = around[0].classes[: len(scopes)] if around else ()

@@ -32,7 +32,10 @@ BATCH = 2
 def exported(
     module: nn.Module, shapes: Sequence[Sequence[int]], training: bool = False, batch: int = BATCH
 ) -> torch.export.ExportedProgram:
-    """Return the exported program of a module on the meta device, for evaluation or for training. Raises CannotRead where it does not run."""
+    """Return the exported program of a module on the meta device, for evaluation or for training.
+
+    Raises CannotRead where it does not run on inputs of these shapes.
+    """
     module.train(training)
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
