@@ -68,7 +68,7 @@ class Shown:
         self._asked, self._image, self._sign = asked, image, sign
         self.graph: ArchGraph = self._maps.graph
         self.scores = self._maps.scores(sign)
-        names = tuple(map(str, range(len(self.scores))))
+        names = tuple(map(str, range(len(self.scores)))) if self.scores is not None else ()
         self.names = tuple(classes) if len(classes) == len(names) else names
         plain = not (asked.layers or asked.filters or asked.units or asked.cams)
         layers = default_layers(self.graph) if plain else asked.layers
@@ -79,7 +79,9 @@ class Shown:
 
     @cached_property
     def likeliest(self) -> list[tuple[str, float]]:
-        """The likeliest classes with their probabilities."""
+        """The likeliest classes with their probabilities; none of a network that does not score classes."""
+        if self.scores is None:
+            return []
         shares = self.scores.softmax(0)
         best = shares.topk(min(self._asked.top, len(shares)))
         return [(self.names[index], share) for share, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
@@ -126,6 +128,9 @@ class Shown:
 
     def _class(self, text: str) -> int:
         """Return the number of a class by its name, else by its number."""
+        if self.scores is None:
+            what = f"is for networks that score classes, and the output of {self.graph.name} is {self._maps.output}"
+            raise UsageError(what, option="cam", given=text)
         if text in self.names:
             return self.names.index(text)
         count = len(self.names)
@@ -164,6 +169,7 @@ class Shown:
         return Panel(f"unit/{unit.layer}:{unit.row},{unit.column}", title, note, box=(unit.rows, unit.columns))
 
     def _cam(self, cam: Cam) -> Panel:
+        assert self.scores is not None
         share = float(self.scores.softmax(0)[cam.number])
         title = f"Grad-CAM for {self.names[cam.number]}, {100 * share:.1f} %"
         most = float(cam.map.max())

@@ -153,6 +153,20 @@ def test_what_cannot_be_shown_is_refused(small: ArchModule, asked: Asked, messag
     assert message in str(caught.value)
 
 
+def test_what_scores_no_classes_has_none() -> None:
+    """The values of a map are no classes, which a network that segments would have a thousand of."""
+    module = stirred(loads("input 3x16x16\nconv1: conv3-4(pad=1, act=relu)\nconv1-5\n").lower())
+    taken = Taken("x.png", image(), image())
+    shown = Shown(module, taken, Asked(filters=True))
+    assert shown.likeliest == shown.facts()["classes"] == [] and shown.page().classes == ()
+    for width in ("slide", "column"):
+        assert not [text for text in drawn(shown.page(width)).texts if text.get_text().endswith("%")]
+    with pytest.raises(UsageError, match="cam is for networks that score classes, and the output of text is 5x16x16"):
+        Shown(module, taken, Asked(cams=("1",)))
+    vector = stirred(loads("input 3x16x16\nconv1-5\nadaptive_avgpool1\n").lower())  # 5x1x1 are five scores
+    assert len(Shown(vector, taken, Asked(filters=True)).likeliest) == 3
+
+
 def test_filters_of_many_channels_are_no_pictures() -> None:
     module = loads("input 8x8x8\nconv3-4\n").lower().eval()
     with pytest.raises(UsageError, match="filters are shown where they look at 1 or 3 channels; conv1 has weights of 4x8x3x3"):

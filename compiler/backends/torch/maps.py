@@ -66,9 +66,18 @@ class Maps:
         found: Tensor = self._values[node.name][0]
         return found.float().cpu()
 
-    def scores(self, sign: int) -> Tensor:
-        """Return the scores of the classes `(classes,)` of the first output, the largest for the likeliest class, before a softmax."""
-        return sign * self._values[_scored(self.graph)][0].flatten().float().cpu()
+    def scores(self, sign: int) -> Tensor | None:
+        """Return the scores of the classes `(classes,)` of the first output, the largest for the likeliest class, before a softmax.
+
+        None where the output is no row of scores: that of a network that segments, or makes an image.
+        """
+        found = self._values[_scored(self.graph)][0]
+        return sign * found.flatten().float().cpu() if found.numel() == len(found) else None
+
+    @property
+    def output(self) -> str:
+        """The shape of the first output, as text."""
+        return "x".join(map(str, self._values[_scored(self.graph)][0].shape))
 
     def filters(self) -> tuple[str, Tensor]:
         """Return the name of the first convolution and its filters `(out, C, kH, kW)`. Raises UsageError where they are no pictures."""
