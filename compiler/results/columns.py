@@ -219,8 +219,8 @@ def waiver(entry: Entry) -> str:
     names = dict.fromkeys(re.split(r"\s*(?:[=<>!]=|[<>:])\s*", claim.removeprefix("expect "))[0] for claim in entry.waived)
     if not names:
         return ""
-    *some, last = [*list(names)[:3], *([f"{len(names) - 3} more"] if len(names) > 3 else [])]
-    listed = f"{', '.join(some)} and {last}" if some else last
+    said = list(names)[:3] + [f"{len(names) - 3} more"] * (len(names) > 3)
+    listed = " and ".join(part for part in (", ".join(said[:-1]), said[-1]) if part)
     return f"Settings or inputs are not those of the file, whose claims on {listed} are waived."
 
 

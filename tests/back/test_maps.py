@@ -159,8 +159,7 @@ def test_what_scores_no_classes_has_none() -> None:
     taken = Taken("x.png", image(), image())
     shown = Shown(module, taken, Asked(filters=True))
     assert shown.likeliest == shown.facts()["classes"] == [] and shown.page().classes == ()
-    for width in ("slide", "column"):
-        assert not [text for text in drawn(shown.page(width)).texts if text.get_text().endswith("%")]
+    assert not [text for text in drawn(shown.page("column")).texts if text.get_text().endswith("%")]
     with pytest.raises(UsageError, match="cam is for networks that score classes, and the output of text is 5x16x16"):
         Shown(module, taken, Asked(cams=("1",)))
     vector = stirred(loads("input 3x16x16\nconv1-5\nadaptive_avgpool1\n").lower())  # 5x1x1 are five scores
@@ -208,10 +207,18 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize("width", ["slide", pytest.param("page", marks=pytest.mark.slow), "column"])
-@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
-def test_nothing_on_a_page_leaves_it_or_meets(small: ArchModule, asked: Asked, width: str) -> None:
+NIGHT = [
+    pytest.param(width, name, marks=pytest.mark.slow)
+    for width in ("page", "column")
+    for name in ASKED
+    if (width, name) != ("column", "all")
+]
+
+
+@pytest.mark.parametrize(("width", "name"), [*(("slide", name) for name in ASKED), ("column", "all"), *NIGHT])
+def test_nothing_on_a_page_leaves_it_or_meets(small: ArchModule, width: str, name: str) -> None:
     """Boxes of matplotlib, for few maps and for many."""
+    asked = ASKED[name]
     classes = ("a class of a long name " * 3, "dog", "cow")
     figure = drawn(Shown(small, Taken("x" * 300, image(), image()), asked, classes).page(width))
     assert figure.get_size_inches()[0] == pytest.approx(

@@ -147,7 +147,7 @@ def test_any_labels_are_clear(given_: list[Spot], lines: list[tuple[float, float
 def test_groups_differ_beyond_the_colors() -> None:
     """With sizes, too: further groups have other signs, of the same areas."""
     many = tuple(replace(entry, family=f"family{number}") for number, entry in enumerate(entries(list(KNOWN)[:10])))
-    for axes in (Axes(), Axes(size="params")):
+    for axes in (Axes(labels="none"), Axes(labels="none", size="params")):
         figure, _ = drawn(drawing(many, Look(), axes)[0])
         key = next(legend for legend in figure.legends if legend.get_gid() == "key-upper")
         looks = {(handle.get_marker(), handle.get_color()) for handle in key.legend_handles}
@@ -155,7 +155,7 @@ def test_groups_differ_beyond_the_colors() -> None:
     from matplotlib.transforms import Affine2D
 
     same = tuple(replace(entry, params=10**7) for entry in many)
-    figure, _ = drawn(drawing(same, Look(), Axes(size="params"))[0])
+    figure, _ = drawn(drawing(same, Look(), Axes(labels="none", size="params"))[0])
     areas = set()
     for artist in figure.findobj(lambda artist: str(artist.get_gid()).startswith("point-")):
         outline = artist.get_paths()[0].to_polygons(Affine2D(artist.get_transforms()[0]))[0]
@@ -166,8 +166,11 @@ def test_groups_differ_beyond_the_colors() -> None:
 
 def test_a_label_is_not_far_from_its_point() -> None:
     spot = Spot(100.0, 100.0, 2.0, 60.0, 8.0)
-    wall = [Spot(x, y, 6.0, 1.0, 1.0) for x in range(0, 201, 10) for y in range(0, 201, 10) if (x, y) != (100, 100)]
+    wall = [
+        Spot(x, y, 6.0, 999.0, 8.0) for x in range(0, 201, 12) for y in range(40, 161, 12) if abs(x - 100) + abs(y - 100) > 6
+    ]  # none has room
     assert places([spot, *wall], (0.0, 0.0, 300.0, 200.0))[0] is None
+    assert places([spot, wall[0]], (0.0, 0.0, 300.0, 200.0))[0] is not None
 
 
 def test_the_front_is_of_those_that_no_other_one_excels() -> None:
