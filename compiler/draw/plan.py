@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from archc.compiler.draw.arcs import single
+from archc.compiler.draw.bridges import AFTER
 from archc.compiler.draw.layout import Point
 from archc.compiler.draw.scene import Box, Edge, Scene
 from archc.compiler.draw.shapes import Volume
 
 HEAD = 6.0  # length of an arrowhead, in points
 TITLE = 21.0  # height of the title of a frame
+PAD = 22.0  # around a figure, on both sides together
 MARGIN = 9.0  # between a frame and what is in it
 
 
@@ -39,6 +42,11 @@ class Spot:
         return self.y + self.half[1]
 
     @property
+    def crown(self) -> float:
+        """Return the upper end with the shortcuts of a block."""
+        return self.top + (self.volume.over if self.volume else 0.0)
+
+    @property
     def low(self) -> float:
         """Return the lower end, with the text."""
         return self.y - self.half[1] - self.text
@@ -60,8 +68,8 @@ class Spot:
 
     @property
     def exit(self) -> Point:
-        """Return where arrows begin."""
-        return self.x + self.half[0], self.y
+        """Return where arrows begin: behind the sign of a shortcut, where there is one."""
+        return self.x + self.half[0] + (AFTER if self.volume and single(self.volume.skips) else 0.0), self.y
 
 
 @dataclass
@@ -107,6 +115,13 @@ class Plan:
     wires: list[Wire]
     rooms: list[Room]
     parts: dict[str, list[str]]  # the spots of every box: several where it is in several streams
+    limit: float = 0.0  # the width, in points, at which texts can be read in a column; 0 for a slide
+
+    @property
+    def wide(self) -> float:
+        """Return the width, with the space around."""
+        left, _, right, _ = self.ends()
+        return right - left + PAD
 
     def ends(self) -> tuple[float, float, float, float]:
         """Return left, low, right and high of everything."""
@@ -116,7 +131,7 @@ class Plan:
             min([spot.left for spot in spots] + [room.left for room in rooms] + [x for x, _ in points]),
             min([spot.low for spot in spots] + [room.low for room in rooms] + [y for _, y in points]),
             max([spot.right for spot in spots] + [room.right for room in rooms] + [x for x, _ in points]),
-            max([spot.top for spot in spots] + [room.high for room in rooms] + [y for _, y in points]),
+            max([spot.crown for spot in spots] + [room.high for room in rooms] + [y for _, y in points]),
         )
 
     def wire(self, source: str, target: str) -> Wire | None:

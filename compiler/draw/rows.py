@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from archc.compiler.draw.plan import MARGIN, TITLE, Plan, Room, Spot, Wire, within
+from archc.compiler.draw.plan import MARGIN, PAD, TITLE, Plan, Room, Spot, Wire, within
 from archc.compiler.draw.strokes import curve
 
 WIDEST = 2.5  # width over height of a figure in one row
 SLIDE = 16 / 9  # of one in several
 BETWEEN = 26.0  # between rows, in points
+LANE = 5.0  # between arrows of two streams
 BESIDE = 12.0  # from a row to the arrow that leads from it, or to it
-PAD = 22.0  # around a figure, on both sides together
 KEY = 28.0 + PAD  # height that the key takes, and the space around
 _SPLIT = 40.0  # width, in points, that it is worth not to cut a frame
 
@@ -24,7 +24,7 @@ Segment = list[Spot]
 
 def wrap(plan: Plan) -> None:
     """Break a figure that is too wide into rows, where it can be."""
-    if ratio(plan) <= WIDEST:
+    if plan.wide <= plan.limit if plan.limit else ratio(plan) <= WIDEST:
         return
     segments, links = _segments(plan)
     best: list[list[Segment]] = []
@@ -35,7 +35,7 @@ def wrap(plan: Plan) -> None:
         best = more
         wide = max(_wide(row) for row in best) + 2 * BESIDE + PAD
         tall = sum(_tall(plan, row) + BETWEEN for row in best) - BETWEEN + KEY
-        if wide <= SLIDE * tall:
+        if wide <= (plan.limit or SLIDE * tall):
             break
     if best:
         _place(plan, best, links)
@@ -47,26 +47,28 @@ def ratio(plan: Plan) -> float:
     return (right - left + PAD) / (high - low + KEY)
 
 
-def _segments(plan: Plan) -> tuple[list[Segment], list[Wire]]:
+def _segments(plan: Plan) -> tuple[list[Segment], list[list[Wire]]]:
     """Return the spots between two places where a figure can be cut, and the arrows that are cut there."""
     waiting = sorted((spot for spot in plan.spots.values() if spot.box), key=lambda spot: spot.left)
     segments: list[Segment] = [[waiting[0]]]
-    links: list[Wire] = []
+    links: list[list[Wire]] = []
     end = waiting[0].right
     for spot in waiting[1:]:
-        if spot.left > end and (wire := _only(plan, (end + spot.left) / 2)) is not None:
+        if spot.left > end and (cut := _cut(plan, (end + spot.left) / 2)):
             segments.append([])
-            links.append(wire)
+            links.append(cut)
         segments[-1].append(spot)
         end = max(end, spot.right)
     return segments, links
 
 
-def _only(plan: Plan, x: float) -> Wire | None:
-    """Return the one arrow that passes an abscissa, if there is one only, from the left to the right."""
+def _cut(plan: Plan, x: float) -> list[Wire]:
+    """Return the arrow that passes an abscissa from the left to the right, or those of streams side by side; none if there are others."""
     passing = [wire for wire in plan.wires if plan.spots[wire.source].x < x < plan.spots[wire.target].x]
     passing += [wire for wire in plan.wires if wire not in passing and min(wire.points)[0] < x < max(wire.points)[0]]
-    return passing[0] if len(passing) == 1 and plan.spots[passing[0].source].x < x else None
+    onward = all(plan.spots[wire.source].x < x and wire.edge is passing[0].edge for wire in passing)
+    apart = len({wire.source for wire in passing}) == len({wire.target for wire in passing}) == len(passing)
+    return sorted(passing, key=lambda wire: -plan.spots[wire.source].y) if onward and apart else []
 
 
 def _rows(plan: Plan, segments: Sequence[Segment], count: int) -> list[list[Segment]]:
@@ -92,11 +94,11 @@ def _rows(plan: Plan, segments: Sequence[Segment], count: int) -> list[list[Segm
 
 
 def _cuts(plan: Plan, segments: Sequence[Segment], at: int) -> int:
-    """Return how many frames are cut before a segment."""
+    """Return the square of how many frames are cut before a segment: one in another is worse than two in a row."""
     if at == len(segments):
         return 0
     x = (max(spot.right for spot in segments[at - 1]) + min(spot.left for spot in segments[at])) / 2
-    return sum(1 for room in plan.rooms if room.left < x < room.right)
+    return sum(1 for room in plan.rooms if room.left < x < room.right) ** 2
 
 
 def _wide(row: Sequence[Segment]) -> float:
@@ -107,7 +109,7 @@ def _wide(row: Sequence[Segment]) -> float:
 def _tall(plan: Plan, row: Sequence[Segment]) -> float:
     spots = [spot for segment in row for spot in segment]
     names = {spot.part for spot in spots}
-    tops = [spot.top for spot in spots] + [y for wire in plan.wires if {wire.source, wire.target} <= names for _, y in wire.points]
+    tops = [spot.crown for spot in spots] + [y for wire in plan.wires if {wire.source, wire.target} <= names for _, y in wire.points]
     rooms = _pieces(plan, spots)
     return max(tops + [room.high for room in rooms]) - min([spot.low for spot in spots] + [room.low for room in rooms])
 
@@ -129,13 +131,13 @@ def _pieces(plan: Plan, spots: Sequence[Spot]) -> list[Room]:
             min([spot.left for spot in inside] + [each.left for each in inner]) - MARGIN,
             min([spot.low for spot in inside] + [each.low for each in inner]) - MARGIN,
             max([spot.right for spot in inside] + [each.right for each in inner]) + MARGIN,
-            max([spot.top for spot in inside] + wires + [each.high for each in inner]) + TITLE,
+            max([spot.crown for spot in inside] + wires + [each.high for each in inner]) + TITLE,
             parts[0] in owned,
         )
     return list(found.values())
 
 
-def _place(plan: Plan, rows: list[list[Segment]], links: list[Wire]) -> None:
+def _place(plan: Plan, rows: list[list[Segment]], links: list[list[Wire]]) -> None:
     """Put rows below each other, and lead the arrows from one to the next."""
     rooms: list[Room] = []
     ends = []
@@ -145,7 +147,7 @@ def _place(plan: Plan, rows: list[list[Segment]], links: list[Wire]) -> None:
         names = {spot.part for spot in spots}
         pieces = _pieces(plan, spots)
         wires = [wire for wire in plan.wires if {wire.source, wire.target} <= names]
-        tops = [spot.top for spot in spots] + [room.high for room in pieces] + [y for wire in wires for _, y in wire.points]
+        tops = [spot.crown for spot in spots] + [room.high for room in pieces] + [y for wire in wires for _, y in wire.points]
         left = min([spot.left for spot in spots] + [room.left for room in pieces])
         dx, dy = -left, floor - max(tops)
         for spot in spots:
@@ -161,11 +163,13 @@ def _place(plan: Plan, rows: list[list[Segment]], links: list[Wire]) -> None:
         floor = low - BETWEEN
     plan.rooms = _ordered(plan, rooms)
     for (names, right, low), (after, _, _) in pairwise(ends):
-        for wire in links:
-            if wire.source in names and wire.target in after:
-                (ax, ay), (bx, by) = plan.spots[wire.source].exit, plan.spots[wire.target].mouth
-                y = low - BETWEEN / 2
-                wire.run(curve([(ax + 1, ay), (right + BESIDE, ay), (right + BESIDE, y), (-BESIDE, y), (-BESIDE, by), (bx - 1, by)], 8))
+        for wires in links:
+            for number, wire in enumerate(wires):
+                if wire.source in names and wire.target in after:
+                    (ax, ay), (bx, by) = plan.spots[wire.source].exit, plan.spots[wire.target].mouth
+                    inner, outer = LANE * number, LANE * (len(wires) - 1 - number)  # no two cross: the first is outside, and then inside
+                    x, y, back = right + BESIDE + outer, low - BETWEEN / 2 - outer, -BESIDE - inner
+                    wire.run(curve([(ax + 1, ay), (x, ay), (x, y), (back, y), (back, by), (bx - 1, by)], 8))
 
 
 def _ordered(plan: Plan, rooms: list[Room]) -> list[Room]:
