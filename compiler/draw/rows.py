@@ -6,12 +6,14 @@ A figure is cut where one arrow alone goes on. A frame that is cut goes on in th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
-from archc.compiler.draw.plan import MARGIN, PAD, TITLE, Plan, Room, Spot, Wire, within
+from archc.compiler.draw.plan import PAD, Plan, Room, Spot, Wire, within
 from archc.compiler.draw.strokes import curve
 
 WIDEST = 2.5  # width over height of a figure in one row
+BROAD = 1000.0  # width, in points, of one in one row whose texts can be read on a slide
 SLIDE = 16 / 9  # of one in several
 BETWEEN = 26.0  # between rows, in points
 LANE = 5.0  # between arrows of two streams
@@ -24,27 +26,41 @@ Segment = list[Spot]
 
 def wrap(plan: Plan) -> None:
     """Break a figure that is too wide into rows, where it can be."""
-    if plan.wide <= plan.limit if plan.limit else ratio(plan) <= WIDEST:
+    if plan.wide <= plan.limit if plan.limit else ratio(plan) <= WIDEST and plan.wide <= BROAD:
         return
     segments, links = _segments(plan)
     best: list[list[Segment]] = []
+    widest = _wide(segments)
+    scale = _scale(*_size(plan))
     for count in range(2, len(segments) + 1):
         more = _rows(plan, segments, count)
-        if best and max(map(_wide, more)) > 0.97 * max(map(_wide, best)):  # one row cannot be cut any more
+        if max(map(_wide, more)) > 0.97 * widest:  # one row cannot be cut any more
             break
-        best = more
-        wide = max(_wide(row) for row in best) + 2 * BESIDE + PAD
-        tall = sum(_tall(plan, row) + BETWEEN for row in best) - BETWEEN + KEY
+        widest = max(map(_wide, more))
+        wide = widest + 2 * BESIDE + PAD
+        tall = sum(_tall(plan, row) + BETWEEN for row in more) - BETWEEN + KEY
+        if plan.limit or _scale(wide, tall) > scale:
+            best, scale = more, _scale(wide, tall)
         if wide <= (plan.limit or SLIDE * tall):
             break
     if best:
         _place(plan, best, links)
 
 
+def _scale(wide: float, high: float) -> float:
+    """Return how large a figure is on a slide."""
+    return min(SLIDE / wide, 1 / high)
+
+
+def _size(plan: Plan) -> tuple[float, float]:
+    left, low, right, high = plan.ends()
+    return right - left + PAD, high - low + KEY
+
+
 def ratio(plan: Plan) -> float:
     """Return the width of a figure over its height, with the key and the space around it."""
-    left, low, right, high = plan.ends()
-    return (right - left + PAD) / (high - low + KEY)
+    wide, high = _size(plan)
+    return wide / high
 
 
 def _segments(plan: Plan) -> tuple[list[Segment], list[list[Wire]]]:
@@ -68,6 +84,8 @@ def _cut(plan: Plan, x: float) -> list[Wire]:
     passing += [wire for wire in plan.wires if wire not in passing and min(wire.points)[0] < x < max(wire.points)[0]]
     onward = all(plan.spots[wire.source].x < x and wire.edge is passing[0].edge for wire in passing)
     apart = len({wire.source for wire in passing}) == len({wire.target for wire in passing}) == len(passing)
+    if len(passing) > 1 and not apart and len({wire.source for wire in passing}) == 1:  # a fork, which goes into the next row as one
+        apart = onward = all(abs(wire.tip[1] - plan.spots[wire.target].mouth[1]) < 2 for wire in passing)
     return sorted(passing, key=lambda wire: -plan.spots[wire.source].y) if onward and apart else []
 
 
@@ -126,14 +144,13 @@ def _pieces(plan: Plan, spots: Sequence[Spot]) -> list[Room]:
         wires = [y for wire in plan.wires if wire.source in parts and wire.target in parts and {wire.source, wire.target} <= owned.keys()
                  for _, y in wire.points]  # fmt: skip
         inner = [found[box.id] for box in room.box.inside if box.id in found]
-        found[room.box.id] = Room(
-            room.box,
-            min([spot.left for spot in inside] + [each.left for each in inner]) - MARGIN,
-            min([spot.low for spot in inside] + [each.low for each in inner]) - MARGIN,
-            max([spot.right for spot in inside] + [each.right for each in inner]) + MARGIN,
-            max([spot.crown for spot in inside] + wires + [each.high for each in inner]) + TITLE,
-            parts[0] in owned,
+        made = room.around(
+            min([spot.left for spot in inside] + [each.left for each in inner]),
+            min([spot.low for spot in inside] + [each.low for each in inner]),
+            max([spot.right for spot in inside] + [each.right for each in inner]),
+            max([spot.crown for spot in inside] + wires + [each.high for each in inner]),
         )
+        found[room.box.id] = replace(made, first=parts[0] in owned)
     return list(found.values())
 
 
@@ -156,7 +173,7 @@ def _place(plan: Plan, rows: list[list[Segment]], links: list[list[Wire]]) -> No
             wire.points = [(x + dx, y + dy) for x, y in wire.points]
             wire.tip = (wire.tip[0] + dx, wire.tip[1] + dy)
         for room in pieces:
-            rooms.append(Room(room.box, room.left + dx, room.low + dy, room.right + dx, room.high + dy, room.first))
+            rooms.append(replace(room, left=room.left + dx, low=room.low + dy, right=room.right + dx, high=room.high + dy))
         right = max([spot.right for spot in spots] + [room.right + dx for room in pieces])
         low = min([spot.low for spot in spots] + [room.low + dy for room in pieces])
         ends.append((names, right, low))
@@ -168,6 +185,8 @@ def _place(plan: Plan, rows: list[list[Segment]], links: list[list[Wire]]) -> No
                 if wire.source in names and wire.target in after:
                     (ax, ay), (bx, by) = plan.spots[wire.source].exit, plan.spots[wire.target].mouth
                     inner, outer = LANE * number, LANE * (len(wires) - 1 - number)  # no two cross: the first is outside, and then inside
+                    if wires[0].source == wires[-1].source:  # a fork
+                        inner = outer = 0.0
                     x, y, back = right + BESIDE + outer, low - BETWEEN / 2 - outer, -BESIDE - inner
                     wire.run(curve([(ax + 1, ay), (x, ay), (x, y), (back, y), (back, by), (bx - 1, by)], 8))
 

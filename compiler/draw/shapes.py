@@ -17,6 +17,7 @@ from archc.compiler.draw.style import LID, SIDE, shade
 SLANT = 0.32  # offset of the depth to the right and up, relative to the height of a volume
 LINE = 12.0  # line height of a label, in points
 PARTLY = 12.0  # height of the text above the shortcuts that only some of several blocks have
+WIDEST = 150.0  # of tokens, in points: more features than 4,900 are as wide
 ROWS = 9  # rows of tokens that are drawn, at most
 DENSE = 1.7  # line width of what is fully connected, in points
 CELLS = 5  # rows and columns of a map of attention
@@ -89,7 +90,13 @@ def _form(box: Box, streams: int, lines: tuple[str, ...]) -> Volume:
         return Volume(7, 22 + 9 * log2(channels + 1), 6, lines, outline=outline, double=double)
     if len(sizes) == 2:  # tokens: a row for each
         return Volume(
-            10 + 2 * sqrt(channels), 14 + 5.5 * sqrt(sizes[1]), 0, lines, outline=outline, double=double, rows=min(ROWS, sizes[1])
+            min(WIDEST, 10 + 2 * sqrt(channels)),
+            14 + 4.5 * sqrt(sizes[1]),
+            0,
+            lines,
+            outline=outline,
+            double=double,
+            rows=min(ROWS, sizes[1]),
         )
     high = 6 + 9.5 * sqrt(max(sizes[1:]))
     return Volume(3 + 2.1 * sqrt(channels), high / sqrt(streams), SLANT * high / sqrt(streams), lines, outline=outline, double=double)

@@ -5,20 +5,19 @@ Other networks have the places that Graphviz gives them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 
+from archc.compiler.draw import branches
 from archc.compiler.draw.layout import Point
-from archc.compiler.draw.plan import MARGIN, TITLE, Plan, Room, Spot, Wire, within
-from archc.compiler.draw.rows import SLIDE, ratio, wrap
+from archc.compiler.draw.plan import GAP, MARGIN, WAY, Plan, Room, Wire, within
+from archc.compiler.draw.rows import BROAD, SLIDE, ratio, wrap
 from archc.compiler.draw.scene import Box
 from archc.compiler.draw.strokes import curve
 
-GAP = 10.0  # between texts, in points
-WAY = 30.0  # between volumes
 LANE = 9.0  # between two skips, one above the other
-STEP = 22.0  # from a text to what stands below it
 HIGHER = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.2)  # how much higher the volumes of a strip may be, so that it is as high as a slide
 CLOSE = 0.6  # of the usual gaps, in a column
 SMALL = 0.65  # height of a volume in a column, as a share of the usual one
@@ -27,7 +26,7 @@ ENOUGH = 2.2  # width over height of a strip that stays one
 
 
 def chain(plan: Plan) -> list[str] | None:
-    """Return the ids of the boxes in the order of the main path, or None if a box is neither on it nor hangs on one that is."""
+    """Return the ids of the boxes in the order of the main path, or None if there is more than branches beside it."""
     after = {edge.source: edge.target for edge in plan.scene.edges if edge.spine}
     first = [box.id for box in plan.scene.shown() if box.id in after and box.id not in after.values()]
     if len(first) != 1:
@@ -35,20 +34,14 @@ def chain(plan: Plan) -> list[str] | None:
     path = [first[0]]
     while path[-1] in after:
         path.append(after[path[-1]])
-    at = {name: number for number, name in enumerate(path)}
-    aside = {box.id for box in plan.scene.shown()} - set(path)
-    forward = all(at[edge.source] < at[edge.target] for edge in plan.scene.edges if edge.source in at and edge.target in at)
-    return path if forward and aside == hanging(plan, path).keys() else None
-
-
-def hanging(plan: Plan, path: Sequence[str]) -> dict[str, str]:
-    """Return the boxes that nothing leaves and one arrow enters, as of an auxiliary classifier, with what they hang on."""
-    into: dict[str, list[str]] = {}
+    out = defaultdict(list)
     for edge in plan.scene.edges:
-        into.setdefault(edge.target, []).append(edge.source)
-    leaves = into.keys() - {edge.source for edge in plan.scene.edges}
-    single = {name: into[name][0] for name in leaves if len(into[name]) == len(plan.parts[name]) == 1 and into[name][0] in path}
-    return {name: source for name, source in single.items() if name not in path and len(plan.parts[source]) == 1}
+        out[edge.source].append(edge.target)
+    while len(out[path[-1]]) == 1 and out[path[-1]][0] not in path:  # behind an output
+        path.append(out[path[-1]][0])
+    at = {name: number for number, name in enumerate(path)}
+    forward = all(at[edge.source] < at[edge.target] for edge in plan.scene.edges if edge.source in at and edge.target in at)
+    return path if forward and branches.aside(plan, path) is not None else None
 
 
 def fill(plan: Plan, path: list[str]) -> bool:
@@ -62,8 +55,9 @@ def fill(plan: Plan, path: list[str]) -> bool:
         strip(plan, path)
         return ratio(plan)
 
-    if any(stretched(factor) <= SLIDE for factor in HIGHER) or ratio(plan) <= ENOUGH:
-        return True
+    for enough in (SLIDE, ENOUGH):
+        if any(stretched(factor) <= enough and plan.wide <= BROAD for factor in HIGHER):
+            return True
     stretched(1.0)
     return False
 
@@ -90,6 +84,8 @@ def strip(plan: Plan, path: list[str], share: float = 1.0) -> None:
     spread = _spread(plan, path)
     right, edge = 0.0, 0.0  # of the texts and of the drawings before
     before: list[str] = []
+    beside = branches.aside(plan, path)
+    assert beside is not None, "a chain has nothing else beside it"
     for name in path:
         frames = enclosing[name]
         shared = sum(1 for a, b in zip(before, frames, strict=False) if a == b)
@@ -98,28 +94,14 @@ def strip(plan: Plan, path: list[str], share: float = 1.0) -> None:
         half, wide = max(spot.half[0] for spot in spots), max(spot.x - spot.left for spot in spots)
         way = share * (WAY if boxes[name].family != "merge" else WAY * 0.7)
         x = max(right + share * GAP + margin + wide, edge + max(way, margin + 14) + half) if before is not None and right else wide
+        x = max(x, branches.needed(plan, beside, path, name, enclosing, share) + margin)
         for number, spot in enumerate(spots):
             spot.x, spot.y = x, spread * ((len(spots) - 1) / 2 - number)
         right, edge, before = x + wide, x + half, frames
-    aside = hanging(plan, path)
-    placed = [plan.spots[part] for name in path for part in plan.parts[name]]
-    for name, source in sorted(aside.items()):
-        frames = len(set(enclosing[source]) - set(enclosing[name]))
-        placed.append(_hung(plan.spots[name], plan.spots[source], placed, MARGIN * frames))
+    branches.place(plan, path, beside, enclosing, share)
     connect(plan)
-    for wire in plan.wires:
-        if wire.target in aside:
-            start, end = plan.spots[wire.source], plan.spots[wire.target]
-            wire.run(curve([(start.x, start.low - 2), (start.x, (start.low + end.top) / 2), (end.x, end.top + 1)], 0))
+    branches.connect(plan, beside)
     _over(plan, path)
-
-
-def _hung(spot: Spot, above: Spot, placed: Sequence[Spot], margin: float) -> Spot:
-    """Place a spot under the one that it hangs on, below everything there."""
-    spot.x = above.x
-    low = min(other.low for other in placed if other.left < spot.right + GAP and other.right > spot.left - GAP)
-    spot.y = low - margin - STEP - spot.half[1]
-    return spot
 
 
 def around(boxes: list[Box], frames: tuple[str, ...] = ()) -> dict[str, list[str]]:
@@ -157,7 +139,7 @@ def connect(plan: Plan) -> None:
 def _over(plan: Plan, path: list[str]) -> None:
     """Draw skips above what they pass, short ones below long ones, and frames around what is in them."""
     at = {name: number for number, name in enumerate(path)}
-    skips = [wire for wire in plan.wires if at.get(wire.edge.target, 0) - at[wire.edge.source] > 1]
+    skips = [wire for wire in plan.wires if at.get(wire.edge.target, 0) - at.get(wire.edge.source, len(path)) > 1]
     things: list[tuple[float, float, float]] = [(spot.left, spot.right, spot.crown) for spot in plan.spots.values() if spot.box]
     waiting: list[tuple[float, int, Wire | Box]] = []
     for number, wire in enumerate(skips):
@@ -167,6 +149,7 @@ def _over(plan: Plan, path: list[str]) -> None:
         wide = max(spot.right for spot in inside) - min(spot.left for spot in inside)
         waiting.append((wide + 0.1 + _levels(room.box), len(skips) + number, room.box))
     rooms: dict[str, Room] = {}
+    usual = {room.box.id: room for room in plan.rooms}
     leaving: dict[str, int] = {}
     for _, _, thing in sorted(waiting, key=lambda each: each[:2]):
         if isinstance(thing, Wire):
@@ -177,11 +160,11 @@ def _over(plan: Plan, path: list[str]) -> None:
         inside = [plan.spots[part] for name in names for part in plan.parts[name]]
         left, right = min(spot.left for spot in inside), max(spot.right for spot in inside)
         inner = [rooms[box.id] for box in thing.inside if box.opened]
-        high = max(top for a, b, top in things if a < right and b > left and (a >= left - 1 and b <= right + 1))
+        high = max([top for a, b, top in things if a >= left - 1 and b <= right + 1] + [room.high for room in inner])
         low = min([spot.low for spot in inside] + [room.low for room in inner])
         left, right = min([left] + [room.left for room in inner]), max([right] + [room.right for room in inner])
-        rooms[thing.id] = Room(thing, left - MARGIN, low - MARGIN, right + MARGIN, high + TITLE)
-        things.append((left - MARGIN, right + MARGIN, high + TITLE))
+        rooms[thing.id] = usual[thing.id].around(left, low, right, high)
+        things.append((rooms[thing.id].left, rooms[thing.id].right, rooms[thing.id].high))
     plan.rooms = [rooms[room.box.id] for room in plan.rooms]
 
 

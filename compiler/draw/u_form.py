@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from math import log2
 
-from archc.compiler.draw.plan import MARGIN, TITLE, Plan, Room, Spot, within
-from archc.compiler.draw.strip import CLOSE, GAP, STEP, WAY, around, connect, smaller
+from archc.compiler.draw.plan import GAP, MARGIN, STEP, TITLE, WAY, Plan, Room, Spot, within
+from archc.compiler.draw.strip import CLOSE, around, connect, smaller
 from archc.compiler.draw.strokes import curve
 
 LOWER = 0.4  # height of a volume in a U, as a share of its height in a strip
@@ -173,11 +173,10 @@ def _frame(plan: Plan) -> None:
     for room in reversed(plan.rooms):
         inside = [plan.spots[part] for name in within(room.box) for part in plan.parts[name]]
         inner = [made[box.id] for box in room.box.inside if box.id in made]
-        made[room.box.id] = Room(
-            room.box,
-            min([spot.left for spot in inside] + [each.left for each in inner]) - MARGIN,
-            min([spot.low for spot in inside] + [each.low for each in inner]) - MARGIN,
-            max([spot.right for spot in inside] + [each.right for each in inner]) + MARGIN,
-            max([spot.crown for spot in inside] + [each.high for each in inner]) + TITLE,
+        made[room.box.id] = room.around(
+            min([spot.left for spot in inside] + [each.left for each in inner]),
+            min([spot.low for spot in inside] + [each.low for each in inner]),
+            max([spot.right for spot in inside] + [each.right for each in inner]),
+            max([spot.crown for spot in inside] + [each.high for each in inner]),
         )
     plan.rooms = [made[room.box.id] for room in plan.rooms]

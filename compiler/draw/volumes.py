@@ -101,14 +101,15 @@ def figure(scene: Scene, look: Look) -> Figure:
     plan = read(laid, scene, wires, volumes, parts)
     plan.limit = 72 * look.figure.width * SIZE / READABLE
     path, depths = strip.chain(plan), u_form.levels(plan)
+    places = plan.places()
     if depths is not None:
         u_form.u_form(plan, depths)
     elif path is not None and plan.limit:
         strip.column(plan, path)
-    elif path is not None:
-        if not strip.fill(plan, path):
-            wrap(plan)
-    else:
+    elif path is not None and not strip.fill(plan, path):
+        wrap(plan)
+    if (path is None and depths is None) or not plan.clear():
+        plan.move(places)
         _behind_signs(plan)
         wrap(plan)
     write(plan, laid, lambda volume: _table(volume, above=False))
