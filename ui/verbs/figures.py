@@ -30,7 +30,9 @@ Rename = Annotated[
     list[str] | None,
     typer.Option("--rename", metavar="OLD=NEW", help="another name for a box, or for the calls of a block; may be repeated"),
 ]
-Steps = Annotated[bool, typer.Option("--steps", help="a picture for each box as the network grows: FILE-1.svg and so on, or pdf, png")]
+Steps = Annotated[
+    bool, typer.Option("--steps", help="a picture for each box as the network grows: pages of a pdf, or FILE-1.svg and so on, or png")
+]
 Animate = Annotated[bool, typer.Option("--animate", help="an svg whose boxes appear one after the other")]
 SideBySide = Annotated[
     bool, typer.Option("--side-by-side", help="with -o: both networks beside each other, in place of one over the other")
