@@ -8,14 +8,14 @@ from html import escape
 import graphviz
 
 from archc.compiler.draw import bridges
+from archc.compiler.draw.figure import percent
 from archc.compiler.draw.scene import Scene
 from archc.compiler.draw.shapes import DENSE, Volume
-from archc.compiler.draw.style import HEAT_NAMES, LEGEND, Look, heat_colour, legend
+from archc.compiler.draw.style import HEAT_NAMES, LEGEND, Look, legend
 
 LINE = 20.0  # height of a line, in points
 SWATCH = 24.0  # width of a volume, and of the space after it
 LETTER = 5.7  # width of a character, as wide as any program draws it
-SHARES = (("0.1 %", 0.001), ("1 %", 0.01), ("10 %", 0.1), ("all", 1.0))
 
 
 @dataclass
@@ -55,7 +55,7 @@ def entries(scene: Scene, look: Look) -> list[Entry]:
         return []
     if look.heat:
         named = Entry(f"share of the {HEAT_NAMES[look.heat]}", "")
-        return [named, *(Entry(text, heat_colour(share)) for text, share in SHARES)]
+        return [named, *(Entry(percent(share), colour) for share, colour in look.total(scene).key())]
     families = {box.family for box in scene.shown()}
     found = [Entry(legend(family, scene.shown()), look.colours[family], family) for family in LEGEND if family in families]
     shortcuts = bridges.kinds(box.skips for box in scene.shown() if box.family == "block" and box.skips)

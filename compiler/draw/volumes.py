@@ -17,6 +17,7 @@ import graphviz
 from archc.compiler.draw import bridges, key, strip, u_form
 from archc.compiler.draw.condense import Run, condensed, paths
 from archc.compiler.draw.dot import below, digraph, frame
+from archc.compiler.draw.figure import percent
 from archc.compiler.draw.kernels import kernels
 from archc.compiler.draw.labels import drop, on_volumes
 from archc.compiler.draw.layout import laid_out
@@ -75,6 +76,10 @@ def figure(scene: Scene, look: Look) -> Figure:
     scene = condensed(scene)
     drop(scene, look.hide)
     texts = on_volumes(scene, look.labels, {box.id: name for box, name in paths(scene)})
+    scale = look.total(scene)
+    for box in scene.shown() if look.heat else ():
+        if box.family not in ("input", "merge") and scale.share(box) and look.labels != "none":
+            texts[box.id] = (*texts[box.id], percent(scale.share(box)))
     streams = _streams(scene)
     volumes, parts = {}, {}
     for box in scene.shown():
@@ -85,7 +90,7 @@ def figure(scene: Scene, look: Look) -> Figure:
                 lines = _shared(texts[box.id], box, count) if count > 1 else texts[box.id]
                 volumes[part] = volume(box, count, lines)
                 if number < count - 1:  # the last one has the name for all
-                    own = lines[-1:] if lines and lines[-1] == show_shape(_part(box, count)) else ()
+                    own = tuple(line for line in lines if line == show_shape(_part(box, count)))[-1:]
                     volumes[part] = replace(volumes[part], lines=own, headed=False)
     dot = digraph(scene, look, "LR")
     dot.attr("graph", nodesep="0.12", ranksep="0.32", splines="spline")
@@ -212,7 +217,7 @@ def _part(box: Box, streams: int) -> tuple[Any, ...]:
 
 def _shared(lines: tuple[str, ...], box: Box, streams: int) -> tuple[str, ...]:
     """Return the lines of a tensor in several streams, with the shape of one part."""
-    return (*lines[:-1], show_shape(_part(box, streams))) if lines and lines[-1] == show_shape(box.shape) else lines
+    return tuple(show_shape(_part(box, streams)) if line == show_shape(box.shape) else line for line in lines)
 
 
 def _draw(

@@ -92,6 +92,19 @@ def test_every_format_draws_the_shortcuts() -> None:
     assert color in net.draw("html", style="paper").decode()
 
 
+def test_shares_of_a_cost_stand_under_volumes_and_the_key_says_their_colors() -> None:
+    shown = made(network("vgg16"), Look(heat="params"))
+    lines = {spot.volume.lines for spot in shown.plan.spots.values() if spot.volume}
+    assert ("fc-4096 x2", "4096", "86 %") in lines
+    keys = {entry.text: entry.fill for entry in shown.key}
+    assert list(keys) == ["share of the parameters", "0 %", "5.4 %", "22 %", "49 %", "86 %"]
+    fc = next(spot for spot in shown.plan.spots.values() if spot.volume and "fc-4096 x2" in spot.volume.lines)
+    assert [stroke for stroke in shown.strokes if stroke.fill == keys["86 %"] and stroke.points[0][0] < fc.x < stroke.points[2][0]]
+    alexnet = made(network("alexnet"), Look(heat="macs")).plan.spots
+    assert alexnet["conv1/1"].volume is not None
+    assert alexnet["conv1/1"].volume.lines[:3] == ("conv1", "conv11-96/4", "48x55x55")
+
+
 # ---- a column
 
 
