@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from itertools import combinations
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -18,8 +21,12 @@ from archc.compiler.draw.plan import MARGIN, Plan
 from archc.compiler.draw.strokes import Stroke, sampled
 from archc.compiler.draw.style import Look
 from archc.compiler.draw.volumes import Figure, figure
+from archc.compiler.errors import UsageError
 from archc.tests.support import ROOT
 
+LATEX = (
+    shutil.which("pdflatex") and shutil.which("kpsewhich") and subprocess.run(["kpsewhich", "standalone.cls"], capture_output=True).stdout
+)
 COLUMN = Look(figure=Page(width=85 / 25.4))
 FIT = ("lenet5", "alexnet", "resnet18", "unet")
 FIT_TOO = ("zfnet", "vgg16", "resnet50", "googlenet", "mobilenet_v2", "efficientnet_b0", "hrnet_w18")
@@ -132,6 +139,32 @@ def test_streams_go_into_the_next_row_without_crossing() -> None:
         assert plan.spots[upper.target].y > plan.spots[lower.target].y
         assert max(x for x, _ in upper.points) > max(x for x, _ in lower.points)
         assert min(x for x, _ in upper.points) > min(x for x, _ in lower.points)
+
+
+def test_tikz_has_a_width_too() -> None:
+    text = network("resnet18").draw("tex", style="paper", width="85mm").decode()
+    unit = re.search(r"\[x=([\d.]+)pt, y=([\d.]+)pt", text)
+    assert unit is not None
+    assert 0.5 < float(unit[1]) == float(unit[2]) < 0.8
+    sizes = {float(size) for size in re.findall(r"\\fontsize\{([\d.]+)\}", text)}
+    assert len(sizes) == 1
+    assert 5.0 <= min(sizes) == pytest.approx(8.5 * float(unit[1]), abs=0.01)
+    with pytest.raises(UsageError, match="not of tex"):
+        network("resnet18").draw("tex", width="85mm")  # of style graph
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not LATEX, reason="there is no LaTeX here, or no standalone.cls")
+@pytest.mark.parametrize("theme", ["light", "print"])
+@pytest.mark.parametrize("name", ["lenet5", "resnet18", "densenet121", "unet", "alexnet"])
+def test_tikz_of_a_column_is_as_wide_as_one(name: str, theme: str, tmp_path: Path) -> None:
+    (tmp_path / "net.tex").write_bytes(network(name).draw("tex", style="paper", theme=theme, width="85mm"))
+    command = ["pdflatex", "-interaction=nonstopmode", "-jobname=net", r"\pdfobjcompresslevel=0 \input{net.tex}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+    box = re.search(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)", (tmp_path / "net.pdf").read_bytes())
+    assert box is not None
+    assert float(box[1]) == pytest.approx(72 * 85 / 25.4, rel=0.03)  # TeX's font is a little wider or narrower than the one measured
 
 
 # ---- a U

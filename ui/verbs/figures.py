@@ -16,7 +16,9 @@ Direction = Annotated[
 Title = Annotated[str, typer.Option(metavar="TEXT", help="a title, with the parameters and MACs below it")]
 Scale = Annotated[float, typer.Option(help="times the natural size, in svg, pdf and png")]
 Dpi = Annotated[int, typer.Option(help="pixels per inch of a png; by default 192, or what fits", show_default=False)]
-Width = Annotated[str, typer.Option(metavar="LENGTH", help="the width in svg, pdf and png: 85mm, 17cm, 3.35in, 242pt")]
+Width = Annotated[
+    str, typer.Option(metavar="LENGTH", help="the width in svg, pdf and png, and in tex of style paper: 85mm, 17cm, 3.35in, 242pt")
+]
 Show = Annotated[
     list[str] | None,
     typer.Option(
