@@ -144,13 +144,14 @@ def _pieces(plan: Plan, spots: Sequence[Spot]) -> list[Room]:
         wires = [y for wire in plan.wires if wire.source in parts and wire.target in parts and {wire.source, wire.target} <= owned.keys()
                  for _, y in wire.points]  # fmt: skip
         inner = [found[box.id] for box in room.box.inside if box.id in found]
-        made = room.around(
+        first = parts[0] in owned
+        made = replace(room, first=first, title=room.title if first else 0.0).around(
             min([spot.left for spot in inside] + [each.left for each in inner]),
             min([spot.low for spot in inside] + [each.low for each in inner]),
             max([spot.right for spot in inside] + [each.right for each in inner]),
             max([spot.crown for spot in inside] + wires + [each.high for each in inner]),
         )
-        found[room.box.id] = replace(made, first=parts[0] in owned)
+        found[room.box.id] = made
     return list(found.values())
 
 

@@ -84,11 +84,14 @@ def strip(plan: Plan, path: list[str], share: float = 1.0) -> None:
     spread = _spread(plan, path)
     right, edge = 0.0, 0.0  # of the texts and of the drawings before
     before: list[str] = []
+    titles = {room.box.id: room.title for room in plan.rooms}
+    ends: dict[str, float] = {}
     beside = branches.aside(plan, path)
     assert beside is not None, "a chain has nothing else beside it"
     for name in path:
         frames = enclosing[name]
         shared = sum(1 for a, b in zip(before, frames, strict=False) if a == b)
+        right = max([right] + [ends[frame] for frame in before[shared:]])
         margin = MARGIN * (len(before) + len(frames) - 2 * shared)
         spots = [plan.spots[part] for part in plan.parts[name]]
         half, wide = max(spot.half[0] for spot in spots), max(spot.x - spot.left for spot in spots)
@@ -98,6 +101,8 @@ def strip(plan: Plan, path: list[str], share: float = 1.0) -> None:
         for number, spot in enumerate(spots):
             spot.x, spot.y = x, spread * ((len(spots) - 1) / 2 - number)
         right, edge, before = x + wide, x + half, frames
+        for number, frame in enumerate(frames):  # a frame is as wide as its title
+            ends.setdefault(frame, x - wide - MARGIN * (len(frames) - number) + titles[frame] + MARGIN)
     branches.place(plan, path, beside, enclosing, share)
     connect(plan)
     branches.connect(plan, beside)
