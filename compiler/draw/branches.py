@@ -57,7 +57,7 @@ def aside(plan: Plan, path: Sequence[str]) -> Aside | None:
             while len(out[names[-1]]) == 1 and out[names[-1]][0] in out and len(names) <= len(off):
                 names.append(out[names[-1]][0])
             chains.append(names)
-    found = [Branch(tuple(names), *into[names[0]][:1] or [None], out[names[-1]][0]) for names in chains if len(out[names[-1]]) == 1]
+    found = [Branch(tuple(names), next(iter(into[names[0]]), None), out[names[-1]][0]) for names in chains if len(out[names[-1]]) == 1]
     ends = [name for branch in found for name in (branch.start, *branch.names, branch.end) if name]
     ends += [name for pair in hanging for name in pair]
     covered = sum(len(branch.names) for branch in found) + len(hanging)
