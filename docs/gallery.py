@@ -14,7 +14,10 @@ from archc.compiler.files import write_bytes, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 
-NETWORKS = ("lenet5", "alexnet", "zfnet", "vgg16", "googlenet", "resnet18", "resnet34", "resnet50", "resnet152", "mobilenet_v2", "unet")
+NETWORKS = (
+    "lenet5", "alexnet", "zfnet", "vgg16", "googlenet", "resnet18", "resnet34", "resnet50", "resnet152", "densenet121", "mobilenet_v2",
+    "unet", "vit_b_16",
+)  # fmt: skip
 OPENED = (("googlenet", "inception3a"), ("resnet50", "layer2*"))
 HEAD = """# Gallery
 

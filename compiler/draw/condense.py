@@ -19,6 +19,7 @@ class Run(Box):
     """Neighbours that produce equal tensors by equal operators or blocks; its nodes and counts are those of all of them together."""
 
     members: int = 1
+    skipping: int = 0  # members with shortcuts
 
     @property
     def times(self) -> str:
@@ -29,7 +30,8 @@ class Run(Box):
     def tooltip(self) -> str:
         """Return the first and the last name, the shape and the counts of all neighbours, in lines."""
         head, *rest = super().tooltip.split("\n")
-        return "\n".join([f"{head} .. {self.last}, {self.members} together", *rest])
+        lines = [f"{head} .. {self.last}, {self.members} together", *rest]
+        return "\n".join(f"{line}, in {self.skipping} of them" if line == str(self.skips) else line for line in lines)
 
 
 def paper_scene(graph: ArchGraph, folding: Folding) -> Scene:
@@ -144,6 +146,9 @@ def _run(run: list[Box]) -> Box:
     macs = [box.macs * box.copies for box in run]
     made.macs = sum(macs[1:], start=macs[0])
     made.title = _shared(run)
+    skipping = [box for box in run if box.skips]
+    if skipping:
+        made.skips, made.skipping = skipping[-1].skips, sum(box.copies for box in skipping)
     made.call = clean(_callee(first)) if first.family == "block" else first.call
     return made
 

@@ -181,7 +181,7 @@ def _lines(box: Box, words: bool = False, narrow: bool = False) -> list[list[Run
     if box.times and lines:
         lines[-1].append((f"   {box.times}", SIZE, True))
     lines += [[(line, 9, True)] for change in box.changes for line in wrapped(change)]
-    lines += [[(line, 9, False)] for text in box.numbers for line in balanced(text, 42 if not narrow else 24)]
+    lines += [[(line.strip("· "), 9, False)] for text in box.numbers for line in balanced(text, 42 if not narrow else 24)]
     return lines + ([[(box.leaves, 8.5, False)]] if narrow and box.leaves else [])
 
 

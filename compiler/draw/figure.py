@@ -96,7 +96,7 @@ def fits(figure: Figure, form: str, style: str) -> None:
                 raise UsageError(f"is of the style graph, not of {style}", option=option)
     if figure.dpi and form != "png":
         raise UsageError(f"is of png, not of {form}, which has no pixels", option="dpi", given=figure.dpi)
-    sized, directed = ("svg", "pdf", "png"), ("svg", "pdf", "png", "dot", "mermaid", "tex")
+    sized, directed = ("svg", "pdf", "png", *(["tex"] if style == "paper" else [])), ("svg", "pdf", "png", "dot", "mermaid", "tex")
     for option, forms in (
         ("scale", sized),
         ("width", sized),

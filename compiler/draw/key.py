@@ -7,6 +7,7 @@ from html import escape
 
 import graphviz
 
+from archc.compiler.draw import bridges
 from archc.compiler.draw.figure import percent
 from archc.compiler.draw.scene import Scene
 from archc.compiler.draw.shapes import DENSE, Volume
@@ -56,7 +57,9 @@ def entries(scene: Scene, look: Look) -> list[Entry]:
         named = Entry(f"share of the {HEAT_NAMES[look.heat]}", "")
         return [named, *(Entry(percent(share), colour) for share, colour in look.total(scene).key())]
     families = {box.family for box in scene.shown()}
-    return [Entry(legend(family, scene.shown()), look.colours[family], family) for family in LEGEND if family in families]
+    found = [Entry(legend(family, scene.shown()), look.colours[family], family) for family in LEGEND if family in families]
+    shortcuts = bridges.kinds(box.skips for box in scene.shown() if box.family == "block" and box.skips)
+    return found + [Entry(bridges.KEY[kind], look.colours["ground"], kind) for kind in shortcuts]
 
 
 def placed(found: list[Entry], left: float, right: float, high: float) -> float:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Any
 
+from archc.compiler.draw.arcs import single
+from archc.compiler.draw.bridges import AFTER
 from archc.compiler.draw.layout import Point
 from archc.compiler.draw.scene import Box, Edge, Scene
 from archc.compiler.draw.shapes import Volume
 
 HEAD = 6.0  # length of an arrowhead, in points
 TITLE = 21.0  # height of the title of a frame
+PAD = 22.0  # around a figure, on both sides together
+GAP = 10.0  # between texts
+WAY = 30.0  # between volumes
+STEP = 22.0  # from a text to what stands below it
 MARGIN = 9.0  # between a frame and what is in it
+
+
+Area = tuple[float, float, float, float]  # left, low, right, high
 
 
 @dataclass
@@ -39,6 +49,11 @@ class Spot:
         return self.y + self.half[1]
 
     @property
+    def crown(self) -> float:
+        """Return the upper end with the shortcuts of a block."""
+        return self.top + (self.volume.over if self.volume else 0.0)
+
+    @property
     def low(self) -> float:
         """Return the lower end, with the text."""
         return self.y - self.half[1] - self.text
@@ -60,8 +75,8 @@ class Spot:
 
     @property
     def exit(self) -> Point:
-        """Return where arrows begin."""
-        return self.x + self.half[0], self.y
+        """Return where arrows begin: behind the sign of a shortcut, where there is one."""
+        return self.x + self.half[0] + (AFTER if self.volume and single(self.volume.skips) else 0.0), self.y
 
 
 @dataclass
@@ -92,10 +107,13 @@ class Room:
     right: float
     high: float
     first: bool = True
+    title: float = 0.0  # width of its title
 
-    def grown(self, by: float) -> Room:
-        """Return a frame that is wider and higher on every side."""
-        return Room(self.box, self.left - by, self.low - by, self.right + by, self.high + by, self.first)
+    def around(self, left: float, low: float, right: float, high: float) -> Room:
+        """Return the frame around what lies within these bounds, wide enough for its title."""
+        left -= MARGIN
+        right = max(right + MARGIN, left + self.title + 2 * MARGIN if self.title else left)
+        return replace(self, left=left, low=low - MARGIN, right=right, high=high + TITLE)
 
 
 @dataclass
@@ -107,6 +125,13 @@ class Plan:
     wires: list[Wire]
     rooms: list[Room]
     parts: dict[str, list[str]]  # the spots of every box: several where it is in several streams
+    limit: float = 0.0  # the width, in points, at which texts can be read in a column; 0 for a slide
+
+    @property
+    def wide(self) -> float:
+        """Return the width, with the space around."""
+        left, _, right, _ = self.ends()
+        return right - left + PAD
 
     def ends(self) -> tuple[float, float, float, float]:
         """Return left, low, right and high of everything."""
@@ -116,12 +141,40 @@ class Plan:
             min([spot.left for spot in spots] + [room.left for room in rooms] + [x for x, _ in points]),
             min([spot.low for spot in spots] + [room.low for room in rooms] + [y for _, y in points]),
             max([spot.right for spot in spots] + [room.right for room in rooms] + [x for x, _ in points]),
-            max([spot.top for spot in spots] + [room.high for room in rooms] + [y for _, y in points]),
+            max([spot.crown for spot in spots] + [room.high for room in rooms] + [y for _, y in points]),
+        )
+
+    def places(self) -> tuple[dict[str, Spot], list[Wire], list[Room]]:
+        """Return copies of everything that has a place."""
+        return (
+            {part: replace(spot) for part, spot in self.spots.items()},
+            [replace(wire, points=list(wire.points)) for wire in self.wires],
+            [replace(room) for room in self.rooms],
+        )
+
+    def move(self, places: tuple[dict[str, Spot], list[Wire], list[Room]]) -> None:
+        """Take places that `places` has returned."""
+        self.spots, self.wires, self.rooms = places
+
+    def clear(self) -> bool:
+        """Return whether no volume or text lies on another one, or in a frame that is not around it."""
+        spots = [spot for spot in self.spots.values() if spot.box]
+        areas = [(spot.left + 1, spot.low + 1, spot.right - 1, spot.top - 1) for spot in spots]
+        meet = any(_meet(a, b) for a, b in combinations(areas, 2))
+        owned = [(room, {part for name in within(room.box) for part in self.parts[name]}) for room in self.rooms]
+        return not meet and not any(
+            spot.part not in parts and _meet(area, (room.left, room.low, room.right, room.high))
+            for room, parts in owned
+            for spot, area in zip(spots, areas, strict=True)
         )
 
     def wire(self, source: str, target: str) -> Wire | None:
         """Return the arrow from one spot to another."""
         return next((wire for wire in self.wires if (wire.source, wire.target) == (source, target)), None)
+
+
+def _meet(a: Area, b: Area) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def read(laid: Any, scene: Scene, wires: list[Wire], volumes: dict[str, Volume], parts: dict[str, list[str]]) -> Plan:
@@ -143,7 +196,8 @@ def read(laid: Any, scene: Scene, wires: list[Wire], volumes: dict[str, Volume],
     rooms = []
     for cluster in clusters(laid):
         left, low, right, high = map(float, cluster.graph_attr["bb"].split(","))
-        rooms.append(Room(boxes[str(cluster.name).removeprefix("cluster_")], left, low, right, high))
+        title = 1.03 * 72 * float(given(cluster.graph_attr, "lwidth") or 0)  # other programs may draw it wider
+        rooms.append(Room(boxes[str(cluster.name).removeprefix("cluster_")], left, low, right, high, title=title))
     return Plan(scene, spots, wires, rooms, parts)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2, sqrt
 
+from archc.compiler.analysis.skips import Skips
+from archc.compiler.draw import bridges
+from archc.compiler.draw.condense import Run
 from archc.compiler.draw.layout import Point
 from archc.compiler.draw.scene import Box
 from archc.compiler.draw.strokes import Stroke, hatching, rectangle, rounded
@@ -13,12 +16,17 @@ from archc.compiler.draw.style import LID, SIDE, shade
 
 SLANT = 0.32  # offset of the depth to the right and up, relative to the height of a volume
 LINE = 12.0  # line height of a label, in points
+PARTLY = 12.0  # height of the text above the shortcuts that only some of several blocks have
+WIDEST = 150.0  # of tokens, in points: more features than 4,900 are as wide
 ROWS = 9  # rows of tokens that are drawn, at most
 DENSE = 1.7  # line width of what is fully connected, in points
 CELLS = 5  # rows and columns of a map of attention
 SHEETS = 4  # maps of attention that are drawn, at most: one for a head
 # In print, families differ by patterns too.
 PATTERNS = {"pooling": "across", "dense": "rising", "learned": "falling", "shape": "upright"}
+
+
+NONE = Skips()
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,8 @@ class Volume:
     sheets: int = 0  # maps of attention
     round: bool = False  # a circle, of a merge
     causal: bool = False  # whether the maps see only what came before
+    skips: Skips = NONE  # shortcuts in a closed block
+    partly: bool = False  # whether only some of several blocks have them, which is written above
 
     @property
     def box(self) -> tuple[float, float]:
@@ -48,6 +58,11 @@ class Volume:
         return LINE * len(self.lines)
 
     @property
+    def over(self) -> float:
+        """Return the height that shortcuts take above the volume."""
+        return bridges.over(self.skips) + PARTLY * self.partly
+
+    @property
     def solid(self) -> bool:
         """Return whether it has a side, as maps have."""
         return not self.rows and not self.sheets and self.deep > 0
@@ -55,6 +70,13 @@ class Volume:
 
 def volume(box: Box, streams: int, lines: tuple[str, ...]) -> Volume:
     """Return the form of the tensor that a box produces, or of the part of it in one of several streams."""
+    made = _form(box, streams, lines)
+    if box.family != "block" or not box.skips or streams > 1:
+        return made
+    return replace(made, skips=box.skips, partly=isinstance(box, Run) and box.skipping < box.members)
+
+
+def _form(box: Box, streams: int, lines: tuple[str, ...]) -> Volume:
     sizes = [dim if isinstance(dim, int) else 64 for dim in box.shape] or [1]
     channels = sizes[0] / streams
     outline, double = DENSE if box.family == "dense" else 0.9, box.family == "block"
@@ -68,7 +90,13 @@ def volume(box: Box, streams: int, lines: tuple[str, ...]) -> Volume:
         return Volume(7, 22 + 9 * log2(channels + 1), 6, lines, outline=outline, double=double)
     if len(sizes) == 2:  # tokens: a row for each
         return Volume(
-            10 + 2 * sqrt(channels), 14 + 5.5 * sqrt(sizes[1]), 0, lines, outline=outline, double=double, rows=min(ROWS, sizes[1])
+            min(WIDEST, 10 + 2 * sqrt(channels)),
+            14 + 4.5 * sqrt(sizes[1]),
+            0,
+            lines,
+            outline=outline,
+            double=double,
+            rows=min(ROWS, sizes[1]),
         )
     high = 6 + 9.5 * sqrt(max(sizes[1:]))
     return Volume(3 + 2.1 * sqrt(channels), high / sqrt(streams), SLANT * high / sqrt(streams), lines, outline=outline, double=double)

@@ -1,32 +1,32 @@
-"""Figures whose tensors are one chain with skips: a strip from left to right, or a U by depth of resolution.
+"""Figures whose tensors are one chain with skips: a strip from left to right.
 
 Other networks have the places that Graphviz gives them.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
-from math import log2
 
+from archc.compiler.draw import branches
 from archc.compiler.draw.layout import Point
-from archc.compiler.draw.plan import MARGIN, TITLE, Plan, Room, Spot, Wire, within
-from archc.compiler.draw.rows import SLIDE, ratio
+from archc.compiler.draw.plan import GAP, MARGIN, WAY, Plan, Room, Wire, within
+from archc.compiler.draw.rows import BROAD, SLIDE, ratio, wrap
 from archc.compiler.draw.scene import Box
 from archc.compiler.draw.strokes import curve
 
-GAP = 10.0  # between texts, in points
-WAY = 30.0  # between volumes
 LANE = 9.0  # between two skips, one above the other
-STEP = 22.0  # between two levels of a U
-HIGHER = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)  # how much higher the volumes of a strip may be, so that it is as high as a slide
-ENOUGH = 2.3  # width over height of a strip that stays one
-LOWER = 0.5  # height of a volume in a U, as a share of its height in a strip
+HIGHER = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.2)  # how much higher the volumes of a strip may be, so that it is as high as a slide
+CLOSE = 0.6  # of the usual gaps, in a column
+SMALL = 0.65  # height of a volume in a column, as a share of the usual one
+SLACK = 1.1  # how much wider one row may be than what can be read well
+ENOUGH = 2.2  # width over height of a strip that stays one
 
 
 def chain(plan: Plan) -> list[str] | None:
-    """Return the ids of all boxes in the order of the main path, or None if a box is not on it."""
+    """Return the ids of the boxes in the order of the main path, or None if there is more than branches beside it."""
     after = {edge.source: edge.target for edge in plan.scene.edges if edge.spine}
     first = [box.id for box in plan.scene.shown() if box.id in after and box.id not in after.values()]
     if len(first) != 1:
@@ -34,10 +34,14 @@ def chain(plan: Plan) -> list[str] | None:
     path = [first[0]]
     while path[-1] in after:
         path.append(after[path[-1]])
+    out = defaultdict(list)
+    for edge in plan.scene.edges:
+        out[edge.source].append(edge.target)
+    while len(out[path[-1]]) == 1 and out[path[-1]][0] not in path:  # behind an output
+        path.append(out[path[-1]][0])
     at = {name: number for number, name in enumerate(path)}
-    shown = {box.id for box in plan.scene.shown()}
     forward = all(at[edge.source] < at[edge.target] for edge in plan.scene.edges if edge.source in at and edge.target in at)
-    return path if set(path) == shown and forward else None
+    return path if forward and branches.aside(plan, path) is not None else None
 
 
 def fill(plan: Plan, path: list[str]) -> bool:
@@ -51,40 +55,66 @@ def fill(plan: Plan, path: list[str]) -> bool:
         strip(plan, path)
         return ratio(plan)
 
-    if any(stretched(factor) <= SLIDE for factor in HIGHER) or ratio(plan) <= ENOUGH:
-        return True
+    for enough in (SLIDE, ENOUGH):
+        if any(stretched(factor) <= enough and plan.wide <= BROAD for factor in HIGHER):
+            return True
     stretched(1.0)
     return False
 
 
-def strip(plan: Plan, path: list[str]) -> None:
-    """Place a chain from left to right, its streams one above the other, and its skips above it."""
+def column(plan: Plan, path: list[str]) -> None:
+    """Place a chain so that its texts can be read in a column: close together, in rows if need be."""
+    smaller(plan, SMALL)
+    strip(plan, path, CLOSE)
+    if plan.wide > SLACK * plan.limit:
+        wrap(plan)
+
+
+def smaller(plan: Plan, share: float) -> None:
+    """Make all volumes lower, but not the maps of attention."""
+    for spot in plan.spots.values():
+        if (v := spot.volume) is not None and not v.sheets:
+            spot.volume = replace(v, high=v.high * share, deep=v.deep * share)
+
+
+def strip(plan: Plan, path: list[str], share: float = 1.0) -> None:
+    """Place a chain from left to right, its streams one above the other, and its skips above it; `share` is that of the usual gaps."""
     boxes = {box.id: box for box in plan.scene.shown()}
-    around = _around(plan.scene.boxes)
+    enclosing = around(plan.scene.boxes)
     spread = _spread(plan, path)
     right, edge = 0.0, 0.0  # of the texts and of the drawings before
     before: list[str] = []
+    titles = {room.box.id: room.title for room in plan.rooms}
+    ends: dict[str, float] = {}
+    beside = branches.aside(plan, path)
+    assert beside is not None, "a chain has nothing else beside it"
     for name in path:
-        frames = around[name]
+        frames = enclosing[name]
         shared = sum(1 for a, b in zip(before, frames, strict=False) if a == b)
+        right = max([right] + [ends[frame] for frame in before[shared:]])
         margin = MARGIN * (len(before) + len(frames) - 2 * shared)
         spots = [plan.spots[part] for part in plan.parts[name]]
         half, wide = max(spot.half[0] for spot in spots), max(spot.x - spot.left for spot in spots)
-        way = WAY if boxes[name].family != "merge" else WAY * 0.7
-        x = max(right + GAP + margin + wide, edge + max(way, margin + 14) + half) if before is not None and right else wide
+        way = share * (WAY if boxes[name].family != "merge" else WAY * 0.7)
+        x = max(right + share * GAP + margin + wide, edge + max(way, margin + 14) + half) if before is not None and right else wide
+        x = max(x, branches.needed(plan, beside, path, name, enclosing, share) + margin)
         for number, spot in enumerate(spots):
             spot.x, spot.y = x, spread * ((len(spots) - 1) / 2 - number)
         right, edge, before = x + wide, x + half, frames
+        for number, frame in enumerate(frames):  # a frame is as wide as its title
+            ends.setdefault(frame, x - wide - MARGIN * (len(frames) - number) + titles[frame] + MARGIN)
+    branches.place(plan, path, beside, enclosing, share)
     connect(plan)
+    branches.connect(plan, beside)
     _over(plan, path)
 
 
-def _around(boxes: list[Box], frames: tuple[str, ...] = ()) -> dict[str, list[str]]:
+def around(boxes: list[Box], frames: tuple[str, ...] = ()) -> dict[str, list[str]]:
     """Return the frames around every box, the outermost first."""
     found: dict[str, list[str]] = {}
     for box in boxes:
         if box.opened:
-            found |= _around(box.inside, (*frames, box.id))
+            found |= around(box.inside, (*frames, box.id))
         else:
             found[box.id] = list(frames)
     return found
@@ -114,8 +144,8 @@ def connect(plan: Plan) -> None:
 def _over(plan: Plan, path: list[str]) -> None:
     """Draw skips above what they pass, short ones below long ones, and frames around what is in them."""
     at = {name: number for number, name in enumerate(path)}
-    skips = [wire for wire in plan.wires if at[wire.edge.target] - at[wire.edge.source] > 1]
-    things: list[tuple[float, float, float]] = [(spot.left, spot.right, spot.top) for spot in plan.spots.values() if spot.box]
+    skips = [wire for wire in plan.wires if at.get(wire.edge.target, 0) - at.get(wire.edge.source, len(path)) > 1]
+    things: list[tuple[float, float, float]] = [(spot.left, spot.right, spot.crown) for spot in plan.spots.values() if spot.box]
     waiting: list[tuple[float, int, Wire | Box]] = []
     for number, wire in enumerate(skips):
         waiting.append((plan.spots[wire.target].x - plan.spots[wire.source].x, number, wire))
@@ -124,6 +154,7 @@ def _over(plan: Plan, path: list[str]) -> None:
         wide = max(spot.right for spot in inside) - min(spot.left for spot in inside)
         waiting.append((wide + 0.1 + _levels(room.box), len(skips) + number, room.box))
     rooms: dict[str, Room] = {}
+    usual = {room.box.id: room for room in plan.rooms}
     leaving: dict[str, int] = {}
     for _, _, thing in sorted(waiting, key=lambda each: each[:2]):
         if isinstance(thing, Wire):
@@ -134,11 +165,11 @@ def _over(plan: Plan, path: list[str]) -> None:
         inside = [plan.spots[part] for name in names for part in plan.parts[name]]
         left, right = min(spot.left for spot in inside), max(spot.right for spot in inside)
         inner = [rooms[box.id] for box in thing.inside if box.opened]
-        high = max(top for a, b, top in things if a < right and b > left and (a >= left - 1 and b <= right + 1))
+        high = max([top for a, b, top in things if a >= left - 1 and b <= right + 1] + [room.high for room in inner])
         low = min([spot.low for spot in inside] + [room.low for room in inner])
         left, right = min([left] + [room.left for room in inner]), max([right] + [room.right for room in inner])
-        rooms[thing.id] = Room(thing, left - MARGIN, low - MARGIN, right + MARGIN, high + TITLE)
-        things.append((left - MARGIN, right + MARGIN, high + TITLE))
+        rooms[thing.id] = usual[thing.id].around(left, low, right, high)
+        things.append((rooms[thing.id].left, rooms[thing.id].right, rooms[thing.id].high))
     plan.rooms = [rooms[room.box.id] for room in plan.rooms]
 
 
@@ -153,83 +184,7 @@ def _skip(plan: Plan, wire: Wire, things: list[tuple[float, float, float]], leav
     turn = leaving.get(wire.source, 0)
     leaving[wire.source] = turn + 1
     ax, bx = start.x + (start.volume.deep / 2 if start.volume else 0) + 4 * turn, end.x + (end.volume.deep / 2 if end.volume else 0)
-    high = max([top for left, right, top in things if left < bx and right > ax] + [start.top, end.top]) + LANE
+    high = max([top for left, right, top in things if left < bx and right > ax] + [start.crown, end.crown]) + LANE
     points: list[Point] = [(ax, start.top), (ax, high), (bx, high), (bx, end.top + 1)]
     wire.run(curve(points, 8))
     return high
-
-
-# ---- a U
-
-
-def levels(plan: Plan, path: list[str]) -> list[int] | None:
-    """Return how often the resolution was halved at every box of a chain; None if it is not one that goes down, up again, and skips."""
-    if any(len(parts) > 1 for parts in plan.parts.values()) or plan.rooms:
-        return None
-    boxes = {box.id: box for box in plan.scene.shown()}
-    found, level, side = [], 0, 0
-    for name in path:
-        sizes = [size for size in boxes[name].shape[1:] if isinstance(size, int)]
-        if len(sizes) < 2 or len(sizes) < len(boxes[name].shape) - 1:
-            return None
-        now = max(sizes)
-        level += round(log2(side / now) * 1.2) if side and max(side, now) / min(side, now) >= 1.5 else 0
-        found.append(level)
-        side = now
-    deepest = found.index(max(found))
-    down, up = found[: deepest + 1], found[deepest:]
-    if max(found) < 2 or down != sorted(down) or up != sorted(up, reverse=True) or up[-1] > 1 or min(found) < 0:
-        return None
-    at = dict(zip(path, found, strict=True))
-    skips = [edge for edge in plan.scene.edges if not edge.spine]
-    return found if len(skips) >= 2 and all(at[edge.source] == at[edge.target] for edge in skips) else None
-
-
-def u_form(plan: Plan, path: list[str], depths: list[int]) -> None:
-    """Place a chain as a U: tensors of one resolution in a row, lower ones below; skips run straight across."""
-    for spot in plan.spots.values():
-        if spot.volume is not None:
-            v = spot.volume
-            spot.volume = replace(v, high=v.high * LOWER, deep=v.deep * LOWER)
-    rows: dict[int, list[Spot]] = {}
-    spots = [plan.spots[plan.parts[name][0]] for name in path]
-    for spot, depth in zip(spots, depths, strict=True):
-        rows.setdefault(depth, []).append(spot)
-    y, floor = 0.0, 0.0
-    for depth in sorted(rows):
-        row = rows[depth]
-        y = floor - max(spot.half[1] for spot in row) if depth else 0.0
-        for spot in row:
-            spot.y = y
-        floor = min(spot.low for spot in row) - STEP
-    for number, (spot, depth) in enumerate(zip(spots, depths, strict=True)):
-        if not number:
-            spot.x = spot.x - spot.left
-            continue
-        before = spots[number - 1]
-        aside = max(spot.x - spot.left, spot.half[0])
-        if depth > depths[number - 1]:
-            spot.x = before.x
-            clash = [other.right for other in rows[depth] if other is not spot and spots.index(other) < number]
-            spot.x = max([spot.x] + [end + GAP + aside for end in clash])
-        elif depth < depths[number - 1]:
-            spot.x = max(before.right, before.x + before.half[0]) + aside * 0.45
-        else:
-            spot.x = max(before.right + GAP + aside, before.x + before.half[0] + WAY + spot.half[0])
-    connect(plan)
-    at = dict(zip(path, depths, strict=True))
-    for wire in plan.wires:
-        start, end = plan.spots[wire.source], plan.spots[wire.target]
-        if at[wire.edge.target] > at[wire.edge.source]:
-            wire.run(
-                curve(
-                    [
-                        (start.x, start.low - 2),
-                        (start.x, (start.low + end.top) / 2),
-                        (end.x, (start.low + end.top) / 2),
-                        (end.x, end.top + 1),
-                    ]
-                )
-            )
-        elif at[wire.edge.target] < at[wire.edge.source]:
-            wire.run(curve([(start.exit[0] + 1, start.y), (end.x, start.y), (end.x, end.low - 2)]))

@@ -71,6 +71,24 @@ def rounded(left: float, low: float, right: float, high: float, radius: float = 
     )
 
 
+def circle(middle: Point, radius: float) -> tuple[Point, ...]:
+    """Return the corners of a circle, as a polygon."""
+    (x, y), r = middle, radius
+    return rounded(x - r, y - r, x + r, y + r, r)
+
+
+def sampled(controls: Sequence[Point], steps: int = 5) -> tuple[Point, ...]:
+    """Return points along a chain of cubic curves."""
+    points = [controls[0]]
+    for start in range(0, len(controls) - 3, 3):
+        (ax, ay), (bx, by), (cx, cy), (dx, dy) = controls[start : start + 4]
+        for step in range(1, steps + 1):
+            t = step / steps
+            a, b, c, d = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
+            points.append((a * ax + b * bx + c * cx + d * dx, a * ay + b * by + c * cy + d * dy))
+    return tuple(points)
+
+
 def hatching(kind: str, left: float, low: float, right: float, high: float, gap: float = 5.0) -> Iterator[tuple[Point, Point]]:
     """Yield the lines of a pattern within a rectangle: `across`, `upright`, `rising` or `falling`."""
     wide, tall = right - left, high - low

@@ -54,15 +54,16 @@ def tikz(scene: Scene, look: Look) -> str:
     return document(scene, [*lines, *heading(scene), *caption(scene)], {f"archc-{family}": look.colours[family] for family in families})
 
 
-def document(scene: Scene, lines: Iterable[str], colours: Mapping[str, str]) -> str:
-    """Return a standalone document with one picture of these commands, and the definitions of its colors."""
+def document(scene: Scene, lines: Iterable[str], colours: Mapping[str, str], unit: float = 1.0) -> str:
+    """Return a standalone document with one picture of these commands, and the definitions of its colors; `unit` is in points."""
     head = [
         "% " + " ".join(f"{scene.name}: {scene.title}".split()),
         r"\documentclass[tikz,border=4pt]{standalone}",
         r"\usetikzlibrary{shapes.geometric,shapes.misc,arrows.meta}",
         *(rf"\definecolor{{{name}}}{{HTML}}{{{colour[1:].upper()}}}" for name, colour in colours.items()),
         r"\begin{document}",
-        r"\begin{tikzpicture}[x=1pt, y=1pt, font=\sffamily\small, >={Stealth[length=4pt]}, every node/.style={align=center}]",
+        rf"\begin{{tikzpicture}}[x={unit:.5g}pt, y={unit:.5g}pt, font=\sffamily\small, >={{Stealth[length=4pt]}}, "
+        "every node/.style={align=center}]",
     ]
     return "\n".join([*head, *lines, r"\end{tikzpicture}", r"\end{document}"]) + "\n"
 

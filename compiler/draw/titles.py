@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from archc.compiler.draw.layout import Point, drawing, laid_out
+from archc.compiler.draw.strokes import sampled
 
 ROUNDS = 4  # most times that a drawing is laid out with wider frames
 GAP = 5.0  # points between a title and an edge
@@ -37,7 +38,7 @@ class _Run:
     @cached_property
     def points(self) -> list[Point]:
         """The points of the curve, in order."""
-        return [*filter(None, [self._start]), *_curve(self._controls), *filter(None, [self._end])]
+        return [*filter(None, [self._start]), *sampled(self._controls, STEPS), *filter(None, [self._end])]
 
     def within(self, low: float, high: float) -> Iterator[Span]:
         """Yield the horizontal intervals in which the curve runs between two heights."""
@@ -174,17 +175,6 @@ def _edges(graph: Any) -> tuple[list[_Run], list[tuple[Span, Span]]]:
             (x, y), wide = _point(edge.attr["lp"]), 5.0 * len(edge.attr["label"])
             texts.append(((x - wide / 2, x + wide / 2), (y - 6, y + 6)))
     return runs, texts
-
-
-def _curve(points: list[Point]) -> Iterator[Point]:
-    """Yield points along a chain of cubic curves."""
-    yield points[0]
-    for start in range(0, len(points) - 3, 3):
-        (ax, ay), (bx, by), (cx, cy), (dx, dy) = points[start : start + 4]
-        for step in range(1, STEPS + 1):
-            t = step / STEPS
-            a, b, c, d = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
-            yield a * ax + b * bx + c * cx + d * dx, a * ay + b * by + c * cy + d * dy
 
 
 def _point(text: str) -> Point:

@@ -6,6 +6,7 @@ all of its output formats contain them, and TikZ draws the same strokes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from html import escape, unescape
 from math import ceil
@@ -13,20 +14,24 @@ from typing import Any
 
 import graphviz
 
-from archc.compiler.draw import key, strip
-from archc.compiler.draw.condense import condensed, paths
+from archc.compiler.draw import bridges, key, strip, u_form
+from archc.compiler.draw.condense import Run, condensed, paths
 from archc.compiler.draw.dot import below, digraph, frame
+from archc.compiler.draw.figure import percent
 from archc.compiler.draw.kernels import kernels
 from archc.compiler.draw.labels import drop, on_volumes
 from archc.compiler.draw.layout import laid_out
 from archc.compiler.draw.plan import Plan, Wire, clusters, given, point, read, write
 from archc.compiler.draw.rows import wrap
 from archc.compiler.draw.scene import Box, Edge, Scene
-from archc.compiler.draw.shapes import LINE, Volume, drawn, volume
+from archc.compiler.draw.shapes import LINE, PARTLY, Volume, drawn, volume
 from archc.compiler.draw.strokes import Stroke, rounded, xdot
 from archc.compiler.draw.style import Look
 from archc.compiler.draw.titles import cleared
 from archc.compiler.shapes.dim import show_shape
+
+SIZE = 9.0  # points of text
+READABLE = 5.5  # points of text in a column, if the figure can be broken into rows
 
 
 @dataclass
@@ -71,6 +76,10 @@ def figure(scene: Scene, look: Look) -> Figure:
     scene = condensed(scene)
     drop(scene, look.hide)
     texts = on_volumes(scene, look.labels, {box.id: name for box, name in paths(scene)})
+    scale = look.total(scene)
+    for box in scene.shown() if look.heat else ():
+        if box.family not in ("input", "merge") and scale.share(box) and look.labels != "none":
+            texts[box.id] = (*texts[box.id], percent(scale.share(box)))
     streams = _streams(scene)
     volumes, parts = {}, {}
     for box in scene.shown():
@@ -81,7 +90,7 @@ def figure(scene: Scene, look: Look) -> Figure:
                 lines = _shared(texts[box.id], box, count) if count > 1 else texts[box.id]
                 volumes[part] = volume(box, count, lines)
                 if number < count - 1:  # the last one has the name for all
-                    own = lines[-1:] if lines and lines[-1] == show_shape(_part(box, count)) else ()
+                    own = tuple(line for line in lines if line == show_shape(_part(box, count)))[-1:]
                     volumes[part] = replace(volumes[part], lines=own, headed=False)
     dot = digraph(scene, look, "LR")
     dot.attr("graph", nodesep="0.12", ranksep="0.32", splines="spline")
@@ -95,24 +104,48 @@ def figure(scene: Scene, look: Look) -> Figure:
     below(scene, dot, replace(look, legend=False))
     laid = laid_out(dot.source)
     plan = read(laid, scene, wires, volumes, parts)
-    path = strip.chain(plan)
-    if path is not None:
-        depths = strip.levels(plan, path)
-        if depths is not None:
-            strip.u_form(plan, path, depths)
-        elif not strip.fill(plan, path):
-            wrap(plan)
-    else:
+    plan.limit = 72 * look.figure.width * SIZE / READABLE
+    path, depths = strip.chain(plan), u_form.levels(plan)
+    places = plan.places()
+    if depths is not None:
+        u_form.u_form(plan, depths)
+    elif path is not None and plan.limit:
+        strip.column(plan, path)
+    elif path is not None and not strip.fill(plan, path):
+        wrap(plan)
+    if (path is None and depths is None) or not plan.clear():
+        plan.move(places)
+        _behind_signs(plan)
         wrap(plan)
     write(plan, laid, lambda volume: _table(volume, above=False))
     cleared(laid)
     found = key.entries(scene, look)
     _under(plan, laid, found)
     titles = [
-        Title(f"{room.box.name} …", room.left + 10, room.high - 12, True) for room in plan.rooms if not room.first and texts[room.box.id]
+        Title(f"{texts[room.box.id][0]} …", room.left + 10, room.high - 12, True)
+        for room in plan.rooms
+        if not room.first and texts[room.box.id]
     ]
+    titles += _partial(plan)
     titles += [Title(_text(cluster), *point(cluster.graph_attr["lp"])) for cluster in clusters(laid) if given(cluster.graph_attr, "lp")]
     return Figure(plan, _strokes(plan, look, found), titles, found, look, laid)
+
+
+def _partial(plan: Plan) -> Iterator[Title]:
+    """Yield how many of several neighbours have a shortcut, where not all have."""
+    for spot in plan.spots.values():
+        if isinstance(spot.box, Run) and spot.volume and spot.volume.partly:
+            text = f"{spot.box.skipping} of {spot.box.members}"
+            yield Title(text, spot.x - key.LETTER * len(text) / 2, spot.crown - PARTLY / 2, True)
+
+
+def _behind_signs(plan: Plan) -> None:
+    """Let arrows that Graphviz has drawn begin behind the signs of shortcuts."""
+    for wire in plan.wires:
+        start = plan.spots[wire.source]
+        right = start.x + start.half[0]
+        if start.exit[0] > right and abs(wire.points[0][0] - right) < 4:
+            wire.points[:2] = [(max(x, start.exit[0]), y) for x, y in wire.points[:2]]
 
 
 def _text(cluster: Any) -> str:
@@ -150,8 +183,13 @@ def _strokes(plan: Plan, look: Look, found: list[key.Entry]) -> list[Stroke]:
         family = spot.box.family if pattern else ""
         strokes += drawn(spot.volume, (spot.x, spot.y), fills[part], c["line"], c["ground"], family, dashed)
     strokes += kernels(plan, look, fills)
+    for spot in plan.spots.values():
+        if spot.volume is not None and spot.volume.skips:
+            strokes += bridges.bridge(spot, spot.volume.skips, c)
     for entry in found:
-        if entry.fill:
+        if entry.family in bridges.KEY:
+            strokes += bridges.swatch(entry.family, (entry.x + 9, entry.y), c)
+        elif entry.fill:
             swatch = entry.swatch
             centre = (entry.x + swatch.box[0] / 2, entry.y)
             strokes += drawn(swatch, centre, entry.fill, c["line"], c["ground"], entry.family if pattern else "")
@@ -179,7 +217,7 @@ def _part(box: Box, streams: int) -> tuple[Any, ...]:
 
 def _shared(lines: tuple[str, ...], box: Box, streams: int) -> tuple[str, ...]:
     """Return the lines of a tensor in several streams, with the shape of one part."""
-    return (*lines[:-1], show_shape(_part(box, streams))) if lines and lines[-1] == show_shape(box.shape) else lines
+    return tuple(show_shape(_part(box, streams)) if line == show_shape(box.shape) else line for line in lines)
 
 
 def _draw(
@@ -213,9 +251,16 @@ def _table(volume: Volume, above: bool = True) -> str:
     bold = volume.headed
     lines = [f"<B>{escape(line)}</B>" if not number and bold else escape(line) for number, line in enumerate(volume.lines)]
     wide, high = volume.box
-    space = f'<TR><TD HEIGHT="{LINE * len(lines):.0f}"></TD></TR>' if lines and above else ""
-    text = f'<TR><TD HEIGHT="{LINE * len(lines):.0f}" CELLPADDING="0">{"<BR/>".join(lines)}</TD></TR>' if lines else ""
+    text = "".join(f'<TR><TD HEIGHT="{LINE - 1 if number else LINE - 3:.0f}">{line}</TD></TR>' for number, line in enumerate(lines))
+    text = f'<TR><TD HEIGHT="3"></TD></TR>{text}' if lines else ""
     cell = f'<TD PORT="v" FIXEDSIZE="TRUE" WIDTH="{ceil(wide)}" HEIGHT="{ceil(high)}" BGCOLOR="#ffffff01"></TD>'  # for the pointer
+    space = ""
+    if above and (free := max(volume.text, volume.over)):
+        space = f'<TR><TD HEIGHT="{free:.0f}"></TD></TR>'
+        text += f'<TR><TD HEIGHT="{free - volume.text:.0f}"></TD></TR>' if free > volume.text else ""
+    if above and (free := bridges.beside(volume.skips)):
+        side = f'<TD WIDTH="{free:.0f}"></TD>'
+        cell = f"{side}{cell}{side}"
     room = f'<TR><TD><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>{cell}</TR></TABLE></TD></TR>'
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{space}{room}{text}</TABLE>>'
 

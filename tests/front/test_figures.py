@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from itertools import combinations, pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,6 +22,7 @@ from archc.compiler.draw.figure import Figure, figure, percent, renamed, short
 from archc.compiler.draw.fold import Folding, scene
 from archc.compiler.draw.key import entries
 from archc.compiler.draw.layout import TooLarge, render
+from archc.compiler.draw.pages import NotCairos, joined
 from archc.compiler.draw.placing import placed
 from archc.compiler.draw.steps import step_of
 from archc.compiler.draw.style import LIGHT, Look, heat_colour
@@ -333,6 +336,38 @@ def test_a_network_grows_in_its_place() -> None:
     assert fourth == {"layer1.0"}  # an arc comes with its box
 
 
+def test_steps_are_pages_of_one_pdf() -> None:
+    pictures = loads(SMALL).draw_steps("pdf", width="85mm")
+    document = joined(pictures)
+    assert len(pictures) > 2
+    assert document.count(b"/Type /Page ") + document.count(b"/Type /Page\n") == len(pictures)
+    assert b"/Count %d" % len(pictures) in document
+    places = [int(place) for place in re.findall(rb"([0-9]{10}) 00000 n \n", document)]
+    assert all(document.startswith(b"%d 0 obj" % number, place) for number, place in enumerate(places, start=1))
+    numbers = {int(number) for number in re.findall(rb"\b([0-9]+) 0 R", b"".join(re.split(rb"(?s)stream\n.*?endstream", document)))}
+    assert numbers <= set(range(1, len(places) + 1))
+    assert joined(pictures) == document
+    with pytest.raises(NotCairos):
+        joined([pictures[0], b"%PDF-1.7\n<< /Type /ObjStm >>"])
+    with pytest.raises(NotCairos):
+        joined([pictures[0], pictures[1].replace(b"startxref\n", b"startxref\n1")])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no LaTeX here")
+def test_latex_includes_every_page_of_steps(tmp_path: Path) -> None:
+    pictures = load(ROOT / "archs/lenet5.arch").draw_steps("pdf")
+    (tmp_path / "steps.pdf").write_bytes(joined(pictures))
+    pages = "\n".join(rf"\includegraphics[page={number}]{{steps.pdf}}\newpage" for number in range(1, len(pictures) + 1))
+    source = (
+        rf"\documentclass{{article}}\usepackage{{graphicx}}\begin{{document}}{pages}\includegraphics[page=%d]{{steps.pdf}}\end{{document}}"
+    )
+    for last, code in ((1, 0), (len(pictures) + 1, 1)):  # the second asks for a page that does not exist
+        (tmp_path / "talk.tex").write_text(source % last)
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "talk.tex"]
+        assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120).returncode == code
+
+
 def test_steps_are_of_some_styles_and_formats() -> None:
     with pytest.raises(UsageError, match="not of paper"):
         loads(SMALL).draw_steps(style="paper")
@@ -385,10 +420,11 @@ def test_what_the_command_line_takes(tmp_path: Path) -> None:
     archc("draw", str(file), *options, "-o", str(tmp_path / "a.svg"))
     text = (tmp_path / "a.svg").read_text()
     assert all(word in text for word in ("Small", "Unit", "params"))
-    assert "wrote" in archc("draw", str(file), "--steps", "-o", str(tmp_path / "s.pdf")).stderr
-    assert [path.name for path in sorted(tmp_path.glob("s*.pdf"))] == [
-        f"s-{n}.pdf" for n in range(1, 1 + max(step_of(scene(loads(SMALL).graph)).values()))
-    ]
+    steps = max(step_of(scene(loads(SMALL).graph)).values())
+    assert f"s.pdf, {steps} pages" in archc("draw", str(file), "--steps", "-o", str(tmp_path / "s.pdf")).stderr
+    assert [path.name for path in sorted(tmp_path.glob("s*.pdf"))] == ["s.pdf"]
+    archc("draw", str(file), "--steps", "-o", str(tmp_path / "s.svg"))
+    assert [path.name for path in sorted(tmp_path.glob("s*.svg"))] == [f"s-{n}.svg" for n in range(1, 1 + steps)]
     assert "give -o" in archc("draw", str(file), "--steps", code=2).stderr
     assert "--width" in archc("draw", str(file), "--width", "85", code=2).stderr
     archc("diff", str(file), str(ROOT / "archs/lenet5.arch"), "--side-by-side", "-o", str(tmp_path / "d.svg"), code=1)

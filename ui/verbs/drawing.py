@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +13,7 @@ import typer
 
 from archc.compiler.draw.figure import Figure
 from archc.compiler.draw.layout import NoGraphviz, TooLarge
+from archc.compiler.draw.pages import NotCairos, joined
 from archc.compiler.draw.picture import by_suffix, listed
 from archc.compiler.draw.request import Request, request
 from archc.compiler.files import write_bytes
@@ -64,8 +66,16 @@ def write_picture(draw: Callable[[], bytes], output: Path | None) -> None:
 
 
 def write_steps(draw: Callable[[], list[bytes]], output: Path) -> None:
-    """Draw several pictures and write each to a file with its number in the name: `net-01.svg`. Ends as `write_picture` does."""
+    """Draw several pictures: a PDF has a page for each, and others are files with numbers in their names, as `net-01.svg`.
+
+    Ends as `write_picture` does. Where a PDF cannot be read back, as of another Graphviz, its pages are such files, too.
+    """
     pictures = _drawn(draw)
+    if output.suffix.lower() == ".pdf":
+        with suppress(NotCairos):
+            write_bytes(output, joined(pictures))
+            talk(f"wrote {output}, {len(pictures)} pages")
+            return
     digits = len(str(len(pictures)))
     paths = [output.with_name(f"{output.stem}-{number:0{digits}}{output.suffix}") for number in range(1, len(pictures) + 1)]
     for path in paths:
