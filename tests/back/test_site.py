@@ -39,7 +39,9 @@ def test_codes_have_anchors(site: Path) -> None:
 def test_networks_have_pages(site: Path) -> None:
     for path in ARCHS:
         page = (site / f"networks/{path.stem}.html").read_text(encoding="utf-8")
-        assert f"{path.stem}.svg" in page, path.stem
+        assert f'src="../_images/network-{path.stem}.svg"' in page, path.stem
+        drawn = (site / f"_images/network-{path.stem}.svg").read_text(encoding="utf-8")
+        assert f"<title>{path.stem}</title>" in drawn, path.stem
     assert "138,357,544" in (site / "networks/vgg16.html").read_text(encoding="utf-8")
 
 
