@@ -15,6 +15,7 @@ import torch
 
 from archc import ArchError, load
 from archc.compiler.backends.onnx.write import OPSET, without_weights
+from archc.compiler.errors import NotInstalled
 from archc.compiler.ops import OPERATORS
 from archc.compiler.zoo import networks
 from archc.tests.support import ROOT
@@ -91,7 +92,7 @@ def test_a_page_writes_every_operator_the_same(tmp_path: Path) -> None:
 def test_the_weights_are_inputs() -> None:
     """A runtime that is given the weights of a network computes what the network does."""
     net = load(ROOT / "archs/lenet5_modern.arch")
-    made = onnx.load_from_string(without_weights(net.graph))
+    made = onnx.load_from_string(net.onnx_without_weights())
     assert not made.graph.initializer
     module = net.lower().eval()
     state = {key: tensor.numpy() for key, tensor in module.state_dict().items()}
@@ -103,3 +104,10 @@ def test_the_weights_are_inputs() -> None:
     with torch.no_grad():
         expected = module(x)
     torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "archc.compiler.backends.onnx.write", raising=False)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(NotInstalled, match=r"ONNX needs onnx, which is not installed: pip install 'archc\[onnx\]'"):
+        load(ROOT / "archs/lenet5.arch").onnx_without_weights()

@@ -87,14 +87,6 @@ def _source(net: Network) -> str:
         return path.read_text(encoding="utf-8")
 
 
-def _onnx(net: Network) -> bytes:
-    """Write the network as ONNX without weights, with what a page has in place of numpy and onnx."""
-    install()
-    from archc.compiler.backends.onnx.write import without_weights
-
-    return without_weights(net.graph)
-
-
 SUMMARIES = {"csv": "csv", "md": "markdown", "summary.tex": "latex"}
 
 
@@ -111,7 +103,8 @@ def exported(now: Checked, asked: Mapping[str, Any]) -> dict[str, Any]:
     if form == "py":
         return {"text": _source(net)}
     if form == "onnx":
-        return {"base64": b64encode(_onnx(net)).decode()}
+        install()
+        return {"base64": b64encode(net.onnx_without_weights()).decode()}
     if form == "arch":
         return {"text": net.expand()}
     known = set(blocks(net.graph))
