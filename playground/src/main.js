@@ -301,6 +301,7 @@ function load({ name, text: content, settings: set = {}, inputs = {}, first = co
   Object.assign(state, { name, first, firstName, settings: { ...set }, inputs: { ...inputs }, expand: [], collapse: [], refit: true, node: "" });
   delete $("settings").dataset.signature;
   document.title = `${name.replace(/\.arch$/, "")} · archc`;
+  if (!state.checked && content !== text()) undrawn(`the picture of ${name} is drawn as soon as Python is loaded`);
   if (text() === content) changed(0);
   else setText(editor, content);
 }

@@ -270,8 +270,8 @@ def test_a_runaway_file_is_stopped_and_typing_goes_on(context: BrowserContext, a
 
 def test_a_picture_of_thousands_of_boxes_is_refused_and_the_numbers_are_there(context: BrowserContext, address: str) -> None:
     page, said, _ = opened(context, f"{address}#limit=60000")
-    paste(page, "input 3x8x8\n" + "conv3-8(pad=1)\n" * 1600)
-    page.wait_for_selector("#port >> text=the picture has 1,601 boxes", timeout=LOADED)
+    paste(page, "input 3x8x8\n" + "".join(f"c{i}: conv3-8(pad=1)\n" for i in range(1600)))
+    page.wait_for_selector("#port >> text=the picture has 1,602 boxes", timeout=LOADED)
     assert page.locator("#port svg").count() == 0, "a picture of an earlier text would be taken for that of this one"
     page.click("#tab-summary")
     page.wait_for_selector("#summary-table caption >> text=parameters")
