@@ -237,9 +237,8 @@ def _common(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...]:
 
 def asarray(value: Any, of: Any = None) -> Array:
     """Return a number, a nested list, or an array as an array."""
-    if not isinstance(value, Array):
-        value = _listed(value)
-    return value if of is None else value.astype(of)
+    made = value if isinstance(value, Array) else _listed(value)
+    return made if of is None else made.astype(of)
 
 
 array = asarray
