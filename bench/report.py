@@ -294,7 +294,8 @@ def playground_section(folder: Path) -> str:
 The page in a headless {measured["browser"]}, from static files on loopback, on {measured["machine"]}
 {runs} runs, each in a new profile; seconds. Other work ran on the machine: its load was from {min(loads):.1f} to {max(loads):.1f} on two
 cores, and the fastest met the least of it. Seconds of processors depend on the load far less, and are those of all of Chromium's threads
-and processes together; those of an edit include what Chromium does in the quarter of a second after it. There are {playground.EDITS} edits in each run.
+and processes together; those of an edit include what Chromium does in the quarter of a second after it. There are {playground.EDITS} edits
+in each run.
 
 | | median | fastest | of processors | goal |
 |--|--:|--:|--:|--|
