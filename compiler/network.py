@@ -12,7 +12,7 @@ from archc.compiler.analysis.family import family_of
 from archc.compiler.driver import expanded_text
 from archc.compiler.elaborate.claims import ClaimResult
 from archc.compiler.elaborate.elaboration import Overrides
-from archc.compiler.errors import UsageError, at_least, one_of, one_type
+from archc.compiler.errors import NotInstalled, UsageError, at_least, one_of, one_type
 from archc.compiler.graph import ArchGraph
 from archc.compiler.report import Report
 from archc.compiler.shapes.dim import Dim, Shape
@@ -351,6 +351,18 @@ class Network:
         places = tuple(Path(path) for path in paths)
         request = Request(places, level, device, dtype, batch, str(weights), allow_nan, run, verify, settings)
         return compilation(self.graph, request, warn, varied=self._varied)
+
+    def onnx_without_weights(self) -> bytes:
+        """Return the network for inference as ONNX whose weights are inputs, after its own inputs and under their keys, in float32.
+
+        Nothing is drawn, so torch is not needed. Raises ArchError for what ONNX cannot say, and NotInstalled, which is a
+        ModuleNotFoundError, where onnx or numpy is missing.
+        """
+        try:
+            from archc.compiler.backends.onnx.write import without_weights
+        except ModuleNotFoundError as missing:
+            raise NotInstalled(missing.name or "onnx", "onnx", wants="ONNX") from missing
+        return without_weights(self.graph)
 
     def bench(
         self,

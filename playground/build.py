@@ -12,10 +12,13 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from importlib.metadata import distribution
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Any
 
+from onnx import defs
+
+from archc.compiler.backends.onnx.write import OPSET
 from archc.compiler.draw.style import DARK, LIGHT
 from archc.compiler.draw.svg import stylesheet, variables
 from archc.compiler.ops import OPERATORS
@@ -23,6 +26,7 @@ from archc.compiler.ops.reference import page as operator_page
 from archc.compiler.pages import markdown, pages
 from archc.compiler.version import __version__
 from archc.compiler.zoo import listed, networks
+from archc.ui.playground.onnx_parts import FILES, TABLE, table
 from archc.ui.playground.session import Session
 
 HERE = Path(__file__).resolve().parent
@@ -32,6 +36,7 @@ FIRST = "lenet5_modern"  # the network that a page shows first
 PACKAGES = ("lark", "networkx", "graphviz", "tabulate", "platformdirs", "lsprotocol", "attrs", "cattrs", "typing_extensions")
 LEFT_OUT = ("tests", "__pycache__", "torch", "verbs", "show")  # folders
 READ = ("compiler", "backends", "torch", "modules")  # files that source is written from; they are read, and not imported
+ONNX = ("onnx", "protobuf")  # of which a page takes what is plain Python, when a network is saved as ONNX
 RUNTIME = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 
 
@@ -93,12 +98,13 @@ def _runtime(target: Path) -> None:
 
 
 def _python(target: Path) -> None:
-    """Write `python/`: our modules, the networks and the packages, by the Python that will run them (compile.mjs)."""
+    """Write `python/`: our modules, the networks, the packages, and the parts of onnx, by the Python that will run them (compile.mjs)."""
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(folder) / "sources.zip"
         with zipfile.ZipFile(sources, "w") as archive:
-            for name, path in (*_ours(), *_packages()):
+            for name, path in (*_ours(), *_packages(), *_onnx()):
                 archive.write(path, name)
+            archive.writestr(f"onnx/{TABLE}", json.dumps(table(defs, OPSET)))
         subprocess.run(["node", HERE / "compile.mjs", sources, target / "python"], cwd=HERE, check=True)
 
 
@@ -112,17 +118,31 @@ def _ours() -> Iterator[tuple[str, Path]]:
 
 
 def _packages() -> Iterator[tuple[str, Path]]:
-    """Yield the files of the packages, as they are installed. Raises CannotBuild for other versions than those that the tests run with."""
-    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line)
+    """Yield the files of the packages, as they are installed. Raises CannotBuild for one that is not plain Python."""
     for name in PACKAGES:
-        found = distribution(name)
-        if found.version != pinned[name]:
-            raise CannotBuild(f"{name} {found.version} is installed, but constraints.txt has {pinned[name]}")
-        for file in found.files or ():
+        for file in _pinned(name).files or ():
             if file.suffix in (".so", ".pyd"):
                 raise CannotBuild(f"{name} is not pure Python: {file}")
             if file.suffix in (".py", ".lark") and not set(file.parts) & set(LEFT_OUT) and ".." not in file.parts:
                 yield file.as_posix(), Path(str(file.locate()))
+
+
+def _onnx() -> Iterator[tuple[str, Path]]:
+    """Yield the files of onnx that need none of its compiled code, and protobuf without its own, which is an alternative."""
+    for name in ONNX:
+        for file in _pinned(name).files or ():
+            wanted = file.name in FILES if file.parts[0] == "onnx" else file.parts[0] == "google"
+            if wanted and file.suffix == ".py" and len(file.parts) < 5:
+                yield file.as_posix(), Path(str(file.locate()))
+
+
+def _pinned(name: str) -> Distribution:
+    """Return a package as it is installed. Raises CannotBuild for another version than the one that the tests run with."""
+    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line)
+    found = distribution(name)
+    if found.version != pinned[name]:
+        raise CannotBuild(f"{name} {found.version} is installed, but constraints.txt has {pinned[name]}")
+    return found
 
 
 # ---- what is shown

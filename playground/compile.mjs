@@ -42,26 +42,34 @@ async function imaged(files) {
   unpack(py.FS, packed(files), FOLDER);
   py.runPython(BEGIN);
   const imported = py.runPython(`
-import gc
+import gc, importlib, importlib.metadata, zipfile
 start.rehearse()
 here = "${FOLDER}/"
 names = sorted(module.__file__.removeprefix(here) for module in list(sys.modules.values()) if (getattr(module, "__file__", None) or "").startswith(here))
+# Finders keep archives open, and their files are not there when the image is restored.
+importlib.metadata.MetadataPathFinder.invalidate_caches()
+importlib.invalidate_caches()
 gc.collect()
+kept = [each.filename for each in gc.get_objects() if isinstance(each, zipfile.ZipFile) and each.fp is not None]
+assert not kept, f"the image has open archives: {kept}"
 names
 `);
   const names = new Set(imported.toJs());
   imported.destroy();
-  py.runPython("del names, here; gc.collect()");
+  py.runPython("del names, here, kept; gc.collect()");
   const image = py.makeMemorySnapshot();
   if (Buffer.from(image.buffer).includes(process.cwd())) throw new Error(`the image names ${process.cwd()}`);
   return { image, names };
 }
 
-const files = await compiled();
+const all = await compiled();
+const onnx = ([path]) => /^(onnx|google)\//.test(path);
+const files = all.filter((file) => !onnx(file));
 const { image, names } = await imaged(files);
 mkdirSync(target, { recursive: true });
 const write = (name, bytes) => writeFileSync(join(target, `${name}.pack`), gzipSync(bytes, { level: 9 }));
 write("image", image);
 write("modules", packed(files.filter(([path]) => names.has(path))));
+write("onnx", packed(all.filter(onnx)));
 write("rest", packed(files.filter(([path]) => !names.has(path))));
 console.log(`${names.size} of ${files.length} files are in the image`);

@@ -20,11 +20,16 @@ def write(folder: Path) -> list[str]:
     facts = []
     for path in networks():
         net = load(path)
-        (folder / f"{path.stem}.svg").write_bytes(net.draw())
+        (folder / picture(path)).write_bytes(net.draw())
         (folder / f"{path.stem}.md").write_text(page(path, net), encoding="utf-8")
         facts.append(listed(path))
     (folder / "index.md").write_text(index(facts), encoding="utf-8")
     return sorted({f"archs/{name}" for path in networks() for name in used(path)})
+
+
+def picture(path: Path) -> str:
+    """Return the name of a network's picture. Sphinx puts all pictures into one folder, and numbers those that are called alike."""
+    return f"network-{path.stem}.svg"
 
 
 def used(path: Path) -> list[str]:
@@ -40,7 +45,7 @@ def page(path: Path, net: Network) -> str:
         f"# {path.stem}",
         escaped(f"{net.graph.title}."),
         escaped(" ".join(line for line in comment if line)),
-        f"![The graph of {path.stem}, with its blocks folded]({path.stem}.svg)",
+        f"![The graph of {path.stem}, with its blocks folded]({picture(path)})",
         "## Numbers",
         table([(path.stem, net)]).markdown().rstrip(),
         numbers(net),

@@ -131,7 +131,7 @@ export class Compiler {
     this.#waiting.delete(kind);
     held.since = performance.now();
     this.#running = held;
-    this.#worker.postMessage({ id: held.id, request: JSON.stringify({ op: held.op, ...held.args }) });
+    this.#worker.postMessage({ id: held.id, form: held.args.form, request: JSON.stringify({ op: held.op, ...held.args }) });
     this.#watch(this.#limit(held.op), `this text takes more than ${this.#limit(held.op) / 1000} seconds`);
   }
 }

@@ -77,6 +77,7 @@ async function check() {
   problems(found.diagnostics);
   settings(found);
   if (found.picture?.svg) show(found.picture);
+  else if (found.picture?.error) undrawn(found.picture.error);
   if (state.view !== "picture") refresh();
   performance.measure?.("archc:check");
   document.body.dataset.checked = String(Number(document.body.dataset.checked ?? 0) + 1);
@@ -141,7 +142,15 @@ globalThis.archcPicture = picture; // for tests, and for whoever looks around in
 async function redraw(fit = false) {
   const found = await ask("picture", looks());
   if (found?.svg) show(found, fit);
-  else if (found?.error) say(found.error, "error");
+  else if (found?.error) undrawn(found.error);
+}
+
+/** Say why there is no picture, in its place: one of an earlier text would be taken for that of this one. */
+function undrawn(why) {
+  state.refit = true;
+  $("port").replaceChildren(h("p", { class: "undrawn" }, why));
+  $("behind").replaceChildren();
+  $("port").classList.remove("partial");
 }
 
 function show(found, fit = state.refit) {
@@ -292,6 +301,7 @@ function load({ name, text: content, settings: set = {}, inputs = {}, first = co
   Object.assign(state, { name, first, firstName, settings: { ...set }, inputs: { ...inputs }, expand: [], collapse: [], refit: true, node: "" });
   delete $("settings").dataset.signature;
   document.title = `${name.replace(/\.arch$/, "")} · archc`;
+  if (!state.checked && content !== text()) undrawn(`the picture of ${name} is drawn as soon as Python is loaded`);
   if (text() === content) changed(0);
   else setText(editor, content);
 }
@@ -340,6 +350,7 @@ async function exported(form) {
   if (!found) return;
   if (found.error !== undefined) return say(found.error, "error");
   const name = `${base()}.${SUFFIXES[form] ?? form}`;
+  if (found.base64 !== undefined) return download(name, [Uint8Array.from(atob(found.base64), (char) => char.charCodeAt(0))], "application/octet-stream");
   if (form !== "png") return download(name, [found.text], form === "svg" ? "image/svg+xml" : "text/plain");
   const image = new Image();
   image.src = URL.createObjectURL(new Blob([found.text], { type: "image/svg+xml" }));

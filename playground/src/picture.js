@@ -47,14 +47,14 @@ export class Picture {
   show({ svg, boxes }, fit) {
     const root = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
     if (root.localName !== "svg") return;
-    const focused = document.activeElement?.closest?.("#port [id]")?.id;
+    const focused = document.activeElement?.closest?.("#port [data-name]")?.dataset.name; // ids are numbers, and another picture has others
     const made = copied(root);
     this.#boxes = boxes;
     this.port.replaceChildren(made);
     this.dress(boxes);
     if (fit || this.#fitted) this.fit();
     else this.#apply();
-    if (focused) [...made.querySelectorAll("[data-name]")].find((each) => each.id === focused)?.focus({ preventScroll: true });
+    if (focused) [...made.querySelectorAll("[data-name]")].find((each) => each.dataset.name === focused)?.focus({ preventScroll: true });
   }
 
   /** Make the boxes of the picture that is there reachable by the keyboard. */

@@ -52,5 +52,15 @@ export async function fresh(runtime, loadPyodide) {
   return py;
 }
 
+const held = new Set();
+
+/** Add the files of another pack, once. */
+export async function extended(py, name) {
+  if (held.has(name)) return;
+  unpack(py.FS, await fetched(`./python/${name}.pack`), FOLDER);
+  py.runPython("import importlib; importlib.invalidate_caches()");
+  held.add(name);
+}
+
 /** Return what answers requests, as JSON. */
 export const answers = (py) => py.runPython("start.begin()");

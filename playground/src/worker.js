@@ -1,6 +1,6 @@
 // Python in a worker: loads Pyodide and archc, then answers one request at a time.
 import { Graphviz } from "@hpcc-js/wasm-graphviz";
-import { answers, fresh, restored } from "./python.js";
+import { answers, extended, fresh, restored } from "./python.js";
 
 const FONTS = "Helvetica,Arial,sans-serif"; // of all pictures
 const SAMPLE = "conv7-64/2(pad=3, bias=no)";
@@ -56,15 +56,16 @@ async function started() {
   const answer = answers(py);
   mark("ready");
   report("", 1);
-  return answer;
+  return { answer, py };
 }
 
 const ready = started();
 ready.catch((error) => postMessage({ failed: String(error) }));
 
-onmessage = async ({ data: { id, request } }) => {
+onmessage = async ({ data: { id, request, form } }) => {
   try {
-    const answer = await ready;
+    const { answer, py } = await ready;
+    if (form === "onnx") await extended(py, form);
     mark("asked");
     const found = answer(request);
     mark("answered");

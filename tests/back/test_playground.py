@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import threading
+from base64 import b64decode
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import onnx
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
@@ -18,6 +20,7 @@ from archc.tests.support.chromium import context as context
 from archc.tests.support.chromium import folder as folder
 from archc.tests.support.chromium import one as one
 from archc.ui.playground.server import Playground
+from archc.ui.playground.session import Session
 
 pytestmark = NEEDED
 WRONG = "input 3x32x32\nconv3-16(pad=1)\nrelu_\nfc-10\n"
@@ -99,6 +102,17 @@ def test_exports_of_text(one: Page, form: str, part: str) -> None:
     with one.expect_download() as download:
         one.select_option("#export", form)
     assert part in Path(download.value.path()).read_text(encoding="utf-8")
+
+
+def test_onnx_without_weights_is_exported(one: Page) -> None:
+    write(one, BLOCKS)
+    with one.expect_download(timeout=LOADED) as download:
+        one.select_option("#export", "onnx")
+    assert download.value.suggested_filename.endswith(".onnx")
+    made = Path(download.value.path()).read_bytes()
+    asked = {"op": "export", "form": "onnx", "text": BLOCKS, "name": download.value.suggested_filename.replace(".onnx", ".arch")}
+    assert made == b64decode(json.loads(Session().answer(json.dumps(asked)))["base64"]), "what numpy and onnx write"
+    assert len(onnx.load_from_string(made).graph.input) == 1 + 6
 
 
 def test_a_png_is_exported(one: Page) -> None:
@@ -200,9 +214,10 @@ def test_hostile_texts_stay_text(context: BrowserContext, address: str) -> None:
     assert said == []
 
 
-def test_a_picture_that_is_no_picture_is_taken_apart(one: Page) -> None:
+def test_a_picture_that_is_no_picture_is_taken_apart(context: BrowserContext, address: str) -> None:
     """What an engine could be made to draw: only shapes and texts are copied, whatever else there is."""
-    assert one.evaluate(
+    page, said, _ = opened(context, address)
+    assert page.evaluate(
         """async () => {
           const port = document.createElement('div');
           const spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"';
@@ -214,6 +229,9 @@ def test_a_picture_that_is_no_picture_is_taken_apart(one: Page) -> None:
           return [window.bad === undefined, /script|style>|onclick|onload|javascript|foreign|href/.test(shown), shown.includes('hi')];
         }"""
     ) == [True, False, True]  # fmt: skip
+    page.close()
+    assert len(said) == 1
+    assert "inline style violates the following Content Security Policy" in said[0], said
 
 
 @pytest.mark.parametrize("fragment", ["t=%3Cscript%3E", "t=AAAA", "example=<img>", "t="])
@@ -224,16 +242,39 @@ def test_a_wrong_link_is_refused(context: BrowserContext, address: str, fragment
     assert said == []
 
 
-def test_a_runaway_file_is_stopped_and_typing_goes_on(context: BrowserContext, address: str) -> None:
-    page, said, _ = opened(context, f"{address}#limit=2500")
+PASTE = """text => {
+  const data = new DataTransfer();
+  data.setData("text/plain", text);
+  const pasted = new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true });
+  document.querySelector(".cm-content").dispatchEvent(pasted);
+}"""
+
+
+def paste(page: Page, text: str) -> None:
+    """Replace the text by pasting: a browser takes minutes to insert thousands of lines as if they were typed."""
     page.click(".cm-content")
     page.keyboard.press("Control+a")
+    page.evaluate(PASTE, text)
+
+
+def test_a_runaway_file_is_stopped_and_typing_goes_on(context: BrowserContext, address: str) -> None:
+    page, said, _ = opened(context, f"{address}#limit=500")
     heavy = "input 3x64x64\n" + "".join(f"c{i}: conv3-8(pad=1); bn; relu\n" for i in range(6000))
-    page.keyboard.insert_text(heavy)
+    paste(page, heavy)
     page.wait_for_selector("#verdict >> text=stopped", timeout=LOADED)
-    page.keyboard.press("Control+a")
-    page.keyboard.insert_text("input 3x8x8\nconv3-4\n")
+    paste(page, "input 3x8x8\nconv3-4\n")
     page.wait_for_selector("#verdict >> text=112 parameters", timeout=LOADED)
+    page.close()
+    assert said == []
+
+
+def test_a_picture_of_thousands_of_boxes_is_refused_and_the_numbers_are_there(context: BrowserContext, address: str) -> None:
+    page, said, _ = opened(context, f"{address}#limit=60000")
+    paste(page, "input 3x8x8\n" + "".join(f"c{i}: conv3-8(pad=1)\n" for i in range(1600)))
+    page.wait_for_selector("#port >> text=the picture has 1,602 boxes", timeout=LOADED)
+    assert page.locator("#port svg").count() == 0, "a picture of an earlier text would be taken for that of this one"
+    page.click("#tab-summary")
+    page.wait_for_selector("#summary-table caption >> text=parameters")
     page.close()
     assert said == []
 

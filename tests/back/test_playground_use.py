@@ -56,6 +56,16 @@ def test_what_is_published_names_no_folder_of_the_machine(folder: Path) -> None:
             assert str(ROOT) not in path.read_text(encoding="utf-8"), path
 
 
+def test_no_picture_of_another_network_is_shown_while_python_loads(context: BrowserContext, address: str) -> None:
+    page = context.new_page()
+    page.route("**/image.pack", lambda route: None)  # it never comes
+    page.goto(f"{address}#example=resnet18")
+    page.wait_for_selector("#port >> text=the picture of resnet18.arch is drawn as soon as Python is loaded")
+    assert "resnet18" in text_of(page)
+    assert page.locator("#port svg").count() == 0
+    page.close()
+
+
 # ---- what can be opened
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from archc.compiler.pages import pages
-from archc.tests.support import ARCHS, ROOT
+from archc.compiler.zoo import networks
+from archc.tests.support import ROOT
 
 MISSING = [name for name in ("sphinx", "furo", "myst_parser") if find_spec(name) is None]
 
@@ -37,9 +38,11 @@ def test_codes_have_anchors(site: Path) -> None:
 
 
 def test_networks_have_pages(site: Path) -> None:
-    for path in ARCHS:
+    for path in networks():
         page = (site / f"networks/{path.stem}.html").read_text(encoding="utf-8")
-        assert f"{path.stem}.svg" in page, path.stem
+        assert f'src="../_images/network-{path.stem}.svg"' in page, path.stem
+        drawn = (site / f"_images/network-{path.stem}.svg").read_text(encoding="utf-8")
+        assert f"<title>{path.stem}</title>" in drawn, path.stem
     assert "138,357,544" in (site / "networks/vgg16.html").read_text(encoding="utf-8")
 
 

@@ -15,6 +15,7 @@ from email import message_from_string
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from archc.compiler.version import __version__
 from archc.tests.support import ARCHS, ROOT
@@ -152,3 +153,29 @@ def test_a_checkout_of_another_name_runs_its_own_code(tmp_path: Path) -> None:
     version.write_text(version.read_text().replace(__version__, "9.9.9"))
     elsewhere = bare(PYTHONPATH=os.environ.get("PYTHONPATH", ""))  # where another archc may be found
     assert "9.9.9" in done(sys.executable, checkout / "cli.py", "--version", cwd=tmp_path, env=elsewhere)
+
+
+def test_the_core_installs_and_works_where_there_is_no_pygraphviz() -> None:
+    """As in a browser: it is no requirement there, and only pictures ask for it (test_layout_engines.py has other engines)."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [Requirement(each) for each in project["dependencies"]]
+    inside = [each.name for each in wanted if each.marker is None or each.marker.evaluate({"sys_platform": "emscripten"})]
+    assert "pygraphviz" not in inside
+    assert {"lark", "networkx"} <= set(inside)
+    code = (
+        "import sys; sys.modules['pygraphviz'] = None; import archc; from archc.compiler.draw import layout;"
+        "net = archc.loads('input 3x8x8; conv3-4'); print(net.params, bool(net.summary().text()), bool(net.draw('mermaid')));"
+        "\ntry: net.draw('svg')\nexcept layout.NoGraphviz as error: print(error)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("112 True True\npictures need Graphviz: `pip install pygraphviz` includes it")
+
+
+def test_an_import_of_the_package_imports_no_other() -> None:
+    code = (
+        "import sys; before = {*sys.modules}; import archc;"
+        "print(sorted({name.partition('.')[0] for name in {*sys.modules} - before} - sys.stdlib_module_names))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout == "['archc']\n"

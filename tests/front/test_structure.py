@@ -64,8 +64,9 @@ ROOMS: dict[str, set[str]] = {
     "compiler.network": FRONT
     | {
         f"compiler.{room}"
-        for room in ("analysis", "backends.torch", "draw", "driver", "elaborate", "report", "results", "stages", "variation", "why_not")
-    },
+        for room in ("analysis", "backends.onnx", "backends.torch", "draw", "driver", "elaborate", "report", "results", "stages")
+    }
+    | {"compiler.variation", "compiler.why_not"},
     "compiler.library": FRONT
     | {f"compiler.{room}" for room in ("analysis", "driver", "elaborate", "frontends", "network", "reading", "report", "results")}
     | {"compiler.variation"},

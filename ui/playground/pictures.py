@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,9 @@ from archc.compiler.draw.scene import Box, Scene
 from archc.compiler.errors import UsageError
 from archc.compiler.network import Network
 from archc.ui.playground.checks import Checked, sound
+from archc.ui.playground.onnx_parts import install
 
+MOST_BOXES = 1_500  # of a picture: a page shows it in a second, and does not hold up typing
 _STYLE = re.compile(r"<style>.*?</style>\s*", re.DOTALL)  # the page has these rules already
 
 
@@ -29,6 +32,8 @@ def answer(now: Checked, asked: Mapping[str, Any]) -> dict[str, Any]:
     expand, collapse = ([name for name in asked.get(which, ()) if name in known] for which in ("expand", "collapse"))
     shown = folding(asked.get("depth"), expand, collapse, asked.get("flat", False))
     made = scene(graph, shown) if now.report.ok else partial(graph, now.report.failures, now.report.diagnostics, shown)
+    if (count := sum(1 for _ in made.shown())) > MOST_BOXES:
+        raise UsageError(f"the picture has {count:,} boxes, and a page shows at most {MOST_BOXES:,}: close blocks, or choose fewer levels")
     style = request("svg", asked.get("style", "graph") if now.report.ok else "graph", "auto", asked.get("heat", ""))
     svg = picture(made, "svg", style.style, style.look).decode()
     return {"svg": _STYLE.sub("", svg, count=1), "boxes": _boxes(now, made), "whole": now.report.ok, "table": _table(made)}
@@ -86,9 +91,10 @@ SUMMARIES = {"csv": "csv", "md": "markdown", "summary.tex": "latex"}
 
 
 def exported(now: Checked, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the text of a file.
+    """Return the text of a file, or, as `base64`, its bytes.
 
-    A picture is `svg`, `dot`, `mermaid`, `tex` or `html`, source `py`, the expanded text `arch`, a summary `csv`, `md` or `summary.tex`.
+    A picture is `svg`, `dot`, `mermaid`, `tex` or `html`, source `py`, the expanded text `arch`, a summary `csv`, `md` or `summary.tex`;
+    and `onnx`, bytes, is the network whose weights are inputs.
     """
     net = Network(sound(now))
     form = asked["form"]
@@ -96,6 +102,9 @@ def exported(now: Checked, asked: Mapping[str, Any]) -> dict[str, Any]:
         return {"text": getattr(net.summary(depth=asked.get("levels", 2)), SUMMARIES[form])()}
     if form == "py":
         return {"text": _source(net)}
+    if form == "onnx":
+        install()
+        return {"base64": b64encode(net.onnx_without_weights()).decode()}
     if form == "arch":
         return {"text": net.expand()}
     known = set(blocks(net.graph))

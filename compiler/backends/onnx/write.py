@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from onnx import ModelProto, TensorProto, defs, helper, numpy_helper
 
 from archc.compiler.backends import Compiled
 from archc.compiler.backends.onnx.model import model_of
 from archc.compiler.backends.onnx.weights import Arrays, applied
+from archc.compiler.backends.weights import tensors_of
 from archc.compiler.errors import one_of
 from archc.compiler.files import replacing
+from archc.compiler.graph import ArchGraph
+from archc.compiler.lowering import lowered
 
 OPSET = min(28, defs.onnx_opset_version())  # the latest that onnxruntime runs
 FUNCTIONS = False  # onnxruntime runs both equally fast, and loads a file without functions faster
@@ -34,6 +40,28 @@ def write(compiled: Compiled, path: Path) -> None:
     model.graph.initializer.extend(numpy_helper.from_array(array, key) for key, array in weights.items())
     with replacing(path) as temporary:
         temporary.write_bytes(model.SerializeToString(deterministic=True))
+
+
+@dataclass(frozen=True)
+class Unwritten:
+    """A weight whose values are not written: its shape, and its type as numpy has it."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+
+
+def without_weights(graph: ArchGraph) -> bytes:
+    """Return a network as ONNX whose weights are inputs, after its own inputs and under their keys: who runs it gives them.
+
+    It is the network for inference as the file writes it, in float32. Raises ArchError for what ONNX cannot say.
+    """
+    arrays = {key: Unwritten(size, np.dtype("int64" if whole else "float32")) for key, (size, whole) in tensors_of(graph).items()}
+    model, keys = model_of(lowered(graph, "inference", 0), arrays, "float32", OPSET, FUNCTIONS)
+    for key in keys:
+        kind = helper.np_dtype_to_tensor_dtype(arrays[key].dtype)
+        model.graph.input.append(helper.make_tensor_value_info(key, kind, arrays[key].shape))
+    made: bytes = model.SerializeToString(deterministic=True)
+    return made
 
 
 def check(compiled: Compiled) -> str:
