@@ -202,6 +202,21 @@ class Again(nn.Module):
         return self.head(torch.cat((self.tower(x), self.tower(y)), 1))
 
 
+def test_norms_with_a_scale_and_no_shift() -> None:
+    class Norms(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.last = nn.LayerNorm(8, bias=False), nn.GroupNorm(2, 8)
+            self.last.bias = None  # type: ignore[assignment]
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
+
+    found = read_module(Norms(), (8, 4, 4))
+    assert found.ops == ["layer_norm", "layer_scale", "group_norm", "layer_scale"] and found.difference < 1e-6
+    assert {"norm.weight", "last.weight"} <= {node.name for node in found.flat.graph}
+
+
 def test_modules_that_are_called_again_are_shared_parts() -> None:
     found = read_module(Again(), (8,), (8,))
     assert found.difference == 0
