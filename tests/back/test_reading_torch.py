@@ -217,6 +217,23 @@ def test_norms_with_a_scale_and_no_shift() -> None:
     assert {"norm.weight", "last.weight"} <= {node.name for node in found.flat.graph}
 
 
+def test_maps_are_resized_by_factors_that_fit() -> None:
+    class Resizes(nn.Module):
+        def __init__(self, *factors: float) -> None:
+            super().__init__()
+            self.factors = factors
+
+        def forward(self, x: Tensor) -> Tensor:
+            for factor in self.factors:
+                x = nn.functional.interpolate(x, scale_factor=factor, mode="bilinear")
+            return x
+
+    found = read_module(Resizes(0.5, 1.5, 2), (3, 8, 8))
+    assert found.ops == ["upsample"] * 3 and found.difference == 0
+    with pytest.raises(CannotRead, match=r"enlarges by 0\.5 and 0\.5, and the size that follows is rounded"):
+        read_module(Resizes(0.5), (3, 7, 7))
+
+
 def test_modules_that_are_called_again_are_shared_parts() -> None:
     found = read_module(Again(), (8,), (8,))
     assert found.difference == 0

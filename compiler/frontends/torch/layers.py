@@ -322,8 +322,8 @@ def upsample(reader: Reader, a: Any) -> View:
     given: dict[str, Any] = {"mode": mode, "align_corners": bool(a.align_corners)}
     if factors and all(float(factor).is_integer() for factor in factors):
         given["scale"] = tuple(int(factor) for factor in factors)
-    elif factors:
-        raise CannotRead(f"it enlarges by {' and '.join(map(str, factors))}, no whole numbers")
+    elif factors and not all(before / after == 1 / factor for before, after, factor in zip(view.shape[2:], sizes, factors, strict=True)):
+        raise CannotRead(f"it enlarges by {' and '.join(map(str, factors))}, and the size that follows is rounded")
     else:
         given["size"] = sizes
     return reader.mapped(reader.add("upsample", [view.item], given))
