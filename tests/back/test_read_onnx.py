@@ -390,6 +390,7 @@ def test_joined_reshapes(tmp_path: Path) -> None:
     "input 6x9x9\nunfold3/2(pad=1, dilation=2)\nconv3-8(weight=scaled(gamma=1.5))\nconv3-4(pad=1, pad_mode=reflect, weight=spectral)",
     "input 6x9x9\nconv3-8(pad=2, pad_mode=circular)\nsubsample3\nconvt2-4(weight=spectral)\nflatten\nfc-3(weight=spectral)\nrbf-2",
     "input 4x8x8\na: conv1-4\nb: roll(h=3, w=-2)\nc: stack(axis=d)<. | @a>\nm: mean<. | @c | .>\ncelu(2)",
+    "input 6x9x9\nlrn\nlrn(size=4, alpha=0.3, beta=0.5, k=2)\nlrn(size=3, form=spatial)\nlrn(size=9, alpha=1, beta=1)",
         "input 4x8x8\nz: mul<. | normal_noise>\nthreshold(0.1, 2)",
 ])  # fmt: skip
 def test_steps_of_several_nodes_come_back(text: str, tmp_path: Path) -> None:
