@@ -88,7 +88,7 @@ def _named(
     part: str, calls: Calls, inside: Sequence[int], items: Sequence[Item], names: Mapping[int, str], taken: set[str]
 ) -> dict[int, tuple[str, str]]:
     """Return names and keys of the items of calls, and those of items between them, which are put beside the part."""
-    found = {}
+    found: dict[int, tuple[str, str]] = {}
     around = f"{part.rpartition('.')[0]}.".removeprefix(".")
     rest = [names[number][len(part) :] for number in calls[0]]
     for count, numbers in enumerate(calls, 1):

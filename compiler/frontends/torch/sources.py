@@ -167,7 +167,9 @@ class Predictions(nn.Module):
         super().__init__()
         if not hasattr(detector, "head"):
             raise CannotRead("a detector of two stages: the second predicts for regions that the first selects by their values")
-        self.backbone, self.head, self.image_size = detector.backbone, detector.head, image_size(detector.transform)
+        self.backbone: Any = detector.backbone
+        self.head: Any = detector.head
+        self.image_size = image_size(detector.transform)
 
     def forward(self, x: torch.Tensor) -> Any:
         """Return the predictions of the head for the maps of the backbone."""
