@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
+from archc.compiler.frontends.calls import calls_apart
 from archc.compiler.frontends.item import LOWEST as LOWEST
 from archc.compiler.frontends.item import MOST_AXES, PSEUDO, Item, Sample
 from archc.compiler.frontends.item import CannotRead as CannotRead
@@ -178,12 +179,11 @@ class Flat:
                 self.items[number] = self.items[self.add_hole(what, item.operands, item.shape, item.path, item.leaf)]  # type: ignore[arg-type]
         live = self._untangled(live)
         state, unused = self.changes.state(state), [self.changes.key(key) for key in unused]
-        names, named = names_of([self.items[number] for number in live], self.labeled)
-        called = dict(zip(live, names, strict=True))
+        called, keys, named = self._names(live)
         graph = ArchGraph(name, title)
         for number in live:
             item = self.items[number]
-            key = item.key or called[number]
+            key = keys.get(number) or item.key or called[number]
             node = Node(called[number], item.op, item.attrs, item.shape, self.span, key=key)
             graph.add(node, [called[operand] for operand in item.operands])
         graph.outputs.update({output: Output(called[number]) for output, number in outputs.items()})
@@ -191,11 +191,19 @@ class Flat:
         _check_state(graph, state, {*unused, *(self.unread(outputs.values(), state) if holds else ())})
         return graph, frozenset(called[number] for number, own in zip(live, named, strict=True) if own)
 
+    def _names(self, live: Sequence[int]) -> tuple[dict[int, str], dict[int, str], list[bool]]:
+        """Return the names of items by number, the keys of those in shared parts, and whether each name is the source's."""
+        names, named = names_of([self.items[number] for number in live], self.labeled)
+        called = dict(zip(live, names, strict=True))
+        apart = {} if self.labeled else calls_apart(live, self.items, called)
+        called |= {number: name for number, (name, _) in apart.items()}
+        return called, {number: key for number, (_, key) in apart.items()}, named
+
     def _untangled(self, live: list[int]) -> list[int]:
         """Return items in an order in which each scope is in one piece; an operator between two parts of a scope moves into it."""
         for _ in live:
             operands = {number: self.items[number].operands for number in live}
-            names = dict(zip(live, names_of([self.items[number] for number in live], self.labeled)[0], strict=True))
+            names = self._names(live)[0]
             try:
                 return gathered(live, names, operands)
             except TangledError as tangle:

@@ -121,7 +121,7 @@ def test_files_of_torchs_exporter(tmp_path: Path) -> None:
     exported(Mixed(), tmp_path / "net.onnx", 3, 8, 8)
     flat = read(tmp_path / "net.onnx")
     ops = [node.op for node in flat.graph]
-    assert "hardswish" in ops and "gelu" in ops and "layer_norm" in ops and "attention" in ops and "layer_scale" in ops
+    assert {"hardswish", "gelu", "layer_norm", "multihead_attention", "layer_scale"} <= set(ops)
     assert difference(tmp_path / "net.onnx", flat) < CLOSE
     assert {"stem", "mlp.0", "head"} <= {node.key for node in flat.graph}
 
@@ -320,6 +320,61 @@ def test_equal_tensors_that_are_stored_once(tmp_path: Path) -> None:
     path = saved(tmp_path / "net.onnx", nodes, {"ones": np.ones(8, np.float32), "zeros": np.zeros(8, np.float32)}, ("n", 4, 8))
     assert read_text(str(path)).text.count("layer_norm") == 2
     assert len({each.key for each in read(path).graph if each.op == "layer_norm"}) == 2
+
+
+# ---- modules of torch's exporter
+
+
+def inside(path: str, made: Any) -> Any:
+    """A node with the module that torch's exporter says it is in."""
+    parts = path.split(".")
+    scopes = ["", *(".".join(parts[:end]) for end in range(1, len(parts) + 1)), made.name]
+    made.metadata_props.add(key="pkg.torch.onnx.name_scopes", value=repr(scopes))
+    return made
+
+
+def test_equal_tensors_of_modules_are_stored_once(tmp_path: Path) -> None:
+    nodes = [
+        inside("blocks.0.norm", node("LayerNormalization", "x blocks.0.norm.weight blocks.0.norm.bias", "a")),
+        inside("blocks.0", node("Mul", "blocks.0.gamma a", "b")),
+        inside("blocks.1.norm", node("LayerNormalization", "b blocks.0.norm.weight blocks.1.norm.bias", "c")),
+        inside("blocks.1", node("Mul", "blocks.0.gamma c")),
+    ]
+    tensors = {"blocks.0.norm.weight": kernels(8), "blocks.0.norm.bias": kernels(8), "blocks.1.norm.bias": 2 * kernels(8)}
+    for at, each in enumerate(nodes):
+        each.name = f"n{at}"
+    flat = read(saved(tmp_path / "net.onnx", nodes, {**tensors, "blocks.0.gamma": kernels(8)}, (1, 4, 8)))
+    assert [each.key for each in flat.graph if each.op in ("layer_norm", "layer_scale")] == [
+        f"blocks.{at}.{name}" for at in (0, 1) for name in ("norm", "gamma")
+    ]
+    assert difference(tmp_path / "net.onnx", flat) < CLOSE
+
+
+def test_a_layer_is_not_called_after_what_was_folded_into_it(tmp_path: Path) -> None:
+    nodes = [inside("features.1", node("Conv", "x features.0.weight bias", "a")), inside("features.2", node("Relu", "a"))]
+    flat = read(saved(tmp_path / "net.onnx", nodes, {"features.0.weight": kernels(4, 3, 3, 3), "bias": kernels(4)}))
+    assert [each.name for each in flat.graph] == ["input", "features.0", "features.2"]
+    found = unfolded(flat)
+    assert found.unfolded == ("features.1",) and difference(tmp_path / "net.onnx", found) < CLOSE
+
+
+def test_a_split_without_a_module_is_where_it_is_used(tmp_path: Path) -> None:
+    nodes = [inside("a", node("Reshape", "x apart", "a")), inside("a", node("Transpose", "a", "b", perm=[0, 2, 1, 3, 4])),
+             inside("a", node("Reshape", "b joint", "c")), node("Split", "c", "one two", axis=1, num_outputs=2),
+             inside("b.c", node("Sigmoid", "one", "s")), inside("b", node("Add", "s two"))]  # fmt: skip
+    flat = read(saved(tmp_path / "net.onnx", nodes, {"apart": whole(1, 2, 4, 8, 8), "joint": whole(1, 8, 8, 8)}, (1, 8, 8, 8)))
+    assert [each.name for each in flat.graph if each.op == "channel_shuffle"] == ["b.channel_shuffle1"]
+
+
+def test_joined_reshapes(tmp_path: Path) -> None:
+    nodes = [node("Reshape", "x six", "a"), node("Transpose", "a", "b", perm=[0, 1, 3, 2, 4, 5]), node("Relu", "b", "c"),
+             node("Transpose", "c", "d", perm=[0, 1, 3, 2, 4, 5]), node("Reshape", "d other", "e"),
+             node("Transpose", "e", "f", perm=[0, 1, 3, 5, 2, 4]), node("Reshape", "f whole")]  # fmt: skip
+    for at, each in enumerate(nodes):
+        each.name = f"n{at}"
+    sizes = {"six": whole(1, 2, 3, 4, 4, 3), "other": whole(1, 2, 4, 3, 3, 4), "whole": whole(1, 24, 12)}
+    flat = read(saved(tmp_path / "net.onnx", nodes, sizes, (1, 2, 12, 12)))
+    assert [each.op for each in flat.graph if each.op == "relu"] and difference(tmp_path / "net.onnx", flat) == 0
 
 
 # ---- steps of archc's own files

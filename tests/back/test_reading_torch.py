@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import archc
 from archc.compiler.frontends import CannotRead, read
 from archc.compiler.frontends.torch.sources import module_object
+from archc.compiler.reading import folded
 from archc.tests.support import commands
 from archc.tests.support.pytorch import torchvision_models
 from archc.tests.support.torch_reading import compared, read_module
@@ -179,6 +180,79 @@ def test_scopes_come_in_one_piece() -> None:
     assert read_module(Mixed(), (3, 4, 4)).difference == 0
 
 
+class Layer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(8, 16), nn.Linear(16, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.fc2(torch.relu(self.fc1(x)))
+
+
+class Again(nn.Module):
+    """A layer that is called with its own results, and one that is called side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.tower, self.head = Layer(), nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 4)), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        for _ in range(3):
+            x = self.layer(x)
+        return self.head(torch.cat((self.tower(x), self.tower(y)), 1))
+
+
+def test_norms_with_a_scale_and_no_shift() -> None:
+    class Norms(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.last = nn.LayerNorm(8, bias=False), nn.GroupNorm(2, 8)
+            self.last.bias = None  # type: ignore[assignment]
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
+
+    found = read_module(Norms(), (8, 4, 4))
+    assert found.ops == ["layer_norm", "layer_scale", "group_norm", "layer_scale"] and found.difference < 1e-6
+    assert {"norm.weight", "last.weight"} <= {node.name for node in found.flat.graph}
+
+
+def test_maps_are_resized_by_factors_that_fit() -> None:
+    class Resizes(nn.Module):
+        def __init__(self, *factors: float) -> None:
+            super().__init__()
+            self.factors = factors
+
+        def forward(self, x: Tensor) -> Tensor:
+            for factor in self.factors:
+                x = nn.functional.interpolate(x, scale_factor=factor, mode="bilinear")
+            return x
+
+    found = read_module(Resizes(0.5, 1.5, 2), (3, 8, 8))
+    assert found.ops == ["upsample"] * 3 and found.difference == 0
+    with pytest.raises(CannotRead, match=r"enlarges by 0\.5 and 0\.5, and the size that follows is rounded"):
+        read_module(Resizes(0.5), (3, 7, 7))
+
+
+def test_modules_that_are_called_again_are_shared_parts() -> None:
+    found = read_module(Again(), (8,), (8,))
+    assert found.difference == 0
+    assert [node.name for node in found.flat.graph if node.key == "layer.fc1"] == ["layer1.fc1", "layer2.fc1", "layer3.fc1"]
+    assert [node.name for node in found.flat.graph if node.key == "tower.2"] == ["tower1.2", "tower2.2"]
+    text = folded(found.flat).text
+    assert "share layer {" in text and "share tower {" in text and "layer x3" in text
+
+
+def test_calls_that_compute_otherwise_are_no_shared_part() -> None:
+    class Other(Again):
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return self.head(torch.cat((self.tower(x), self.tower[2](self.tower[0](y))), 1)) + self.head(self.layer(x))
+
+    flat = module_object(Other(), (torch.empty(2, 8), torch.empty(2, 8)))
+    with pytest.raises(archc.compiler.errors.UnreadableError, match="the weights of tower"):
+        folded(flat)
+
+
 # ---- refusals
 
 
@@ -222,6 +296,12 @@ class Unused(nn.Module):
 def test_a_weight_that_nothing_uses_is_refused() -> None:
     with pytest.raises(CannotRead, match=r"spare\.weight \(4x3x1x1\) is stored and used by no operator"):
         module_object(Unused(), torch.empty(2, 3, 4, 4))
+
+
+def test_an_input_that_a_network_is_not_for_is_refused() -> None:
+    for source, says in (("squeezenet1_1", "with an input of 4x64x64: .*channels"), ("vit_b_32", "3x64x64: Wrong image height")):
+        with pytest.raises(CannotRead, match=says):
+            read(f"torchvision:{source}", [(4 if source == "squeezenet1_1" else 3, 64, 64)])
 
 
 def test_samples_must_not_be_mixed() -> None:
@@ -355,6 +435,23 @@ def test_names_that_are_not_known() -> None:
 CLASSIFIERS = torchvision_models().list_models(module=torchvision_models())
 DENSE = ["fcn_resnet50", "deeplabv3_resnet50", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"]
 VIDEO = ["r3d_18", "mc3_18", "r2plus1d_18", "swin3d_t"]
+
+
+DETECTORS = {"retinanet_resnet50_fpn": 256, "retinanet_resnet50_fpn_v2": 256, "ssd300_vgg16": 300, "ssdlite320_mobilenet_v3_large": 320}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DETECTORS)
+def test_detectors_of_one_stage_are_read_up_to_their_predictions(name: str) -> None:
+    flat = read(f"torchvision:{name}", [(3, DETECTORS[name], DETECTORS[name])])
+    assert flat.oracle is not None
+    assert compared(flat, flat.oracle(), batch=1).difference == 0
+    folded(flat)
+
+
+def test_detectors_of_two_stages_are_refused() -> None:
+    with pytest.raises(CannotRead, match="two stages"):
+        read("torchvision:fasterrcnn_mobilenet_v3_large_320_fpn")
 
 
 @pytest.mark.slow

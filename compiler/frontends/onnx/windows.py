@@ -53,6 +53,9 @@ def window_attention(reader: Reader, view: View, weight: Fixed, bias: Fixed | No
         raise CannotRead("an attention with a trained scale and without cosines, or the reverse")
     names = (layer.path, *(fixed.origin.rpartition(".")[0] for fixed in packed.values()))  # turned weights lose theirs
     keys = "to_qkv" if any(name.rpartition(".")[2] == "to_qkv" for name in names) else "qkv"
+    around, _, label = reader.path.rpartition(".")
+    if label == MERGES[keys] and not reader.net.own:  # the attention is the module around its last projection
+        reader.path, reader.leaf = around, False
     given = {
         "heads": core.heads, "window": window, "shift": shifts, "grid": grid, "pad": bool(pad),
         "position": "none" if table is None else "table", "similarity": "cosine" if cosine else "dot",

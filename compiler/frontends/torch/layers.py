@@ -200,7 +200,14 @@ def layer_norm(reader: Reader, a: Any) -> View:
     if len(a.normalized_shape) != 1:
         raise CannotRead("it normalizes over several axes")
     view = reader.along(reader.data(a.input), -1)
+    if a.bias is None and a.weight is not None:
+        return _scaled(reader, View(reader.add("layer_norm", [view.item], {"eps": a.eps, "affine": False}), view.axes, view.dims), a)
     return View(norm(reader, "layer_norm", view, {"eps": a.eps, "affine": affine(a)}, a), view.axes, view.dims)
+
+
+def _scaled(reader: Reader, view: View, a: Any) -> View:
+    """Return what was normalized, with a scale and no shift: a `layer_scale` whose label is `weight`, since the source stores that."""
+    return reader.on(view, "layer_scale", {"flat": True}, weights=reader.weights(a.weight))
 
 
 @rule("rms_norm")
@@ -217,7 +224,10 @@ def rms_norm(reader: Reader, a: Any) -> View:
 def group_norm(reader: Reader, a: Any) -> View:
     """Read a group norm."""
     view = reader.plain(reader.data(a.input))
-    given = {"groups": a.num_groups, "eps": a.eps, "affine": affine(a)}
+    given = {"groups": a.num_groups, "eps": a.eps}
+    if a.bias is None and a.weight is not None:
+        return _scaled(reader, reader.mapped(reader.add("group_norm", [view.item], {**given, "affine": False})), a)
+    given["affine"] = affine(a)
     return reader.mapped(norm(reader, "group_norm", view, given, a))
 
 
@@ -312,8 +322,8 @@ def upsample(reader: Reader, a: Any) -> View:
     given: dict[str, Any] = {"mode": mode, "align_corners": bool(a.align_corners)}
     if factors and all(float(factor).is_integer() for factor in factors):
         given["scale"] = tuple(int(factor) for factor in factors)
-    elif factors:
-        raise CannotRead(f"it enlarges by {' and '.join(map(str, factors))}, no whole numbers")
+    elif factors and not all(before / after == 1 / factor for before, after, factor in zip(view.shape[2:], sizes, factors, strict=True)):
+        raise CannotRead(f"it enlarges by {' and '.join(map(str, factors))}, and the size that follows is rounded")
     else:
         given["size"] = sizes
     return reader.mapped(reader.add("upsample", [view.item], given))

@@ -146,14 +146,43 @@ def torchvision(
     if stored := next((key for key in options or {} if key.startswith("weights")), ""):
         raise CannotRead(f"it is built without weights, and `{stored}` would load some")
 
+    is_detector = name in models.list_models(module=models.detection)
+
     def make() -> nn.Module:
-        return models.get_model(name, **none, **(options or {}))  # type: ignore[no-any-return]
+        module = models.get_model(name, **none, **(options or {}))
+        return Predictions(module) if is_detector else module
 
     title = f"torchvision {version('torchvision')}, {name}" + "".join(f", {key}={value}" for key, value in (options or {}).items())
     module = built(make)
     shape = shape or published_shape(models, name, module)
     flat = read_module(module, [shape], name_of(name.lower()), title, partial, functools.partial(buffers, make))
     return replace(flat, oracle=make)
+
+
+class Predictions(nn.Module):
+    """What a detector of one stage predicts of an image for all anchors; that which selects boxes among these depends on their values."""
+
+    def __init__(self, detector: nn.Module) -> None:
+        """Take the parts of a detector. Raises CannotRead where it has two stages."""
+        super().__init__()
+        if not hasattr(detector, "head"):
+            raise CannotRead("a detector of two stages: the second predicts for regions that the first selects by their values")
+        self.backbone: Any = detector.backbone
+        self.head: Any = detector.head
+        self.image_size = image_size(detector.transform)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        """Return the predictions of the head for the maps of the backbone."""
+        maps: Any = self.backbone(x)
+        return self.head(list(maps.values()))
+
+
+def image_size(transform: Any) -> int:
+    """Return the height and width that the transform of a detector gives to square images."""
+    height, width = transform.fixed_size or (transform.min_size[0],) * 2
+    if height != width:
+        raise CannotRead(f"a detector of images of {height}x{width}, which are no squares")
+    return int(height)
 
 
 def published_shape(models: Any, name: str, module: Any = None) -> tuple[int, ...]:
