@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from archc.compiler.backends.torch.published import torchvision_models
 from archc.compiler.tables import html_table, text_table
-from archc.training.data import BadData, BadSample, Samples, images_in, opened
+from archc.training.data import BadData, BadSample, Samples, images_in, numbered, opened
 from archc.training.loss import rows
 from archc.training.prepare import Preparation, Prepared, evaluating, in_turn, loaded
 from archc.training.stored import Stored
@@ -97,6 +97,7 @@ HEADS = ("class", ">samples", ">recall %", ">precision %")
 @torch.no_grad()
 def evaluation(module: nn.Module, stored: Stored, samples: Samples, strict: bool = True, workers: int = 0) -> Evaluation:
     """Return how a network does on samples, prepared as it was trained. Raises BadData where the classes differ."""
+    samples = numbered(samples, len(stored.classes)) if stored.classes else samples
     if stored.classes and tuple(stored.classes) != samples.classes:
         strange = sorted(set(samples.classes) - set(stored.classes))
         if strange:

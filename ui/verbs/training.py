@@ -43,11 +43,12 @@ Weights = Annotated[
 def data_errors() -> Iterator[None]:
     """Print what is wrong with data, devices and weights in plain words, and exit."""
     from archc.training.data import BadData
+    from archc.training.processes import ProcessLost
 
     try:
         with refusals():
             yield
-    except BadData as error:
+    except (BadData, ProcessLost) as error:
         fail(str(error))
 
 
