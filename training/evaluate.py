@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class Evaluation:
     def facts(self) -> dict[str, Any]:
         """Return it as plain data."""
         per_class = [
-            {"class": name, "samples": there, "recall": recall, "precision": precision}
+            {"class": name, "samples": there, "recall": _number(recall), "precision": _number(precision)}
             for name, there, recall, precision in self.per_class()
         ]
         return {**vars(self), "samples": self.samples, "per_class": per_class}
@@ -89,6 +90,11 @@ class Evaluation:
 
     def _rows(self) -> list[list[str]]:
         return [[name, str(there), f"{100 * recall:.2f}", f"{100 * precision:.2f}"] for name, there, recall, precision in self.per_class()]
+
+
+def _number(rate: float) -> float | None:
+    """Return a rate as JSON has it, which knows no NaN."""
+    return None if isnan(rate) else rate
 
 
 HEADS = ("class", ">samples", ">recall %", ">precision %")

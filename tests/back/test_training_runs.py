@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import resource
 import signal
 import struct
 import subprocess
@@ -22,10 +23,13 @@ from safetensors.torch import load_file
 
 from archc import loads
 from archc.compiler.errors import UsageError
+from archc.compiler.files import CannotWrite
 from archc.tests.support import ROOT
-from archc.tests.support.training import Told, samples
+from archc.tests.support.training import Told, forked, samples
 from archc.training import checkpoint, stored
 from archc.training.data import BadData, Samples, load
+from archc.training.evaluate import Evaluation
+from archc.training.logs import Logs
 from archc.training.loop import Plan, Trained, train
 from archc.training.loss import RBF_BOUND, rbf
 from archc.training.order import order
@@ -285,6 +289,41 @@ def test_seeding_a_sample_keeps_nothing() -> None:
         torch.default_generator.manual_seed(5)
         assert torch.equal(one, torch.rand(3))
     assert torch.equal(before, torch.get_rng_state()) and len(torch.cuda._queued_calls) == kept
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    """The old files stay. A limit on the size of files stands for the disk."""
+    run(tmp_path / "run")
+    names = (checkpoint.LAST, checkpoint.FINAL)
+    before = {name: (tmp_path / "run" / name).read_bytes() for name in names}
+    state, tensors = checkpoint.load(tmp_path / "run"), weights(tmp_path / "run")
+    assert state is not None
+
+    def full(rank: int) -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+        for write in (
+            lambda: checkpoint.save(tmp_path / "run", state),
+            lambda: checkpoint.save_network(tmp_path / "run" / checkpoint.FINAL, tensors, stored.Stored(NET, "net")),
+        ):
+            with pytest.raises(CannotWrite, match="cannot write"):
+                write()
+        row = {"step": 1, "text": "x" * 3000}
+        with pytest.raises(CannotWrite, match=r"cannot write .*log.jsonl"):
+            Logs(tmp_path / "run", 9, False).step(row)
+
+    forked(1, full)
+    assert before == {name: (tmp_path / "run" / name).read_bytes() for name in names}
+
+
+def test_rates_of_empty_classes_are_json() -> None:
+    found = Evaluation("net", "made", ("a", "b"), 1.0, 1.0, 0.0, ((3, 0), (0, 0)))
+    assert json.loads(json.dumps(found.facts(), allow_nan=False))["per_class"][1] == {
+        "class": "b",
+        "samples": 0,
+        "recall": None,
+        "precision": None,
+    }
 
 
 def test_what_is_no_trained_network_is_refused(tmp_path: Path) -> None:
