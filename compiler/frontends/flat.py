@@ -32,9 +32,10 @@ class FlatNetwork:
 
     `classes` are the names of the classes of scopes and of modules, by their paths; `named` are the nodes whose names are the source's.
     `weights` returns the tensors by key as numpy arrays; None where the source has none. `title` names the source, and the versions of
-    what has built it. `unread` are the keys of tensors that belong to holes. `unfolded` are batch norms that the source does not have.
-    `change` turns tensors of the source into those of the graph, where these differ; `weights` returns changed ones. `oracle` returns the
-    source itself, with weights, as a module of torch; None where it is none.
+    what has built it. `unread` are the keys of tensors that belong to holes. `folded` are names of batch norms that a writer has folded
+    away, by those of their layers, where the source says so; `unfolded` are batch norms that are there again. `change` turns tensors of
+    the source into those of the graph, where these differ; `weights` returns changed ones. `oracle` returns the source itself, with
+    weights, as a module of torch; None where it is none.
 
     A source of another kind has `sample`, a function of arrays `(batch, *shape)`, one for each input, that runs it; it raises CannotCompare
     where that is not possible here. `batch` is the number of samples that it takes, and `sizes` are numbers for the sizes that the graph
@@ -47,6 +48,7 @@ class FlatNetwork:
     named: frozenset[str] = frozenset()
     weights: Callable[[], Mapping[str, Any]] | None = None
     unread: tuple[str, ...] = ()
+    folded: Mapping[str, str] = field(default_factory=dict)
     unfolded: tuple[str, ...] = ()
     change: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     oracle: Callable[[], Any] | None = None

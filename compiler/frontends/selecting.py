@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from math import prod
+from operator import mul
 from typing import Any
 
 from archc.compiler.frontends.arranging import words
@@ -22,9 +24,22 @@ def attempt(view: View, sizes: Sequence[int]) -> View:
     except NotAligned:
         pass
     try:
-        return view.coalesced().reshaped(sizes)
+        return view.with_dims(_joint(view.dims, sizes)).coalesced().reshaped(sizes)
     except NotAligned:
         raise CannotRead(f"a reshape from {view.shape} to {tuple(sizes)} splits positions across axes") from None
+
+
+def _joint(dims: Axes, sizes: Sequence[int]) -> Axes:
+    """Return axes in which those are one that a shape splits otherwise: 8 and 7, which are 7 and 8 in it, are 56."""
+    borders = set(accumulate(sizes, mul))
+    joint, count = list[Axis](), 1
+    for axis in dims:
+        if joint and count not in borders:
+            joint[-1] += axis
+        else:
+            joint.append(axis)
+        count *= size(axis)
+    return tuple(joint)
 
 
 def is_outermost(view: View, dim: int) -> bool:

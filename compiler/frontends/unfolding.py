@@ -1,7 +1,8 @@
 """Write a convolution with a bias as one without, and a batch norm after it, where exporters fold batch norms away.
 
 The network computes the same: the batch norm has a mean of 0, a weight of 1, the bias of the convolution, and a variance by which it
-divides by 1. It is put where networks have one: between a convolution and its activation, the next convolution, or the sum of a residual.
+divides by 1. It is put where networks have one: between a convolution and its activation, the next convolution, or the sum of a residual,
+or both, as where inverted residuals follow each other.
 Where a convolution sees one position, as in a gate of channels, and where its result is used otherwise, as in a head, its bias stays.
 """
 
@@ -24,7 +25,7 @@ NORM = "bn"
 def unfolded(flat: FlatNetwork) -> FlatNetwork:
     """Return the same network with batch norms, and its tensors to match."""
     graph = flat.graph
-    pairs = _pairs(graph)
+    pairs = _pairs(graph, flat.folded)
     made = ArchGraph(graph.name, graph.title, conditions=graph.conditions, preprocess=graph.preprocess)
     for node in graph:
         operands = [pairs.get(operand, operand) for operand in graph.operands(node.name)]
@@ -60,28 +61,40 @@ def changed(pairs: Mapping[str, str], tensors: Mapping[str, Any]) -> dict[str, A
     return found
 
 
-def _pairs(graph: ArchGraph) -> dict[str, str]:
-    """Return the name of a batch norm for each convolution that gets one."""
+def _pairs(graph: ArchGraph, folded: Mapping[str, str]) -> dict[str, str]:
+    """Return the name of a batch norm for each convolution that gets one: where a source says which had one, these and no others."""
     taken = {path for node in graph for path in _paths(node.name)}
     uses = Counter(node.key for node in graph)
     pairs: dict[str, str] = {}
     for node in graph:
-        if uses[node.key] == 1 and node.key == node.name and _had_one(graph, node):
-            pairs[node.name] = next(name for name in _names(node.name) if name not in taken)
+        had_one = folded.get(node.name, "") and _may_have(node) if folded else _had_one(graph, node)
+        if uses[node.key] == 1 and node.key == node.name and had_one:
+            own = [folded[node.name]] if folded else []
+            pairs[node.name] = next(name for name in (*own, *_names(node.name)) if name not in taken)
             taken.add(pairs[node.name])
     return pairs
 
 
+def _may_have(node: Node) -> bool:
+    """Return whether a batch norm could have been folded into an operator: a convolution whose kernels are as they are stored."""
+    is_convolution = node.operator.linear and node.operator.window is not None and node.attrs.get("bias") is True
+    return is_convolution and node.attrs.get("from") is None and is_plain(node.attrs) and not node.training_only
+
+
 def _had_one(graph: ArchGraph, node: Node) -> bool:
     """Return whether networks have a batch norm after such an operator in such a place."""
-    is_convolution = node.operator.linear and node.operator.window is not None and node.attrs.get("bias") is True
-    if not is_convolution or node.attrs.get("from") is not None or not is_plain(node.attrs) or node.training_only:
+    if not _may_have(node) or all(size == 1 for size in node.shape[1:]):
         return False
-    user = graph.only_user(node)
-    if user is None or all(size == 1 for size in node.shape[1:]):
-        return False
-    after = user.operator
-    return after.family == "activation" or user.op == "add" or (after.linear and after.window is not None)
+    if (user := graph.only_user(node)) is not None:
+        return user.operator.family == "activation" or _continues(user)
+    users = [graph[name] for name in graph.users(node.name)]
+    is_output = any(output.node == node.name for output in graph.outputs.values())
+    return {user.op for user in users} == {"conv", "add"} and not is_output
+
+
+def _continues(user: Node) -> bool:
+    """Return whether an operator is the next convolution, or the sum of a residual."""
+    return user.op == "add" or (user.operator.linear and user.operator.window is not None)
 
 
 def _names(name: str) -> Iterator[str]:

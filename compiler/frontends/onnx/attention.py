@@ -10,9 +10,9 @@ import numpy as np
 
 from archc.compiler.frontends.attending import Core, Products, attended, multiplied, plain_product, product, summed
 from archc.compiler.frontends.flat import CannotRead
-from archc.compiler.frontends.onnx.layers import linear, turned
+from archc.compiler.frontends.onnx.layers import linear, needed, turned
 from archc.compiler.frontends.onnx.model import Node
-from archc.compiler.frontends.onnx.pointwise import ENDS, LEADS, pattern
+from archc.compiler.frontends.onnx.pointwise import ENDS, LEADS, pattern, setting
 from archc.compiler.frontends.onnx.reader import Reader, exact, rule
 from archc.compiler.frontends.onnx.tensors import Fixed
 from archc.compiler.frontends.onnx.windows import window_attention
@@ -32,6 +32,15 @@ def matmul(reader: Reader, node: Node) -> Any:
     if reader.leads_to(node, ENDS, LEADS):
         return product(reader, one, two.with_dims((*two.dims[:-2], two.dims[-1], two.dims[-2])))
     return plain_product(reader, one, two)
+
+
+@rule("Gemm")
+def gemm(reader: Reader, node: Node) -> View:
+    """Read a layer over all values, or over the last axis where samples and positions are one axis."""
+    if node.attrs.get("transA", 0) or setting(node, "alpha", 1.0) != 1 or (setting(node, "beta", 1.0) != 1 and len(node.inputs) > 2):
+        raise CannotRead("it scales or transposes its operand")
+    weight, bias = needed(reader.fixed(node, 1)), reader.fixed(node, 2)
+    return _projected(reader, reader.view(node), weight if node.attrs.get("transB", 0) else turned(weight), bias)
 
 
 @rule("Einsum")
@@ -70,11 +79,12 @@ def _multihead(reader: Reader, view: View, weight: Fixed, bias: Fixed | None) ->
     item = reader.flat.items[view.item]
     if item.op != "attention" or not weight.origin.endswith("out_proj.weight") or item.attrs["scale"] is not None:
         return None
-    prefix = weight.origin.removesuffix("out_proj.weight")
     if len(item.operands) != 1 or view.axes[0] != view.dims[-1]:
         return None
     packed = reader.held.get(item.operands[0], {})
-    if "weight" not in packed or packed["weight"].origin != f"{prefix}in_proj_weight" or ("bias" in packed) != (bias is not None):
+    if "weight" not in packed or ("bias" in packed) != (bias is not None):
+        return None
+    if not any(fixed.origin.endswith(("in_proj_weight", "in_proj_bias")) for fixed in packed.values()):  # turned weights lose their names
         return None
     held: dict[str, Fixed | None] = {"in_proj_weight": packed["weight"], "out_proj.weight": weight}
     if bias is not None:

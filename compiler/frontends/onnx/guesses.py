@@ -245,6 +245,20 @@ def subsample(group: Group) -> Iterator[Guess]:
         yield "subsample", {"kernel": tuple(node.attrs["kernel_shape"]), "stride": tuple(node.attrs["strides"])}
 
 
+# ---- normalization over neighboring channels
+
+
+@guess("AveragePool")
+def response_norm(group: Group) -> Iterator[Guess]:
+    """Guess LRN: a mean over neighboring channels or positions, and the numbers of `(mean*alpha + k)^beta`."""
+    if group.weights or not group.ops["Pow"]:
+        return
+    size = group.first("AveragePool").attrs["kernel_shape"][0]
+    operands = [[group.number(name) for node in group.every(op) for name in node.inputs] for op in ("Mul", "Add", "Pow")]
+    for alpha, k, beta in product(*([number for number in found if number is not None] for found in operands)):
+        yield "lrn", {"size": size, "alpha": alpha, "k": k, "beta": beta, "form": Word("mean" if group.ops["Pad"] else "spatial")}
+
+
 @guess("ReduceSumSquare")
 def rbf(group: Group) -> Iterator[Guess]:
     """Guess squared distances to codes."""

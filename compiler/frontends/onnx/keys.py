@@ -20,7 +20,7 @@ UNIFORM = 2**16  # values of a tensor that is looked at
 ENDS = re.compile(r"[._/:]?(weights?|kernel|gamma|beta|bias|scale|[wbs])(_quant)?([._]\d+)?$", re.IGNORECASE)
 
 
-def _label(name: str) -> str:
+def label_at(name: str) -> str:
     """Return a name of a file as a path; `/` and `.` are the borders of scopes, unless there are too many."""
     if len(re.split(r"[/.]", name)) <= MAX_SCOPES:
         return path_of(name, "/.", numbers=True)
@@ -39,6 +39,26 @@ def stated(parts: Mapping[str, Fixed]) -> str:
     return found[list(parts).index("weight")] if "weight" in parts else ""
 
 
+def own_of(path: str, parts: Mapping[str, Fixed], users: Mapping[str, set[str]]) -> str:
+    """Return the key of weights of the module at a path, where tensors that are equal in several modules are stored once; "" for none.
+
+    `users` are the paths that take each tensor. One that a single path takes names its own key. Of another only what it is called within
+    the module that it is named after is known, and modules of a class call it the same.
+    """
+    certain, derived = dict[str, str](), dict[str, str]()
+    for part, fixed in parts.items():
+        end = f".{part}" if part else ""
+        if not fixed.origin.endswith(end) or len(fixed.origin) <= len(end):
+            continue
+        key, paths = fixed.origin.removesuffix(end), users[fixed.origin]
+        if len(paths) == 1:
+            certain[part] = key
+        elif home := max((each for each in paths if f"{key}.".startswith(f"{each}.")), key=len, default=""):
+            derived[part] = path + key[len(home) :]
+    found = certain or derived
+    return found["weight"] if "weight" in found else next(iter(found.values()), "")
+
+
 def assign(flat: Flat, numbers: Sequence[int], held: Mapping[int, dict[str, Fixed]], scoped: bool) -> dict[str, Callable[[], Any]]:
     """Give each operator with weights its key, and return by key what returns each tensor. `scoped`: the file has paths of modules."""
     keys = Keys()
@@ -46,6 +66,10 @@ def assign(flat: Flat, numbers: Sequence[int], held: Mapping[int, dict[str, Fixe
     mine = [number for number in numbers if number in held]
     tensors = {number: _tensors(flat.items[number].op, held[number]) for number in mine}
     counts = Counter(tensors.values())
+    users: dict[str, set[str]] = {}
+    for number in mine:
+        for fixed in held[number].values():
+            users.setdefault(fixed.origin, set()).add(flat.items[number].path)
     for number in mine:
         item, parts = flat.items[number], held[number]
         signature, is_merged = tensors[number], False
@@ -53,12 +77,12 @@ def assign(flat: Flat, numbers: Sequence[int], held: Mapping[int, dict[str, Fixe
             # Writers store equal tensors once. So what has the same ones is the same module only if its path says so, or they are trained.
             is_merged = scoped or all(map(_is_uniform, parts.values()))
             signature = (signature, (item.path if scoped else number) if is_merged else "")
-        wish = "" if is_merged and scoped else _label(stated(parts))
+        wish = label_at(own_of(item.path, parts, users) if scoped else stated(parts))
         if not wish and scoped:
-            wish = _label(item.path)
+            wish = label_at(item.path)
         if not wish:
             first = parts.get("weight") or next(iter(parts.values()), None)
-            wish = _label(ENDS.sub("", first.origin)) if first is not None and first.origin else ""
+            wish = label_at(ENDS.sub("", first.origin)) if first is not None and first.origin else ""
         key = keys.free(wish or item.op, signature)
         old, item.key = item.key, key
         item.weights = {f"{key}{name.removeprefix(old)}": shape for name, shape in item.weights.items()}
@@ -102,7 +126,7 @@ class Keys:
         if around := next((each for each in _around(wish) if each in self.taken), ""):  # it becomes a neighbor of what is around it
             return self._new(f"{around}_{wish[len(around) + 1 :].replace('.', '_')}")
         number = self.last.get(wish, 0) + 1
-        while (key := wish if number == 1 else f"{wish}_{number}") in self.taken or key in self.scopes:
+        while (key := wish if number == 1 else label_at(f"{wish}_{number}")) in self.taken or key in self.scopes:
             number += 1
         self.last[wish] = number
         return key

@@ -75,6 +75,8 @@ def padded(reader: Reader, view: View, before: Sequence[int], after: Sequence[in
 @rule("Conv")
 def conv(reader: Reader, node: Node) -> View:
     """Read a convolution."""
+    if len(node.inputs) > 1:
+        reader.at_layer(node.inputs[1])
     view = reader.plain(reader.view(node))
     weight, bias = needed(reader.fixed(node, 1)), reader.fixed(node, 2)
     axes = len(weight.shape) - 2
@@ -138,15 +140,6 @@ def convt(reader: Reader, node: Node) -> View:
         "bias": bias is not None,
     }
     return reader.mapped(reader.layer("convt", [view.item], given, {"weight": weight, "bias": bias}))
-
-
-@rule("Gemm")
-def gemm(reader: Reader, node: Node) -> View:
-    """Read a layer over all values."""
-    if node.attrs.get("transA", 0) or setting(node, "alpha", 1.0) != 1 or (setting(node, "beta", 1.0) != 1 and len(node.inputs) > 2):
-        raise CannotRead("it scales or transposes its operand")
-    weight, bias = needed(reader.fixed(node, 1)), reader.fixed(node, 2)
-    return linear(reader, reader.view(node), weight if node.attrs.get("transB", 0) else turned(weight), bias)
 
 
 def linear(reader: Reader, view: View, weight: Fixed, bias: Fixed | None) -> View:

@@ -90,6 +90,7 @@ class Reader(Walk):
         self.zero_pads: set[int] = set()
         self.tables: set[str] = set()  # stored tensors of which an input takes rows
         self.inputs: list[int] = []
+        self.norms: dict[str, str] = {}  # paths of batch norms that a writer has folded away, by those of their layers
         self.node: Node = Node("", "", (), (), {})
         self.shapes: Mapping[str, tuple[int, ...]] = {}  # of results, where holes are made
         self.refused: dict[str, Node] = {}  # by result, the nodes that cannot be read
@@ -125,6 +126,14 @@ class Reader(Walk):
         else:
             self.path = node.scopes[-1] if node.scopes else ""
             self.leaf = bool(self.path) and self.path not in self.inner
+
+    def at_layer(self, weight: str) -> None:
+        """Take the place of the layer that a weight is named after, where the node says that of the batch norm that was folded into it."""
+        layer, _, part = weight.rpartition(".")
+        beside = layer != self.path and layer.rpartition(".")[0] == self.path.rpartition(".")[0]
+        if part == "weight" and beside and self.leaf and not self.net.own and len(self.users[weight]) == 1:
+            self.norms[layer] = self.path
+            self.path = layer
 
     def _replaced(self, node: Node) -> None:
         """Let later nodes take a transpose that nothing takes, and not its operand: elementwise nodes were written before it."""
@@ -382,9 +391,10 @@ class Reader(Walk):
         if "sizes" not in given and len(self.flat.items[item].shape) > 1 and not self.net.own:
             item = self.flat.add("flatten", [item])
         channels, *positions = self.flat.items[item].shape
-        if given["channels"] == channels:
-            del given["channels"]
-        if tuple(given.get("sizes", ())) == tuple(positions):
-            given.pop("sizes", None)
+        if self.net.own:  # which states no sizes that are those of the operand
+            if given["channels"] == channels:
+                del given["channels"]
+            if tuple(given.get("sizes", ())) == tuple(positions):
+                given.pop("sizes", None)
         number = self.layer("learned", [item], given, {"": fixed})
         return View(number, axes, dims)

@@ -11,9 +11,10 @@ from archc.compiler.frontends.flat import CannotRead, FlatNetwork
 from archc.compiler.frontends.item import Sample
 from archc.compiler.frontends.naming import name_of
 from archc.compiler.frontends.onnx import attention, guesses, joining, layers, moving, patterns, pointwise  # noqa: F401  # they register their rules
-from archc.compiler.frontends.onnx.keys import assign, zeros
+from archc.compiler.frontends.onnx.keys import assign, label_at, zeros
 from archc.compiler.frontends.onnx.model import Network, network, parse
 from archc.compiler.frontends.onnx.opening import open_names, opened
+from archc.compiler.frontends.onnx.places import located
 from archc.compiler.frontends.onnx.reader import OPEN, Reader
 from archc.compiler.frontends.onnx.rewriting import Rewriter
 from archc.compiler.frontends.onnx.shapes import shapes_of
@@ -51,6 +52,7 @@ def _read(path: Path, net: Network, partial: bool, shapes: Sequence[Sequence[int
     batches = {size[0] for size in sizes.values()}
     if len(batches) > 1:
         raise CannotRead("its inputs have batches of different sizes")
+    net.nodes[:] = net.nodes if net.own else located(net.nodes)
     reader = Reader(net, path.parent, path.name, batches.pop() if batches else 1)
     names = {name: name_of(name, "input") for name in sizes}
     for name, size in sizes.items():
@@ -88,9 +90,9 @@ def _read(path: Path, net: Network, partial: bool, shapes: Sequence[Sequence[int
     batch = 2 if reader.batch.size == OPEN else reader.batch.size
     weights = functools.partial(_tensors, arrays, state)
     bare = not net.own and not scoped
-    return FlatNetwork(
-        graph, title, classes, named, weights, sample=functools.partial(_sample, reader, weights, graph), bare=bare, batch=batch
-    )
+    norms = {label_at(layer): label_at(norm) for layer, norm in reader.norms.items()}
+    sampled = functools.partial(_sample, reader, weights, graph)
+    return FlatNetwork(graph, title, classes, named, weights, sample=sampled, bare=bare, batch=batch, folded=norms)
 
 
 def _sample(reader: Reader, weights: Callable[[], Mapping[str, Any]], graph: ArchGraph, inputs: Sequence[Any]) -> Sample:

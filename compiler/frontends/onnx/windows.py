@@ -51,7 +51,8 @@ def window_attention(reader: Reader, view: View, weight: Fixed, bias: Fixed | No
     cosine = products.cosine is not None
     if cosine != (bool(products.queries.unit) and bool(products.keys.unit)):
         raise CannotRead("an attention with a trained scale and without cosines, or the reverse")
-    keys = "to_qkv" if packed["weight"].origin.endswith("to_qkv.weight") else "qkv"
+    names = (layer.path, *(fixed.origin.rpartition(".")[0] for fixed in packed.values()))  # turned weights lose theirs
+    keys = "to_qkv" if any(name.rpartition(".")[2] == "to_qkv" for name in names) else "qkv"
     given = {
         "heads": core.heads, "window": window, "shift": shifts, "grid": grid, "pad": bool(pad),
         "position": "none" if table is None else "table", "similarity": "cosine" if cosine else "dot",

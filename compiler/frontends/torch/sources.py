@@ -6,6 +6,7 @@ import copy
 import functools
 import importlib
 import inspect
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -31,11 +32,21 @@ BATCH = 2
 def exported(
     module: nn.Module, shapes: Sequence[Sequence[int]], training: bool = False, batch: int = BATCH
 ) -> torch.export.ExportedProgram:
-    """Return the exported program of a module on the meta device, for evaluation or for training."""
+    """Return the exported program of a module on the meta device, for evaluation or for training.
+
+    Raises CannotRead where it does not run on inputs of these shapes.
+    """
     module.train(training)
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.export.export(module, tuple(torch.empty(batch, *shape) for shape in shapes), strict=False)
+        try:
+            return torch.export.export(module, tuple(torch.empty(batch, *shape) for shape in shapes), strict=False)
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever the code of the network raises
+            sizes, purpose = " and ".join("x".join(map(str, shape)) for shape in shapes), " for training" if training else ""
+            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise CannotRead(f"it cannot be exported{purpose} with an input of {sizes}: {reason}") from None
 
 
 Stored = Callable[[], Mapping[str, torch.Tensor]]
@@ -139,22 +150,30 @@ def torchvision(
         return models.get_model(name, **none, **(options or {}))  # type: ignore[no-any-return]
 
     title = f"torchvision {version('torchvision')}, {name}" + "".join(f", {key}={value}" for key, value in (options or {}).items())
-    flat = read_module(
-        built(make), [shape or published_shape(models, name)], name_of(name.lower()), title, partial, functools.partial(buffers, make)
-    )
+    module = built(make)
+    shape = shape or published_shape(models, name, module)
+    flat = read_module(module, [shape], name_of(name.lower()), title, partial, functools.partial(buffers, make))
     return replace(flat, oracle=make)
 
 
-def published_shape(models: Any, name: str) -> tuple[int, ...]:
-    """Return the shape of a sample that the first published weights of a network of torchvision were trained for."""
+def published_shape(models: Any, name: str, module: Any = None) -> tuple[int, ...]:
+    """Return the shape of a sample that a network of torchvision is for: of a module that states its `image_size`, that.
+
+    Otherwise it is the one that the first published weights were trained for. Of videos these may accept a single frame, which is no video;
+    it is then the length of the clips that their documentation states.
+    """
     weights = next(iter(models.get_model_weights(name)))
     transforms = getattr(weights.transforms, "keywords", {})
     crop = transforms.get("crop_size") or transforms.get("resize_size") or 224
+    stated = getattr(module, "image_size", None)
+    crop = stated if isinstance(stated, int) else crop
     sizes = tuple(crop) if isinstance(crop, (tuple, list)) else (crop, crop)
     sizes = sizes if len(sizes) == 2 else sizes * 2
-    return (
-        (3, weights.meta.get("min_temporal_size", 16), *sizes) if weights.__class__.__module__.split(".")[2:3] == ["video"] else (3, *sizes)
-    )
+    if weights.__class__.__module__.split(".")[2:3] != ["video"]:
+        return (3, *sizes)
+    frames = weights.meta.get("min_temporal_size", 1)
+    clip = re.search(r"clip_len=(\d+)", weights.meta.get("_docs", ""))
+    return (3, frames if frames > 1 else int(clip[1]) if clip else 16, *sizes)
 
 
 def timm(name: str, shape: Sequence[int] | None = None, options: Mapping[str, Any] | None = None, partial: bool = False) -> FlatNetwork:

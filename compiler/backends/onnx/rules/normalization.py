@@ -71,10 +71,6 @@ def channel_rms_norm(b: Building, x: Value, normalized_shape: int, eps: float | 
 def response_norm(b: Building, x: Value, size: int, alpha: float, beta: float, k: float) -> Value:
     """Write normalization over neighboring channels, in float32."""
     wide = b.wide(x)
-    if size % 2:
-        maps = wide if x.rank == 4 else b.reshape(wide, (x.shape[0], x.shape[1], product(x.shape[2:]), 1))
-        normal: Value = b.op("LRN", maps, size=size, alpha=float(alpha), beta=float(beta), bias=float(k))
-        return b.cast(b.reshape(normal, x.shape, like=x), x.dtype)
     # ONNX's window of even size begins one channel later than PyTorch's.
     rows = b.reshape(wide * wide, (x.shape[0], 1, x.shape[1], product(x.shape[2:])))
     padded = b.pad(rows, [0, 0, size // 2, 0], [0, 0, (size - 1) // 2, 0])
