@@ -98,8 +98,10 @@ def _rows(rows: Sequence[dict[str, float]]) -> str:
 
 GPU = """## On a GPU
 
-Open: no figures yet. `python bench/gpu.py` runs every network on a GPU in float32, bfloat16 and float16, compares the
-outputs with float64 on the CPU, times every level and torchvision, and writes docs/gpu.json and docs/gpu.md.
+Open: no figures yet. `python bench/gpu.py` compares every network on a GPU, in float32, TF32, bfloat16 and float16, with float64 on
+the CPU and with torchvision; compares predicted with measured memory; times every level, torch.compile in its modes, TensorRT where it is
+installed, and steps of training; runs `--verify`; and writes docs/gpu.json and docs/gpu.md. With `--minutes` it stops in time, and goes on
+when it is run again.
 """
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from archc.compiler.files import reason, replacing
+from archc.compiler.files import CannotWrite, Lenient, reason, replacing
 from archc.training.data import BadData
 from archc.training.stored import Stored
 
@@ -24,7 +25,10 @@ SETUP = "setup.json"  # what may not change when a run is resumed
 def save(folder: Path, state: Mapping[str, Any]) -> None:
     """Write the state of a run. Raises CannotWrite; the old state stays then."""
     with replacing(folder / LAST) as temporary:
-        torch.save(dict(state), temporary)
+        with Lenient(temporary, "wb") as file:  # torch says nothing useful, or aborts, when a write fails
+            torch.save(dict(state), file)
+        if file.error is not None:
+            raise file.error
 
 
 def load(folder: Path) -> dict[str, Any] | None:
@@ -41,8 +45,12 @@ def load(folder: Path) -> dict[str, Any] | None:
 
 def save_network(path: Path, tensors: Mapping[str, Tensor], stored: Stored) -> None:
     """Write a network with its weights. Raises CannotWrite; the old file stays then."""
+    held = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
     with replacing(path) as temporary:
-        save_file({key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}, temporary, stored.metadata())
+        try:
+            save_file(held, temporary, stored.metadata())
+        except SafetensorError as error:  # raised, for example, when the disk is full
+            raise CannotWrite(path, str(error)) from error
 
 
 def same_setup(folder: Path, setup: Mapping[str, Any]) -> str:

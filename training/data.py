@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from archc.compiler.files import reason
 IMAGES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 SPLITS = ("train", "test")
 HELD_OUT = 5  # of digits, every fifth sample is for the test
+WRONG = 0.1  # of the labels may be larger than those of a network, and still it is the labels that are wrong
 MOST_PIXELS = 2**28  # of an image: more is refused before it is decoded
 
 
@@ -33,19 +34,38 @@ class BadSample(BadData):
 
 @dataclass(frozen=True)
 class Samples:
-    """A part of a data set: for each sample an image and the number of its class; `names` says where each sample comes from."""
+    """A part of a data set: for each sample an image and the number of its class.
+
+    `files` are those of samples in arrays, each with the number of its samples. Where the data has not `stated` its classes, they are those
+    up to the largest number.
+    """
 
     images: Sequence[Path] | np.ndarray[Any, Any]  # files, or (samples, height, width[, 3]) of uint8
     labels: Sequence[int]
     classes: tuple[str, ...]
     place: str
+    files: tuple[tuple[str, int], ...] = ()
+    stated: bool = True
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def name(self, number: int) -> str:
         """Return where a sample comes from: its file, or its number in the data set."""
-        return str(self.images[number]) if isinstance(self.images, Sequence) else f"{self.place}: sample {number}"
+        if isinstance(self.images, Sequence):
+            return str(self.images[number])
+        for file, count in self.files:
+            if number < count:
+                return f"{file}: sample {number}"
+            number -= count
+        return f"{self.place}: sample {number}"
+
+    def label(self, number: int) -> int:
+        """Return the class of a sample. Raises BadSample where there is none of its number."""
+        label = self.labels[number]
+        if not 0 <= label < len(self.classes):
+            raise BadSample(f"{self.name(number)}: its class is {label}, and there are {len(self.classes)}, from 0 on")
+        return label
 
     def image(self, number: int) -> Image.Image:
         """Return the image of a sample. Raises BadSample where its file is none."""
@@ -104,6 +124,17 @@ def load(data: str, split: str) -> Samples:
     return samples
 
 
+def numbered(samples: Samples, classes: int) -> Samples:
+    """Return samples whose classes are only numbered as those of a network with so many.
+
+    What has a larger number is a wrong sample, unless there are too many: then the data is for another network, and returned as it is.
+    """
+    wrong = sum(label >= classes for label in samples.labels)
+    if samples.stated or wrong > WRONG * len(samples):
+        return samples
+    return replace(samples, classes=tuple(map(str, range(classes))))
+
+
 def _digits(split: str) -> Samples:
     from sklearn.datasets import load_digits
 
@@ -134,7 +165,8 @@ def _read_idx(folder: Path, split: str) -> Samples:
     images, labels = (_idx(file) for file in files if file is not None)
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
         raise BadData(f"{folder}: {files[0]} holds {images.shape} and {files[1]} {labels.shape}, which do not belong together")
-    return Samples(images, labels.tolist(), tuple(map(str, range(int(labels.max(initial=0)) + 1))), str(folder))
+    classes = tuple(map(str, range(int(labels.max(initial=0)) + 1)))
+    return Samples(images, labels.tolist(), classes, str(folder), ((str(files[1]), len(labels)),), stated=False)
 
 
 def _idx(path: Path) -> np.ndarray[Any, Any]:
@@ -166,7 +198,7 @@ def _is_cifar(folder: Path) -> bool:
 def _read_cifar(folder: Path, split: str) -> Samples:
     ten = any((folder / name).is_file() for names in _CIFAR.values() for name in names)
     files, head, count = ((_CIFAR if ten else _CIFAR100)[split], 1 if ten else 2, 10 if ten else 100)
-    images, labels = [], []
+    images, labels, read = [], [], []
     for name in files:
         path = folder / name
         try:
@@ -178,7 +210,8 @@ def _read_cifar(folder: Path, split: str) -> Samples:
         rows = rows.reshape(-1, head + _PIXELS)
         labels.extend(rows[:, head - 1].tolist())
         images.append(rows[:, head:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-    return Samples(np.concatenate(images), labels, _cifar_classes(folder, count), str(folder))
+        read.append((str(path), len(rows)))
+    return Samples(np.concatenate(images), labels, _cifar_classes(folder, count), str(folder), tuple(read))
 
 
 def _cifar_classes(folder: Path, count: int) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from archc.compiler.backends.torch.published import torchvision_models
 from archc.compiler.tables import html_table, text_table
-from archc.training.data import BadData, BadSample, Samples, images_in, opened
+from archc.training.data import BadData, BadSample, Samples, images_in, numbered, opened
 from archc.training.loss import rows
 from archc.training.prepare import Preparation, Prepared, evaluating, in_turn, loaded
 from archc.training.stored import Stored
@@ -66,7 +67,7 @@ class Evaluation:
     def facts(self) -> dict[str, Any]:
         """Return it as plain data."""
         per_class = [
-            {"class": name, "samples": there, "recall": recall, "precision": precision}
+            {"class": name, "samples": there, "recall": _number(recall), "precision": _number(precision)}
             for name, there, recall, precision in self.per_class()
         ]
         return {**vars(self), "samples": self.samples, "per_class": per_class}
@@ -91,12 +92,18 @@ class Evaluation:
         return [[name, str(there), f"{100 * recall:.2f}", f"{100 * precision:.2f}"] for name, there, recall, precision in self.per_class()]
 
 
+def _number(rate: float) -> float | None:
+    """Return a rate as JSON has it, which knows no NaN."""
+    return None if isnan(rate) else rate
+
+
 HEADS = ("class", ">samples", ">recall %", ">precision %")
 
 
 @torch.no_grad()
 def evaluation(module: nn.Module, stored: Stored, samples: Samples, strict: bool = True, workers: int = 0) -> Evaluation:
     """Return how a network does on samples, prepared as it was trained. Raises BadData where the classes differ."""
+    samples = numbered(samples, len(stored.classes)) if stored.classes else samples
     if stored.classes and tuple(stored.classes) != samples.classes:
         strange = sorted(set(samples.classes) - set(stored.classes))
         if strange:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from archc.compiler.errors import NotInstalled
-from archc.compiler.files import write_text
+from archc.compiler.files import CannotWrite, reason, write_text
 
 Row = Mapping[str, Any]  # `step` and `epoch`, and numbers by name
 LINES, TABLE, BOARD = "log.jsonl", "epochs.csv", "tensorboard"
@@ -41,8 +41,11 @@ class Logs:
 
     def step(self, row: Row) -> None:
         """Log a step."""
-        with open(self.folder / LINES, "a", encoding="utf-8") as file:
-            file.write(f"{json.dumps(row)}\n")
+        try:
+            with open(self.folder / LINES, "a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(row)}\n")
+        except OSError as error:
+            raise CannotWrite(self.folder / LINES, reason(error)) from error
         if self.writer is not None:
             for name in sorted(set(row) - {"step", "epoch"}):
                 self.writer.add_scalar(name, row[name], row["step"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from time import perf_counter
@@ -14,16 +14,15 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import swa_utils
 from torch.utils.data import DataLoader
 
 from archc.compiler.errors import UsageError
 from archc.compiler.files import write_text
 from archc.compiler.graph import ArchGraph
-from archc.training import checkpoint, sharding
-from archc.training.data import BadData, Samples
+from archc.training import checkpoint, processes, sharding
+from archc.training.data import BadData, Samples, numbered
 from archc.training.logs import Listener, Logs
-from archc.training.loss import Loss, loss_of
+from archc.training.loss import Loss, loss_of, main_output, values_of
 from archc.training.measure import Counts, evaluated
 from archc.training.optimizers import optimizer, set_rate
 from archc.training.order import Order, order
@@ -97,7 +96,7 @@ class Run:
         self.keys = list(module.state_dict())  # of the whole network
         self.module = self.part(module).to(fabric.device).to(memory_format=layout)  # type: ignore[call-overload]
         self.layout = layout
-        self.average = _average(self.module, recipe.average)
+        self.average = sharding.average_of(self.module, recipe.average, plan.shard)
         self.wrapped, self.optimizer = self.set_up()
         self.mixed = mixing(recipe, len(plan.train.classes))
         self.step, self.best, self.skipped = 0, -1.0, 0
@@ -115,6 +114,8 @@ class Run:
 
     def set_up(self) -> tuple[Any, Any]:
         """Return the module as it is called in training, and the optimizer."""
+        if self.average is not None:
+            sharding.share_out(self.fabric, self.average.module, self.plan.shard)
         return sharding.set_up(self.fabric, self.module, lambda each: optimizer(each, self.recipe), self.plan.shard)
 
     # ---- states
@@ -131,7 +132,7 @@ class Run:
     def state(self) -> dict[str, Any]:
         """Return all that decides how the run goes on."""
         weights, chosen = sharding.full_state(self.module, self.optimizer, self.plan.shard)
-        average = None if self.average is None else self.average.state_dict()
+        average = sharding.average_state(self.average, self.plan.shard)
         return {"weights": weights, "optimizer": chosen, "average": average, **self.progress()}
 
     def progress(self) -> dict[str, Any]:
@@ -150,7 +151,7 @@ class Run:
         """Go back to a state."""
         sharding.load_state(self.module, self.optimizer, state["weights"], state["optimizer"], self.plan.shard)
         if self.average is not None:
-            self.average.load_state_dict(state["average"])
+            sharding.load_average(self.average, state["average"], self.plan.shard)
         self.go_back(state)
 
     def go_back(self, state: Mapping[str, Any]) -> None:
@@ -186,10 +187,12 @@ class Run:
         """Train from the step at hand to the last one."""
         while self.step < self.steps:
             epoch, first = divmod(self.step, self.order.per_epoch)
-            begin, losses, images = perf_counter(), 0.0, 0
+            begin, losses, finite, images = perf_counter(), 0.0, 0, 0
             for batches in self.steps_from(epoch, first):
                 loss, count = self._step(batches)
-                losses, images = losses + loss, images + count
+                if isfinite(loss):
+                    losses, finite = losses + loss, finite + 1
+                images += count
                 self.step += 1
                 row = {
                     "step": self.step,
@@ -201,11 +204,11 @@ class Run:
                 self.listener.step(row, self.steps)
                 if logs is not None and (self.step % LOGGED == 0 or self.step == 1):
                     logs.step(row)
-                if self.plan.every and self.step % self.plan.every == 0 and self.step % self.order.per_epoch:
-                    self.save()
                 if self.step == self.steps:
                     break
-            mean = losses / (self.step - epoch * self.order.per_epoch - first)
+                if self.plan.every and self.step % self.plan.every == 0 and self.step % self.order.per_epoch:
+                    self.save()
+            mean = losses / finite if finite else loss
             self._end_of_epoch({**row, "loss": mean, "seconds": perf_counter() - begin}, logs)
         return Trained(self.step, self.last, self.best, self.plan.folder, self.skipped)
 
@@ -222,8 +225,9 @@ class Run:
             logs.epoch(self.last)
 
     def test(self) -> Counts:
-        """Return how the network does on the test samples, over all processes."""
+        """Return how the network does on the test samples, over all processes: with the buffers of the first, which are saved."""
         module = self.wrapped if self.average is None else self.average.module
+        processes.share_buffers(module)
         samples = Prepared(self.plan.test, evaluating(self.how), strict=self.plan.on_bad == "stop")
         batches = in_turn(range(self.fabric.global_rank, len(samples), self.fabric.world_size), self.order.share)
         with self.fabric.autocast():
@@ -243,11 +247,14 @@ class Run:
     def _step(self, batches: list[Batch]) -> tuple[float, int]:
         """Take one step; return its loss, and the number of samples in it."""
         self.wrapped.train()
+        buffers = [buffer.clone() for buffer in self.module.buffers()] if self.plan.on_bad == "skip" else []
         set_rate(self.optimizer, self.recipe.rate_at(self.step, self.order.per_epoch))
         total, count = self.backward(batches)
         value = float(total)
         if not isfinite(value):
             self._not_finite(value, batches)
+            for buffer, before in zip(self.module.buffers(), buffers, strict=True):  # statistics of batch norms have taken part in it
+                buffer.copy_(before)
         else:
             if self.recipe.clip:
                 self.clip()
@@ -302,11 +309,6 @@ def _tensor(result: Any) -> Tensor:
     return result
 
 
-def _average(module: nn.Module, decay: float) -> swa_utils.AveragedModel | None:
-    """Return the exponential moving average of a network's weights and buffers; None without one."""
-    return swa_utils.AveragedModel(module, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None  # type: ignore[no-untyped-call]
-
-
 def connected(plan: Plan) -> Fabric:
     """Return devices, precision and processes: those that torchrun states, or one. Raises UsageError."""
     world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
@@ -322,6 +324,7 @@ def connected(plan: Plan) -> Fabric:
         strategy=sharding.strategy(plan.shard, world),
         precision=PRECISIONS[plan.recipe.precision],  # type: ignore[arg-type]
     )
+    processes.connect(cuda)
     fabric.launch()
     return fabric
 
@@ -345,21 +348,29 @@ def train(plan: Plan, listener: Listener) -> Trained:
     A run in the folder is resumed if the plan says so. Raises UsageError where network, recipe and data do not fit together, BadData for
     data that cannot be used, CannotWrite where the folder cannot be written to.
     """
+    size = values_of(plan.graph, main_output(plan.graph))
+    plan = replace(plan, train=numbered(plan.train, size), test=numbered(plan.test, size))
+    fabric = connected(plan)
+    with processes.lost_processes(fabric.world_size):
+        return _trained(plan, fabric, listener)
+
+
+def _trained(plan: Plan, fabric: Fabric, listener: Listener) -> Trained:
+    """Train in the processes that are connected."""
     from archc.compiler.backends.torch.lower import lower
     from archc.compiler.backends.torch.weight_files import load_weights
 
-    fabric = connected(plan)
     torch.manual_seed(plan.recipe.seed)
     module = lower(plan.graph)
     if plan.weights:
         load_weights(module, plan.weights, plan.graph.name)
     torch.manual_seed(plan.recipe.seed + fabric.global_rank)  # dropout differs from process to process
     run = _kind(plan)(plan, module, fabric, listener)
-    before = checkpoint.load(plan.folder)
+    before: dict[str, Any] | None = fabric.broadcast(checkpoint.load(plan.folder) if fabric.is_global_zero else None)
     if before is not None and not plan.resume:
         raise UsageError(f"{plan.folder} holds a run: --resume goes on with it, or give another folder")
     if before is not None:
-        if changed := checkpoint.same_setup(plan.folder, run.setup()):
+        if changed := fabric.broadcast(checkpoint.same_setup(plan.folder, run.setup()) if fabric.is_global_zero else ""):
             raise UsageError(f"the run in {plan.folder} had another {changed}: it cannot be resumed with these; give another folder")
         run.restore(before)
         listener.note(f"resumed at step {run.step} of {run.steps}")

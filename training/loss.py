@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
@@ -70,6 +71,11 @@ def tells_distances(graph: ArchGraph) -> bool:
     return graph[graph.outputs[main_output(graph)].node].op == "rbf"
 
 
+def values_of(graph: ArchGraph, output: str) -> int:
+    """Return the number of values of an output for one sample; 0 where a size is open."""
+    return prod(size if isinstance(size, int) else 0 for size in graph[graph.outputs[output].node].shape)
+
+
 def loss_of(graph: ArchGraph, recipe: Recipe, classes: int) -> Loss:
     """Return the loss of a network by a recipe. Raises UsageError where outputs, classes or the kind of the loss do not fit."""
     main = main_output(graph)
@@ -83,9 +89,7 @@ def loss_of(graph: ArchGraph, recipe: Recipe, classes: int) -> Loss:
     if missing := [name for name in further if name not in recipe.outputs]:
         raise UsageError(f"{graph.name} has the output `{missing[0]}` in training, and the recipe gives its loss no weight in `outputs`")
     for name in (main, *further):
-        size = 1
-        for axis in graph[graph.outputs[name].node].shape:
-            size *= axis if isinstance(axis, int) else 0
+        size = values_of(graph, name)
         if size != classes:
             cure = "set the parameter that states their number, as in --set classes=10, or change the last layer"
             raise UsageError(f"the data has {classes} classes, and the output `{name}` of {graph.name} has {size} values: {cure}")

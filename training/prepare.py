@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -175,14 +176,27 @@ class Prepared(Dataset[tuple[Tensor, int, int]]):
     def __getitem__(self, index: tuple[int, int]) -> Any:
         epoch, number = index
         try:
-            image = self.samples.image(number)
+            label, image = self.samples.label(number), self.samples.image(number)
         except BadSample as error:
             if self.strict:
                 raise
             return str(error)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed((self.seed * 1_000_003 + epoch * 1_000_000_007 + number) % 2**63)
-            return self.transform(image), self.samples.labels[number], number
+        with seeded(self.seed * 1_000_003 + epoch * 1_000_000_007 + number):
+            return self.transform(image), label, number
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the random generator of the CPU; afterwards it is as before.
+
+    `torch.manual_seed` would also keep the seed, and the stack of the call, for a GPU that is not in use yet: at each call, for good.
+    """
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(seed % 2**63)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)
 
 
 def collated(items: Sequence[Any]) -> tuple[Tensor, Tensor, list[int], list[str]]:

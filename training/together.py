@@ -14,7 +14,7 @@ from archc.training.data import BadData
 from archc.training.loop import Batch, Run
 from archc.training.measure import Counts
 from archc.training.optimizers import optimizer
-from archc.training.prepare import Prepared, evaluating, in_turn
+from archc.training.prepare import Prepared, evaluating, in_turn, seeded
 
 Named = dict[str, Any]
 
@@ -115,8 +115,7 @@ class Together(Run):
         """Mix the samples of a pass, by chance that is the same in all processes."""
         if self.mixed is None:
             return x, target
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed((self.recipe.seed * 1_000_003 + self.step * 1_009 + number) % 2**63)
+        with seeded(self.recipe.seed * 1_000_003 + self.step * 1_009 + number):
             return self.mixed(x, target)  # type: ignore[no-any-return]
 
     def clip(self) -> None:

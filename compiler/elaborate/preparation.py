@@ -23,7 +23,8 @@ Facts = dict[str, Any]  # by option: numbers, lists of numbers, words as text
 def read(args: tuple[ast.Arg, ...], shape: Shape, fixed: bool, site: Site) -> Facts:
     """Read the options of an input with a shape, in the order of OPTIONS. Raises Fault, with a place.
 
-    Unless the size is `fixed` by the file, since the caller asks for another one, `crop` is not held against it.
+    Unless the size is `fixed` by the file, since the caller asks for another one, `crop` is that other size, and images are resized in the
+    same proportion to it.
     """
     facts: Facts = {}
     for arg in args:
@@ -44,7 +45,21 @@ def read(args: tuple[ast.Arg, ...], shape: Shape, fixed: bool, site: Site) -> Fa
         if sides[0] < sides[1]:
             place = next(arg.value.span for arg in args if arg.name == "crop")
             raise Fault(values.wrong_kind("`crop`", f"at most {sides[0]}, to which the image is resized", str(sides[1])).at(place))
+    if crop and not fixed:
+        _follow(facts, crop, shape)
     return {name: facts[name] for name in OPTIONS if facts.get(name) is not None}
+
+
+def _follow(facts: Facts, crop: list[int], shape: Shape) -> None:
+    """Change `crop` to the size of an input, where it is known, and `resize` in proportion: the same part of an image is seen."""
+    sizes = [size for size in shape[1:] if isinstance(size, int)]
+    if len(sizes) != len(crop) or sizes == crop:
+        return
+    facts["crop"] = sizes[0] if len(set(sizes)) == 1 else sizes
+    if resize := facts.get("resize"):
+        sides = resize if isinstance(resize, list) else [resize]
+        scaled = [max(size, round(side * size / old)) for side, size, old in zip(sides, sizes, crop, strict=False)]
+        facts["resize"] = scaled if isinstance(resize, list) else scaled[0]
 
 
 def _unknown(arg: ast.Arg) -> Any:

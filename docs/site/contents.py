@@ -17,7 +17,7 @@ CONTENTS = {
 BELOW = {
     "guides/index": (
         "guides/pytorch", "guides/keras", "guides/caffe", "sources", "reading",
-        "guides/weights", "tables", "measuring", "training", "source", "onnx", "pictures", "teams", "editors",
+        "guides/weights", "tables", "measuring", "training", "guides/sweeps", "source", "onnx", "pictures", "teams", "editors",
     ),
 }  # fmt: skip
 

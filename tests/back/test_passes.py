@@ -423,23 +423,6 @@ def test_only_modules_of_the_network_are_optimized() -> None:
 
 
 @pytest.mark.slow
-def test_the_script_for_gpus_runs_on_a_cpu(tmp_path: Path) -> None:
-    out = tmp_path / "gpu.json"
-    options = ["--device", "cpu", "--only", "lenet5", "resnet18", "--dtypes", "float32", "bfloat16"]
-    options += ["--batches", "1", "--upto", "2", "--out", str(out)]
-    done = subprocess.run([sys.executable, "bench/gpu.py", *options], cwd=ROOT, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(out.read_text())
-    assert {row["network"] for row in found["agreement"]} == {"lenet5", "resnet18"}
-    assert all(row["near"] for row in found["agreement"])
-    assert [(row["dtype"], set(row["ratio"]) >= {"eager", "level 0", "level 2"}) for row in found["speed"]] == [
-        ("float32", True),
-        ("bfloat16", True),
-    ]
-    assert "| resnet18 | bfloat16 |" in out.with_suffix(".md").read_text()
-
-
-@pytest.mark.slow
 def test_the_script_for_passes_runs(tmp_path: Path) -> None:
     out = tmp_path / "passes.json"
     options = ["--networks", "resnet18", "--batch", "1", "--lowered", "8:float32", "--runs", "1", "--out", str(out)]

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import resource
 import signal
 import struct
 import subprocess
@@ -22,14 +23,17 @@ from safetensors.torch import load_file
 
 from archc import loads
 from archc.compiler.errors import UsageError
+from archc.compiler.files import CannotWrite
 from archc.tests.support import ROOT
-from archc.tests.support.training import Told, samples
+from archc.tests.support.training import Told, forked, samples
 from archc.training import checkpoint, stored
-from archc.training.data import BadData, load
+from archc.training.data import BadData, Samples, load
+from archc.training.evaluate import Evaluation
+from archc.training.logs import Logs
 from archc.training.loop import Plan, Trained, train
 from archc.training.loss import RBF_BOUND, rbf
 from archc.training.order import order
-from archc.training.prepare import Preparation, evaluating
+from archc.training.prepare import Preparation, Prepared, evaluating, seeded
 from archc.training.recipe import Recipe, parsed
 
 NET = 'arch net "a small network"\ninput 1x8x8\nconv3-8(pad=same, act=relu); maxpool; dropout(0.2); flatten; fc-10\n'
@@ -227,6 +231,99 @@ def test_a_loss_that_is_no_number_stops_or_is_left_out(tmp_path: Path) -> None:
     told = Told()
     found = run(tmp_path / "skip", told, recipe=wild, on_bad="skip")
     assert found.skipped and found.skipped == sum("is left out" in note for note in told.notes)
+
+
+@pytest.mark.parametrize("form", ["idx", pytest.param("cifar", marks=pytest.mark.slow)])
+def test_classes_that_are_none_stop_or_are_left_out(form: str, tmp_path: Path) -> None:
+    folder, text = tmp_path / "data", NET
+    folder.mkdir()
+    labels = np.arange(20, dtype=np.uint8) % 10
+    labels[13] = 200
+    if form == "idx":
+        write_idx(folder / "train-images-idx3-ubyte", np.zeros((20, 8, 8), np.uint8))
+        write_idx(folder / "train-labels-idx1-ubyte", labels)
+        wrong = f"{folder}/train-labels-idx1-ubyte: sample 13: its class is 200, and there are 10"
+    else:
+        text = NET.replace("1x8x8", "3x8x8")
+        rows = np.zeros((20, 3073), np.uint8)
+        for number in range(1, 6):
+            rows[:, 0] = labels if number == 2 else 3
+            (folder / f"data_batch_{number}.bin").write_bytes(rows.tobytes())
+        wrong = f"{folder}/data_batch_2.bin: sample 13: its class is 200, and there are 10"
+    recipe, train_samples = QUICK.replace("batch = 120", "batch = 10"), load(str(folder), "train")
+    with pytest.raises(BadData, match=re.escape(wrong)):
+        run(tmp_path / "stop", text=text, recipe=recipe, train=train_samples)
+    told = Told()
+    assert run(tmp_path / "skip", told, text=text, recipe=recipe, train=train_samples, on_bad="skip").skipped == 2
+    assert wrong in told.notes[0]
+
+
+def test_data_of_another_network_is_refused_and_not_left_out(tmp_path: Path) -> None:
+    given = Samples(np.zeros((40, 8, 8), np.uint8), list(range(20)) * 2, tuple(map(str, range(20))), "made", stated=False)
+    with pytest.raises(UsageError, match="the data has 20 classes, and the output `output` of net has 10 values"):
+        run(tmp_path / "run", recipe=QUICK.replace("120", "10"), train=given, on_bad="skip")
+
+
+def test_a_step_that_is_left_out_leaves_no_trace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither in the weights, nor in the statistics of batch norms, nor in the mean of the loss."""
+    usual = Prepared.__getitem__
+
+    def spoilt(self: Prepared, index: tuple[int, int]) -> Any:
+        image, label, number = usual(self, index)
+        return (image * float("nan") if number == 7 and len(self) == 240 else image), label, number
+
+    monkeypatch.setattr(Prepared, "__getitem__", spoilt)
+    told = Told()
+    text = NET.replace("act=relu", "norm=bn, act=relu")
+    found = run(tmp_path / "skip", told, text=text, recipe=QUICK.replace("average = 0.5\n", ""), on_bad="skip")
+    assert found.skipped == 2 and found.steps == 4 and all(np.isfinite(row["loss"]) for row in told.epochs)
+    assert all(value.isfinite().all() for value in weights(tmp_path / "skip").values())
+
+
+def test_seeding_a_sample_keeps_nothing() -> None:
+    """`torch.manual_seed` would keep a stack for every sample, where there is a build for GPUs and none in use."""
+    before, kept = torch.get_rng_state(), len(torch.cuda._queued_calls)
+    with seeded(5):
+        one = torch.rand(3)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(5)
+        assert torch.equal(one, torch.rand(3))
+    assert torch.equal(before, torch.get_rng_state()) and len(torch.cuda._queued_calls) == kept
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    """The old files stay. A limit on the size of files stands for the disk."""
+    run(tmp_path / "run")
+    names = (checkpoint.LAST, checkpoint.FINAL)
+    before = {name: (tmp_path / "run" / name).read_bytes() for name in names}
+    state, tensors = checkpoint.load(tmp_path / "run"), weights(tmp_path / "run")
+    assert state is not None
+
+    def full(rank: int) -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+        for write in (
+            lambda: checkpoint.save(tmp_path / "run", state),
+            lambda: checkpoint.save_network(tmp_path / "run" / checkpoint.FINAL, tensors, stored.Stored(NET, "net")),
+        ):
+            with pytest.raises(CannotWrite, match="cannot write"):
+                write()
+        row = {"step": 1, "text": "x" * 3000}
+        with pytest.raises(CannotWrite, match=r"cannot write .*log.jsonl"):
+            Logs(tmp_path / "run", 9, False).step(row)
+
+    forked(1, full)
+    assert before == {name: (tmp_path / "run" / name).read_bytes() for name in names}
+
+
+def test_rates_of_empty_classes_are_json() -> None:
+    found = Evaluation("net", "made", ("a", "b"), 1.0, 1.0, 0.0, ((3, 0), (0, 0)))
+    assert json.loads(json.dumps(found.facts(), allow_nan=False))["per_class"][1] == {
+        "class": "b",
+        "samples": 0,
+        "recall": None,
+        "precision": None,
+    }
 
 
 def test_what_is_no_trained_network_is_refused(tmp_path: Path) -> None:

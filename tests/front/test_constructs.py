@@ -265,7 +265,7 @@ def test_preparation_is_kept() -> None:
     facts = {"resize": [40, 36], "interpolation": "bicubic", "crop": 32, "mean": [0.5] * 3, "std": [1.0, 2.0, 3.0], "labels": "cifar10"}
     assert net.preprocess == {"input": facts} == net.facts()["preprocess"] == loads(net.expand()).preprocess
     assert ArchGraph.from_json(net.graph.to_json()).preprocess == net.preprocess
-    assert loads(text, inputs="3x64x64").preprocess == net.preprocess
+    assert loads(text, inputs="3x64x64").preprocess == {"input": facts | {"resize": [80, 72], "crop": 64}}
     assert loads("input 3x32x32\nrelu").preprocess == {}
 
 
@@ -290,3 +290,19 @@ def test_wrong_preparation(options: str, code: str) -> None:
     with pytest.raises(ArchError) as caught:
         loads(f"input 3x32x32({options})\nrelu\n")
     assert [found.code for found in caught.value.diagnostics] == [code]
+
+
+@pytest.mark.parametrize(
+    ("stated", "inputs", "facts"),
+    [
+        ("resize=40, crop=32", "3x64x64", {"resize": 80, "crop": 64}),
+        ("resize=[40, 36], crop=32", "3x16x8", {"resize": [20, 9], "crop": [16, 8]}),
+        ("resize=40, crop=none", "3x64x64", {"resize": 40}),
+        ("resize=40, crop=32", "3x32x32", {"resize": 40, "crop": 32}),
+    ],
+)
+def test_preparation_follows_another_size(stated: str, inputs: str, facts: dict[str, object]) -> None:
+    """The same part of an image is seen; and what is expanded can be read."""
+    net = loads(f"input 3x32x32({stated})\nconv3-4\n", inputs=inputs)
+    assert net.graph.preprocess["input"] == facts
+    assert loads(net.expand()).graph.preprocess["input"] == facts

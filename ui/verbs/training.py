@@ -44,11 +44,12 @@ def data_errors() -> Iterator[None]:
     """Print what is wrong with data, devices and weights in plain words, and exit."""
     from archc.compiler.backends.errors import Unfit
     from archc.training.data import BadData
+    from archc.training.processes import ProcessLost
 
     try:
         with refusals():
             yield
-    except BadData as error:
+    except (BadData, ProcessLost) as error:
         fail(str(error))
     except Unfit as error:
         talk(unfit_table(error.rows))
@@ -194,7 +195,11 @@ def alone(net: Network, file: Path) -> str:
     again = check_text(own, file.name, Path(os.devnull), mend=False) if own else None
     if again is not None and again.ok and again.graph.same_as(net.graph):
         return own
-    return net.expand()
+    text = net.expand()
+    again = check_text(text, file.name, Path(os.devnull), mend=False)
+    if not again.ok or not again.graph.same_as(net.graph):  # before hours of training: what is written would not be read again
+        raise AssertionError(f"the expanded text of {net.name} is not the network that it was made from")
+    return text
 
 
 def loaded(file: Path, weights: str, device: str, changed: Any, json_: bool) -> tuple[Any, Stored]:
