@@ -216,7 +216,10 @@ PLAIN = Look()
 
 def waiver(entry: Entry) -> str:
     """Return the footnote of a network that is not what its file claims; empty where every claim of its file holds."""
-    names = dict.fromkeys(re.split(r"\s*(?:[=<>!]=|[<>:])\s*", claim.removeprefix("expect "))[0] for claim in entry.waived)
+    names = dict.fromkeys(
+        "shapes" if claim.startswith("=>") else re.split(r"\s*(?:[=<>!]=|[<>:])\s*", claim.removeprefix("expect "))[0]
+        for claim in entry.waived
+    )
     if not names:
         return ""
     said = list(names)[:3] + [f"{len(names) - 3} more"] * (len(names) > 3)

@@ -103,6 +103,10 @@ def test_waived_claims_are_footnotes() -> None:
     assert "resnet18 classes=10 [a]" in shown and "vgg11 classes=10 [a]" in shown
     assert "\n[a] Settings or inputs are not those of the file, whose claims on params and macs are waived.\n" in shown
     assert shown.count("[a]") == 3 and "[b]" not in shown
+    assert (
+        "[a] Settings or inputs are not those of the file, whose claims on shapes"
+        in run("table", "archs/unet.arch", "--input", "1x476x476").stdout
+    )
     assert r"resnet18 classes=10\textsuperscript{a} &" in run(*args, "--latex").stdout
     assert "resnet18 classes=10<sup>a</sup>" in run(*args, "--md").stdout
     assert facts(*args)[0]["waived"] == ["expect params == 11_689_512", "expect macs == 1_814_073_344"]
