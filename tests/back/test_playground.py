@@ -177,7 +177,7 @@ def test_completion_and_hover(one: Page) -> None:
 def test_the_keyboard_opens_a_block_and_moves_between_tabs(one: Page) -> None:
     write(one, BLOCKS)
     one.select_option("#depth", "0")
-    one.wait_for_selector('#port g[data-name="c"].block')
+    one.wait_for_selector('#port g[data-name="c"][aria-label^="open block"]')
     one.focus('#port g[data-name="c"]')
     one.keyboard.press("Enter")
     one.wait_for_selector('#port g.cluster[data-name="c"]')
