@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from archc.bench import gpu, gpu_page, gpu_work
+from archc.tests.support.sleeping import sleeping
 
 
 def test_every_kind_is_planned_for_every_network_and_setting() -> None:
@@ -33,11 +34,6 @@ def test_what_is_wrong_is_seen() -> None:
         {"machine": "a GPU", "rows": [{**row, "rows": [{**part, "near": False}]}, {"kind": "levels", "problem": "it died"}]}, 7
     )
     assert "**too large**" in text and "it died" in text and "7 items are not measured yet" in text
-
-
-def sleeping(item: dict[str, Any], device: str) -> dict[str, Any]:
-    time.sleep(600)
-    return item
 
 
 @pytest.mark.slow
