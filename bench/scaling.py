@@ -93,7 +93,7 @@ def plot(checks: Sequence[dict[str, float]], lowers: Sequence[dict[str, float]],
         axes.plot([row["nodes"] for row in rows], [1e6 * row["seconds"] for row in rows], marker="o", label=label)
     axes.set(xscale="log", xlabel="nodes", ylabel="microseconds for each node", ylim=(0, None))
     axes.legend()
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, format="svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":
