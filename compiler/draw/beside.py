@@ -12,6 +12,7 @@ from archc.compiler.analysis.diff import Difference
 from archc.compiler.draw.difference import Both, mark_boxes, opened
 from archc.compiler.draw.fold import Folding, blocks, patterns_of
 from archc.compiler.draw.scene import Box, Edge, Scene
+from archc.compiler.draw.spine import main_paths
 from archc.compiler.graph import ArchGraph
 
 FIRST, SECOND = "first", "second"
@@ -84,13 +85,8 @@ def _level(left: Scene, right: Scene, counterparts: Mapping[str, str]) -> list[t
 
 def _spine(scene: Scene) -> dict[str, int]:
     """Return the boxes of the main path with their places in it."""
-    after = {edge.source: edge.target for edge in scene.edges if edge.spine}
-    start = next((name for name in after if name not in set(after.values())), None)
-    found: dict[str, int] = {}
-    while start is not None and start not in found:
-        found[start] = len(found)
-        start = after.get(start)
-    return found
+    path = next(iter(main_paths(scene)), [])
+    return {name: number for number, name in enumerate(path)}
 
 
 def _rising(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -75,7 +75,7 @@ class Spot:
 
     @property
     def exit(self) -> Point:
-        """Return where arrows begin: behind the sign of a shortcut, where there is one."""
+        """Return where arrows begin: after the sign of a shortcut, where there is one."""
         return self.x + self.half[0] + (AFTER if self.volume and single(self.volume.skips) else 0.0), self.y
 
 

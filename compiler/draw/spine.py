@@ -22,3 +22,14 @@ def mark_spine(scene: Scene) -> None:
         edge = max(into[name], key=lambda edge: depth[edge.source])
         edge.spine = True
         name = edge.source
+
+
+def main_paths(scene: Scene) -> list[list[str]]:
+    """Return the paths of marked edges, each as the ids of its boxes in order: one, but where boxes have been left out of a scene."""
+    after = {edge.source: edge.target for edge in scene.edges if edge.spine}
+    targets = set(after.values())
+    found = [[box.id] for box in scene.shown() if box.id in after and box.id not in targets]
+    for path in found:
+        while path[-1] in after:
+            path.append(after[path[-1]])
+    return found

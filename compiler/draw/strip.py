@@ -15,6 +15,7 @@ from archc.compiler.draw.layout import Point
 from archc.compiler.draw.plan import GAP, MARGIN, WAY, Plan, Room, Wire, within
 from archc.compiler.draw.rows import BROAD, SLIDE, ratio, wrap
 from archc.compiler.draw.scene import Box
+from archc.compiler.draw.spine import main_paths
 from archc.compiler.draw.strokes import curve
 
 LANE = 9.0  # between two skips, one above the other
@@ -27,17 +28,14 @@ ENOUGH = 2.2  # width over height of a strip that stays one
 
 def chain(plan: Plan) -> list[str] | None:
     """Return the ids of the boxes in the order of the main path, or None if there is more than branches beside it."""
-    after = {edge.source: edge.target for edge in plan.scene.edges if edge.spine}
-    first = [box.id for box in plan.scene.shown() if box.id in after and box.id not in after.values()]
-    if len(first) != 1:
+    paths = main_paths(plan.scene)
+    if len(paths) != 1:
         return None
-    path = [first[0]]
-    while path[-1] in after:
-        path.append(after[path[-1]])
+    (path,) = paths
     out = defaultdict(list)
     for edge in plan.scene.edges:
         out[edge.source].append(edge.target)
-    while len(out[path[-1]]) == 1 and out[path[-1]][0] not in path:  # behind an output
+    while len(out[path[-1]]) == 1 and out[path[-1]][0] not in path:  # after an output
         path.append(out[path[-1]][0])
     at = {name: number for number, name in enumerate(path)}
     forward = all(at[edge.source] < at[edge.target] for edge in plan.scene.edges if edge.source in at and edge.target in at)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from math import log2
 
 from archc.compiler.draw.plan import GAP, MARGIN, STEP, TITLE, WAY, Plan, Room, Spot, within
+from archc.compiler.draw.spine import main_paths
 from archc.compiler.draw.strip import CLOSE, around, connect, smaller
 from archc.compiler.draw.strokes import curve
 
@@ -49,12 +50,8 @@ def levels(plan: Plan) -> dict[str, int] | None:
 
 
 def _path(plan: Plan) -> list[str]:
-    """Return the boxes of the main path, in order."""
-    after = {edge.source: edge.target for edge in plan.scene.edges if edge.spine}
-    path = [box.id for box in plan.scene.shown() if box.id in after and box.id not in after.values()][:1]
-    while path and path[-1] in after and len(path) <= len(after):
-        path.append(after[path[-1]])
-    return path
+    """Return the boxes of the main path, in order: of the first, where there are several."""
+    return next(iter(main_paths(plan.scene)), [])
 
 
 def u_form(plan: Plan, depths: Mapping[str, int]) -> None:
