@@ -7,11 +7,11 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from archc import load
 from archc.tests.support import ROOT
-from archc.tests.support.chromium import BROWSER
+from archc.tests.support.chromium import BROWSER, opened_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")]
 ASK = """() => {
@@ -36,10 +36,8 @@ OPENED = (
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield browser.new_page(viewport={"width": 1920, "height": 1080})
-        browser.close()
+    with opened_page() as shown:
+        yield shown
 
 
 def holds(page: Page, svg: bytes, folder: Path) -> None:

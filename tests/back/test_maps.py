@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from archc.compiler.plots.map_figure import GAP, drawn, fitted, suited
 from archc.compiler.plots.map_pages import Band, Page
 from archc.compiler.results.maps import Asked, Shown, Taken
 from archc.tests.support import ROOT
+from archc.tests.support.chromium import BROWSER, areas, opened_page, overlapping, within
 from archc.tests.support.commands import archc, facts
 from archc.training.prepare import as_taken, preparation
 from archc.training.recipe import Recipe
@@ -252,31 +252,21 @@ def test_maps_are_as_large_as_their_space_allows(count: int, aspect: float, acro
     assert down * (size + GAP) - GAP <= 1.5 + 1e-9 and across * (size * aspect + GAP) - GAP <= 8.0 + 1e-9
 
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")
 @pytest.mark.parametrize("width", ["slide", "column"])
 def test_a_browser_shows_maps_apart_and_within_the_page(small: ArchModule, tmp_path: Path, width: str) -> None:
-    from playwright.sync_api import sync_playwright
-
     Shown(small, Taken("x.png", image(), image()), ASKED["all"], ("cat", "dog", "cow")).write(tmp_path / "a.svg", width)
-    measure = """all => all.map(each => { const b = each.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom] })"""
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1920, "height": 1080})
+    with opened_page() as page:
         page.goto((tmp_path / "a.svg").as_uri())
-        maps = page.eval_on_selector_all("[id^='map/'], [id='image'], [id^='key/']", measure)
-        texts = page.eval_on_selector_all("svg [id^='text_']", measure)
-        whole = page.eval_on_selector_all("svg", measure)[0]
-        browser.close()
+        maps = areas(page, "[id^='map/'], [id='image'], [id^='key/']")
+        texts = areas(page, "svg [id^='text_']")
+        (whole,) = areas(page, "svg")
     assert len(maps) == 4 + 4 + 1 + 1  # filters, maps, the image, a scale
     assert len(texts) > 8
     found = [*maps, *texts]
-    assert all(whole[0] <= box[0] and whole[1] <= box[1] and box[2] <= whole[2] and box[3] <= whole[3] for box in found)
-    pairs = [(a, b) for number, a in enumerate(found) for b in found[number + 1 :]]
-    assert not [(a, b) for a, b in pairs if all(a[i] + 0.5 < b[i + 2] and b[i] + 0.5 < a[i + 2] for i in (0, 1))]
+    assert within(whole, found)
+    assert not overlapping(found, by=0.5)
 
 
 # ---- the command line

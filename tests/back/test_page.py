@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from archc import load
 from archc.compiler.draw.page import page
 from archc.compiler.draw.style import Look
 from archc.tests.support import ROOT
+from archc.tests.support.chromium import BROWSER, opened_page
 
-BROWSER = os.environ.get("ARCHC_BROWSER") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Page]:
-    with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield started.new_page(viewport={"width": 1400, "height": 1000})
-        started.close()
+    with opened_page(1400, 1000) as shown:
+        yield shown
 
 
 def open_page(browser: Page, path: Path, name: str) -> tuple[list[str], list[str]]:

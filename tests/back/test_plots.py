@@ -27,6 +27,7 @@ from archc.compiler.plots.request import Axes
 from archc.compiler.results.columns import Given, Look
 from archc.compiler.results.plotted import drawing, short
 from archc.compiler.tables import latex_text
+from archc.tests.support.chromium import BROWSER, areas, opened_page, overlapping, within
 from archc.tests.support.commands import archc as run
 
 # ImageNet networks: millions of parameters, millions of MACs, top-1 accuracy of torchvision's weights IMAGENET1K_V1.
@@ -326,25 +327,16 @@ def test_without_matplotlib_the_extra_is_named(tmp_path: Path) -> None:
     assert done.returncode == 3 and done.stderr == "archc: this needs matplotlib, which is not installed: pip install 'archc[plots]'\n"
 
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")
 @pytest.mark.parametrize("name", ["column", "areas", "slide"])
 def test_a_browser_shows_labels_apart(tmp_path: Path, name: str) -> None:
-    from playwright.sync_api import sync_playwright
-
     axes = LOOKS[name]
     archc.Comparison(entries()).plot(tmp_path / "a.svg", **{"width": axes.width, "size": axes.size, "labels": axes.labels})
-    measure = """all => all.map(each => { const b = each.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom] })"""
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1920, "height": 1080})
+    with opened_page() as page:
         page.goto((tmp_path / "a.svg").as_uri())
-        found = page.eval_on_selector_all("[id^=label-] > :last-child", measure)
-        whole = page.eval_on_selector_all("svg", measure)[0]
-        browser.close()
+        found = areas(page, "[id^=label-] > :last-child")
+        (whole,) = areas(page, "svg")
     assert len(found) == len(KNOWN)
-    assert not [pair for pair in combinations(found, 2) if all(pair[0][i] < pair[1][i + 2] and pair[1][i] < pair[0][i + 2] for i in (0, 1))]
-    assert all(whole[0] <= box[0] and whole[1] <= box[1] and box[2] <= whole[2] and box[3] <= whole[3] for box in found)
+    assert not overlapping(found)
+    assert within(whole, found)

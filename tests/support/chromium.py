@@ -1,18 +1,22 @@
-"""The playground in a headless Chromium: pages that are opened, written into and read."""
+"""A headless Chromium: where what a page shows lies, and pages of the playground that are opened, written into and read."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from archc.tests.support.playground import built, served
 
 BROWSER = os.environ.get("ARCHC_BROWSER") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MEASURE = "all => all.map(each => { const b = each.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom] })"
+Area = Sequence[float]  # left, top, right, bottom
 LOADED = 120_000  # milliseconds that loading Python may take on a busy machine
 NEEDED = [
     pytest.mark.slow,
@@ -21,6 +25,39 @@ NEEDED = [
 ]
 BLOCKS = "block unit(w) {\n  conv3-{w}(pad=1); relu\n}\ninput 3x32x32\na: unit(8)\nb: unit(8)\nc: unit(16)\n"
 
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start Chromium, and end it."""
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@contextmanager
+def opened_page(width: int = 1920, height: int = 1080) -> Iterator[Page]:
+    """Start Chromium with one page of a size, and end it."""
+    with chromium() as started:
+        yield started.new_page(viewport={"width": width, "height": height})
+
+
+def areas(page: Page, selector: str) -> list[Area]:
+    """Return where the elements of a selector lie."""
+    return list(page.eval_on_selector_all(selector, MEASURE))
+
+
+def overlapping(found: Sequence[Area], by: float = 0.0) -> list[tuple[Area, Area]]:
+    """Return the pairs that overlap by more than so many pixels."""
+    return [(a, b) for a, b in combinations(found, 2) if all(a[i] + by < b[i + 2] and b[i] + by < a[i + 2] for i in (0, 1))]
+
+
+def within(whole: Area, found: Sequence[Area]) -> bool:
+    """Return whether all areas are in another one."""
+    return all(whole[0] <= box[0] and whole[1] <= box[1] and box[2] <= whole[2] and box[3] <= whole[3] for box in found)
+
+
+# ---- the playground
 
 _BUILT: list[Path] = []
 
@@ -41,12 +78,10 @@ def address(folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def context() -> Iterator[BrowserContext]:
-    with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+    with chromium() as started:
         made = started.new_context(viewport={"width": 1400, "height": 1000})
         made.set_default_timeout(30_000)
         yield made
-        started.close()
 
 
 def opened(context: BrowserContext, url: str) -> tuple[Page, list[str], list[str]]:
