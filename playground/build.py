@@ -12,6 +12,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Any
@@ -138,11 +139,16 @@ def _onnx() -> Iterator[tuple[str, Path]]:
 
 def _pinned(name: str) -> Distribution:
     """Return a package as it is installed. Raises CannotBuild for another version than the one that the tests run with."""
-    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line)
-    found = distribution(name)
-    if found.version != pinned[name]:
-        raise CannotBuild(f"{name} {found.version} is installed, but constraints.txt has {pinned[name]}")
+    found, pin = distribution(name), _pins()[name]
+    if found.version != pin:
+        raise CannotBuild(f"{name} {found.version} is installed, but constraints.txt has {pin}")
     return found
+
+
+@cache
+def _pins() -> dict[str, str]:
+    """Return the versions that the tests run with, by package."""
+    return dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line)
 
 
 # ---- what is shown

@@ -81,8 +81,11 @@ def share_out(fabric: Fabric, module: nn.Module, shard: bool) -> None:
 
 def average_state(average: Any, shard: bool) -> Mapping[str, Any] | None:
     """Return the whole state of a moving average, as that of `AveragedModel` is."""
-    if average is None or not shard:
-        return None if average is None else average.state_dict()
+    if average is None:
+        return None
+    if not shard:
+        state: Mapping[str, Any] = average.state_dict()
+        return state
     weights, _ = full_state(average.module, None, shard)
     return {"n_averaged": average.n_averaged.cpu(), **{f"module.{key}": value for key, value in weights.items()}}
 

@@ -245,6 +245,13 @@ def subsample(group: Group) -> Iterator[Guess]:
         yield "subsample", {"kernel": tuple(node.attrs["kernel_shape"]), "stride": tuple(node.attrs["strides"])}
 
 
+@guess("ReduceSumSquare")
+def rbf(group: Group) -> Iterator[Guess]:
+    """Guess squared distances to codes."""
+    for shape in group.local().values():
+        yield "rbf", {"out": shape[0]}
+
+
 # ---- normalization over neighboring channels
 
 
@@ -257,13 +264,6 @@ def response_norm(group: Group) -> Iterator[Guess]:
     operands = [[group.number(name) for node in group.every(op) for name in node.inputs] for op in ("Mul", "Add", "Pow")]
     for alpha, k, beta in product(*([number for number in found if number is not None] for found in operands)):
         yield "lrn", {"size": size, "alpha": alpha, "k": k, "beta": beta, "form": Word("mean" if group.ops["Pad"] else "spatial")}
-
-
-@guess("ReduceSumSquare")
-def rbf(group: Group) -> Iterator[Guess]:
-    """Guess squared distances to codes."""
-    for shape in group.local().values():
-        yield "rbf", {"out": shape[0]}
 
 
 # ---- what merges and moves

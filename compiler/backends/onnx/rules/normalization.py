@@ -71,7 +71,7 @@ def channel_rms_norm(b: Building, x: Value, normalized_shape: int, eps: float | 
 def response_norm(b: Building, x: Value, size: int, alpha: float, beta: float, k: float) -> Value:
     """Write normalization over neighboring channels, in float32."""
     wide = b.wide(x)
-    # ONNX's window of even size begins one channel later than PyTorch's.
+    # Not as ONNX's LRN: runtimes are slow at it, and its window of even size begins one channel later than PyTorch's.
     rows = b.reshape(wide * wide, (x.shape[0], 1, x.shape[1], product(x.shape[2:])))
     padded = b.pad(rows, [0, 0, size // 2, 0], [0, 0, (size - 1) // 2, 0])
     means = b.op("AveragePool", padded, kernel_shape=[size, 1], strides=[1, 1], shape=rows.shape)
