@@ -126,38 +126,38 @@ class ArchGraph:
     choices: list[Choice] = field(default_factory=list, compare=False, repr=False)  # what the text has decided by numbers, in order
 
     def __post_init__(self) -> None:
-        self._nx: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+        self._nx: nx.MultiDiGraph[str] = nx.MultiDiGraph()  # the names, and which takes which
+        self._nodes: dict[str, Node] = {}
 
     # ---- building
 
     def add(self, node: Node, operands: Sequence[str] = ()) -> None:
         """Append a node. Raises ValueError for a name that exists already, and for an operand that does not exist."""
-        if node.name in self._nx:
+        if node.name in self._nodes:
             raise ValueError(f"there is already a node {node.name}")
         for operand in operands:
-            if operand not in self._nx:
+            if operand not in self._nodes:
                 raise ValueError(f"{node.name} takes {operand}, which is not there")
-        node.operands = tuple(self[operand] for operand in operands)
-        self._nx.add_node(node.name, node=node)
+        node.operands = tuple([self._nodes[operand] for operand in operands])
+        self._nodes[node.name] = node
+        self._nx.add_node(node.name)
         for slot, operand in enumerate(operands):
             self._nx.add_edge(operand, node.name, key=slot)
 
     # ---- reading
 
     def __len__(self) -> int:
-        return int(self._nx.number_of_nodes())
+        return len(self._nodes)
 
     def __iter__(self) -> Iterator[Node]:
-        """Yield all nodes, operands before their users."""
-        for _, data in self._nx.nodes(data=True):
-            yield data["node"]
+        """Iterate over all nodes, operands before their users."""
+        return iter(self._nodes.values())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._nx
+        return name in self._nodes
 
     def __getitem__(self, name: str) -> Node:
-        node: Node = self._nx.nodes[name]["node"]
-        return node
+        return self._nodes[name]
 
     def taken(self, name: str) -> Shape:
         """Return the shape of a node that its users were checked with: that of its claim, where the claim failed."""
