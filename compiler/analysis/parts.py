@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from archc.compiler.errors import UnknownName
@@ -11,7 +12,7 @@ from archc.compiler.graph import ArchGraph, Frame, Node
 
 @dataclass
 class Part:
-    """A node, or a scope with the parts in it, of the tree of paths."""
+    """A node, or a scope with the parts in it, of the tree of paths. What is asked of one is kept, so the tree must be whole by then."""
 
     name: str
     node: Node | None = None
@@ -19,6 +20,10 @@ class Part:
 
     def nodes(self) -> list[Node]:
         """Return all nodes of the part, in order."""
+        return list(self._nodes)
+
+    @cached_property
+    def _nodes(self) -> list[Node]:
         nodes = [self.node] if self.node is not None else []
         waiting = list(reversed(self.parts.values()))
         while waiting:
@@ -31,11 +36,12 @@ class Part:
     @property
     def call(self) -> Frame | None:
         """The call whose scope it is, if it is a block."""
-        first = next(iter(self.nodes()))
+        first = self._nodes[0]
         return next((frame for frame in (first.frame.chain() if first.frame else ()) if frame.scope == self.name), None)
 
-    def mark(self, graph: ArchGraph) -> list[Any]:
-        """Return a value that is equal for blocks that differ only in their place.
+    @cached_property
+    def mark(self) -> list[Any]:
+        """A value that is equal for blocks that differ only in their place.
 
         Their nodes have the same names, options, shapes and wiring, and their inputs the same shapes.
         """
@@ -43,7 +49,7 @@ class Part:
         return [
             (node.name[cut:], node.op, node.attrs, node.shape, node.training_only, node.place,
              [each.name[cut:] if each.name.startswith(prefix) else each.shape for each in node.operands])
-            for node in self.nodes()
+            for node in self._nodes
         ]  # fmt: skip
 
     @property

@@ -112,7 +112,7 @@ class Counts:
                 row = self._block(inner)
                 if depth > 1 or opened:
                     row.inside = self._rows(inner, max(depth - 1, int(opened)), expand, fold)
-            mark = (inner.mark(self.graph), row.params) if fold and inner.parts and not opened else None
+            mark = (inner.mark, row.params) if fold and inner.parts and not opened else None
             if mark is not None and mark == before:
                 rows[-1].copies += 1
                 rows[-1].last, rows[-1].last_receptive_field = inner.name, row.receptive_field

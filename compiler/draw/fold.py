@@ -12,7 +12,7 @@ from archc.compiler.analysis.cost import Counted
 from archc.compiler.analysis.notation import notation
 from archc.compiler.analysis.parts import Part, parts
 from archc.compiler.analysis.skips import skips
-from archc.compiler.draw.scene import Box, Edge, Scene
+from archc.compiler.draw.scene import Box, Edge, Scene, every
 from archc.compiler.draw.spine import mark_spine
 from archc.compiler.errors import UnknownName
 from archc.compiler.graph import ArchGraph, Node
@@ -50,22 +50,22 @@ def scene(graph: ArchGraph, folding: Folding = Folding()) -> Scene:
 def _scene(graph: ArchGraph, folding: Folding) -> Scene:
     root = parts(graph)
     if folding.flat:
-        return _Folder(graph, _flat(graph), folding).scene(0)
+        return _Folder(graph, _flat(graph), folding).scene()
     if folding.depth is not None:
-        return _Folder(graph, root, folding).scene(folding.depth)
+        return _Folder(graph, root, folding, folding.depth).scene()
     counted = Counted(graph)
-    shown = _Folder(graph, root, folding, counted).scene(0)
+    shown = _Folder(graph, root, folding, counted=counted)
     for depth in range(1, _height(root)):
-        deeper = _Folder(graph, root, folding, counted, spare=True).scene(depth)
-        if sum(1 for _ in deeper.shown()) > PAGE:
+        deeper = _Folder(graph, root, folding, depth, counted, spare=True)
+        if deeper.count() > PAGE:
             break
         shown = deeper
-    return shown
+    return shown.scene()
 
 
 def body(graph: ArchGraph, part: Part) -> Scene:
     """Return the picture of the inside of one block, with its own blocks closed, and ends where tensors enter and leave."""
-    return _Folder(graph, part, Folding()).scene(0)
+    return _Folder(graph, part, Folding()).scene()
 
 
 def height(graph: ArchGraph) -> int:
@@ -98,7 +98,9 @@ def _height(part: Part) -> int:
 class _Folder:
     """Builds the scene of one part. `box_of` maps nodes to boxes; `turns` records which copy of which fold a node is in."""
 
-    def __init__(self, graph: ArchGraph, root: Part, folding: Folding, counted: Counted | None = None, spare: bool = False) -> None:
+    def __init__(
+        self, graph: ArchGraph, root: Part, folding: Folding, depth: int = 0, counted: Counted | None = None, spare: bool = False
+    ) -> None:
         self.graph, self.root, self.folding = graph, root, folding
         self.counted = counted or Counted(graph)
         self.spare = spare  # whether frames that say nothing are left out
@@ -108,11 +110,16 @@ class _Folder:
         self._exact = {name for name in folding.expand if not any(sign in name for sign in "*?[")}
         self._opened = self._matching(folding.expand, with_outer=True) | folding.opened
         self._closed = self._matching(folding.collapse, with_outer=False)
+        self._made = self._boxes(root, depth)
 
-    def scene(self, depth: int) -> Scene:
-        boxes = self._boxes(self.root, depth)
-        edges = self._edges({node.name: node for node in self.root.nodes()}, boxes)
-        made = Scene(self.graph.name, self.graph.title, boxes, edges, self.box_of)
+    def count(self) -> int:
+        """Count the boxes that a picture shows, with those of the outputs."""
+        return sum(not box.opened for box in every(self._made)) + len(self.graph.outputs)
+
+    def scene(self) -> Scene:
+        """Return the picture. It is asked for once."""
+        edges = self._edges({node.name: node for node in self.root.nodes()}, self._made)
+        made = Scene(self.graph.name, self.graph.title, self._made, edges, self.box_of)
         _show_shapes(made)
         mark_spine(made)
         return made
@@ -162,7 +169,7 @@ class _Folder:
         groups: list[list[Part]] = []
         before: Any = None
         for inner in part.parts.values():
-            mark = [*inner.mark(self.graph), *self._marks(inner)] if inner.parts and not self._apart(inner) else None
+            mark = [*inner.mark, *self._marks(inner)] if inner.parts and not self._apart(inner) else None
             if mark is not None and mark == before:
                 groups[-1].append(inner)
             else:

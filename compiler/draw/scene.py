@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from archc.compiler.analysis.skips import Skips
@@ -85,6 +85,15 @@ class Box:
         return "\n".join(lines)
 
 
+def every(boxes: Sequence[Box]) -> Iterator[Box]:
+    """Yield boxes with those inside them, an opened one before its contents."""
+    waiting = list(reversed(boxes))
+    while waiting:
+        box = waiting.pop()
+        yield box
+        waiting.extend(reversed(box.inside))
+
+
 @dataclass
 class Edge:
     """An edge between boxes. `shape` is shown where it changes; `spine` marks the main path, which is drawn straight."""
@@ -122,11 +131,7 @@ class Scene:
 
     def every(self) -> Iterator[Box]:
         """Yield all boxes, an opened one before its contents."""
-        waiting = list(reversed(self.boxes))
-        while waiting:
-            box = waiting.pop()
-            yield box
-            waiting.extend(reversed(box.inside))
+        return every(self.boxes)
 
     def shown(self) -> Iterator[Box]:
         """Yield the boxes that edges may connect: all but opened ones."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from hashlib import sha256
 from xml.etree import ElementTree
 
@@ -49,8 +50,7 @@ def finished(svg: bytes, scene: Scene, theme: str) -> bytes:
         style.text = stylesheet()
         root.insert(0, style)
     ElementTree.indent(root, "", 0)
-    text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return text + b"\n"
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{ElementTree.tostring(root, encoding='unicode')}\n".encode()
 
 
 def inline(svg: str) -> str:
@@ -86,6 +86,7 @@ def data(box: Box) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+@cache
 def stylesheet() -> str:
     """Return a rule for every color of the light theme, and the same for dark pages."""
     return f"{_rules(LIGHT)}{ON_DARK}{{{_rules(DARK)}}}"

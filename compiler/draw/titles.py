@@ -83,7 +83,7 @@ class _Frame:
 
 def titled(dot: str, widen: bool = True) -> Any:
     """Lay out a drawing with its titles where no edge runs. With `widen`, frames are widened where necessary."""
-    titles = {str(cluster.name): unescape(str(cluster.graph_attr["label"])) for cluster in _clusters(drawing(dot))}
+    titles: dict[str, str] = {}
     widths: dict[str, float] = {}
     wider: dict[str, float] = {}
     for _ in range(ROUNDS if widen else 1):
@@ -91,7 +91,8 @@ def titled(dot: str, widen: bool = True) -> Any:
         runs, texts = _edges(made)
         crossed = {}
         for frame in filter(None, map(_Frame.of, _clusters(made))):
-            name, text = str(frame.cluster.name), titles[str(frame.cluster.name)]
+            name = str(frame.cluster.name)
+            text = titles.setdefault(name, unescape(str(frame.cluster.graph_attr["label"])))
             wide = widths.setdefault(name, frame.wide)
             gaps = frame.gaps(runs, texts)
             start = next((start for start, end in gaps if end - start >= wide), None)

@@ -15,6 +15,7 @@ from archc.compiler.draw.picture import picture
 from archc.compiler.draw.request import folding, request
 from archc.compiler.draw.scene import Box, Scene
 from archc.compiler.errors import UsageError
+from archc.compiler.graph import ArchGraph
 from archc.compiler.network import Network
 from archc.ui.playground.checks import Checked, sound
 from archc.ui.playground.onnx_parts import install
@@ -28,8 +29,7 @@ def answer(now: Checked, asked: Mapping[str, Any]) -> dict[str, Any]:
     graph = now.report.graph
     if not len(graph):
         raise UsageError("there is nothing to draw: no network, or none whose shapes are known")
-    known = set(blocks(graph))
-    expand, collapse = ([name for name in asked.get(which, ()) if name in known] for which in ("expand", "collapse"))
+    expand, collapse = _named(graph, asked)
     shown = folding(asked.get("depth"), expand, collapse, asked.get("flat", False))
     made = scene(graph, shown) if now.report.ok else partial(graph, now.report.failures, now.report.diagnostics, shown)
     if (count := sum(1 for _ in made.shown())) > MOST_BOXES:
@@ -37,6 +37,13 @@ def answer(now: Checked, asked: Mapping[str, Any]) -> dict[str, Any]:
     style = request("svg", asked.get("style", "graph") if now.report.ok else "graph", "auto", asked.get("heat", ""))
     svg = picture(made, "svg", style.style, style.look).decode()
     return {"svg": _STYLE.sub("", svg, count=1), "boxes": _boxes(now, made), "whole": now.report.ok, "table": _table(made)}
+
+
+def _named(graph: ArchGraph, asked: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the blocks to open and those to close, without names that no block has."""
+    opened, closed = asked.get("expand", ()), asked.get("collapse", ())
+    known = set(blocks(graph)) if opened or closed else set()
+    return [name for name in opened if name in known], [name for name in closed if name in known]
 
 
 def _boxes(now: Checked, made: Scene) -> dict[str, Any]:
@@ -107,8 +114,7 @@ def exported(now: Checked, asked: Mapping[str, Any]) -> dict[str, Any]:
         return {"base64": b64encode(net.onnx_without_weights()).decode()}
     if form == "arch":
         return {"text": net.expand()}
-    known = set(blocks(net.graph))
-    expand, collapse = ([name for name in asked.get(which, ()) if name in known] for which in ("expand", "collapse"))
+    expand, collapse = _named(net.graph, asked)
     style = asked.get("style", "graph") if form in ("svg", "dot") else "graph"
     drawn = net.draw(form, style=style, theme=asked.get("theme", "auto"), depth=asked.get("depth"), expand=expand, collapse=collapse)
     return {"text": drawn.decode()}
