@@ -112,8 +112,8 @@ def run(chromium: BrowserType, address: str, profile: Path, found: dict[str, lis
         blank.wait_for_timeout(2500)
     page = context.new_page()
     page.goto(f"{address}#example=resnet50")
-    page.wait_for_selector("body[data-mended]")
-    page.wait_for_timeout(6000)  # until it has imported completion, for which nobody waits
+    page.wait_for_selector("body[data-warm]")  # it has imported completion and rehearsed edits, for which nobody waits
+    page.wait_for_timeout(1000)
     before = used()
     times = [page.evaluate(EDIT, number) for number in range(EDITS)]
     processors = (used() - before) / EDITS

@@ -24,6 +24,7 @@ export class Compiler {
     this.onProgress = onProgress;
     this.onStop = onStop;
     this.limit = LIMIT;
+    this.took = 0; // milliseconds of the last check
     this.#start();
   }
 
@@ -106,8 +107,9 @@ export class Compiler {
     }
     if (data.failed !== undefined) return this.#failed(data.failed);
     if (data.id !== this.#running?.id) return;
-    const { op, args, resolve, reject } = this.#running;
+    const { op, args, resolve, reject, since } = this.#running;
     this.#known.add(op);
+    if (op === "check") this.took = performance.now() - since;
     if (op === "check" && args.text === this.#heavy) this.#heavy = null;
     this.#running = null;
     clearTimeout(this.#timer);

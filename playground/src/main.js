@@ -20,7 +20,10 @@ const state = {
   name: "network.arch", first: "", firstName: "", settings: {}, inputs: {}, view: "picture", expand: [], collapse: [],
   checked: null, cursor: 0, sort: { column: -1, down: false }, refit: true, node: "",
 };
-let warm = false; // whether completion and hover are imported already, which takes a moment
+const REHEARSALS = 16; // of the check of an edit, until the browser has compiled what runs in one
+const REHEARSED = 2_500; // milliseconds that all of them may take
+const QUICK = 1_000; // milliseconds of a check that is rehearsed, since an edit waits for one that has begun
+let warm = false; // whether the page has begun to prepare for edits
 let synced = ""; // the text of the file on disk, as it was last read or written
 let editor, disk = null, pages = null, soon = 0, idle = 0, examples = [];
 
@@ -92,9 +95,19 @@ async function mend() {
     document.body.dataset.mended = String(Number(document.body.dataset.mended ?? 0) + 1);
     if (!warm && !embedded) {
       warm = true;
-      ask("warm");
+      prepare();
     }
   }
+}
+
+/** Import completion and hover, which takes a moment, and rehearse edits, so that the first are as fast as later ones. An edit comes first. */
+async function prepare() {
+  await ask("warm");
+  const begin = performance.now();
+  for (let times = 0; times < REHEARSALS && compiler.took < QUICK && performance.now() - begin < REHEARSED; times++) {
+    if (!(await ask("rehearse", { picture: looks() }))) break;
+  }
+  document.body.dataset.warm = "";
 }
 
 function tell(found) {

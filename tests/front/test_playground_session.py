@@ -98,6 +98,12 @@ def test_every_request_is_answered(session: Session, op: str, arguments: dict[st
     assert found[key]
 
 
+def test_a_rehearsal_leaves_the_open_text_alone(session: Session) -> None:
+    ask(session, "check", text=TEXT, name="small.arch")
+    assert ask(session, "rehearse", text=TEXT.replace("fc-10", "fc-9"), picture={}) == {"ok": False}  # its claim fails
+    assert ask(session, "summary")["params"] == 82_154
+
+
 @pytest.mark.parametrize("op", ["summary", "expanded", "diff", "explain", "export"])
 def test_what_a_wrong_text_does_not_have_is_said(session: Session, op: str) -> None:
     found = ask(session, op, text="input 3x8x8\nnonsense\n", first=TEXT, at=14, node="x", form="csv")
