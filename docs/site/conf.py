@@ -41,6 +41,7 @@ root_doc = "index"
 html_theme = "furo"
 html_title = f"archc {release}"
 html_static_path = ["static"]
+html_favicon = "static/icon.svg"
 html_css_files = ["site.css"]
 html_js_files = [("site.js", {"defer": "defer"})]
 html_copy_source = False
