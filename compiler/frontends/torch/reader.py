@@ -18,7 +18,7 @@ from torch.export.graph_signature import InputKind
 from archc.compiler.frontends.attending import Bias, Products
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.selecting import held_by_learned
-from archc.compiler.frontends.torch import constants
+from archc.compiler.frontends.torch import constants, rotary
 from archc.compiler.frontends.torch.nodes import CONSTANT, NOTHING, RULES, Arguments, Fixed, operator, output_names, unchanged
 from archc.compiler.frontends.torch.writing import check_overwritten, note_written
 from archc.compiler.frontends.views import Axes, Axis, View, atoms_of, fresh, size
@@ -48,6 +48,9 @@ class Reader(Walk):
         self.modes: dict[str, str] = {}  # of modules that drop samples, by path
         self.stored: Callable[[], Mapping[str, torch.Tensor]] = dict  # returns tensors that are not trained, by key, with their values
         self.known: dict[fx.Node, torch.Tensor] | None = None
+        self.rotations: dict[fx.Node, rotary.Rotation] = {}
+        self.within: set[fx.Node] = set()  # nodes that a pattern of several has read
+        self.tables: dict[Any, int] = {}
 
     # ---- the walk
 
@@ -55,6 +58,7 @@ class Reader(Walk):
         """Read all nodes. Raises CannotRead, at the node, with the number of nodes of its kind."""
         self._survey()
         self._inputs()
+        self.rotations, self.within = rotary.rotations(self)
         for node in self.program.graph.nodes:
             if node.op == "call_function":
                 self.at(node)
@@ -155,6 +159,10 @@ class Reader(Walk):
 
     def _called(self, node: fx.Node) -> Any:
         name = operator(node)
+        if node in self.rotations:
+            return rotary.rotated(self, self.rotations[node])
+        if node in self.within:
+            return None
         if name == "getitem":
             held = self.value(node.args[0])
             return Fixed(node) if isinstance(held, Fixed) else held[node.args[1]]
