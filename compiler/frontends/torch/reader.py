@@ -289,6 +289,8 @@ class Reader(Walk):
             self.node, self.path, self.leaf = saved
         if not isinstance(result, View):
             raise CannotRead(f"it takes what {name} computes of weights")
+        if result.shape != tuple(node.meta["val"].shape):
+            raise CannotRead(f"what {name} computes of weights was read as {result.shape} and is {tuple(node.meta['val'].shape)}")
         return result
 
     def _all_data(self, value: Any, beside: View) -> Any:

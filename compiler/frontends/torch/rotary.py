@@ -363,7 +363,7 @@ def _appended(reader: Reader, rotation: Rotation, view: View, item: int) -> int:
     if key not in reader.tables:
         parts = []
         for trained in rotation.table:
-            held = reader.data(Fixed(trained.node), view)
+            held = reader.data(Fixed(trained.node))  # beside the input, outside of the scopes that share it
             for dim, index in trained.picks:
                 held = held.picked(dim, index)
             held = reader.settled(held)
