@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 CLOSE = 1e-5  # how far sines may be from those of a source, whose angles may be rounded otherwise
+TEMPERATURE = 10000.0  # where nothing tells it: of a single angle
 RESHAPES = frozenset({"view", "reshape", "flatten", "_unsafe_view"})
 
 
@@ -254,12 +255,14 @@ def _trained(node: fx.Node, name: str, halves: bool) -> Trained | None:
         if operator(node) != "cat" or not _joins_two(node):
             return None
         node = unchanged(node.args[0][index])  # type: ignore[index, arg-type]
-    if halves and operator(node) == "cat" and _joins_two(node) and node.args[0][0] is node.args[0][1]:  # type: ignore[index]
-        node = node.all_input_nodes[0]
-    elif not halves and operator(node) == "repeat_interleave" and node.args[1:] in ((2, -1), (2, node.meta["val"].dim() - 1)):
-        node = node.all_input_nodes[0]
+    last = (2, node.meta["val"].dim() - 1)
+    if halves:
+        repeats = operator(node) == "cat" and _joins_two(node) and len(set(node.args[0])) == 1  # type: ignore[arg-type]
     else:
+        repeats = operator(node) == "repeat_interleave" and node.args[1:] in ((2, -1), last)
+    if not repeats:
         return None
+    node = node.all_input_nodes[0]
     node = unchanged(node)
     return Trained(node, tuple(picks)) if operator(node) == name else None
 
@@ -308,31 +311,33 @@ def _wrapped(angle: Any) -> Any:
 
 
 def _guesses(angles: list[Array], sizes: tuple[int, ...]) -> Iterator[dict[str, Any]]:
-    """Yield settings that angles may have: from how fast the first and the last of them grow, and from where they begin."""
-    if min(sizes) < 2:
-        return
-    steps, starts, temperature = [], [], 10000.0
-    for axis in angles:
-        count = axis.shape[1]
-        step, slow = (float(_wrapped(axis[1, place] - axis[0, place])) for place in (0, -1))
-        if slow * (len(axis) - 1) < pi:
-            slow = float(_wrapped(axis[-1, -1] - axis[0, -1])) / (len(axis) - 1)
-        if step <= 0 or slow <= 0:
-            return
-        if count > 1:
-            temperature = float(f"{(step / slow) ** (count / (count - 1)):.3g}")
-        start = axis[0, -1] * temperature ** ((count - 1) / count)
-        steps.append(step)
-        starts.append(start + float(_wrapped(axis[0, 0] - start)))
-    for digits in (1, 2, 3):
-        given = {"temperature": float(f"{temperature:.{digits}g}"), "reference": None}
-        if all(abs(step * count / (4 * pi) - 1) < 1e-3 for step, count in zip(steps, sizes, strict=True)):
-            yield {**given, "centered": True, "offset": round(((starts[0] / (2 * pi) + 1) * sizes[0] - 1) / 2, 3) + 0.0}
-        offset = {"centered": False, "offset": round(starts[0] / steps[0], 3) + 0.0}
-        if all(abs(step - 1) < 1e-3 for step in steps):
-            yield {**given, **offset}
-        else:
-            yield {**given, **offset, "reference": tuple(max(1, round(step * count)) for step, count in zip(steps, sizes, strict=True))}
+    """Yield settings that angles may have, by how fast the first and the last of them grow, and by where they begin."""
+    for centered in (False, True) if min(sizes) > 1 else ():
+        steps, starts, temperature = [], [], TEMPERATURE
+        for axis in angles:
+            length, count = axis.shape
+            step, slow = (float(_wrapped(axis[1, place] - axis[0, place])) for place in (0, -1))
+            step = 4 * pi / length if centered else step
+            if slow * (length - 1) < pi:
+                slow = float(_wrapped(axis[-1, -1] - axis[0, -1])) / (length - 1)
+            if step <= 0 or slow <= 0:
+                break
+            if count > 1:
+                temperature = (step / slow) ** (count / (count - 1))
+            start = axis[0, -1] * temperature ** ((count - 1) / count)
+            steps.append(step)
+            starts.append(start + float(_wrapped(axis[0, 0] - start)))
+        if len(steps) < len(sizes):
+            continue
+        from_center = ((starts[0] / (2 * pi) + 1) * sizes[0] - 1) / 2
+        counted = centered or all(abs(step - 1) < 1e-3 for step in steps)
+        given = {
+            "centered": centered,
+            "offset": round(from_center if centered else starts[0] / steps[0], 3) + 0.0,
+            "reference": None if counted else tuple(max(1, round(step * size)) for step, size in zip(steps, sizes, strict=True)),
+        }
+        for digits in (1, 2, 3):
+            yield given | {"temperature": float(f"{temperature:.{digits}g}")}
 
 
 # ---- reading

@@ -41,10 +41,8 @@ def rotary_positions(
         places = torch.arange(size, device=x.device, dtype=torch.float32) + (0.5 if centered else 0.0) + offset
         if reference is not None:
             places = places / size * reference[axis]
-        if centered:
-            angles = (2.0 * (places / size) - 1.0)[:, None] * (2 * torch.pi) / waves
-        else:
-            angles = places[:, None] * (1.0 / waves)
+        turns = (2.0 * (places / size) - 1.0) * (2 * torch.pi)
+        angles = turns[:, None] / waves if centered else places[:, None] * (1.0 / waves)
         apart = angles.T.reshape(count, *(size if other == axis else 1 for other in range(len(sizes))))
         parts.append(apart.expand(count, *sizes))
     whole = torch.cat(parts[::-1] if swap else parts)
