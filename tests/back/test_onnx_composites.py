@@ -218,6 +218,8 @@ RESIZING = [
         for corners in ("no", "yes")
         for size in ("scale=2", "scale=3x2", "size=9x4", "size=1x1")
     ),
+    *(f"input 4x5x7; upsample({size}, mode={mode}, antialias=yes)" for mode in ("bilinear", "bicubic") for size in ("scale=2", "size=3x9")),
+    *(f"input 4x5; upsample({size}, mode=linear{more})" for size in ("scale=2", "size=3") for more in ("", ", align_corners=yes")),
     *(
         f"input 4x{size}; adaptive_{kind}pool({to})"
         for kind in ("avg", "max")
