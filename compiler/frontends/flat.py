@@ -183,7 +183,7 @@ class Flat:
         graph = ArchGraph(name, title)
         for number in live:
             item = self.items[number]
-            key = keys.get(number) or item.key or called[number]
+            key = keys.get(number) or self.changes.shared(item.key or called[number])
             node = Node(called[number], item.op, item.attrs, item.shape, self.span, key=key)
             graph.add(node, [called[operand] for operand in item.operands])
         graph.outputs.update({output: Output(called[number]) for output, number in outputs.items()})
@@ -249,8 +249,9 @@ class Flat:
 
     def unread(self, outputs: Iterable[int], state: Iterable[str]) -> list[str]:
         """Return the tensors that the source stores and no operator holds."""
-        held = {f"{self.items[number].key}." for number in self._live(outputs) if self.items[number].key}
-        return [key for key in state if not any(f"{key}.".startswith(each) for each in held)]
+        shared = self.changes.shared
+        held = {f"{shared(self.items[number].key)}." for number in self._live(outputs) if self.items[number].key}
+        return [key for key in state if not any(f"{shared(key)}.".startswith(each) for each in held)]
 
     def digest(self, outputs: Iterable[int]) -> list[Any]:
         """Return what outputs are computed by, as a value: equal for equal networks, whatever else there is beside them."""

@@ -6,7 +6,7 @@ for the operators of aten are functions in the other files of this package, regi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch.export.graph_signature import InputKind
 
 from archc.compiler.frontends.attending import Bias, Products
 from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.naming import outer
 from archc.compiler.frontends.selecting import held_by_learned
 from archc.compiler.frontends.torch import constants, rotary
 from archc.compiler.frontends.torch.nodes import CONSTANT, NOTHING, RULES, Arguments, Fixed, operator, output_names, unchanged
@@ -45,6 +46,7 @@ class Reader(Walk):
         self.outputs: dict[str, int] = {}
         self.zero_pads: set[int] = set()  # what is padded, but by nothing at this size
         self.trained = set(program.graph_signature.parameters)
+        self.paths: dict[str, list[str]] = {}  # of modules that have several: all, by each of them
         self.modes: dict[str, str] = {}  # of modules that drop samples, by path
         self.stored: Callable[[], Mapping[str, torch.Tensor]] = dict  # returns tensors that are not trained, by key, with their values
         self.known: dict[fx.Node, torch.Tensor] | None = None
@@ -220,8 +222,25 @@ class Reader(Walk):
             node = unchanged(tensor.node) if isinstance(tensor, Fixed) else None
             if node not in self.keys:
                 raise CannotRead("its weights are computed in the network")
-            held[self.keys[node]] = tensor.shape
+            held[self.key(node)] = tensor.shape
         return held
+
+    def key(self, node: fx.Node) -> str:
+        """Return the key of a tensor: of a module that has several paths, that in the module which computes now."""
+        key = self.keys[node]
+        for part in (key, *outer(key)):
+            if part in self.paths:
+                own = next((path for path in self.paths[part] if f"{self.path}.".startswith(f"{path}.")), part)
+                return own + key[len(part) :]
+        return key
+
+    def share(self, several: Iterable[Sequence[str]]) -> None:
+        """Let each module that has several paths have its weights under one of them: the only one that computes, or the outermost."""
+        used = {item.key for item in self.flat.items if item.key}
+        for paths in several:
+            calls = [path for path in paths if any(f"{key}.".startswith(f"{path}.") for key in used)]
+            kept = calls[0] if len(calls) == 1 else min(paths, key=lambda path: path.count("."))
+            self.flat.changes.parts |= {path: kept for path in paths if path != kept}
 
     # ---- values without input
 
@@ -299,8 +318,8 @@ class Reader(Walk):
         return self.data(value, beside) if isinstance(value, Fixed) else value
 
     def _parameter(self, node: fx.Node, item: int) -> View:
-        key, stored = self.keys[node], tuple(node.meta["val"].shape)
-        if key not in self.trained:
+        key, stored = self.key(node), tuple(node.meta["val"].shape)
+        if self.keys[node] not in self.trained:
             raise CannotRead(f"it takes the constant {key}")
         if not 1 <= len(stored) <= 5 or (len(stored) == 5 and stored[0] != 1):
             raise CannotRead(f"it takes the weight {key} of {len(stored)} axes")
