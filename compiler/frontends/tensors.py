@@ -19,13 +19,15 @@ class Changes:
     `lists` are paths of modules that only list others, in the order in which they were dissolved: the members of `convs` are `convs0`,
     `convs1`, and no longer `convs.0`. A path in it is as those before it have left it. `shapes` are shapes of as many values, by keys of
     the source. `numbers` are the values of tensors that the text states itself, by keys of the source. `parts` are modules that a source
-    has at several paths: the path under which the graph has the weights, by each of the others.
+    has at several paths: the path under which the graph has the weights, by each of the others; `called` are those of the former that
+    are called, too.
     """
 
     lists: dict[str, None] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
     numbers: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
+    called: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         """Return whether anything differs."""
@@ -42,6 +44,10 @@ class Changes:
             if f"{key}.".startswith(f"{path}."):
                 return self._undone(other) + key[len(path) :]
         return key
+
+    def calls(self) -> list[str]:
+        """Return the paths of shared parts that are those of a call as well, as the graph has them."""
+        return sorted(map(self._undone, self.called))
 
     def _undone(self, key: str) -> str:
         for path in self.lists:

@@ -241,6 +241,7 @@ class Reader(Walk):
             calls = [path for path in paths if any(f"{key}.".startswith(f"{path}.") for key in used)]
             kept = calls[0] if len(calls) == 1 else min(paths, key=lambda path: path.count("."))
             self.flat.changes.parts |= {path: kept for path in paths if path != kept}
+            self.flat.changes.called |= {kept} if len(calls) > 1 and kept in calls else set()
 
     # ---- values without input
 
