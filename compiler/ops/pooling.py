@@ -255,8 +255,8 @@ OPERATORS = (
         summary="Enlarges a map by repeating or interpolating its values.",
         doc="""
         Size: `size*scale`, or the option `size` where that is given. `bilinear` weights the four nearest values by distance,
-        and `bicubic` sixteen by Keys' cubic with a=-0.75; with `align_corners` the corner values of both maps coincide. `linear` weights the
-        two nearest values of a row. A `size` may be smaller than that of the input. With `antialias` the filter is as wide as an output
+        and `bicubic` sixteen by Keys' cubic with a=-0.75; with `align_corners` the corner values of both maps coincide. `linear` weights
+        the two nearest values of a row. A `size` may be smaller than that of the input. With `antialias` the filter is as wide as an output
         position, bicubic with a=-0.5, and values outside of the map do not count: as Pillow resizes images.
         """,
         source="torch.nn.Upsample; bicubic: Keys 1981, Cubic convolution interpolation for digital image processing",
