@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from archc.compiler.frontends import read
+from archc.compiler.frontends import CannotRead, read
 from archc.tests.support.pytorch import timm_model
 from archc.tests.support.torch_reading import compared, read_module
 
@@ -135,6 +135,24 @@ def test_what_is_no_rotation_of_positions_is_read_in_its_parts(change: str) -> N
             module.table[:, 1] *= 0.5
     found = read_module(module, (16, HIGH, WIDE))
     assert "rotary" not in found.ops and "fixed" in found.ops and found.difference < CLOSE
+
+
+def test_other_angles_along_an_axis_beside_that_of_heads_are_refused_for_their_parts() -> None:
+    class Rows(nn.Module):
+        """Rows of a map, each with a table of its own, which nothing attends over."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.angles = nn.Parameter(torch.randn(HIGH, WIDE, HEAD // 2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x.reshape(len(x), 2, HEAD, HIGH, WIDE).permute(0, 1, 3, 4, 2)
+            sin, cos = (laid_out(part, False) for part in (self.angles.sin(), self.angles.cos()))
+            return x * cos + turned(x, False) * sin
+
+    with pytest.raises(CannotRead, match="5 axes") as refused:
+        read_module(Rows(), (2 * HEAD, HIGH, WIDE))
+    assert refused.value.operator == "add"
 
 
 def test_trained_frequencies() -> None:

@@ -162,7 +162,11 @@ class Reader(Walk):
     def _called(self, node: fx.Node) -> Any:
         name = operator(node)
         if node in self.rotations:
-            return rotary.rotated(self, self.rotations[node])
+            rotation = self.rotations.pop(node)
+            try:
+                return rotary.rotated(self, rotation)
+            except CannotRead:
+                self._in_parts(rotation.inner)
         if node in self.within:
             return None
         if name == "getitem":
@@ -183,6 +187,15 @@ class Reader(Walk):
         if plain != name and isinstance(node.args[0], fx.Node):
             note_written(self, node.args[0], result)
         return result
+
+    def _in_parts(self, inner: Iterable[fx.Node]) -> None:
+        """Read the nodes that a pattern would have read together one by one, before the present one."""
+        node, left = self.node, sorted(self.within & set(inner), key=self.order.__getitem__)
+        self.within -= set(left)
+        for each in left:
+            self.at(each)
+            self.values[each] = self._called(each)
+        self.at(node)
 
     def arguments(self, node: fx.Node) -> Arguments:
         """Return the arguments of a node, with the values of other nodes in place of them."""

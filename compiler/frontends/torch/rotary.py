@@ -101,10 +101,15 @@ def _operands(node: fx.Node, name: str = "add") -> Iterator[tuple[fx.Node, fx.No
     """Yield the two operands of a plain sum or product, in both orders."""
     if not isinstance(node, fx.Node) or operator(node) != name or node.kwargs or len(node.args) != 2:
         return
-    if all(isinstance(each, fx.Node) for each in node.args):
-        one, two = node.args
-        yield one, two  # type: ignore[misc]
-        yield two, one  # type: ignore[misc]
+    one, two = arguments(node)
+    if isinstance(one, fx.Node) and isinstance(two, fx.Node):
+        yield one, two
+        yield two, one
+
+
+def arguments(node: fx.Node) -> tuple[Any, ...]:
+    """Return the arguments of a node that are given by position."""
+    return node.args
 
 
 def _fits(table: fx.Node, x: fx.Node) -> bool:
@@ -144,33 +149,36 @@ def _plain(node: fx.Node, inner: set[fx.Node]) -> fx.Node:
 
 def _pair(node: fx.Node, name: str, dim: int, inner: set[fx.Node]) -> list[fx.Node] | None:
     """Return the two tensors that a node joins along an axis, of which the first is negative."""
-    if operator(node) != name or len(node.args) != 2 or node.kwargs or len(node.args[0]) != 2:  # type: ignore[arg-type]
+    if operator(node) != name or len(node.args) != 2 or node.kwargs:
         return None
-    (first, second), axis = node.args  # type: ignore[misc]
-    first = _plain(first, inner)  # type: ignore[arg-type]
-    if axis % (dim + 1) != dim or operator(first) != "neg":  # type: ignore[operator]
+    parts, axis = arguments(node)
+    if len(parts) != 2:
+        return None
+    first, second = _plain(parts[0], inner), parts[1]
+    if axis % (dim + 1) != dim or operator(first) != "neg":
         return None
     inner |= {node, first}
-    return [first.all_input_nodes[0], second]  # type: ignore[list-item]
+    return [first.all_input_nodes[0], second]
 
 
 def _range(node: fx.Node, x: fx.Node, dim: int, inner: set[fx.Node]) -> tuple[int, int, int] | None:
     """Return start, stop and step of the range of an axis that a node takes of a tensor; None for any other node."""
     node, count = _plain(node, inner), x.meta["val"].shape[dim]
     if operator(node) == "getitem":
-        parts, index = node.args
-        if operator(parts) not in ("chunk", "split") or unchanged(parts.args[0]) is not unchanged(x):  # type: ignore[union-attr, arg-type]
+        parts, index = arguments(node)
+        if operator(parts) not in ("chunk", "split") or unchanged(parts.args[0]) is not unchanged(x):
             return None
-        sizes = [int(part.shape[dim]) for part in parts.meta["val"]]  # type: ignore[union-attr]
-        axis = parts.args[2] if len(parts.args) > 2 else 0  # type: ignore[union-attr]
-        if axis % x.meta["val"].dim() != dim or parts.kwargs:  # type: ignore[operator, union-attr]
+        sizes = [int(part.shape[dim]) for part in parts.meta["val"]]
+        axis = parts.args[2] if len(parts.args) > 2 else 0
+        if axis % x.meta["val"].dim() != dim or parts.kwargs:
             return None
-        inner |= {node, parts}  # type: ignore[arg-type]
-        return sum(sizes[:index]), sum(sizes[: index + 1]), 1  # type: ignore[misc, operator]
-    if operator(node) != "slice" or node.kwargs or unchanged(node.args[0]) is not unchanged(x):  # type: ignore[arg-type]
+        inner |= {node, parts}
+        return sum(sizes[:index]), sum(sizes[: index + 1]), 1
+    if operator(node) != "slice" or node.kwargs or unchanged(node.all_input_nodes[0]) is not unchanged(x):
         return None
-    axis, start, stop, step = (*node.args[1:], *(0, None, None, 1)[len(node.args) - 1 :])
-    if axis % x.meta["val"].dim() != dim:  # type: ignore[operator]
+    usual: tuple[Any, ...] = (0, None, None, 1)
+    axis, start, stop, step = arguments(node)[1:] + usual[len(node.args) - 1 :]
+    if axis % x.meta["val"].dim() != dim:
         return None
     inner.add(node)
     start, stop, step = slice(start, stop, step).indices(count)
@@ -186,13 +194,13 @@ def _after(end: fx.Node, x: fx.Node, inner: set[fx.Node]) -> tuple[fx.Node, fx.N
     dim = x.meta["val"].dim() - 2
     if user is None or operator(user) != "cat" or operator(x) != "slice" or user.kwargs or len(user.args) != 2:
         return end, x, 0
-    parts, axis = user.args
-    if len(parts) != 2 or parts[1] is not node or axis % (dim + 2) != dim:  # type: ignore[arg-type, index, operator]
+    parts, axis = arguments(user)
+    if len(parts) != 2 or parts[1] is not node or axis % (dim + 2) != dim:
         return end, x, 0
     noted: set[fx.Node] = set()
     base = x.all_input_nodes[0]
     rest = _range(x, base, dim, noted)
-    first = _range(parts[0], base, dim, noted)  # type: ignore[index]
+    first = _range(parts[0], base, dim, noted)
     count = base.meta["val"].shape[dim]
     if rest is None or first is None or (rest, first) != ((first[1], count, 1), (0, first[1], 1)):
         return end, x, 0
@@ -211,29 +219,24 @@ def _only_user(node: fx.Node) -> fx.Node | None:
 
 def _table(reader: Reader, sin: fx.Node, cos: fx.Node, halves: bool) -> dict[str, Any] | tuple[Trained, Trained] | None:
     """Return the settings of the table of these sines and cosines, or the trained ones; None for others."""
-    known = [reader.constant(node) for node in (sin, cos)]
-    if known[0] is not None and known[1] is not None:
-        sines, cosines = (held.to(torch.float32).numpy().reshape(held.shape[-2:]) for held in known if held.numel() == _rows(held))
-        one, two = (_pairs(table, halves) for table in (sines, cosines))
-        if one is None or two is None:
-            return None
-        return _settings(one.tobytes(), two.tobytes(), one.shape[1])
+    sines, cosines = reader.constant(sin), reader.constant(cos)
+    if sines is not None and cosines is not None:
+        one, two = (_pairs(held, halves) for held in (sines, cosines))
+        return None if one is None or two is None else _settings(one.tobytes(), two.tobytes(), one.shape[1])
     first, second = _trained(sin, "sin", halves), _trained(cos, "cos", halves)
     if first is None or second is None or first.picks != second.picks or first.node.args[0] is not second.node.args[0]:
         return None
     return first, second
 
 
-def _rows(table: torch.Tensor) -> int:
-    """Return the number of values along the last two axes."""
-    return table.shape[-2] * table.shape[-1]
-
-
-def _pairs(table: Array, halves: bool) -> Array | None:
-    """Return one value for each pair of channels; None where the two of a pair differ."""
-    half = table.shape[1] // 2
-    one, two = (table[:, :half], table[:, half:]) if halves else (table[:, 0::2], table[:, 1::2])
-    return np.ascontiguousarray(one) if one.shape == two.shape and (one == two).all() else None
+def _pairs(held: torch.Tensor, halves: bool) -> Array | None:
+    """Return one value for each position and pair of channels; None where the two of a pair differ, or heads have their own."""
+    count, channels = held.shape[-2:]
+    if held.numel() != count * channels or channels % 2 or not held.is_floating_point():
+        return None
+    table: Array = held.to(torch.float32).numpy().reshape(count, channels)
+    one, two = (table[:, : channels // 2], table[:, channels // 2 :]) if halves else (table[:, 0::2], table[:, 1::2])
+    return np.ascontiguousarray(one) if (one == two).all() else None
 
 
 def _trained(node: fx.Node, name: str, halves: bool) -> Trained | None:
@@ -241,23 +244,23 @@ def _trained(node: fx.Node, name: str, halves: bool) -> Trained | None:
     picks: list[tuple[int, int]] = []
     node = unchanged(node)
     if operator(node) == "getitem":
-        parts, index = node.args
-        if operator(parts) != "chunk" or list(parts.args[1:]) not in ([2, -1], [2, parts.args[0].meta["val"].dim() - 1]):  # type: ignore
+        parts, index = arguments(node)
+        if operator(parts) != "chunk" or list(parts.args[1:]) not in ([2, -1], [2, parts.args[0].meta["val"].dim() - 1]):
             return None
-        node = unchanged(parts.args[0])  # type: ignore[union-attr, arg-type]
+        node = unchanged(parts.args[0])
         while operator(node) == "select":
-            dim, at = node.args[1:]
+            dim, at = arguments(node)[1:]
             rank = node.all_input_nodes[0].meta["val"].dim()
-            if dim % rank == rank - 1:  # type: ignore[operator]
+            if dim % rank == rank - 1:
                 return None
-            picks.insert(0, (dim % rank, at))  # type: ignore[operator, arg-type]
+            picks.insert(0, (dim % rank, at))
             node = unchanged(node.all_input_nodes[0])
         if operator(node) != "cat" or not _joins_two(node):
             return None
-        node = unchanged(node.args[0][index])  # type: ignore[index, arg-type]
+        node = unchanged(arguments(node)[0][index])
     last = (2, node.meta["val"].dim() - 1)
     if halves:
-        repeats = operator(node) == "cat" and _joins_two(node) and len(set(node.args[0])) == 1  # type: ignore[arg-type]
+        repeats = operator(node) == "cat" and _joins_two(node) and len(set(arguments(node)[0])) == 1
     else:
         repeats = operator(node) == "repeat_interleave" and node.args[1:] in ((2, -1), last)
     if not repeats:
@@ -269,9 +272,9 @@ def _trained(node: fx.Node, name: str, halves: bool) -> Trained | None:
 
 def _joins_two(node: fx.Node) -> bool:
     """Return whether a concatenation is one of two tensors of the same size, along the last axis."""
-    parts, axis = node.args if len(node.args) == 2 else (node.args[0], 0)
-    shapes = [tuple(part.meta["val"].shape) for part in parts]  # type: ignore[union-attr]
-    return len(shapes) == 2 and shapes[0] == shapes[1] and axis % len(shapes[0]) == len(shapes[0]) - 1  # type: ignore[operator]
+    parts, axis = (*arguments(node), 0)[:2]
+    shapes: list[tuple[int, ...]] = [tuple(part.meta["val"].shape) for part in parts]
+    return len(shapes) == 2 and shapes[0] == shapes[1] and axis % len(shapes[0]) == len(shapes[0]) - 1
 
 
 @lru_cache(64)

@@ -17,9 +17,9 @@ def rotary(x: Tensor, table: Tensor, heads: int, halves: bool, skip: int) -> Ten
     The table is `(N, channels, *sizes)`: sines, then cosines, one of each for every pair of a head, or of all heads. Positions of a row
     before those of the table are not turned.
     """
-    rows = x.flatten(2).transpose(1, 2).unflatten(2, (heads, -1))
-    head = rows.shape[-1]
-    sin, cos = (part.unflatten(2, (-1, head // 2)) for part in table.flatten(2).transpose(1, 2).chunk(2, 2))
+    head = x.shape[1] // heads
+    rows = torch.unflatten(x.flatten(2).transpose(1, 2), 2, (heads, head))
+    sin, cos = (torch.unflatten(part, 2, (-1, head // 2)) for part in table.flatten(2).transpose(1, 2).chunk(2, 2))
     first, rest = rows[:, :skip], rows[:, skip:]
     one, two = rest.chunk(2, -1) if halves else (rest[..., 0::2], rest[..., 1::2])
     pair = (one * cos - two * sin, two * cos + one * sin)
