@@ -172,13 +172,22 @@ def _resized(size: Dim, count: Dim, scale: int | None, around: int, corners: boo
     return ReceptiveField(tuple(_near(place, around) for place in places), step.numerator)
 
 
+@cache
 def _filtered(size: Dim, count: Dim, around: int) -> ReceptiveField | None:
-    """Return the field of a filter along one axis as a bound: as wide as `around` positions of the input, or of the output if larger."""
+    """Return the field of a filter along one axis: as wide as `around` positions of the input, or of the output where these are larger."""
     if not isinstance(size, int) or not isinstance(count, int):
         return None
     step = Fraction(size, count)
-    center, reach = (step - 1) / 2, around * max(step, Fraction(1))
-    return ReceptiveField((Positions(center - reach, center + reach),), step)
+    wide, first = max(step, Fraction(1)), (step - 1) / 2
+    if step.denominator > MAX_PHASES:
+        return ReceptiveField((Positions(first - around * wide, first + around * wide),), step)
+    windows = []
+    for center in (first + i * step for i in range(step.denominator)):
+        near = range(ceil(center - around * wide), floor(center + around * wide) + 1)
+        away = {position: abs(position - center) / wide for position in near}
+        seen = [position for position, distance in away.items() if distance < around and (around == 1 or distance != 1)]
+        windows.append(Positions(seen[0], seen[-1]))
+    return ReceptiveField(tuple(windows), step.numerator)
 
 
 def _near(place: Fraction, around: int) -> Positions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from archc.compiler.ops import receptive
 from archc.compiler.ops.attention import HEADS, heads_divide
 from archc.compiler.ops.kinds import SMALLEST, Flag, Optional, Real, Sizes, Whole, Word
-from archc.compiler.ops.memory import Memory, channels_last
+from archc.compiler.ops.memory import Memory, always, channels_last
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator
 from archc.compiler.ops.targets import CallTarget, Operand
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
@@ -85,8 +85,9 @@ def rotary_derivation(call: Call, out: Shape) -> list[str]:
 
 
 def turned(call: Call, out: Shape) -> Dim:
-    """Count the products with sines and with cosines, which are added."""
-    return 2 * product(out)
+    """Count the two values of each pair before they are joined; where tokens are skipped, those that are joined with them as well."""
+    skip: int = call.attrs["skip"]
+    return out[0] * (out[1] - skip) * 2 if skip else product(out)
 
 
 def lower_rotary(call: Call) -> CallTarget:
@@ -119,7 +120,7 @@ OPERATORS = (
         operands=(2, 2),
         shape=rotary_shape,
         derivation=rotary_derivation,
-        memory=Memory(saved=turned, work=turned, order=channels_last),
+        memory=Memory(saves=always("factors"), work=turned, order=channels_last),
         sign=("R", "rotary"),
         lower=lower_rotary,
     ),
