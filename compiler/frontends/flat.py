@@ -183,7 +183,7 @@ class Flat:
         graph = ArchGraph(name, title)
         for number in live:
             item = self.items[number]
-            key = keys.get(number) or item.key or called[number]
+            key = keys.get(number) or self.changes.shared(item.key or called[number])
             node = Node(called[number], item.op, item.attrs, item.shape, self.span, key=key)
             graph.add(node, [called[operand] for operand in item.operands])
         graph.outputs.update({output: Output(called[number]) for output, number in outputs.items()})
@@ -196,8 +196,19 @@ class Flat:
         names, named = names_of([self.items[number] for number in live], self.labeled)
         called = dict(zip(live, names, strict=True))
         apart = {} if self.labeled else calls_apart(live, self.items, called)
+        apart |= self._beside_parts({number: name for number, name in called.items() if number not in apart})
         called |= {number: name for number, (name, _) in apart.items()}
         return called, {number: key for number, (_, key) in apart.items()}, named
+
+    def _beside_parts(self, called: Mapping[int, str]) -> dict[int, tuple[str, str]]:
+        """Return names and keys for the calls of modules by a path under which a shared part is: the call gets a label of its own."""
+        taken = {path for name in called.values() for path in (name, *outer(name))}
+        found: dict[int, tuple[str, str]] = {}
+        for part in self.changes.calls():
+            scope = next(name for mark in ("", "_call", "_call_", "_call__") if (name := f"{part}{mark}1") not in taken)
+            inside = {number: name for number, name in called.items() if name.startswith(f"{part}.")}
+            found |= {number: (scope + name[len(part) :], self.items[number].key or name) for number, name in inside.items()}
+        return found
 
     def _untangled(self, live: list[int]) -> list[int]:
         """Return items in an order in which each scope is in one piece; an operator between two parts of a scope moves into it."""
@@ -249,8 +260,9 @@ class Flat:
 
     def unread(self, outputs: Iterable[int], state: Iterable[str]) -> list[str]:
         """Return the tensors that the source stores and no operator holds."""
-        held = {f"{self.items[number].key}." for number in self._live(outputs) if self.items[number].key}
-        return [key for key in state if not any(f"{key}.".startswith(each) for each in held)]
+        shared = self.changes.shared
+        held = {f"{shared(self.items[number].key)}." for number in self._live(outputs) if self.items[number].key}
+        return [key for key in state if not any(f"{shared(key)}.".startswith(each) for each in held)]
 
     def digest(self, outputs: Iterable[int]) -> list[Any]:
         """Return what outputs are computed by, as a value: equal for equal networks, whatever else there is beside them."""

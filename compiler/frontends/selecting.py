@@ -206,7 +206,10 @@ def _interleaved(views: list[View], dim: int) -> View | None:
 def merged(reader: Walk, op: str, one: View, two: View) -> View:
     """Append a merge of two tensors, whose axes are paired from the last, and of which each may be repeated along axes of the other."""
     try:
-        return _merged(reader, op, one, two)
+        made = _merged(reader, op, one, two)
+        if any(size not in (1, whole) for view in (one, two) for size, whole in zip(view.shape[::-1], made.shape[::-1], strict=False)):
+            raise CannotRead("its operands are repeated along different parts of an axis")
+        return made
     except CannotRead:
         whole = [_whole(reader, view) for view in (one, two)]
         if whole == [one, two]:

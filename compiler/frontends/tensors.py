@@ -18,19 +18,38 @@ class Changes:
 
     `lists` are paths of modules that only list others, in the order in which they were dissolved: the members of `convs` are `convs0`,
     `convs1`, and no longer `convs.0`. A path in it is as those before it have left it. `shapes` are shapes of as many values, by keys of
-    the source. `numbers` are the values of tensors that the text states itself, by keys of the source.
+    the source. `numbers` are the values of tensors that the text states itself, by keys of the source. `parts` are modules that a source
+    has at several paths: the path under which the graph has the weights, by each of the others; `called` are those of the former that
+    are called, too.
     """
 
     lists: dict[str, None] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
     numbers: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, str] = field(default_factory=dict)
+    called: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         """Return whether anything differs."""
-        return bool(self.lists or self.shapes or self.numbers)
+        return bool(self.lists or self.shapes or self.numbers or self.parts)
 
     def key(self, key: str) -> str:
         """Return the path or the key that one of the source has in the graph."""
+        return self.shared(self._undone(key))
+
+    def shared(self, key: str) -> str:
+        """Return the key under which the graph has the weights of a module that has several paths; other keys as they are."""
+        for path, other in self.parts.items():
+            path = self._undone(path)
+            if f"{key}.".startswith(f"{path}."):
+                return self._undone(other) + key[len(path) :]
+        return key
+
+    def calls(self) -> list[str]:
+        """Return the paths of shared parts that are those of a call as well, as the graph has them."""
+        return sorted(map(self._undone, self.called))
+
+    def _undone(self, key: str) -> str:
         for path in self.lists:
             key = dissolved(path, key)
         return key
@@ -46,10 +65,16 @@ class Changes:
         for key, values in self.numbers.items():
             if key in tensors and not np.array_equal(np.asarray(tensors[key]), values):
                 raise CannotRead(f"{key} has other values than the source was read with, and the text states these")
-        held = {key: tensor for key, tensor in tensors.items() if key not in self.numbers}
-        return {
-            self.key(key): np.asarray(tensor).reshape(self.shapes[key]) if key in self.shapes else tensor for key, tensor in held.items()
-        }
+        held: dict[str, Any] = {}
+        for key, tensor in tensors.items():
+            if key in self.numbers:
+                continue
+            ours = self.key(key)
+            tensor = np.asarray(tensor).reshape(self.shapes[key]) if key in self.shapes else tensor
+            if ours in held and not np.array_equal(np.asarray(held[ours]), np.asarray(tensor), equal_nan=True):
+                raise CannotRead(f"{key} has other values than {ours}, and the source was read with one tensor for both")
+            held[ours] = tensor
+        return held
 
 
 def dissolved(path: str, key: str) -> str:

@@ -21,6 +21,7 @@ from archc.compiler.ops import (
     rearranging,
     recurrent,
     reduction,
+    rotary,
     tokens,
     windowed,
 )
@@ -29,7 +30,7 @@ from archc.compiler.ops.source import INPUT as INPUT
 
 FAMILIES = (
     *(convolution, pooling, activation, normalization, joining, arithmetic, reduction, noise, moving, patches, rearranging),
-    *(tokens, constant, attention, distances, pooled, windowed, recurrent, classic, holes),
+    *(tokens, constant, attention, distances, rotary, pooled, windowed, recurrent, classic, holes),
 )
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}

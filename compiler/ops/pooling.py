@@ -10,7 +10,7 @@ from archc.compiler.ops.kinds import Choice, Flag, Optional, PerAxis, Word
 from archc.compiler.ops.memory import Memory, always, as_input, as_maps
 from archc.compiler.ops.receptive import ReceptiveFields
 from archc.compiler.ops.record import AXES, REQUIRED, Attr, Call, Like, Operator
-from archc.compiler.ops.targets import ModuleTarget
+from archc.compiler.ops.targets import CallTarget, ModuleTarget, Operand
 from archc.compiler.ops.windows import DILATION, PAD, same_padding, slide
 from archc.compiler.shapes.dim import Dim, Formula, Shape, product, show_shape
 from archc.compiler.shapes.window import Window
@@ -96,8 +96,12 @@ def upsample_shape(call: Call) -> Shape:
     if (scale is None) == (size is None):
         raise Fault(says.out_of_range("the number of `scale` and `size` given", 2 if scale else 0, "1"))
     mode = call.attrs["mode"]
-    if mode != "nearest" and axes != 2:
-        raise Fault(says.wrong_rank(f"upsample(mode={mode})", "two sizes", show_shape(call.x), "`mode=nearest` has any number of sizes"))
+    if mode != "nearest" and axes != (1 if mode == "linear" else 2):
+        wanted = "one size" if mode == "linear" else "two sizes"
+        raise Fault(says.wrong_rank(f"upsample(mode={mode})", wanted, show_shape(call.x), "`mode=nearest` has any number of sizes"))
+    if call.attrs["antialias"] and (mode in ("nearest", "linear") or call.attrs["align_corners"]):
+        expected = "no, unless the mode is bilinear or bicubic and corners are not aligned"
+        raise Fault(says.out_of_range("`antialias`", "yes", expected, "antialias"))
     if call.attrs["align_corners"] and call.attrs["mode"] == "nearest":
         raise Fault(says.out_of_range("`align_corners`", "yes", "no where the mode is nearest", "align_corners"))
     if size is not None:
@@ -115,15 +119,20 @@ def upsample_derivation(call: Call, out: Shape) -> list[str]:
 
 
 def upsample_fvcore(call: Call, out: Shape) -> Dim:
-    """Count as fvcore does: every value once, four times where it is interpolated, and bicubic interpolation as nothing."""
-    return product(out) * {"nearest": 1, "bilinear": 4, "bicubic": 0}[call.attrs["mode"]]
+    """Count as fvcore does: every value once, four times where it is interpolated, and what it does not know as nothing."""
+    known = {"nearest": 1, "bilinear": 4} if not call.attrs["antialias"] else {}
+    return product(out) * known.get(call.attrs["mode"], 0)
 
 
-def lower_upsample(call: Call) -> ModuleTarget:
-    """Lower to nn.Upsample."""
+def lower_upsample(call: Call) -> ModuleTarget | CallTarget:
+    """Lower to nn.Upsample, or to the function that filters."""
     a = call.attrs
     corners = a["align_corners"] if a["mode"] != "nearest" else None
     scale = tuple(float(factor) for factor in a["scale"]) if a["scale"] is not None else None
+    if a["antialias"]:
+        given = {"size": a["size"], "scale_factor": scale}
+        kwargs = {name: value for name, value in given.items() if value is not None}
+        return CallTarget("F.interpolate", (Operand(),), {**kwargs, "mode": a["mode"], "antialias": True})
     return ModuleTarget("nn.Upsample", {"size": a["size"], "scale_factor": scale, "mode": a["mode"], "align_corners": corners})
 
 
@@ -246,15 +255,18 @@ OPERATORS = (
         summary="Enlarges a map by repeating or interpolating its values.",
         doc="""
         Size: `size*scale`, or the option `size` where that is given. `bilinear` weights the four nearest values by distance,
-        and `bicubic` sixteen by Keys' cubic with a=-0.75; with `align_corners` the corner values of both maps coincide.
+        and `bicubic` sixteen by Keys' cubic with a=-0.75; with `align_corners` the corner values of both maps coincide. `linear` weights
+        the two nearest values of a row. A `size` may be smaller than that of the input. With `antialias` the filter is as wide as an output
+        position, bicubic with a=-0.5, and values outside of the map do not count: as Pillow resizes images.
         """,
         source="torch.nn.Upsample; bicubic: Keys 1981, Cubic convolution interpolation for digital image processing",
         example="input 64x28x28; upsample2 => 64x56x56",
         attrs=(
             Attr("scale", Optional(PerAxis(1)), Word("none"), "the factor of enlargement"),
             Attr("size", Optional(PerAxis(1, open=True)), Word("none"), "the output sizes, instead of `scale`"),
-            Attr("mode", Choice(("nearest", "bilinear", "bicubic")), Word("nearest"), "how values are interpolated"),
+            Attr("mode", Choice(("nearest", "linear", "bilinear", "bicubic")), Word("nearest"), "how values are interpolated"),
             Attr("align_corners", Flag(), False, "whether the corner values of both maps coincide"),
+            Attr("antialias", Flag(), False, "whether the filter is as wide as an output position", rare=True),
         ),
         shape=upsample_shape,
         derivation=upsample_derivation,

@@ -140,13 +140,15 @@ def _divided(size: Dim, count: Dim) -> ReceptiveField | None:
 
 
 def resized(call: Call, out: Shape) -> ReceptiveFields:
-    """Return the fields of resizing: each output is one input (nearest), or between neighbors: two (bilinear) or four (bicubic).
+    """Return the fields of resizing: each output is one input (nearest), or between neighbors: two (bilinear, linear) or four (bicubic).
 
     They are approximate for open sizes.
     """
     attrs = call.attrs
-    around, corners = ("nearest", "bilinear", "bicubic").index(attrs["mode"]), attrs["align_corners"]
+    around, corners = {"nearest": 0, "bicubic": 2}.get(attrs["mode"], 1), attrs["align_corners"]
     scales = attrs["scale"] or (None,) * call.axes
+    if attrs["antialias"]:
+        return [_filtered(*sizes, around) for sizes in zip(call.x[1:], out[1:], strict=True)]
     return [_resized(*sizes, around, corners) for sizes in zip(call.x[1:], out[1:], scales, strict=True)]
 
 
@@ -168,6 +170,24 @@ def _resized(size: Dim, count: Dim, scale: int | None, around: int, corners: boo
         return ReceptiveField((Positions(shift - 1 - more, shift + around),), step)
     places = [shift + i * step for i in range(step.denominator)]
     return ReceptiveField(tuple(_near(place, around) for place in places), step.numerator)
+
+
+@cache
+def _filtered(size: Dim, count: Dim, around: int) -> ReceptiveField | None:
+    """Return the field of a filter along one axis: as wide as `around` positions of the input, or of the output where these are larger."""
+    if not isinstance(size, int) or not isinstance(count, int):
+        return None
+    step = Fraction(size, count)
+    wide, first = max(step, Fraction(1)), (step - 1) / 2
+    if step.denominator > MAX_PHASES:
+        return ReceptiveField((Positions(first - around * wide, first + around * wide),), step)
+    windows = []
+    for center in (first + i * step for i in range(step.denominator)):
+        near = range(ceil(center - around * wide), floor(center + around * wide) + 1)
+        away = {position: abs(position - center) / wide for position in near}
+        seen = [position for position, distance in away.items() if distance < around and (around == 1 or distance != 1)]
+        windows.append(Positions(seen[0], seen[-1]))
+    return ReceptiveField(tuple(windows), step.numerator)
 
 
 def _near(place: Fraction, around: int) -> Positions:

@@ -74,7 +74,7 @@ def _instance(a: Arguments) -> Written:
 
 
 def _upsample(a: Arguments) -> Written:
-    a.only("mode", "nearest", "bilinear", "bicubic")
+    a.only("mode", "nearest", "linear", "bilinear", "bicubic")
     align = None if a["align_corners"] is None else unless(a["align_corners"], False)
     if a["size"] is not None:
         return item("upsample", size=a["size"], mode=unless(a["mode"], "nearest"), align_corners=align), ()

@@ -189,6 +189,9 @@ TOKENS = [
     "input 8x6; add<sine_positions(8) | .>",
     "input 8x4x6; add<sine_positions(4, scale=6.0) | .>",
     "input 8x6; sine_positions(4, sizes=[2, 3])",
+    "input 24x13; rotary(3, skip=1)<. | rotary_positions(4, sizes=[3, 4], reference=[2, 2], offset=1)>",
+    "input 24x3x4; rotary(3, halves=yes)<. | rotary_positions(4, centered=yes, swap=yes)>",
+    "input 24x5; rotary(2)<. | learned>",
     "input 2x5x6; pad(h=[1, 2], w=2, mode=reflect)",
     "input 8x6; learned(3, batch=no)",
     "input 8x4x6; learned",
@@ -215,6 +218,8 @@ RESIZING = [
         for corners in ("no", "yes")
         for size in ("scale=2", "scale=3x2", "size=9x4", "size=1x1")
     ),
+    *(f"input 4x5x7; upsample({size}, mode={mode}, antialias=yes)" for mode in ("bilinear", "bicubic") for size in ("scale=2", "size=3x9")),
+    *(f"input 4x5; upsample({size}, mode=linear{more})" for size in ("scale=2", "size=3") for more in ("", ", align_corners=yes")),
     *(
         f"input 4x{size}; adaptive_{kind}pool({to})"
         for kind in ("avg", "max")

@@ -213,6 +213,7 @@ MOVED = [
     *("space_to_depth2; conv3-1", "conv1-4; pixel_shuffle2; conv3-1", "unfold3(pad=1); conv1-1", "unfold2/2(dilation=2)"),
     *("adaptive_avgpool([1, 26]); expand(h=24)", "transpose(h, w); conv3-1", "transpose(c, w)", "upsample2(mode=bicubic)"),
     *("maxpool3; upsample(size=[24, 26], mode=bicubic)", "upsample(size=[31, 7], mode=bicubic, align_corners=yes); conv2-1"),
+    *("upsample(size=[12, 31], mode=bicubic, antialias=yes); conv2-1", "upsample(size=[9, 52], mode=bilinear, antialias=yes)"),
 ]
 
 
@@ -224,7 +225,15 @@ def test_fields_of_operators_that_move_values(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["slice(1, 30, step=2, axis=w); conv3-1", "unfold3(pad=1)", "roll(w=3); gather([9, 1, 4], axis=w)", "lstm-3", "gru-3"]
+    "text",
+    [
+        "slice(1, 30, step=2, axis=w); conv3-1",
+        "unfold3(pad=1)",
+        "roll(w=3); gather([9, 1, 4], axis=w)",
+        "lstm-3",
+        "gru-3",
+        "upsample(size=24, mode=linear)",
+    ],
 )
 def test_fields_of_operators_that_move_values_of_a_row(text: str) -> None:
     assert_exact(loads(f"input 1x32\n{text}"))

@@ -311,12 +311,13 @@ def adaptive_largest(reader: Reader, a: Any) -> tuple[View, None]:
 # ---- resizing
 
 
-@rule("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_bilinear2d", "upsample_bicubic2d")
+@rule("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d", "upsample_bilinear2d", "upsample_bicubic2d")
 def upsample(reader: Reader, a: Any) -> View:
     """Read an interpolation: by a whole factor, or to a size."""
-    view = reader.plain(reader.data(a.x))
+    source = reader.data(a.x)
+    view = reader.plain(source)
     name = str(reader.node.target._schema.name)  # type: ignore[union-attr]
-    mode = next(mode for mode in ("nearest", "bilinear", "bicubic") if mode in name)
+    mode = next(mode for mode in ("nearest", "bilinear", "linear", "bicubic") if mode in name)
     sizes = tuple(reader.node.meta["val"].shape[2:])
     factors = a.scale_factors
     given: dict[str, Any] = {"mode": mode, "align_corners": bool(a.align_corners)}
@@ -326,16 +327,24 @@ def upsample(reader: Reader, a: Any) -> View:
         raise CannotRead(f"it enlarges by {' and '.join(map(str, factors))}, and the size that follows is rounded")
     else:
         given["size"] = sizes
-    return reader.mapped(reader.add("upsample", [view.item], given))
+    return reader.mapped(reader.add("upsample", [view.item], given), bool(source.dims[0]))
 
 
 @rule("_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa")
 def antialiased(reader: Reader, a: Any) -> View:
-    """Read an interpolation to the size that its input has already, as of positions at the size that they were trained for."""
+    """Read a filter to another size; none where its input has that size already, as positions at the size that they were trained for."""
     view = reader.data(a.x)
-    if view.shape != tuple(reader.node.meta["val"].shape):
-        raise CannotRead("it interpolates with a filter before")
-    return view
+    sizes = tuple(reader.node.meta["val"].shape[2:])
+    factors = [factor for factor in a.scale_factors or (a.scales_h, a.scales_w) if factor is not None]
+    if factors and any(before * factor != after for before, after, factor in zip(view.shape[2:], sizes, factors, strict=True)):
+        raise CannotRead(f"it enlarges by {' and '.join(map(str, factors))}, and the size that follows is rounded")
+    if view.shape[2:] == sizes:
+        return view
+    if a.align_corners:
+        raise CannotRead("it interpolates with a filter between the corners")
+    mode = "bicubic" if "bicubic" in operator(reader.node) else "bilinear"
+    given = {"mode": mode, "size": sizes, "antialias": True}
+    return reader.mapped(reader.add("upsample", [reader.plain(view).item], given), bool(view.dims[0]))
 
 
 @rule("pixel_shuffle")

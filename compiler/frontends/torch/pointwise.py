@@ -230,7 +230,7 @@ def _scaled(reader: Reader, view: View, weight: Any) -> View | None:
     if len(places) != 1 or places[0] < 1 or reader.batch in view.dims[places[0]]:
         return None
     view = reader.along(view, places[0])
-    held = {reader.keys[node]: stored}
+    held = {reader.key(node): stored}
     if stored == (stored[0], *(1,) * (len(view.axes) - 1)):
         return reader.on(view, "layer_scale", weights=held)
     if len(stored) == 1:

@@ -6,7 +6,7 @@ for the operators of aten are functions in the other files of this package, regi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,9 @@ from torch.export.graph_signature import InputKind
 
 from archc.compiler.frontends.attending import Bias, Products
 from archc.compiler.frontends.flat import CannotRead
+from archc.compiler.frontends.naming import outer
 from archc.compiler.frontends.selecting import held_by_learned
-from archc.compiler.frontends.torch import constants
+from archc.compiler.frontends.torch import constants, rotary
 from archc.compiler.frontends.torch.nodes import CONSTANT, NOTHING, RULES, Arguments, Fixed, operator, output_names, unchanged
 from archc.compiler.frontends.torch.writing import check_overwritten, note_written
 from archc.compiler.frontends.views import Axes, Axis, View, atoms_of, fresh, size
@@ -45,9 +46,13 @@ class Reader(Walk):
         self.outputs: dict[str, int] = {}
         self.zero_pads: set[int] = set()  # what is padded, but by nothing at this size
         self.trained = set(program.graph_signature.parameters)
+        self.paths: dict[str, list[str]] = {}  # of modules that have several: all, by each of them
         self.modes: dict[str, str] = {}  # of modules that drop samples, by path
         self.stored: Callable[[], Mapping[str, torch.Tensor]] = dict  # returns tensors that are not trained, by key, with their values
         self.known: dict[fx.Node, torch.Tensor] | None = None
+        self.rotations: dict[fx.Node, rotary.Rotation] = {}
+        self.within: set[fx.Node] = set()  # nodes that a pattern of several has read
+        self.tables: dict[Any, int] = {}
 
     # ---- the walk
 
@@ -55,6 +60,7 @@ class Reader(Walk):
         """Read all nodes. Raises CannotRead, at the node, with the number of nodes of its kind."""
         self._survey()
         self._inputs()
+        self.rotations, self.within = rotary.rotations(self)
         for node in self.program.graph.nodes:
             if node.op == "call_function":
                 self.at(node)
@@ -155,6 +161,14 @@ class Reader(Walk):
 
     def _called(self, node: fx.Node) -> Any:
         name = operator(node)
+        if node in self.rotations:
+            rotation = self.rotations.pop(node)
+            try:
+                return rotary.rotated(self, rotation)
+            except CannotRead:
+                self._in_parts(rotation.inner)
+        if node in self.within:
+            return None
         if name == "getitem":
             held = self.value(node.args[0])
             return Fixed(node) if isinstance(held, Fixed) else held[node.args[1]]
@@ -173,6 +187,15 @@ class Reader(Walk):
         if plain != name and isinstance(node.args[0], fx.Node):
             note_written(self, node.args[0], result)
         return result
+
+    def _in_parts(self, inner: Iterable[fx.Node]) -> None:
+        """Read the nodes that a pattern would have read together one by one, before the present one."""
+        node, left = self.node, sorted(self.within & set(inner), key=self.order.__getitem__)
+        self.within -= set(left)
+        for each in left:
+            self.at(each)
+            self.values[each] = self._called(each)
+        self.at(node)
 
     def arguments(self, node: fx.Node) -> Arguments:
         """Return the arguments of a node, with the values of other nodes in place of them."""
@@ -212,8 +235,26 @@ class Reader(Walk):
             node = unchanged(tensor.node) if isinstance(tensor, Fixed) else None
             if node not in self.keys:
                 raise CannotRead("its weights are computed in the network")
-            held[self.keys[node]] = tensor.shape
+            held[self.key(node)] = tensor.shape
         return held
+
+    def key(self, node: fx.Node) -> str:
+        """Return the key of a tensor: of a module that has several paths, that in the module which computes now."""
+        key = self.keys[node]
+        for part in (key, *outer(key)):
+            if part in self.paths:
+                own = next((path for path in self.paths[part] if f"{self.path}.".startswith(f"{path}.")), part)
+                return own + key[len(part) :]
+        return key
+
+    def share(self, several: Iterable[Sequence[str]]) -> None:
+        """Let each module that has several paths have its weights under one of them: the only one that computes, or the outermost."""
+        used = {item.key for item in self.flat.items if item.key}
+        for paths in several:
+            calls = [path for path in paths if any(f"{key}.".startswith(f"{path}.") for key in used)]
+            kept = calls[0] if len(calls) == 1 else min(paths, key=lambda path: path.count("."))
+            self.flat.changes.parts |= {path: kept for path in paths if path != kept}
+            self.flat.changes.called |= {kept} if len(calls) > 1 and kept in calls else set()
 
     # ---- values without input
 
@@ -281,6 +322,8 @@ class Reader(Walk):
             self.node, self.path, self.leaf = saved
         if not isinstance(result, View):
             raise CannotRead(f"it takes what {name} computes of weights")
+        if result.shape != tuple(node.meta["val"].shape):
+            raise CannotRead(f"what {name} computes of weights was read as {result.shape} and is {tuple(node.meta['val'].shape)}")
         return result
 
     def _all_data(self, value: Any, beside: View) -> Any:
@@ -289,8 +332,8 @@ class Reader(Walk):
         return self.data(value, beside) if isinstance(value, Fixed) else value
 
     def _parameter(self, node: fx.Node, item: int) -> View:
-        key, stored = self.keys[node], tuple(node.meta["val"].shape)
-        if key not in self.trained:
+        key, stored = self.key(node), tuple(node.meta["val"].shape)
+        if self.keys[node] not in self.trained:
             raise CannotRead(f"it takes the constant {key}")
         if not 1 <= len(stored) <= 5 or (len(stored) == 5 and stored[0] != 1):
             raise CannotRead(f"it takes the weight {key} of {len(stored)} axes")

@@ -19,7 +19,7 @@ from torch import nn
 
 from archc.compiler.backends.torch.published import torchvision_models
 from archc.compiler.frontends.flat import CannotRead, FlatNetwork
-from archc.compiler.frontends.naming import name_of
+from archc.compiler.frontends.naming import name_of, outer
 from archc.compiler.frontends.torch import attention, layers, moving, pointwise, windows  # noqa: F401  # they register their rules
 from archc.compiler.frontends.torch.exported_file import fixed, loaded
 from archc.compiler.frontends.torch.reader import Reader
@@ -60,12 +60,18 @@ def read(
     batch: int = BATCH,
     partial: bool = False,
     stored: Stored = dict,
+    several: Sequence[Sequence[str]] = (),
 ) -> Reader:
-    """Return a reader that has read an exported program. `stored` returns tensors that are not trained. Raises CannotRead."""
+    """Return a reader that has read an exported program. `stored` returns tensors that are not trained. Raises CannotRead.
+
+    `several` are the paths of each module that has more than one.
+    """
     reader = Reader(program, title, batch, training, partial)
     reader.stored = stored
+    reader.paths = {path: list(paths) for paths in several for path in paths}
     reader.modes.update(modes)
     reader.read()
+    reader.share(several)
     return reader
 
 
@@ -88,19 +94,29 @@ def read_module(
     module: nn.Module, shapes: Sequence[Sequence[int]], name: str, title: str, partial: bool = False, stored: Stored = dict
 ) -> FlatNetwork:
     """Return the graph of a module: as it is in evaluation, with what else it computes in training. Raises CannotRead."""
-    modes, batch = marked(module), OPEN if partial else BATCH
-    reader = read(exported(module, shapes, batch=batch), title, modes, batch=batch, partial=partial, stored=stored)
+    modes, batch, several = marked(module), OPEN if partial else BATCH, paths_of(module)
+    reader = read(exported(module, shapes, batch=batch), title, modes, batch=batch, partial=partial, stored=stored, several=several)
     unread = set(reader.flat.unread(reader.outputs.values(), reader.program.state_dict))
     if not unread - reader.flat.spared - reader.stated(unread).keys():
         return network(reader, name, title)
     evaluated = reader.flat.digest(reader.outputs.values())
-    trained = read(exported(module, shapes, True, batch), title, modes, True, batch, partial, stored)
+    trained = read(exported(module, shapes, True, batch), title, modes, True, batch, partial, stored, several)
     outputs = dict(trained.outputs)
     main = next((output for output, number in outputs.items() if trained.flat.digest([number]) == evaluated), None)
     if main is None or len(reader.outputs) != 1:
         return network(reader, name, title)  # which says what is not used
     trained.outputs = {output: number for output, number in outputs.items() if output != main} | {"output": outputs[main]}
     return network(trained, name, title, [output for output in trained.outputs if output != "output"])
+
+
+def paths_of(module: nn.Module) -> list[list[str]]:
+    """Return the paths of each module with weights that has several, if the module around it has not."""
+    found: dict[nn.Module, list[str]] = {}
+    for path, part in module.named_modules(remove_duplicate=False):
+        if path and any(True for _ in part.parameters()):
+            found.setdefault(part, []).append(path)
+    several = {path for paths in found.values() if len(paths) > 1 for path in paths}
+    return [paths for paths in found.values() if len(paths) > 1 and not any(around in several for around in outer(paths[0]))]
 
 
 def built(make: Callable[[], nn.Module]) -> nn.Module:

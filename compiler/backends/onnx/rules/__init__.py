@@ -25,6 +25,7 @@ from archc.compiler.backends.onnx.rules import (
     recurrent,
     reduction,
     resizing,
+    rotary,
     tokens,
     windowed,
 )
@@ -38,6 +39,7 @@ COMPOSITE: tuple[ModuleType, ...] = (
     noise,
     pooled,
     recurrent,
+    rotary,
     tokens,
     windowed,
 )  # of targets in the namespace `archc`

@@ -14,7 +14,7 @@ from archc.compiler.backends.onnx.rules.rule import Rule
 from archc.compiler.backends.onnx.rules.sizes import number, select, up_to
 from archc.compiler.shapes.dim import Dim
 
-MODES = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"}
+MODES = {"nearest": "nearest", "linear": "linear", "bilinear": "linear", "bicubic": "cubic"}
 
 
 # ---- adaptive pooling
@@ -160,6 +160,32 @@ def _nearest(b: Building, x: Value, targets: Sequence[int]) -> Value:
     return x
 
 
+def filtered(
+    b: Building, x: Value, *, mode: str, antialias: bool, size: Sequence[int] | None = None, scale_factor: Sequence[float] | None = None
+) -> Value:
+    """Write a map resized by a filter as a product with the weights for each axis."""
+    sizes = b.numbers(x.shape[2:])
+    targets = size if size is not None else [int(one * factor) for one, factor in zip(sizes, scale_factor or (), strict=True)]
+    for axis, (before, after) in enumerate(zip(sizes, targets, strict=True), 2):
+        if before != after:
+            x = b.swap(b.swap(x, axis, x.rank - 1) @ b.const(filter_weights(before, after, mode)), axis, x.rank - 1)
+    return x
+
+
+def filter_weights(size: int, count: int, mode: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Return the weight of each position of an axis in each position that a filter makes of it, `(size, count)`."""
+    wide = max(size / count, 1.0)
+    centers = (np.arange(count) + 0.5) * (size / count)
+    away = np.abs((np.arange(size)[:, None] + 0.5 - centers) / wide)
+    if mode == "bilinear":
+        weights = np.maximum(1 - away, 0)
+    else:
+        near, far = (1.5 * away - 2.5) * away**2 + 1, -0.5 * (((away - 5) * away + 8) * away - 4)
+        weights = np.where(away < 1, near, np.where(away < 2, far, 0))
+    total: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = weights / weights.sum(0)
+    return total
+
+
 def crop(b: Building, x: Value, sizes: Sequence[int]) -> Value:
     """Write the center of a map; of an odd number of cut positions, the extra one is after it."""
     for axis, (size, target) in enumerate(zip(x.shape[2:], sizes, strict=True), 2):
@@ -179,5 +205,6 @@ RULES: dict[str, Rule] = {
     **{f"nn.AdaptiveAvgPool{axes}d": adaptive_avg_pool for axes in AXES},
     **{f"nn.AdaptiveMaxPool{axes}d": adaptive_max_pool for axes in AXES},
     "nn.Upsample": upsample,
+    "F.interpolate": filtered,
     "archc.Crop": crop,
 }

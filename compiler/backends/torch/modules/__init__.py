@@ -40,6 +40,8 @@ from archc.compiler.backends.torch.modules.positions import Crop as Crop
 from archc.compiler.backends.torch.modules.positions import Gelu as Gelu
 from archc.compiler.backends.torch.modules.recurrent import Gru as Gru
 from archc.compiler.backends.torch.modules.recurrent import Lstm as Lstm
+from archc.compiler.backends.torch.modules.rotary import rotary as rotary
+from archc.compiler.backends.torch.modules.rotary import rotary_positions as rotary_positions
 from archc.compiler.backends.torch.modules.tokens import Embedding as Embedding
 from archc.compiler.backends.torch.modules.tokens import learned as learned
 from archc.compiler.backends.torch.modules.tokens import sine_positions as sine_positions
