@@ -30,6 +30,7 @@ from archc.compiler.backends.torch.modules.noise import BernoulliNoise as Bernou
 from archc.compiler.backends.torch.modules.noise import NormalNoise as NormalNoise
 from archc.compiler.backends.torch.modules.normalization import ChannelNorm as ChannelNorm
 from archc.compiler.backends.torch.modules.normalization import ChannelRMSNorm as ChannelRMSNorm
+from archc.compiler.backends.torch.modules.normalization import GlobalResponseNorm as GlobalResponseNorm
 from archc.compiler.backends.torch.modules.normalization import ResponseNorm as ResponseNorm
 from archc.compiler.backends.torch.modules.normalization import SpatialResponseNorm as SpatialResponseNorm
 from archc.compiler.backends.torch.modules.normalization import StochasticDepth as StochasticDepth
