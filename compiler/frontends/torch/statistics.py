@@ -8,7 +8,7 @@ from typing import Any
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.responses import Affine
 from archc.compiler.frontends.selecting import merged, reduced
-from archc.compiler.frontends.torch.nodes import Fixed, rule
+from archc.compiler.frontends.torch.nodes import Fixed, operator, rule
 from archc.compiler.frontends.torch.pointwise import scaled, unshaped
 from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.views import View
@@ -50,3 +50,15 @@ def stored(reader: Reader, value: Fixed) -> dict[str, tuple[int, ...]]:
     """Return the trained tensor that a value is, in another shape, by its key; nothing for any other value."""
     node = unshaped(reader, value.node)
     return {reader.keys[node]: tuple(node.meta["val"].shape)} if reader.keys.get(node, "") in reader.trained else {}
+
+
+@rule("max", "min")
+def largest(reader: Reader, a: Any) -> Any:
+    """Read the largest or smallest value along an axis; where it is, is not known."""
+    name = operator(reader.node)
+    if a.other is not None:
+        beside = next((held for held in (a.x, a.other) if isinstance(held, View)), None)
+        return merged(reader, name, reader.data(a.x, beside), reader.data(a.other, beside))
+    if not isinstance(a.dim, int):
+        raise CannotRead("it is over all values, of all samples")
+    return reduced(reader, reader.data(a.x), [a.dim], bool(a.keepdim), f"reduce_{name}"), None
