@@ -288,6 +288,6 @@ def test_own_lines_count_what_a_network_uses(tmp_path: Path) -> None:
 
 
 def test_statements_that_differ_in_a_text_are_no_repetition() -> None:
-    graph = loads('input 8x4x6\nrearrange("c h w -> h c w")\nrearrange("c h w -> w c h")').graph
+    graph = check_text('input 8x4x6\nrearrange("c h w -> h c w")\nrearrange("c h w -> w c h")').graph
     read = read_graph(graph)
     assert read.form == "blocks" and " x2" not in read.text
