@@ -98,8 +98,9 @@ def patch_sum(b: Building, x: Value, kernel_size: Sequence[int], **settings: Seq
     """Write the sum of patches as a transposed convolution, whose kernels move each channel to its position."""
     window = prod(kernel_size)
     (channels,) = b.numbers(x.shape[1:2])
-    moves = np.tile(np.eye(window), (channels // window, 1)).reshape(channels, 1, *kernel_size)
-    return transposed(b, x, b.const(moves), None, kernel_size, groups=channels // window, **settings)
+    moves = [[float(place == channel % window) for place in range(window)] for channel in range(channels)]
+    kernels = b.const(np.asarray(moves).reshape(channels, 1, *kernel_size))
+    return transposed(b, x, kernels, None, kernel_size, groups=channels // window, **settings)
 
 
 RULES: dict[str, Rule] = {

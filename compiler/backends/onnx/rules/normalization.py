@@ -73,7 +73,7 @@ def global_response_norm(b: Building, x: Value, num_channels: int, eps: float) -
     wide = b.wide(x)
     lengths = b.reduce("ReduceL2", wide, range(2, x.rank))
     relative = b.cast(lengths / (b.reduce("ReduceMean", lengths, [1]) + float(eps)), x.dtype)
-    weight, bias = b.weight("weight"), b.weight("bias")
+    weight, bias = b.need("weight"), b.need("bias")
     value: Value = x + ((x * relative) * b.per_channel(weight, x) + b.per_channel(bias, x))
     return value
 

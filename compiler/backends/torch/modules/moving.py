@@ -59,10 +59,10 @@ class PatchSum(nn.Module):
             self.output_padding,
             strict=True,
         )
-        sizes = [
+        sizes = tuple(
             (size - 1) * stride - 2 * pad + dilation * (kernel - 1) + 1 + extra
             for size, kernel, stride, pad, dilation, extra in window
-        ]
+        )
         rows = x.flatten(2)
         if len(sizes) == 1:  # torch folds maps only
             kernel, dilation = (1, *self.kernel_size), (1, *self.dilation)
