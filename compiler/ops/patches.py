@@ -12,7 +12,7 @@ from archc.compiler.ops.receptive import Positions, ReceptiveField, ReceptiveFie
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, axis_names
 from archc.compiler.ops.targets import ModuleTarget
 from archc.compiler.ops.windows import DILATION, PAD, STRIDE, same_padding, slide, spread
-from archc.compiler.shapes.dim import Shape, show_shape
+from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.compiler.shapes.window import Transposed, Window
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
@@ -129,6 +129,12 @@ def fold_derivation(call: Call, out: Shape) -> list[str]:
     return [f"channels: {call.x[0]}/({patch}) = {out[0]}", *window.derivation(axis_names(call.x)[1:], call.x)]
 
 
+def fold_excess(call: Call, out: Shape) -> Dim:
+    """Count the values by which its input is larger: torch keeps the result in memory of the size of that."""
+    excess = product(call.x) - product(out)
+    return max(excess, 0) if isinstance(excess, int) else 0
+
+
 def lower_fold(call: Call) -> ModuleTarget:
     """Lower to archc.PatchSum."""
     a = call.attrs
@@ -217,7 +223,7 @@ OPERATORS = (
         window=Transposed.of,
         receptive_field=receptive.transposed,
         grows=True,
-        memory=Memory(order=channels_first),
+        memory=Memory(work=fold_excess, saved=fold_excess, order=channels_first),
         lower=lower_fold,
         short=("kernel", "", "stride"),
     ),

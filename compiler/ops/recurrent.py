@@ -150,10 +150,15 @@ def _kept(call: Call, out: Shape) -> Dim:
 
 
 def _running(call: Call, out: Shape) -> Dim:
-    """Count temporary values: for an LSTM the copy of its input and a few states, for a GRU the gates and states of every step."""
+    """Count temporary values: for an LSTM the copy of its input and a few states, for a GRU the gates and states of every step.
+
+    Rows that are read by themselves are put together by another copy of the input, and each has states.
+    """
     hidden: int = call.attrs["hidden"] * _directions(call)
     steps = _steps(call) * (call.channels if call.operator == "lstm" else (GATES["gru"] + 2) * hidden)
-    return _all_states(call) + steps + (6 if call.operator == "lstm" else 1) * hidden
+    rows = product(call.x[1:-1])
+    copied = product(call.x) if call.attrs["rows"] else 0
+    return _all_states(call) + steps + copied + rows * ((6 if call.operator == "lstm" else 1) * hidden)
 
 
 def _padded(call: Call) -> bool:

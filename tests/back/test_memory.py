@@ -77,6 +77,7 @@ CONVOLVED = [
     *("dropout(0)", "dropout(0.5)", "dropout(1)", "stochastic_depth(0)", "stochastic_depth(0.5)", "stochastic_depth(0.5, mode=batch)"),
     *("mul<. | conv1-8>", "mul<. | conv1-8 | conv1-8>", "mul<. | adaptive_avgpool1; conv1-8; sigmoid>", "mul<. | .>"),
     *("add<. | conv1-8 | conv1-8>", "FC-6; concat<FC-4 | FC-5>; FC-2", "FC-6; concat<. | .>; FC-2", "FC-5; bn; relu; FC-4"),
+    *("grn", "gain; relu", "reduce_var(axis=c)", "unfold3(pad=1); fold3(pad=1)", "unfold2/2; fold2/2; conv1-4"),
     *("subsample2", "scaled_tanh", "flatten; rbf-4", "maxpool2", "adaptive_maxpool2", "adaptive_avgpool2", "avgpool2; relu"),
 ]
 
