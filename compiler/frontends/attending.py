@@ -113,6 +113,10 @@ def plain_product(reader: Walk, one: View, two: View) -> View:
     around = tuple(a if size(a) >= size(b) else b for a, b in pairs)
     if any(size(a) not in (1, size(axis)) or size(b) not in (1, size(axis)) for axis, (a, b) in zip(around, pairs, strict=True)):
         raise CannotRead("its operands have different axes before the matrices")
+    if reader.batch in one.dims[-2] and not any(reader.batch in axis for axis in (one.dims[-1], *two.dims[-2:])):
+        if one.dims[-2] == (reader.batch,):
+            raise CannotRead("its rows are the samples of a batch, as where kernels are mixed for each sample by itself")
+        raise CannotRead("its rows are positions of all samples together, and here a product is that of one sample")
     if any(reader.batch in axis for view in (one, two) for axis in view.dims[-2:]):
         raise CannotRead("it mixes samples")
     outer = [axis for axis in (tuple(atom for atom in axis if atom is not reader.batch) for axis in around) if axis]

@@ -361,8 +361,8 @@ def cropped(reader: Walk, view: View, dim: int, start: int, stop: int, step: int
     return View(number, axes, (*view.dims[:dim], new, *view.dims[dim + 1 :]), ())
 
 
-def reduced(reader: Walk, view: View, dims: Sequence[int], keep: bool, op: str, pools: bool = True) -> View:
-    """Append a reduction over axes of a tensor; where it `pools`, the mean over all positions of a map is a global average pool."""
+def reduced(reader: Walk, view: View, dims: Sequence[int], keep: bool, op: str, pools: bool = True, **more: Any) -> View:
+    """Append a reduction over axes, with `more` options; where it `pools`, the mean over all positions is a global average pool."""
     view = reader.settled(view)
     numbers = sorted({number % len(view.dims) for number in dims})
     gone = {atom for number in numbers for atom in view.dims[number]}
@@ -386,6 +386,6 @@ def reduced(reader: Walk, view: View, dims: Sequence[int], keep: bool, op: str, 
         return View(reader.add("adaptive_avgpool", [view.item], {"out": 1}), (view.axes[0], *((),) * (len(view.axes) - 1)), kept)
     known = {1: "cw", 2: "chw", 3: "cdhw", 0: "c"}[len(view.axes) - 1]
     stays = len(view.axes) == len(hit) or len(view.axes) > 2
-    item = reader.add(op, [view.item], {"axis": tuple(known[number] for number in hit), "keep": stays})
+    item = reader.add(op, [view.item], {"axis": tuple(known[number] for number in hit), "keep": stays, **more})
     axes = tuple(() if number in hit else axis for number, axis in enumerate(view.axes))
     return View(item, axes if stays else tuple(axis for number, axis in enumerate(axes) if number not in hit), kept)

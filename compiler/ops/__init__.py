@@ -21,6 +21,7 @@ from archc.compiler.ops import (
     rearranging,
     recurrent,
     reduction,
+    responses,
     rotary,
     tokens,
     windowed,
@@ -29,7 +30,7 @@ from archc.compiler.ops.record import Operator
 from archc.compiler.ops.source import INPUT as INPUT
 
 FAMILIES = (
-    *(convolution, pooling, activation, normalization, joining, arithmetic, reduction, noise, moving, patches, rearranging),
+    *(convolution, pooling, activation, normalization, responses, joining, arithmetic, reduction, noise, moving, patches, rearranging),
     *(tokens, constant, attention, distances, rotary, pooled, windowed, recurrent, classic, holes),
 )
 

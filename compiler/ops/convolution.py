@@ -14,7 +14,7 @@ from archc.compiler.ops.kinds import Choice, Flag, PerAxis, Recipe, Table, Whole
 from archc.compiler.ops.memory import Memory, always, as_maps, channels_last
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights, macs_and_bias, units
 from archc.compiler.ops.targets import ModuleTarget
-from archc.compiler.ops.windows import DILATION, PAD, STRIDE, same_padding, slide
+from archc.compiler.ops.windows import DILATION, PAD, STRIDE, same_padding, slide, spread
 from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.compiler.shapes.window import Transposed, Window
 from archc.dsl.diagnostics import Fault
@@ -155,21 +155,9 @@ def conv_order(call: Call, last: Sequence[bool]) -> bool:
 
 def transposed_shape(call: Call) -> Shape:
     """Return `(out, *sizes)`. Raises Fault where groups or `out_pad` do not fit, or a size would be less than 1."""
-    axes = call.image()
+    call.image()
     _groups(call)
-    window = Transposed.of(call.attrs)
-    sizes: list[Dim] = []
-    for axis in range(axes):
-        (_, stride, _, dilation), extra = window.options(axis), window.out_pad[axis]
-        if extra >= max(stride, dilation):
-            raise Fault(
-                says.out_of_range("`out_pad`", extra, f"smaller than the stride or the dilation, {max(stride, dilation)}", "out_pad")
-            )
-        size = window.size(axis, call.x[1 + axis])
-        if not call.at_least(size, 1):
-            raise Fault(says.out_of_range("the output size", size, "at least 1", "pad"))
-        sizes.append(size)
-    return (call.attrs["out"], *sizes)
+    return (call.attrs["out"], *spread(call))
 
 
 def transposed_kernels(call: Call) -> tuple[int, ...]:

@@ -11,9 +11,9 @@ from archc.compiler.ops.memory import Memory, as_maps, channels_first
 from archc.compiler.ops.receptive import Positions, ReceptiveField, ReceptiveFields
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, axis_names
 from archc.compiler.ops.targets import ModuleTarget
-from archc.compiler.ops.windows import DILATION, PAD, STRIDE, same_padding, slide
-from archc.compiler.shapes.dim import Shape, show_shape
-from archc.compiler.shapes.window import Window
+from archc.compiler.ops.windows import DILATION, PAD, STRIDE, same_padding, slide, spread
+from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
+from archc.compiler.shapes.window import Transposed, Window
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
@@ -112,6 +112,36 @@ def lower_unfold(call: Call) -> ModuleTarget:
     )
 
 
+def fold_shape(call: Call) -> Shape:
+    """Return the channels divided by the window, and the sizes of the map. Raises Fault where they do not fit, and as `spread` does."""
+    if not 1 <= call.axes <= 2:
+        raise Fault(says.wrong_rank("fold", "channels with one or two sizes", show_shape(call.x)))
+    window: int = prod(call.attrs["kernel"])
+    if not call.divisible(call.x[0], window):
+        raise Fault(says.out_of_range("the number of channels", call.x[0], f"a multiple of the window, {window}", "kernel"))
+    return (call.x[0] // window, *spread(call))
+
+
+def fold_derivation(call: Call, out: Shape) -> list[str]:
+    """Show the quotient of the channels, and the sizes of the map."""
+    patch = "*".join(map(str, call.attrs["kernel"]))
+    window = Transposed.of(call.attrs)
+    return [f"channels: {call.x[0]}/({patch}) = {out[0]}", *window.derivation(axis_names(call.x)[1:], call.x)]
+
+
+def fold_excess(call: Call, out: Shape) -> Dim:
+    """Count the values by which its input is larger: torch keeps the result in memory of the size of that."""
+    excess = product(call.x) - product(out)
+    return max(excess, 0) if isinstance(excess, int) else 0
+
+
+def lower_fold(call: Call) -> ModuleTarget:
+    """Lower to archc.PatchSum."""
+    a = call.attrs
+    settings = {"kernel_size": a["kernel"], "stride": a["stride"], "padding": a["pad"], "dilation": a["dilation"]}
+    return ModuleTarget("archc.PatchSum", {**settings, "output_padding": a["out_pad"]})
+
+
 OPERATORS = (
     Operator(
         name="space_to_depth",
@@ -168,6 +198,33 @@ OPERATORS = (
         memory=Memory(order=channels_first),
         lower=lower_unfold,
         canonicalize=same_padding,
+        short=("kernel", "", "stride"),
+    ),
+    Operator(
+        name="fold",
+        family="moving",
+        summary="Sums up patches, which are the channels of each position, where they lie in a map: the adjoint of `unfold`.",
+        doc="""
+        Channel `c*window + k` is added to channel c at position k of the window of its position, where a window has `kernel` positions
+        along each axis: `C*kernel x H' x W'` becomes `CxHxW`, with sizes as in `convt`. What lies in the padding is dropped; where no
+        window is, there are zeros.
+        """,
+        source="torch.nn.Fold, of positions as a map",
+        example="input 144x14x14; fold3/2(pad=1, out_pad=1) => 16x28x28",
+        attrs=(
+            Attr("kernel", PerAxis(1), REQUIRED, "the size of the window"),
+            STRIDE,
+            Attr("pad", PerAxis(0), 0, "the positions cut from both ends of each axis"),
+            Attr("out_pad", PerAxis(0), 0, "the positions added at the end of each axis"),
+            DILATION,
+        ),
+        shape=fold_shape,
+        derivation=fold_derivation,
+        window=Transposed.of,
+        receptive_field=receptive.transposed,
+        grows=True,
+        memory=Memory(work=fold_excess, saved=fold_excess, order=channels_first),
+        lower=lower_fold,
         short=("kernel", "", "stride"),
     ),
 )

@@ -7,10 +7,10 @@ from math import prod
 
 from archc.compiler.ops.kinds import Flag, Real, Whole
 from archc.compiler.ops.memory import Memory, always, channels_last
-from archc.compiler.ops.receptive import ReceptiveFields
+from archc.compiler.ops.receptive import EACH, ReceptiveFields
 from archc.compiler.ops.record import REQUIRED, Attr, Call, Operator, Weights
 from archc.compiler.ops.targets import ModuleTarget
-from archc.compiler.shapes.dim import Dim, Shape, show_shape
+from archc.compiler.shapes.dim import Dim, Shape, product, show_shape
 from archc.dsl.diagnostics import Fault
 from archc.dsl.vocabulary import shapes as says
 
@@ -23,17 +23,30 @@ def _directions(call: Call) -> int:
 
 
 def recurrent_shape(call: Call) -> Shape:
-    """Return the hidden channels at each position, or the last state alone. Raises Fault for an input that is no row of tokens."""
-    if call.axes != 1:
-        instead = "a row of rows is not defined: choose the axis that is time, and pool or slice the others" if call.axes > 1 else ""
-        raise Fault(says.wrong_rank(call.operator, "a row of tokens: channels and one size, as `256x32`", show_shape(call.x), instead))
+    """Return the hidden channels at each position, or the last state of each row. Raises Fault for an input that is no row of tokens."""
+    rows = bool(call.attrs["rows"])
+    if call.axes != 1 + rows:
+        raise _wrong_axes(call)
+    if rows and len(call.inputs) > 1:
+        raise Fault(says.out_of_range("`rows`", "yes", "`no` where it starts from a state", "rows"))
     if call.attrs["dropout"] and call.attrs["layers"] == 1:
         instead = "it drops values between layers: write `layers=2`, or a `dropout` after it"
         raise Fault(says.out_of_range("`dropout`", call.attrs["dropout"], "0 with a single layer", "dropout", instead=instead))
     _ = call.channels  # a number
     _check_start(call)
     hidden: int = call.attrs["hidden"] * _directions(call)
-    return (hidden,) if call.attrs["last"] else (hidden, call.x[1])
+    return (hidden, *(call.x[1:-1] if call.attrs["last"] else call.x[1:]))
+
+
+def _wrong_axes(call: Call) -> Fault:
+    if call.attrs["rows"]:
+        return Fault(says.wrong_rank(f"{call.operator}(rows=yes)", "a map whose last axis is time, as `256x7x32`", show_shape(call.x)))
+    instead = ""
+    if call.axes == 2:
+        instead = "`rows=yes` reads each row by itself; of other axes choose the one that is time, and pool or slice the others"
+    elif call.axes > 2:
+        instead = "a row of rows is not defined: choose the axis that is time, and pool or slice the others"
+    return Fault(says.wrong_rank(call.operator, "a row of tokens: channels and one size, as `256x32`", show_shape(call.x), instead))
 
 
 def _check_start(call: Call) -> None:
@@ -85,19 +98,24 @@ def recurrent_weights(call: Call) -> Weights:
     return weights
 
 
+def _steps(call: Call) -> Dim:
+    """Count the tokens, of all rows."""
+    return product(call.x[1:])
+
+
 def recurrent_macs(call: Call, out: Shape) -> Dim:
     """Count the weights, without the biases, times the positions."""
-    return call.x[1] * sum(prod(shape) for name, shape in recurrent_weights(call).items() if name.startswith("weight"))
+    return _steps(call) * sum(prod(shape) for name, shape in recurrent_weights(call).items() if name.startswith("weight"))
 
 
 def recurrent_connections(call: Call, out: Shape) -> Dim:
     """Count the weights and the biases times the positions."""
-    return call.x[1] * sum(prod(shape) for shape in recurrent_weights(call).values())
+    return _steps(call) * sum(prod(shape) for shape in recurrent_weights(call).values())
 
 
 def recurrent_receptive_field(call: Call, out: Shape) -> ReceptiveFields:
-    """Return the whole axis, since a state depends on every earlier position, and with two directions on all."""
-    return [None]
+    """Return the whole axis of tokens, since a state depends on every earlier position, and with two directions on all."""
+    return [*[EACH] * (call.axes - 1), None]
 
 
 def lower_recurrent(call: Call) -> ModuleTarget:
@@ -113,6 +131,7 @@ def lower_recurrent(call: Call) -> ModuleTarget:
             "dropout": a["dropout"],
             "bidirectional": a["bidirectional"],
             "last": a["last"],
+            **({"rows": True} if a["rows"] else {}),
         },
     )
 
@@ -120,21 +139,26 @@ def lower_recurrent(call: Call) -> ModuleTarget:
 def _all_states(call: Call) -> Dim:
     """Count all states if the result is only the last one."""
     hidden: int = call.attrs["hidden"] * _directions(call)
-    return call.x[1] * hidden if call.attrs["last"] else 0
+    return _steps(call) * hidden if call.attrs["last"] else 0
 
 
 def _kept(call: Call, out: Shape) -> Dim:
     """Count the values kept for each step. An LSTM runs in oneDNN, whose workspace is about 16 values for each hidden channel, on a copy of
     its input; a GRU keeps its gates, states and products."""
     of_layers: int = call.attrs["hidden"] * call.attrs["layers"] * _directions(call)
-    return call.x[1] * (16 * of_layers + call.channels if call.operator == "lstm" else 7 * of_layers)
+    return _steps(call) * (16 * of_layers + call.channels if call.operator == "lstm" else 7 * of_layers)
 
 
 def _running(call: Call, out: Shape) -> Dim:
-    """Count temporary values: for an LSTM the copy of its input and a few states, for a GRU the gates and states of every step."""
+    """Count temporary values: for an LSTM the copy of its input and a few states, for a GRU the gates and states of every step.
+
+    Rows that are read by themselves are put together by another copy of the input, and each has states.
+    """
     hidden: int = call.attrs["hidden"] * _directions(call)
-    steps = call.x[1] * (call.channels if call.operator == "lstm" else (GATES["gru"] + 2) * hidden)
-    return _all_states(call) + steps + (6 if call.operator == "lstm" else 1) * hidden
+    steps = _steps(call) * (call.channels if call.operator == "lstm" else (GATES["gru"] + 2) * hidden)
+    rows = product(call.x[1:-1])
+    copied = product(call.x) if call.attrs["rows"] else 0
+    return _all_states(call) + steps + copied + rows * ((6 if call.operator == "lstm" else 1) * hidden)
 
 
 def _padded(call: Call) -> bool:
@@ -149,6 +173,7 @@ ATTRS = (
     Attr("bias", Flag(), True, "whether trained values are added to each gate"),
     Attr("dropout", Real(0, 1), 0.0, "the probability of dropping a value between layers in training"),
     Attr("last", Flag(), False, "whether the result is only the last state of each direction, flat"),
+    Attr("rows", Flag(), False, "whether each row of a map is read by itself: its last axis is time", rare=True),
 )
 
 
@@ -165,8 +190,9 @@ def _recurrent(name: str, summary: str, equation: str, source: str) -> Operator:
         {equation}
 
         The first state is zero, or that of further branches: `{start}`, flat values of all layers and directions in
-        sequence. `CxL` becomes `hidden x L`, the state after every token, with twice the channels if `bidirectional`. Parameters of a
-        layer and direction: `{GATES[name]}*hidden*(in + hidden + 2)`, where `in` is the number of its inputs. MACs per token:
+        sequence. `CxL` becomes `hidden x L`, the state after every token, with twice the channels if `bidirectional`. With `rows=yes`
+        each row of a map `CxRxL` is read by itself, from zeros. Parameters of a layer and direction:
+        `{GATES[name]}*hidden*(in + hidden + 2)`, where `in` is the number of its inputs. MACs per token:
         `{GATES[name]}*hidden*(in + hidden)`.
         """,
         source=source,

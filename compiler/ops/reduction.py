@@ -51,6 +51,11 @@ def _lower_reduced(target: str, *before: object) -> LowerRule:
     return lower
 
 
+def lower_variance(call: Call) -> CallTarget:
+    """Lower to torch.var."""
+    return CallTarget("torch.var", (Operand(), [1 + axis for axis in axes_of(call)], call.attrs["unbiased"], call.attrs["keep"]))
+
+
 # ---- products of matrices
 
 
@@ -192,6 +197,10 @@ def rms_saved(call: Call, out: Shape) -> Dim:
 # ---- records
 
 
+AXIS = Attr("axis", Axes(), REQUIRED, "the axes: channels, depth, height or width")
+KEEP = Attr("keep", Flag(), True, "whether the axes stay, with size 1")
+
+
 def _reduction(name: str, what: str, target: str, *before: object, saves: bool = False, note: str = "") -> Operator:
     """Return the record of a reduction; `saves`: its backward pass needs its input and its output."""
     return Operator(
@@ -204,10 +213,7 @@ def _reduction(name: str, what: str, target: str, *before: object, saves: bool =
         """,
         source=f"torch.{target.partition('.')[2]}; ONNX's Reduce{name.title() if name != 'norm' else 'L2'}",
         example=f"input 64x28x28; reduce_{name}(axis=c) => 1x28x28",
-        attrs=(
-            Attr("axis", Axes(), REQUIRED, "the axes: channels, depth, height or width"),
-            Attr("keep", Flag(), True, "whether the axes stay, with size 1"),
-        ),
+        attrs=(AXIS, KEEP),
         shape=reduced_shape,
         derivation=reduced_derivation,
         receptive_field=reduced_field,
@@ -222,6 +228,15 @@ OPERATORS = (
     _reduction("max", "The largest value", "torch.amax", saves=True, note="Equal values share the gradient."),
     _reduction("min", "The smallest value", "torch.amin", saves=True, note="Equal values share the gradient."),
     _reduction("norm", "The square root of the sum of squares", "torch.norm", 2.0, saves=True),
+    replace(
+        _reduction(
+            "var", "The variance", "torch.var", note="The squared deviations from the mean are summed up and divided by their number."
+        ),
+        source="torch.var",
+        attrs=(AXIS, KEEP, Attr("unbiased", Flag(), False, "whether it divides by one less than their number")),
+        memory=Memory(saves=always("input")),
+        lower=lower_variance,
+    ),
     Operator(
         name="matmul",
         family="reduction",

@@ -9,10 +9,11 @@ from archc.compiler.ops.faults import Oversized, ShapeFault
 from archc.compiler.ops.kinds import PerAxis
 from archc.compiler.ops.record import Attr
 from archc.compiler.shapes.dim import Dim, Shape
-from archc.compiler.shapes.window import Window
+from archc.compiler.shapes.window import Transposed, Window
 from archc.compiler.shapes.window import arithmetic as arithmetic
 from archc.compiler.shapes.window import transposed_arithmetic as transposed_arithmetic
 from archc.dsl.diagnostics import Fault
+from archc.dsl.vocabulary import shapes as says
 from archc.dsl.vocabulary import values
 
 STRIDE = Attr("stride", PerAxis(1), 1, "the step of the window")
@@ -54,4 +55,21 @@ def slide(call: Call) -> Shape:
         if not call.at_least(out, 1):
             raise ShapeFault(Oversized(name, size, kernel, pad, dilation))
         sizes.append(out)
+    return tuple(sizes)
+
+
+def spread(call: Call) -> Shape:
+    """Return the sizes, without the channels, after a transposed window. Raises Fault for a size less than 1, or too large an `out_pad`."""
+    window = Transposed.of(call.attrs)
+    sizes: list[Dim] = []
+    for axis in range(call.image()):
+        (_, stride, _, dilation), extra = window.options(axis), window.out_pad[axis]
+        if extra >= max(stride, dilation):
+            raise Fault(
+                says.out_of_range("`out_pad`", extra, f"smaller than the stride or the dilation, {max(stride, dilation)}", "out_pad")
+            )
+        size = window.size(axis, call.x[1 + axis])
+        if not call.at_least(size, 1):
+            raise Fault(says.out_of_range("the output size", size, "at least 1", "pad"))
+        sizes.append(size)
     return tuple(sizes)

@@ -47,6 +47,8 @@ class Shapes:
             case ast.Label(index=None, second=None) if found := LABELLED.fullmatch(node.text):
                 leaves.append(Leaf(int(found[2]), INDEX))
                 return ("label", found[1])
+            case ast.Text():
+                return ("text", node.text)
             case ast.Ref(indices=()):
                 return ("ref", self._path(node.path, leaves))
             case ast.Op():

@@ -155,7 +155,7 @@ ABSENT = frozenset(
         *("transformer", "encoder", "decoder", "rnn", "conv_lstm"),
         *("swiglu", "geglu", "maxout", "gelu_new", "minpool", "min_pool"),
         *("weight_norm", "lp_norm", "sync_bn", "adain"),
-        *("unpool", "maxunpool2d", "fold"),
+        *("unpool", "maxunpool2d"),
         *("einsum", "squeeze", "unsqueeze"),
         *(
             "lambda",

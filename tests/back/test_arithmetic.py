@@ -56,6 +56,8 @@ ITEMS: dict[str, Function] = {
     "reduce_mean(axis=h, keep=no); matmul(transpose_a=yes)<. | .>": lambda x: x.mean(2).mT @ x.mean(2),
     "matmul(transpose_a=yes, transpose_b=yes)<. | tanh>": lambda x: x.mT @ x.tanh().mT,
     "matmul(transpose_b=yes)<. | .>": lambda x: x @ x.mT,
+    "reduce_var(axis=c)": lambda x: x.var(1, unbiased=False, keepdim=True),
+    "reduce_var(axis=[w, h], unbiased=yes, keep=no)": lambda x: x.var((2, 3)),
     "softmax(axis=h)": lambda x: x.softmax(2),
     "log_softmax(axis=w)": lambda x: x.log_softmax(3),
     "softmax(axis=[h, w])": lambda x: x.flatten(2).softmax(2).reshape(x.shape),

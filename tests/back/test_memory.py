@@ -82,6 +82,7 @@ CONVOLVED = [
         "tokens; rotary(2, skip=56)<. | rotary_positions(2, sizes=[10, 20])>",
         "upsample(size=9, mode=bilinear, antialias=yes)",
     ),
+    *("grn", "gain; relu", "reduce_var(axis=c)", "unfold3(pad=1); fold3(pad=1)", "unfold2/2; fold2/2; conv1-4"),
     *("subsample2", "scaled_tanh", "flatten; rbf-4", "maxpool2", "adaptive_maxpool2", "adaptive_avgpool2", "avgpool2; relu"),
 ]
 

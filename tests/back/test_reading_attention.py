@@ -223,6 +223,25 @@ def test_weights_that_are_changed_after_the_softmax() -> None:
     assert found.ops.count("matmul") == 2 and "attention" not in found.ops and found.difference < TOLERANCE
 
 
+class Mixed(nn.Module):
+    """Kernels that are mixed for each sample (CondConv), or positions of all samples as rows."""
+
+    def __init__(self, positions: bool) -> None:
+        super().__init__()
+        self.positions = positions
+        self.weight = nn.Parameter(torch.zeros(6, 9))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(-1, 6) @ self.weight if self.positions else x.mean(1) @ self.weight
+
+
+def test_products_whose_rows_are_samples_are_refused() -> None:
+    with pytest.raises(CannotRead, match="kernels are mixed for each sample"):
+        module_object(Mixed(positions=False), torch.empty(2, 5, 6))
+    with pytest.raises(CannotRead, match="positions of all samples together"):
+        module_object(Mixed(positions=True), torch.empty(2, 5, 6))
+
+
 MODELS = ["levit_128s", "beit_base_patch16_224", "test_vit_relpos", "tiny_vit_5m_224", "swin_tiny_patch4_window7_224", "test_maxvit"]
 MODELS += ["test_coatnet", "convit_tiny", "shvit_s1", "eva02_tiny_patch14_224", "swinv2_tiny_window8_256", "swinv2_cr_tiny_ns_224"]
 MODELS += ["gcvit_xxtiny", "efficientformerv2_s0", "swiftformer_xs", "samvit_base_patch16_224", "qwen3_vit_88m"]

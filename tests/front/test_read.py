@@ -285,3 +285,9 @@ def test_own_lines_count_what_a_network_uses(tmp_path: Path) -> None:
     path = tmp_path / "net.arch"
     path.write_text('# a comment\nuse "std/residual.arch"\n\ninput 8x8x8\nplain(8)\n')
     assert own_lines(path) == 3 + 1 + 3  # the file; the default and the block of the other
+
+
+def test_statements_that_differ_in_a_text_are_no_repetition() -> None:
+    graph = check_text('input 8x4x6\nrearrange("c h w -> h c w")\nrearrange("c h w -> w c h")').graph
+    read = read_graph(graph)
+    assert read.form == "blocks" and " x2" not in read.text

@@ -226,7 +226,9 @@ BY_NAME = {
     "compiler/frontends/onnx/attention.py",  # the patterns that a front end recognizes
     "compiler/frontends/onnx/patterns.py",
     "compiler/frontends/onnx/windows.py",
+    "compiler/frontends/responses.py",
     "compiler/frontends/torch/attention.py",  # the patterns that a front end recognizes
+    "compiler/frontends/torch/patches.py",
     "compiler/frontends/torch/windows.py",
     "compiler/frontends/unfolding.py",  # a batch norm is put before the sum of a residual
     "compiler/frontends/windowing.py",

@@ -110,7 +110,7 @@ class Constructor:
 
     def _weight(self, name: str, member: Weight) -> None:
         shape = self.made.texts[id(member.shape)].text.removeprefix("(").removesuffix(")").removesuffix(",")
-        shape = f"*{shape}" if shape.isidentifier() else shape
+        shape = f"*{shape}" if shape.isidentifier() else shape or "()"
         start = member.start
         filled = {"nn.init.zeros_({})": "zeros", "nn.init.ones_({})": "ones"}.get(start, "empty")
         made = f"nn.Parameter(torch.{filled}({shape}))"

@@ -57,6 +57,7 @@ MODULES: Mapping[str, Signature] = {
     "archc.ChannelLinear": Signature(("in_features", "out_features"), {"bias": True}),
     "archc.ChannelNorm": Signature(("normalized_shape",), {"eps": 1e-5, "elementwise_affine": True}),
     "archc.ChannelRMSNorm": Signature(("normalized_shape",), {"elementwise_affine": True}),
+    "archc.GlobalResponseNorm": Signature(("num_channels",), {"eps": 1e-6}),
     "archc.Embedding": Signature(("num_embeddings", "embedding_dim")),
     "archc.Gelu": Signature((), {"approximate": "none"}),
     "nn.LocalResponseNorm": Signature(("size",), {"alpha": 1e-4, "beta": 0.75, "k": 1.0}),

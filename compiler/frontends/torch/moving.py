@@ -255,20 +255,6 @@ def _padding(reader: Reader, a: Any, pairs: Mapping[int, tuple[int, int]]) -> fl
     return LOWEST
 
 
-@rule("im2col")
-def im2col(reader: Reader, a: Any) -> View:
-    """Read patches of a map as channels: those that do not overlap are another view of it."""
-    view = tensor(reader, a)
-    kernel, stride, pads, dilation = (layers.each(held, 2) for held in (a.kernel_size, a.stride, a.padding, a.dilation))
-    batch, channels, *sizes = view.shape
-    if kernel != stride or any(pads) or dilation != (1, 1) or any(count % step for count, step in zip(sizes, kernel, strict=True)):
-        raise CannotRead("its patches overlap, or do not cover the map")
-    (rows, columns), (high, wide) = [count // step for count, step in zip(sizes, kernel, strict=True)], kernel
-    apart = attempt(view, (batch, channels, rows, high, columns, wide))
-    cut = apart.dims
-    return apart.with_dims((cut[0], (*cut[1], *cut[3], *cut[5]), (*cut[2], *cut[4])))
-
-
 # ---- joins
 
 

@@ -6,12 +6,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from torch import fx
+
 from archc.compiler.frontends.attending import Products, dropped, scored, weighted
 from archc.compiler.frontends.flat import CannotRead
 from archc.compiler.frontends.inside import Inside, inside_scored
+from archc.compiler.frontends.responses import response_norm
 from archc.compiler.frontends.selecting import merged
 from archc.compiler.frontends.torch import attention
-from archc.compiler.frontends.torch.nodes import Fixed, operator, rule
+from archc.compiler.frontends.torch.nodes import Fixed, operator, rule, unchanged
 from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.views import View
 
@@ -187,8 +190,10 @@ def arithmetic(reader: Reader, a: Any) -> Any:
     if not isinstance(one, View | Fixed):
         return _with_number(reader, reader.data(two), one, name)
     for first, second in ((one, two), (two, one)):
-        if name == "mul" and isinstance(first, View) and (done := _scaled(reader, first, second)) is not None:
+        if name == "mul" and isinstance(first, View) and (done := scaled(reader, first, second)) is not None:
             return done
+    if name == "add" and isinstance(one, View) and isinstance(two, View) and (done := response_norm(reader, one, two)) is not None:
+        return done
     beside = one if isinstance(one, View) else two if isinstance(two, View) else None
     one, two = reader.data(one, beside), reader.data(two, beside)
     if name == "rsub":
@@ -216,16 +221,16 @@ def _with_number(reader: Reader, view: View, number: float, name: str) -> View:
 SCORES = ("matmul", "bmm", "einsum", "scaled_dot_product_attention")
 
 
-def _scaled(reader: Reader, view: View, weight: Any) -> View | None:
-    """Return the product with a trained factor for each channel; None where it is none."""
+def scaled(reader: Reader, view: View, weight: Any) -> View | None:
+    """Return the product with a trained factor, or with one for each channel; None where it is neither."""
     if not isinstance(weight, Fixed):
         return None
-    node, shape = weight.node, weight.shape
-    while node not in reader.keys and len(node.all_input_nodes) == 1 and operator(node) in RESHAPES:
-        node = node.all_input_nodes[0]
+    node, shape = unshaped(reader, weight.node), weight.shape
     if node not in reader.keys:
         return None
     stored = tuple(node.meta["val"].shape)
+    if not stored and reader.keys[node] in reader.trained:
+        return reader.on(view, "gain", weights={reader.keys[node]: stored})
     places = [len(view.dims) - len(shape) + place for place, count in enumerate(shape) if count != 1]
     if len(places) != 1 or places[0] < 1 or reader.batch in view.dims[places[0]]:
         return None
@@ -239,3 +244,10 @@ def _scaled(reader: Reader, view: View, weight: Any) -> View | None:
 
 
 RESHAPES = frozenset({"view", "reshape", "unsqueeze", "squeeze"})
+
+
+def unshaped(reader: Reader, node: fx.Node) -> fx.Node:
+    """Return the node whose values a node has in another shape; of a trained tensor that tensor."""
+    while (node := unchanged(node)) not in reader.keys and len(node.all_input_nodes) == 1 and operator(node) in RESHAPES:
+        node = node.all_input_nodes[0]
+    return node

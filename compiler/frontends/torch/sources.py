@@ -20,7 +20,16 @@ from torch import nn
 from archc.compiler.backends.torch.published import torchvision_models
 from archc.compiler.frontends.flat import CannotRead, FlatNetwork
 from archc.compiler.frontends.naming import name_of, outer
-from archc.compiler.frontends.torch import attention, layers, moving, pointwise, windows  # noqa: F401  # they register their rules
+from archc.compiler.frontends.torch import (  # noqa: F401  # they register their rules
+    attention,
+    layers,
+    moving,
+    patches,
+    pointwise,
+    recurrent,
+    statistics,
+    windows,
+)
 from archc.compiler.frontends.torch.exported_file import fixed, loaded
 from archc.compiler.frontends.torch.reader import Reader
 from archc.compiler.frontends.walk import OPEN

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from archc.compiler.backends.onnx.building import Building, Value
-from archc.compiler.backends.onnx.rules.convolution import EDGES
+from archc.compiler.backends.onnx.rules.convolution import EDGES, transposed
 from archc.compiler.backends.onnx.rules.rule import Rule
 from archc.compiler.backends.onnx.rules.sizes import number, select
 
@@ -93,6 +94,15 @@ def patches(
     return b.reshape(ordered, b.out)
 
 
+def patch_sum(b: Building, x: Value, kernel_size: Sequence[int], **settings: Sequence[int]) -> Value:
+    """Write the sum of patches as a transposed convolution, whose kernels move each channel to its position."""
+    window = prod(kernel_size)
+    (channels,) = b.numbers(x.shape[1:2])
+    moves = [[float(place == channel % window) for place in range(window)] for channel in range(channels)]
+    kernels = b.const(np.asarray(moves).reshape(channels, 1, *kernel_size))
+    return transposed(b, x, kernels, None, kernel_size, groups=channels // window, **settings)
+
+
 RULES: dict[str, Rule] = {
     "torch.cat": cat,
     "torch.stack": stack,
@@ -102,4 +112,5 @@ RULES: dict[str, Rule] = {
     "torch.flip": flip,
     "torch.broadcast_to": broadcast_to,
     "archc.Patches": patches,
+    "archc.PatchSum": patch_sum,
 }

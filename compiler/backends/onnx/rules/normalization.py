@@ -68,6 +68,16 @@ def channel_rms_norm(b: Building, x: Value, normalized_shape: int, eps: float | 
     return normal if scale is None else normal * b.per_channel(scale, x)
 
 
+def global_response_norm(b: Building, x: Value, num_channels: int, eps: float) -> Value:
+    """Write the scaling of channels by their lengths, which are computed in float32."""
+    wide = b.wide(x)
+    lengths = b.reduce("ReduceL2", wide, range(2, x.rank))
+    relative = b.cast(lengths / (b.reduce("ReduceMean", lengths, [1]) + float(eps)), x.dtype)
+    weight, bias = b.need("weight"), b.need("bias")
+    value: Value = x + ((x * relative) * b.per_channel(weight, x) + b.per_channel(bias, x))
+    return value
+
+
 def response_norm(b: Building, x: Value, size: int, alpha: float, beta: float, k: float) -> Value:
     """Write normalization over neighboring channels, in float32."""
     wide = b.wide(x)
@@ -97,6 +107,7 @@ RULES: dict[str, Rule] = {
     "nn.GroupNorm": group_norm,
     "archc.ChannelNorm": channel_norm,
     "archc.ChannelRMSNorm": channel_rms_norm,
+    "archc.GlobalResponseNorm": global_response_norm,
     "archc.ResponseNorm": response_norm,
     "archc.SpatialResponseNorm": spatial_response_norm,
     "nn.Dropout": unchanged,

@@ -16,12 +16,23 @@ GRU = (1, 0, 2)  # update, reset, new; in torch: reset, update, new
 
 def lstm(b: Building, x: Value, *start: Value, **settings: Any) -> Value:
     """Write an LSTM, which starts from zeros or from a state and a cell."""
-    return _recurrent(b, "LSTM", LSTM, x, start, **settings)
+    return _in_rows(b, "LSTM", LSTM, x, start, **settings)
 
 
 def gru(b: Building, x: Value, *start: Value, **settings: Any) -> Value:
     """Write gated recurrent units, whose reset gate is applied after the product with the state, as in torch."""
-    return _recurrent(b, "GRU", GRU, x, start, **settings)
+    return _in_rows(b, "GRU", GRU, x, start, **settings)
+
+
+def _in_rows(b: Building, kind: str, gates: Sequence[int], x: Value, start: Sequence[Value], rows: bool = False, **settings: Any) -> Value:
+    """Write layers over each row of `(N, C, R, L)` by itself, or over `(N, C, L)`."""
+    if not rows:
+        return _recurrent(b, kind, gates, x, start, **settings)
+    batch, channels, count, length = x.shape
+    apart = b.reshape(b.transpose(x, (0, 2, 1, 3)), (batch * count, channels, length))
+    found = _recurrent(b, kind, gates, apart, start, **settings)
+    back = b.reshape(found, (batch, count, *found.shape[1:]))
+    return b.transpose(back, (0, 2, 1, *range(3, back.rank)))
 
 
 def _recurrent(

@@ -26,10 +26,12 @@ from archc.compiler.backends.torch.modules.constant import Constant as Constant
 from archc.compiler.backends.torch.modules.distances import Distances as Distances
 from archc.compiler.backends.torch.modules.distances import ShiftMask as ShiftMask
 from archc.compiler.backends.torch.modules.moving import Patches as Patches
+from archc.compiler.backends.torch.modules.moving import PatchSum as PatchSum
 from archc.compiler.backends.torch.modules.noise import BernoulliNoise as BernoulliNoise
 from archc.compiler.backends.torch.modules.noise import NormalNoise as NormalNoise
 from archc.compiler.backends.torch.modules.normalization import ChannelNorm as ChannelNorm
 from archc.compiler.backends.torch.modules.normalization import ChannelRMSNorm as ChannelRMSNorm
+from archc.compiler.backends.torch.modules.normalization import GlobalResponseNorm as GlobalResponseNorm
 from archc.compiler.backends.torch.modules.normalization import ResponseNorm as ResponseNorm
 from archc.compiler.backends.torch.modules.normalization import SpatialResponseNorm as SpatialResponseNorm
 from archc.compiler.backends.torch.modules.normalization import StochasticDepth as StochasticDepth

@@ -7,6 +7,7 @@ from torch import Tensor, fx, nn
 
 fx.wrap("response_norm")
 fx.wrap("drop_samples")
+fx.wrap("global_response_norm")
 fx.wrap("scaled")
 
 
@@ -70,6 +71,30 @@ class ChannelRMSNorm(nn.RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class GlobalResponseNorm(nn.Module):
+    """Channels of `(N, C, *sizes)` scaled by their length over all positions, compared with that of the others; with a shortcut.
+
+    Woo et al. 2023, arXiv:2301.00808, equations 1 to 3.
+    """
+
+    def __init__(self, num_channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.zeros(num_channels))
+        self.bias = nn.Parameter(torch.zeros(num_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return global_response_norm(x, self.weight, self.bias, self.eps)
+
+
+def global_response_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """Return `weight*(x*n) + bias + x`, where `n` is the length of each channel over all positions, divided by their mean and `eps`."""
+    lengths = x.norm(p=2, dim=tuple(range(2, x.dim())), keepdim=True)
+    relative = lengths / (lengths.mean(dim=1, keepdim=True) + eps)
+    shape = (1, -1, *(1,) * (x.dim() - 2))
+    return x + torch.addcmul(bias.view(shape), weight.view(shape), x * relative)
 
 
 def scaled(x: Tensor, factors: Tensor) -> Tensor:
