@@ -27,7 +27,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "fc": {**_WEIGHTS, **_FOLLOWERS},
     "maxpool": {**_POOL, "dilation": "1"},
     "avgpool": {**_POOL, "count_pad": "yes"},
-    "upsample": {"scale": "none", "size": "none", "mode": "nearest", "align_corners": "no"},
+    "upsample": {"scale": "none", "size": "none", "mode": "nearest", "align_corners": "no", "antialias": "no"},
     "gelu": {"approximate": "none"},
     "leaky_relu": {"slope": "0.01"},
     "elu": {"alpha": "1.0"},
