@@ -145,7 +145,7 @@ FRONTENDS: tuple[Frontend, ...] = (
 def is_source(text: str) -> bool:
     """Return whether a text names a source: by the prefix of a front end, or as a file with one of its suffixes."""
     prefix, colon, _ = text.partition(":")
-    return any((colon and prefix == row.prefix) or Path(text).suffix in row.suffixes for row in FRONTENDS)
+    return any((colon and row.prefix and prefix == row.prefix) or Path(text).suffix in row.suffixes for row in FRONTENDS)
 
 
 def read(source: str, shapes: Sequence[Sequence[int]] = (), call: bool = False, weights: str = "", partial: bool = False) -> FlatNetwork:

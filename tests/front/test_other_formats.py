@@ -10,6 +10,7 @@ from math import prod
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from archc.compiler.analysis.cost import cost
 from archc.compiler.analysis.diff import diff
@@ -25,6 +26,7 @@ from archc.compiler.graph import ArchGraph
 from archc.compiler.library import load
 from archc.compiler.reading import read_text
 from archc.tests.support import ROOT, caffe, darknet, keras
+from archc.ui.verbs.app import app
 from archc.ui.verbs.sources import checked
 
 
@@ -241,5 +243,13 @@ def test_tools_take_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert report.ok and cost(report.graph).params == 431_080
     with pytest.raises(CannotRead, match="No such file"):
         checked(Path("none.prototxt"))
+    for what, says in {"lenet.prototxt": "output      20x24x24, by conv5-20", "lenet.prototxt:conv1": "5*5*1*20 + 20 = 520"}.items():
+        told = CliRunner().invoke(app, ["explain", what])
+        assert told.exit_code == 0 and says in told.output, told.output
+    (tmp_path / "other.prototxt").write_text(caffe.lenet())
+    told = CliRunner().invoke(app, ["diff", "lenet.prototxt", "other.prototxt"])
+    assert told.exit_code == 0 and "are the same network" in told.output
+    told = CliRunner().invoke(app, ["read", "lenet.prototxt", "-o", "lenet.arch", "-o", "lenet.safetensors"])
+    assert told.exit_code == 1 and "holds no weights" in told.output and not (tmp_path / "lenet.arch").exists()
     with pytest.raises(UsageError, match="has its weights itself"):
         read_text("lenet.json", weights="x")

@@ -11,6 +11,7 @@ import typer
 
 from archc.compiler.analysis.memory import OpenSizes
 from archc.compiler.elaborate.elaboration import MAX_NODES, Limits, Overrides
+from archc.compiler.frontends import is_source
 from archc.compiler.revisions import old
 from archc.dsl.parser import MAX_NESTING
 from archc.dsl.rendering import render_all
@@ -174,9 +175,10 @@ def diff_(
 
 
 def described(name: str, file: Path, settings: list[str]) -> str:
-    """Return the name of a network, with what tells it from another one of that name: its revision and settings."""
-    before = old(str(file))
-    apart = [*([f"at {before.revision}"] if before is not None else []), *settings]
+    """Return the name of a network, with what tells it from another one of that name: its source or revision, and settings."""
+    before = None if is_source(str(file)) else old(str(file))
+    apart = [str(file)] if is_source(str(file)) else [f"at {before.revision}"] if before is not None else []
+    apart += settings
     return f"{name} ({', '.join(apart)})" if apart else name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -61,30 +62,39 @@ def read(
         reading = made.reading
         found = {"operators": reading.nodes, "lines": reading.lines, "blocks": reading.blocks, **_facts(made, proof)}
         found |= {"unfolded batch norms": len(made.flat.unfolded)} if unfold else {}
-        written = [target for target in output or () if _write(made, target, source)]
+        tensors = _tensors(made, output or ())
+        for target in output or ():
+            _write(made.text if target.suffix == ".arch" else tensors, target)
     except (CannotRead, UnreadableError) as refusal:
         can_be_hole = isinstance(refusal, CannotRead) and refusal.operator and find(source)[0].partial and not partial
         fail(f"{source} cannot be read: {refusal}" + "; `archc read --partial` makes a hole of it" * bool(can_be_hole))
     if as_json:
-        print_json({"source": source, "title": made.flat.title, **found, "text": made.text, "written": [str(path) for path in written]})
+        written = [str(path) for path in output or ()]
+        print_json({"source": source, "title": made.flat.title, **found, "text": made.text, "written": written})
     elif not output:
         say(made.text.rstrip("\n"))
     if not as_json:
         talk(f"{source}: {', '.join(_shown(name, value) for name, value in found.items())}")
 
 
-def _write(made: Read, target: Path, source: str) -> bool:
-    """Write the text or the weights. Raises CannotRead for a source without weights."""
-    if target.suffix == ".arch":
-        write(target, made.text)
-        return True
+def _tensors(made: Read, targets: Sequence[Path]) -> Mapping[str, Any]:
+    """Return the weights of the source, if one of some files is to hold them. Raises CannotRead for a source without weights."""
+    target = next((target for target in targets if target.suffix != ".arch"), None)
+    tensors = made.tensors() if target is not None else {}
+    if tensors is None:
+        assert target is not None
+        raise CannotRead(f"it holds no weights to write to {target.name}")
+    return tensors
+
+
+def _write(what: str | Mapping[str, Any], target: Path) -> None:
+    """Write the text, or the weights."""
+    if isinstance(what, str):
+        write(target, what)
+        return
     from archc.compiler.backends.weights import save_arrays
 
-    tensors = made.tensors()
-    if tensors is None:
-        raise CannotRead(f"it holds no weights to write to {target.name}")
-    save_arrays(tensors, target)
-    return True
+    save_arrays(what, target)
 
 
 def _shown(name: str, value: Any) -> str:

@@ -18,7 +18,7 @@ from archc.dsl.parser import MAX_NESTING
 from archc.dsl.vocabulary.spelling import did_you_mean
 from archc.ui.verbs import completion
 from archc.ui.verbs.options import Input, Json, MaxNesting, MaxNodes, Set
-from archc.ui.verbs.sources import checked, named
+from archc.ui.verbs.sources import checked, node_of
 from archc.ui.verbs.terminal import must_be_writable, network, overrides, print_json, say, talk, usage, width, write
 
 
@@ -96,7 +96,7 @@ def explain(
         str | None,
         typer.Argument(
             metavar="[CODE | FILE | FILE:NODE | OPERATOR]",
-            help="an error code; a file, or a node of it (- and -:NODE for stdin); an operator, like `archc ops`",
+            help="an error code; a file or a source, or a node of it (- and -:NODE for stdin); an operator, like `archc ops`",
             show_default=False,
             autocompletion=completion.explained,
         ),
@@ -115,8 +115,8 @@ def explain(
     """Explain an error code or an operator, or derive the nodes of a network in words and arithmetic."""
     from archc.compiler.pages import manual, page, pages
 
-    if what is not None and (".arch" in what or what.partition(":")[0] == "-"):
-        explain_node(what, back, why_not, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
+    if what is not None and (node := node_of(what)) is not None:
+        explain_node(*node, back, why_not, overrides(set_, input_), Limits(max_nodes, max_nesting), json_)
     elif what is not None:
         entry = page(what)
         if entry is None and (what.lower() in OPERATORS):
@@ -138,12 +138,8 @@ def explain(
             say(f"{entry.code}  {entry.title}")
 
 
-def explain_node(what: str, back: bool, why_not: str, changed: Overrides, limits: Limits, as_json: bool) -> None:
-    """Explain a network or a node of it (`explain FILE`, `explain FILE:NODE`)."""
-    name, suffix, label = what.rpartition(".arch")
-    if not suffix:  # stdin
-        name, _, label = what.partition(":")
-    file, label = named(name + suffix), label.removeprefix(":")
+def explain_node(file: Path, label: str, back: bool, why_not: str, changed: Overrides, limits: Limits, as_json: bool) -> None:
+    """Explain a network, or with a label a node or part of it."""
     if why_not:
         from archc.compiler.why_not import why_not as reasons
 

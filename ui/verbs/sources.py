@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from archc.compiler.driver import check, check_text, unreadable
 from archc.compiler.elaborate.elaboration import Limits, Overrides
 from archc.compiler.elaborate.loader import MAX_BYTES, Loaded, Loader
 from archc.compiler.files import bounded
-from archc.compiler.frontends import is_source
+from archc.compiler.frontends import FRONTENDS, is_source
 from archc.compiler.report import Report
 from archc.compiler.revisions import old
 
@@ -22,11 +23,24 @@ if TYPE_CHECKING:
 
 STDIN = Path("<stdin>")  # compared by identity: a file may have this name
 TRAINED = ".safetensors"  # of trained networks, which hold their text
+_SUFFIXES = "|".join(re.escape(suffix) for suffix in (".arch", TRAINED, *(suffix for row in FRONTENDS for suffix in row.suffixes)))
+_NODE = re.compile(f"(?P<file>.*({_SUFFIXES}))(:(?P<label>.*))?", re.DOTALL)
 
 
 def named(text: str) -> Path:
     """Return the file that an argument names."""
     return STDIN if text == "-" else Path(text)
+
+
+def node_of(text: str) -> tuple[Path, str] | None:
+    """Return the file and the label of `FILE`, `FILE:LABEL`, `-:LABEL` or `timm:NAME:LABEL`; None for a text that names no network."""
+    if found := _NODE.fullmatch(text):
+        return Path(found["file"]), found["label"] or ""
+    name, _, label = text.partition(":")
+    if name == "-":
+        return STDIN, label
+    source, _, label = label.partition(":")
+    return (Path(f"{name}:{source}"), label) if is_source(f"{name}:{source}") else None
 
 
 def arch_files(files: list[Path]) -> list[Path]:
