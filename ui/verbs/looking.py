@@ -176,9 +176,11 @@ def diff_(
 
 def described(name: str, file: Path, settings: list[str]) -> str:
     """Return the name of a network, with what tells it from another one of that name: its source or revision, and settings."""
-    before = None if is_source(str(file)) else old(str(file))
-    apart = [str(file)] if is_source(str(file)) else [f"at {before.revision}"] if before is not None else []
-    apart += settings
+    apart = list(settings)
+    if is_source(str(file)):
+        apart.insert(0, str(file))
+    elif (before := old(str(file))) is not None:
+        apart.insert(0, f"at {before.revision}")
     return f"{name} ({', '.join(apart)})" if apart else name
 
 

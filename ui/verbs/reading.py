@@ -79,11 +79,10 @@ def read(
 
 def _tensors(made: Read, targets: Sequence[Path]) -> Mapping[str, Any]:
     """Return the weights of the source, if one of some files is to hold them. Raises CannotRead for a source without weights."""
-    target = next((target for target in targets if target.suffix != ".arch"), None)
-    tensors = made.tensors() if target is not None else {}
+    wanted = [target for target in targets if target.suffix != ".arch"]
+    tensors = made.tensors() if wanted else {}
     if tensors is None:
-        assert target is not None
-        raise CannotRead(f"it holds no weights to write to {target.name}")
+        raise CannotRead(f"it holds no weights to write to {wanted[0].name}")
     return tensors
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 from archc.compiler.frontends.flat import CannotRead
@@ -17,12 +18,12 @@ from archc.compiler.frontends.views import View, fresh
 @rule("im2col")
 def im2col(reader: Reader, a: Any) -> View:
     """Read patches of a map as channels: those that do not overlap are another view of it."""
-    view = tensor(reader, a)
-    kernel, stride, pads, dilation = (layers.each(held, 2) for held in (a.kernel_size, a.stride, a.padding, a.dilation))
+    view, given = tensor(reader, a), _window(a)
+    kernel, stride, pads, dilation = given.values()
     batch, channels, *sizes = view.shape
     if kernel != stride or any(pads) or dilation != (1, 1) or any(count % step for count, step in zip(sizes, kernel, strict=True)):
         view = reader.plain(view)
-        item = reader.add("unfold", [view.item], {"kernel": kernel, "stride": stride, "pad": pads, "dilation": dilation})
+        item = reader.add("unfold", [view.item], given)
         made = reader.mapped(item)
         return made.with_dims((*made.dims[:2], made.dims[2] + made.dims[3]))
     (rows, columns), (high, wide) = [count // step for count, step in zip(sizes, kernel, strict=True)], kernel
@@ -34,15 +35,22 @@ def im2col(reader: Reader, a: Any) -> View:
 @rule("col2im")
 def col2im(reader: Reader, a: Any) -> View:
     """Read the sum of patches, which are channels, where they lie in a map."""
-    view = tensor(reader, a)
-    kernel, stride, pads, dilation = (layers.each(held, 2) for held in (a.kernel_size, a.stride, a.padding, a.dilation))
-    whole = tuple(a.output_size)
-    windows = list(zip(whole, kernel, stride, pads, dilation, strict=True))
-    counts = [(count + 2 * pad - spread * (side - 1) - 1) // step + 1 for count, side, step, pad, spread in windows]
-    extra = [(count + 2 * pad - spread * (side - 1) - 1) % step for count, side, step, pad, spread in windows]
-    view = reader.plain(attempt(view, (*view.shape[:2], *counts)))
-    given = {"kernel": kernel, "stride": stride, "pad": pads, "dilation": dilation, "out_pad": tuple(extra)}
-    return reader.mapped(reader.add("fold", [view.item], given, expected=(view.shape[1] // kernel[0] // kernel[1], *whole)))
+    view, given, whole = tensor(reader, a), _window(a), tuple(a.output_size)
+    windows = zip(whole, *given.values(), strict=True)
+    steps = [divmod(count + 2 * pad - spread * (side - 1) - 1, step) for count, side, step, pad, spread in windows]
+    view = reader.plain(attempt(view, (*view.shape[:2], *(count + 1 for count, _ in steps))))
+    given["out_pad"] = tuple(extra for _, extra in steps)
+    return reader.mapped(reader.add("fold", [view.item], given, expected=(view.shape[1] // prod(given["kernel"]), *whole)))
+
+
+def _window(a: Any) -> dict[str, tuple[int, ...]]:
+    """Return the options of the window of `im2col` and `col2im`, in the order kernel, stride, padding, dilation."""
+    return {
+        "kernel": layers.each(a.kernel_size, 2),
+        "stride": layers.each(a.stride, 2),
+        "pad": layers.each(a.padding, 2),
+        "dilation": layers.each(a.dilation, 2),
+    }
 
 
 @rule("unfold")

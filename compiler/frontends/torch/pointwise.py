@@ -230,7 +230,7 @@ def scaled(reader: Reader, view: View, weight: Any) -> View | None:
         return None
     stored = tuple(node.meta["val"].shape)
     if not stored and reader.keys[node] in reader.trained:
-        return reader.on(view, "gain", weights={reader.keys[node]: stored})
+        return reader.on(view, "gain", weights={reader.key(node): stored})
     places = [len(view.dims) - len(shape) + place for place, count in enumerate(shape) if count != 1]
     if len(places) != 1 or places[0] < 1 or reader.batch in view.dims[places[0]]:
         return None

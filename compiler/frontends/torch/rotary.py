@@ -259,8 +259,7 @@ def _trained(node: fx.Node, name: str, halves: bool) -> Trained | None:
         repeats = operator(node) == "repeat_interleave" and node.args[1:] in ((2, -1), last)
     if not repeats:
         return None
-    node = node.all_input_nodes[0]
-    node = unchanged(node)
+    node = unchanged(node.all_input_nodes[0])
     return Trained(node, tuple(picks)) if operator(node) == name else None
 
 

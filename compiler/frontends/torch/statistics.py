@@ -49,7 +49,7 @@ def addcmul(reader: Reader, a: Any) -> View:
 def stored(reader: Reader, value: Fixed) -> dict[str, tuple[int, ...]]:
     """Return the trained tensor that a value is, in another shape, by its key; nothing for any other value."""
     node = unshaped(reader, value.node)
-    return {reader.keys[node]: tuple(node.meta["val"].shape)} if reader.keys.get(node, "") in reader.trained else {}
+    return {reader.key(node): tuple(node.meta["val"].shape)} if reader.keys.get(node, "") in reader.trained else {}
 
 
 @rule("max", "min")
